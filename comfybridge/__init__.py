@@ -1,0 +1,20 @@
+"""A synchronous bridge to ComfyUI: one blocking call, from a workflow to its picture."""
+
+from comfybridge.bridge import Bridge
+from comfybridge.errors import BridgeError
+from comfybridge.request import Generation, GenerationRequest, Output
+from comfybridge.settings import Settings, SettingsError, load_settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bridge",
+    "BridgeError",
+    "Generation",
+    "GenerationRequest",
+    "Output",
+    "Settings",
+    "SettingsError",
+    "__version__",
+    "load_settings",
+]

@@ -1,0 +1,72 @@
+"""Where a ComfyUI is and what every call to it must carry."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """A ComfyUI's address with the credentials taken out of it, so that it can be shown and logged.
+
+    Attributes:
+        url: `http(s)://host[:port][/prefix]`, no slash at the end.
+        websocket_url: the same for its websocket, `ws(s)://.../ws`.
+        headers: what every call carries: the credentials of the URL as basic authorization, and the given ones.
+        is_loopback: whether it is on this machine, where no proxy makes sense.
+    """
+
+    url: str
+    websocket_url: str
+    is_loopback: bool
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def parse(cls, url: str, headers: Mapping[str, str] | None = None) -> ServerAddress:
+        """Take a URL apart; one without a scheme is taken as http.
+
+        Raises:
+            ValueError: it is no http or https URL with a host. The message holds nothing of the URL, which may
+                bear a password.
+        """
+        text = url.strip()
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        if parts.scheme not in ("http", "https"):
+            raise ValueError("must begin with http:// or https://")
+        if parts.query or parts.fragment:
+            raise ValueError("must have no ? or # part")
+        try:
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise ValueError("has a port that is not a number from 0 to 65535") from None
+        if not host or "," in host or " " in host:
+            raise ValueError("must name one host, as in http://127.0.0.1:8188")
+        place = f"[{host}]" if ":" in host else host
+        if port is not None:
+            place += f":{port}"
+        path = parts.path.rstrip("/")
+        socket_scheme = "wss" if parts.scheme == "https" else "ws"
+        return cls(
+            url=urlunsplit((parts.scheme, place, path, "", "")),
+            websocket_url=urlunsplit((socket_scheme, place, f"{path}/ws", "", "")),
+            is_loopback=_is_loopback(host),
+            headers=_headers(parts.username, parts.password, headers or {}),
+        )
+
+
+def _headers(user: str | None, password: str | None, given: Mapping[str, str]) -> dict[str, str]:
+    if (user is None and password is None) or any(name.lower() == "authorization" for name in given):
+        return dict(given)
+    pair = f"{unquote(user or '')}:{unquote(password or '')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode("ascii"), **given}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,348 @@
+"""The use case: from a request to what it asked for, in one blocking call.
+
+    from comfybridge import Bridge, GenerationRequest
+
+    with Bridge() as bridge:
+        generation = bridge.generate(GenerationRequest(workflow="txt2img", params={"prompt": "a lighthouse"}))
+        generation.images[0].save("lighthouse.png")
+
+`generate` is `submit`, `wait` and `collect` in a row; use the three where something must happen in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any
+
+from comfybridge.comfyui.cancelling import cancel
+from comfybridge.comfyui.catalog import Catalog, NodeClass
+from comfybridge.comfyui.client import Accepted, ComfyUIClient
+from comfybridge.comfyui.outcome import Outcome, Prompt
+from comfybridge.comfyui.polling import PollingWaiter
+from comfybridge.comfyui.reasons import clean_node_errors, node_sentences
+from comfybridge.comfyui.socket import SocketWaiter
+from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError, Busy, InvalidRequest, InvalidWorkflow, NoOutput, PromptLost, TimedOut
+from comfybridge.outputs import outputs_of
+from comfybridge.request import Generation, GenerationRequest, Timings
+from comfybridge.settings import Settings, load_settings
+from comfybridge.workflow.library import Library
+from comfybridge.workflow.template import Filled, Template, fill, fill_graph, settle_model
+
+log = logging.getLogger(__name__)
+
+BUSY_RETRY_AFTER = 5
+
+
+@dataclasses.dataclass
+class Submission:
+    """A prompt that is queued on ComfyUI and listened for. Holds a slot until it is closed.
+
+    Attributes:
+        prompt: what was queued, and under which id.
+        request: what was asked for.
+        deadline: when the caller gives up.
+        filled: the graph with its parameters, and what they came to.
+        warnings: what the caller should know so far.
+        queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
+    """
+
+    prompt: Prompt
+    request: GenerationRequest
+    deadline: Deadline
+    filled: Filled
+    warnings: list[str]
+    queued_at: float
+    _listener: Listener = dataclasses.field(repr=False)
+    _slots: threading.BoundedSemaphore = dataclasses.field(repr=False)
+    _closed: bool = False
+
+    def close(self) -> None:
+        """Stop listening and free the slot; the prompt stays as it is. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            self._slots.release()
+            self._listener.close()
+
+    def __enter__(self) -> Submission:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Bridge:
+    """A synchronous bridge to one ComfyUI. Safe to share between threads.
+
+    Args:
+        settings: where ComfyUI is and how to treat it; from the environment and `.env` if not given.
+
+    Raises:
+        SettingsError: a setting has a value that can't be used.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or load_settings()
+        self.client = ComfyUIClient(
+            self.settings.address,
+            connect_timeout=self.settings.connect_timeout,
+            read_timeout=self.settings.read_timeout,
+            pool_size=self.settings.max_concurrent,
+        )
+        self.library = Library(self.settings.workflows_dir)
+        self.catalog = Catalog(self.client)
+        waiters: list[Waiter] = [SocketWaiter(self.client), PollingWaiter(self.client)]
+        self._waiters = {waiter.name: waiter for waiter in waiters}
+        self._slots = threading.BoundedSemaphore(self.settings.max_concurrent)
+
+    def close(self) -> None:
+        """Close the connections that are kept alive."""
+        self.client.close()
+
+    def __enter__(self) -> Bridge:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- the way of one request ----------------------------------------------------------------------------------
+
+    def generate(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Generation:
+        """Queue a workflow, block until it has run, and give what it made.
+
+        Args:
+            on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
+                where the way of waiting brings any.
+
+        Raises:
+            BridgeError: what went wrong, as `comfybridge.errors` draws it.
+        """
+        retries = request.retries
+        while True:
+            try:
+                with self.submit(request) as submission:
+                    return self.collect(submission, self.wait(submission, on_event))
+            except PromptLost:
+                if retries == 0:
+                    raise
+                retries -= 1
+                log.warning("A prompt was lost by ComfyUI and is queued again.")
+
+    def submit(self, request: GenerationRequest) -> Submission:
+        """Check a request, make its graph and queue it. The submission must be closed, or used in a `with`.
+
+        Raises:
+            InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            Busy: every slot is taken.
+            ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
+            TimedOut: the deadline passed meanwhile.
+        """
+        deadline = self._deadline(request)
+        waiter = self._waiter(request)
+        filled, template = self._fill(request, deadline)
+        _check_images_arrive(waiter, filled)
+        if not self._slots.acquire(blocking=False):
+            raise Busy(
+                f"All {self.settings.max_concurrent} slots of the bridge are taken; try again in a few seconds.",
+                retry_after=BUSY_RETRY_AFTER,
+            )
+        try:
+            self._fit_to_server(filled, template, deadline)
+            listener = waiter.listen(deadline)
+            try:
+                return self._queue(request, filled, listener, deadline)
+            except BaseException:
+                listener.close()
+                raise
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def wait(self, submission: Submission, on_event: OnEvent | None = None) -> Outcome:
+        """Block until the prompt has ended. On a timeout it is cancelled, or kept if so asked.
+
+        Raises:
+            ExecutionFailed, Interrupted, PromptLost, TimedOut, ComfyUIUnreachable, ComfyUIError
+        """
+        try:
+            return submission._listener.wait(submission.prompt, submission.deadline, on_event)
+        except TimedOut as error:
+            raise self._settle_timeout(submission.prompt, submission.request, error) from None
+        finally:
+            submission.close()
+
+    def collect(self, submission: Submission, outcome: Outcome) -> Generation:
+        """Make the generation of an outcome. No file is fetched yet: its outputs do that when they are read.
+
+        Raises:
+            NoOutput: the prompt finished with nothing to show.
+        """
+        outputs = outputs_of(outcome, self.client, submission.deadline)
+        warnings = [*submission.warnings, *outcome.warnings]
+        if not outputs:
+            sentence = "The prompt finished, and none of its nodes has anything to show."
+            raise NoOutput(" ".join([sentence, *outcome.warnings]), prompt_id=submission.prompt.id)
+        now = time.monotonic()
+        queued = None if outcome.executing is None else now - submission.queued_at - outcome.executing
+        return Generation(
+            prompt_id=submission.prompt.id,
+            outputs=outputs,
+            seed=submission.filled.seed,
+            params=submission.filled.params,
+            warnings=warnings,
+            timings=Timings(
+                queued=None if queued is None else max(0.0, queued),
+                executing=outcome.executing,
+                total=now - submission.request.started,
+            ),
+            started=submission.request.started,
+        )
+
+    # -- what else is asked of it --------------------------------------------------------------------------------
+
+    def has_free_slot(self) -> bool:
+        """Whether one more request could begin right now."""
+        if not self._slots.acquire(blocking=False):
+            return False
+        self._slots.release()
+        return True
+
+    def choices(self, template: Template, deadline: Deadline) -> dict[str, list[Any]]:
+        """What each of a template's parameters can be chosen from on the server, where it says so.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut
+        """
+        found = {}
+        for name, parameter in template.parameters.items():
+            target = parameter.targets[0]
+            class_type = template.graph[target.node]["class_type"]
+            node_class = self.catalog.node_class(class_type, deadline)
+            choices = node_class.choices(target.input) if node_class else None
+            if choices is not None:
+                found[name] = choices
+        return found
+
+    # -- its parts -----------------------------------------------------------------------------------------------
+
+    def _deadline(self, request: GenerationRequest) -> Deadline:
+        seconds = self.settings.timeout if request.timeout is None else request.timeout
+        most = self.settings.max_timeout
+        if not 0 < seconds <= most:
+            raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
+        return Deadline(seconds, request.started)
+
+    def _waiter(self, request: GenerationRequest) -> Waiter:
+        name = request.wait or self.settings.wait
+        waiter = self._waiters.get(name)
+        if waiter is None:
+            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(self._waiters)}.")
+        return waiter
+
+    def _fill(self, request: GenerationRequest, deadline: Deadline) -> tuple[Filled, Template | None]:
+        def inputs_of(class_type: str) -> set[str] | None:
+            node_class = self.catalog.node_class(class_type, deadline)
+            return set(node_class.input_names) if node_class else None
+
+        if request.graph is not None:
+            if request.workflow is not None:
+                raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
+            return fill_graph(request.graph, request.params, inputs_of), None
+        name = self.settings.default_workflow if request.workflow is None else request.workflow
+        template = self.library.get(name)
+        return fill(template, request.params, inputs_of), template
+
+    def _fit_to_server(self, filled: Filled, template: Template | None, deadline: Deadline) -> None:
+        model = template.parameters.get("model") if template else None
+        if model is not None:
+            target = model.targets[0]
+            node = filled.graph[target.node]
+            wanted = node["inputs"].get(target.input)
+            choices = self.catalog.choices(node["class_type"], target.input, wanted, deadline)
+            if choices is not None:
+                settle_model(filled, model, choices)
+        self._check_has_output(filled, deadline)
+
+    def _check_has_output(self, filled: Filled, deadline: Deadline) -> None:
+        """Refuse a graph none of whose nodes ComfyUI would run it for; where a class is unknown, ComfyUI decides."""
+        feeding = {
+            str(value[0])
+            for node in filled.graph.values()
+            for value in node["inputs"].values()
+            if isinstance(value, list) and value
+        }
+        # a node that feeds no other is most likely the output: usually one look at the catalog is enough
+        for node in sorted(filled.graph, key=lambda each: each in feeding):
+            node_class: NodeClass | None = self.catalog.node_class(filled.graph[node]["class_type"], deadline)
+            if node_class is None or node_class.is_output:
+                return
+        raise InvalidWorkflow(
+            "The graph has no output node, so ComfyUI would make nothing of it; add one, such as SaveImage."
+        )
+
+    def _queue(
+        self, request: GenerationRequest, filled: Filled, listener: Listener, deadline: Deadline
+    ) -> Submission:
+        prompt = Prompt(str(uuid.uuid4()), filled.graph)
+        try:
+            accepted = self.client.queue_prompt(prompt, listener.client_id, _options(request), deadline)
+        except TimedOut as error:  # it may have been queued all the same
+            raise self._settle_timeout(prompt, request, error) from None
+        prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
+        return Submission(
+            prompt=prompt,
+            request=request,
+            deadline=deadline,
+            filled=filled,
+            warnings=[*filled.warnings, *listener.warnings, *_left_out(accepted)],
+            queued_at=time.monotonic(),
+            _listener=listener,
+            _slots=self._slots,
+        )
+
+    def _settle_timeout(self, prompt: Prompt, request: GenerationRequest, error: TimedOut) -> TimedOut:
+        seconds = self.settings.timeout if request.timeout is None else request.timeout
+        sentence = f"The prompt did not finish within {seconds:g} s"
+        if request.on_timeout == "keep":
+            return TimedOut(f"{sentence}; it is kept in ComfyUI's queue.", prompt_id=prompt.id)
+        try:
+            what = cancel(self.client, prompt.id)
+        except BridgeError as failure:
+            log.warning("Prompt %s could not be cancelled: %s", prompt.id, failure.message)
+            what = "could not be cancelled: ComfyUI does not answer"
+        return TimedOut(f"{sentence}; it {what}.", prompt_id=prompt.id)
+
+
+def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
+    nodes = Prompt("", filled.graph).websocket_outputs
+    if nodes and not waiter.receives_images:
+        raise InvalidRequest(
+            f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
+            "websocket only; use wait 'websocket', or a SaveImage node."
+        )
+
+
+def _options(request: GenerationRequest) -> dict[str, Any]:
+    options = {
+        "extra_data": request.extra_data or None,
+        "front": request.front,
+        "number": request.number,
+        "partial_execution_targets": request.partial_execution_targets,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _left_out(accepted: Accepted) -> list[str]:
+    """Warnings on the output nodes that ComfyUI leaves out of a graph that it accepted in part."""
+    sentences = node_sentences(clean_node_errors(accepted.node_errors))
+    return [f"ComfyUI ran the graph only in part: {sentence}." for sentence in sentences]

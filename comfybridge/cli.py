@@ -1,0 +1,74 @@
+"""The command line: `python app.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from flask import Flask
+
+from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
+from comfybridge.simulator import Simulator
+from comfybridge.web.announcement import example
+from comfybridge.web.application import create_app
+from comfybridge.web.current import EXTENSION
+from comfybridge.web.serving import serve
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    demo = options.pop("demo")
+    # The command line is the environment set by hand: the server's own configuration reads it from there too.
+    os.environ.update({environment_name(name): value for name, value in options.items() if value is not None})
+    try:
+        settings = load_settings()
+        _check_port(settings)
+    except SettingsError as error:
+        print(f"ComfyBridge can't start: {error}", file=sys.stderr)
+        return 2
+    serve(_load_demo if demo else create_app, settings)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
+        epilog="Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
+        "--comfyui-url is COMFYUI_URL.",
+    )
+    parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
+    for name, field in Settings.model_fields.items():
+        if name == "comfyui_headers":
+            continue  # secrets don't belong on a command line, which every process can read
+        default = field.get_default()
+        shown = "" if name == "workflows_dir" else f" ({default})"
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{shown}")
+    return parser
+
+
+def _load_demo() -> Flask:
+    """The application with a simulator, in a thread of this process, as its ComfyUI."""
+    simulator = Simulator()
+    simulator.start()
+    app = create_app(load_settings(comfyui_url=simulator.url, comfyui_headers={}))
+    print(f"Try it; this saves picture.png:\n\n  {example(app.extensions[EXTENSION])}\n", flush=True)
+    return app
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name != "nt":  # on Windows this option would let two servers share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"{settings.host} port {settings.port} can't be listened on ({error.strerror}); "
+                "choose another with --port."
+            ) from None

@@ -1,0 +1,310 @@
+"""ComfyUI's HTTP calls. The only file that knows `requests` and its exceptions.
+
+Every call has a connect and a read timeout, and ends by the deadline that it is given. What goes wrong is one of
+the bridge's own errors: `ComfyUIUnreachable` where nobody answers, `ComfyUISilent` (one of those) where somebody
+is there and says nothing, `ComfyUIError` where the answer makes no sense, `TimedOut` where the deadline passed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from certifi import where
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from comfybridge.address import ServerAddress
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.reasons import refusal
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
+
+RETRY_AFTER = 5
+CHUNK = 256 * 1024
+
+# `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
+# Before, it stops whatever runs, whoever it belongs to.
+AIMED_INTERRUPT = (0, 3, 57)
+
+
+class ComfyUISilent(ComfyUIUnreachable):
+    """ComfyUI took the call and did not answer in time: it may be busy, suspended, or cut off."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """ComfyUI's answer to a graph that it queued, or queued in part.
+
+    Attributes:
+        prompt_id: the id under which it runs; not the one asked for where ComfyUI is older than 0.3.45.
+        number: its place in the order of the queue.
+        node_errors: what is wrong with the output nodes that are left out.
+    """
+
+    prompt_id: str
+    number: float
+    node_errors: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The ids of the prompts that run and of those that wait, first come first."""
+
+    running: tuple[str, ...]
+    pending: tuple[str, ...]
+
+    def holds(self, prompt_id: str) -> bool:
+        """Whether a prompt runs or waits."""
+        return prompt_id in self.running or prompt_id in self.pending
+
+
+class ComfyUIClient:
+    """One ComfyUI server, over one pool of kept-alive connections. Safe to share between threads.
+
+    Args:
+        address: where it is, and what every call carries.
+        connect_timeout: seconds to get a connection.
+        read_timeout: seconds that the server may be silent within a call.
+        pool_size: connections that are kept alive.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        *,
+        connect_timeout: float = 5,
+        read_timeout: float = 30,
+        pool_size: int = 256,
+    ) -> None:
+        self.address = address
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        # one's own certificates, for http and websocket alike, and whether or not the environment's proxies are used
+        self.ca_bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
+        self._session = _session(address, pool_size)
+        self._session.verify = self.ca_bundle
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    # -- prompts -------------------------------------------------------------------------------------------------
+
+    def queue_prompt(
+        self,
+        prompt: Prompt,
+        client_id: str,
+        options: Mapping[str, Any] | None = None,
+        deadline: Deadline | None = None,
+    ) -> Accepted:
+        """Queue a graph under the id of `prompt`; its events go to the socket of `client_id`.
+
+        Args:
+            options: further fields of ComfyUI's `POST /prompt`: `extra_data`, `front`, `number`,
+                `partial_execution_targets`.
+
+        Raises:
+            InvalidWorkflow: ComfyUI refuses the graph.
+        """
+        body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
+        with self._call("POST", "/prompt", deadline, json=body) as answer:
+            if answer.status_code == 400:
+                raise refusal(_json_object(answer), prompt.graph)
+            _check_status(answer)
+            said = _json_object(answer)
+            if not isinstance(said.get("prompt_id"), str):
+                raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id.")
+            return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
+
+    def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
+        """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""
+        entry = self._get_json(f"/history/{prompt_id}", deadline).get(prompt_id)
+        return entry if isinstance(entry, Mapping) else None
+
+    def queue(self, deadline: Deadline | None = None) -> Queue:
+        """What runs and what waits. Heavy: ComfyUI sends every queued graph along."""
+        said = self._get_json("/queue", deadline)
+        try:
+            running = tuple(item[1] for item in said["queue_running"])
+            pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[0]))
+        except (KeyError, TypeError, IndexError):
+            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
+        return Queue(running, pending)
+
+    def queue_length(self, deadline: Deadline | None = None) -> int:
+        """How many prompts run or wait. Cheap: the right probe for whether ComfyUI answers."""
+        said = self._get_json("/prompt", deadline)
+        try:
+            return int(said["exec_info"]["queue_remaining"])
+        except (KeyError, TypeError, ValueError):
+            raise ComfyUIError("ComfyUI's answer to GET /prompt does not tell the queue's length.") from None
+
+    def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
+        """Take a waiting prompt out of the queue. ComfyUI says yes even if it has just begun to run."""
+        self._post("/queue", {"delete": [prompt_id]}, deadline)
+
+    def interrupt(self, prompt_id: str, deadline: Deadline | None = None) -> None:
+        """Stop a prompt if it is the one that runs. Only for servers that `can_aim_interrupts`."""
+        self._post("/interrupt", {"prompt_id": prompt_id}, deadline)
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    def view(self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None) -> bytes:
+        """A file's bytes.
+
+        Args:
+            type: the folder that `subfolder` is in: `output`, `temp` or `input`.
+
+        Raises:
+            ComfyUIError: the file is not there (any more), or did not come whole.
+        """
+        query = {"filename": filename, "subfolder": subfolder, "type": type}
+        with self._call("GET", "/view", deadline, params=query, stream=True) as answer:
+            if answer.status_code == 404:
+                raise ComfyUIError(f"ComfyUI no longer has the output file {filename!r}.")
+            _check_status(answer)
+            chunks = []
+            for chunk in answer.iter_content(CHUNK):
+                chunks.append(chunk)
+                if deadline is not None and deadline.passed:
+                    raise TimedOut(f"The time was up while {filename!r} was being fetched from ComfyUI.")
+            return b"".join(chunks)
+
+    # -- the server ----------------------------------------------------------------------------------------------
+
+    def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
+        """What ComfyUI says of a node class; None if it has no such class."""
+        path = f"/object_info/{quote(class_type, safe='')}"
+        info = self._get_json(path, deadline).get(class_type)
+        return info if isinstance(info, Mapping) else None
+
+    def system_stats(self, deadline: Deadline | None = None) -> Mapping[str, Any]:
+        """Versions, devices and memory, as ComfyUI gives them."""
+        return self._get_json("/system_stats", deadline)
+
+    def version(self, deadline: Deadline | None = None) -> str:
+        """ComfyUI's version, such as `0.3.64`; `unknown` where it does not say."""
+        system = self.system_stats(deadline).get("system")
+        version = system.get("comfyui_version") if isinstance(system, Mapping) else None
+        return str(version or "unknown")
+
+    # -- how a call is made --------------------------------------------------------------------------------------
+
+    def _get_json(self, path: str, deadline: Deadline | None) -> Mapping[str, Any]:
+        with self._call("GET", path, deadline) as answer:
+            _check_status(answer)
+            return _json_object(answer)
+
+    def _post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
+        with self._call("POST", path, deadline, json=body) as answer:
+            _check_status(answer)
+
+    @contextmanager
+    def _call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[requests.Response]:
+        what = f"{method} /{path.split('/')[1]}"
+        if deadline is not None and deadline.passed:
+            raise TimedOut(f"The time was up before ComfyUI could be asked ({what}).")
+        left = deadline.remaining() if deadline is not None else float("inf")
+        timeout = (min(self.connect_timeout, left), min(self.read_timeout, left))
+        try:
+            with self._session.request(
+                method, self.address.url + path, timeout=timeout, allow_redirects=False, **options
+            ) as answer:
+                yield answer
+        except requests.ConnectTimeout:
+            raise self._too_late(deadline, what, ComfyUIUnreachable, "cannot be reached") from None
+        except requests.Timeout:
+            raise self._too_late(deadline, what, ComfyUISilent, f"does not answer {what}") from None
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+            raise ComfyUIError(f"ComfyUI's answer to {what} was cut off in the middle.") from None
+        except requests.ConnectionError as error:
+            if "Read timed out" in str(error):  # requests' name for a timeout in the middle of a body
+                raise self._too_late(deadline, what, ComfyUISilent, f"stopped answering {what}") from None
+            raise self._unreachable(ComfyUIUnreachable, _why(error)) from None
+        except requests.RequestException as error:
+            raise ComfyUIError(
+                f"The call {what} to ComfyUI at {self.address.url} failed: {type(error).__name__}."
+            ) from None
+
+    def _too_late(
+        self, deadline: Deadline | None, what: str, kind: type[ComfyUIUnreachable], why: str
+    ) -> TimedOut | ComfyUIUnreachable:
+        if deadline is not None and deadline.passed:
+            return TimedOut(f"The time was up while ComfyUI was being asked ({what}).")
+        return self._unreachable(kind, why)
+
+    def _unreachable(self, kind: type[ComfyUIUnreachable], why: str) -> ComfyUIUnreachable:
+        return kind(f"ComfyUI at {self.address.url} {why}.", retry_after=RETRY_AFTER)
+
+
+def can_aim_interrupts(version: str) -> bool:
+    """Whether a ComfyUI of that version heeds the prompt id given to `/interrupt`; no if it can't be told."""
+    numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
+    return numbers is not None and tuple(int(each or 0) for each in numbers.groups()) >= AIMED_INTERRUPT
+
+
+def _session(address: ServerAddress, pool_size: int) -> requests.Session:
+    session = requests.Session()
+    session.headers.update({"User-Agent": "comfybridge", "Accept": "*/*", **address.headers})
+    # Proxies of the environment are for other machines.
+    session.trust_env = not address.is_loopback
+    session.auth = _KeepHeaders()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # One more try where a kept-alive connection turned out closed; urllib3 does so for GET and never for POST.
+    retry = Retry(total=None, connect=0, read=1, other=0, redirect=0, status=0, allowed_methods={"GET"})
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, max_retries=retry)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+class _KeepHeaders(requests.auth.AuthBase):
+    """Leaves the Authorization header alone, which a .netrc file would otherwise replace."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+def _check_status(answer: requests.Response) -> None:
+    status = answer.status_code
+    if status == 200:
+        return
+    path = answer.request.path_url.split("?")[0]
+    what = f"ComfyUI answered {status} to {answer.request.method} {path}"
+    if status in (401, 403):
+        raise ComfyUIError(f"{what}: it does not accept the credentials in COMFYUI_URL or COMFYUI_HEADERS.")
+    if 300 <= status < 400:
+        raise ComfyUIError(f"{what}, a redirect: COMFYUI_URL must name the place that it leads to.")
+    raise ComfyUIError(f"{what}.")
+
+
+def _json_object(answer: requests.Response) -> dict[str, Any]:
+    try:
+        said = answer.json()
+    except (requests.exceptions.JSONDecodeError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        path = answer.request.path_url.split("?")[0]
+        raise ComfyUIError(f"ComfyUI's answer to {answer.request.method} {path} is not a JSON object.")
+    return said
+
+
+def _why(error: requests.ConnectionError) -> str:
+    text = str(error)
+    if "Connection refused" in text or "actively refused" in text:
+        return "refuses the connection (is it running?)"
+    if "NameResolutionError" in text or "getaddrinfo" in text or "Name or service not known" in text:
+        return "cannot be found: its host name is unknown"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "offers no certificate that can be trusted"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "cannot be reached through the proxy that the environment names"
+    return "closed the connection without an answer"

@@ -1,0 +1,250 @@
+"""ComfyUI's websocket frames, as typed events.
+
+Read off ComfyUI's server.py (`send_json`, `send_image`, `send_image_with_metadata`, `send_progress_text`) and
+protocol.py (`BinaryEventTypes`). What is not known here, or not of the known shape, becomes an `Unknown`: newer
+versions add events, and custom nodes send their own.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+IMAGE, TEXT, IMAGE_WITH_METADATA = 1, 3, 4
+LEGACY_IMAGE_TYPES = {1: "image/jpeg", 2: "image/png"}
+
+# Said first on every socket, so that images come with their prompt and node (event 4 instead of 1).
+FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+
+
+@dataclass(frozen=True)
+class Event:
+    """Anything that came over the websocket."""
+
+
+@dataclass(frozen=True)
+class Unknown(Event):
+    """A frame of a kind or shape that the bridge does not know."""
+
+    type: str
+
+
+@dataclass(frozen=True)
+class Status(Event):
+    """Sent to every socket whenever the queue changes."""
+
+    queue_remaining: int
+
+
+@dataclass(frozen=True)
+class PromptEvent(Event):
+    """An event that is about one prompt."""
+
+    prompt_id: str
+
+
+@dataclass(frozen=True)
+class ExecutionStart(PromptEvent):
+    """The prompt's turn has come. `timestamp` is ComfyUI's wall clock, in milliseconds."""
+
+    timestamp: int | None
+
+
+@dataclass(frozen=True)
+class ExecutionCached(PromptEvent):
+    """These nodes need not run again."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Executing(PromptEvent):
+    """A node begins; None: the prompt is over and its history is written."""
+
+    node: str | None
+    display_node: str | None
+
+
+@dataclass(frozen=True)
+class Progress(PromptEvent):
+    """A node is at step `value` of `max`."""
+
+    node: str | None
+    value: float
+    max: float
+
+
+@dataclass(frozen=True)
+class NodeProgress:
+    """One node's part in a `ProgressState`; `state` is `running`, `finished` or `error`."""
+
+    display_node: str
+    value: float
+    max: float
+    state: str
+
+
+@dataclass(frozen=True)
+class ProgressState(PromptEvent):
+    """Where every node that has begun stands, by its id."""
+
+    nodes: Mapping[str, NodeProgress]
+
+
+@dataclass(frozen=True)
+class Executed(PromptEvent):
+    """A node has something to show. `output` is `{kind: [...]}`; empty if it has nothing after all."""
+
+    node: str
+    display_node: str
+    output: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ExecutionSuccess(PromptEvent):
+    """The prompt ran to its end; its history entry is written a moment later."""
+
+    timestamp: int | None
+
+
+@dataclass(frozen=True)
+class ExecutionError(PromptEvent):
+    """A node failed. Not the end if `exception_type` is `ExecutionBlocked`."""
+
+    node_id: str
+    node_type: str
+    exception_type: str
+    exception_message: str
+
+    @property
+    def is_block(self) -> bool:
+        """Whether a node only kept its successors from running, and the prompt goes on without them."""
+        return self.exception_type == "ExecutionBlocked"
+
+
+@dataclass(frozen=True)
+class ExecutionInterrupted(PromptEvent):
+    """Somebody interrupted the prompt."""
+
+    node_id: str
+    node_type: str
+
+
+@dataclass(frozen=True)
+class Image(Event):
+    """A sampler's preview, or a finished image of a `SaveImageWebsocket` node: the node's class tells.
+
+    `prompt_id` and `node` are None in frames without metadata; such an image belongs to the node last announced
+    by `Executing` on the same socket.
+    """
+
+    media_type: str
+    data: bytes
+    prompt_id: str | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class ProgressText(Event):
+    """A node's words on how far it is."""
+
+    node: str
+    text: str
+
+
+def parse_text(frame: str | bytes) -> Event:
+    """The event in a text frame; never raises."""
+    try:
+        message = json.loads(frame)
+        kind, data = message["type"], message["data"]
+        return event_of(kind, data)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Unknown("malformed")
+
+
+def event_of(kind: str, data: Mapping[str, Any]) -> Event:
+    """The event of a type and its data, as they stand in a frame and in a history entry's `status.messages`.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the data is not of the known shape.
+    """
+    if kind == "status":
+        return Status(int(data["status"]["exec_info"]["queue_remaining"]))
+    parser = _PARSERS.get(kind)
+    if parser is None or not isinstance(data.get("prompt_id"), str):
+        # `executing` without a prompt id greets a client that connects while its own prompt runs
+        return Unknown(str(kind))
+    return parser(data["prompt_id"], data)
+
+
+def parse_binary(frame: bytes) -> Event:
+    """The event in a binary frame: four bytes of its number (big-endian), then its data; never raises."""
+    try:
+        (number,) = struct.unpack_from(">I", frame)
+        if number == IMAGE:
+            (image_type,) = struct.unpack_from(">I", frame, 4)
+            return Image(LEGACY_IMAGE_TYPES.get(image_type, "image/jpeg"), frame[8:])
+        if number == IMAGE_WITH_METADATA:
+            (length,) = struct.unpack_from(">I", frame, 4)
+            metadata = json.loads(frame[8 : 8 + length])
+            return Image(metadata["image_type"], frame[8 + length :], metadata["prompt_id"], str(metadata["node_id"]))
+        if number == TEXT:
+            (length,) = struct.unpack_from(">I", frame, 4)
+            return ProgressText(frame[8 : 8 + length].decode(), frame[8 + length :].decode())
+        return Unknown(f"binary {number}")
+    except (ValueError, TypeError, KeyError, struct.error):
+        return Unknown("malformed")
+
+
+def _executing(prompt_id: str, data: Mapping[str, Any]) -> Event:
+    return Executing(prompt_id, data["node"], data.get("display_node", data["node"]))
+
+
+def _progress_state(prompt_id: str, data: Mapping[str, Any]) -> Event:
+    return ProgressState(
+        prompt_id,
+        {
+            node: NodeProgress(
+                str(each.get("display_node_id") or node),
+                float(each["value"]),
+                float(each["max"]),
+                each["state"],
+            )
+            for node, each in data["nodes"].items()
+        },
+    )
+
+
+def _executed(prompt_id: str, data: Mapping[str, Any]) -> Event:
+    output = data.get("output") or {}
+    if not isinstance(output, Mapping):
+        raise TypeError("output is no object")
+    return Executed(prompt_id, str(data["node"]), str(data.get("display_node") or data["node"]), output)
+
+
+def _execution_error(prompt_id: str, data: Mapping[str, Any]) -> Event:
+    return ExecutionError(
+        prompt_id,
+        str(data.get("node_id", "?")),
+        str(data.get("node_type", "?")),
+        str(data.get("exception_type", "Exception")),
+        str(data.get("exception_message", "")).strip(),
+    )
+
+
+_PARSERS: dict[str, Callable[[str, Mapping[str, Any]], Event]] = {
+    "execution_start": lambda id, data: ExecutionStart(id, data.get("timestamp")),
+    "execution_cached": lambda id, data: ExecutionCached(id, tuple(map(str, data["nodes"]))),
+    "executing": _executing,
+    "progress": lambda id, data: Progress(id, data.get("node"), float(data["value"]), float(data["max"])),
+    "progress_state": _progress_state,
+    "executed": _executed,
+    "execution_success": lambda id, data: ExecutionSuccess(id, data.get("timestamp")),
+    "execution_error": _execution_error,
+    "execution_interrupted": lambda id, data: ExecutionInterrupted(
+        id, str(data.get("node_id", "?")), str(data.get("node_type", "?"))
+    ),
+}

@@ -1,0 +1,212 @@
+"""What became of a prompt: read off its events, or off its history entry. Both must say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfybridge.comfyui import events
+from comfybridge.comfyui.reasons import execution_sentence, without_paths
+from comfybridge.errors import ExecutionFailed, Interrupted
+
+# The one node of ComfyUI itself that sends its finished images over the websocket and nowhere else.
+WEBSOCKET_OUTPUT_CLASS = "SaveImageWebsocket"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A graph that ComfyUI has queued, or is about to.
+
+    Attributes:
+        id: the id under which it is queued.
+        graph: the graph, in API format.
+    """
+
+    id: str
+    graph: Mapping[str, Mapping[str, Any]]
+
+    def nodes_of_class(self, class_type: str) -> list[str]:
+        """The ids of the nodes of a class, in the graph's order."""
+        return [node for node, each in self.graph.items() if each.get("class_type") == class_type]
+
+    @property
+    def websocket_outputs(self) -> list[str]:
+        """The nodes whose images come over the websocket only."""
+        return self.nodes_of_class(WEBSOCKET_OUTPUT_CLASS)
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """What one node has to show: `{kind: [...]}` as ComfyUI gives it."""
+
+    node_id: str
+    output: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A finished image that came over the websocket."""
+
+    node_id: str
+    media_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass
+class Outcome:
+    """What a prompt left behind when it ran to its end.
+
+    Attributes:
+        outputs: one entry a node that has something to show, in the order of the graph's nodes.
+        frames: the images of `SaveImageWebsocket` nodes, in the order in which they came.
+        warnings: sentences on what did not go as asked.
+        executing: seconds that it ran, by ComfyUI's own clock; None if it did not say.
+    """
+
+    outputs: list[NodeOutput] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    executing: float | None = None
+
+
+class OutcomeReader:
+    """Reads a prompt's events one by one until they tell how it ended."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.prompt = prompt
+        self._outputs: dict[str, NodeOutput] = {}
+        self._frames: list[Frame] = []
+        self._warnings: list[str] = []
+        self._started: int | None = None
+        self._current_node: str | None = None
+
+    def is_about_this(self, event: events.Event) -> bool:
+        """Whether an event concerns the prompt; images without metadata do if one of its nodes is running."""
+        if isinstance(event, events.PromptEvent):
+            return event.prompt_id == self.prompt.id
+        if isinstance(event, events.Image):
+            return event.prompt_id == self.prompt.id or (event.prompt_id is None and self._current_node is not None)
+        return False
+
+    def read(self, event: events.Event) -> Outcome | None:
+        """Take in one event of the prompt.
+
+        Returns:
+            The outcome, once the event says that the prompt ran to its end.
+
+        Raises:
+            ExecutionFailed: a node failed.
+            Interrupted: somebody cancelled the prompt.
+        """
+        if isinstance(event, events.ExecutionStart):
+            self._started = event.timestamp
+        elif isinstance(event, events.Executing):
+            self._current_node = event.display_node or event.node
+        elif isinstance(event, events.Executed) and event.output:
+            self._outputs[event.node] = NodeOutput(event.display_node, event.output)
+        elif isinstance(event, events.Image):
+            self._read_image(event)
+        elif isinstance(event, events.ExecutionError) and event.is_block:
+            self._warnings.append(execution_sentence(event))
+        elif isinstance(event, events.ExecutionSuccess):
+            return Outcome(
+                _in_graph_order(self.prompt, self._outputs.values()),
+                self._frames,
+                self._warnings,
+                _seconds_between(self._started, event.timestamp),
+            )
+        else:
+            raise_if_failed(event)
+        return None
+
+    def _read_image(self, event: events.Image) -> None:
+        node = event.node or self._current_node
+        if node in self.prompt.websocket_outputs:
+            self._frames.append(Frame(node, event.media_type, event.data))
+
+
+def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
+    """The outcome that a history entry tells of.
+
+    An entry also lists what earlier prompts left in ComfyUI's cache: only what this prompt's own `executed`
+    events announced is taken, which is what its output nodes have and what ran just now.
+
+    Raises:
+        ExecutionFailed: a node failed.
+        Interrupted: somebody cancelled the prompt.
+    """
+    started = finished = None
+    cached: tuple[str, ...] = ()
+    status = entry.get("status") or {}
+    for event in _messages(status):
+        raise_if_failed(event)
+        if isinstance(event, events.ExecutionStart):
+            started = event.timestamp
+        elif isinstance(event, events.ExecutionCached):
+            cached = event.nodes
+        elif isinstance(event, events.ExecutionSuccess):
+            finished = event.timestamp
+    if status.get("status_str") == "error":
+        raise ExecutionFailed("The prompt failed, and ComfyUI's history does not say why.", prompt_id=prompt.id)
+    outputs = _announced_outputs(entry, cached)
+    return Outcome(_in_graph_order(prompt, outputs), executing=_seconds_between(started, finished))
+
+
+def raise_if_failed(event: events.Event) -> None:
+    """Raise what an event says went wrong, if it says so; an `ExecutionBlocked` is no failure.
+
+    Raises:
+        ExecutionFailed: a node failed.
+        Interrupted: somebody cancelled the prompt.
+    """
+    if isinstance(event, events.ExecutionError) and not event.is_block:
+        raise ExecutionFailed(
+            execution_sentence(event),
+            prompt_id=event.prompt_id,
+            node={
+                "id": event.node_id,
+                "class_type": event.node_type,
+                "exception_type": event.exception_type,
+                "exception_message": without_paths(event.exception_message),
+            },
+        )
+    if isinstance(event, events.ExecutionInterrupted):
+        raise Interrupted(
+            f"The prompt was interrupted at node {event.node_id} ({event.node_type}).",
+            prompt_id=event.prompt_id,
+        )
+
+
+def _messages(status: Mapping[str, Any]) -> list[events.Event]:
+    found = []
+    for message in status.get("messages") or []:
+        try:
+            kind, data = message
+            found.append(events.event_of(kind, data))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return found
+
+
+def _announced_outputs(entry: Mapping[str, Any], cached: tuple[str, ...]) -> list[NodeOutput]:
+    executed_targets = {str(node) for node in entry["prompt"][4]}
+    meta = entry.get("meta") or {}
+    outputs = []
+    for node, output in entry["outputs"].items():
+        display_node = str((meta.get(node) or {}).get("display_node") or node)
+        announced = node in executed_targets or display_node not in cached
+        if announced and output:
+            outputs.append(NodeOutput(display_node, output))
+    return outputs
+
+
+def _in_graph_order(prompt: Prompt, outputs: Any) -> list[NodeOutput]:
+    position = {node: place for place, node in enumerate(prompt.graph)}
+    return sorted(outputs, key=lambda each: position.get(each.node_id, len(position)))
+
+
+def _seconds_between(started: int | None, finished: int | None) -> float | None:
+    if started is None or finished is None:
+        return None
+    return max(0, finished - started) / 1000

@@ -1,0 +1,115 @@
+"""Waiting for a prompt: the contract that every way of waiting keeps, and what they share.
+
+    waiter.listen(deadline) -> Listener       before the prompt is queued, so that no event is missed
+    listener.wait(prompt, deadline, on_event) -> Outcome
+
+`polling.py` and `socket.py` are two ways; `hub.py`, one websocket for all requests, is to stand beside them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, ClassVar
+
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.events import Event
+from comfybridge.comfyui.outcome import Outcome, Prompt
+from comfybridge.deadline import Deadline
+from comfybridge.errors import PromptLost, TimedOut
+
+OnEvent = Callable[[Event], None]
+
+# A prompt of which nothing was heard for so many seconds is looked up: its event may be lost, or the prompt itself.
+QUIET_SECONDS = 3.0
+
+
+class Listener(ABC):
+    """One request's ear on ComfyUI, open from before its prompt is queued. A context manager that closes itself.
+
+    Attributes:
+        client_id: what the prompt must be queued with.
+        warnings: sentences on what had to be done otherwise than asked.
+    """
+
+    client_id: str
+    warnings: list[str]
+
+    @abstractmethod
+    def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
+        """Block until the prompt has ended.
+
+        Args:
+            prompt: a prompt queued with this listener's `client_id`.
+            deadline: when to give up; the prompt is not cancelled.
+            on_event: called in this thread with every event of the prompt, where events come.
+
+        Raises:
+            ExecutionFailed: a node failed.
+            Interrupted: somebody cancelled the prompt.
+            PromptLost: ComfyUI neither has it queued nor remembers it.
+            TimedOut: the deadline passed.
+            ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what listening took. May be called twice."""
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Waiter(ABC):
+    """A way to learn that a prompt has ended. Shared by all requests and threads.
+
+    Attributes:
+        name: what requests and settings call it.
+        receives_images: whether images that are sent over the websocket reach it.
+    """
+
+    name: ClassVar[str]
+    receives_images: ClassVar[bool]
+
+    def __init__(self, client: ComfyUIClient) -> None:
+        self.client = client
+
+    @abstractmethod
+    def listen(self, deadline: Deadline) -> Listener:
+        """Begin to listen for a prompt that is about to be queued.
+
+        Raises:
+            ComfyUIUnreachable: ComfyUI does not answer.
+            TimedOut: the deadline passed.
+        """
+
+
+def look_up(client: ComfyUIClient, prompt: Prompt, deadline: Deadline) -> Mapping[str, Any] | None:
+    """A prompt's history entry; None while it waits or runs.
+
+    First the queue, then the history: the other way round, a prompt that finishes in between looks lost.
+
+    Raises:
+        PromptLost: it is in neither.
+    """
+    if client.queue(deadline).holds(prompt.id):
+        return None
+    entry = client.history(prompt.id, deadline)
+    if entry is None:
+        raise PromptLost(
+            "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or somebody "
+            "deleted the prompt.",
+            prompt_id=prompt.id,
+        )
+    return entry
+
+
+def out_of_time(prompt: Prompt, deadline: Deadline) -> TimedOut:
+    """The error of a prompt that has not ended by its deadline."""
+    return TimedOut(f"The prompt did not finish within {deadline.seconds:g} s.", prompt_id=prompt.id)

@@ -1,0 +1,27 @@
+"""Deadlines on the monotonic clock, so that setting the computer's clock neither shortens nor stretches them."""
+
+from __future__ import annotations
+
+import time
+
+
+class Deadline:
+    """A moment by which something must be done.
+
+    Args:
+        seconds: how long after `started` the deadline passes.
+        started: when it began to count, on `time.monotonic()`'s clock; now if not given.
+    """
+
+    def __init__(self, seconds: float, started: float | None = None) -> None:
+        self.seconds = seconds
+        self.started = time.monotonic() if started is None else started
+
+    def remaining(self) -> float:
+        """Seconds left, never below zero."""
+        return max(0.0, self.started + self.seconds - time.monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether no time is left."""
+        return self.remaining() <= 0

@@ -1,0 +1,166 @@
+"""Every error that a caller can see, as one tree.
+
+BridgeError
+├── InvalidRequest          400 invalid_request
+│   └── InvalidWorkflow     400 invalid_workflow
+├── UnknownWorkflow         404 unknown_workflow
+├── UnknownPrompt           404 unknown_prompt
+├── NotFound                404 not_found
+├── MethodNotAllowed        405 method_not_allowed
+├── TooLarge                413 too_large
+├── Interrupted             409 interrupted
+├── ExecutionFailed         500 execution_failed
+├── NoOutput                500 no_output
+├── InternalError           500 internal_error
+├── ComfyUIError            502 comfyui_error
+├── PromptLost              502 prompt_lost
+├── Busy                    503 busy
+├── ComfyUIUnreachable      503 comfyui_unreachable
+└── TimedOut                504 timeout
+
+A message is one sentence for a person: what was wrong with what, and what is accepted. It never holds a
+traceback or a path of the server's file system.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class BridgeError(Exception):
+    """What went wrong with a request, ready to be shown to whoever made it.
+
+    Attributes:
+        status: the HTTP status that goes with it.
+        type: the stable name that programs branch on.
+        message: one sentence for people.
+        prompt_id: the prompt it is about, once there is one.
+        node: `{"id", "class_type", "exception_type", "exception_message"}` of the node that failed, if one did.
+        node_errors: ComfyUI's own `node_errors`, without tracebacks, if it refused a graph.
+        retry_after: seconds after which another try makes sense, if one does.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        prompt_id: str | None = None,
+        node: dict[str, Any] | None = None,
+        node_errors: dict[str, Any] | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.prompt_id = prompt_id
+        self.node = node
+        self.node_errors = node_errors
+        self.retry_after = retry_after
+
+
+class InvalidRequest(BridgeError):
+    """The request itself is wrong; the same request will never work."""
+
+    status = 400
+    type = "invalid_request"
+
+
+class InvalidWorkflow(InvalidRequest):
+    """The graph is wrong, by the bridge's own reading or by ComfyUI's."""
+
+    type = "invalid_workflow"
+
+
+class UnknownWorkflow(BridgeError):
+    """No template has that name."""
+
+    status = 404
+    type = "unknown_workflow"
+
+
+class UnknownPrompt(BridgeError):
+    """ComfyUI knows no prompt of that id."""
+
+    status = 404
+    type = "unknown_prompt"
+
+
+class NotFound(BridgeError):
+    """Nothing is served under that address."""
+
+    status = 404
+    type = "not_found"
+
+
+class MethodNotAllowed(BridgeError):
+    """The address exists, for another method."""
+
+    status = 405
+    type = "method_not_allowed"
+
+
+class TooLarge(BridgeError):
+    """The body is larger than the settings allow."""
+
+    status = 413
+    type = "too_large"
+
+
+class Interrupted(BridgeError):
+    """Somebody cancelled the prompt while it ran."""
+
+    status = 409
+    type = "interrupted"
+
+
+class ExecutionFailed(BridgeError):
+    """A node raised an exception while the prompt ran."""
+
+    type = "execution_failed"
+
+
+class NoOutput(BridgeError):
+    """The prompt finished and left nothing to show."""
+
+    type = "no_output"
+
+
+class InternalError(BridgeError):
+    """A fault of the bridge itself."""
+
+
+class ComfyUIError(BridgeError):
+    """ComfyUI gave an answer that makes no sense."""
+
+    status = 502
+    type = "comfyui_error"
+
+
+class PromptLost(BridgeError):
+    """The prompt is neither in ComfyUI's queue nor in its history any more."""
+
+    status = 502
+    type = "prompt_lost"
+
+
+class Busy(BridgeError):
+    """Every slot is taken, or ComfyUI's queue is at its limit."""
+
+    status = 503
+    type = "busy"
+
+
+class ComfyUIUnreachable(BridgeError):
+    """ComfyUI does not answer."""
+
+    status = 503
+    type = "comfyui_unreachable"
+
+
+class TimedOut(BridgeError):
+    """The deadline passed before the prompt had finished."""
+
+    status = 504
+    type = "timeout"

@@ -1,0 +1,138 @@
+"""The settings: environment, `.env` and command line, each with one name and one home."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from comfybridge.address import ServerAddress
+
+PREFIX = "COMFYBRIDGE_"
+SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
+
+
+class SettingsError(ValueError):
+    """A setting has a value that can't be used; the message names it and says what is accepted."""
+
+
+class Settings(BaseSettings):
+    """All that can be set. Durations are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
+
+    comfyui_url: str = Field(
+        "http://127.0.0.1:8188",
+        validation_alias=AliasChoices("comfyui_url", "COMFYUI_URL"),
+        description="where ComfyUI is: http or https, with a path prefix and user:password@ if it has them",
+        repr=False,
+    )
+    comfyui_headers: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("comfyui_headers", "COMFYUI_HEADERS"),
+        description="headers for every call to ComfyUI: a JSON object, or one `Name: value` a line",
+        repr=False,
+    )
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8189, ge=0, le=65535, description="the port to listen on")
+    timeout: float = Field(300, gt=0, description="seconds a request may take if it does not say")
+    max_timeout: float = Field(3600, gt=0, description="the most seconds that a request may ask for")
+    wait: Literal["websocket", "poll"] = Field("websocket", description="how to wait for ComfyUI")
+    workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
+    default_workflow: str = Field("txt2img", description="the template for requests that name none")
+    max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")
+    max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
+    connect_timeout: float = Field(5, gt=0, description="seconds to connect to ComfyUI")
+    read_timeout: float = Field(30, gt=0, description="seconds ComfyUI may be silent within one call")
+
+    @field_validator("comfyui_url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        ServerAddress.parse(url)
+        return url
+
+    @field_validator("comfyui_headers", mode="before")
+    @classmethod
+    def _parse_headers(cls, value: object) -> object:
+        return parse_headers(value) if isinstance(value, str) else value
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where ComfyUI is, taken apart."""
+        return ServerAddress.parse(self.comfyui_url, self.comfyui_headers)
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Read headers written as a JSON object of strings, or as `Name: value`, one a line.
+
+    Raises:
+        ValueError: it is neither. The message holds nothing of the text, which may be a secret.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            headers = json.loads(text)
+        except ValueError:
+            raise ValueError("is not valid JSON") from None
+        if not all(isinstance(value, str) for value in headers.values()):
+            raise ValueError("must be a JSON object whose values are strings")
+        return dict(headers)
+    headers = {}
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip() or " " in name.strip():
+            raise ValueError("must be a JSON object of strings, or `Name: value` with one header a line")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment and `.env`, with what is given on top.
+
+    Raises:
+        SettingsError: a value can't be used.
+    """
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(each) for each in error.errors())) from None
+    if settings.timeout > settings.max_timeout:
+        raise SettingsError(
+            f"{PREFIX}TIMEOUT is {settings.timeout:g}, which is more than {PREFIX}MAX_TIMEOUT "
+            f"({settings.max_timeout:g})."
+        )
+    return settings
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a setting: `COMFYUI_URL`, `COMFYBRIDGE_PORT`."""
+    return field.upper() if field.startswith("comfyui_") else PREFIX + field.upper()
+
+
+def misspelt_variables() -> list[str]:
+    """One sentence for each `COMFYBRIDGE_*` variable that is no setting, naming the nearest."""
+    known = [environment_name(field) for field in Settings.model_fields]
+    sentences = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            sentences.append(f"The environment variable {name} is no setting of ComfyBridge{hint}")
+    return sentences
+
+
+def _sentence(error: Any) -> str:
+    field = str(error["loc"][0]) if error["loc"] else "a setting"
+    name = environment_name(field.lower())
+    # the messages of our own validators come as "Value error, ...": they are written to follow the name
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if field.lower().startswith("comfyui_"):  # may hold a password: never shown
+        return f"{name} {message}."
+    return f"{name} is {error['input']!r}: {message}."

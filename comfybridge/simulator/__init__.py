@@ -1,0 +1,10 @@
+"""A stand-in for a ComfyUI server: the same protocol, traps included, with painted pictures instead of models.
+
+It serves the demo (`--demo`), runs alone with `python -m comfybridge.simulator`, and carries the tests, which can
+make it slow, silent, forgetful or broken. It behaves as ComfyUI 0.3.64 does and imports nothing else of comfybridge.
+"""
+
+from comfybridge.simulator.recorder import RecordedRequest
+from comfybridge.simulator.simulator import Simulator
+
+__all__ = ["RecordedRequest", "Simulator"]

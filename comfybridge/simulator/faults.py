@@ -1,0 +1,78 @@
+"""The faults a test can order: nodes that fail or block, and routes that answer wrongly, late or not at all."""
+
+import threading
+from dataclasses import dataclass
+
+
+@dataclass
+class NodeFault:
+    """What is to become of the runs of one node class."""
+
+    message: str
+    exception_type: str = "RuntimeError"
+    blocks: bool = False
+    times: int | None = None
+
+
+@dataclass
+class RouteFault:
+    """What is to become of the requests to one path."""
+
+    path: str
+    method: str | None
+    status: int | None
+    body: bytes
+    headers: dict[str, str]
+    close: bool
+    cut: int | None
+    delay: float
+    times: int | None
+
+    def meets(self, method: str, path: str) -> bool:
+        if self.method is not None and self.method != method:
+            return False
+        return self.path in ("*", path) or path.startswith(self.path.rstrip("/") + "/")
+
+
+class Faults:
+    """All faults ordered so far. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._nodes: dict[str, NodeFault] = {}
+        self._routes: list[RouteFault] = []
+
+    def add_node(self, class_type: str, fault: NodeFault) -> None:
+        with self._lock:
+            self._nodes[class_type] = fault
+
+    def add_route(self, fault: RouteFault) -> None:
+        with self._lock:
+            self._routes.append(fault)
+
+    def heal(self) -> None:
+        with self._lock:
+            self._nodes.clear()
+            self._routes.clear()
+
+    def of_node(self, class_type: str) -> NodeFault | None:
+        """The fault of the run that begins now, if any; counts it."""
+        with self._lock:
+            fault = self._nodes.get(class_type)
+            if fault is not None and fault.times is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    del self._nodes[class_type]
+            return fault
+
+    def of_request(self, method: str, path: str) -> RouteFault | None:
+        """The fault of the request that arrives now, the oldest first; counts it."""
+        with self._lock:
+            for fault in self._routes:
+                if fault.meets(method, path):
+                    if fault.times is not None:
+                        fault.times -= 1
+                        if fault.times <= 0:
+                            self._routes.remove(fault)
+                    return fault
+            return None

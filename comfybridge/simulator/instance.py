@@ -1,0 +1,117 @@
+"""One life of the simulated server, from start to stop: all that a real one would lose with its process."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from comfybridge.simulator.executor import Executor
+from comfybridge.simulator.faults import Faults
+from comfybridge.simulator.gate import Gate, Stopped
+from comfybridge.simulator.instance_parts import Parts
+from comfybridge.simulator.prompt_queue import PromptQueue
+from comfybridge.simulator.recorder import Recorder
+from comfybridge.simulator.routes_files import FileRoutes
+from comfybridge.simulator.routes_info import InfoRoutes
+from comfybridge.simulator.routes_prompts import PromptRoutes
+from comfybridge.simulator.sockets import Sockets
+from comfybridge.simulator.web_layers import authorization_layer, fault_layer, recording_layer, trouble_layer
+from comfybridge.simulator.world import World
+
+MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+
+
+class Instance:
+    """A server with its queue, worker, sockets and routes. Made and used on its event loop's thread."""
+
+    def __init__(
+        self,
+        world: World,
+        gate: Gate,
+        faults: Faults,
+        recorder: Recorder,
+        *,
+        previews: bool,
+        prefix: str,
+        authorization: str | None,
+        on_sockets: Callable[[], None],
+    ) -> None:
+        self._stopping = threading.Event()
+        self._gate = gate
+        self._prefix = prefix
+        features = {"supports_preview_metadata": True, "max_upload_size": MAX_UPLOAD_BYTES}
+        self.sockets = Sockets(asyncio.get_running_loop(), features)
+        self.queue = PromptQueue(self._announce_queue)
+        self.executor = Executor(world, gate, faults, self.sockets, previews, self._stopping.is_set)
+        self._parts = Parts(world, self.queue, self.executor, gate, features)
+        self.sockets.on_change = on_sockets
+        self.sockets.greeting = self._parts.queue_info
+        self.sockets.now_executing = self._now_executing
+        self._runner = web.AppRunner(
+            self._application(recorder, faults, authorization), access_log=None, shutdown_timeout=0.05
+        )
+        self._publisher: asyncio.Task[None] | None = None
+        self._worker = threading.Thread(target=self._work, name="simulator worker", daemon=True)
+
+    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
+        """Begins to listen and to work; returns the port, which the system chose if 0 was asked for."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=ssl_context, backlog=1024)
+        await site.start()
+        self._publisher = asyncio.create_task(self.sockets.publish())
+        self._worker.start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Dies as a killed process does: connections are cut, nothing is finished."""
+        self._stopping.set()
+        self.queue.close()
+        self._gate.wake()
+        server = self._runner.server
+        for connection in list(server.connections) if server is not None else []:
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self._runner.cleanup()
+        if self._publisher is not None:
+            self._publisher.cancel()
+        await asyncio.to_thread(self._worker.join, 5)
+
+    def _application(self, recorder: Recorder, faults: Faults, authorization: str | None) -> web.Application:
+        layers: list[Middleware] = [
+            trouble_layer(),
+            recording_layer(recorder, self._prefix),
+            authorization_layer(authorization),
+            fault_layer(faults, self._prefix),
+        ]
+        application = web.Application(client_max_size=MAX_UPLOAD_BYTES, middlewares=layers)
+        routes = [
+            web.get("/ws", self.sockets.handle),
+            *PromptRoutes(self._parts).table(),
+            *InfoRoutes(self._parts).table(),
+            *FileRoutes(self._parts).table(),
+        ]
+        for route in routes:
+            for start in (self._prefix, f"{self._prefix}/api"):
+                application.router.add_route(route.method, start + route.path, route.handler)
+        return application
+
+    def _work(self) -> None:
+        try:
+            while (item := self.queue.take()) is not None:
+                entry = self.executor.execute(item)
+                self.queue.finish(entry)
+                client_id = self.executor.client_id
+                if client_id is not None:
+                    self.sockets.post("executing", {"node": None, "prompt_id": item[1]}, client_id)
+        except Stopped:
+            pass
+
+    def _announce_queue(self) -> None:
+        self.sockets.post("status", {"status": self._parts.queue_info()})
+
+    def _now_executing(self, client_id: str) -> Any:
+        return self.executor.current_node if self.executor.client_id == client_id else None

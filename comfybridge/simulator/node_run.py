@@ -1,0 +1,104 @@
+"""One run of one node: what its function sees of the server."""
+
+from collections.abc import Callable
+from typing import Any
+
+from PIL import Image
+
+from comfybridge.simulator.frames import image_frame, image_frame_with_metadata
+from comfybridge.simulator.gate import Gate
+from comfybridge.simulator.nodes.definition import Graph
+from comfybridge.simulator.progress import Progress
+from comfybridge.simulator.sockets import Sockets
+from comfybridge.simulator.world import World
+
+
+class Interrupted(Exception):
+    """POST /interrupt has reached a node."""
+
+
+class Interrupt:
+    """The flag that POST /interrupt raises and the next node or sampling step takes down."""
+
+    def __init__(self) -> None:
+        self.raised = False
+
+    def check(self) -> None:
+        """Raises Interrupted, once for each time the flag was raised."""
+        if self.raised:
+            self.raised = False
+            raise Interrupted
+
+
+class Run:
+    """What the nodes of one prompt share."""
+
+    def __init__(
+        self,
+        world: World,
+        gate: Gate,
+        sockets: Sockets,
+        interrupt: Interrupt,
+        stopped: Callable[[], bool],
+        item: tuple[float, str, Graph, dict[str, Any], list[str]],
+    ) -> None:
+        _, self.prompt_id, self.graph, self.extra_data, self.outputs = item
+        self.client_id: str | None = self.extra_data.get("client_id")
+        self.world = world
+        self.gate = gate
+        self.sockets = sockets
+        self.interrupt = interrupt
+        self.stopped = stopped
+        self.progress = Progress(self.prompt_id, self.send)
+        self.executed: list[str] = []
+
+    def send(self, event: str, data: Any) -> None:
+        """To the client that queued the prompt; without one to every socket, as ComfyUI does."""
+        self.sockets.post(event, data, self.client_id)
+
+    def send_to_client(self, event: str, data: dict[str, Any]) -> None:
+        """To the client that queued the prompt, and nowhere without one."""
+        if self.client_id is not None:
+            self.send(event, {**data, "prompt_id": self.prompt_id})
+
+
+class RunningNode:
+    """What one node's function is given (see `nodes.definition.NodeRun`)."""
+
+    def __init__(self, run: Run, node_id: str, memory: dict[str, Any], previews: bool) -> None:
+        self.world = run.world
+        self.graph = run.graph
+        self.extra_data = run.extra_data
+        self.memory = memory
+        self._run = run
+        self._node_id = node_id
+        self._previews = previews
+        self._steps = 0
+
+    def step(self) -> None:
+        self._run.gate.take_step(self._steps, lambda: self._run.interrupt.raised, self._run.stopped)
+        self._steps += 1
+
+    def progress(self, value: int, maximum: int, image: tuple[str, Image.Image] | None = None) -> None:
+        run = self._run
+        run.interrupt.check()
+        if image is not None and image[0] == "JPEG" and not self._previews:
+            image = None
+        run.progress.update(self._node_id, value, maximum)
+        with_metadata = run.sockets.wants_metadata(run.client_id)
+        if with_metadata:
+            self._send_image(image, with_metadata)
+        numbers = {"value": value, "max": maximum, "prompt_id": run.prompt_id, "node": self._node_id}
+        run.send("progress", numbers)
+        if not with_metadata:
+            self._send_image(image, with_metadata)
+
+    def _send_image(self, image: tuple[str, Image.Image] | None, with_metadata: bool) -> None:
+        run = self._run
+        if image is None or not run.sockets.has(run.client_id):
+            return  # encoding a picture for nobody would be the dearest part of a step
+        if with_metadata:
+            frame = image_frame_with_metadata(*image, self._node_id, run.prompt_id)
+        else:
+            frame = image_frame(*image)
+        run.sockets.post(None, frame, run.client_id)

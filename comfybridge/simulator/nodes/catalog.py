@@ -1,0 +1,24 @@
+"""All node classes, in the order in which /object_info lists them."""
+
+# Imported for their effect: each module declares its node classes.
+from comfybridge.simulator.nodes import (
+    conditioning,
+    custom_sampling,
+    images,
+    latents,
+    loaders,
+    outputs,
+    sampling,
+)
+from comfybridge.simulator.nodes.definition import NODE_CLASSES
+
+__all__ = [
+    "NODE_CLASSES",
+    "conditioning",
+    "custom_sampling",
+    "images",
+    "latents",
+    "loaders",
+    "outputs",
+    "sampling",
+]

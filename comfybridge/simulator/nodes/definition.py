@@ -1,0 +1,136 @@
+"""What a node class is made of, and the decorator that declares one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from PIL import Image
+
+from comfybridge.simulator.world import World
+
+Spec = tuple[Any, ...]
+InputTypes = dict[str, dict[str, Any]]
+Graph = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Stands in a declaration for the list of files in a model folder."""
+
+    folder: str
+
+
+class InputImages:
+    """Stands in a declaration for the list of images in the input folder."""
+
+
+class NodeRun(Protocol):
+    """What a node function can reach while it runs: its first argument."""
+
+    world: World
+    graph: Graph
+    extra_data: dict[str, Any]
+    memory: dict[str, Any]
+    """Kept as long as prompts go on having a node of this id and class, as ComfyUI keeps its node objects."""
+
+    def progress(self, value: int, maximum: int, image: tuple[str, Image.Image] | None = None) -> None:
+        """Announces progress, with an image as ("JPEG" or "PNG", picture). Raises when interrupted."""
+
+    def step(self) -> None:
+        """Takes the time of one sampling step."""
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """One node class. `run` returns a tuple of outputs, or a dict of what it shows (`ui`)."""
+
+    name: str
+    run: Callable[..., tuple[Any, ...] | dict[str, Any]]
+    required: Mapping[str, Spec]
+    optional: Mapping[str, Spec] = field(default_factory=dict)
+    saves_metadata: bool = False
+    returns: tuple[str, ...] = ()
+    return_names: tuple[str, ...] | None = None
+    category: str = "sd"
+    title: str | None = None
+    output_node: bool = False
+    module: str = "nodes"
+    modern: bool = False
+    """Written with ComfyUI's newer node interface, whose /object_info has a few more keys."""
+    changed: Callable[..., Any] | None = None
+    """`IS_CHANGED`: called with the world and the inputs; another answer than last time makes the node run again."""
+    accepts: Callable[..., bool | str] | None = None
+    """`VALIDATE_INPUTS`: called with the world and the inputs named in `accepts_inputs`; True or the objection."""
+    accepts_inputs: tuple[str, ...] = ()
+
+    def input_types(self, world: World) -> InputTypes:
+        """The inputs in ComfyUI's shape, with the choices there are at this moment."""
+        types: InputTypes = {"required": _resolved(self.required, world)}
+        if self.optional:
+            types["optional"] = _resolved(self.optional, world)
+        if self.saves_metadata:
+            types["hidden"] = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+        return types
+
+    def info(self, world: World) -> dict[str, Any]:
+        """This class's entry in /object_info."""
+        types = self.input_types(world)
+        info: dict[str, Any] = {
+            "input": types,
+            "input_order": {group: list(inputs) for group, inputs in types.items()},
+            "output": self.returns,
+            "output_is_list": [False] * len(self.returns),
+            "output_name": self.return_names or self.returns,
+            "name": self.name,
+            "display_name": self.title if self.modern else self.title or self.name,
+            "description": "",
+            "python_module": self.module,
+            "category": self.category,
+            "output_node": self.output_node,
+        }
+        if self.modern:
+            info["output_tooltips"] = [None] * len(self.returns)
+            info.update(deprecated=False, experimental=False, api_node=False)
+        return info
+
+
+NODE_CLASSES: dict[str, NodeClass] = {}
+
+
+def node(name: str, required: Mapping[str, Spec], **rest: Any) -> Callable[..., Callable[..., Any]]:
+    """Declares the decorated function to be the node class `name`; `rest` are fields of NodeClass."""
+
+    def declare(run: Callable[..., Any]) -> Callable[..., Any]:
+        NODE_CLASSES[name] = NodeClass(name=name, run=run, required=required, **rest)
+        return run
+
+    return declare
+
+
+def integer(default: int, low: int, high: int, step: int | None = None, **more: Any) -> Spec:
+    """An INT input with its range."""
+    return _number("INT", default, low, high, step, more)
+
+
+def decimal(default: float, low: float, high: float, step: float | None = None, **more: Any) -> Spec:
+    """A FLOAT input with its range."""
+    return _number("FLOAT", default, low, high, step, more)
+
+
+def _number(kind: str, default: float, low: float, high: float, step: float | None, more: dict[str, Any]) -> Spec:
+    limits: dict[str, Any] = {"default": default, "min": low, "max": high}
+    if step is not None:
+        limits["step"] = step
+    return (kind, {**limits, **more})
+
+
+def _resolved(inputs: Mapping[str, Spec], world: World) -> dict[str, Any]:
+    return {name: (_choices(spec[0], world), *spec[1:]) for name, spec in inputs.items()}
+
+
+def _choices(kind: Any, world: World) -> Any:
+    if isinstance(kind, ModelFiles):
+        return list(world.models[kind.folder])
+    if isinstance(kind, InputImages):
+        return world.input_images()
+    return kind

@@ -1,0 +1,129 @@
+"""Nodes that show or keep something: files in the output and temp folders, frames on the websocket, text."""
+
+import json
+import random
+import time
+from typing import Any
+
+from PIL.PngImagePlugin import PngInfo
+
+from comfybridge.simulator.nodes.definition import NodeRun, node
+from comfybridge.simulator.nodes.values import Pictures
+from comfybridge.simulator.save_path import save_path
+from comfybridge.simulator.world import World
+
+# ComfyUI's alphabet for the random part of a preview's name; it has no w.
+_LETTERS = "abcdefghijklmnopqrstupvxyz"
+
+
+@node(
+    "SaveImage",
+    {"images": ("IMAGE", {}), "filename_prefix": ("STRING", {"default": "ComfyUI"})},
+    saves_metadata=True,
+    output_node=True,
+    category="image",
+    title="Save Image",
+)
+def save_image(run: NodeRun, images: Pictures, filename_prefix: str = "ComfyUI") -> dict[str, Any]:
+    return _saved(run, images, filename_prefix, "output", compress_level=4)
+
+
+@node(
+    "PreviewImage",
+    {"images": ("IMAGE",)},
+    saves_metadata=True,
+    output_node=True,
+    category="image",
+    title="Preview Image",
+)
+def preview_image(run: NodeRun, images: Pictures) -> dict[str, Any]:
+    return _saved(run, images, "ComfyUI" + _preview_suffix(run), "temp", compress_level=1)
+
+
+@node(
+    "MaskPreview",
+    {"mask": ("MASK",)},
+    saves_metadata=True,
+    output_node=True,
+    category="mask",
+    module="comfy_extras.nodes_mask",
+)
+def mask_preview(run: NodeRun, mask: Pictures) -> dict[str, Any]:
+    pictures = [picture.convert("RGB") for picture in mask]
+    return _saved(run, pictures, "ComfyUI" + _preview_suffix(run), "temp", compress_level=4)
+
+
+def _preview_suffix(run: NodeRun) -> str:
+    if "suffix" not in run.memory:
+        run.memory["suffix"] = "_temp_" + "".join(random.choices(_LETTERS, k=5))
+    return str(run.memory["suffix"])
+
+
+def _saved(run: NodeRun, images: Pictures, prefix: str, kind: str, compress_level: int) -> dict[str, Any]:
+    folder = run.world.folders.of_type(kind)
+    assert folder is not None
+    place = save_path(prefix, folder, *images[0].size)
+    files = []
+    for number, image in enumerate(images):
+        name = f"{place.name.replace('%batch_num%', str(number))}_{place.counter + number:05}_.png"
+        image.save(place.folder / name, pnginfo=_metadata(run), compress_level=compress_level)
+        files.append({"filename": name, "subfolder": place.subfolder, "type": kind})
+    return {"images": files}
+
+
+def _metadata(run: NodeRun) -> PngInfo:
+    info = PngInfo()
+    info.add_text("prompt", json.dumps(run.graph))
+    for key, value in (run.extra_data.get("extra_pnginfo") or {}).items():
+        info.add_text(key, json.dumps(value))
+    return info
+
+
+def _now(_: World, **__: Any) -> float:
+    return time.time()
+
+
+@node(
+    "SaveImageWebsocket",
+    {"images": ("IMAGE",)},
+    output_node=True,
+    category="api/image",
+    module="custom_nodes.websocket_image_save",
+    changed=_now,
+)
+def save_image_websocket(run: NodeRun, images: Pictures) -> dict[str, Any]:
+    for number, image in enumerate(images):
+        run.progress(number, len(images), ("PNG", image))
+    return {}
+
+
+@node(
+    "PreviewAny",
+    {"source": ("*", {})},
+    output_node=True,
+    category="utils",
+    title="Preview Any",
+    module="comfy_extras.nodes_preview_any",
+)
+def preview_any(_: NodeRun, source: Any = None) -> dict[str, Any]:
+    if isinstance(source, str):
+        return {"text": [source]}
+    if source is None or isinstance(source, (int, float)):
+        return {"text": [str(source)]}
+    try:
+        return {"text": [json.dumps(source)]}
+    except TypeError:
+        return {"text": [str(source)]}
+
+
+@node(
+    "PrimitiveString",
+    {"value": ("STRING", {"multiline": False})},
+    returns=("STRING",),
+    category="utils/primitive",
+    title="String",
+    module="comfy_extras.nodes_primitive",
+    modern=True,
+)
+def primitive_string(_: NodeRun, value: str) -> tuple[str]:
+    return (value,)

@@ -1,0 +1,13 @@
+"""Tracebacks as ComfyUI puts them into error bodies and events: invented ones.
+
+What counts is that they are there, as lists of lines with a server's paths in them, for a client to keep to itself.
+"""
+
+_ROOT = "/srv/comfyui"
+
+
+def traceback_lines(function: str, statement: str, file: str = "execution.py", line: int = 1010) -> list[str]:
+    """Two frames that end in `statement` of `function`."""
+    outer = f'  File "{_ROOT}/main.py", line 195, in prompt_worker\n    run(item)\n'
+    inner = f'  File "{_ROOT}/{file}", line {line}, in {function}\n    {statement}\n'
+    return [outer, inner]

@@ -1,0 +1,117 @@
+"""The body of a request as a JSON object, whatever its Content-Type says.
+
+Bodies come from anywhere: what Python's `json` lets through and JSON does not have (NaN, Infinity), numbers that
+ComfyUI could not hold, and nesting that would break whoever walks it, end here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Request
+
+from comfybridge.errors import InvalidRequest, TooLarge
+
+CHUNK = 64 * 1024
+DEEPEST = 100
+# ComfyUI's largest integers are seeds of 64 bits.
+LARGEST_INTEGER = 2**64 - 1
+# A client that is still sending does not see an answer; so much of what is too large is read and thrown away.
+MOST_DISCARDED = 256 * 1024 * 1024
+
+
+def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
+    """Read and parse the whole body.
+
+    Raises:
+        TooLarge: it has more than `most_bytes`.
+        InvalidRequest: it is no JSON object, or holds what JSON or ComfyUI can't.
+    """
+    raw = _read(request, most_bytes)
+    if not raw.strip():
+        raise InvalidRequest('The body is empty; it must be a JSON object, such as {"prompt": "a cat"}.')
+    body = _parse(raw)
+    if not isinstance(body, dict):
+        raise InvalidRequest(f'The body is {_name(body)}; it must be a JSON object, such as {{"prompt": "a cat"}}.')
+    _check_values(body)
+    return body
+
+
+def _read(request: Request, most_bytes: int) -> bytes:
+    chunks, size = [], 0
+    while chunk := request.stream.read(CHUNK):
+        size += len(chunk)
+        if size <= most_bytes:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        if size > most_bytes + MOST_DISCARDED:
+            break
+    if size > most_bytes:
+        raise TooLarge(f"The body has more than {most_bytes} bytes, the most that a JSON body may have.")
+    return b"".join(chunks)
+
+
+def _parse(raw: bytes) -> object:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not UTF-8 text (at byte {error.start}); it must be a JSON object."
+        ) from None
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    except ValueError:  # Python refuses to read integers of thousands of digits
+        raise _too_large_number() from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise InvalidRequest(f"The body holds {name}, which JSON does not have; numbers must be finite.")
+
+
+def _check_values(body: object) -> None:
+    """Walk all values, level by level: no recursion, so that depth can't break it."""
+    level: list[object] = [body]
+    for _ in range(DEEPEST):
+        following: list[object] = []
+        for value in level:
+            if isinstance(value, (dict, list)):
+                following.extend(_children(value))
+            elif _is_too_large(value):
+                raise _too_large_number()
+        if not following:
+            return
+        level = following
+    raise _too_deep()
+
+
+def _children(value: dict[str, Any] | list[Any]) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _is_too_large(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)  # 1e999 reads as infinity
+    return isinstance(value, int) and abs(value) > LARGEST_INTEGER
+
+
+def _too_large_number() -> InvalidRequest:
+    return InvalidRequest(f"The body holds a number that is too large; the largest integer is {LARGEST_INTEGER}.")
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest(f"The body is nested too deeply; it may have {DEEPEST} levels.")
+
+
+def _name(value: object) -> str:
+    names: dict[type, str] = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,178 @@
+"""The wire format of a generation request: names, aliases and types, checked by pydantic."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.request import GenerationRequest
+
+
+def _whole(value: object) -> object:
+    """Some languages write every number as a float: 20.0 is an integer too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+Number = Annotated[float, Field(strict=True)]
+
+
+class GenerateBody(BaseModel):
+    """The JSON body of `POST /generate`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    workflow: StrictStr | dict[str, Any] | None = Field(
+        None, description="a template's name (default: the configured one), or a whole graph in API format"
+    )
+    workflow_template: StrictStr | None = Field(None, description="the same as a name in workflow")
+    prompt: StrictStr | dict[str, Any] | None = Field(
+        None, description="text, for the workflow's prompt parameter; or a whole graph in API format"
+    )
+    params: dict[str, Any] | None = Field(
+        None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
+    )
+    negative_prompt: StrictStr | None = Field(None, description="short for the parameter of that name")
+    seed: Integer | None = Field(None, description="the same; -1 or null draws one at random")
+    steps: Integer | None = Field(None, description="the same")
+    cfg: Number | None = Field(None, description="the same")
+    width: Integer | None = Field(None, description="the same, in pixels")
+    height: Integer | None = Field(None, description="the same, in pixels")
+    batch_size: Integer | None = Field(None, description="the same")
+    image_count: Integer | None = Field(None, description="the same as batch_size")
+    model: StrictStr | None = Field(None, description="short for the parameter of that name: a model's file name")
+    sampler_name: StrictStr | None = Field(None, description="the same")
+    scheduler: StrictStr | None = Field(None, description="the same")
+    denoise: Number | None = Field(None, description="the same")
+    timeout: Number | None = Field(None, gt=0, description="seconds, time in ComfyUI's queue included")
+    wait: Literal["websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
+    on_timeout: Literal["cancel", "keep"] | None = Field(None, description="what becomes of a prompt out of time")
+    retries: Integer | None = Field(None, ge=0, le=10, description="how often a lost prompt is queued again")
+    client_id: StrictStr | None = Field(None, description="accepted and not used")
+    extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI, as are the following")
+    front: StrictBool | None = None
+    number: Number | None = None
+    partial_execution_targets: list[StrictStr] | None = None
+
+
+# The short names, by the parameter that each stands for.
+SHORT_NAMES = {
+    "negative_prompt": "negative_prompt",
+    "seed": "seed",
+    "steps": "steps",
+    "cfg": "cfg",
+    "width": "width",
+    "height": "height",
+    "batch_size": "batch_size",
+    "image_count": "batch_size",
+    "model": "model",
+    "sampler_name": "sampler_name",
+    "scheduler": "scheduler",
+    "denoise": "denoise",
+}
+
+
+def parse_generation(body: Mapping[str, Any], started: float) -> GenerationRequest:
+    """Make the request that a JSON body asks for.
+
+    Args:
+        started: when it came in, on `time.monotonic()`'s clock.
+
+    Raises:
+        InvalidRequest: a field is unknown, of the wrong type, out of range, or at odds with another.
+    """
+    try:
+        fields = GenerateBody.model_validate(body)
+    except ValidationError as error:
+        raise InvalidRequest(_sentence(error)) from None
+    graph = _graph(fields)
+    given = {name: getattr(fields, name) for name in ("timeout", "wait", "on_timeout", "retries", "extra_data")}
+    return GenerationRequest(
+        workflow=_workflow_name(fields, graph),
+        graph=graph,
+        params=_params(fields),
+        front=fields.front,
+        number=fields.number,
+        partial_execution_targets=fields.partial_execution_targets,
+        started=started,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _graph(fields: GenerateBody) -> dict[str, Any] | None:
+    graphs = [value for value in (fields.prompt, fields.workflow) if isinstance(value, dict)]
+    if len(graphs) > 1:
+        raise InvalidRequest("prompt and workflow both hold a graph; one request runs one graph.")
+    return graphs[0] if graphs else None
+
+
+def _workflow_name(fields: GenerateBody, graph: dict[str, Any] | None) -> str | None:
+    names = {name for name in (fields.workflow, fields.workflow_template) if isinstance(name, str)}
+    if len(names) > 1:
+        raise InvalidRequest(f"workflow and workflow_template name two templates ({', '.join(sorted(names))}).")
+    name = names.pop() if names else None
+    if graph is not None and name is not None:
+        raise InvalidRequest(f"The request has a whole graph and also names the workflow {name!r}; give one of them.")
+    return name
+
+
+def _params(fields: GenerateBody) -> dict[str, Any]:
+    """All parameters under their own names; null means not given, but for the seed, which it draws at random."""
+    params = {name: value for name, value in (fields.params or {}).items() if value is not None or name == "seed"}
+    short = [("prompt", "prompt", fields.prompt)] if isinstance(fields.prompt, str) else []
+    short += [(field, name, getattr(fields, field)) for field, name in SHORT_NAMES.items()]
+    for field, name, value in short:
+        wanted = value is not None or (field == "seed" and "seed" in fields.model_fields_set)
+        if not wanted:
+            continue
+        if name in params and params[name] != value:
+            other = "params" if name in (fields.params or {}) else "another field"
+            raise InvalidRequest(f"{field} is {value!r}, but {other} gives {name} as {params[name]!r}.")
+        params[name] = value
+    return params
+
+
+def _sentence(error: ValidationError) -> str:
+    errors = error.errors()
+    unknown = [str(each["loc"][0]) for each in errors if each["type"] == "extra_forbidden"]
+    if unknown:
+        return _unknown_fields(unknown)
+    field = str(errors[0]["loc"][0])
+    # a field of several types has an error for each: all are told, without what pydantic calls them
+    wishes = list(dict.fromkeys(_wish(each) for each in errors if each["loc"][0] == field))
+    return f"{field} {' or '.join(wishes)}, not {_shown(errors[0])}."
+
+
+def _wish(error: Any) -> str:
+    kinds = {
+        "string_type": "must be a text",
+        "dict_type": "must be an object",
+        "int_type": "must be an integer",
+        "int_from_float": "must be an integer",
+        "float_type": "must be a number",
+        "bool_type": "must be true or false",
+        "list_type": "must be a list",
+    }
+    if error["type"] in kinds:
+        return kinds[error["type"]]
+    message = str(error["msg"]).removeprefix("Input should ")
+    return f"must {message}"
+
+
+def _shown(error: Any) -> str:
+    text = repr(error["input"])
+    names = {"None": "null", "True": "true", "False": "false"}
+    return names.get(text) or (text if len(text) <= 80 else text[:80] + "...")
+
+
+def _unknown_fields(unknown: list[str]) -> str:
+    known = list(GenerateBody.model_fields)
+    hints = []
+    for name in unknown:
+        near = difflib.get_close_matches(name, known, n=1)
+        hints.append(f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name))
+    return f"Unknown field{'s' if len(unknown) > 1 else ''} {', '.join(hints)}; the fields are {', '.join(known)}."

@@ -1,0 +1,1 @@
+"""Graphs and templates: what is to run, before any server is asked."""

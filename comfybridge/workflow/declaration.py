@@ -1,0 +1,213 @@
+"""Parameter files: what the owner of a template says of its parameters.
+
+Three formats: this bridge's own, and two that others have used, which load as they are.
+
+    NAME.yaml          description: ...
+                       parameters: {seed: {node: 3, input: seed, type: integer, min: 0, description: ...}}
+                       (`targets: [{node, input}, ...]` instead of node and input, for several inputs)
+    NAME.yaml          node_mappings: {seed: {node_id: "3", property: seed}}
+    NAME.params.json   {seed: {node_id: 3, input_name: seed, type: int, min: 0, max: 9, default: 1}}
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.workflow.discovery import MEANINGS, discover
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, Type
+from comfybridge.workflow.wording import clip, describe, listed
+
+TOP_KEYS = ("description", "parameters")
+KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description")
+TYPE_NAMES: dict[str, Type] = {
+    **{name: name for name in TYPES},
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+}
+# inputs that take fractions even where a graph happens to hold a whole number
+FRACTIONS = ("cfg", "denoise", "guidance", "strength", "scale", "weight", "shift", "ratio", "percent")
+
+
+def declared(content: Any, graph: Graph, file_name: str) -> tuple[str, dict[str, Parameter]]:
+    """The description and the parameters that a parameter file declares for a graph.
+
+    A file that only describes leaves the parameters to discovery.
+
+    Raises:
+        InvalidWorkflow: what is wrong with which parameter.
+    """
+    if content is None:
+        return "", discover(graph)
+    if not isinstance(content, dict):
+        raise InvalidWorkflow(f"{file_name} is {describe(content)}; it must be an object.")
+    if file_name.endswith(".json"):
+        return "", _all(_modernised(content, file_name), graph, file_name)
+    description = content.get("description") or ""
+    if not isinstance(description, str):
+        raise InvalidWorkflow(f"{file_name}: description is {describe(description)}; it must be a text.")
+    if "node_mappings" in content:
+        return description, _all(_modernised(content["node_mappings"], file_name), graph, file_name)
+    _check_keys(content, TOP_KEYS, file_name)
+    if content.get("parameters") is None:
+        return description, discover(graph)
+    return description, _all(content["parameters"], graph, file_name)
+
+
+def _all(entries: Any, graph: Graph, file_name: str) -> dict[str, Parameter]:
+    if not isinstance(entries, dict):
+        raise InvalidWorkflow(f"{file_name}: parameters is {describe(entries)}; it must be an object by name.")
+    parameters = {}
+    for name, entry in entries.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidWorkflow(f"{file_name}: a parameter's name is {describe(name)}; it must be a text.")
+        where = f"{file_name}: parameter {clip(name)}"
+        if not isinstance(entry, dict):
+            raise InvalidWorkflow(f"{where} is {describe(entry)}; it must be an object with node and input.")
+        _check_keys(entry, KEYS, where)
+        parameters[name] = _parameter(name, entry, graph, where)
+    return parameters
+
+
+def _modernised(entries: Any, file_name: str) -> Any:
+    """The entries of the two older formats, in the terms of the own one; keys of theirs that say nothing here go."""
+    if not isinstance(entries, dict):
+        return entries
+    modern: dict[Any, Any] = {}
+    for name, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise InvalidWorkflow(
+                f"{file_name}: parameter {clip(name)} is {describe(entry)}; it must be an object with node_id."
+            )
+        kept = {key: value for key, value in entry.items() if key in KEYS and value is not None}
+        node, input_name = entry.get("node_id"), entry.get("input_name", entry.get("property"))
+        if node is not None:
+            kept["node"] = node
+        if input_name is not None:
+            kept["input"] = input_name.removeprefix("inputs.") if isinstance(input_name, str) else input_name
+        if TYPE_NAMES.get(str(kept.get("type")).lower()) not in (None, *NUMERIC):
+            kept.pop("min", None)  # lengths of a text, presumably
+            kept.pop("max", None)
+        modern[name] = kept
+    return modern
+
+
+def _parameter(name: str, entry: dict[str, Any], graph: Graph, where: str) -> Parameter:
+    targets = _targets(entry, graph, where)
+    own = literal_value(graph, targets[0])
+    kind = _type(entry.get("type"), name, targets[0], graph, where)
+    low, high = (_limit(entry, key, kind, where) for key in ("min", "max"))
+    if low is not None and high is not None and low > high:
+        raise InvalidWorkflow(f"{where}: min {low} is more than max {high}.")
+    description = entry.get("description") or ""
+    if not isinstance(description, str):
+        raise InvalidWorkflow(f"{where}: description is {describe(description)}; it must be a text.")
+    default = entry.get("default")
+    parameter = Parameter(
+        name=name,
+        targets=targets,
+        type=kind,
+        default=own if default is None else default,
+        min=low,
+        max=high,
+        choices=_choices(entry.get("choices"), where),
+        description=description or (MEANINGS[name][1] if name in MEANINGS else ""),
+    )
+    stated = any(entry.get(key) is not None for key in ("default", "min", "max", "choices"))
+    # a seed is drawn unless it is given, so what an older file states as its default (often -1) is never used
+    if stated and parameter.default is not None and not parameter.is_seed:
+        _check_default(parameter, where)
+    return parameter
+
+
+def _targets(entry: dict[str, Any], graph: Graph, where: str) -> tuple[Target, ...]:
+    listing = entry.get("targets")
+    if listing is None:
+        return (_target(entry, graph, where),)
+    if "node" in entry or "input" in entry:
+        raise InvalidWorkflow(f"{where} has targets beside node and input; keep one of them.")
+    if not isinstance(listing, list) or not listing or not all(isinstance(each, dict) for each in listing):
+        raise InvalidWorkflow(f"{where}: targets must be a list of objects with node and input.")
+    for each in listing:
+        _check_keys(each, ("node", "input"), f"{where}, targets")
+    return tuple(dict.fromkeys(_target(each, graph, where) for each in listing))
+
+
+def _target(entry: dict[str, Any], graph: Graph, where: str) -> Target:
+    node, input_name = entry.get("node"), entry.get("input")
+    if not isinstance(node, (str, int)) or isinstance(node, bool):
+        raise InvalidWorkflow(f"{where} names no node of the graph; it has {listed(graph)}.")
+    node = str(node)
+    if node not in graph:
+        raise InvalidWorkflow(
+            f"{where} names node {clip(node)}, which the graph does not have; it has {listed(graph, node)}."
+        )
+    inputs = graph[node]["inputs"]
+    if not isinstance(input_name, str) or input_name not in inputs:
+        what = f"input {clip(input_name)}" if isinstance(input_name, str) else "no input"
+        raise InvalidWorkflow(
+            f"{where} names {what} of node {clip(node)} ({clip(graph[node]['class_type'])}), "
+            f"which has {listed(inputs, input_name)}."
+        )
+    return Target(node, input_name)
+
+
+def _type(given: Any, name: str, target: Target, graph: Graph, where: str) -> Type | None:
+    if given is not None:
+        kind = TYPE_NAMES.get(given.lower()) if isinstance(given, str) else None
+        if kind is None:
+            raise InvalidWorkflow(f"{where}: type is {describe(given)}; it must be one of {listed(TYPES, given)}.")
+        return kind
+    if name in MEANINGS:
+        return MEANINGS[name][0]
+    value = literal_value(graph, target)
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        is_file = target.input == "image" and "LoadImage" in graph[target.node]["class_type"]
+        return "image" if is_file else "string"
+    if isinstance(value, int):
+        return "number" if any(word in f"{name} {target.input}".lower() for word in FRACTIONS) else "integer"
+    return "number" if isinstance(value, float) else None
+
+
+def _limit(entry: dict[str, Any], key: str, kind: Type | None, where: str) -> float | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    if kind not in NUMERIC:
+        raise InvalidWorkflow(f"{where} has {key}, which is for numbers, but its type is {kind or 'not known'}.")
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise InvalidWorkflow(f"{where}: {key} is {describe(value)}; it must be a number.")
+    return value
+
+
+def _choices(given: Any, where: str) -> tuple[Any, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not given or not all(isinstance(each, (str, int, float)) for each in given):
+        raise InvalidWorkflow(f"{where}: choices must be a list of texts or numbers.")
+    return tuple(given)
+
+
+def _check_default(parameter: Parameter, where: str) -> None:
+    if not isinstance(parameter.default, (str, int, float)):
+        raise InvalidWorkflow(f"{where}: default is {describe(parameter.default)}; it must be a text or a number.")
+    try:
+        parameter.check(parameter.default)
+    except InvalidRequest as error:
+        raise InvalidWorkflow(f"{where}, its default: {error.message}") from None
+
+
+def _check_keys(entry: dict[Any, Any], accepted: tuple[str, ...], where: str) -> None:
+    for key in entry:
+        if key not in accepted:
+            raise InvalidWorkflow(
+                f"{where} has {describe(key)}, which means nothing here; use {listed(accepted, key)}."
+            )

@@ -1,0 +1,164 @@
+"""The folder of templates: `NAME.json`, and beside it a parameter file if its owner wrote one.
+
+Every look at it compares the files' stamps and reads again what changed, so that a template can be added, changed
+or removed while the service runs. One that is broken is reported and gets in nobody else's way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfybridge.errors import InvalidWorkflow, UnknownWorkflow
+from comfybridge.workflow.declaration import declared
+from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.graph import check_graph
+from comfybridge.workflow.reading import read_json, read_yaml
+from comfybridge.workflow.template import Template
+from comfybridge.workflow.wording import clip, listed, nearest
+
+log = logging.getLogger(__name__)
+
+GRAPH = ".json"
+PARAMETERS = (".params.json", ".yaml", ".yml")
+SETTING = "COMFYBRIDGE_WORKFLOWS_DIR"
+# file systems stamp in steps of up to some milliseconds: a file written this recently may change under its stamp
+SETTLED_AFTER = 1.0
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What became of a template's files."""
+
+    stamps: dict[str, Stamp]
+    settled: bool
+    template: Template | None
+    error: str
+
+
+class Library:
+    """The templates of a folder. Safe to share between threads."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = Path(directory)
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._missing = False
+
+    def get(self, name: str) -> Template:
+        """A template by its name.
+
+        Raises:
+            UnknownWorkflow: there is none of that name; names those that there are.
+            InvalidWorkflow: its files are broken, and how.
+        """
+        entries = self._look()
+        entry = entries.get(name) if isinstance(name, str) else None
+        if entry is None:
+            raise UnknownWorkflow(self._unknown(name, [each for each in entries if entries[each].template]))
+        if entry.template is None:
+            raise InvalidWorkflow(f"The workflow {name} is broken: {entry.error}")
+        return entry.template
+
+    def names(self) -> list[str]:
+        """The names of the templates that can be used, sorted."""
+        return [template.name for template in self.templates()]
+
+    def templates(self) -> list[Template]:
+        """The templates that can be used, by name."""
+        entries = self._look()
+        return [entry.template for _, entry in sorted(entries.items()) if entry.template is not None]
+
+    def broken(self) -> list[dict[str, str]]:
+        """The others, each as `{"name", "error"}`."""
+        entries = self._look()
+        return [{"name": name, "error": entry.error} for name, entry in sorted(entries.items()) if entry.error]
+
+    def _unknown(self, name: object, names: list[str]) -> str:
+        if self._missing:
+            return f"There is no workflow '{clip(name)}': the folder that {SETTING} names does not exist."
+        if not names:
+            return f"There is no workflow '{clip(name)}': the folder that {SETTING} names holds none that works."
+        close = nearest(name, names)
+        hint = f"did you mean {close}? A" if close else "a"
+        return f"There is no workflow '{clip(name)}'; {hint}vailable are {listed(sorted(names), name)}."
+
+    def _look(self) -> dict[str, _Entry]:
+        with self._lock:
+            found = self._scan()
+            fresh: dict[str, _Entry] = {}
+            for name, stamps in found.items():
+                known = self._entries.get(name)
+                if known is not None and known.settled and known.stamps == stamps:
+                    fresh[name] = known
+                    continue
+                fresh[name] = self._load(name, stamps)
+                if fresh[name].error and (known is None or known.error != fresh[name].error):
+                    log.warning("The workflow %s is broken: %s", name, fresh[name].error)
+            self._entries = fresh
+            return fresh
+
+    def _scan(self) -> dict[str, dict[str, Stamp]]:
+        """The stamps of each template's files, by the template's and the file's name."""
+        found: dict[str, dict[str, Stamp]] = {}
+        try:
+            with os.scandir(self._directory) as entries:
+                self._missing = False
+                for entry in entries:
+                    name = _template_name(entry.name)
+                    stamp = _stamp(entry) if name else None
+                    if name and stamp:
+                        found.setdefault(name, {})[entry.name] = stamp
+        except OSError:
+            self._missing = True
+        return found
+
+    def _load(self, name: str, stamps: dict[str, Stamp]) -> _Entry:
+        settled = all(abs(time.time() - stamp[0] / 1e9) > SETTLED_AFTER for stamp in stamps.values())
+        try:
+            return _Entry(stamps, settled, self._read(name, sorted(stamps)), "")
+        except InvalidWorkflow as error:
+            return _Entry(stamps, settled, None, error.message)
+
+    def _read(self, name: str, files: list[str]) -> Template:
+        graph_file = name + GRAPH
+        if graph_file not in files:
+            raise InvalidWorkflow(f"{files[0]} has no {graph_file} beside it.")
+        parameter_files = [file for file in files if file != graph_file]
+        if len(parameter_files) > 1:
+            raise InvalidWorkflow(f"{' and '.join(parameter_files)} both declare its parameters; keep one of them.")
+        try:
+            graph = check_graph(read_json(self._directory / graph_file))
+        except InvalidWorkflow as error:
+            prefix = "" if error.message.startswith(graph_file) else f"{graph_file}: "
+            raise InvalidWorkflow(prefix + error.message) from None
+        if not parameter_files:
+            return Template(name, "", graph, discover(graph))
+        path = self._directory / parameter_files[0]
+        content = read_json(path) if path.name.endswith(GRAPH) else read_yaml(path)
+        description, parameters = declared(content, graph, path.name)
+        return Template(name, description, graph, parameters)
+
+
+def _template_name(file_name: str) -> str | None:
+    """The template that a file belongs to; None for files that belong to none, hidden ones among them."""
+    if file_name.startswith(".") or not file_name.isprintable():
+        return None
+    ending = next((each for each in (*PARAMETERS, GRAPH) if file_name.endswith(each)), None)
+    return file_name[: -len(ending)] or None if ending else None
+
+
+def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
+    try:
+        if not entry.is_file():
+            return None
+        status = entry.stat()
+    except OSError:  # removed since, or a link to nowhere
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,0 +1,42 @@
+"""From a sampler's model input up to the file that the model is loaded from."""
+
+from __future__ import annotations
+
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.links import Source, follow, links
+from comfybridge.workflow.parameters import Target
+
+FILES = ("ckpt_name", "unet_name", "model_name", "diffusion_model_name", "checkpoint_name", "base_ckpt_name")
+ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
+# files that go with a model and are not it
+BESIDE = ("lora", "vae", "clip", "control", "style", "upscale", "embedding", "hypernetwork", "text_encoder")
+
+
+def find_model(graph: Graph, start: Source | None) -> Target | None:
+    """The input that names the model's file, past LoRAs and patches."""
+    seen: set[str] = set()
+    pending = [start[0]] if start else []
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        linked = links(graph, node)
+        models = [origin for name, (origin, _) in linked.items() if name.startswith(("model", "unet"))]
+        found = None if models else _file(graph, node)
+        if found:
+            return found
+        pending.extend(reversed(models or [origin for name, (origin, _) in linked.items()]))
+    return None
+
+
+def _file(graph: Graph, node: str) -> Target | None:
+    inputs = graph[node]["inputs"]
+    known = next((name for name in FILES if name in inputs), None)
+    if known:
+        return follow(graph, node, known, "string")
+    for name, value in inputs.items():
+        is_name = name == "model" or (name.endswith("_name") and not name.startswith(BESIDE))
+        if is_name and isinstance(value, str) and value.lower().endswith(ENDINGS):
+            return Target(node, name)
+    return None

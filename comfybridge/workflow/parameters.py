@@ -1,0 +1,177 @@
+"""The parameters of a workflow: what a value may be, and which inputs it feeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.wording import describe, describe_number, listed
+
+Type = Literal["string", "integer", "number", "boolean", "image"]
+TYPES: tuple[Type, ...] = ("string", "integer", "number", "boolean", "image")
+NUMERIC: tuple[Type, ...] = ("integer", "number")
+
+# ComfyUI's own limits (nodes.py: KSampler, EmptyLatentImage; nodes_flux.py), for parameters that state none
+LIMITS: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**64 - 1),
+    "steps": (1, 10_000),
+    "cfg": (0, 100),
+    "guidance": (0, 100),
+    "width": (16, 16_384),
+    "height": (16, 16_384),
+    "batch_size": (1, 4096),
+    "denoise": (0, 1),
+}
+SEED_INPUTS = ("seed", "noise_seed")
+ARTICLES = {"integer": "an integer", "number": "a number", "boolean": "true or false", "string": "a text"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """An input of a node that a parameter feeds."""
+
+    node: str
+    input: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Something of a workflow that a caller may choose.
+
+    Attributes:
+        name: what callers name it.
+        targets: the inputs that it feeds, all with the same value.
+        type: what a value must be; None if anything goes, as far as the bridge knows.
+        default: the value used if the caller gives none; None if not known.
+        min, max: the range of a number, both inclusive; ComfyUI's own limits if None.
+        choices: the only values accepted, if it is one of a list.
+        description: for people.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    type: Type | None = None
+    default: Any = None
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[Any, ...] | None = None
+    description: str = ""
+
+    @property
+    def is_seed(self) -> bool:
+        """Whether -1 or null means: draw one at random."""
+        if self.type not in ("integer", None):
+            return False
+        return self.name == "seed" or all(target.input in SEED_INPUTS for target in self.targets)
+
+    @property
+    def range(self) -> tuple[float | None, float | None]:
+        """Lowest and highest number accepted; None where there is no limit."""
+        if self.type not in NUMERIC:
+            return None, None
+        low, high = LIMITS.get("seed" if self.is_seed else self.name, (None, None))
+        low = low if self.min is None else self.min
+        if self.is_seed:  # a file may say -1, which stands for a drawn one and is never sent to ComfyUI
+            low = max(0, low or 0)
+        return low, high if self.max is None else self.max
+
+    def check(self, value: Any) -> Any:
+        """Give the value as ComfyUI is to get it.
+
+        Raises:
+            InvalidRequest: what was given, and what is accepted.
+        """
+        checked = self._of_type(value)
+        if self.choices is not None:
+            if not any(same(checked, choice) for choice in self.choices):
+                near = value if isinstance(value, str) else ""
+                raise self._refuse(value, f"one of {listed(self.choices, near)}")
+            return checked
+        low, high = self.range
+        if (low is not None and checked < low) or (high is not None and checked > high):
+            raise self._refuse(value, self._accepted())
+        return checked
+
+    def schema(self, choices: Sequence[Any] | None = None) -> dict[str, Any]:
+        """A JSON Schema of the value.
+
+        Args:
+            choices: what the server can offer, if the parameter itself has no list.
+        """
+        accepted = self.choices if self.choices is not None else choices
+        schema: dict[str, Any] = {}
+        if self.type is not None:
+            schema["type"] = "string" if self.type == "image" else self.type
+        if self.type == "image":
+            schema["format"] = "image"
+        if self.description:
+            schema["description"] = self.description
+        if self.is_seed:
+            return self._seed_schema(schema)
+        if accepted is not None:
+            schema["enum"] = list(accepted)
+        for key, limit in zip(("minimum", "maximum"), self.range, strict=True):
+            if limit is not None and accepted is None:
+                schema[key] = limit
+        default = self.default if accepted is None else offered(self.default, accepted)
+        if default is not None:
+            schema["default"] = default
+        return schema
+
+    def _seed_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        high = self.range[1]
+        schema.update({"type": ["integer", "null"], "minimum": -1, "default": -1})
+        return schema if high is None else {**schema, "maximum": high}
+
+    def _of_type(self, value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self._refuse(value, self._accepted())
+        huge = isinstance(value, int) and value.bit_length() > 1024
+        if huge or (self.type is None and not isinstance(value, (str, int, float))):
+            raise self._refuse(value, self._accepted())
+        if self.type is None:
+            return value
+        if self.type == "integer" and isinstance(value, float) and value.is_integer():
+            return int(value)
+        kinds = {"integer": int, "number": (int, float), "boolean": bool, "string": str, "image": str}[self.type]
+        wrong_bool = isinstance(value, bool) and self.type != "boolean"
+        if not isinstance(value, kinds) or wrong_bool or (self.type == "image" and not value):  # type: ignore[arg-type]
+            raise self._refuse(value, self._accepted())
+        return value
+
+    def _accepted(self) -> str:
+        if self.type == "image":
+            return "the name of a file in ComfyUI's input folder"
+        what = ARTICLES.get(self.type or "", "a text, a number, or true or false")
+        low, high = self.range
+        if low is not None and high is not None:
+            what += f" from {describe_number(low)} to {describe_number(high)}"
+        elif low is not None:
+            what += f" of at least {describe_number(low)}"
+        elif high is not None:
+            what += f" of at most {describe_number(high)}"
+        return f"{what} (or -1 or null for a random one)" if self.is_seed else what
+
+    def _refuse(self, value: Any, accepted: str) -> InvalidRequest:
+        return InvalidRequest(f"{self.name} is {describe(value)}; it must be {accepted}.")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and not merely because Python takes true for 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
+def offered(wanted: Any, choices: Sequence[Any]) -> Any:
+    """The wanted one of the choices, in their spelling: Windows writes `sub\\model` where others write `sub/model`.
+
+    None if they lack it.
+    """
+    if any(same(wanted, choice) for choice in choices):
+        return wanted
+    if not isinstance(wanted, str):
+        return None
+    plain = wanted.replace("\\", "/")
+    return next((each for each in choices if isinstance(each, str) and each.replace("\\", "/") == plain), None)

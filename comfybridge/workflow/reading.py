@@ -1,0 +1,95 @@
+"""Reading a template's files, strictly: what two readers could take for two things is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.wording import clip
+
+LARGEST_GRAPH = 8 * 1024 * 1024
+LARGEST_YAML = 256 * 1024  # PyYAML reads some 100 kB a second, and requests wait for it
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InvalidWorkflow: why it can't be read; names the file, never its folder.
+    """
+    text = _read_text(path, LARGEST_GRAPH)
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise _unreadable(path, f"it is no JSON: {error.msg} in line {error.lineno}") from None
+    except ValueError as error:
+        raise _unreadable(path, str(error)) from None
+    except RecursionError:
+        raise _unreadable(path, "it is nested too deeply") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; raises as `read_json` does."""
+    text = _read_text(path, LARGEST_YAML)
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise _unreadable(path, f"it is no YAML: {clip(error.problem)}{line}") from None
+    except yaml.YAMLError:
+        raise _unreadable(path, "it is no YAML: it holds a character that YAML does not allow") from None
+    except RecursionError:
+        raise _unreadable(path, "it is nested too deeply") from None
+    except (ValueError, TypeError, ArithmeticError, AttributeError):  # PyYAML lets these out: a 13th month, say
+        raise _unreadable(path, "it holds a value that YAML does not allow") from None
+
+
+def _read_text(path: Path, largest: int) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "the system refused") from None
+    if len(data) > largest:
+        raise _unreadable(path, f"it is larger than {largest} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _unreadable(path, "it is not UTF-8") from None
+
+
+def _unreadable(path: Path, reason: str) -> InvalidWorkflow:
+    return InvalidWorkflow(f"{path.name} can't be read: {reason}.")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    items = dict(pairs)
+    if len(items) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in items if names.count(name) > 1)
+        raise ValueError(f"the key {clip(twice)} is there twice in one object")
+    return items
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"it holds {name}, which is no JSON number")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """The safe loader, refusing a key that is there twice instead of taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {clip(key.value)} is there twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)

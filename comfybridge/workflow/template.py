@@ -1,0 +1,215 @@
+"""Templates, and how values are filled into them or into a graph that came with the request."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.discovery import SHORT_NAMES, discover
+from comfybridge.workflow.graph import Graph, check_graph, copy_graph, parse_target, set_input
+from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.model_choice import settle_model
+from comfybridge.workflow.overrides import InputsOf, apply_overrides
+from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, same
+from comfybridge.workflow.wording import clip, listed
+
+__all__ = ["Filled", "Template", "fill", "fill_graph", "settle_model"]
+
+HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
+SYSTEM_RANDOM = random.SystemRandom()
+
+
+@dataclass
+class Template:
+    """A graph with a name and parameters. Shared between requests, so nobody changes one.
+
+    Attributes:
+        name: what callers name it.
+        description: for people.
+        graph: a checked graph.
+        parameters: what callers may choose, by name.
+    """
+
+    name: str
+    description: str
+    graph: Graph
+    parameters: dict[str, Parameter]
+
+    def schema(self, choices: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
+        """A JSON Schema of the parameters.
+
+        Args:
+            choices: what the server offers, by the name of the parameter, such as its models.
+        """
+        offers = choices or {}
+        return {
+            "type": "object",
+            "properties": {name: each.schema(offers.get(name)) for name, each in self.parameters.items()},
+            "additionalProperties": False,
+        }
+
+
+@dataclass
+class Filled:
+    """A graph that is ready to be queued.
+
+    Attributes:
+        graph: this request's own copy.
+        params: the values used: those given, a drawn seed, and a template's defaults.
+        seed: the seed in use, if the graph has one.
+        warnings: what the caller did not ask for.
+        given: the names in `params` that came from the caller.
+    """
+
+    graph: Graph
+    params: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    warnings: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
+
+
+def fill(
+    template: Template,
+    params: Mapping[str, Any],
+    optional_inputs: InputsOf | None = None,
+    *,
+    rng: random.Random = SYSTEM_RANDOM,
+) -> Filled:
+    """Fill a template.
+
+    Args:
+        params: values by the parameter's name, or by `"NODE.INPUT"`, which wins over a parameter of the same input.
+        optional_inputs: the inputs that a node class takes, for those that the graph leaves out.
+        rng: what seeds are drawn from.
+
+    Raises:
+        InvalidRequest: a name is not known, or a value is not accepted.
+    """
+    filling = _Filling(copy_graph(template.graph), template.parameters, params, optional_inputs, rng)
+    for name, parameter in template.parameters.items():
+        if name in params:
+            filling.set(parameter, params[name])
+    for name, parameter in template.parameters.items():
+        if name not in params:
+            filling.leave(parameter)
+    return filling.finish()
+
+
+def fill_graph(
+    graph: object,
+    params: Mapping[str, Any],
+    optional_inputs: InputsOf | None = None,
+    *,
+    rng: random.Random = SYSTEM_RANDOM,
+) -> Filled:
+    """Fill a whole graph: short names reach into it as far as they are found, and what is not given stays.
+
+    Raises:
+        InvalidWorkflow: the graph is not well-formed.
+        InvalidRequest: a name is not known or not found, or a value is not accepted.
+    """
+    checked = check_graph(graph)
+    parameters = discover(checked)
+    for name in params:
+        if name in SHORT_NAMES and name not in parameters:
+            raise InvalidRequest(
+                f"{name} was given, but by its links the graph has no input for it; it has "
+                f'{listed(parameters, name)}, and "NODE.INPUT" names any other.'
+            )
+    filling = _Filling(checked, parameters, params, optional_inputs, rng)
+    for name, value in params.items():
+        if name in parameters:
+            filling.set(parameters[name], value)
+    return filling.finish()
+
+
+class _Filling:
+    """One request's way through its parameters; what was set by `"NODE.INPUT"` is not set again."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        parameters: Mapping[str, Parameter],
+        params: Mapping[str, Any],
+        optional_inputs: InputsOf | None,
+        rng: random.Random,
+    ) -> None:
+        self.parameters = parameters
+        self.rng = rng
+        self.filled = Filled(graph, given=set(params))
+        self.sources: dict[Target, str] = {}
+        overrides = {name: params[name] for name in params if name not in parameters}
+        for name in overrides:
+            if not isinstance(name, str) or parse_target(name, graph) is None:
+                raise InvalidRequest(
+                    f"{clip(name)} is not a parameter; accepted are {listed(parameters, name)}, "
+                    'and "NODE.INPUT" for any input of the graph.'
+                )
+        for name, value in overrides.items():
+            if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
+                overrides[name] = self.draw()
+        self.overridden = apply_overrides(graph, overrides, optional_inputs)
+        self.filled.params.update(zip(overrides, self.overridden.values(), strict=False))
+
+    def draw(self, parameter: Parameter | None = None) -> int:
+        low, high = parameter.range if parameter else (None, None)
+        top = HIGHEST_DRAWN if high is None else min(int(high), HIGHEST_DRAWN)
+        return self.rng.randint(min(int(low or 0), top), top)
+
+    def set(self, parameter: Parameter, value: Any) -> None:
+        """Set a parameter to the value a caller gave, or draw a seed."""
+        drawn = parameter.is_seed and _is_random(value)
+        checked = self.draw(parameter) if drawn else parameter.check(value)
+        for target in parameter.targets:
+            if target not in self.overridden:
+                self._claim(target, parameter.name, checked)
+                set_input(self.filled.graph, target.node, target.input, checked)
+        self.filled.params[parameter.name] = checked
+
+    def leave(self, parameter: Parameter) -> None:
+        """Draw a seed that was not given, set a default that is not the graph's own, and report what is in use."""
+        graph, first = self.filled.graph, parameter.targets[0]
+        free = [
+            target for target in parameter.targets if target not in self.overridden and target not in self.sources
+        ]
+        if parameter.is_seed:
+            value = self.draw(parameter)
+        else:
+            value = literal_value(graph, first) if parameter.default is None else parameter.default
+        own = graph[first.node]["inputs"].get(first.input)
+        if first in free and value is not None and not same(own, value):
+            for target in free:
+                self._claim(target, parameter.name, value)
+                set_input(graph, target.node, target.input, value)
+        value = literal_value(graph, first)
+        if value is not None:
+            self.filled.params[parameter.name] = value
+
+    def finish(self) -> Filled:
+        """Report the seed, and the parameters in the template's order."""
+        graph = self.filled.graph
+        order = [name for name in self.parameters if name in self.filled.params]
+        self.filled.params = {name: self.filled.params[name] for name in [*order, *self.filled.params]}
+        seeds = [each for each in self.parameters.values() if each.is_seed]
+        seeds.sort(key=lambda each: each.name != "seed")
+        targets = [each.targets[0] for each in seeds] or [
+            parameter.targets[0] for name, parameter in discover(graph).items() if name == "seed"
+        ]
+        value = literal_value(graph, targets[0]) if targets else None
+        self.filled.seed = value if isinstance(value, int) and not isinstance(value, bool) else None
+        return self.filled
+
+    def _claim(self, target: Target, name: str, value: Any) -> None:
+        """Refuse two parameters that want one input to be two things, as a square's width and height."""
+        other = self.sources.setdefault(target, name)
+        if other != name and not same(literal_value(self.filled.graph, target), value):
+            raise InvalidRequest(
+                f"{name} and {other} feed the same input, {target.node}.{target.input}, so they must be equal."
+            )
+
+
+def _is_random(value: Any) -> bool:
+    return value is None or same(value, -1)

@@ -1,0 +1,69 @@
+"""How values and lists of names read in an error's sentence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+MOST_LISTED = 20
+MOST_CHARACTERS = 100
+
+
+def clip(text: object) -> str:
+    """A text that fits into a sentence."""
+    text = str(text)
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
+
+
+def describe(value: object) -> str:
+    """A value, as a sentence names it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"the text '{clip(value)}'"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, (int, float)):
+        return describe_number(value)
+    return f"a {type(value).__name__}"
+
+
+def describe_number(number: float) -> str:
+    """A number, shortened if it has more digits than anybody reads."""
+    # Python refuses to write an integer of more than 4300 digits, so that one must never reach str()
+    if isinstance(number, int) and number.bit_length() > 256:
+        return "a number of more than 77 digits"
+    return str(number)
+
+
+def nearest(name: object, names: Iterable[object]) -> str | None:
+    """The name most like the given one, if one is like it at all."""
+    texts = [str(each) for each in names]
+    lower = [text.lower() for text in texts]
+    close = difflib.get_close_matches(str(name).lower()[:MOST_CHARACTERS], lower, n=1)
+    return texts[lower.index(close[0])] if close else None
+
+
+def nearest_first(name: object, names: Iterable[object]) -> list[str]:
+    """All the names, those most like the given one in front."""
+    texts = [str(each) for each in names]
+    by_lower: dict[str, list[str]] = {}
+    for text in texts:
+        by_lower.setdefault(text.lower()[:MOST_CHARACTERS], []).append(text)
+    wanted = str(name).lower()[:MOST_CHARACTERS]
+    close = [text for key in difflib.get_close_matches(wanted, by_lower, n=3) for text in by_lower[key]]
+    return close + [text for text in texts if text not in set(close)]
+
+
+def listed(names: Iterable[object], near: object = "") -> str:
+    """The names in a row, nearest first, and how many more there are if they are too many to read."""
+    ordered = nearest_first(near, names)
+    if not ordered:
+        return "none"
+    shown = ", ".join(clip(name) for name in ordered[:MOST_LISTED])
+    rest = len(ordered) - MOST_LISTED
+    return f"{shown} and {rest} more" if rest > 0 else shown

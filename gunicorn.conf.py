@@ -1,0 +1,44 @@
+"""The production server: `gunicorn app:app` reads this file, and so does `python app.py`.
+
+Threads, because a request is blocked nearly all of its time; one process, because its slots are counted there.
+What may be set (address, slots, time) is taken from ComfyBridge's own settings.
+"""
+
+import logging
+import sys
+
+from comfybridge.settings import SettingsError, load_settings
+from comfybridge.web.announcement import announce
+
+try:
+    _settings = load_settings()
+except SettingsError as error:
+    sys.exit(f"ComfyBridge can't start: {error}")
+
+# Beyond the slots: for /health and /ready, and for saying "busy" at once.
+_RESERVE = 32
+
+bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = 1
+threads = _settings.max_concurrent + _RESERVE
+worker_connections = threads + 1000  # kept-alive connections that ask for nothing take no thread
+
+# The worker's main thread sends the heartbeat, whatever the request threads do: this is no limit on requests.
+timeout = 30
+# At a stop, running requests finish; none can last longer than the largest timeout, and its files a little more.
+graceful_timeout = int(_settings.max_timeout) + 60
+keepalive = 75
+
+loglevel = "warning"
+control_socket_disable = True  # a socket file in the user's home that nothing here needs
+
+
+def when_ready(_server):
+    """Log to standard error, before the worker begins."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def post_worker_init(worker):
+    """Say what is served, once requests are taken."""
+    announce(worker.wsgi)

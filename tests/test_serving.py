@@ -1,0 +1,177 @@
+"""The servers, started as a user starts them, asked over HTTP and stopped while they work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from comfybridge.simulator import Simulator
+from tests import graphs
+
+ROOT = Path(__file__).parent.parent
+SECONDS = 30
+
+PYTHON_APP = ["app.py"]
+GUNICORN = ["-m", "gunicorn", "app:app"]
+WAITRESS = [
+    "-c",
+    "from comfybridge.settings import load_settings; from comfybridge.web import create_app; "
+    "from comfybridge.web.serving import serve_with_waitress; serve_with_waitress(create_app, load_settings())",
+]
+EVERY_SERVER = [
+    pytest.param(PYTHON_APP, id="python app.py"),
+    pytest.param(GUNICORN, id="gunicorn app:app"),
+    pytest.param(WAITRESS, id="waitress"),
+]
+
+
+class Server:
+    """A server process, started and ready for requests."""
+
+    def __init__(self, arguments: list[str], **environment: str) -> None:
+        self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.said = self._read_until("Workflows:")
+
+    def _read_until(self, last: str) -> str:
+        guard = threading.Timer(SECONDS, self.process.kill)
+        guard.start()
+        said = ""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said += line
+            if last in line:
+                guard.cancel()
+                return said
+        raise AssertionError(f"the server ended before it was ready:\n{said}")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator(step_seconds=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def start(sim: Simulator) -> Iterator[Callable[..., Server]]:
+    started = []
+
+    def start(arguments: list[str], **environment: str) -> Server:
+        server = Server(arguments, **{"COMFYUI_URL": sim.url, "COMFYBRIDGE_PORT": free_port(), **environment})
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_it_says_what_it_found_and_serves(start: Callable[..., Server], sim: Simulator, arguments: list[str]) -> None:
+    server = start(arguments)
+    assert f"listens on {server.url}" in server.said
+    assert f"ComfyUI 0.3.64 found at {sim.url}" in server.said
+    assert "txt2img (the default)" in server.said
+    answer = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
+    assert answer.json()["status"] == "success"
+
+
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_probes_answer_while_every_slot_is_blocked(
+    start: Callable[..., Server], sim: Simulator, arguments: list[str]
+) -> None:
+    server = start(arguments, COMFYBRIDGE_MAX_CONCURRENT="4")
+    sim.hold()
+    ask = {"url": f"{server.url}/generate", "json": {"workflow": graphs.picture()}, "timeout": SECONDS}
+    callers = [threading.Thread(target=requests.post, kwargs=ask) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    sim.wait_until_queued(4)
+    assert requests.get(f"{server.url}/health", timeout=SECONDS).status_code == 200
+    assert requests.get(f"{server.url}/ready", timeout=SECONDS).json()["type"] == "busy"
+    assert requests.post(**ask).status_code == 503  # type: ignore[arg-type]
+    sim.release()
+    for caller in callers:
+        caller.join(SECONDS)
+    assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_a_stop_lets_running_requests_finish(
+    start: Callable[..., Server], sim: Simulator, arguments: list[str]
+) -> None:
+    server = start(arguments)
+    sim.hold()
+    answers = []
+    ask = {"url": f"{server.url}/generate", "json": {"workflow": graphs.picture()}, "timeout": SECONDS}
+    caller = threading.Thread(target=lambda: answers.append(requests.post(**ask)))  # type: ignore[arg-type]
+    caller.start()
+    sim.wait_until_running()
+    server.process.send_signal(signal.SIGTERM)
+    while True:  # until nobody is taken any more
+        try:
+            requests.get(f"{server.url}/health", timeout=0.5)
+        except requests.RequestException:
+            break
+    sim.release()
+    caller.join(SECONDS)
+    assert answers[0].json()["status"] == "success"
+    assert server.process.wait(SECONDS) == 0
+
+
+def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
+    for arguments in (["app.py", "--port", "http"], GUNICORN):
+        ended = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "COMFYBRIDGE_PORT": "http"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert ended.returncode != 0
+        assert "ComfyBridge can't start: COMFYBRIDGE_PORT is 'http'" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "app.py", "--demo", "--port", port],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    assert ended.returncode != 0
+    assert f"port {port} can't be listened on" in ended.stderr

@@ -1,0 +1,43 @@
+"""A bridge with its web face, in front of a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from comfybridge.comfyui import polling, socket, waiter
+from comfybridge.settings import load_settings
+from comfybridge.simulator import Simulator
+from comfybridge.web import create_app
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    with Simulator(step_seconds=0) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def make_app(sim: Simulator) -> Callable[..., Flask]:
+    """Makes an application for the simulator, with further settings."""
+
+    def make(**settings: Any) -> Flask:
+        return create_app(load_settings(**{"comfyui_url": sim.url, **settings}))
+
+    return make
+
+
+@pytest.fixture
+def api(make_app: Callable[..., Flask]) -> FlaskClient:
+    return make_app().test_client()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look up what was quiet for 0.2 s instead of 3."""
+    for module in (waiter, socket, polling):
+        monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)

@@ -1,0 +1,162 @@
+"""Bad input: a clear sentence, the right status, and nothing of it reaches ComfyUI's queue."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from comfybridge.simulator import Simulator
+from tests import graphs
+from tests.web.answers import failure
+
+LINKED = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}}
+
+
+def nested(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+@pytest.mark.parametrize(
+    ("body", "type", "said"),
+    [
+        (b"", "invalid_request", "empty"),
+        (b"   ", "invalid_request", "empty"),
+        (b"prompt=a+cat", "invalid_request", "not JSON"),
+        (b'{"prompt": "a cat"', "invalid_request", "not JSON"),
+        (b"\xff\xfe{}", "invalid_request", "UTF-8"),
+        (b"[]", "invalid_request", "a list"),
+        (b'"a cat"', "invalid_request", "a text"),
+        (b"7", "invalid_request", "a number"),
+        (b"null", "invalid_request", "null"),
+        (b'{"prompt": "x", "cfg": NaN}', "invalid_request", "NaN"),
+        (b'{"prompt": "x", "cfg": -Infinity}', "invalid_request", "Infinity"),
+        (b'{"prompt": "x", "cfg": 1e999}', "invalid_request", "too large"),
+        (b'{"prompt": "x", "seed": ' + b"9" * 30 + b"}", "invalid_request", "too large"),
+        (b'{"prompt": "x", "seed": ' + b"9" * 5000 + b"}", "invalid_request", "too large"),
+        (nested(10_000).encode(), "invalid_request", "nested too deeply"),
+        (b"[" * 10_000, "invalid_request", "nested too deeply"),
+        (('{"prompt": ' + nested(500) + "}").encode(), "invalid_request", "nested too deeply"),
+    ],
+)
+def test_a_body_that_is_no_usable_json_object(
+    api: FlaskClient, sim: Simulator, body: bytes, type: str, said: str
+) -> None:
+    assert said in failure(api.post("/generate", data=body), 400, type)["error"]
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"prompt": 5}, "prompt must be a text or must be an object, not 5"),
+        ({"prompt": ["a"]}, "prompt must be"),
+        ({"prompt": "x", "steps": "20"}, "steps must be an integer, not '20'"),
+        ({"prompt": "x", "steps": 2.5}, "steps must be an integer, not 2.5"),
+        ({"prompt": "x", "steps": True}, "steps must be an integer, not true"),
+        ({"prompt": "x", "cfg": "high"}, "cfg must be a number"),
+        ({"prompt": "x", "params": []}, "params must be an object"),
+        ({"prompt": "x", "model": 3}, "model must be a text"),
+        ({"prompt": "x", "timeout": 0}, "timeout must be greater than 0"),
+        ({"prompt": "x", "timeout": 1e9}, "at most 3600 seconds"),
+        ({"prompt": "x", "wait": "hope"}, "'websocket' or 'poll'"),
+        ({"prompt": "x", "on_timeout": "panic"}, "'cancel' or 'keep'"),
+        ({"prompt": "x", "retries": -1}, "retries must be greater than or equal to 0"),
+        ({"prompt": "x", "promt": "y"}, "'promt' (did you mean 'prompt'?)"),
+        ({"prompt": "x", "steps": 0}, "steps"),
+        ({"prompt": "x", "steps": 10**9}, "steps"),
+        ({"prompt": "x", "width": -8}, "width"),
+        ({"prompt": "x", "seed": -2}, "seed"),
+        ({"prompt": "x", "params": {"stepz": 3}}, "steps"),
+        ({"prompt": "x", "params": {"3.stepz": 3}}, "steps"),
+        ({"prompt": "x", "params": {"77.steps": 3}}, "77"),
+        ({"prompt": "x", "steps": 3, "params": {"steps": 4}}, "steps is 3, but params gives steps as 4"),
+        ({"prompt": "x", "batch_size": 3, "image_count": 4}, "image_count is 4"),
+        ({"prompt": "x", "workflow": "a", "workflow_template": "b"}, "name two templates"),
+        ({"prompt": graphs.picture(), "workflow": graphs.picture()}, "prompt and workflow both hold a graph"),
+        ({"prompt": graphs.picture(), "workflow": "txt2img"}, "give one of them"),
+    ],
+)
+def test_a_field_that_cannot_be_used(api: FlaskClient, sim: Simulator, asked: dict[str, Any], said: str) -> None:
+    assert said in failure(api.post("/generate", json=asked), 400, "invalid_request")["error"]
+    assert not [each for each in sim.requests if each.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        ({}, "empty"),
+        ({"1": 5}, "1"),
+        ({"1": "SaveImage"}, "1"),
+        ({"1": {"inputs": {}}}, "class_type"),
+        ({"1": {"class_type": 7, "inputs": {}}}, "class_type"),
+        ({"1": {"class_type": "SaveImage", "inputs": []}}, "inputs"),
+        ({"2": LINKED}, "1"),
+        (
+            {
+                "1": {"class_type": "ImageInvert", "inputs": {"image": ["2", 0]}},
+                "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
+                "3": LINKED,
+            },
+            "circle",
+        ),
+        ({"1": graphs.picture()["1"]}, "no output node"),
+        ({"last_node_id": 9, "nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}, "API"),
+    ],
+)
+@pytest.mark.parametrize("field", ["prompt", "workflow"])
+def test_a_graph_that_cannot_run(
+    api: FlaskClient, sim: Simulator, graph: dict[str, Any], said: str, field: str
+) -> None:
+    assert said in failure(api.post("/generate", json={field: graph}), 400, "invalid_workflow")["error"]
+    assert not [each for each in sim.requests if each.method == "POST"]
+
+
+def test_a_long_chain_of_nodes_is_no_deep_nesting(api: FlaskClient) -> None:
+    graph = {str(n): {"class_type": "ImageInvert", "inputs": {"image": [str(n - 1), 0]}} for n in range(2, 5000)}
+    graph["5000"] = {"class_type": "SaveImage", "inputs": {"images": ["4999", 0], "filename_prefix": "x"}}
+    body = failure(api.post("/generate", json={"workflow": graph}), 400, "invalid_workflow")
+    assert "node 1" in body["error"]
+
+
+def test_a_body_of_50_mb_is_too_large(api: FlaskClient, sim: Simulator) -> None:
+    body = json.dumps({"prompt": "x" * 50_000_000}).encode()
+    assert "33554432" in failure(api.post("/generate", data=body), 413, "too_large")["error"]
+    assert sim.requests == []
+
+
+def test_a_refusal_by_comfyui_is_handed_on_with_its_node_errors(api: FlaskClient, sim: Simulator) -> None:
+    body = failure(api.post("/generate", json={"workflow": graphs.txt2img("x")}), 400, "invalid_workflow")
+    assert f"node 4 (CheckpointLoaderSimple): ckpt_name 'x' is not one of '{sim.checkpoints[0]}'" in body["error"]
+    assert body["node_errors"]["4"]["errors"][0]["type"] == "value_not_in_list"
+
+
+def test_an_unknown_node_class_is_named(api: FlaskClient) -> None:
+    graph = {"1": {"class_type": "Nope", "inputs": {}}}
+    assert "'Nope'" in failure(api.post("/generate", json={"workflow": graph}), 400, "invalid_workflow")["error"]
+
+
+def test_an_unknown_workflow_names_the_nearest(api: FlaskClient, sim: Simulator) -> None:
+    body = failure(api.post("/generate", json={"prompt": "x", "workflow": "txt2im"}), 404, "unknown_workflow")
+    assert "txt2img" in body["error"]
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("name", ["../app", "/etc/passwd", "a/b", "..", ".", "", "txt2img\0", "C:\\x", "x" * 5000])
+def test_names_of_workflows_cannot_leave_the_folder(api: FlaskClient, name: str) -> None:
+    failure(api.post("/generate", json={"prompt": "x", "workflow": name}), 404, "unknown_workflow")
+
+
+def test_what_is_not_served_is_said_in_the_same_shape(api: FlaskClient) -> None:
+    assert "POST /generate" in failure(api.get("/nothing"), 404, "not_found")["error"]
+    response = api.get("/generate")
+    assert "it takes POST" in failure(response, 405, "method_not_allowed")["error"]
+    assert "POST" in response.headers["Allow"]
+
+
+def test_a_request_id_is_taken_over_or_made(api: FlaskClient) -> None:
+    assert api.get("/health", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
+    made = api.get("/health", headers={"X-Request-Id": "<script>"}).headers["X-Request-Id"]
+    assert made.isalnum()
