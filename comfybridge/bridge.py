@@ -33,7 +33,8 @@ from comfybridge.outputs import outputs_of
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.template import Filled, Template, fill, fill_graph, settle_model
+from comfybridge.workflow.model_choice import settle_model
+from comfybridge.workflow.template import Filled, Template, fill, fill_graph
 
 log = logging.getLogger(__name__)
 

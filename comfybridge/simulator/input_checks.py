@@ -98,8 +98,12 @@ class InputChecks:
         if node_class.accepts is None:
             return []
         given = {name: inputs[name] for name in node_class.accepts_inputs if name in inputs}
-        if isinstance(given.get("image"), list):
-            given["image"] = None
+        for name in node_class.accepts_inputs:
+            if name not in given:
+                missing = f"missing 1 required positional argument: '{name}'"
+                raise TypeError(f"{node_class.name}.VALIDATE_INPUTS() {missing}")
+            if isinstance(given[name], list):
+                given[name] = None  # linked, and so not known before the graph runs
         answer = node_class.accepts(self._world, **given)
         if answer is True:
             return []

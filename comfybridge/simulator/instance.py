@@ -1,6 +1,7 @@
 """One life of the simulated server, from start to stop: all that a real one would lose with its process."""
 
 import asyncio
+import logging
 import ssl
 import threading
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from comfybridge.simulator.routes_prompts import PromptRoutes
 from comfybridge.simulator.sockets import Sockets
 from comfybridge.simulator.web_layers import authorization_layer, fault_layer, recording_layer, trouble_layer
 from comfybridge.simulator.world import World
+
+_log = logging.getLogger(__name__)
 
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024
 
@@ -96,7 +99,9 @@ class Instance:
         ]
         for route in routes:
             for start in (self._prefix, f"{self._prefix}/api"):
-                application.router.add_route(route.method, start + route.path, route.handler)
+                application.add_routes([web.RouteDef(route.method, start + route.path, route.handler, route.kwargs)])
+        # ComfyUI looks for its page's files wherever no route fits: a GET finds nothing, anything else is a 405.
+        application.add_routes([web.get(self._prefix + "/{rest:.*}", _nothing)])
         return application
 
     def _work(self) -> None:
@@ -109,9 +114,17 @@ class Instance:
                     self.sockets.post("executing", {"node": None, "prompt_id": item[1]}, client_id)
         except Stopped:
             pass
+        except Exception:
+            # Such as `extra_data: null` in a POST /prompt. ComfyUI's worker does not survive it either: the prompt
+            # stays in the list of running ones, and nothing runs any more.
+            _log.exception("the worker has died")
 
     def _announce_queue(self) -> None:
         self.sockets.post("status", {"status": self._parts.queue_info()})
 
     def _now_executing(self, client_id: str) -> Any:
         return self.executor.current_node if self.executor.client_id == client_id else None
+
+
+async def _nothing(_: web.Request) -> web.Response:
+    return web.Response(status=404)

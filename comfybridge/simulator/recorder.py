@@ -1,5 +1,6 @@
 """The requests that have reached the simulator, for tests to look at."""
 
+import contextlib
 import json
 import threading
 from dataclasses import dataclass, field
@@ -40,14 +41,17 @@ class Recorder:
         with self._lock:
             self._requests.clear()
 
-    async def record(self, request: web.Request, path: str) -> RecordedRequest:
-        """Notes a request, with its body unless that is a form, which only the handler can read."""
+    async def record(self, request: web.Request, path: str) -> None:
+        """Notes a request with its body or form; the handler can still read either."""
         recorded = RecordedRequest(request.method, path, dict(request.query), CIMultiDict(request.headers))
         with self._lock:
             self._requests.append(recorded)
-        if request.can_read_body and not request.content_type.startswith("multipart/"):
-            try:
+        if request.content_type.startswith("multipart/"):
+            fields = await request.post()
+            recorded.form = {
+                name: value.filename if isinstance(value, web.FileField) else str(value)
+                for name, value in fields.items()
+            }
+        elif request.can_read_body:
+            with contextlib.suppress(ValueError):
                 recorded.body = json.loads(await request.read())
-            except ValueError:
-                recorded.body = None
-        return recorded

@@ -35,29 +35,24 @@ class FileRoutes:
 
     async def _upload(self, request: web.Request, mask: bool) -> web.Response:
         form = await request.post()
-        recorded = request.get("recorded")
-        if recorded is not None:
-            recorded.form = {
-                name: value.filename if isinstance(value, web.FileField) else str(value)
-                for name, value in form.items()
-            }
         image = form.get("image")
-        if not isinstance(image, web.FileField):
+        if not image:
             return web.Response(status=400)
+        if not isinstance(image, web.FileField):
+            raise ValueError("text where a file should be")  # answered 500, as by ComfyUI
         kind = str(form.get("type", "input"))
         content = image.file.read()
         try:
-            if mask:
-                content = copy_alpha(content, str(form.get("original_ref")), self._folders)
             name, subfolder = store(
                 content,
+                copy_alpha(content, str(form["original_ref"]), self._folders) if mask else content,
                 image.filename,
                 self._folders.of_type(kind),
                 str(form.get("subfolder", "")),
                 overwrite=form.get("overwrite") in ("true", "1"),
             )
-        except UploadRefused as refused:
-            return web.Response(status=refused.status)
+        except UploadRefused:
+            return web.Response(status=400)
         return web.json_response({"name": name, "subfolder": subfolder, "type": kind})
 
     async def view(self, request: web.Request) -> web.StreamResponse:

@@ -34,10 +34,10 @@ class PromptRoutes:
 
     async def post_prompt(self, request: web.Request) -> web.Response:
         body = await request.json()
-        number = self._number(body)
-        if "prompt" not in body:
+        if "prompt" not in body:  # true of a list too, and so a list is not answered 500 here
             error = refusal("no_prompt", "No prompt provided", "No prompt provided")
             return web.json_response({"error": error, "node_errors": {}}, status=400)
+        number = self._number(body)
         verdict = validate(body["prompt"], body.get("partial_execution_targets"), self._parts.world)
         if verdict.error is not None:
             answer = {"error": verdict.error, "node_errors": verdict.node_errors}
@@ -70,8 +70,9 @@ class PromptRoutes:
         body = await request.json()
         if body.get("clear"):
             self._parts.queue.clear()
-        for prompt_id in body.get("delete", []):
-            self._parts.queue.delete(prompt_id)
+        if "delete" in body:
+            for prompt_id in body["delete"]:
+                self._parts.queue.delete(prompt_id)
         return web.Response()
 
     async def get_history(self, request: web.Request) -> web.Response:
@@ -87,8 +88,9 @@ class PromptRoutes:
         body = await request.json()
         if body.get("clear"):
             self._parts.queue.clear_history()
-        for prompt_id in body.get("delete", []):
-            self._parts.queue.delete_history(prompt_id)
+        if "delete" in body:
+            for prompt_id in body["delete"]:
+                self._parts.queue.delete_history(prompt_id)
         return web.Response()
 
     async def post_interrupt(self, request: web.Request) -> web.Response:

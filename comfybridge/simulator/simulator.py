@@ -157,7 +157,7 @@ class Simulator:
     @property
     def sockets(self) -> int:
         """Open websockets as the server sees them."""
-        return self._alive.sockets.count
+        return 0 if self._instance is None else self._instance.sockets.count
 
     @property
     def checkpoints(self) -> list[str]:

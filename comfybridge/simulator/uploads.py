@@ -12,17 +12,15 @@ from comfybridge.simulator.world import Folders
 
 
 class UploadRefused(Exception):
-    """The upload is answered with `status` and nothing else."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    """The upload has no name, or one that points out of the folder."""
 
 
-def store(content: bytes, name: str, root: Path | None, subfolder: str, overwrite: bool) -> tuple[str, str]:
+def store(
+    content: bytes, stored: bytes | None, name: str, root: Path | None, subfolder: str, overwrite: bool
+) -> tuple[str, str]:
     """Writes a file below `root`; returns the name it got, which may differ from `name`, and the subfolder.
 
-    Raises UploadRefused(400) for an empty name and for places outside `root`.
+    `content` is compared with the files that are there, `stored` is what is written; None writes nothing. Raises UploadRefused for an empty name and for places outside `root`.
     """
     if root is None:
         raise ValueError("no such folder type")  # ComfyUI stumbles too, and answers 500
@@ -30,7 +28,7 @@ def store(content: bytes, name: str, root: Path | None, subfolder: str, overwrit
     folder = os.path.join(base, os.path.normpath(subfolder))
     path = os.path.abspath(os.path.join(folder, name))
     if not name or os.path.commonpath((base, path)) != base:
-        raise UploadRefused(400)
+        raise UploadRefused
     os.makedirs(folder, exist_ok=True)
     stem, suffix = os.path.splitext(name)
     number = 1
@@ -40,26 +38,25 @@ def store(content: bytes, name: str, root: Path | None, subfolder: str, overwrit
         name = f"{stem} ({number}){suffix}"
         path = os.path.join(folder, name)
         number += 1
-    Path(path).write_bytes(content)
+    if stored is not None:
+        Path(path).write_bytes(stored)
     return name, subfolder
 
 
-def copy_alpha(mask: bytes, reference: str, folders: Folders) -> bytes:
+def copy_alpha(mask: bytes, reference: str, folders: Folders) -> bytes | None:
     """The picture that `reference` (JSON with filename, subfolder, type) names, with the alpha of `mask`, as PNG.
 
-    Raises UploadRefused for places outside the folders (400, 403) and for a picture that is not there (400).
+    None for a picture that is not there or may not be reached: ComfyUI then answers as usual, and stores nothing.
     """
     original = json.loads(reference)
     name, folder = folders.split_annotation(original["filename"])
     folder = folder or folders.of_type(original.get("type", "output"))
     if not name or name.startswith("/") or ".." in name or folder is None:
-        raise UploadRefused(400)
+        return None
     base = os.path.abspath(folder)
     path = os.path.abspath(os.path.join(base, original.get("subfolder", ""), name))
-    if os.path.commonpath((base, path)) != base:
-        raise UploadRefused(403)
-    if not os.path.isfile(path):
-        raise UploadRefused(400)
+    if os.path.commonpath((base, path)) != base or not os.path.isfile(path):
+        return None
     buffer = io.BytesIO()
     with Image.open(path) as picture, Image.open(io.BytesIO(mask)) as alpha:
         texts = PngInfo()

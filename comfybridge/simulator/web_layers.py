@@ -43,7 +43,7 @@ def recording_layer(recorder: Recorder, prefix: str) -> Middleware:
 
     @web.middleware
     async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request["recorded"] = await recorder.record(request, without_prefix(request.path, prefix))
+        await recorder.record(request, without_prefix(request.path, prefix))
         return await handler(request)
 
     return layer

@@ -142,25 +142,22 @@ def _sentence(error: ValidationError) -> str:
     if unknown:
         return _unknown_fields(unknown)
     field = str(errors[0]["loc"][0])
-    # a field of several types has an error for each: all are told, without what pydantic calls them
+    # a field of several types has an error for each
     wishes = list(dict.fromkeys(_wish(each) for each in errors if each["loc"][0] == field))
-    return f"{field} {' or '.join(wishes)}, not {_shown(errors[0])}."
+    return f"{field} must be {' or '.join(wishes)}, not {_shown(errors[0])}."
 
 
 def _wish(error: Any) -> str:
     kinds = {
-        "string_type": "must be a text",
-        "dict_type": "must be an object",
-        "int_type": "must be an integer",
-        "int_from_float": "must be an integer",
-        "float_type": "must be a number",
-        "bool_type": "must be true or false",
-        "list_type": "must be a list",
+        "string_type": "a text",
+        "dict_type": "an object",
+        "int_type": "an integer",
+        "int_from_float": "an integer",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "list_type": "a list",
     }
-    if error["type"] in kinds:
-        return kinds[error["type"]]
-    message = str(error["msg"]).removeprefix("Input should ")
-    return f"must {message}"
+    return kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
 
 
 def _shown(error: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from comfybridge.workflow.conditionings import Texts, find_texts
@@ -44,7 +45,7 @@ def discover(graph: Graph) -> dict[str, Parameter]:
     samplers = find_samplers(graph)
     if not samplers:
         return {}
-    views = [_look(graph, sampler) for sampler in samplers]
+    views = _look(graph, samplers)
     found: dict[str, list[Target]] = {
         name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES
     }
@@ -75,14 +76,21 @@ class _View:
     latent: Latent
 
 
-def _look(graph: Graph, sampler: str) -> _View:
-    return _View(
-        settings={name: setting(graph, sampler, name) for name in PLACES},
-        model=find_model(graph, model(graph, sampler)),
-        positive=find_texts(graph, conditioning(graph, sampler, "positive"), "positive"),
-        negative=find_texts(graph, conditioning(graph, sampler, "negative"), "negative"),
-        latent=find_latent(graph, latent(graph, sampler)),
-    )
+def _look(graph: Graph, samplers: list[str]) -> list[_View]:
+    # samplers usually share what is above them, so each way up is gone once
+    texts = cache(partial(find_texts, graph))
+    models = cache(partial(find_model, graph))
+    latents = cache(partial(find_latent, graph))
+    return [
+        _View(
+            settings={name: setting(graph, sampler, name) for name in PLACES},
+            model=models(model(graph, sampler)),
+            positive=texts(conditioning(graph, sampler, "positive"), "positive"),
+            negative=texts(conditioning(graph, sampler, "negative"), "negative"),
+            latent=latents(latent(graph, sampler)),
+        )
+        for sampler in samplers
+    ]
 
 
 def _agreeing(graph: Graph, targets: list[Target | None] | list[Target]) -> list[Target]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.parameters import Parameter, offered
+from comfybridge.workflow.template import Filled
 from comfybridge.workflow.wording import clip, listed
-
-if TYPE_CHECKING:
-    from comfybridge.workflow.template import Filled
 
 # where ComfyUI looks for the file that an input names (folder_paths.py)
 FOLDERS = {"ckpt_name": "checkpoints", "unet_name": "diffusion_models"}

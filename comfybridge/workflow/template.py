@@ -11,12 +11,9 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import SHORT_NAMES, discover
 from comfybridge.workflow.graph import Graph, check_graph, copy_graph, parse_target, set_input
 from comfybridge.workflow.links import literal_value
-from comfybridge.workflow.model_choice import settle_model
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, same
 from comfybridge.workflow.wording import clip, listed
-
-__all__ = ["Filled", "Template", "fill", "fill_graph", "settle_model"]
 
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()

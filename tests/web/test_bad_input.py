@@ -51,7 +51,7 @@ def test_a_body_that_is_no_usable_json_object(
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"prompt": 5}, "prompt must be a text or must be an object, not 5"),
+        ({"prompt": 5}, "prompt must be a text or an object, not 5"),
         ({"prompt": ["a"]}, "prompt must be"),
         ({"prompt": "x", "steps": "20"}, "steps must be an integer, not '20'"),
         ({"prompt": "x", "steps": 2.5}, "steps must be an integer, not 2.5"),
