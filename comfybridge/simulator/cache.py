@@ -64,7 +64,7 @@ def _own_signature(node: dict[str, Any] | None, places: dict[str, int], world: W
         return [uuid.uuid4().hex]  # a link to nowhere, in a part of the graph that does not run: like nothing else
     inputs = [
         (name, ["ANCESTOR", places[value[0]], value[1]] if is_link(value) else value)
-        for name, value in sorted(node.get("inputs", {}).items())
+        for name, value in sorted(node["inputs"].items())
     ]
     changed = _changed(node, world)
     # NaN, the answer for a file that cannot be read, is not even equal to itself: no cached result fits.
@@ -76,7 +76,7 @@ def _changed(node: dict[str, Any], world: World) -> Any:
     if changed is None:
         return False
     if "is_changed" not in node:
-        given = {name: None if is_link(value) else value for name, value in node.get("inputs", {}).items()}
+        given = {name: None if is_link(value) else value for name, value in node["inputs"].items()}
         try:
             # ComfyUI notes the answer in the graph, and so it shows up in the metadata of saved files.
             node["is_changed"] = [changed(world, **given)]
@@ -90,7 +90,9 @@ def _ancestors(graph: Graph, node_id: str) -> list[str]:
     found: dict[str, None] = {}
 
     def visit(current: str) -> None:
-        for _, value in sorted(graph.get(current, {}).get("inputs", {}).items()):
+        if current not in graph:
+            return
+        for _, value in sorted(graph[current]["inputs"].items()):
             if is_link(value) and value[0] not in found:
                 found[value[0]] = None
                 visit(value[0])

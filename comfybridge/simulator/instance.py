@@ -115,8 +115,8 @@ class Instance:
         except Stopped:
             pass
         except Exception:
-            # Such as `extra_data: null` in a POST /prompt. ComfyUI's worker does not survive it either: the prompt
-            # stays in the list of running ones, and nothing runs any more.
+            # As ComfyUI's does of `extra_data: null`, and of an accepted graph in which some node that need not run
+            # has no `inputs`: the prompt stays in the list of running ones, and nothing ever runs again.
             _log.exception("the worker has died")
 
     def _announce_queue(self) -> None:

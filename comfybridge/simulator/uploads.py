@@ -20,7 +20,8 @@ def store(
 ) -> tuple[str, str]:
     """Writes a file below `root`; returns the name it got, which may differ from `name`, and the subfolder.
 
-    `content` is compared with the files that are there, `stored` is what is written; None writes nothing. Raises UploadRefused for an empty name and for places outside `root`.
+    `content` is compared with the files that are there, `stored` is what is written; None writes nothing. Raises
+    UploadRefused for an empty name and for places outside `root`.
     """
     if root is None:
         raise ValueError("no such folder type")  # ComfyUI stumbles too, and answers 500

@@ -17,7 +17,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One server for all contract tests: each of them must live with what the others have left there."""
     url = request.config.getoption("--comfyui-url")
     if url:
-        yield Server(url.rstrip("/"))
+        yield Server(url.rstrip("/"), patience=120)  # a CPU takes its time to load a checkpoint
     else:
         with Simulator(step_seconds=0.005) as simulator:
             yield Server(simulator.url)
@@ -29,7 +29,7 @@ def listen(server: Server) -> Iterator[Callable[..., Ear]]:
     ears: list[Ear] = []
 
     def connect(client_id: str | None = None, *, flags: bool = False) -> Ear:
-        ears.append(Ear(server.url, client_id, flags=flags))
+        ears.append(Ear(server.url, client_id, flags=flags, patience=server.patience))
         return ears[-1]
 
     yield connect

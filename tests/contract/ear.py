@@ -10,7 +10,7 @@ from typing import Any
 
 import websocket
 
-PATIENCE = 120.0  # seconds without a message: a real server on a CPU loads a checkpoint meanwhile
+PATIENCE = 10.0  # seconds without a message before a test fails
 
 
 @dataclass
@@ -38,11 +38,14 @@ class Frame:
 class Ear:
     """A connected client. `heard` keeps everything, the greeting first."""
 
-    def __init__(self, url: str, client_id: str | None = None, *, flags: bool = False) -> None:
+    def __init__(
+        self, url: str, client_id: str | None = None, *, flags: bool = False, patience: float = PATIENCE
+    ) -> None:
+        self._patience = patience
         self.client_id = client_id or uuid.uuid4().hex
         query = "" if client_id == "" else f"?clientId={self.client_id}"
         address = "ws" + url.removeprefix("http") + "/ws" + query
-        self._socket = websocket.create_connection(address, timeout=PATIENCE)
+        self._socket = websocket.create_connection(address, timeout=patience)
         self.heard: list[Frame] = []
         self.greeting = self.until("status").data
         if flags:
@@ -94,7 +97,7 @@ class Ear:
         except websocket.WebSocketTimeoutException:
             return True
         finally:
-            self._socket.settimeout(PATIENCE)
+            self._socket.settimeout(self._patience)
 
     def close(self) -> None:
         """Leaves with a closing handshake, if the server still answers one."""

@@ -8,22 +8,21 @@ from typing import Any
 
 import requests
 
-from tests.contract.ear import Ear
-
-PATIENCE = 120.0  # seconds: a real server on a CPU loads a checkpoint meanwhile
+from tests.contract.ear import PATIENCE, Ear
 
 
 class Server:
-    """A ComfyUI at a URL."""
+    """A ComfyUI at a URL, waited for `patience` seconds at most."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
         self.url = url
+        self.patience = patience
 
     def get(self, path: str, **query: Any) -> requests.Response:
-        return requests.get(self.url + path, params=query, timeout=PATIENCE)
+        return requests.get(self.url + path, params=query, timeout=self.patience)
 
     def post(self, path: str, body: Any) -> requests.Response:
-        return requests.post(self.url + path, json=body, timeout=PATIENCE)
+        return requests.post(self.url + path, json=body, timeout=self.patience)
 
     def queue(self, graph: dict[str, Any], ear: Ear | None = None, **fields: Any) -> str:
         """Queues a graph that must be accepted, under an id chosen here; returns the id."""
@@ -68,11 +67,11 @@ class Server:
 
     def wait_until_gone(self, prompt_id: str) -> None:
         """Waits until a prompt has left the queue, for prompts that nobody listens to."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while self.in_queue(prompt_id):
             assert time.monotonic() < deadline, "the prompt does not end"
             time.sleep(0.01)
 
     def upload(self, content: bytes, name: str, kind: str = "image", **fields: str) -> requests.Response:
         files = {"image": (name, content, "image/png")}
-        return requests.post(f"{self.url}/upload/{kind}", files=files, data=fields, timeout=PATIENCE)
+        return requests.post(f"{self.url}/upload/{kind}", files=files, data=fields, timeout=self.patience)

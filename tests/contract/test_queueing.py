@@ -115,6 +115,19 @@ def test_a_deleted_pending_prompt_leaves_no_event_and_no_history(server: Server,
     assert server.get(f"/history/{deleted}").json() == {}
 
 
+def test_a_deletion_leaves_the_order_as_it_was(server: Server, busy: str, ear: Ear) -> None:
+    # In this order the queue is a heap whose first item cannot just be taken away.
+    numbers = [1, 5, 2, 6, 7, 3, 4]
+    prompts = {number: server.queue(graphs.saved(), ear, number=number - 1e6) for number in numbers}
+
+    server.post("/queue", {"delete": [prompts.pop(1)]})
+    server.post("/interrupt", {"prompt_id": busy})
+    ear.until_done(prompts[7])
+
+    started = [frame.prompt_id for frame in ear.heard if frame.type == "execution_start"]
+    assert started == [prompts[number] for number in sorted(prompts)]
+
+
 @pytest.mark.parametrize("what", ["an unknown prompt", "the running prompt"])
 def test_deleting_what_is_not_pending_is_answered_200_and_does_nothing(server: Server, busy: str, what: str) -> None:
     prompt_id = busy if what == "the running prompt" else str(uuid.uuid4())
