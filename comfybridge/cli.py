@@ -12,9 +12,8 @@ from flask import Flask
 
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
 from comfybridge.simulator import Simulator
-from comfybridge.web.announcement import example
+from comfybridge.web.announcement import DEMO
 from comfybridge.web.application import create_app
-from comfybridge.web.current import EXTENSION
 from comfybridge.web.serving import serve
 
 
@@ -56,7 +55,7 @@ def _load_demo() -> Flask:
     simulator = Simulator()
     simulator.start()
     app = create_app(load_settings(comfyui_url=simulator.url, comfyui_headers={}))
-    print(f"Try it; this saves picture.png:\n\n  {example(app.extensions[EXTENSION])}\n", flush=True)
+    app.config[DEMO] = True
     return app
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import sys
 
 from flask import Flask
@@ -16,12 +18,17 @@ from comfybridge.settings import misspelt_variables
 from comfybridge.web.current import EXTENSION
 
 STARTUP_SECONDS = 3.0
+DEMO = "COMFYBRIDGE_DEMO"  # set in the configuration of an application whose ComfyUI is the simulator
 
 
 def announce(app: Flask) -> None:
     """Print the announcement, a line a fact, to standard output."""
     bridge = app.extensions[EXTENSION]
-    print("\n".join(announcement(bridge)), flush=True)
+    lines = announcement(bridge)
+    if app.config.get(DEMO):
+        lines += ["This is the demo: a stand-in paints the pictures. Try it; this saves picture.png:", ""]
+        lines += [f"  {example(bridge)}", ""]
+    print("\n".join(lines), flush=True)
 
 
 def announcement(bridge: Bridge) -> list[str]:
@@ -50,8 +57,10 @@ def example(bridge: Bridge) -> str:
     )
     if os.name == "nt":
         escaped = body.replace('"', '\\"')
-        return f'curl.exe -s {url} -d "{escaped}" | python -c "{code}"'
-    return f"curl -s {url} -d '{body}' | {os.path.basename(sys.executable)} -c \"{code}\""
+        return f'curl.exe -s {url} -d "{escaped}" | "{sys.executable}" -c "{code}"'
+    # the terminal in which this is pasted may know nothing of our virtual environment
+    python = "python3" if shutil.which("python3") else shlex.quote(sys.executable)
+    return f"curl -s {url} -d '{body}' | {python} -c \"{code}\""
 
 
 def _comfyui(bridge: Bridge) -> list[str]:
