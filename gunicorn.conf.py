@@ -41,4 +41,5 @@ def when_ready(_server):
 
 def post_worker_init(worker):
     """Say what is served, once requests are taken."""
-    announce(worker.wsgi)
+    address = worker.sockets[0].getsockname()
+    announce(worker.wsgi, *address[:2])

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import threading
@@ -24,7 +25,7 @@ from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.comfyui.client import Accepted, ComfyUIClient
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.comfyui.polling import PollingWaiter
-from comfybridge.comfyui.reasons import clean_node_errors, node_sentences
+from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.socket import SocketWaiter
 from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter
 from comfybridge.deadline import Deadline
@@ -264,7 +265,7 @@ class Bridge:
         return fill(template, request.params, inputs_of), template
 
     def _fit_to_server(self, filled: Filled, template: Template | None, deadline: Deadline) -> None:
-        model = template.parameters.get("model") if template else None
+        model = template.model if template else None
         if model is not None:
             target = model.targets[0]
             node = filled.graph[target.node]
@@ -296,7 +297,9 @@ class Bridge:
     ) -> Submission:
         prompt = Prompt(str(uuid.uuid4()), filled.graph)
         try:
-            accepted = self.client.queue_prompt(prompt, listener.client_id, _options(request), deadline)
+            accepted = self.client.queue_prompt(
+                prompt, listener.client_id, _options(request), deadline, self._choices_for_people(deadline)
+            )
         except TimedOut as error:  # it may have been queued all the same
             raise self._settle_timeout(prompt, request, error) from None
         prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
@@ -310,6 +313,17 @@ class Bridge:
             _listener=listener,
             _slots=self._slots,
         )
+
+    def _choices_for_people(self, deadline: Deadline) -> ChoicesOf:
+        """Choices for an error's sentence, which is worth no error of its own."""
+
+        def choices_of(class_type: str, input_name: str) -> list[Any] | None:
+            with contextlib.suppress(BridgeError):
+                node_class = self.catalog.node_class(class_type, deadline)
+                return node_class.choices(input_name) if node_class else None
+            return None
+
+        return choices_of
 
     def _settle_timeout(self, prompt: Prompt, request: GenerationRequest, error: TimedOut) -> TimedOut:
         seconds = self.settings.timeout if request.timeout is None else request.timeout

@@ -19,8 +19,11 @@ from comfybridge.web.serving import serve
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    options = vars(parser.parse_args(arguments))
     demo = options.pop("demo")
+    if demo and options["comfyui_url"]:
+        parser.error("--demo brings its own stand-in for ComfyUI; leave --comfyui-url out, or --demo")
     # The command line is the environment set by hand: the server's own configuration reads it from there too.
     os.environ.update({environment_name(name): value for name, value in options.items() if value is not None})
     try:

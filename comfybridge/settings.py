@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comfybridge.address import ServerAddress
 
 PREFIX = "COMFYBRIDGE_"
+ENV_FILE = ".env"
 SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 
 
@@ -25,7 +27,7 @@ class Settings(BaseSettings):
     """All that can be set. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
     )
 
     comfyui_url: str = Field(
@@ -116,23 +118,25 @@ def environment_name(field: str) -> str:
 
 
 def misspelt_variables() -> list[str]:
-    """One sentence for each `COMFYBRIDGE_*` variable that is no setting, naming the nearest."""
+    """One sentence for each name in the environment or in `.env` that looks like a setting and is none."""
     known = [environment_name(field) for field in Settings.model_fields]
+    # in the file, COMFYUI_ too: in the environment, others use that prefix
+    ours = {name for name in os.environ if name.startswith(PREFIX)}
+    ours |= {name for name in dotenv_values(ENV_FILE) if name.startswith((PREFIX, "COMFYUI_"))}
     sentences = []
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            sentences.append(f"The environment variable {name} is no setting of ComfyBridge{hint}")
+    for name in sorted(ours.difference(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        sentences.append(f"{name} is no setting of ComfyBridge{hint}")
     return sentences
 
 
 def _sentence(error: Any) -> str:
-    field = str(error["loc"][0]) if error["loc"] else "a setting"
-    name = environment_name(field.lower())
-    # the messages of our own validators come as "Value error, ...": they are written to follow the name
-    message = str(error["msg"]).removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    if field.lower().startswith("comfyui_"):  # may hold a password: never shown
-        return f"{name} {message}."
-    return f"{name} is {error['input']!r}: {message}."
+    field = str(error["loc"][0]).lower()
+    name = environment_name(field)
+    if field.startswith("comfyui_"):  # may hold a password: never shown
+        # our own validators write what follows the name; pydantic puts "Value error, " before it
+        return f"{name} {str(error['msg']).removeprefix('Value error, ')}."
+    kinds = {"int_parsing": "an integer", "float_parsing": "a number"}
+    wanted = kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
+    return f"{name} is {error['input']!r}; it must be {wanted}."

@@ -146,6 +146,12 @@ def test_a_stop_lets_running_requests_finish(
     assert server.process.wait(SECONDS) == 0
 
 
+def test_gunicorn_s_own_options_win_and_the_announcement_tells_them(start: Callable[..., Server]) -> None:
+    port = free_port()
+    server = start([*GUNICORN, "-b", f"127.0.0.1:{port}"])
+    assert f"listens on http://127.0.0.1:{port}" in server.said
+
+
 def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
     for arguments in (["app.py", "--port", "http"], GUNICORN):
         ended = subprocess.run(
@@ -157,7 +163,7 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
             timeout=SECONDS,
         )
         assert ended.returncode != 0
-        assert "ComfyBridge can't start: COMFYBRIDGE_PORT is 'http'" in ended.stderr
+        assert "ComfyBridge can't start: COMFYBRIDGE_PORT is 'http'; it must be an integer." in ended.stderr
         assert "Traceback" not in ended.stderr
 
 

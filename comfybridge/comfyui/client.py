@@ -23,7 +23,7 @@ from urllib3.util.retry import Retry
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.reasons import refusal
+from comfybridge.comfyui.reasons import ChoicesOf, refusal
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
 
@@ -104,12 +104,14 @@ class ComfyUIClient:
         client_id: str,
         options: Mapping[str, Any] | None = None,
         deadline: Deadline | None = None,
+        choices_of: ChoicesOf = lambda *_: None,
     ) -> Accepted:
         """Queue a graph under the id of `prompt`; its events go to the socket of `client_id`.
 
         Args:
             options: further fields of ComfyUI's `POST /prompt`: `extra_data`, `front`, `number`,
                 `partial_execution_targets`.
+            choices_of: as `reasons.refusal` takes it.
 
         Raises:
             InvalidWorkflow: ComfyUI refuses the graph.
@@ -117,7 +119,7 @@ class ComfyUIClient:
         body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
         with self._call("POST", "/prompt", deadline, json=body) as answer:
             if answer.status_code == 400:
-                raise refusal(_json_object(answer), prompt.graph)
+                raise refusal(_json_object(answer), prompt.graph, choices_of)
             _check_status(answer)
             said = _json_object(answer)
             if not isinstance(said.get("prompt_id"), str):

@@ -5,12 +5,16 @@ The shapes are those of ComfyUI's execution.py (`validate_inputs`, `validate_pro
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from comfybridge.comfyui.events import ExecutionError
 from comfybridge.errors import InvalidWorkflow
+
+# what an input of a node class can be chosen from; None if that is not known
+ChoicesOf = Callable[[str, str], "list[Any] | None"]
 
 MOST_CHOICES_SHOWN = 20
 LONGEST_REASON = 500
@@ -21,6 +25,9 @@ _PATHS = re.compile(
     r"""(?P<quote>['"])(?:[A-Za-z]:[\\/]|[\\/]{1,2})(?:[^'"<>|\r\n]*[\\/])(?P<quoted>[^'"\\/\r\n]*)(?P=quote)"""
     r"""|(?<![\w:/\\.~-])(?:[A-Za-z]:[\\/]+|\\\\|/)(?:[^\s'"<>|:;,()\[\]\\/]+[\\/]+)+(?P<bare>[^\s'"<>|:;,()\[\]\\/]*)"""
 )
+
+
+_MISSING_FILE = re.compile(r"Invalid \w+ file: (.+)")  # nodes.py: LoadImage.VALIDATE_INPUTS and its like
 
 
 def without_paths(text: str) -> str:
@@ -45,16 +52,19 @@ def execution_sentence(event: ExecutionError) -> str:
     return sentence.rstrip(": .") + "."
 
 
-def refusal(body: Mapping[str, Any], graph: Mapping[str, Any]) -> InvalidWorkflow:
+def refusal(
+    body: Mapping[str, Any], graph: Mapping[str, Any], choices_of: ChoicesOf = lambda *_: None
+) -> InvalidWorkflow:
     """The error that ComfyUI's answer to an invalid graph amounts to.
 
     Args:
         body: its 400 answer, `{"error": {...}, "node_errors": {...}}`.
         graph: the graph that it refused.
+        choices_of: gives the choices of an input where the answer leaves them out, as it does with more than 20.
     """
     error = body.get("error") or {}
     node_errors = clean_node_errors(body.get("node_errors"))
-    sentences = node_sentences(node_errors)
+    sentences = node_sentences(node_errors, choices_of)
     if sentences:
         message = f"ComfyUI refused the graph: {'; '.join(sentences)}."
     elif isinstance(error, Mapping):
@@ -70,17 +80,18 @@ def clean_node_errors(node_errors: Any) -> dict[str, Any]:
     return cleaned if isinstance(cleaned, dict) else {}
 
 
-def node_sentences(node_errors: Mapping[str, Any]) -> list[str]:
+def node_sentences(node_errors: Mapping[str, Any], choices_of: ChoicesOf = lambda *_: None) -> list[str]:
     """One sentence for each error, as in "node 4 (CheckpointLoaderSimple): ckpt_name 'x' is not one of 'y'"."""
     sentences: list[str] = []
     for node, each in node_errors.items():
+        class_type = str(each.get("class_type", "?"))
         errors = each.get("errors") or []
         missing = [error for error in errors if error.get("type") == "required_input_missing"]
-        reasons = [_reason(error) for error in errors if error not in missing]
+        reasons = [_reason(error, class_type, choices_of) for error in errors if error not in missing]
         if missing:
             names = " and ".join(_input_name(error) for error in missing)
             reasons.append(f"the input{'s' if len(missing) > 1 else ''} {names} must be given")
-        sentences.extend(f"node {node} ({each.get('class_type', '?')}): {reason}" for reason in reasons)
+        sentences.extend(f"node {node} ({class_type}): {reason}" for reason in reasons)
     return sentences
 
 
@@ -91,18 +102,21 @@ def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
     if kind == "prompt_no_outputs":
         return "it has no output node, such as SaveImage or PreviewImage"
     if class_type and "does not exist" in message:
-        return f"node {node}: this ComfyUI has no node class {class_type!r}; is a custom node missing?"
+        return f"node {node}: this ComfyUI has no node class {class_type!r} (is a custom node missing?)"
     extra = error.get("details")
     return _shortened(without_paths(f"{message.rstrip('.')} ({extra})" if extra else message.rstrip(".")))
 
 
-def _reason(error: Mapping[str, Any]) -> str:
+def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) -> str:
     extra = error.get("extra_info") or {}
     name, value = _input_name(error), extra.get("received_value")
     config = extra.get("input_config")
     kind = error.get("type")
-    if kind == "value_not_in_list" and isinstance(config, list):
-        return f"{name} {value!r} is not one of {_choices(config)}"
+    if kind == "value_not_in_list":
+        choices = _choices(config) if isinstance(config, list) else choices_of(class_type, name)
+        return f"{name} {value!r} is not one of {_listed(choices, value)}"
+    if kind == "custom_validation_failed" and (missing := _MISSING_FILE.search(str(error.get("details")))):
+        return f"{name} {missing[1]!r} is no file in ComfyUI's input folder"
     if kind == "value_smaller_than_min" and isinstance(config, list):
         return f"{name} {value!r} is less than {_option(config, 'min')}, the least it takes"
     if kind == "value_bigger_than_max" and isinstance(config, list):
@@ -119,12 +133,21 @@ def _input_name(error: Mapping[str, Any]) -> str:
     return str((error.get("extra_info") or {}).get("input_name") or error.get("details"))
 
 
-def _choices(config: list[Any]) -> str:
-    choices = config[0] if isinstance(config[0], list) else (_option(config, "options") or [])
-    shown = ", ".join(map(repr, choices[:MOST_CHOICES_SHOWN]))
-    if len(choices) > MOST_CHOICES_SHOWN:
-        shown += f" and {len(choices) - MOST_CHOICES_SHOWN} more"
-    return shown or "the choices, of which there are none: is a model missing?"
+def _choices(config: list[Any]) -> list[Any]:
+    return config[0] if isinstance(config[0], list) else (_option(config, "options") or [])
+
+
+def _listed(choices: list[Any] | None, wanted: object) -> str:
+    """The choices, those most like the wanted one first."""
+    if choices is None:
+        return "its choices"
+    if not choices:
+        return "its choices, for there are none (is a model missing?)"
+    near = difflib.get_close_matches(str(wanted).lower(), [str(each).lower() for each in choices], n=3)
+    ordered = sorted(choices, key=lambda each: near.index(str(each).lower()) if str(each).lower() in near else 3)
+    shown = ", ".join(map(repr, ordered[:MOST_CHOICES_SHOWN]))
+    rest = len(ordered) - MOST_CHOICES_SHOWN
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def _option(config: list[Any], name: str) -> Any:

@@ -21,46 +21,42 @@ STARTUP_SECONDS = 3.0
 DEMO = "COMFYBRIDGE_DEMO"  # set in the configuration of an application whose ComfyUI is the simulator
 
 
-def announce(app: Flask) -> None:
-    """Print the announcement, a line a fact, to standard output."""
+def announce(app: Flask, host: str, port: int | str) -> None:
+    """Print the announcement, a line a fact, to standard output.
+
+    Args:
+        host, port: where the server listens.
+    """
     bridge = app.extensions[EXTENSION]
-    lines = announcement(bridge)
+    url = url_of(host, port)
+    lines = [f"ComfyBridge listens on {url}", *_comfyui(bridge), *_templates(bridge), *misspelt_variables()]
     if app.config.get(DEMO):
         lines += ["This is the demo: a stand-in paints the pictures. Try it; this saves picture.png:", ""]
-        lines += [f"  {example(bridge)}", ""]
+        lines += [f"  {example(url)}", ""]
     print("\n".join(lines), flush=True)
 
 
-def announcement(bridge: Bridge) -> list[str]:
-    """The lines of the announcement; asks ComfyUI for its version."""
-    return [
-        f"ComfyBridge listens on {url_of(bridge)}",
-        *_comfyui(bridge),
-        *_templates(bridge),
-        *misspelt_variables(),
-    ]
-
-
-def url_of(bridge: Bridge) -> str:
-    """The address at which the bridge is reached from this machine."""
-    host = bridge.settings.host
+def url_of(host: str, port: int | str) -> str:
+    """The address at which a server that listens there is reached from this machine."""
     if host in ("0.0.0.0", "::", ""):
         host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{bridge.settings.port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def example(bridge: Bridge) -> str:
-    """A command that asks the bridge for a picture and saves it, for the shell of this system."""
-    url, body = f"{url_of(bridge)}/generate", json.dumps({"prompt": "a lighthouse at dusk"})
+def example(url: str) -> str:
+    """A command that asks the bridge for a picture and saves it, or says what went wrong; for this system's shell."""
+    body = json.dumps({"prompt": "a lighthouse at dusk"})
     code = (
-        "import sys,json,base64;open('picture.png','wb').write(base64.b64decode(json.load(sys.stdin)['images'][0]))"
+        "import sys, json, base64; answer = json.load(sys.stdin); "
+        "sys.exit(answer.get('error')) if 'error' in answer else "
+        "open('picture.png', 'wb').write(base64.b64decode(answer['images'][0]))"
     )
     if os.name == "nt":
         escaped = body.replace('"', '\\"')
-        return f'curl.exe -s {url} -d "{escaped}" | "{sys.executable}" -c "{code}"'
+        return f'curl.exe -s {url}/generate -d "{escaped}" | "{sys.executable}" -c "{code}"'
     # the terminal in which this is pasted may know nothing of our virtual environment
     python = "python3" if shutil.which("python3") else shlex.quote(sys.executable)
-    return f"curl -s {url} -d '{body}' | {python} -c \"{code}\""
+    return f"curl -s {url}/generate -d '{body}' | {python} -c \"{code}\""
 
 
 def _comfyui(bridge: Bridge) -> list[str]:
@@ -82,7 +78,9 @@ def _templates(bridge: Bridge) -> list[str]:
     library, default = bridge.library, bridge.settings.default_workflow
     names = [f"{name} (the default)" if name == default else name for name in library.names()]
     lines = [f"Workflows: {', '.join(names) or 'none'}"]
-    lines += [f"Workflow {each['name']} is broken: {each['error']}" for each in library.broken()]
+    broken = [each["name"] for each in library.broken()]
+    if broken:
+        lines.append(f"Broken workflows: {', '.join(broken)}; GET /workflows and the log say why")
     if default not in library.names():
         lines.append(f"There is no workflow {default!r}, the default; COMFYBRIDGE_DEFAULT_WORKFLOW names another.")
     return lines

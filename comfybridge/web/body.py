@@ -15,6 +15,7 @@ from flask import Request
 
 from comfybridge.errors import InvalidRequest, TooLarge
 
+WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
 CHUNK = 64 * 1024
 DEEPEST = 100
 # ComfyUI's largest integers are seeds of 64 bits.
@@ -32,10 +33,10 @@ def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
     """
     raw = _read(request, most_bytes)
     if not raw.strip():
-        raise InvalidRequest('The body is empty; it must be a JSON object, such as {"prompt": "a cat"}.')
+        raise InvalidRequest(f"The body is empty; {WANTED}.")
     body = _parse(raw)
     if not isinstance(body, dict):
-        raise InvalidRequest(f'The body is {_name(body)}; it must be a JSON object, such as {{"prompt": "a cat"}}.')
+        raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
     _check_values(body)
     return body
 
@@ -59,16 +60,16 @@ def _parse(raw: bytes) -> object:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not UTF-8 text (at byte {error.start}); it must be a JSON object."
-        ) from None
+        raise InvalidRequest(f"The body is not UTF-8 text (at byte {error.start}); {WANTED}.") from None
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
+        # a Windows shell, or a forgotten pair of ' around the body, takes all the " out of it
+        hint = " (did the shell take its quotes away?)" if '"' not in text and ":" in text else ""
         raise InvalidRequest(
-            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"The body is not JSON ({error.msg} at line {error.lineno}, column {error.colno}); {WANTED}{hint}."
         ) from None
     except ValueError:  # Python refuses to read integers of thousands of digits
         raise _too_large_number() from None

@@ -139,6 +139,8 @@ def _params(fields: GenerateBody) -> dict[str, Any]:
 def _sentence(error: ValidationError) -> str:
     errors = error.errors()
     unknown = [str(each["loc"][0]) for each in errors if each["type"] == "extra_forbidden"]
+    if unknown and all(isinstance(each["input"], dict) and "class_type" in each["input"] for each in errors):
+        return 'The body is a graph itself; put it into an object, under workflow: {"workflow": {...}}.'
     if unknown:
         return _unknown_fields(unknown)
     field = str(errors[0]["loc"][0])
@@ -172,4 +174,7 @@ def _unknown_fields(unknown: list[str]) -> str:
     for name in unknown:
         near = difflib.get_close_matches(name, known, n=1)
         hints.append(f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name))
-    return f"Unknown field{'s' if len(unknown) > 1 else ''} {', '.join(hints)}; the fields are {', '.join(known)}."
+    return (
+        f"Unknown field{'s' if len(unknown) > 1 else ''} {', '.join(hints)}; the fields are {', '.join(known)}, and "
+        "what else a workflow takes goes into params."
+    )

@@ -69,7 +69,7 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         asyncore_use_poll=hasattr(select, "poll"),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    announce(app)
+    announce(app, server.effective_host, server.effective_port)
     try:
         wasyncore.loop(timeout=1, map=sockets, use_poll=server.adj.asyncore_use_poll)
     except KeyboardInterrupt:

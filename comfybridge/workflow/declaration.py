@@ -209,5 +209,5 @@ def _check_keys(entry: dict[Any, Any], accepted: tuple[str, ...], where: str) ->
     for key in entry:
         if key not in accepted:
             raise InvalidWorkflow(
-                f"{where} has {describe(key)}, which means nothing here; use {listed(accepted, key)}."
+                f"{where} has the key '{clip(key)}', which means nothing here; use {listed(accepted, key)}."
             )

@@ -138,12 +138,13 @@ class Library:
         except InvalidWorkflow as error:
             prefix = "" if error.message.startswith(graph_file) else f"{graph_file}: "
             raise InvalidWorkflow(prefix + error.message) from None
+        found = discover(graph)
         if not parameter_files:
-            return Template(name, "", graph, discover(graph))
+            return Template(name, "", graph, found, found.get("model"))
         path = self._directory / parameter_files[0]
         content = read_json(path) if path.name.endswith(GRAPH) else read_yaml(path)
         description, parameters = declared(content, graph, path.name)
-        return Template(name, description, graph, parameters)
+        return Template(name, description, graph, parameters, parameters.get("model") or found.get("model"))
 
 
 def _template_name(file_name: str) -> str | None:

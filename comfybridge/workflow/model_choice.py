@@ -50,7 +50,7 @@ def _stand_in(filled: Filled, parameter: Parameter, name: str, choices: Sequence
         where = f"its models folder {folder}" if folder else "the folder of its models"
         raise InvalidRequest(f"{missing}, nor is any other such model; put {clip(name)} into {where}.")
     if keys & filled.given or len(choices) > 1:
-        raise InvalidRequest(f"{missing}; name one that is, in {parameter.name}: {listed(choices, name)}.")
+        raise InvalidRequest(f"{missing}; give {parameter.name} as one of those that are: {listed(choices, name)}.")
     filled.warnings.append(
         f"The workflow's model {clip(name)} is not installed; {clip(choices[0])} was used instead."
     )

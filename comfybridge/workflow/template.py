@@ -13,8 +13,10 @@ from comfybridge.workflow.graph import Graph, check_graph, copy_graph, parse_tar
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, same
-from comfybridge.workflow.wording import clip, listed
+from comfybridge.workflow.wording import clip, describe, listed
 
+EMPTY_LATENTS = ("EmptyLatentImage", "EmptySD3LatentImage")  # nodes.py, nodes_sd3.py: size // 8
+PIXELS_A_LATENT = 8
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()
 
@@ -28,12 +30,14 @@ class Template:
         description: for people.
         graph: a checked graph.
         parameters: what callers may choose, by name.
+        model: where its model is named, whether or not callers may choose another; None if that is not found.
     """
 
     name: str
     description: str
     graph: Graph
     parameters: dict[str, Parameter]
+    model: Parameter | None = None
 
     def schema(self, choices: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
         """A JSON Schema of the parameters.
@@ -160,10 +164,12 @@ class _Filling:
         """Set a parameter to the value a caller gave, or draw a seed."""
         drawn = parameter.is_seed and _is_random(value)
         checked = self.draw(parameter) if drawn else parameter.check(value)
-        for target in parameter.targets:
-            if target not in self.overridden:
-                self._claim(target, parameter.name, checked)
-                set_input(self.filled.graph, target.node, target.input, checked)
+        free = [target for target in parameter.targets if target not in self.overridden]
+        for target in free:
+            self._claim(target, parameter.name, checked)
+            set_input(self.filled.graph, target.node, target.input, checked)
+        if not free:
+            checked = self._overridden(parameter, None if drawn else checked)
         self.filled.params[parameter.name] = checked
 
     def leave(self, parameter: Parameter) -> None:
@@ -185,11 +191,23 @@ class _Filling:
         if value is not None:
             self.filled.params[parameter.name] = value
 
+    def _overridden(self, parameter: Parameter, value: Any) -> Any:
+        """What a parameter comes to where `"NODE.INPUT"` has set all that it feeds; refused if it says otherwise."""
+        target = parameter.targets[0]
+        given = self.overridden[target]
+        if value is not None and not same(given, value):
+            raise InvalidRequest(
+                f"{parameter.name} is {describe(value)}, but {target.node}.{target.input}, which it feeds, is "
+                f"given as {describe(given)}."
+            )
+        return given
+
     def finish(self) -> Filled:
-        """Report the seed, and the parameters in the template's order."""
+        """Report the seed, the parameters in the template's order, and sizes that ComfyUI won't keep."""
         graph = self.filled.graph
         order = [name for name in self.parameters if name in self.filled.params]
         self.filled.params = {name: self.filled.params[name] for name in [*order, *self.filled.params]}
+        self.filled.warnings += self._rounded_sizes()
         seeds = [each for each in self.parameters.values() if each.is_seed]
         seeds.sort(key=lambda each: each.name != "seed")
         targets = [each.targets[0] for each in seeds] or [
@@ -198,6 +216,18 @@ class _Filling:
         value = literal_value(graph, targets[0]) if targets else None
         self.filled.seed = value if isinstance(value, int) and not isinstance(value, bool) else None
         return self.filled
+
+    def _rounded_sizes(self) -> list[str]:
+        """A latent has one point for every 8 pixels, and ComfyUI rounds down without a word."""
+        warnings = []
+        for name in ("width", "height"):
+            parameter, value = self.parameters.get(name), self.filled.params.get(name)
+            if parameter is None or not isinstance(value, int) or value % PIXELS_A_LATENT == 0:
+                continue
+            if all(self.filled.graph[target.node]["class_type"] in EMPTY_LATENTS for target in parameter.targets):
+                rounded = value // PIXELS_A_LATENT * PIXELS_A_LATENT
+                warnings.append(f"{name} is {value}; ComfyUI makes {rounded} of it, a multiple of {PIXELS_A_LATENT}.")
+        return warnings
 
     def _claim(self, target: Target, name: str, value: Any) -> None:
         """Refuse two parameters that want one input to be two things, as a square's width and height."""

@@ -21,7 +21,7 @@ from tests.comfyui.recorded import Recording
         ("missing_input", "node 1 (EmptyImage): the inputs height and color and batch_size must be given"),
         ("no_outputs", "it has no output node, such as SaveImage or PreviewImage"),
         ("missing_class_type", "Cannot execute because a node is missing the class_type property (Node ID '#1')"),
-        ("unknown_node", "node 1: this ComfyUI has no node class 'Nope'; is a custom node missing?"),
+        ("unknown_node", "node 1: this ComfyUI has no node class 'Nope' (is a custom node missing?)"),
     ],
 )
 def test_a_refusal_is_one_readable_sentence(name: str, sentence: str) -> None:

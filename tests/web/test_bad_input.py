@@ -24,7 +24,12 @@ def nested(levels: int) -> str:
     [
         (b"", "invalid_request", "empty"),
         (b"   ", "invalid_request", "empty"),
-        (b"prompt=a+cat", "invalid_request", "not JSON"),
+        (
+            b"prompt=a+cat",
+            "invalid_request",
+            "not JSON (Expecting value at line 1, column 1); it must be a JSON object",
+        ),
+        (b"{prompt: a cat}", "invalid_request", "did the shell take its quotes away?"),
         (b'{"prompt": "a cat"', "invalid_request", "not JSON"),
         (b"\xff\xfe{}", "invalid_request", "UTF-8"),
         (b"[]", "invalid_request", "a list"),
@@ -131,6 +136,25 @@ def test_a_refusal_by_comfyui_is_handed_on_with_its_node_errors(api: FlaskClient
     body = failure(api.post("/generate", json={"workflow": graphs.txt2img("x")}), 400, "invalid_workflow")
     assert f"node 4 (CheckpointLoaderSimple): ckpt_name 'x' is not one of '{sim.checkpoints[0]}'" in body["error"]
     assert body["node_errors"]["4"]["errors"][0]["type"] == "value_not_in_list"
+
+
+def test_a_refused_choice_names_the_nearest_even_where_comfyui_names_none(api: FlaskClient, sim: Simulator) -> None:
+    asked = {"workflow": graphs.txt2img(sim.checkpoints[0]), "sampler_name": "Euler"}
+    body = failure(api.post("/generate", json=asked), 400, "invalid_workflow")
+    assert "node 3 (KSampler): sampler_name 'Euler' is not one of 'euler', " in body["error"]
+    assert " more" in body["error"]
+
+
+def test_a_file_that_comfyui_does_not_have_is_named(api: FlaskClient) -> None:
+    body = failure(
+        api.post("/generate", json={"workflow": "img2img", "params": {"image": "x.png"}}), 400, "invalid_workflow"
+    )
+    assert "(LoadImage): image 'x.png' is no file in ComfyUI's input folder" in body["error"]
+
+
+def test_a_graph_as_the_whole_body_is_told_where_to_go(api: FlaskClient) -> None:
+    body = failure(api.post("/generate", json=graphs.picture()), 400, "invalid_request")
+    assert '{"workflow": {...}}' in body["error"]
 
 
 def test_an_unknown_node_class_is_named(api: FlaskClient) -> None:

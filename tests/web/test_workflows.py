@@ -75,3 +75,12 @@ def test_readiness_needs_a_comfyui_that_answers(api: FlaskClient, sim: Simulator
     sim.stop()
     failure(api.get("/ready"), 503, "comfyui_unreachable")
     assert api.get("/health").get_json() == {"status": "ok"}
+
+
+def test_a_template_whose_file_names_no_model_gets_the_installed_one_too(
+    own: FlaskClient, folder: Path, sim: Simulator
+) -> None:
+    (folder / "mine.json").write_text(json.dumps(graphs.txt2img("not installed.safetensors")))
+    (folder / "mine.yaml").write_text("parameters: {prompt: {node: 6, input: text}}")
+    body = success(own.post("/generate", json={"workflow": "mine", "prompt": "a cat"}))
+    assert sim.checkpoints[0] in body["warnings"][0]

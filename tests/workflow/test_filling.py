@@ -57,7 +57,19 @@ def test_a_templates_seed_is_drawn_unless_it_is_given(template: Template, params
 def test_a_seed_that_is_given_is_used(template: Template) -> None:
     assert fill(template, {"seed": 2**64 - 1}).seed == 2**64 - 1
     assert fill(template, {"3.seed": 5}).seed == 5
-    assert fill(template, {"seed": 1, "3.seed": 5}).graph["3"]["inputs"]["seed"] == 5
+    assert fill(template, {"seed": -1, "3.seed": 5}).params["seed"] == 5
+
+
+def test_a_parameter_and_an_override_of_its_only_input_must_agree(template: Template) -> None:
+    assert fill(template, {"steps": 5, "3.steps": 5}).graph["3"]["inputs"]["steps"] == 5
+    with pytest.raises(InvalidRequest, match=r"steps is 9, but 3\.steps, which it feeds, is given as 8"):
+        fill(template, {"steps": 9, "3.steps": 8})
+
+
+def test_a_size_that_comfyui_rounds_down_is_a_warning(template: Template) -> None:
+    filled = fill(template, {"width": 450, "height": 448})
+    assert filled.graph["5"]["inputs"]["width"] == 450
+    assert filled.warnings == ["width is 450; ComfyUI makes 448 of it, a multiple of 8."]
 
 
 def test_a_seed_is_drawn_within_its_own_range() -> None:
