@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     port: int = Field(8189, ge=0, le=65535, description="the port to listen on")
     timeout: float = Field(300, gt=0, description="seconds a request may take if it does not say")
     max_timeout: float = Field(3600, gt=0, description="the most seconds that a request may ask for")
-    wait: Literal["websocket", "poll"] = Field("websocket", description="how to wait for ComfyUI")
+    wait: Literal["websocket", "poll"] = Field("websocket", description="how to wait for ComfyUI: websocket or poll")
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
     max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,3 +85,13 @@ def test_a_template_whose_file_names_no_model_gets_the_installed_one_too(
     (folder / "mine.yaml").write_text("parameters: {prompt: {node: 6, input: text}}")
     body = success(own.post("/generate", json={"workflow": "mine", "prompt": "a cat"}))
     assert sim.checkpoints[0] in body["warnings"][0]
+
+
+def test_the_readme_s_example_of_a_parameter_file_works(own: FlaskClient, folder: Path) -> None:
+    root = Path(__file__).parent.parent.parent
+    (example,) = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text("utf-8"), re.DOTALL)
+    (folder / "square.json").write_text((root / "workflows" / "txt2img.json").read_text("utf-8"))
+    (folder / "square.yaml").write_text(example)
+    asked = {"workflow": "square", "prompt": "a cat", "steps": 2, "params": {"size": 768}}
+    body = success(own.post("/generate", json=asked))
+    assert image(body["images"][0]).size == (768, 768)
