@@ -23,6 +23,7 @@ from typing import Any
 from comfybridge.comfyui.cancelling import cancel
 from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.comfyui.client import Accepted, ComfyUIClient
+from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.comfyui.polling import PollingWaiter
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
@@ -101,7 +102,8 @@ class Bridge:
         )
         self.library = Library(self.settings.workflows_dir)
         self.catalog = Catalog(self.client)
-        waiters: list[Waiter] = [SocketWaiter(self.client), PollingWaiter(self.client)]
+        lookup = PromptLookup(self.client)
+        waiters: list[Waiter] = [SocketWaiter(self.client, lookup), PollingWaiter(self.client, lookup)]
         self._waiters = {waiter.name: waiter for waiter in waiters}
         self._slots = threading.BoundedSemaphore(self.settings.max_concurrent)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
@@ -61,9 +62,13 @@ class Queue:
     running: tuple[str, ...]
     pending: tuple[str, ...]
 
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset((*self.running, *self.pending))
+
     def holds(self, prompt_id: str) -> bool:
         """Whether a prompt runs or waits."""
-        return prompt_id in self.running or prompt_id in self.pending
+        return prompt_id in self._all
 
 
 class ComfyUIClient:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 import uuid
 
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.client import ComfyUISilent
 from comfybridge.comfyui.outcome import Outcome, Prompt, outcome_of_history
-from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, look_up, out_of_time
+from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIUnreachable
 
@@ -27,7 +27,7 @@ class PollingWaiter(Waiter):
 
     def listen(self, deadline: Deadline) -> PollingListener:
         """Nothing needs to be opened."""
-        return PollingListener(self.client)
+        return PollingListener(self)
 
 
 class PollingListener(Listener):
@@ -36,26 +36,29 @@ class PollingListener(Listener):
     Without any client id, ComfyUI would send the prompt's progress to everybody's sockets.
     """
 
-    def __init__(self, client: ComfyUIClient) -> None:
-        self.client = client
+    def __init__(self, waiter: Waiter) -> None:
+        self._waiter = waiter
         self.client_id = uuid.uuid4().hex
         self.warnings: list[str] = []
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
-        return wait_by_polling(self.client, prompt, deadline)
+        return wait_by_polling(self._waiter, prompt, deadline)
 
     def close(self) -> None:
         """Nothing was opened."""
 
 
-def wait_by_polling(client: ComfyUIClient, prompt: Prompt, deadline: Deadline) -> Outcome:
+def wait_by_polling(waiter: Waiter, prompt: Prompt, deadline: Deadline) -> Outcome:
     """Block until the prompt's history entry is there; raises what `Listener.wait` raises."""
     pause = FIRST_PAUSE
-    last_answer = last_check = time.monotonic()
+    began = last_answer = last_check = time.monotonic()
     while not deadline.passed:
         checks_queue = time.monotonic() - last_check >= QUIET_SECONDS
         try:
-            entry = look_up(client, prompt, deadline) if checks_queue else client.history(prompt.id, deadline)
+            if checks_queue:
+                entry = waiter.lookup.history_entry(prompt, began, deadline)
+            else:
+                entry = waiter.client.history(prompt.id, deadline)
             last_answer = time.monotonic()
             if checks_queue:
                 last_check = last_answer

@@ -18,7 +18,7 @@ from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
 from comfybridge.comfyui.events import FEATURE_FLAGS, Event, parse_binary, parse_text
 from comfybridge.comfyui.outcome import Outcome, OutcomeReader, Prompt, outcome_of_history
 from comfybridge.comfyui.polling import PollingListener, wait_by_polling
-from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, look_up, out_of_time
+from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIUnreachable, PromptLost, TimedOut
 
@@ -39,10 +39,10 @@ class SocketWaiter(Waiter):
         """Connect; where ComfyUI answers but lets no websocket through, poll instead, with a warning."""
         client_id = uuid.uuid4().hex
         try:
-            return SocketListener(self.client, client_id, connect(self.client, client_id, deadline))
+            return SocketListener(self, client_id, connect(self.client, client_id, deadline))
         except SocketLost as error:
             log.warning("%s Polling instead.", error)
-            listener = PollingListener(self.client)
+            listener = PollingListener(self)
             listener.warnings.append(f"{error} The result was polled for.")
             return listener
 
@@ -50,8 +50,8 @@ class SocketWaiter(Waiter):
 class SocketListener(Listener):
     """Reads one socket until its prompt has ended."""
 
-    def __init__(self, client: ComfyUIClient, client_id: str, connection: websocket.WebSocket) -> None:
-        self.client = client
+    def __init__(self, waiter: Waiter, client_id: str, connection: websocket.WebSocket) -> None:
+        self._waiter = waiter
         self.client_id = client_id
         self.warnings: list[str] = []
         self._connection = connection
@@ -62,7 +62,7 @@ class SocketListener(Listener):
             return self._read_until_ended(reader, deadline, on_event)
         except SocketLost:
             # A new socket would not hear of this prompt: its events go to the client id that queued it.
-            return _without_images_lost(prompt, wait_by_polling(self.client, prompt, deadline))
+            return _without_images_lost(prompt, wait_by_polling(self._waiter, prompt, deadline))
 
     def close(self) -> None:
         with contextlib.suppress(OSError, websocket.WebSocketException):
@@ -71,7 +71,7 @@ class SocketListener(Listener):
 
     def _read_until_ended(self, reader: OutcomeReader, deadline: Deadline, on_event: OnEvent | None) -> Outcome:
         prompt = reader.prompt
-        last_heard = time.monotonic()
+        began = last_heard = time.monotonic()
         while not deadline.passed:
             until_check = last_heard + QUIET_SECONDS - time.monotonic()
             event = receive(self._connection, min(max(until_check, 0.0), deadline.remaining()))
@@ -83,15 +83,15 @@ class SocketListener(Listener):
                 if outcome is not None:
                     return outcome
             elif time.monotonic() - last_heard >= QUIET_SECONDS:
-                ended = self._look_up(prompt, deadline)
+                ended = self._look_up(prompt, began, deadline)
                 if ended is not None:
                     return _without_images_lost(prompt, ended)
                 last_heard = time.monotonic()
         raise out_of_time(prompt, deadline)
 
-    def _look_up(self, prompt: Prompt, deadline: Deadline) -> Outcome | None:
+    def _look_up(self, prompt: Prompt, began: float, deadline: Deadline) -> Outcome | None:
         try:
-            entry = look_up(self.client, prompt, deadline)
+            entry = self._waiter.lookup.history_entry(prompt, began, deadline)
         except ComfyUISilent:
             return None  # busy or suspended: it may wake before the deadline
         except ComfyUIUnreachable:

@@ -9,15 +9,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.events import Event
+from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.deadline import Deadline
-from comfybridge.errors import PromptLost, TimedOut
+from comfybridge.errors import TimedOut
 
 OnEvent = Callable[[Event], None]
 
@@ -77,8 +78,9 @@ class Waiter(ABC):
     name: ClassVar[str]
     receives_images: ClassVar[bool]
 
-    def __init__(self, client: ComfyUIClient) -> None:
+    def __init__(self, client: ComfyUIClient, lookup: PromptLookup | None = None) -> None:
         self.client = client
+        self.lookup = lookup or PromptLookup(client)
 
     @abstractmethod
     def listen(self, deadline: Deadline) -> Listener:
@@ -88,26 +90,6 @@ class Waiter(ABC):
             ComfyUIUnreachable: ComfyUI does not answer.
             TimedOut: the deadline passed.
         """
-
-
-def look_up(client: ComfyUIClient, prompt: Prompt, deadline: Deadline) -> Mapping[str, Any] | None:
-    """A prompt's history entry; None while it waits or runs.
-
-    First the queue, then the history: the other way round, a prompt that finishes in between looks lost.
-
-    Raises:
-        PromptLost: it is in neither.
-    """
-    if client.queue(deadline).holds(prompt.id):
-        return None
-    entry = client.history(prompt.id, deadline)
-    if entry is None:
-        raise PromptLost(
-            "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or somebody "
-            "deleted the prompt.",
-            prompt_id=prompt.id,
-        )
-    return entry
 
 
 def out_of_time(prompt: Prompt, deadline: Deadline) -> TimedOut:

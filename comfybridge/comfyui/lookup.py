@@ -1,0 +1,63 @@
+"""Looking up prompts of which nothing was heard: still queued, finished, or lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from comfybridge.comfyui.client import ComfyUIClient, Queue
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.deadline import Deadline
+from comfybridge.errors import PromptLost, TimedOut
+
+# ComfyUI's queue carries every queued graph: 256 waiters that each fetched it every 3 s kept `/health` waiting for
+# up to 112 ms. One look a second serves them all.
+FRESH_SECONDS = 1.0
+
+
+class PromptLookup:
+    """Looks prompts up on one server, with one look at its queue for all that ask at about the same time."""
+
+    def __init__(self, client: ComfyUIClient) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._queue = Queue((), ())
+
+    def history_entry(self, prompt: Prompt, queued_at: float, deadline: Deadline) -> Mapping[str, Any] | None:
+        """A prompt's history entry; None while it waits or runs.
+
+        First the queue, then the history: the other way round, a prompt that finishes in between looks lost.
+
+        Args:
+            queued_at: a moment, on `time.monotonic()`'s clock, at which the prompt was certainly queued already.
+
+        Raises:
+            PromptLost: it is in neither.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        """
+        if self._recent_queue(queued_at, deadline).holds(prompt.id):
+            return None
+        entry = self._client.history(prompt.id, deadline)
+        if entry is None:
+            raise PromptLost(
+                "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or somebody "
+                "deleted the prompt.",
+                prompt_id=prompt.id,
+            )
+        return entry
+
+    def _recent_queue(self, queued_at: float, deadline: Deadline) -> Queue:
+        """The queue as it was less than a second ago, and after the prompt had been queued."""
+        if not self._lock.acquire(timeout=deadline.remaining()):
+            raise TimedOut("The time was up while ComfyUI's queue was being asked for.")
+        try:
+            now = time.monotonic()
+            if self._looked_at < max(queued_at, now - FRESH_SECONDS):
+                self._queue = self._client.queue(deadline)
+                self._looked_at = now
+            return self._queue
+        finally:
+            self._lock.release()
