@@ -9,19 +9,17 @@ import sys
 
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.web.announcement import announce
+from comfybridge.web.serving import RESERVE, finish_on_ctrl_c
 
 try:
     _settings = load_settings()
 except SettingsError as error:
     sys.exit(f"ComfyBridge can't start: {error}")
 
-# Beyond the slots: for /health and /ready, and for saying "busy" at once.
-_RESERVE = 32
-
 bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
 worker_class = "gthread"
 workers = 1
-threads = _settings.max_concurrent + _RESERVE
+threads = _settings.max_concurrent + RESERVE
 worker_connections = threads + 1000  # kept-alive connections that ask for nothing take no thread
 
 # The worker's main thread sends the heartbeat, whatever the request threads do: this is no limit on requests.
@@ -39,7 +37,13 @@ def when_ready(_server):
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
 
+def on_starting(server):
+    """Take Ctrl-C as SIGTERM: gunicorn's own way would drop what runs."""
+    server.handle_int = server.handle_term
+
+
 def post_worker_init(worker):
     """Say what is served, once requests are taken."""
+    finish_on_ctrl_c(worker)
     address = worker.sockets[0].getsockname()
     announce(worker.wsgi, *address[:2])

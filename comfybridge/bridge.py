@@ -6,7 +6,11 @@
         generation = bridge.generate(GenerationRequest(workflow="txt2img", params={"prompt": "a lighthouse"}))
         generation.images[0].save("lighthouse.png")
 
-`generate` is `submit`, `wait` and `collect` in a row; use the three where something must happen in between.
+`generate` is `submit`, `wait` and `collect` in a row; use the three where something must happen in between:
+
+    with bridge.submit(request) as submission:
+        outcome = bridge.wait(submission)
+        generation = bridge.collect(submission, outcome)
 """
 
 from __future__ import annotations
@@ -17,11 +21,12 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 from comfybridge.comfyui.cancelling import cancel
-from comfybridge.comfyui.catalog import Catalog, NodeClass
+from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import Accepted, ComfyUIClient
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Outcome, Prompt
@@ -30,22 +35,32 @@ from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sente
 from comfybridge.comfyui.socket import SocketWaiter
 from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, Busy, InvalidRequest, InvalidWorkflow, NoOutput, PromptLost, TimedOut
+from comfybridge.errors import (
+    BridgeError,
+    Busy,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    InvalidRequest,
+    NoOutput,
+    PromptLost,
+    TimedOut,
+)
 from comfybridge.outputs import outputs_of
+from comfybridge.preparation import prepare
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.model_choice import settle_model
-from comfybridge.workflow.template import Filled, Template, fill, fill_graph
+from comfybridge.workflow.template import Filled, Template
 
 log = logging.getLogger(__name__)
 
 BUSY_RETRY_AFTER = 5
+LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
 
 
 @dataclasses.dataclass
 class Submission:
-    """A prompt that is queued on ComfyUI and listened for. Holds a slot until it is closed.
+    """A prompt that is queued on ComfyUI and listened for. Holds one of the bridge's slots until it is closed.
 
     Attributes:
         prompt: what was queued, and under which id.
@@ -70,8 +85,8 @@ class Submission:
         """Stop listening and free the slot; the prompt stays as it is. May be called twice."""
         if not self._closed:
             self._closed = True
-            self._slots.release()
             self._listener.close()
+            self._slots.release()
 
     def __enter__(self) -> Submission:
         return self
@@ -102,8 +117,11 @@ class Bridge:
         )
         self.library = Library(self.settings.workflows_dir)
         self.catalog = Catalog(self.client)
-        lookup = PromptLookup(self.client)
-        waiters: list[Waiter] = [SocketWaiter(self.client, lookup), PollingWaiter(self.client, lookup)]
+        self._lookup = PromptLookup(self.client)
+        waiters: list[Waiter] = [
+            SocketWaiter(self.client, self._lookup),
+            PollingWaiter(self.client, self._lookup),
+        ]
         self._waiters = {waiter.name: waiter for waiter in waiters}
         self._slots = threading.BoundedSemaphore(self.settings.max_concurrent)
 
@@ -131,16 +149,34 @@ class Bridge:
         Raises:
             BridgeError: what went wrong, as `comfybridge.errors` draws it.
         """
-        retries = request.retries
-        while True:
+        with self.generating(request, on_event) as generation:
+            return generation
+
+    @contextlib.contextmanager
+    def generating(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Iterator[Generation]:
+        """`generate`, for use in a `with`: the request keeps its slot until its outputs have been read there."""
+        submission, outcome = self._run(request, on_event)
+        with submission:
             try:
-                with self.submit(request) as submission:
-                    return self.collect(submission, self.wait(submission, on_event))
+                yield self.collect(submission, outcome)
+            except BridgeError as error:  # of a file that could not be fetched
+                raise _about(error, submission.prompt) from None
+
+    def _run(self, request: GenerationRequest, on_event: OnEvent | None) -> tuple[Submission, Outcome]:
+        """Submit and wait, again where ComfyUI lost the prompt and the request allows it."""
+        for retries_left in range(request.retries, -1, -1):
+            submission = self.submit(request)
+            try:
+                return submission, self.wait(submission, on_event)
             except PromptLost:
-                if retries == 0:
+                submission.close()
+                if retries_left == 0:
                     raise
-                retries -= 1
-                log.warning("A prompt was lost by ComfyUI and is queued again.")
+                log.warning("ComfyUI lost prompt %s; it is queued again.", submission.prompt.id)
+            except BaseException:
+                submission.close()
+                raise
+        raise AssertionError("retries are counted down to 0")
 
     def submit(self, request: GenerationRequest) -> Submission:
         """Check a request, make its graph and queue it. The submission must be closed, or used in a `with`.
@@ -153,15 +189,14 @@ class Bridge:
         """
         deadline = self._deadline(request)
         waiter = self._waiter(request)
-        filled, template = self._fill(request, deadline)
-        _check_images_arrive(waiter, filled)
         if not self._slots.acquire(blocking=False):
             raise Busy(
                 f"All {self.settings.max_concurrent} slots of the bridge are taken; try again in a few seconds.",
                 retry_after=BUSY_RETRY_AFTER,
             )
         try:
-            self._fit_to_server(filled, template, deadline)
+            filled = prepare(request, self.library, self.catalog, self.settings.default_workflow, deadline)
+            _check_images_arrive(waiter, filled)
             listener = waiter.listen(deadline)
             try:
                 return self._queue(request, filled, listener, deadline)
@@ -180,10 +215,12 @@ class Bridge:
         """
         try:
             return submission._listener.wait(submission.prompt, submission.deadline, on_event)
-        except TimedOut as error:
-            raise self._settle_timeout(submission.prompt, submission.request, error) from None
+        except TimedOut:
+            raise self._settle_timeout(submission.prompt, submission.request) from None
+        except BridgeError as error:
+            raise _about(error, submission.prompt) from None
         finally:
-            submission.close()
+            submission._listener.close()
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
         """Make the generation of an outcome. No file is fetched yet: its outputs do that when they are read.
@@ -253,57 +290,23 @@ class Bridge:
             raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(self._waiters)}.")
         return waiter
 
-    def _fill(self, request: GenerationRequest, deadline: Deadline) -> tuple[Filled, Template | None]:
-        def inputs_of(class_type: str) -> set[str] | None:
-            node_class = self.catalog.node_class(class_type, deadline)
-            return set(node_class.input_names) if node_class else None
-
-        if request.graph is not None:
-            if request.workflow is not None:
-                raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
-            return fill_graph(request.graph, request.params, inputs_of), None
-        name = self.settings.default_workflow if request.workflow is None else request.workflow
-        template = self.library.get(name)
-        return fill(template, request.params, inputs_of), template
-
-    def _fit_to_server(self, filled: Filled, template: Template | None, deadline: Deadline) -> None:
-        model = template.model if template else None
-        if model is not None:
-            target = model.targets[0]
-            node = filled.graph[target.node]
-            wanted = node["inputs"].get(target.input)
-            choices = self.catalog.choices(node["class_type"], target.input, wanted, deadline)
-            if choices is not None:
-                settle_model(filled, model, choices)
-        self._check_has_output(filled, deadline)
-
-    def _check_has_output(self, filled: Filled, deadline: Deadline) -> None:
-        """Refuse a graph none of whose nodes ComfyUI would run it for; where a class is unknown, ComfyUI decides."""
-        feeding = {
-            str(value[0])
-            for node in filled.graph.values()
-            for value in node["inputs"].values()
-            if isinstance(value, list) and value
-        }
-        # a node that feeds no other is most likely the output: usually one look at the catalog is enough
-        for node in sorted(filled.graph, key=lambda each: each in feeding):
-            node_class: NodeClass | None = self.catalog.node_class(filled.graph[node]["class_type"], deadline)
-            if node_class is None or node_class.is_output:
-                return
-        raise InvalidWorkflow(
-            "The graph has no output node, so ComfyUI would make nothing of it; add one, such as SaveImage."
-        )
-
     def _queue(
         self, request: GenerationRequest, filled: Filled, listener: Listener, deadline: Deadline
     ) -> Submission:
         prompt = Prompt(str(uuid.uuid4()), filled.graph)
+        if deadline.passed:
+            raise TimedOut("The time was up before the prompt could be queued.")
         try:
             accepted = self.client.queue_prompt(
                 prompt, listener.client_id, _options(request), deadline, self._choices_for_people(deadline)
             )
-        except TimedOut as error:  # it may have been queued all the same
-            raise self._settle_timeout(prompt, request, error) from None
+        except TimedOut:  # it may have been queued all the same
+            raise self._settle_timeout(prompt, request) from None
+        except (ComfyUIUnreachable, ComfyUIError) as error:
+            if not self._was_queued(prompt, deadline):
+                raise _about(error, prompt) from None
+            log.warning("ComfyUI queued prompt %s, and its answer was lost: %s", prompt.id, error.message)
+            accepted = Accepted(prompt.id, 0, {})
         prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
         return Submission(
             prompt=prompt,
@@ -327,7 +330,16 @@ class Bridge:
 
         return choices_of
 
-    def _settle_timeout(self, prompt: Prompt, request: GenerationRequest, error: TimedOut) -> TimedOut:
+    def _was_queued(self, prompt: Prompt, deadline: Deadline) -> bool:
+        """Whether ComfyUI has a prompt of which it did not say so."""
+        try:
+            patience = Deadline(min(LOOKUP_SECONDS, deadline.remaining()))
+            self._lookup.history_entry(prompt, time.monotonic(), patience)
+        except BridgeError:
+            return False
+        return True
+
+    def _settle_timeout(self, prompt: Prompt, request: GenerationRequest) -> TimedOut:
         seconds = self.settings.timeout if request.timeout is None else request.timeout
         sentence = f"The prompt did not finish within {seconds:g} s"
         if request.on_timeout == "keep":
@@ -338,6 +350,12 @@ class Bridge:
             log.warning("Prompt %s could not be cancelled: %s", prompt.id, failure.message)
             what = "could not be cancelled: ComfyUI does not answer"
         return TimedOut(f"{sentence}; it {what}.", prompt_id=prompt.id)
+
+
+def _about(error: BridgeError, prompt: Prompt) -> BridgeError:
+    """The error, with the prompt's id if it has none."""
+    error.prompt_id = error.prompt_id or prompt.id
+    return error
 
 
 def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:

@@ -4,7 +4,6 @@ BridgeError
 ├── InvalidRequest          400 invalid_request
 │   └── InvalidWorkflow     400 invalid_workflow
 ├── UnknownWorkflow         404 unknown_workflow
-├── UnknownPrompt           404 unknown_prompt
 ├── NotFound                404 not_found
 ├── MethodNotAllowed        405 method_not_allowed
 ├── TooLarge                413 too_large
@@ -78,13 +77,6 @@ class UnknownWorkflow(BridgeError):
 
     status = 404
     type = "unknown_workflow"
-
-
-class UnknownPrompt(BridgeError):
-    """ComfyUI knows no prompt of that id."""
-
-    status = 404
-    type = "unknown_prompt"
 
 
 class NotFound(BridgeError):

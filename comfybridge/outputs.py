@@ -14,7 +14,7 @@ from comfybridge.request import Output
 
 
 def outputs_of(outcome: Outcome, client: ComfyUIClient, deadline: Deadline) -> list[Output]:
-    """The outputs of an outcome; previews (`temp` files) only if there is nothing else.
+    """The outputs of an outcome; previews (`temp` files) only if there is no other file.
 
     ComfyUI's keys (`images`, `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a
     file name is a file, and `text` holds texts.
@@ -24,8 +24,9 @@ def outputs_of(outcome: Outcome, client: ComfyUIClient, deadline: Deadline) -> l
         found.extend(_files(node, client, deadline))
         found.extend(_texts(node))
     found.extend(_frames(outcome.frames))
-    lasting = [output for output in found if output.type != "temp"]
-    return lasting or found
+    if any(output.type not in ("temp", "") for output in found):  # a text has no type, and says nothing of pictures
+        return [output for output in found if output.type != "temp"]
+    return found
 
 
 def _files(node: NodeOutput, client: ComfyUIClient, deadline: Deadline) -> Iterator[Output]:

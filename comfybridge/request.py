@@ -98,7 +98,7 @@ class Generation:
 
     Attributes:
         prompt_id: the id under which ComfyUI ran it.
-        outputs: in the order of the graph's nodes; previews only if there is nothing else.
+        outputs: in the order of the graph's nodes; previews only if there is no other file.
         seed: the seed that was used, if the graph has one.
         params: the parameters that were used, defaults and the drawn seed included.
         warnings: what the caller should know, though it did not stop the request.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,9 @@ from comfybridge.address import ServerAddress
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class SettingsError(ValueError):
@@ -44,15 +48,15 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8189, ge=0, le=65535, description="the port to listen on")
-    timeout: float = Field(300, gt=0, description="seconds a request may take if it does not say")
-    max_timeout: float = Field(3600, gt=0, description="the most seconds that a request may ask for")
+    timeout: Seconds = Field(300, description="seconds a request may take if it does not say")
+    max_timeout: Seconds = Field(3600, description="the most seconds that a request may ask for")
     wait: Literal["websocket", "poll"] = Field("websocket", description="how to wait for ComfyUI: websocket or poll")
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
     max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")
     max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
-    connect_timeout: float = Field(5, gt=0, description="seconds to connect to ComfyUI")
-    read_timeout: float = Field(30, gt=0, description="seconds ComfyUI may be silent within one call")
+    connect_timeout: Seconds = Field(5, description="seconds to connect to ComfyUI")
+    read_timeout: Seconds = Field(30, description="seconds ComfyUI may be silent within one call")
 
     @field_validator("comfyui_url")
     @classmethod
@@ -84,13 +88,23 @@ def parse_headers(text: str) -> dict[str, str]:
             raise ValueError("is not valid JSON") from None
         if not all(isinstance(value, str) for value in headers.values()):
             raise ValueError("must be a JSON object whose values are strings")
-        return dict(headers)
+        return _checked_headers(headers)
     headers = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
         name, colon, value = line.partition(":")
         if not colon or not name.strip() or " " in name.strip():
             raise ValueError("must be a JSON object of strings, or `Name: value` with one header a line")
         headers[name.strip()] = value.strip()
+    return _checked_headers(headers)
+
+
+def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
+    """What HTTP can carry: names of letters, digits and dashes, values of one line in Latin letters."""
+    for name, value in headers.items():
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise ValueError("has a name that no header can have")
+        if not re.fullmatch(r"[\t\x20-\x7e\xa0-\xff]*", value):
+            raise ValueError("has a value with a character that no header can have, such as a line break")
     return headers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -46,6 +47,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
         self.said = self._read_until("Workflows:")
 
@@ -60,6 +62,15 @@ class Server:
                 guard.cancel()
                 return said
         raise AssertionError(f"the server ended before it was ready:\n{said}")
+
+    def stop(self, number: signal.Signals) -> None:
+        """Send a signal as the terminal does, to the whole group, and wait until nobody is taken any more."""
+        os.killpg(self.process.pid, number)
+        while True:
+            try:
+                requests.get(f"{self.url}/health", timeout=0.5)
+            except requests.RequestException:
+                return
 
     def end(self) -> None:
         self.process.kill()
@@ -123,9 +134,17 @@ def test_probes_answer_while_every_slot_is_blocked(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
-@pytest.mark.parametrize("arguments", EVERY_SERVER)
+@pytest.mark.parametrize(
+    ("arguments", "number"),
+    [
+        pytest.param(PYTHON_APP, signal.SIGTERM, id="python app.py, SIGTERM"),
+        pytest.param(PYTHON_APP, signal.SIGINT, id="python app.py, Ctrl-C"),
+        pytest.param(WAITRESS, signal.SIGTERM, id="waitress, SIGTERM"),
+        pytest.param(WAITRESS, signal.SIGINT, id="waitress, Ctrl-C"),
+    ],
+)
 def test_a_stop_lets_running_requests_finish(
-    start: Callable[..., Server], sim: Simulator, arguments: list[str]
+    start: Callable[..., Server], sim: Simulator, arguments: list[str], number: signal.Signals
 ) -> None:
     server = start(arguments)
     sim.hold()
@@ -134,13 +153,23 @@ def test_a_stop_lets_running_requests_finish(
     caller = threading.Thread(target=lambda: answers.append(requests.post(**ask)))  # type: ignore[arg-type]
     caller.start()
     sim.wait_until_running()
-    server.process.send_signal(signal.SIGTERM)
-    while True:  # until nobody is taken any more
-        try:
-            requests.get(f"{server.url}/health", timeout=0.5)
-        except requests.RequestException:
-            break
+    server.stop(number)
     sim.release()
+    caller.join(SECONDS)
+    assert answers[0].json()["status"] == "success"
+    assert server.process.wait(SECONDS) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
+def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(start: Callable[..., Server]) -> None:
+    server = start(["app.py", "--demo"], COMFYUI_URL="")
+    answers = []
+    ask = {"url": f"{server.url}/generate", "json": {"prompt": "a cat", "steps": 60}, "timeout": SECONDS}
+    caller = threading.Thread(target=lambda: answers.append(requests.post(**ask)))  # type: ignore[arg-type]
+    caller.start()
+    while requests.get(f"{server.url}/ready", timeout=SECONDS).json()["queue_remaining"] == 0:
+        assert caller.is_alive(), "the request was over before the server was stopped"
+    server.stop(signal.SIGINT)
     caller.join(SECONDS)
     assert answers[0].json()["status"] == "success"
     assert server.process.wait(SECONDS) == 0
@@ -150,6 +179,15 @@ def test_gunicorn_s_own_options_win_and_the_announcement_tells_them(start: Calla
     port = free_port()
     server = start([*GUNICORN, "-b", f"127.0.0.1:{port}"])
     assert f"listens on http://127.0.0.1:{port}" in server.said
+
+
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_a_name_that_the_terminal_cannot_show_is_no_reason_not_to_start(
+    start: Callable[..., Server], tmp_path: Path, arguments: list[str]
+) -> None:
+    (tmp_path / "日本.json").write_text(json.dumps(graphs.picture()))
+    server = start(arguments, COMFYBRIDGE_WORKFLOWS_DIR=str(tmp_path), PYTHONIOENCODING="cp1252")
+    assert "u65e5" in server.said
 
 
 def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:

@@ -37,4 +37,4 @@ def cancel(client: ComfyUIClient, prompt_id: str) -> str:
         log.warning("Prompt %s goes on: ComfyUI %s can't interrupt one prompt alone.", prompt_id, version)
         return f"still runs: this ComfyUI ({version}) can't interrupt one prompt alone"
     client.interrupt(prompt_id, deadline)
-    return "was interrupted while it ran"
+    return "was told to stop while it ran"

@@ -125,7 +125,7 @@ class ComfyUIClient:
         with self._call("POST", "/prompt", deadline, json=body) as answer:
             if answer.status_code == 400:
                 raise refusal(_json_object(answer), prompt.graph, choices_of)
-            _check_status(answer)
+            self._check_status(answer)
             said = _json_object(answer)
             if not isinstance(said.get("prompt_id"), str):
                 raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id.")
@@ -177,7 +177,7 @@ class ComfyUIClient:
         with self._call("GET", "/view", deadline, params=query, stream=True) as answer:
             if answer.status_code == 404:
                 raise ComfyUIError(f"ComfyUI no longer has the output file {filename!r}.")
-            _check_status(answer)
+            self._check_status(answer)
             chunks = []
             for chunk in answer.iter_content(CHUNK):
                 chunks.append(chunk)
@@ -207,12 +207,12 @@ class ComfyUIClient:
 
     def _get_json(self, path: str, deadline: Deadline | None) -> Mapping[str, Any]:
         with self._call("GET", path, deadline) as answer:
-            _check_status(answer)
+            self._check_status(answer)
             return _json_object(answer)
 
     def _post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
         with self._call("POST", path, deadline, json=body) as answer:
-            _check_status(answer)
+            self._check_status(answer)
 
     @contextmanager
     def _call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[requests.Response]:
@@ -240,6 +240,20 @@ class ComfyUIClient:
             raise ComfyUIError(
                 f"The call {what} to ComfyUI at {self.address.url} failed: {type(error).__name__}."
             ) from None
+
+    def _check_status(self, answer: requests.Response) -> None:
+        status = answer.status_code
+        if status == 200:
+            return
+        path = answer.request.path_url.split("?")[0]
+        what = f"ComfyUI answered {status} to {answer.request.method} {path}"
+        if status in (502, 503, 504):  # ComfyUI itself never says so: a proxy that does not reach it does
+            raise self._unreachable(ComfyUIUnreachable, f"is not reached by the proxy before it (HTTP {status})")
+        if status in (401, 403):
+            raise ComfyUIError(f"{what}: it does not accept the credentials in COMFYUI_URL or COMFYUI_HEADERS.")
+        if 300 <= status < 400:
+            raise ComfyUIError(f"{what}, a redirect: COMFYUI_URL must name the place that it leads to.")
+        raise ComfyUIError(f"{what}.")
 
     def _too_late(
         self, deadline: Deadline | None, what: str, kind: type[ComfyUIUnreachable], why: str
@@ -278,19 +292,6 @@ class _KeepHeaders(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
-
-
-def _check_status(answer: requests.Response) -> None:
-    status = answer.status_code
-    if status == 200:
-        return
-    path = answer.request.path_url.split("?")[0]
-    what = f"ComfyUI answered {status} to {answer.request.method} {path}"
-    if status in (401, 403):
-        raise ComfyUIError(f"{what}: it does not accept the credentials in COMFYUI_URL or COMFYUI_HEADERS.")
-    if 300 <= status < 400:
-        raise ComfyUIError(f"{what}, a redirect: COMFYUI_URL must name the place that it leads to.")
-    raise ComfyUIError(f"{what}.")
 
 
 def _json_object(answer: requests.Response) -> dict[str, Any]:

@@ -123,6 +123,9 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
         return f"{name} {value!r} is more than {_option(config, 'max')}, the most it takes"
     if kind == "invalid_input_type" and isinstance(config, list):
         return f"{name} {_shortened(repr(value))} is no {config[0]}"
+    if kind == "exception_during_validation" and extra.get("exception_type") == "KeyError":
+        missing_node = str(error.get("details")).strip("'")
+        return f"an input links to node {missing_node}, which is not in the graph"
     if kind == "return_type_mismatch":
         source = (extra.get("linked_node") or ["?"])[0]
         return f"{name} is linked to node {source}, which gives {extra.get('received_type')}, not {_type(config)}"

@@ -26,6 +26,7 @@ class RouteFault:
     close: bool
     cut: int | None
     delay: float
+    handled: bool
     times: int | None
 
     def meets(self, method: str, path: str) -> bool:

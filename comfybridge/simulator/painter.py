@@ -88,9 +88,10 @@ def _shapes(dice: _Dice, picture: Image.Image) -> None:
 
 
 def _caption(scene: Scene, size: str, index: int, columns: int, room: int) -> list[str]:
-    prompt = textwrap.wrap(scene.positive, columns) or ["(no prompt)"]
+    readable = columns * room  # no more of it can be seen, and wrapping one word of megabytes takes minutes
+    prompt = textwrap.wrap(scene.positive[:readable], columns) or ["(no prompt)"]
     facts = [f"seed {scene.seed}" + (f" #{index}" if index else ""), f"{size}, {scene.steps} steps", scene.model]
     if scene.negative:
-        facts.append("not: " + textwrap.shorten(scene.negative, columns, placeholder="..."))
+        facts.append("not: " + textwrap.shorten(scene.negative[:readable], columns, placeholder="..."))
     lines = prompt[: max(1, room - len(facts))] + facts
     return lines[:room]

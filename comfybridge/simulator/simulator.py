@@ -265,17 +265,19 @@ class Simulator:
         close: bool = False,
         cut: int | None = None,
         delay: float = 0.0,
+        handled: bool = False,
     ) -> None:
         """Makes the next `times` requests to a path go wrong (None: all until `heal`).
 
         `path` ("/history", "*" for all) includes what is below it, whether or not asked for with prefix or /api. The
         answer is `status` (500 when nothing else is asked for) with `body` and `headers`; `close` cuts the connection
         without one; `cut` announces all of `body` and cuts after so many bytes; `delay` seconds pass first, and if
-        it is all that is asked for, the usual answer follows.
+        it is all that is asked for, the usual answer follows. With `handled` the request is carried out all the
+        same, and only its answer is lost.
         """
         if status is None and not close and cut is None and not delay:
             status = 500
-        fault = RouteFault(path, method, status, body, headers or {}, close, cut, delay, times)
+        fault = RouteFault(path, method, status, body, headers or {}, close, cut, delay, handled, times)
         self._faults.add_route(fault)
 
     def heal(self) -> None:

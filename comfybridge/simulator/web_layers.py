@@ -70,6 +70,8 @@ def fault_layer(faults: Faults, prefix: str) -> Middleware:
         fault = faults.of_request(request.method, path.removeprefix("/api"))
         if fault is None:
             return await handler(request)
+        if fault.handled:
+            await handler(request)
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.close:

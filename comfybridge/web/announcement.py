@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -33,6 +34,8 @@ def announce(app: Flask, host: str, port: int | str) -> None:
     if app.config.get(DEMO):
         lines += ["This is the demo: a stand-in paints the pictures. Try it; this saves picture.png:", ""]
         lines += [f"  {example(url)}", ""]
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal can't show is no reason not to start
+        sys.stdout.reconfigure(errors="backslashreplace")
     print("\n".join(lines), flush=True)
 
 
@@ -81,6 +84,8 @@ def _templates(bridge: Bridge) -> list[str]:
     broken = [each["name"] for each in library.broken()]
     if broken:
         lines.append(f"Broken workflows: {', '.join(broken)}; GET /workflows and the log say why")
-    if default not in library.names():
+    if library.is_missing:
+        lines.append("The folder that COMFYBRIDGE_WORKFLOWS_DIR names does not exist.")
+    elif default not in library.names():
         lines.append(f"There is no workflow {default!r}, the default; COMFYBRIDGE_DEFAULT_WORKFLOW names another.")
     return lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,8 @@ from comfybridge.errors import InvalidRequest, TooLarge
 WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
 CHUNK = 64 * 1024
 DEEPEST = 100
+# JSON can write one half of a character that takes two; nothing beyond could write it to a file
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # ComfyUI's largest integers are seeds of 64 bits.
 LARGEST_INTEGER = 2**64 - 1
 # A client that is still sending does not see an answer; so much of what is too large is read and thrown away.
@@ -87,6 +90,8 @@ def _check_values(body: object) -> None:
         for value in level:
             if isinstance(value, (dict, list)):
                 following.extend(_children(value))
+            elif isinstance(value, str):
+                _check_text(value)
             elif _is_too_large(value):
                 raise _too_large_number()
         if not following:
@@ -96,7 +101,12 @@ def _check_values(body: object) -> None:
 
 
 def _children(value: dict[str, Any] | list[Any]) -> Iterable[object]:
-    return value.values() if isinstance(value, dict) else value
+    return (*value, *value.values()) if isinstance(value, dict) else value
+
+
+def _check_text(text: str) -> None:
+    if _HALF_CHARACTER.search(text):
+        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is no text.")
 
 
 def _is_too_large(value: object) -> bool:

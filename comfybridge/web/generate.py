@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from comfybridge.errors import BridgeError
 from comfybridge.web.body import read_json
 from comfybridge.web.current import current_bridge
 from comfybridge.web.rendering import generation_body
@@ -18,10 +17,6 @@ def generate() -> Response:
     """Run a workflow and answer with what it made."""
     bridge = current_bridge()
     body = read_json(request, bridge.settings.max_json_bytes)
-    generation = bridge.generate(parse_generation(body, g.started))
-    g.prompt_id = generation.prompt_id
-    try:
+    with bridge.generating(parse_generation(body, g.started)) as generation:
+        g.prompt_id = generation.prompt_id
         return jsonify(generation_body(generation, with_first_image=isinstance(body.get("prompt"), dict)))
-    except BridgeError as error:
-        error.prompt_id = generation.prompt_id
-        raise

@@ -121,8 +121,8 @@ def _workflow_name(fields: GenerateBody, graph: dict[str, Any] | None) -> str | 
 
 
 def _params(fields: GenerateBody) -> dict[str, Any]:
-    """All parameters under their own names; null means not given, but for the seed, which it draws at random."""
-    params = {name: value for name, value in (fields.params or {}).items() if value is not None or name == "seed"}
+    """All parameters under their own names. A field that is null is not given, but for the seed: it is drawn."""
+    params = dict(fields.params or {})
     short = [("prompt", "prompt", fields.prompt)] if isinstance(fields.prompt, str) else []
     short += [(field, name, getattr(fields, field)) for field, name in SHORT_NAMES.items()]
     for field, name, value in short:

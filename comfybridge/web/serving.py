@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from flask import Flask
@@ -16,7 +18,13 @@ from comfybridge.settings import Settings
 from comfybridge.web.announcement import announce
 
 GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
-RESERVE = 32  # threads beyond the slots, as in gunicorn.conf.py
+# Threads beyond the slots: for /health and /ready, and for saying "busy" at once.
+RESERVE = 32
+
+# Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
+MOST_CONNECTIONS_OF_SELECT = 480
+
+log = logging.getLogger(__name__)
 
 LoadApp = Callable[[], Flask]
 
@@ -45,6 +53,17 @@ def serve(load_app: LoadApp, settings: Settings) -> None:
     Gunicorn().run()
 
 
+def finish_on_ctrl_c(worker: Any) -> None:
+    """Have a gunicorn worker finish its requests at the first Ctrl-C, as at SIGTERM, and end at the second."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+        print("Finishing the requests that run; Ctrl-C again drops them.", flush=True)
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+
+
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     """Serve with waitress, which runs everywhere.
 
@@ -55,6 +74,12 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     from waitress import wasyncore
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    use_poll = hasattr(select, "poll")
+    connections = settings.max_concurrent + 1000
+    if not use_poll and connections > MOST_CONNECTIONS_OF_SELECT:
+        connections = MOST_CONNECTIONS_OF_SELECT
+        if settings.max_concurrent > connections:
+            log.warning("This system holds %d connections at most; more callers wait to be taken.", connections)
     sockets: dict[int, Any] = {}
     app = load_app()
     server = waitress.create_server(
@@ -63,17 +88,18 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         threads=settings.max_concurrent + RESERVE,
-        connection_limit=settings.max_concurrent + 1000,
+        connection_limit=connections,
         max_request_body_size=2**40,  # the application itself limits bodies, with an answer that says so
         ident=None,
-        asyncore_use_poll=hasattr(select, "poll"),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     announce(app, server.effective_host, server.effective_port)
     try:
-        wasyncore.loop(timeout=1, map=sockets, use_poll=server.adj.asyncore_use_poll)
+        wasyncore.loop(timeout=1, map=sockets, use_poll=use_poll)
     except KeyboardInterrupt:
-        _finish_requests(sockets, server.adj.asyncore_use_poll)
+        signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+        print("Finishing the requests that run; Ctrl-C again drops them.", flush=True)
+        _finish_requests(sockets, use_poll)
     server.task_dispatcher.shutdown()
 
 

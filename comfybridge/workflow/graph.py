@@ -68,16 +68,6 @@ def parse_target(name: str, graph: Graph) -> tuple[str, str] | None:
     return name[:index], name[index + 1 :]
 
 
-def class_names(graph: Graph) -> set[str]:
-    """All node classes in use."""
-    return {node["class_type"] for node in graph.values()}
-
-
-def nodes_of_class(graph: Graph, class_type: str) -> list[str]:
-    """The ids of the nodes of a class, in the graph's order."""
-    return [node_id for node_id, node in graph.items() if node["class_type"] == class_type]
-
-
 def copy_graph(graph: Graph) -> Graph:
     """A copy of a checked graph that shares nothing that can be changed."""
     return {node_id: copy_value(node) for node_id, node in graph.items()}

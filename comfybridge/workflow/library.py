@@ -80,6 +80,12 @@ class Library:
         entries = self._look()
         return [{"name": name, "error": entry.error} for name, entry in sorted(entries.items()) if entry.error]
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the folder does not exist or can't be read."""
+        self._look()
+        return self._missing
+
     def _unknown(self, name: object, names: list[str]) -> str:
         if self._missing:
             return f"There is no workflow '{clip(name)}': the folder that {SETTING} names does not exist."

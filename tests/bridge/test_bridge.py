@@ -46,10 +46,18 @@ def test_the_three_steps_can_be_taken_one_by_one(bridge: Bridge, sim: Simulator)
     with bridge.submit(GenerationRequest(graph=graphs.picture())) as submission:
         assert submission.prompt.id in [*sim.pending, *sim.running]
         sim.release()
-        outcome = bridge.wait(submission)
-    generation = bridge.collect(submission, outcome)
-    assert generation.prompt_id == submission.prompt.id
-    assert generation.outputs[0].read().startswith(b"\x89PNG")
+        generation = bridge.collect(submission, bridge.wait(submission))
+        assert generation.prompt_id == submission.prompt.id
+        assert generation.outputs[0].read().startswith(b"\x89PNG")
+        assert not bridge.has_free_slot()
+    assert bridge.has_free_slot()
+
+
+def test_a_request_keeps_its_slot_until_its_outputs_are_read(bridge: Bridge) -> None:
+    with bridge.generating(GenerationRequest(graph=graphs.picture())) as generation:
+        assert not bridge.has_free_slot()
+        assert generation.outputs[0].read()
+    assert bridge.has_free_slot()
 
 
 def test_a_submission_that_nobody_waits_for_gives_its_slot_and_socket_back(bridge: Bridge, sim: Simulator) -> None:

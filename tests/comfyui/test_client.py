@@ -114,11 +114,20 @@ def test_nonsense_for_an_answer_is_an_error_of_comfyui(comfyui: responses.Reques
 
 
 @pytest.mark.parametrize(
-    ("status", "hint"), [(401, "credentials"), (403, "credentials"), (302, "redirect"), (502, "answered 502")]
+    ("status", "hint"), [(401, "credentials"), (403, "credentials"), (302, "redirect"), (500, "answered 500")]
 )
 def test_a_proxy_s_refusal_says_what_to_look_at(comfyui: responses.RequestsMock, status: int, hint: str) -> None:
     comfyui.get(f"{URL}/prompt", body="<html>", status=status)
     with pytest.raises(ComfyUIError, match=hint):
+        client().queue_length()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_that_does_not_reach_comfyui_is_as_good_as_nobody(
+    comfyui: responses.RequestsMock, status: int
+) -> None:
+    comfyui.get(f"{URL}/prompt", body="<html>", status=status)
+    with pytest.raises(ComfyUIUnreachable, match=f"HTTP {status}"):
         client().queue_length()
 
 

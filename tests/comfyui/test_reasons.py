@@ -41,7 +41,7 @@ def test_node_errors_are_handed_on_without_tracebacks() -> None:
 
 def test_a_graph_accepted_in_part_is_told_the_same_way() -> None:
     sentences = node_sentences(clean_node_errors(Recording("partial_invalid").body["node_errors"]))
-    assert sentences == ["node 3 (SaveImage): Exception when validating node: '9'"]
+    assert sentences == ["node 3 (SaveImage): an input links to node 9, which is not in the graph"]
 
 
 @pytest.mark.parametrize("number", [3, 400])

@@ -147,6 +147,13 @@ def test_a_preview_comes_back_where_nothing_is_saved(api: FlaskClient) -> None:
     assert [(each["node_id"], each["type"]) for each in body["outputs"]] == [("2", "output")]
 
 
+def test_a_text_beside_a_preview_does_not_drive_it_out(api: FlaskClient) -> None:
+    graph = graphs.picture(save="PreviewImage")
+    graph["3"] = {"class_type": "PreviewAny", "inputs": {"source": "hello"}}
+    body = success(api.post("/generate", json={"workflow": graph}))
+    assert [each["kind"] for each in body["outputs"]] == ["image", "text"]
+
+
 def test_a_text_comes_back_as_text(api: FlaskClient) -> None:
     graph = {
         "1": {"class_type": "PrimitiveString", "inputs": {"value": f"hello {graphs.fresh_color()}"}},
@@ -223,7 +230,7 @@ def test_a_prompt_that_runs_when_time_is_up_is_interrupted_by_its_id(api: FlaskC
     sim.step_seconds = 0.02
     asked = {"workflow": graphs.txt2img(sim.checkpoints[0], steps=5000), "timeout": 0.3}
     body = failure(api.post("/generate", json=asked), 504, "timeout")
-    assert "interrupted while it ran" in body["error"]
+    assert "told to stop while it ran" in body["error"]
     (interrupt,) = [each for each in sim.requests if each.path.endswith("/interrupt")]
     assert interrupt.body == {"prompt_id": body["prompt_id"]}
 
@@ -299,6 +306,33 @@ def test_a_file_that_is_gone_is_an_error_and_no_broken_answer(api: FlaskClient, 
 def test_a_file_cut_in_the_middle_is_an_error(api: FlaskClient, sim: Simulator) -> None:
     sim.fail_route("/view", close=True, times=5)
     failure(api.post("/generate", json={"workflow": graphs.picture()}), 503, "comfyui_unreachable")
+
+
+def test_a_prompt_whose_acceptance_was_lost_is_waited_for_and_not_queued_twice(
+    api: FlaskClient, sim: Simulator
+) -> None:
+    sim.fail_route("/prompt", method="POST", close=True, handled=True)
+    assert success(api.post("/generate", json={"workflow": graphs.picture()}))["images"]
+    assert len(sim.history) == 1
+
+
+def test_an_error_after_queueing_bears_the_prompt_s_id(api: FlaskClient, sim: Simulator) -> None:
+    sim.fail_route("/history", body=b"<html>", status=418, times=None)
+    body = failure(api.post("/generate", json={"workflow": graphs.picture(), "wait": "poll"}), 502, "comfyui_error")
+    assert body["prompt_id"]
+
+
+def test_a_proxy_that_fails_for_a_moment_does_not_end_the_request(api: FlaskClient, sim: Simulator) -> None:
+    sim.fail_route("/history", status=502, times=3)
+    assert success(api.post("/generate", json={"workflow": graphs.picture(), "wait": "poll"}))["images"]
+
+
+@pytest.mark.parametrize("targets", [["77"], [], ["1"]])
+def test_targets_that_are_no_output_nodes_are_refused(api: FlaskClient, sim: Simulator, targets: list[str]) -> None:
+    asked = {"workflow": graphs.picture(), "partial_execution_targets": targets}
+    body = failure(api.post("/generate", json=asked), 400, "invalid_request")
+    assert "partial_execution_targets" in body["error"]
+    assert not [each for each in sim.requests if each.method == "POST"]
 
 
 def test_a_comfyui_that_is_not_there_is_said_so(make_app: Callable[..., Flask], sim: Simulator) -> None:

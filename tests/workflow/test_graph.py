@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from comfybridge.errors import InvalidWorkflow
-from comfybridge.workflow.graph import check_graph, class_names, is_link, nodes_of_class, parse_target
-from tests.workflow.drawn import default, encode, node, sampler
+from comfybridge.workflow.graph import check_graph, is_link, parse_target
+from tests.workflow.drawn import default, node, sampler
 
 EDITOR = {"nodes": [{"id": 3, "type": "KSampler"}], "links": [], "version": 0.4}
 deep: list[Any] = []
@@ -113,9 +113,3 @@ def test_a_target_is_split_where_the_longest_node_id_ends() -> None:
     assert parse_target("99.seed", graph) == ("99", "seed")
     for name in ("seed", "3.", ".seed", "."):
         assert parse_target(name, graph) is None
-
-
-def test_classes_are_listed() -> None:
-    graph = default(n10=encode("x"))
-    assert nodes_of_class(graph, "CLIPTextEncode") == ["6", "7", "10"]
-    assert "KSampler" in class_names(graph)

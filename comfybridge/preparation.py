@@ -1,0 +1,85 @@
+"""From a request to a graph that is filled, checked and fit for the server that is to run it."""
+
+from __future__ import annotations
+
+from comfybridge.comfyui.catalog import Catalog
+from comfybridge.deadline import Deadline
+from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.request import GenerationRequest
+from comfybridge.workflow.library import Library
+from comfybridge.workflow.model_choice import settle_model
+from comfybridge.workflow.parameters import Parameter
+from comfybridge.workflow.template import Filled, fill, fill_graph
+
+MOST_NODES_NAMED = 20
+
+
+def prepare(
+    request: GenerationRequest, library: Library, catalog: Catalog, default_workflow: str, deadline: Deadline
+) -> Filled:
+    """The request's graph with its parameters filled in.
+
+    Args:
+        catalog: tells what the server's node classes take, and which models it has.
+        default_workflow: the template for a request that names none.
+
+    Raises:
+        InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked.
+    """
+
+    def inputs_of(class_type: str) -> set[str] | None:
+        node_class = catalog.node_class(class_type, deadline)
+        return set(node_class.input_names) if node_class else None
+
+    if request.graph is not None:
+        if request.workflow is not None:
+            raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
+        filled = fill_graph(request.graph, request.params, inputs_of)
+    else:
+        template = library.get(default_workflow if request.workflow is None else request.workflow)
+        filled = fill(template, request.params, inputs_of)
+        if template.model is not None:
+            _settle_model(filled, template.model, catalog, deadline)
+    _check_targets(filled, request.partial_execution_targets)
+    _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
+    return filled
+
+
+def _settle_model(filled: Filled, model: Parameter, catalog: Catalog, deadline: Deadline) -> None:
+    target = model.targets[0]
+    node = filled.graph[target.node]
+    wanted = node["inputs"].get(target.input)
+    choices = catalog.choices(node["class_type"], target.input, wanted, deadline)
+    if choices is not None:
+        settle_model(filled, model, choices)
+
+
+def _check_targets(filled: Filled, targets: list[str] | None) -> None:
+    unknown = [node for node in targets or [] if node not in filled.graph]
+    if unknown:
+        raise InvalidRequest(
+            f"partial_execution_targets names node {unknown[0]}, which the graph does not have; it has "
+            f"{', '.join(list(filled.graph)[:MOST_NODES_NAMED])}."
+        )
+
+
+def _check_has_output(filled: Filled, targets: list[str] | None, catalog: Catalog, deadline: Deadline) -> None:
+    """Refuse a graph none of whose nodes ComfyUI would run it for; where a class is unknown, ComfyUI decides."""
+    graph = filled.graph
+    feeding = {
+        str(value[0])
+        for node in graph.values()
+        for value in node["inputs"].values()
+        if isinstance(value, list) and value
+    }
+    # a node that feeds no other is most likely the output: usually one look at the catalog is enough
+    for node in sorted(graph if targets is None else targets, key=lambda each: each in feeding):
+        node_class = catalog.node_class(graph[node]["class_type"], deadline)
+        if node_class is None or node_class.is_output:
+            return
+    if targets is not None:
+        raise InvalidRequest("partial_execution_targets names no output node of the graph.")
+    raise InvalidWorkflow(
+        "The graph has no output node, so ComfyUI would make nothing of it; add one, such as SaveImage."
+    )
