@@ -161,8 +161,12 @@ class Simulator:
 
     @property
     def checkpoints(self) -> list[str]:
-        """The file names of the checkpoints that it offers."""
+        """The file names of the checkpoints that it offers; may be changed at any time."""
         return list(self._models["checkpoints"])
+
+    @checkpoints.setter
+    def checkpoints(self, names: list[str]) -> None:
+        self._models["checkpoints"][:] = names
 
     @property
     def input_directory(self) -> Path:

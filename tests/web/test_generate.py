@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -208,6 +210,28 @@ def test_of_several_models_the_caller_must_name_one() -> None:
         assert "b.safetensors" in body["error"]
         asked = {"prompt": "a cat", "model": "b.safetensors", "width": 64, "height": 64}
         assert success(api.post("/generate", json=asked))["warnings"] == []
+
+
+def test_a_model_that_was_just_copied_in_can_be_asked_for(api: FlaskClient, sim: Simulator) -> None:
+    asked = {"prompt": "a cat", "width": 64, "height": 64}
+    success(api.post("/generate", json=asked))
+    sim.checkpoints = [*sim.checkpoints, "new.safetensors"]
+    success(api.post("/generate", json={**asked, "model": "new.safetensors"}))
+
+
+class SlowBody(io.BytesIO):
+    """A body that takes longer to arrive than its request may take."""
+
+    def readinto(self, buffer: Any) -> int:
+        time.sleep(0.3)
+        return super().readinto(buffer)
+
+
+def test_the_deadline_counts_from_the_request_s_arrival(api: FlaskClient, sim: Simulator) -> None:
+    body = json.dumps({"workflow": graphs.picture(), "timeout": 0.2}).encode()
+    response = api.post("/generate", input_stream=SlowBody(body), content_length=len(body))
+    failure(response, 504, "timeout")
+    assert not [each for each in sim.requests if each.method == "POST"]
 
 
 def test_a_caller_whose_time_is_up_learns_the_prompt_s_id_and_it_is_cancelled(
