@@ -11,6 +11,44 @@ from typing import Any, Literal
 Kind = Literal["image", "video", "audio", "3d", "text", "file"]
 
 
+@dataclass(frozen=True)
+class InputFile:
+    """A file that goes in with a request.
+
+    Attributes:
+        name: what the graph calls it, or the template's parameter of type `image` that it is for.
+        data: its bytes.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """How outputs are to come back. What is no still image is left as it is.
+
+    Attributes:
+        format: what still images are converted to; None: as ComfyUI made them.
+        quality: 1 to 100, for jpeg and webp.
+        lossless: webp without loss.
+        background: the colour, as `#rrggbb`, that transparency is flattened onto where the format has none.
+        metadata: whether the graph that ComfyUI embeds is kept or stripped.
+        max_size: the most pixels that either side may have; larger images are scaled down.
+        nodes: the output nodes wanted; None: all.
+        previews: whether `temp` files are wanted beside others.
+    """
+
+    format: Literal["png", "jpeg", "webp"] | None = None
+    quality: int = 90
+    lossless: bool = False
+    background: str = "#ffffff"
+    metadata: Literal["keep", "strip"] = "keep"
+    max_size: int | None = None
+    nodes: tuple[str, ...] | None = None
+    previews: bool = False
+
+
 @dataclass
 class GenerationRequest:
     """One picture (or video, or text) wanted.
@@ -25,6 +63,8 @@ class GenerationRequest:
         on_timeout: whether a prompt whose time is up is cancelled or kept.
         retries: how often a prompt that ComfyUI lost is queued again, within the same deadline.
         extra_data: handed to ComfyUI as it is, as are `front`, `number` and `partial_execution_targets`.
+        images: files for the graph's loader nodes.
+        output: how the outputs are to come back.
         started: when the request came in, on `time.monotonic()`'s clock.
     """
 
@@ -39,6 +79,8 @@ class GenerationRequest:
     front: bool | None = None
     number: float | None = None
     partial_execution_targets: list[str] | None = None
+    images: list[InputFile] = field(default_factory=list)
+    output: OutputOptions = field(default_factory=OutputOptions)
     started: float = field(default_factory=time.monotonic)
 
 
