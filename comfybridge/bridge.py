@@ -155,27 +155,33 @@ class Bridge:
     @contextlib.contextmanager
     def generating(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Iterator[Generation]:
         """`generate`, for use in a `with`: the request keeps its slot until its outputs have been read there."""
-        submission, outcome = self._run(request, on_event)
+        with self.finishing(self.submit(request), on_event) as generation:
+            yield generation
+
+    @contextlib.contextmanager
+    def finishing(self, submission: Submission, on_event: OnEvent | None = None) -> Iterator[Generation]:
+        """`wait` and `collect` in a row, for use in a `with`, which closes the submission.
+
+        A prompt that ComfyUI lost is submitted again as often as its request allows.
+        """
+        submission, outcome = self._wait_out(submission, on_event)
         with submission:
             try:
                 yield self.collect(submission, outcome)
             except BridgeError as error:  # of a file that could not be fetched
                 raise _about(error, submission.prompt) from None
 
-    def _run(self, request: GenerationRequest, on_event: OnEvent | None) -> tuple[Submission, Outcome]:
-        """Submit and wait, again where ComfyUI lost the prompt and the request allows it."""
-        for retries_left in range(request.retries, -1, -1):
-            submission = self.submit(request)
+    def _wait_out(self, submission: Submission, on_event: OnEvent | None) -> tuple[Submission, Outcome]:
+        """The outcome, and the submission that came to it."""
+        for retries_left in range(submission.request.retries, -1, -1):
             try:
                 return submission, self.wait(submission, on_event)
-            except PromptLost:
+            except BaseException as error:
                 submission.close()
-                if retries_left == 0:
+                if not isinstance(error, PromptLost) or retries_left == 0:
                     raise
-                log.warning("ComfyUI lost prompt %s; it is queued again.", submission.prompt.id)
-            except BaseException:
-                submission.close()
-                raise
+            log.warning("ComfyUI lost prompt %s; it is queued again.", submission.prompt.id)
+            submission = self.submit(submission.request)
         raise AssertionError("retries are counted down to 0")
 
     def submit(self, request: GenerationRequest) -> Submission:
@@ -228,7 +234,7 @@ class Bridge:
         Raises:
             NoOutput: the prompt finished with nothing to show.
         """
-        outputs = outputs_of(outcome, self.client, submission.deadline)
+        outputs = outputs_of(outcome, self.client, submission.deadline, submission.request.output)
         warnings = [*submission.warnings, *outcome.warnings]
         if not outputs:
             sentence = "The prompt finished, and none of its nodes has anything to show."
@@ -248,6 +254,16 @@ class Bridge:
             ),
             started=submission.request.started,
         )
+
+    def position(self, submission: Submission) -> int:
+        """A prompt's place among those that wait on ComfyUI, from 1; 0 if it runs or has finished.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut
+        """
+        queue = self._lookup.recent_queue(submission.queued_at, submission.deadline)
+        pending = queue.pending
+        return pending.index(submission.prompt.id) + 1 if submission.prompt.id in pending else 0
 
     # -- what else is asked of it --------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ BridgeError
 ├── UnknownWorkflow         404 unknown_workflow
 ├── NotFound                404 not_found
 ├── MethodNotAllowed        405 method_not_allowed
+├── NotAcceptable           406 not_acceptable
 ├── TooLarge                413 too_large
 ├── Interrupted             409 interrupted
 ├── ExecutionFailed         500 execution_failed
@@ -91,6 +92,13 @@ class MethodNotAllowed(BridgeError):
 
     status = 405
     type = "method_not_allowed"
+
+
+class NotAcceptable(BridgeError):
+    """The answer has none of the forms that the caller accepts."""
+
+    status = 406
+    type = "not_acceptable"
 
 
 class TooLarge(BridgeError):

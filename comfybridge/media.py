@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
 
 from PIL import Image
 
-from comfybridge.request import Kind
+from comfybridge.request import Kind, OutputOptions
 
 # Not `mimetypes`: it asks the operating system, and says something else on every one of them.
 _MEDIA_TYPES: dict[str, tuple[str, Kind]] = {
@@ -71,3 +72,17 @@ def image_size(data: bytes) -> tuple[int, int] | None:
             return width, height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An image as it was asked for."""
+
+    data: bytes
+    media_type: str
+    warnings: list[str]
+
+
+def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
+    """The image as it is."""
+    return Converted(data, media_type, [])

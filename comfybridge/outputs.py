@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import Frame, NodeOutput, Outcome
 from comfybridge.deadline import Deadline
-from comfybridge.media import extension_of, media_type_of
-from comfybridge.request import Output
+from comfybridge.media import convert, extension_of, media_type_of
+from comfybridge.request import Kind, LoadedFile, Output, OutputOptions
 
 
-def outputs_of(outcome: Outcome, client: ComfyUIClient, deadline: Deadline) -> list[Output]:
-    """The outputs of an outcome; previews (`temp` files) only if there is no other file.
+def outputs_of(
+    outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
+) -> list[Output]:
+    """The outputs of an outcome that the options ask for, converted as they ask when they are loaded.
 
-    ComfyUI's keys (`images`, `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a
-    file name is a file, and `text` holds texts.
+    Previews (`temp` files) only if there is no other file, or if they are asked for. ComfyUI's keys (`images`,
+    `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a file name is a file, and `text`
+    holds texts.
     """
+    options = options or OutputOptions()
     found: list[Output] = []
     for node in outcome.outputs:
-        found.extend(_files(node, client, deadline))
+        found.extend(_files(node, client, deadline, options))
         found.extend(_texts(node))
-    found.extend(_frames(outcome.frames))
-    if any(output.type not in ("temp", "") for output in found):  # a text has no type, and says nothing of pictures
+    found.extend(_frames(outcome.frames, options))
+    if options.nodes is not None:
+        found = [output for output in found if output.node_id in options.nodes]
+    # a text has no type, and says nothing of pictures
+    if not options.previews and any(output.type not in ("temp", "") for output in found):
         return [output for output in found if output.type != "temp"]
     return found
 
 
-def _files(node: NodeOutput, client: ComfyUIClient, deadline: Deadline) -> Iterator[Output]:
+def _files(node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions) -> Iterator[Output]:
     for entries in node.output.values():
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, Mapping) and isinstance(entry.get("filename"), str):
-                yield _file(node.node_id, entry, client, deadline)
+                yield _file(node.node_id, entry, client, deadline, options)
 
 
-def _file(node_id: str, entry: Mapping[str, Any], client: ComfyUIClient, deadline: Deadline) -> Output:
+def _file(
+    node_id: str, entry: Mapping[str, Any], client: ComfyUIClient, deadline: Deadline, options: OutputOptions
+) -> Output:
     filename, subfolder = entry["filename"], str(entry.get("subfolder") or "")
     type = str(entry.get("type") or "output")
     media_type, kind = media_type_of(filename)
+    fetch = partial(client.view, filename, subfolder, type, deadline)
     return Output(
         node_id=node_id,
         kind=kind,
@@ -47,11 +57,25 @@ def _file(node_id: str, entry: Mapping[str, Any], client: ComfyUIClient, deadlin
         subfolder=subfolder,
         type=type,
         media_type=media_type,
-        source=partial(client.view, filename, subfolder, type, deadline),
+        source=partial(_load, fetch, filename, media_type, kind, options),
     )
 
 
+def _load(
+    fetch: Callable[[], bytes], filename: str, media_type: str, kind: Kind, options: OutputOptions
+) -> LoadedFile:
+    data = fetch()
+    if kind != "image":
+        return LoadedFile(data, media_type, filename)
+    converted = convert(data, media_type, options)
+    if converted.media_type != media_type:
+        stem = filename.rpartition(".")[0] or filename
+        filename = f"{stem}.{extension_of(converted.media_type)}"
+    return LoadedFile(converted.data, converted.media_type, filename, tuple(converted.warnings))
+
+
 def _texts(node: NodeOutput) -> Iterator[Output]:
+    media_type = "text/plain; charset=utf-8"
     texts = node.output.get("text")
     for text in [texts] if isinstance(texts, str) else texts or []:
         if isinstance(text, str):
@@ -61,20 +85,21 @@ def _texts(node: NodeOutput) -> Iterator[Output]:
                 filename="",
                 subfolder="",
                 type="",
-                media_type="text/plain; charset=utf-8",
-                source=partial(text.encode),
+                media_type=media_type,
+                source=partial(LoadedFile, text.encode(), media_type, ""),
                 text=text,
             )
 
 
-def _frames(frames: list[Frame]) -> Iterator[Output]:
+def _frames(frames: list[Frame], options: OutputOptions) -> Iterator[Output]:
     for number, frame in enumerate(frames, 1):
+        filename = f"websocket_{number:05}.{extension_of(frame.media_type)}"
         yield Output(
             node_id=frame.node_id,
             kind="image",
-            filename=f"websocket_{number:05}.{extension_of(frame.media_type)}",
+            filename=filename,
             subfolder="",
             type="websocket",
             media_type=frame.media_type,
-            source=partial(bytes, frame.data),
+            source=partial(_load, partial(bytes, frame.data), filename, frame.media_type, "image", options),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
@@ -41,7 +43,8 @@ def prepare(
         filled = fill(template, request.params, inputs_of)
         if template.model is not None:
             _settle_model(filled, template.model, catalog, deadline)
-    _check_targets(filled, request.partial_execution_targets)
+    _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
+    _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
     return filled
 
@@ -55,11 +58,11 @@ def _settle_model(filled: Filled, model: Parameter, catalog: Catalog, deadline: 
         settle_model(filled, model, choices)
 
 
-def _check_targets(filled: Filled, targets: list[str] | None) -> None:
-    unknown = [node for node in targets or [] if node not in filled.graph]
+def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> None:
+    unknown = [node for node in nodes or [] if node not in filled.graph]
     if unknown:
         raise InvalidRequest(
-            f"partial_execution_targets names node {unknown[0]}, which the graph does not have; it has "
+            f"{field} names node {unknown[0]}, which the graph does not have; it has "
             f"{', '.join(list(filled.graph)[:MOST_NODES_NAMED])}."
         )
 

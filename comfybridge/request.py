@@ -84,6 +84,21 @@ class GenerationRequest:
     started: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True)
+class LoadedFile:
+    """An output's bytes, converted as its request asked.
+
+    Attributes:
+        filename: with the ending of the format that it was converted to.
+        warnings: what could not be done as asked.
+    """
+
+    data: bytes = field(repr=False)
+    media_type: str
+    filename: str
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass
 class Output:
     """One thing that a workflow made: a file on ComfyUI's disk, an image sent over its websocket, or a text.
@@ -94,9 +109,9 @@ class Output:
         filename: its name as ComfyUI chose it; made up for a websocket image; empty for a text.
         subfolder: the folder it lies in, below ComfyUI's folder of that `type`.
         type: `output`, `temp` (a preview), `input`, or `websocket`; empty for a text.
-        media_type: such as `image/png`.
+        media_type: such as `image/png`, before any conversion.
         text: the text, if it is one.
-        source: fetches the bytes; nothing is fetched before it is called.
+        source: fetches and converts it; nothing is fetched before it is called.
     """
 
     node_id: str
@@ -105,11 +120,11 @@ class Output:
     subfolder: str
     type: str
     media_type: str
-    source: Callable[[], bytes] = field(repr=False)
+    source: Callable[[], LoadedFile] = field(repr=False)
     text: str | None = None
 
-    def read(self) -> bytes:
-        """Fetch the whole of it from ComfyUI.
+    def load(self) -> LoadedFile:
+        """Fetch the whole of it from ComfyUI, and convert it if its request asked for that.
 
         Raises:
             ComfyUIError: ComfyUI no longer has the file, or answered with something else.
@@ -117,6 +132,10 @@ class Output:
             TimedOut: the request's deadline passed meanwhile.
         """
         return self.source()
+
+    def read(self) -> bytes:
+        """The bytes of `load`; raises what it raises."""
+        return self.load().data
 
     def save(self, path: str | Path) -> Path:
         """Fetch it and write it to a file; raises what `read` raises, and OSError."""

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     timeout: Seconds = Field(300, description="seconds a request may take if it does not say")
     max_timeout: Seconds = Field(3600, description="the most seconds that a request may ask for")
     wait: Literal["websocket", "poll"] = Field("websocket", description="how to wait for ComfyUI: websocket or poll")
+    keepalive: Seconds | None = Field(
+        None, description="seconds between the spaces that keep a proxy awake; off if not set"
+    )
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
     max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")

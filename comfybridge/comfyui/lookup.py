@@ -38,7 +38,7 @@ class PromptLookup:
             PromptLost: it is in neither.
             ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
         """
-        if self._recent_queue(queued_at, deadline).holds(prompt.id):
+        if self.recent_queue(queued_at, deadline).holds(prompt.id):
             return None
         entry = self._client.history(prompt.id, deadline)
         if entry is None:
@@ -49,8 +49,12 @@ class PromptLookup:
             )
         return entry
 
-    def _recent_queue(self, queued_at: float, deadline: Deadline) -> Queue:
-        """The queue as it was less than a second ago, and after the prompt had been queued."""
+    def recent_queue(self, queued_at: float, deadline: Deadline) -> Queue:
+        """The queue as it was less than a second ago, and after a prompt had been queued at that moment.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        """
         if not self._lock.acquire(timeout=deadline.remaining()):
             raise TimedOut("The time was up while ComfyUI's queue was being asked for.")
         try:

@@ -22,14 +22,14 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_bug)
 
 
-def error_body(error: BridgeError) -> dict[str, Any]:
+def error_body(error: BridgeError, request_id: str) -> dict[str, Any]:
     """The JSON of an error; fields that it has nothing to say of are left out."""
     body: dict[str, Any] = {"status": "error", "type": error.type, "error": error.message}
     for name in ("prompt_id", "node", "node_errors"):
         value = getattr(error, name)
         if value:
             body[name] = value
-    body["request_id"] = g.request_id
+    body["request_id"] = request_id
     return body
 
 
@@ -39,7 +39,7 @@ def answer(error: BridgeError) -> Response:
         g.prompt_id = error.prompt_id
     if error.status >= 500:
         log.warning("%s: %s (request %s)", error.type, error.message, g.request_id)
-    response = jsonify(error_body(error))
+    response = jsonify(error_body(error, g.request_id))
     response.status_code = error.status
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, g, request
 
+from comfybridge.web.answering import answer
 from comfybridge.web.body import read_json
 from comfybridge.web.current import current_bridge
-from comfybridge.web.rendering import generation_body
 from comfybridge.web.schemas import parse_generation
 
 blueprint = Blueprint("generate", __name__)
@@ -14,9 +14,9 @@ blueprint = Blueprint("generate", __name__)
 
 @blueprint.post("/generate")
 def generate() -> Response:
-    """Run a workflow and answer with what it made."""
+    """Run a workflow and answer with what it made, in the form that `Accept` names."""
     bridge = current_bridge()
     body = read_json(request, bridge.settings.max_json_bytes)
-    with bridge.generating(parse_generation(body, g.started)) as generation:
-        g.prompt_id = generation.prompt_id
-        return jsonify(generation_body(generation, with_first_image=isinstance(body.get("prompt"), dict)))
+    asked = parse_generation(body, g.started)
+    keepalive = body.get("keepalive") or bridge.settings.keepalive
+    return answer(bridge, asked, with_first_image=isinstance(body.get("prompt"), dict), keepalive=keepalive)

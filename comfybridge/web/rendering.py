@@ -20,7 +20,8 @@ def generation_body(generation: Generation, *, with_first_image: bool) -> dict[s
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched; with the prompt's id.
     """
     images: list[str] = []
-    outputs = [_output(output, images) for output in generation.outputs]
+    warnings = list(generation.warnings)
+    outputs = [_output(output, images, warnings) for output in generation.outputs]
     timings = generation.timings
     body: dict[str, Any] = {
         "status": "success",
@@ -29,7 +30,7 @@ def generation_body(generation: Generation, *, with_first_image: bool) -> dict[s
         "outputs": outputs,
         "seed": generation.seed,
         "params": generation.params,
-        "warnings": generation.warnings,
+        "warnings": warnings,
         "timings": {
             "queued": _rounded(timings.queued),
             "executing": _rounded(timings.executing),
@@ -41,27 +42,30 @@ def generation_body(generation: Generation, *, with_first_image: bool) -> dict[s
     return body
 
 
-def _output(output: Output, images: list[str]) -> dict[str, Any]:
+def _output(output: Output, images: list[str], warnings: list[str]) -> dict[str, Any]:
+    loaded = output.load()
+    warnings += loaded.warnings
+    size = image_size(loaded.data) if output.kind == "image" else None
+    width, height = size or (None, None)
     described: dict[str, Any] = {
         "node_id": output.node_id,
         "kind": output.kind,
-        "filename": output.filename,
+        "filename": loaded.filename,
         "subfolder": output.subfolder,
         "type": output.type,
-        "media_type": output.media_type,
+        "media_type": loaded.media_type,
+        "width": width,
+        "height": height,
+        "bytes": len(loaded.data),
+        "index": None,
     }
-    data = output.read()
-    size = image_size(data) if output.kind == "image" else None
-    described["width"], described["height"] = size or (None, None)
-    described["bytes"] = len(data)
-    described["index"] = None
     if output.kind == "image":
         described["index"] = len(images)
-        images.append(_base64(data))
+        images.append(_base64(loaded.data))
     elif output.text is not None:
         described["text"] = output.text
     else:
-        described["data"] = _base64(data)
+        described["data"] = _base64(loaded.data)
     return described
 
 

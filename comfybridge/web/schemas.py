@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.request import GenerationRequest
+from comfybridge.request import GenerationRequest, OutputOptions
 
 
 def _whole(value: object) -> object:
@@ -19,6 +20,34 @@ def _whole(value: object) -> object:
 
 Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
 Number = Annotated[float, Field(strict=True)]
+
+
+def _color(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+        return value
+    raise ValueError("a colour as #rrggbb")
+
+
+class OutputBody(BaseModel):
+    """The `output` object of a request: how the outputs are to come back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["png", "jpeg", "webp"] | None = Field(None, description="what still images are converted to")
+    quality: Integer = Field(90, ge=1, le=100, description="for jpeg and webp; no effect on png")
+    lossless: StrictBool = Field(False, description="webp without loss")
+    background: Annotated[str, BeforeValidator(_color)] = Field(
+        "#ffffff", description="#rrggbb, the colour that transparency is flattened onto for jpeg"
+    )
+    metadata: Literal["keep", "strip"] = Field("keep", description="whether the embedded graph is kept or stripped")
+    max_size: Integer | None = Field(None, ge=1, le=65535, description="the most pixels of either side")
+    nodes: list[StrictStr] | None = Field(None, description="the output nodes wanted; all if not given")
+    previews: StrictBool = Field(False, description="previews (temp files) too, beside other files")
+
+    def options(self) -> OutputOptions:
+        """The same for the bridge."""
+        given = self.model_dump(exclude={"nodes"})
+        return OutputOptions(**given, nodes=None if self.nodes is None else tuple(self.nodes))
 
 
 class GenerateBody(BaseModel):
@@ -52,12 +81,19 @@ class GenerateBody(BaseModel):
     wait: Literal["websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
     on_timeout: Literal["cancel", "keep"] | None = Field(None, description="what becomes of a prompt out of time")
     retries: Integer | None = Field(None, ge=0, le=10, description="how often a lost prompt is queued again")
+    keepalive: Number | None = Field(
+        None, gt=0, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
+    )
+    output: OutputBody | None = Field(None, description="how the outputs are to come back")
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI, as are the following")
     front: StrictBool | None = None
     number: Number | None = None
     partial_execution_targets: list[StrictStr] | None = None
 
+
+# The fields that are objects with fields of their own.
+NESTED = {"output": OutputBody}
 
 # The short names, by the parameter that each stands for.
 SHORT_NAMES = {
@@ -98,6 +134,7 @@ def parse_generation(body: Mapping[str, Any], started: float) -> GenerationReque
         front=fields.front,
         number=fields.number,
         partial_execution_targets=fields.partial_execution_targets,
+        output=OutputOptions() if fields.output is None else fields.output.options(),
         started=started,
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -138,15 +175,21 @@ def _params(fields: GenerateBody) -> dict[str, Any]:
 
 def _sentence(error: ValidationError) -> str:
     errors = error.errors()
-    unknown = [str(each["loc"][0]) for each in errors if each["type"] == "extra_forbidden"]
+    unknown = [each for each in errors if each["type"] == "extra_forbidden"]
     if unknown and all(isinstance(each["input"], dict) and "class_type" in each["input"] for each in errors):
         return 'The body is a graph itself; put it into an object, under workflow: {"workflow": {...}}.'
     if unknown:
-        return _unknown_fields(unknown)
-    field = str(errors[0]["loc"][0])
+        return _unknown_fields([_field(each) for each in unknown])
+    field = _field(errors[0])
     # a field of several types has an error for each
-    wishes = list(dict.fromkeys(_wish(each) for each in errors if each["loc"][0] == field))
+    wishes = list(dict.fromkeys(_wish(each) for each in errors if _field(each) == field))
     return f"{field} must be {' or '.join(wishes)}, not {_shown(errors[0])}."
+
+
+def _field(error: Any) -> str:
+    """A field's name, with that of the object around it; behind it stand list indexes and types."""
+    names = [str(each) for each in error["loc"]]
+    return ".".join(names[:2]) if names[0] in NESTED else names[0]
 
 
 def _wish(error: Any) -> str:
@@ -159,7 +202,9 @@ def _wish(error: Any) -> str:
         "bool_type": "true or false",
         "list_type": "a list",
     }
-    return kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
+    return kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ").removeprefix(
+        "Value error, "
+    )
 
 
 def _shown(error: Any) -> str:
@@ -170,6 +215,7 @@ def _shown(error: Any) -> str:
 
 def _unknown_fields(unknown: list[str]) -> str:
     known = list(GenerateBody.model_fields)
+    known += [f"{outer}.{name}" for outer, model in NESTED.items() for name in model.model_fields]
     hints = []
     for name in unknown:
         near = difflib.get_close_matches(name, known, n=1)

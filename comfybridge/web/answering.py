@@ -1,0 +1,82 @@
+"""From a request to an answer of the form that the caller accepts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Literal, cast
+
+from flask import Response, g, jsonify, request
+
+from comfybridge.bridge import Bridge
+from comfybridge.errors import InvalidRequest, NotAcceptable
+from comfybridge.request import Generation, GenerationRequest
+from comfybridge.web.errors import error_body
+from comfybridge.web.files import file_response, zip_response
+from comfybridge.web.negotiation import Wanted, wanted_form
+from comfybridge.web.rendering import generation_body
+from comfybridge.web.streaming import event_stream, kept_alive_json
+
+CONVERTED_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
+
+
+def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, keepalive: float | None) -> Response:
+    """Run what is asked for, and answer in the form that `Accept` names.
+
+    Args:
+        with_first_image: whether JSON also gives the first image as `image`.
+        keepalive: seconds between the spaces that keep a proxy awake; None: the answer begins when it is there.
+    """
+    wanted = wanted_form(request)
+    index = wanted_index()
+    generation_request = as_accepted(asked, wanted)
+    render = partial(generation_body, with_first_image=with_first_image)
+    if wanted.form == "events" or (wanted.form == "json" and keepalive is not None):
+        submission = bridge.submit(generation_request)
+        g.prompt_id = submission.prompt.id
+        render_error = partial(error_body, request_id=g.request_id)
+        if wanted.form == "events":
+            return event_stream(bridge, submission, render, render_error)
+        return kept_alive_json(bridge, submission, render, render_error, cast(float, keepalive))
+    with bridge.generating(generation_request) as generation:
+        g.prompt_id = generation.prompt_id
+        return rendered(generation, wanted, index, with_first_image=with_first_image)
+
+
+def rendered(generation: Generation, wanted: Wanted, index: int, *, with_first_image: bool) -> Response:
+    """A finished generation in the form that the caller accepts."""
+    if wanted.form == "file":
+        return file_response(generation, wanted, index)
+    if wanted.form == "zip":
+        return zip_response(generation)
+    return jsonify(generation_body(generation, with_first_image=with_first_image))
+
+
+def wanted_index() -> int:
+    """Which file `?index=` names; the first if it is not there.
+
+    Raises:
+        InvalidRequest: it is no whole number from 0 up.
+    """
+    text = request.args.get("index", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise InvalidRequest(f"index is {text[:40]!r}; it must be a whole number from 0 up.")
+    return int(text)
+
+
+def as_accepted(asked: GenerationRequest, wanted: Wanted) -> GenerationRequest:
+    """The request, with images converted to the only format that the caller accepts.
+
+    Raises:
+        NotAcceptable: the request asks for another format.
+    """
+    accepted = CONVERTED_FORMATS.get(wanted.media_type or "")
+    asked_for = asked.output.format
+    if wanted.media_type is None or wanted.kind != "image" or accepted == asked_for:
+        return asked
+    if asked_for is not None:
+        raise NotAcceptable(f"output.format is {asked_for}, but Accept allows {wanted.media_type} only.")
+    if accepted is None:
+        return asked
+    chosen = cast(Literal["png", "jpeg", "webp"], accepted)
+    return replace(asked, output=replace(asked.output, format=chosen))
