@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from flask import Flask
 
+from comfybridge.command import generate
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web.announcement import DEMO
@@ -19,8 +20,11 @@ from comfybridge.web.serving import serve
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["generate"]:
+        return generate(given[1:])
     parser = _parser()
-    options = vars(parser.parse_args(arguments))
+    options = vars(parser.parse_args(given))
     demo = options.pop("demo")
     if demo and options["comfyui_url"]:
         parser.error("--demo brings its own stand-in for ComfyUI; leave --comfyui-url out, or --demo")
@@ -40,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
-        epilog="Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
+        epilog="`app.py generate --help` makes one picture instead of serving. "
+        "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )
     parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
