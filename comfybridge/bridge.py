@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from comfybridge.comfyui.cancelling import cancel
+from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import Accepted, ComfyUIClient
 from comfybridge.comfyui.lookup import PromptLookup
@@ -40,13 +40,18 @@ from comfybridge.errors import (
     Busy,
     ComfyUIError,
     ComfyUIUnreachable,
+    Interrupted,
     InvalidRequest,
     NoOutput,
     PromptLost,
     TimedOut,
 )
+from comfybridge.fetch import Fetcher
+from comfybridge.inputs import Uploader
 from comfybridge.outputs import outputs_of
 from comfybridge.preparation import prepare
+from comfybridge.prompts import Prompts
+from comfybridge.record import Record
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.workflow.library import Library
@@ -55,6 +60,12 @@ from comfybridge.workflow.template import Filled, Template
 log = logging.getLogger(__name__)
 
 BUSY_RETRY_AFTER = 5
+CANCEL_SECONDS = 2.0  # the caller, whose time is up, waits for it
+CANCELLED = {
+    "pending": "was cancelled while it waited in the queue",
+    "running": "was told to stop while it ran",
+    "gone": "was no longer in the queue",
+}
 LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
 
 
@@ -117,7 +128,10 @@ class Bridge:
         )
         self.library = Library(self.settings.workflows_dir)
         self.catalog = Catalog(self.client)
+        fetcher = Fetcher(seconds=self.settings.fetch_timeout, allowed_hosts=self.settings.fetch_allow_hosts)
+        self._uploader = Uploader(self.client, fetcher, self.settings.max_upload_bytes)
         self._lookup = PromptLookup(self.client)
+        self.prompts = Prompts(self.client, self._lookup)
         waiters: list[Waiter] = [
             SocketWaiter(self.client, self._lookup),
             PollingWaiter(self.client, self._lookup),
@@ -201,8 +215,10 @@ class Bridge:
                 retry_after=BUSY_RETRY_AFTER,
             )
         try:
-            filled = prepare(request, self.library, self.catalog, self.settings.default_workflow, deadline)
+            prepared = prepare(request, self.library, self.catalog, self.settings.default_workflow, deadline)
+            filled = prepared.filled
             _check_images_arrive(waiter, filled)
+            self._uploader.feed(prepared.placed, filled, deadline)
             listener = waiter.listen(deadline)
             try:
                 return self._queue(request, filled, listener, deadline)
@@ -223,6 +239,11 @@ class Bridge:
             return submission._listener.wait(submission.prompt, submission.deadline, on_event)
         except TimedOut:
             raise self._settle_timeout(submission.prompt, submission.request) from None
+        except PromptLost as error:
+            if self.prompts.was_taken_out(submission.prompt.id):
+                sentence = "The prompt was cancelled while it waited in the queue."
+                raise Interrupted(sentence, prompt_id=submission.prompt.id) from None
+            raise _about(error, submission.prompt) from None
         except BridgeError as error:
             raise _about(error, submission.prompt) from None
         finally:
@@ -312,9 +333,11 @@ class Bridge:
         prompt = Prompt(str(uuid.uuid4()), filled.graph)
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
+        warnings = [*filled.warnings, *listener.warnings]
+        options = _options(request, _record(request, filled, warnings))
         try:
             accepted = self.client.queue_prompt(
-                prompt, listener.client_id, _options(request), deadline, self._choices_for_people(deadline)
+                prompt, listener.client_id, options, deadline, self._choices_for_people(deadline)
             )
         except TimedOut:  # it may have been queued all the same
             raise self._settle_timeout(prompt, request) from None
@@ -329,7 +352,7 @@ class Bridge:
             request=request,
             deadline=deadline,
             filled=filled,
-            warnings=[*filled.warnings, *listener.warnings, *_left_out(accepted)],
+            warnings=[*warnings, *_left_out(accepted)],
             queued_at=time.monotonic(),
             _listener=listener,
             _slots=self._slots,
@@ -361,7 +384,9 @@ class Bridge:
         if request.on_timeout == "keep":
             return TimedOut(f"{sentence}; it is kept in ComfyUI's queue.", prompt_id=prompt.id)
         try:
-            what = cancel(self.client, prompt.id)
+            what = CANCELLED[cancel(self.client, prompt.id, Deadline(CANCEL_SECONDS))]
+        except InterruptNotAimed as failure:
+            return TimedOut(f"{sentence}. {failure.message}", prompt_id=prompt.id)
         except BridgeError as failure:
             log.warning("Prompt %s could not be cancelled: %s", prompt.id, failure.message)
             what = "could not be cancelled: ComfyUI does not answer"
@@ -383,9 +408,20 @@ def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
         )
 
 
-def _options(request: GenerationRequest) -> dict[str, Any]:
+def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> Record:
+    return Record(
+        seed=filled.seed,
+        params=filled.params,
+        output=request.output,
+        warnings=warnings,
+        queued_at=time.time(),
+        with_image=request.wants_first_image,
+    )
+
+
+def _options(request: GenerationRequest, record: Record) -> dict[str, Any]:
     options = {
-        "extra_data": request.extra_data or None,
+        "extra_data": record.to_extra_data(request.extra_data),
         "front": request.front,
         "number": request.number,
         "partial_execution_targets": request.partial_execution_targets,

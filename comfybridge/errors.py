@@ -4,6 +4,7 @@ BridgeError
 ├── InvalidRequest          400 invalid_request
 │   └── InvalidWorkflow     400 invalid_workflow
 ├── UnknownWorkflow         404 unknown_workflow
+├── UnknownPrompt           404 unknown_prompt
 ├── NotFound                404 not_found
 ├── MethodNotAllowed        405 method_not_allowed
 ├── NotAcceptable           406 not_acceptable
@@ -78,6 +79,13 @@ class UnknownWorkflow(BridgeError):
 
     status = 404
     type = "unknown_workflow"
+
+
+class UnknownPrompt(BridgeError):
+    """ComfyUI has no prompt of that id, or none to which the call makes sense."""
+
+    status = 404
+    type = "unknown_prompt"
 
 
 class NotFound(BridgeError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.inputs import Placed, may_be_data, place_files, split_params
 from comfybridge.request import GenerationRequest
+from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.model_choice import settle_model
 from comfybridge.workflow.parameters import Parameter
@@ -16,10 +20,23 @@ from comfybridge.workflow.template import Filled, fill, fill_graph
 MOST_NODES_NAMED = 20
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What is ready to be queued, once its files are on the server.
+
+    Attributes:
+        filled: the graph with its parameters.
+        placed: the request's input files, and the inputs that are to name them.
+    """
+
+    filled: Filled
+    placed: list[Placed]
+
+
 def prepare(
     request: GenerationRequest, library: Library, catalog: Catalog, default_workflow: str, deadline: Deadline
-) -> Filled:
-    """The request's graph with its parameters filled in.
+) -> Prepared:
+    """The request's graph with its parameters filled in, and where its input files go.
 
     Args:
         catalog: tells what the server's node classes take, and which models it has.
@@ -37,16 +54,26 @@ def prepare(
     if request.graph is not None:
         if request.workflow is not None:
             raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
-        filled = fill_graph(request.graph, request.params, inputs_of)
+        parameters: Mapping[str, Parameter] = (
+            discover(check_graph(request.graph)) if _may_bring_files(request) else {}
+        )
+        params, files = split_params(request.params, parameters)
+        filled = fill_graph(request.graph, params, inputs_of)
     else:
         template = library.get(default_workflow if request.workflow is None else request.workflow)
-        filled = fill(template, request.params, inputs_of)
+        parameters = template.parameters
+        params, files = split_params(request.params, parameters)
+        filled = fill(template, params, inputs_of)
         if template.model is not None:
             _settle_model(filled, template.model, catalog, deadline)
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
-    return filled
+    return Prepared(filled, place_files([*request.images, *files], filled, parameters))
+
+
+def _may_bring_files(request: GenerationRequest) -> bool:
+    return bool(request.images) or any(may_be_data(value) for value in request.params.values())
 
 
 def _settle_model(filled: Filled, model: Parameter, catalog: Catalog, deadline: Deadline) -> None:

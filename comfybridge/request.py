@@ -66,6 +66,7 @@ class GenerationRequest:
         images: files for the graph's loader nodes.
         output: how the outputs are to come back.
         started: when the request came in, on `time.monotonic()`'s clock.
+        wants_first_image: whether the answer is to give the first image apart from the others too.
     """
 
     workflow: str | None = None
@@ -82,6 +83,7 @@ class GenerationRequest:
     images: list[InputFile] = field(default_factory=list)
     output: OutputOptions = field(default_factory=OutputOptions)
     started: float = field(default_factory=time.monotonic)
+    wants_first_image: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,15 @@ class Settings(BaseSettings):
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
     max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")
     max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
+    max_upload_bytes: int = Field(
+        100 * 1024 * 1024, ge=1, description="how much the input files of one request may have together"
+    )
+    fetch_timeout: Seconds = Field(20, description="seconds that fetching an input file from a URL may take")
+    fetch_allow_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=tuple,
+        description="hosts that files may be fetched from although they are not public: names, addresses and "
+        "networks, comma-separated",
+    )
     connect_timeout: Seconds = Field(5, description="seconds to connect to ComfyUI")
     read_timeout: Seconds = Field(30, description="seconds ComfyUI may be silent within one call")
 
@@ -71,6 +80,11 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_headers(cls, value: object) -> object:
         return parse_headers(value) if isinstance(value, str) else value
+
+    @field_validator("fetch_allow_hosts", mode="before")
+    @classmethod
+    def _parse_hosts(cls, value: object) -> object:
+        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
     @property
     def address(self) -> ServerAddress:

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
+from typing import Literal
 
 from comfybridge.comfyui.client import ComfyUIClient, can_aim_interrupts
 from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError
 
-log = logging.getLogger(__name__)
-
-# Seconds that cancelling may take: the caller, whose time is up, waits for it.
-CANCEL_SECONDS = 2.0
+Was = Literal["pending", "running", "gone"]
 
 
-def cancel(client: ComfyUIClient, prompt_id: str) -> str:
+class InterruptNotAimed(ComfyUIError):
+    """The prompt runs on: this ComfyUI is too old to interrupt one prompt alone."""
+
+
+def cancel(
+    client: ComfyUIClient, prompt_id: str, deadline: Deadline, before_deleting: Callable[[], None] | None = None
+) -> Was:
     """Take a prompt out of the queue if it waits, interrupt it if it runs.
 
+    Args:
+        before_deleting: called before a waiting prompt is deleted.
+
     Returns:
-        What became of it, to follow "it": "was cancelled while it waited in the queue", ...
+        What it did until then; one that ran stops at its next sampling step. `gone` if it did neither.
 
     Raises:
+        InterruptNotAimed: it runs, and can't be interrupted without the risk of hitting another.
         ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
     """
-    deadline = Deadline(CANCEL_SECONDS)
     queue = client.queue(deadline)
     if prompt_id in queue.pending:
+        if before_deleting is not None:
+            before_deleting()
         client.delete_pending(prompt_id, deadline)
         # ComfyUI says yes to any deletion, also to that of a prompt whose turn came meanwhile
         queue = client.queue(deadline)
         if prompt_id not in queue.running:
-            return "was cancelled while it waited in the queue"
+            return "pending" if client.history(prompt_id, deadline) is None else "gone"
     if prompt_id not in queue.running:
-        return "was no longer in the queue"
+        return "gone"
     version = client.version(deadline)
     if not can_aim_interrupts(version):
-        log.warning("Prompt %s goes on: ComfyUI %s can't interrupt one prompt alone.", prompt_id, version)
-        return f"still runs: this ComfyUI ({version}) can't interrupt one prompt alone"
+        raise InterruptNotAimed(
+            f"The prompt runs on: this ComfyUI ({version}) can't interrupt one prompt alone; 0.3.57 and later can.",
+            prompt_id=prompt_id,
+        )
     client.interrupt(prompt_id, deadline)
-    return "was told to stop while it ran"
+    return "running"

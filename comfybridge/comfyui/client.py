@@ -7,10 +7,11 @@ is there and says nothing, `ComfyUIError` where the answer makes no sense, `Time
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
@@ -20,13 +21,14 @@ from urllib.parse import quote
 import requests
 from certifi import where
 from requests.adapters import HTTPAdapter
+from urllib3.filepost import encode_multipart_formdata
 from urllib3.util.retry import Retry
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, refusal
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 
 RETRY_AFTER = 5
 CHUNK = 256 * 1024
@@ -133,7 +135,7 @@ class ComfyUIClient:
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""
-        entry = self._get_json(f"/history/{prompt_id}", deadline).get(prompt_id)
+        entry = self._get_json(f"/history/{quote(prompt_id, safe='')}", deadline).get(prompt_id)
         return entry if isinstance(entry, Mapping) else None
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
@@ -141,7 +143,7 @@ class ComfyUIClient:
         said = self._get_json("/queue", deadline)
         try:
             running = tuple(item[1] for item in said["queue_running"])
-            pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[0]))
+            pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[:2]))
         except (KeyError, TypeError, IndexError):
             raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
         return Queue(running, pending)
@@ -185,6 +187,33 @@ class ComfyUIClient:
                     raise TimedOut(f"The time was up while {filename!r} was being fetched from ComfyUI.")
             return b"".join(chunks)
 
+    def upload(self, filename: str, data: bytes, subfolder: str, deadline: Deadline | None = None) -> str:
+        """Put a file into ComfyUI's input folder.
+
+        Returns:
+            What an input of a node names it: `subfolder/name`. The name is not always the one asked for.
+
+        Raises:
+            TooLarge: ComfyUI does not take files of that size.
+        """
+        body, content_type = encode_multipart_formdata(
+            {
+                "image": (filename, data, "application/octet-stream"),
+                "type": "input",
+                "subfolder": subfolder,
+            }
+        )
+        headers = {"Content-Type": content_type}
+        with self._call("POST", "/upload/image", deadline, data=_Body(body, deadline), headers=headers) as answer:
+            if answer.status_code == 413:
+                raise TooLarge(f"ComfyUI does not take an input file of {len(data)} bytes: it is too large for it.")
+            self._check_status(answer)
+            said = _json_object(answer)
+        name, folder = said.get("name"), said.get("subfolder") or ""
+        if not isinstance(name, str) or not name or not isinstance(folder, str):
+            raise ComfyUIError("ComfyUI's answer to POST /upload/image does not name the file.")
+        return f"{folder}/{name}" if folder else name
+
     # -- the server ----------------------------------------------------------------------------------------------
 
     def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
@@ -192,6 +221,22 @@ class ComfyUIClient:
         path = f"/object_info/{quote(class_type, safe='')}"
         info = self._get_json(path, deadline).get(class_type)
         return info if isinstance(info, Mapping) else None
+
+    def model_folders(self, deadline: Deadline | None = None) -> list[str]:
+        """The kinds of models that ComfyUI knows, such as `checkpoints`."""
+        with self._call("GET", "/models", deadline) as answer:
+            self._check_status(answer)
+            return _json_texts(answer)
+
+    def models(self, folder: str, deadline: Deadline | None = None) -> list[str] | None:
+        """The files of one kind of models; None if ComfyUI knows no such kind."""
+        if folder in (".", ".."):  # would be taken out of the address, and ask for another one
+            return None
+        with self._call("GET", f"/models/{quote(folder, safe='')}", deadline) as answer:
+            if answer.status_code == 404:
+                return None
+            self._check_status(answer)
+            return _json_texts(answer)
 
     def system_stats(self, deadline: Deadline | None = None) -> Mapping[str, Any]:
         """Versions, devices and memory, as ComfyUI gives them."""
@@ -214,7 +259,7 @@ class ComfyUIClient:
         with self._call("POST", path, deadline, json=body) as answer:
             self._check_status(answer)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[requests.Response]:
         what = f"{method} /{path.split('/')[1]}"
         if deadline is not None and deadline.passed:
@@ -266,6 +311,19 @@ class ComfyUIClient:
         return kind(f"ComfyUI at {self.address.url} {why}.", retry_after=RETRY_AFTER)
 
 
+class _Body(io.BytesIO):
+    """A large body, sent piece by piece: a timeout holds for each piece, and the deadline for all of them."""
+
+    def __init__(self, data: bytes, deadline: Deadline | None) -> None:
+        super().__init__(data)
+        self._deadline = deadline
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._deadline is not None and self._deadline.passed:
+            raise TimedOut("The time was up while a file was being uploaded to ComfyUI.")
+        return super().read(size)
+
+
 def can_aim_interrupts(version: str) -> bool:
     """Whether a ComfyUI of that version heeds the prompt id given to `/interrupt`; no if it can't be told."""
     numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
@@ -295,14 +353,28 @@ class _KeepHeaders(requests.auth.AuthBase):
 
 
 def _json_object(answer: requests.Response) -> dict[str, Any]:
-    try:
-        said = answer.json()
-    except (requests.exceptions.JSONDecodeError, RecursionError):
-        said = None
+    said = _json(answer)
     if not isinstance(said, dict):
-        path = answer.request.path_url.split("?")[0]
-        raise ComfyUIError(f"ComfyUI's answer to {answer.request.method} {path} is not a JSON object.")
+        raise _nonsense(answer, "a JSON object")
     return said
+
+
+def _json_texts(answer: requests.Response) -> list[str]:
+    said = _json(answer)
+    if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
+        raise _nonsense(answer, "a JSON list of texts")
+    return said
+
+
+def _json(answer: requests.Response) -> object:
+    with contextlib.suppress(requests.exceptions.JSONDecodeError, RecursionError):
+        return answer.json()
+    return None
+
+
+def _nonsense(answer: requests.Response, wanted: str) -> ComfyUIError:
+    path = answer.request.path_url.split("?")[0]
+    return ComfyUIError(f"ComfyUI's answer to {answer.request.method} {path} is not {wanted}.")
 
 
 def _why(error: requests.ConnectionError) -> str:

@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.settings import Settings
-from comfybridge.web import errors, generate, probes, workflows
+from comfybridge.web import errors, generate, probes, prompts, server_info, workflows
 from comfybridge.web.current import EXTENSION
 
 log = logging.getLogger("comfybridge.requests")
@@ -34,8 +34,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(_begin)
     app.after_request(_finish)
     errors.register(app)
-    for blueprint in (generate.blueprint, workflows.blueprint, probes.blueprint):
-        app.register_blueprint(blueprint)
+    for resource in (generate, prompts, workflows, server_info, probes):
+        app.register_blueprint(resource.blueprint)
     return app
 
 

@@ -12,7 +12,10 @@ from comfybridge.errors import BridgeError, InternalError, InvalidRequest, Metho
 
 log = logging.getLogger(__name__)
 
-ROUTES = "POST /generate, GET /workflows, GET /workflows/NAME, GET /health and GET /ready"
+ROUTES = (
+    "POST /generate, GET /results/ID, POST /cancel/ID, GET /queue, GET /workflows, GET /workflows/NAME, GET /models, "
+    "GET /models/FOLDER, GET /stats, GET /health and GET /ready"
+)
 
 
 def register(app: Flask) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.inputs import read_images
 from comfybridge.request import GenerationRequest, OutputOptions
 
 
@@ -84,6 +85,11 @@ class GenerateBody(BaseModel):
     keepalive: Number | None = Field(
         None, gt=0, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
     )
+    images: dict[str, Any] | list[Any] | None = Field(
+        None,
+        description="input files as {name: data} or [{name, image}], data being base64, a data URI or a URL; a name "
+        "is one that the graph mentions, or that of an image parameter",
+    )
     output: OutputBody | None = Field(None, description="how the outputs are to come back")
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI, as are the following")
@@ -134,8 +140,10 @@ def parse_generation(body: Mapping[str, Any], started: float) -> GenerationReque
         front=fields.front,
         number=fields.number,
         partial_execution_targets=fields.partial_execution_targets,
+        images=[] if fields.images is None else read_images(fields.images),
         output=OutputOptions() if fields.output is None else fields.output.options(),
         started=started,
+        wants_first_image=isinstance(fields.prompt, dict),
         **{name: value for name, value in given.items() if value is not None},
     )
 

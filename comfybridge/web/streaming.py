@@ -95,7 +95,8 @@ def _heard(
     def wait() -> None:
         try:
             with bridge.finishing(submission, listen) as generation:
-                heard.put(Ended(render(generation)))
+                body = render(generation)
+            heard.put(Ended(body))  # after the slot is free: who has the answer may ask again at once
         except BridgeError as error:
             heard.put(Ended(render_error(error)))
         except BaseException:

@@ -1,0 +1,333 @@
+"""Input files: out of a request, onto ComfyUI's disk, and into the inputs of the graph that name them.
+
+    placed = place_files(request.images, filled, parameters)         every name belongs somewhere, or 400
+    Uploader(client, fetcher, most_bytes).feed(placed, filled, deadline)   fetched, looked at, uploaded, rewritten
+
+Nothing is uploaded before all files are known to be good. A file's name on ComfyUI's disk is made of its content: no
+two files collide, the same one is never there twice, and ComfyUI's cache knows it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.deadline import Deadline
+from comfybridge.errors import InvalidRequest, TooLarge
+from comfybridge.fetch import Fetcher
+from comfybridge.media import check_still_image, media_type_of, suffix_of
+from comfybridge.request import InputFile
+from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.graph import Graph, parse_target, set_input
+from comfybridge.workflow.parameters import Parameter, Target
+from comfybridge.workflow.template import Filled
+from comfybridge.workflow.wording import clip, listed
+
+SUBFOLDER = "comfybridge"
+MOST_FILES = 100
+DIGITS = 32
+LONGEST_NAME = 260  # no file system takes more; the smallest PNG in base64 is not much more either
+ANNOTATION = " [input]"  # what ComfyUI's own page writes after a file's name; folder_paths.annotated_filepath
+FORMS = "base64, a data URI, or an http or https URL"
+IMAGES_FORMS = "{name: data} or [{name, image}]"
+
+# these open a picture with Pillow, as the check here does
+IMAGE_LOADERS = ("LoadImage", "LoadImageMask", "LoadImageOutput")
+# texts for people or for file names to come: equal to a file's name by chance only
+PROSE = ("prompt", "negative_prompt")
+PROSE_INPUTS = ("filename_prefix",)
+
+# Pillow opens these by running Ghostscript, which nobody should do with what a stranger sent
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
+
+
+@dataclass(frozen=True)
+class LinkedFile(InputFile):
+    """An input file of which only the URL is known: it is fetched when the request has its slot."""
+
+    data: bytes = field(default=b"", repr=False)
+    url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file and where it goes.
+
+    Attributes:
+        file: the file.
+        targets: the inputs that are to name it.
+        reported: the parameters through which a caller sees these inputs.
+    """
+
+    file: InputFile
+    targets: tuple[Target, ...]
+    reported: tuple[str, ...]
+
+
+# -- out of the request --------------------------------------------------------------------------------------------
+
+
+def read_images(value: object) -> list[InputFile]:
+    """The files of a request's `images`: `{name: data}` or `[{name, image}]`.
+
+    Raises:
+        InvalidRequest: it is something else, or a file's data can't be read.
+    """
+    return [read_file(name, data) for name, data in _pairs(value)]
+
+
+def _pairs(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        yield from value.items()
+        return
+    if not isinstance(value, list):
+        raise InvalidRequest(f"images must be {IMAGES_FORMS}.")
+    for number, item in enumerate(value, 1):
+        if not isinstance(item, dict) or item.keys() != {"name", "image"} or not isinstance(item["name"], str):
+            raise InvalidRequest(f"images: item {number} must be an object with a name and an image, and no more.")
+        yield item["name"], item["image"]
+
+
+def split_params(
+    params: Mapping[str, Any], parameters: Mapping[str, Parameter]
+) -> tuple[dict[str, Any], list[InputFile]]:
+    """The parameters without those of type `image` whose value is a file itself, not a file's name; and these files.
+
+    Raises:
+        InvalidRequest: a file's data can't be read.
+    """
+    files = [
+        read_file(name, value)
+        for name, value in params.items()
+        if name in parameters and parameters[name].type == "image" and may_be_data(value)
+    ]
+    lifted = {file.name for file in files}
+    return {name: value for name, value in params.items() if name not in lifted}, files
+
+
+def may_be_data(value: object) -> bool:
+    """Whether a value can't be a file's name, so that it may be its data."""
+    return isinstance(value, str) and (
+        len(value) > LONGEST_NAME or value[:8].lower().startswith(("data:", "http://", "https://"))
+    )
+
+
+def read_file(name: str, data: object) -> InputFile:
+    """A file from the text that stands for it: base64, a data URI or a URL.
+
+    Raises:
+        InvalidRequest: it can't be read.
+    """
+    if not isinstance(data, str):
+        raise InvalidRequest(f"images: {clip(name)} must be a text: {FORMS}.")
+    text = data.strip()
+    start = text[:8].lower()
+    if start.startswith(("http://", "https://")):
+        return LinkedFile(name, url=text)
+    if start.startswith("data:"):
+        return InputFile(name, _of_data_uri(name, text))
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text[:40]):
+        raise InvalidRequest(f"images: {clip(name)} begins with {text[:40].partition(':')[0]}:; it must be {FORMS}.")
+    return InputFile(name, _of_base64(name, text))
+
+
+def _of_data_uri(name: str, text: str) -> bytes:
+    head, comma, payload = text[len("data:") :].partition(",")
+    if not comma:
+        raise InvalidRequest(f"images: {clip(name)} is a data URI without a comma before its data.")
+    if not head.strip().lower().endswith(";base64"):
+        return unquote_to_bytes(payload)
+    if "%" in payload:
+        payload = unquote_to_bytes(payload).decode("latin-1")
+    return _of_base64(name, payload)
+
+
+def _of_base64(name: str, text: str) -> bytes:
+    """The bytes; line breaks, the alphabet for URLs and missing padding are fine."""
+    plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        if len(plain) % 4 == 1 or not plain.isascii():
+            raise ValueError
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        raise InvalidRequest(f"images: {clip(name)} is not valid base64; it must be {FORMS}.") from None
+
+
+# -- into the graph ------------------------------------------------------------------------------------------------
+
+
+def place_files(files: Sequence[InputFile], filled: Filled, parameters: Mapping[str, Parameter]) -> list[Placed]:
+    """Find the inputs that each file is for.
+
+    Args:
+        parameters: those of the template, or those that were found in the graph.
+
+    Raises:
+        InvalidRequest: a name belongs nowhere or occurs twice, or there are too many files.
+    """
+    if len(files) > MOST_FILES:
+        raise InvalidRequest(f"images has {len(files)} files; a request may have {MOST_FILES}.")
+    names = Counter(file.name for file in files)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise InvalidRequest(f"images has two files of the name {clip(twice)!r}.")
+    taken: dict[Target, str] = {}
+    placed = []
+    for file in files:
+        place = _place(file, filled, parameters)
+        for target in place.targets:
+            other = taken.setdefault(target, file.name)
+            if other != file.name:
+                raise InvalidRequest(
+                    f"images: {clip(other)} and {clip(file.name)} are both for {target.node}.{target.input}."
+                )
+        placed.append(place)
+    return placed
+
+
+def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter]) -> Placed:
+    targets = _mentions(filled.graph, file.name, parameters)
+    parameter = parameters.get(file.name)
+    if parameter is not None and parameter.type == "image":
+        _check_not_given(file.name, parameter, filled)
+        targets += parameter.targets
+    if not targets:
+        raise InvalidRequest(
+            f"images: no node of the graph mentions {clip(file.name)!r}; "
+            f"the names that it takes are {listed(_takes(filled.graph, parameters), file.name)}."
+        )
+    seen_as = [name for name in filled.params if _targets_of(name, filled.graph, parameters) & set(targets)]
+    reported = dict.fromkeys([*seen_as, *([file.name] if parameter is not None else [])])
+    return Placed(file, tuple(dict.fromkeys(targets)), tuple(reported))
+
+
+def _mentions(graph: Graph, name: str, parameters: Mapping[str, Parameter]) -> list[Target]:
+    """The inputs whose value is the name."""
+    spared = {
+        target
+        for each in (parameters, discover(graph))
+        for prose in PROSE
+        if prose in each
+        for target in each[prose].targets
+    }
+    written = (name, name + ANNOTATION) if name else ()
+    return [
+        target
+        for node_id, node in graph.items()
+        for input_name, value in node["inputs"].items()
+        if isinstance(value, str) and value in written and input_name not in PROSE_INPUTS
+        if (target := Target(node_id, input_name)) not in spared
+    ]
+
+
+def _check_not_given(name: str, parameter: Parameter, filled: Filled) -> None:
+    """Refuse a file for a parameter whose value is given too, unless that is the file's name."""
+    names = [name, *(f"{target.node}.{target.input}" for target in parameter.targets)]
+    for each in names:
+        if each in filled.given and filled.params.get(each) not in (name, name + ANNOTATION):
+            raise InvalidRequest(f"{clip(name)} is given as a file in images, and as a value in params.")
+
+
+def _takes(graph: Graph, parameters: Mapping[str, Parameter]) -> list[str]:
+    """The names that a file could have."""
+    names = [name for name, parameter in parameters.items() if parameter.type == "image"]
+    for node in graph.values():
+        for value in node["inputs"].values():
+            if not isinstance(value, str) or "\n" in value:
+                continue
+            plain = value.removesuffix(ANNOTATION)
+            loads = "Load" in node["class_type"] and media_type_of(plain)[1] in ("image", "video", "audio", "3d")
+            if plain and (loads or (node["class_type"] in IMAGE_LOADERS and value == node["inputs"].get("image"))):
+                names.append(plain)
+    return list(dict.fromkeys(names))
+
+
+def _targets_of(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> set[Target]:
+    if name in parameters:
+        return set(parameters[name].targets)
+    parsed = parse_target(name, graph)
+    return {Target(*parsed)} if parsed else set()
+
+
+# -- onto ComfyUI's disk -------------------------------------------------------------------------------------------
+
+
+class Uploader:
+    """Brings files to a ComfyUI. Safe to share between threads.
+
+    Args:
+        client: the server that is to have them.
+        fetcher: what URLs are fetched with.
+        most_bytes: how much the files of one request may have together.
+    """
+
+    def __init__(self, client: ComfyUIClient, fetcher: Fetcher, most_bytes: int) -> None:
+        self._client = client
+        self._fetcher = fetcher
+        self._most_bytes = most_bytes
+
+    def feed(self, placed: Sequence[Placed], filled: Filled, deadline: Deadline) -> None:
+        """Upload the files, and have the graph name them as ComfyUI does.
+
+        Raises:
+            InvalidRequest: a file can't be fetched, is empty, or is no image where only an image can be.
+            TooLarge: the files are too large.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: they could not be uploaded.
+        """
+        loaded = self._loaded(placed, deadline)
+        for each in loaded:
+            _check(each, filled.graph)
+        stored: dict[str, str] = {}
+        for each in loaded:
+            filename = stored_name(each.file)
+            if filename not in stored:
+                stored[filename] = self._client.upload(filename, each.file.data, SUBFOLDER, deadline)
+            _rewrite(each, filled, stored[filename])
+
+    def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
+        """The files with their data, as long as they are not too large together."""
+        left = self._most_bytes - sum(len(each.file.data) for each in placed)
+        if left < 0:
+            raise TooLarge(f"The input files have more than {self._most_bytes} bytes, all that a request may bring.")
+        loaded = []
+        for each in placed:
+            file = each.file
+            if isinstance(file, LinkedFile):
+                file = InputFile(file.name, self._fetcher.fetch(file.url, left, deadline))
+                left -= len(file.data)
+            loaded.append(replace(each, file=file))
+        return loaded
+
+
+def stored_name(file: InputFile) -> str:
+    """The name of a file on ComfyUI's disk: a digest of its content, and the ending that goes with it."""
+    return f"{hashlib.sha256(file.data).hexdigest()[:DIGITS]}.{suffix_of(file.data, file.name) or 'bin'}"
+
+
+def _check(placed: Placed, graph: Graph) -> None:
+    """Refuse what is empty, and what is no whole image and has to be one."""
+    file = placed.file
+    if not file.data:
+        raise InvalidRequest(f"images: {clip(file.name)} is empty.")
+    opened = any(
+        target.input == "image" and graph[target.node]["class_type"] in IMAGE_LOADERS for target in placed.targets
+    )
+    if file.data.startswith(POSTSCRIPT):
+        raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.")
+    check_still_image(clip(file.name), file.data, must_be_image=opened)
+
+
+def _rewrite(placed: Placed, filled: Filled, stored: str) -> None:
+    for target in placed.targets:
+        value: Any = filled.graph[target.node]["inputs"].get(target.input)
+        annotated = isinstance(value, str) and value.endswith(ANNOTATION)
+        set_input(filled.graph, target.node, target.input, stored + ANNOTATION if annotated else stored)
+    for name in placed.reported:
+        filled.params[name] = stored

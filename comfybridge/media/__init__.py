@@ -1,0 +1,23 @@
+"""Input files in, output files out: what they are, whether they are whole, and how they are converted."""
+
+from __future__ import annotations
+
+from comfybridge.media.checking import check_still_image
+from comfybridge.media.colors import parse_color
+from comfybridge.media.conversion import Converted, convert
+from comfybridge.media.graph import embedded_graph
+from comfybridge.media.kinds import extension_of, file_extension, media_type_of, suffix_of
+from comfybridge.media.opening import image_size
+
+__all__ = [
+    "Converted",
+    "check_still_image",
+    "convert",
+    "embedded_graph",
+    "extension_of",
+    "file_extension",
+    "image_size",
+    "media_type_of",
+    "parse_color",
+    "suffix_of",
+]

@@ -1,0 +1,83 @@
+"""Whether an input file is the still image that it claims to be."""
+
+from __future__ import annotations
+
+from PIL import Image, features
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.media import png
+from comfybridge.media.containers import Malformed
+from comfybridge.media.kinds import file_extension, media_type_of
+from comfybridge.media.opening import Unreadable, load, open_image
+
+_STILL_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif"}
+_END_OF_JPEG = b"\xff\xd9"
+
+
+def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) -> None:
+    """Refuse a still image that no loader node could read. Of a moving one, the first frame is looked at.
+
+    What claims, by its name or its first bytes, to be something else passes, whatever it holds.
+
+    Args:
+        name: what the caller named the file, for the message as well.
+        must_be_image: whether the file is refused if it is not known to be an image.
+
+    Raises:
+        InvalidRequest: it is truncated, broken, none at all, or has more pixels than `Image.MAX_IMAGE_PIXELS`.
+    """
+    if not _claims_to_be_image(name, data) and not must_be_image:
+        return
+    shown = name[:200]
+    if not data:
+        raise InvalidRequest(f"The image {shown} is empty.")
+    if file_extension(data) == "avif" and not features.check("avif"):  # Pillow before 11.3
+        return
+    try:
+        image = open_image(data)
+    except Unreadable as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise InvalidRequest(f"The image {shown} has more than {_most_pixels()} pixels.") from error
+        if _known_magic(data):
+            raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
+        raise InvalidRequest(f"The file {shown} is no image.") from error
+    with image:
+        width, height = image.size
+        if width * height > _most_pixels():
+            raise InvalidRequest(
+                f"The image {shown} has {width} x {height} pixels; at most {_most_pixels()} are accepted."
+            )
+        try:
+            load(image)
+        except Unreadable as error:
+            raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
+    if _lacks_its_end(data):
+        raise InvalidRequest(f"The image {shown} is truncated.")
+
+
+def _claims_to_be_image(name: str, data: bytes) -> bool:
+    media_type, _ = media_type_of(name)
+    if media_type in _STILL_TYPES:
+        return True
+    # cameras' raw files begin as TIFFs do: there, the name decides
+    ending = file_extension(data)
+    return media_type == "application/octet-stream" and ending != "tiff" and _known_magic(data)
+
+
+def _known_magic(data: bytes) -> bool:
+    return media_type_of(f"x.{file_extension(data)}")[0] in _STILL_TYPES
+
+
+def _most_pixels() -> float:
+    return Image.MAX_IMAGE_PIXELS or float("inf")
+
+
+def _lacks_its_end(data: bytes) -> bool:
+    """Whether all pixels came, but not what closes the file: Pillow reads no further than it must."""
+    ending = file_extension(data)
+    if ending == "png":
+        try:
+            return not any(chunk.type == b"IEND" for chunk in png.chunks(data))
+        except Malformed:
+            return True
+    return ending == "jpg" and _END_OF_JPEG not in data

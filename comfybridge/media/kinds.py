@@ -1,0 +1,121 @@
+"""What a file is, by its name or by its first bytes."""
+
+from __future__ import annotations
+
+import re
+
+from comfybridge.request import Kind
+
+# Not `mimetypes`: it asks the operating system, and says something else on every one of them.
+_MEDIA_TYPES: dict[str, tuple[str, Kind]] = {
+    "png": ("image/png", "image"),
+    "jpg": ("image/jpeg", "image"),
+    "jpeg": ("image/jpeg", "image"),
+    "webp": ("image/webp", "image"),
+    "gif": ("image/gif", "image"),
+    "bmp": ("image/bmp", "image"),
+    "tif": ("image/tiff", "image"),
+    "tiff": ("image/tiff", "image"),
+    "avif": ("image/avif", "image"),
+    "svg": ("image/svg+xml", "image"),
+    "exr": ("image/x-exr", "image"),
+    "mp4": ("video/mp4", "video"),
+    "m4v": ("video/mp4", "video"),
+    "webm": ("video/webm", "video"),
+    "mkv": ("video/x-matroska", "video"),
+    "mov": ("video/quicktime", "video"),
+    "avi": ("video/x-msvideo", "video"),
+    "wav": ("audio/wav", "audio"),
+    "mp3": ("audio/mpeg", "audio"),
+    "flac": ("audio/flac", "audio"),
+    "ogg": ("audio/ogg", "audio"),
+    "opus": ("audio/ogg", "audio"),
+    "m4a": ("audio/mp4", "audio"),
+    "aac": ("audio/aac", "audio"),
+    "glb": ("model/gltf-binary", "3d"),
+    "gltf": ("model/gltf+json", "3d"),
+    "obj": ("model/obj", "3d"),
+    "stl": ("model/stl", "3d"),
+    "ply": ("application/x-ply", "3d"),
+    "fbx": ("application/octet-stream", "3d"),
+    "usdz": ("model/vnd.usdz+zip", "3d"),
+    "txt": ("text/plain; charset=utf-8", "text"),
+    "md": ("text/markdown; charset=utf-8", "text"),
+    "csv": ("text/csv; charset=utf-8", "text"),
+    "json": ("application/json", "file"),
+    "zip": ("application/zip", "file"),
+}
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_USUAL_ENDING = re.compile(r"[a-z0-9]{1,16}")
+
+# leading bytes, and where they stand
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "png"),
+    (0, b"\xff\xd8\xff", "jpg"),
+    (0, b"GIF87a", "gif"),
+    (0, b"GIF89a", "gif"),
+    (0, b"II*\x00", "tiff"),
+    (0, b"MM\x00*", "tiff"),
+    (0, b"fLaC", "flac"),
+    (0, b"OggS", "ogg"),
+    (0, b"ID3", "mp3"),
+    (0, b"glTF", "glb"),
+)
+_RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
+_FTYP = {b"avif": "avif", b"avis": "avif", b"qt  ": "mov", b"M4A ": "m4a", b"heic": "heic", b"heix": "heic"}
+_BMP_HEADER_SIZES = {12, 40, 52, 56, 64, 108, 124}
+# endings that say more than the container does
+_CLOSER = {"mp4": {"m4a", "m4v", "mov"}, "ogg": {"opus"}}
+
+
+def media_type_of(filename: str) -> tuple[str, Kind]:
+    """The media type and the kind of a file; `application/octet-stream` and `file` if its ending says nothing."""
+    return _MEDIA_TYPES.get(_ending_of(filename), ("application/octet-stream", "file"))
+
+
+def extension_of(media_type: str) -> str:
+    """The usual ending, without a dot, of an image's media type."""
+    return _EXTENSIONS.get(media_type, "png")
+
+
+def file_extension(data: bytes) -> str | None:
+    """The usual ending, without a dot, of what these bytes are; None if they look like nothing known.
+
+    Knows png, jpg, webp, gif, bmp, tiff, avif, heic; mp4, mov, webm, mkv, avi; wav, mp3, flac, ogg, m4a; glb.
+    """
+    for start, magic, ending in _MAGIC:
+        if data.startswith(magic, start):
+            return ending
+    if data[:4] == b"RIFF":
+        return _RIFF.get(data[8:12])
+    if data[4:8] == b"ftyp":
+        return _FTYP.get(data[8:12], "mp4")
+    if data[:4] == b"\x1aE\xdf\xa3":  # EBML; the DocType is among its first elements
+        return "webm" if b"webm" in data[:64] else "mkv"
+    # two letters alone would make many a file a bitmap
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
+        return "bmp"
+    if _is_mpeg_audio(data):
+        return "mp3"
+    return None
+
+
+def suffix_of(data: bytes, name: str) -> str:
+    """The ending, without a dot, that a file with these bytes should have; empty if neither bytes nor name tell."""
+    named = _ending_of(name)
+    found = file_extension(data)
+    if found is None or named in _CLOSER.get(found, ()):
+        return named if _USUAL_ENDING.fullmatch(named) else ""
+    return found
+
+
+def _ending_of(filename: str) -> str:
+    return filename.rpartition(".")[2].lower() if "." in filename else ""
+
+
+def _is_mpeg_audio(data: bytes) -> bool:
+    """Whether it begins with the header of an MPEG layer III frame (eleven set bits, then version and layer)."""
+    if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
+        return False
+    version, layer, bitrate, rate = data[1] >> 3 & 3, data[1] >> 1 & 3, data[2] >> 4, data[2] >> 2 & 3
+    return version != 1 and layer == 1 and bitrate not in (0, 15) and rate != 3

@@ -1,0 +1,132 @@
+"""The texts that ComfyUI embeds in an image: the graph (`prompt`), the editor's `workflow`, and what nodes add.
+
+PNG has text chunks for them. WebP and JPEG have EXIF, where ComfyUI's savers write `KEY:JSON` into text tags: the
+graph into Model, the others into Make and the tags below it (`SaveAnimatedWEBP`, `comfy_extras/nodes_images.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from comfybridge.media import jpeg, png, webp
+from comfybridge.media.containers import EXIF_PREFIX, read_exif, without_orientation
+from comfybridge.media.kinds import file_extension
+
+_MODEL = 0x0110
+# Make and downward, as far as EXIF lets these be texts: 0x010A is a number, and ComfyUI itself fails there
+_BELOW_MODEL = (0x010F, 0x010E, 0x010D, 0x010C, 0x010B)
+_KEY_AND_JSON = re.compile(r"([A-Za-z_][\w .-]{0,78}):(.*)", re.DOTALL | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file carries beside its picture.
+
+    Attributes:
+        texts: by keyword, in the file's order.
+        exif: the EXIF block, with those texts if it held them.
+        raw_texts: a PNG's text chunks, type and content.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    exif: bytes = b""
+    raw_texts: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+def read_metadata(data: bytes) -> Metadata:
+    """What a PNG, WebP or JPEG carries; nothing for any other file.
+
+    Raises:
+        Malformed: the file is not built as its format says, or its texts are too large.
+    """
+    ending = file_extension(data)
+    if ending == "png":
+        exif = png.exif(data)
+        return Metadata({**_texts_in(read_exif(exif)), **png.texts(data)}, exif, png.raw_texts(data))
+    if ending in ("webp", "jpg"):
+        exif = webp.exif(data) if ending == "webp" else jpeg.exif(data)
+        return Metadata(_texts_in(read_exif(exif)), exif)
+    return Metadata()
+
+
+def as_png(metadata: Metadata) -> tuple[PngInfo, bytes]:
+    """The texts as PNG chunks, those of a PNG just as they were; and what else the EXIF block held."""
+    info = PngInfo()
+    for type, content in metadata.raw_texts:
+        info.add(type, content, after_idat=type == b"comf")
+    exif = without_orientation(metadata.exif)
+    present = {content.partition(b"\0")[0] for _, content in metadata.raw_texts}
+    for tag, key, text in _entries(exif):
+        del exif[tag]
+        if key.encode() not in present:
+            info.add_text(key, text)
+    return info, _packed(exif)
+
+
+def as_exif(metadata: Metadata, most_bytes: int | None = None) -> tuple[bytes, list[str]]:
+    """The texts in an EXIF block, beside what it held before; and the keywords of those there was no room for.
+
+    Args:
+        most_bytes: that the block, its prefix included, may have. The graph is the last to go.
+    """
+    order = sorted(metadata.texts, key=lambda key: key != "prompt")
+    room = len(_BELOW_MODEL) + ("prompt" in metadata.texts)
+    kept, dropped = order[:room], order[room:]
+    while True:
+        block = _with_texts(metadata, kept)
+        if most_bytes is None or len(block) <= most_bytes:
+            return block, dropped
+        if not kept:
+            return b"", [*dropped, "EXIF"]
+        dropped.insert(0, kept.pop())
+
+
+def _with_texts(metadata: Metadata, keys: list[str]) -> bytes:
+    exif = without_orientation(metadata.exif)
+    for tag, _, _ in _entries(exif):
+        del exif[tag]
+    tags = iter(_BELOW_MODEL)
+    for key in keys:
+        tag = _MODEL if key == "prompt" else next(tags)
+        exif[tag] = _ascii(f"{key}:{metadata.texts[key]}")
+    return _packed(exif)
+
+
+def _packed(exif: Image.Exif) -> bytes:
+    if not len(exif):
+        return b""
+    block = exif.tobytes()
+    return block if block.startswith(EXIF_PREFIX) else EXIF_PREFIX + block
+
+
+def _texts_in(exif: Image.Exif) -> dict[str, str]:
+    return {key: text for _, key, text in _entries(exif)}
+
+
+def _entries(exif: Image.Exif) -> list[tuple[int, str, str]]:
+    """Tag, keyword and JSON of what a saver such as ComfyUI's has put into EXIF; the graph first."""
+    found = []
+    for tag in sorted((tag for tag in exif if tag <= _MODEL), reverse=True):
+        value = exif[tag]
+        match = _KEY_AND_JSON.fullmatch(value) if isinstance(value, str) else None
+        if match and _is_json(match[2]):
+            found.append((tag, match[1], match[2]))
+    return found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _ascii(text: str) -> str:
+    """EXIF's texts are ASCII: other characters as JSON's escapes, which mean the same within its strings."""
+    return text if text.isascii() else "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)

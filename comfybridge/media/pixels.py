@@ -1,0 +1,85 @@
+"""Images of any mode, turned, scaled and brought into a mode that a format has."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from comfybridge.media.containers import ORIENTATION
+from comfybridge.media.quiet import quiet
+
+_SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+# what turns a picture upright, by EXIF's number for how it lies
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PNG_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF says; as it is, where its EXIF makes no sense."""
+    try:
+        with quiet():
+            orientation = image.getexif().get(ORIENTATION)
+    except Exception:  # see `containers.read_exif`
+        return image
+    transpose = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if transpose is None else image.transpose(transpose)
+
+
+def prepared(image: Image.Image) -> Image.Image:
+    """The image in one of the modes L, LA, RGB, RGBA and I;16, in which it can be scaled.
+
+    Palettes are looked up; a colour that stands for transparency becomes an alpha channel.
+    """
+    if image.mode in _SIXTEEN_BITS:
+        return image if image.mode == "I;16" else image.convert("I;16")
+    if image.mode == "La":
+        return image.convert("LA")
+    if image.mode == "1":
+        return image.convert("LA" if "transparency" in image.info else "L")
+    if image.mode in ("PA", "RGBa"):
+        return image.convert("RGBA")
+    if "transparency" in image.info:
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    if image.mode == "F":
+        return image.convert("L")
+    return image if image.mode in _PNG_MODES else image.convert("RGB")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """The image with 8 bits a channel; Pillow's own conversion would cut everything above 255 off."""
+    if image.mode != "I;16":
+        return image
+    return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+
+
+def flattened(image: Image.Image, background: str) -> Image.Image:
+    """The image without an alpha channel, on a colour (`#rrggbb`)."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    ground = Image.new("RGBA", image.size, background)
+    ground.alpha_composite(image.convert("RGBA"))
+    return ground.convert("RGB")
+
+
+def scaled_down(image: Image.Image, most: int) -> Image.Image:
+    """The image, with neither side longer than `most` pixels and its proportions kept; never enlarged."""
+    longest = max(image.size)
+    if longest <= most:
+        return image
+    width, height = (max(1, round(side * most / longest)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def fitting_profile(profile: bytes | None, mode: str) -> bytes | None:
+    """The ICC profile, if it speaks of the colours that the mode has (ICC.1, 7.2.6: the data colour space)."""
+    if not profile:
+        return None
+    wanted = b"RGB " if mode.startswith("RGB") else b"GRAY"
+    return profile if profile[16:20] == wanted else None

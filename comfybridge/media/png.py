@@ -1,0 +1,117 @@
+"""PNG files as chunks, for what can be done without decoding a pixel (https://www.w3.org/TR/png-3/#5Chunk-layout)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from PIL import PngImagePlugin
+
+from comfybridge.media.containers import Malformed, orientation_of, orientation_only
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# `comf` is ComfyUI's own: its savers of animated PNGs put key, NUL, JSON into it, behind the pixels
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
+
+
+class Chunk(NamedTuple):
+    """A chunk's type, where it begins in the file (its length field), and its content."""
+
+    type: bytes
+    start: int
+    data: memoryview
+
+    @property
+    def end(self) -> int:
+        """Where the next chunk begins: length, type and checksum are 12 bytes."""
+        return self.start + 12 + len(self.data)
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """The chunks up to and including IEND; checksums are not looked at.
+
+    Raises:
+        Malformed: it is no PNG, or ends within a chunk or before IEND.
+    """
+    if not data.startswith(SIGNATURE):
+        raise Malformed("it does not begin as a PNG")
+    view = memoryview(data)
+    at = len(SIGNATURE)
+    while True:
+        length = int.from_bytes(view[at : at + 4], "big")
+        if at + 12 + length > len(data):
+            raise Malformed("it ends early")
+        chunk = Chunk(bytes(view[at + 4 : at + 8]), at, view[at + 8 : at + 8 + length])
+        yield chunk
+        if chunk.type == b"IEND":
+            return
+        at = chunk.end
+
+
+def texts(data: bytes) -> dict[str, str]:
+    """The texts that a PNG carries, by keyword; XMP is none of them.
+
+    Raises:
+        Malformed: see `chunks`; or compressed texts grow beyond Pillow's limit for all of them together.
+    """
+    budget = PngImagePlugin.MAX_TEXT_MEMORY
+    found: dict[str, str] = {}
+    for chunk in chunks(data):
+        if chunk.type not in TEXT_CHUNKS:
+            continue
+        key, _, rest = bytes(chunk.data).partition(b"\0")
+        text, encoding = rest, "latin-1"
+        if chunk.type == b"zTXt":
+            text = _inflated(rest[1:], budget)
+        elif chunk.type == b"iTXt":
+            encoding = "utf-8"
+            # compression flag, compression method, language NUL, translated keyword NUL, text
+            text = rest[2:].split(b"\0", 2)[-1]
+            if rest[:1] == b"\1":
+                text = _inflated(text, budget)
+        budget -= len(text)
+        if budget < 0:
+            raise Malformed("its texts are too large")
+        if key != b"XML:com.adobe.xmp":
+            found[key.decode("latin-1")] = text.decode(encoding, "replace")
+    return found
+
+
+def raw_texts(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The text chunks, type and content, just as they are. Raises Malformed."""
+    return [(chunk.type, bytes(chunk.data)) for chunk in chunks(data) if chunk.type in TEXT_CHUNKS]
+
+
+def exif(data: bytes) -> bytes:
+    """The content of the eXIf chunk; empty if there is none. Raises Malformed."""
+    return next((bytes(chunk.data) for chunk in chunks(data) if chunk.type == b"eXIf"), b"")
+
+
+def stripped(data: bytes) -> bytes:
+    """The same PNG without texts and EXIF, save an orientation; what follows its end goes too. Raises Malformed."""
+    kept = [SIGNATURE]
+    for chunk in chunks(data):
+        if chunk.type == b"eXIf":
+            orientation = orientation_of(bytes(chunk.data))
+            if orientation != 1:
+                kept.append(_chunk(b"eXIf", orientation_only(orientation)))
+        elif chunk.type not in TEXT_CHUNKS:
+            kept.append(data[chunk.start : chunk.end])
+    return b"".join(kept)
+
+
+def _chunk(type: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(content, zlib.crc32(type))
+    return len(content).to_bytes(4, "big") + type + content + checksum.to_bytes(4, "big")
+
+
+def _inflated(packed: bytes, limit: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(packed, limit + 1)
+    except zlib.error as error:
+        raise Malformed("one of its texts can't be unpacked") from error
+    if len(text) > limit:
+        raise Malformed("its texts are too large")
+    return text

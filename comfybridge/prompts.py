@@ -1,0 +1,221 @@
+"""Prompts by their ids: what became of them, which ones wait, and stopping one.
+
+ComfyUI's queue and history are the only store, with the `Record` that the bridge left there; so it does not matter
+which process queued a prompt, or whether it was the bridge at all.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from comfybridge.comfyui.cancelling import cancel
+from comfybridge.comfyui.client import ComfyUIClient, Queue
+from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt, outcome_of_history
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError, NoOutput, UnknownPrompt
+from comfybridge.outputs import outputs_of
+from comfybridge.record import Record
+from comfybridge.request import Generation, OutputOptions, Timings
+
+Status = Literal["pending", "running"]
+
+# The bridge and ComfyUI use UUIDs; others may use any short text that fits into an address and a header: visible
+# ASCII without / and \, and not . or .. alone.
+_PLAUSIBLE_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
+
+# The bridge's clock says when a prompt was queued, and ComfyUI's when it began to run. On two machines they may
+# differ a little; where they differ by more than makes sense, the time in the queue is unknown.
+CLOCK_SKEW_SECONDS = 1.0
+LONGEST_IN_QUEUE_SECONDS = 7 * 24 * 3600.0
+
+# Prompts taken out of the queue: who waits for one learns of it within seconds, so a few would do.
+MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A prompt that waits or runs.
+
+    Attributes:
+        position: its place among those that wait, from 1; 0 if it runs.
+    """
+
+    prompt_id: str
+    status: Status
+    position: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A prompt that ran to its end.
+
+    Attributes:
+        outcome: what it left behind.
+        record: what was asked for with it, as far as that is known.
+        lost_nodes: the nodes that ran and whose images went over a websocket, and nowhere else.
+        queued: seconds that it waited; None if unknown.
+    """
+
+    prompt_id: str
+    outcome: Outcome
+    record: Record
+    lost_nodes: list[str]
+    queued: float | None
+
+
+class Prompts:
+    """The prompts that one ComfyUI knows, whoever queued them. Safe to share between threads."""
+
+    def __init__(self, client: ComfyUIClient, lookup: PromptLookup) -> None:
+        self._client = client
+        self._lookup = lookup
+        self._taken_out: dict[str, None] = {}  # in the order in which they came
+        self._lock = threading.Lock()
+
+    def find(self, prompt_id: str, deadline: Deadline) -> Finished | Unfinished:
+        """What became of a prompt.
+
+        Raises:
+            UnknownPrompt: ComfyUI does not know it.
+            ExecutionFailed, Interrupted: how it ended.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        """
+        _check_id(prompt_id)
+        # The queue before the history, or a prompt that finishes in between looks lost. The first look at the
+        # history only saves the queue, which is heavy, for a prompt that has finished already.
+        entry = self._client.history(prompt_id, deadline)
+        if entry is None:
+            unfinished = _place(prompt_id, self.queue(deadline))
+            if unfinished is not None:
+                return unfinished
+            entry = self._client.history(prompt_id, deadline)
+        if entry is None:
+            raise UnknownPrompt(
+                "ComfyUI does not know the prompt: it was never queued, was taken out of the queue, or is forgotten.",
+                prompt_id=prompt_id,
+            )
+        return _finished(prompt_id, entry)
+
+    def collect(self, finished: Finished, options: OutputOptions, deadline: Deadline) -> Generation:
+        """Make the generation of a prompt that finished. No file is fetched yet: its outputs do that when read.
+
+        The timings are those of the prompt itself, read off clocks and so less exact than what `Bridge.generate`
+        measured; `total` is the sum of what is known of them, and does not contain the time since it finished.
+
+        Raises:
+            NoOutput: the prompt finished with nothing to show, or with nothing that can still be fetched.
+        """
+        outputs = outputs_of(finished.outcome, self._client, deadline, options)
+        wanted = [node for node in finished.lost_nodes if options.nodes is None or node in options.nodes]
+        lost = [_lost_sentence(node) for node in wanted]
+        if not outputs:
+            sentences = lost or ["The prompt finished, and none of its nodes has anything to show."]
+            raise NoOutput(" ".join(sentences), prompt_id=finished.prompt_id)
+        total = (finished.queued or 0.0) + (finished.outcome.executing or 0.0)
+        return Generation(
+            prompt_id=finished.prompt_id,
+            outputs=outputs,
+            seed=finished.record.seed,
+            params=finished.record.params,
+            warnings=[*finished.record.warnings, *finished.outcome.warnings, *lost],
+            timings=Timings(queued=finished.queued, executing=finished.outcome.executing, total=total),
+            started=time.monotonic() - total,
+        )
+
+    def cancel(self, prompt_id: str, deadline: Deadline) -> Status:
+        """Take a prompt out of the queue if it waits, interrupt it if it runs; nobody else's prompt is touched.
+
+        Returns:
+            What it did until then. One that ran stops at its next sampling step.
+
+        Raises:
+            UnknownPrompt: it neither waits nor runs.
+            ComfyUIError: it runs, on a ComfyUI too old to interrupt one prompt alone; or an answer made no sense.
+            ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
+        """
+        _check_id(prompt_id)
+        # remembered first, so that who waits for it can't look before
+        was = cancel(self._client, prompt_id, deadline, before_deleting=partial(self._remember, prompt_id))
+        if was != "gone":
+            return was
+        if self._client.history(prompt_id, deadline) is not None:
+            raise UnknownPrompt("The prompt has finished; there is nothing to cancel.", prompt_id=prompt_id)
+        raise UnknownPrompt("The prompt is not in ComfyUI's queue, nor does it run.", prompt_id=prompt_id)
+
+    def was_taken_out(self, prompt_id: str) -> bool:
+        """Whether `cancel` took a prompt out of the queue, in this process: ComfyUI keeps no trace of it."""
+        with self._lock:
+            return prompt_id in self._taken_out
+
+    def queue(self, deadline: Deadline) -> Queue:
+        """What runs and what waits; one look at ComfyUI serves all who ask at the same time.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        """
+        return self._lookup.recent_queue(time.monotonic(), deadline)
+
+    def _remember(self, prompt_id: str) -> None:
+        with self._lock:
+            self._taken_out[prompt_id] = None
+            if len(self._taken_out) > MOST_REMEMBERED:
+                del self._taken_out[next(iter(self._taken_out))]
+
+
+def _check_id(prompt_id: str) -> None:
+    if not _PLAUSIBLE_ID.fullmatch(prompt_id):
+        raise UnknownPrompt("No prompt has such an id; prompt_id in an answer of /generate is one.")
+
+
+def _place(prompt_id: str, queue: Queue) -> Unfinished | None:
+    if prompt_id in queue.running:
+        return Unfinished(prompt_id, "running", 0)
+    if prompt_id in queue.pending:
+        return Unfinished(prompt_id, "pending", queue.pending.index(prompt_id) + 1)
+    return None
+
+
+def _finished(prompt_id: str, entry: Mapping[str, Any]) -> Finished:
+    try:
+        graph, extra_data, targets = entry["prompt"][2], entry["prompt"][3], entry["prompt"][4]
+        prompt = Prompt(prompt_id, graph)
+        outcome = outcome_of_history(prompt, entry)
+        lost_nodes = [node for node in prompt.websocket_outputs if node in targets]
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ComfyUIError("ComfyUI's history entry of the prompt makes no sense.", prompt_id=prompt_id) from None
+    record = Record.from_extra_data(extra_data)
+    return Finished(prompt_id, outcome, record, lost_nodes, _seconds_in_queue(record, entry))
+
+
+def _seconds_in_queue(record: Record, entry: Mapping[str, Any]) -> float | None:
+    started = _started_at(entry)
+    if record.queued_at is None or started is None:
+        return None
+    seconds = started - record.queued_at
+    return max(0.0, seconds) if -CLOCK_SKEW_SECONDS <= seconds <= LONGEST_IN_QUEUE_SECONDS else None
+
+
+def _started_at(entry: Mapping[str, Any]) -> float | None:
+    """When a prompt began to run, in seconds since 1970, by ComfyUI's clock."""
+    for message in (entry.get("status") or {}).get("messages") or []:
+        try:
+            kind, data = message
+            if kind == "execution_start":
+                return float(data["timestamp"]) / 1000
+        except (KeyError, ValueError, TypeError):
+            continue
+    return None
+
+
+def _lost_sentence(node: str) -> str:
+    return (
+        f"The images of node {node} ({WEBSOCKET_OUTPUT_CLASS}) went over a websocket while the prompt ran, and can't "
+        "be fetched again; a SaveImage node keeps them."
+    )
