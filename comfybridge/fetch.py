@@ -12,9 +12,11 @@ import http.client
 import io
 import ipaddress
 import os
+import queue
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -117,7 +119,7 @@ class Fetcher:
 
     def _ask(self, place: _Place, most_bytes: int, limit: Deadline) -> bytes | _Place:
         """The file, or where else it is said to be."""
-        addresses = self._checked_addresses(place)
+        addresses = self._checked_addresses(place, limit)
         try:
             with closing(self._connect(place, addresses, limit)) as plain:
                 connection = http.client.HTTPConnection(place.host, place.port)
@@ -134,9 +136,9 @@ class Fetcher:
         except (OSError, http.client.HTTPException):
             raise InvalidRequest(f"{place.host} can't be reached, or does not speak HTTP.") from None
 
-    def _checked_addresses(self, place: _Place) -> list[Address]:
+    def _checked_addresses(self, place: _Place, limit: Deadline) -> list[Address]:
         """All addresses of the host, provided that each of them may be asked."""
-        addresses = resolve(place.host, place.port)
+        addresses = resolve(place.host, place.port, limit)
         if place.host in self._names:
             return addresses
         for address in addresses:
@@ -183,12 +185,14 @@ def parse(url: str) -> _Place:
         raise InvalidRequest("A URL has a space, a backslash or a control character in it; write %20 and so on.")
     try:
         parts = urlsplit(url)
+        if parts.scheme not in PORTS:
+            raise InvalidRequest(
+                f"A URL begins with {parts.scheme[:20]}:; files are fetched over http and https only."
+            )
         host = _host(parts.hostname or "")
         port = parts.port
     except ValueError:
         raise InvalidRequest("A URL can't be read: its host or its port makes no sense.") from None
-    if parts.scheme not in PORTS:
-        raise InvalidRequest(f"A URL begins with {parts.scheme[:20]}:; files are fetched over http and https only.")
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     if parts.query:
         target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|")
@@ -213,18 +217,41 @@ def _host(host: str) -> str:
     return name.removesuffix(".")
 
 
-def resolve(host: str, port: int) -> list[Address]:
+def resolve(host: str, port: int, limit: Deadline) -> list[Address]:
     """The addresses of a host, as the system finds them.
 
     Raises:
         InvalidRequest: it has none.
+        TimeoutError: the name server is slower than the limit.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _look_up(host, port, limit)
         # a scope, as in fe80::1%eth0, is part of the address: such a one is never public
         return list(dict.fromkeys(ipaddress.ip_address(str(each[4][0])) for each in found))
+    except TimeoutError:
+        raise
     except (OSError, ValueError):
         raise InvalidRequest(f"{host} can't be found: no address is known for it.") from None
+
+
+def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
+    """What the system says of a host, from a thread of its own: the system knows no time limit."""
+    said: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            said.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+        except Exception as error:
+            said.put(error)
+
+    threading.Thread(target=ask, name="name lookup", daemon=True).start()
+    try:
+        answer = said.get(timeout=_left(limit))
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def is_public(address: Address) -> bool:

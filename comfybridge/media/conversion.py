@@ -23,7 +23,7 @@ _FORMATS: dict[str, Format] = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEB
 # of these, Pillow reads every file that is whole
 _CONVERTIBLE = ("png", "jpg", "webp", "gif", "bmp", "tiff")
 _CONVERTIBLE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
-_LONGEST_SIDE: dict[Format, int] = {"png": 2**31 - 1, "jpeg": 65535, "webp": 16383}
+_LONGEST_SIDE: dict[Format, int] = {"png": 2**31 - 1, "jpeg": 65500, "webp": 16383}  # libjpeg's and libwebp's
 _COMPRESS_LEVEL = 4  # of a PNG; ComfyUI's own choice
 
 

@@ -20,6 +20,7 @@ from comfybridge.media.kinds import file_extension
 _MODEL = 0x0110
 # Make and downward, as far as EXIF lets these be texts: 0x010A is a number, and ComfyUI itself fails there
 _BELOW_MODEL = (0x010F, 0x010E, 0x010D, 0x010C, 0x010B)
+_TEXT_TAGS = (_MODEL, *_BELOW_MODEL)
 _KEY_AND_JSON = re.compile(r"([A-Za-z_][\w .-]{0,78}):(.*)", re.DOTALL | re.ASCII)
 
 
@@ -58,7 +59,7 @@ def as_png(metadata: Metadata) -> tuple[PngInfo, bytes]:
     """The texts as PNG chunks, those of a PNG just as they were; and what else the EXIF block held."""
     info = PngInfo()
     for type, content in metadata.raw_texts:
-        info.add(type, content, after_idat=type == b"comf")
+        info.add(type, content)
     exif = without_orientation(metadata.exif)
     present = {content.partition(b"\0")[0] for _, content in metadata.raw_texts}
     for tag, key, text in _entries(exif):
@@ -98,9 +99,16 @@ def _with_texts(metadata: Metadata, keys: list[str]) -> bytes:
 
 
 def _packed(exif: Image.Exif) -> bytes:
+    """The block with its prefix; empty if there is nothing in it."""
     if not len(exif):
         return b""
-    block = exif.tobytes()
+    try:
+        block = exif.tobytes()
+    except Exception:  # what Pillow reads it can't always write: a tag of a type that it should not have, say
+        texts = {tag: value for tag, value in exif.items() if isinstance(value, str) and tag in _TEXT_TAGS}
+        exif = Image.Exif()
+        exif.update(texts)
+        block = exif.tobytes()
     return block if block.startswith(EXIF_PREFIX) else EXIF_PREFIX + block
 
 

@@ -107,11 +107,9 @@ def _chunk(type: bytes, content: bytes) -> bytes:
 
 
 def _inflated(packed: bytes, limit: int) -> bytes:
+    """The text; one byte more than the limit, and no further, if it is larger. Raises Malformed."""
     inflater = zlib.decompressobj()
     try:
-        text = inflater.decompress(packed, limit + 1)
+        return inflater.decompress(packed, limit + 1)
     except zlib.error as error:
         raise Malformed("one of its texts can't be unpacked") from error
-    if len(text) > limit:
-        raise Malformed("its texts are too large")
-    return text

@@ -75,6 +75,8 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
     for file in sent:
         name, data = file.name or "", _data(file)
         if name == REQUEST:
+            if len(data) > most_json:
+                raise _too_much(most_json)
             _merge(fields, _json_fields(data))
         elif name == WORKFLOW:
             _merge(fields, {WORKFLOW: _graph(data)})

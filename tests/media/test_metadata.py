@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from PIL import Image, ImageSequence, PngImagePlugin
@@ -36,11 +36,12 @@ def test_the_graph_goes_into_exif_the_way_comfyui_writes_it(format: Any) -> None
 @pytest.mark.parametrize("format", ["jpeg", "webp"])
 def test_the_graph_comes_back_from_exif_into_a_png(format: str) -> None:
     block = exif(prompt=GRAPH, workflow=EDITOR)
-    block[0x0131] = "a camera"
+    others = {0x0131: "camera:1", 0x010D: "Title: a cat"}
+    block.update(others)
     data = encoded(drawn(), format, exif=block)
     image = opened(asked(data, f"image/{format}", format="png").data)
     assert image.text == {"prompt": json.dumps(GRAPH), "workflow": json.dumps(EDITOR)}  # type: ignore[attr-defined]
-    assert dict(image.getexif()) == {0x0131: "a camera"}
+    assert dict(image.getexif()) == others
 
 
 def test_a_png_that_is_scaled_keeps_its_texts_just_as_they_were() -> None:
@@ -188,3 +189,34 @@ def test_texts_that_would_unpack_into_gigabytes_are_neither_kept_nor_unpacked(
     converted = asked(data, format="webp")
     assert opened(converted.data).size == (48, 32)
     assert converted.warnings == ["The metadata of an output could not be kept, because its texts are too large."]
+
+
+def test_many_texts_are_limited_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_MEMORY", 100_000)
+    data = encoded(drawn(), pnginfo=texts(prompt=GRAPH, one="x" * 60_000, other="x" * 60_000))
+    converted = asked(data, format="webp")
+    assert embedded_graph(converted.data) is None
+    assert converted.warnings == ["The metadata of an output could not be kept, because its texts are too large."]
+
+
+def test_scaling_and_stripping_together_take_a_jpegs_comment_too() -> None:
+    data = encoded(drawn(), "jpeg", comment=SECRET)
+    assert SECRET not in asked(data, "image/jpeg", metadata="strip", max_size=20).data
+
+
+def test_the_chunk_of_comfyuis_moving_pngs_is_kept_in_one_that_stands_still() -> None:
+    info = PngInfo()
+    info.add(b"comf", b"prompt\0" + json.dumps(GRAPH).encode(), after_idat=True)
+    data = encoded(drawn(), pnginfo=info)
+    assert embedded_graph(asked(data, max_size=20).data) == GRAPH
+    assert embedded_graph(asked(data, format="jpeg").data) == GRAPH
+
+
+def test_exif_that_can_be_read_and_not_written_costs_the_graph_nothing() -> None:
+    whole = Image.Exif()
+    whole.update({0x0110: f"prompt:{json.dumps(GRAPH)}", 0x0100: 5})
+    raw = bytearray(whole.tobytes())
+    entry = 6 + 8 + 2  # prefix, header, count: the entry of tag 0x0100
+    byte_order: Literal["little", "big"] = "little" if raw[6:8] == b"II" else "big"
+    raw[entry + 2 : entry + 4] = (2).to_bytes(2, byte_order)  # a text, where a number belongs
+    assert embedded_graph(asked(encoded(drawn(), "webp", exif=bytes(raw)), "image/webp", format="jpeg").data) == GRAPH

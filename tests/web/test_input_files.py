@@ -363,6 +363,7 @@ def test_a_chunked_form_is_counted_too(make_app: Callable[..., Flask], sim: Simu
         "/generate",
         input_stream=io.BytesIO(body),
         content_type="multipart/form-data; boundary=x",
+        headers={"Transfer-Encoding": "chunked"},
         environ_overrides={"wsgi.input_terminated": True},
     )
     refused(response, sim, "more than 5000 bytes", "too_large", 413)
