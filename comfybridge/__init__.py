@@ -2,7 +2,7 @@
 
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
-from comfybridge.request import Generation, GenerationRequest, Output
+from comfybridge.request import Generation, GenerationRequest, InputFile, Output, OutputOptions
 from comfybridge.settings import Settings, SettingsError, load_settings
 
 __version__ = "0.1.0"
@@ -12,7 +12,9 @@ __all__ = [
     "BridgeError",
     "Generation",
     "GenerationRequest",
+    "InputFile",
     "Output",
+    "OutputOptions",
     "Settings",
     "SettingsError",
     "__version__",

@@ -52,8 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, field in Settings.model_fields.items():
         if name == "comfyui_headers":
             continue  # secrets don't belong on a command line, which every process can read
-        default = field.get_default()
-        shown = "" if name == "workflows_dir" else f" ({default})"
+        shown = f" ({field.default})" if isinstance(field.default, (str, int, float)) else ""
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{shown}")
     return parser
 

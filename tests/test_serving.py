@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -73,7 +74,11 @@ class Server:
                 return
 
     def end(self) -> None:
-        self.process.kill()
+        if os.name == "nt":
+            self.process.kill()
+        else:  # with its workers, which would notice only a second later
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
 

@@ -10,6 +10,11 @@ from comfybridge.media import png
 from comfybridge.media.containers import Malformed
 from comfybridge.media.quiet import quiet
 
+# Pictures, and nothing that is a program: for EPS, Pillow would run Ghostscript on what a stranger sent.
+PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "MPO", "JPEG2000", "DDS", "PSD")
+Image.init()
+FORMATS = tuple(name for name in PICTURES if name in Image.OPEN)  # builds of Pillow differ
+
 
 class Unreadable(Exception):
     """No image, or not one that Pillow can read; its message is Pillow's, and not for callers."""
@@ -37,7 +42,7 @@ def open_image(data: bytes) -> Image.Image:
 def _opened(data: bytes) -> Image.Image:
     try:
         with quiet():
-            return Image.open(io.BytesIO(data))
+            return Image.open(io.BytesIO(data), formats=FORMATS)
     # on strange bytes Pillow's plugins raise OSError, ValueError, SyntaxError, struct.error, OverflowError, ...
     except Exception as error:
         raise Unreadable(str(error)) from error

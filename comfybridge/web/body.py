@@ -37,10 +37,10 @@ def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
     raw = _read(request, most_bytes)
     if not raw.strip():
         raise InvalidRequest(f"The body is empty; {WANTED}.")
-    body = _parse(raw)
+    body = parse_json(raw)
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
-    _check_values(body)
+    check_values(body)
     return body
 
 
@@ -59,7 +59,12 @@ def _read(request: Request, most_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def _parse(raw: bytes) -> object:
+def parse_json(raw: bytes) -> object:
+    """The JSON in some bytes.
+
+    Raises:
+        InvalidRequest: it is none, or holds what JSON does not have.
+    """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -82,8 +87,12 @@ def _refuse_constant(name: str) -> float:
     raise InvalidRequest(f"The body holds {name}, which JSON does not have; numbers must be finite.")
 
 
-def _check_values(body: object) -> None:
-    """Walk all values, level by level: no recursion, so that depth can't break it."""
+def check_values(body: object) -> None:
+    """Refuse what ComfyUI could not hold. Walks level by level: no recursion, so that depth can't break it.
+
+    Raises:
+        InvalidRequest: a number is too large, a text is none, or the nesting too deep.
+    """
     level: list[object] = [body]
     for _ in range(DEEPEST):
         following: list[object] = []

@@ -23,7 +23,7 @@ from comfybridge.errors import InvalidRequest, TooLarge
 from comfybridge.inputs import MOST_FILES
 from comfybridge.media import embedded_graph, file_extension
 from comfybridge.request import InputFile
-from comfybridge.web.body import MOST_DISCARDED, _check_values, _parse
+from comfybridge.web.body import MOST_DISCARDED, check_values, parse_json
 from comfybridge.web.schemas import GenerateBody
 from comfybridge.workflow.wording import clip
 
@@ -82,7 +82,7 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
             _merge(fields, {WORKFLOW: _graph(data)})
         else:
             inputs.append(InputFile(name, data))
-    _check_values(fields)
+    check_values(fields)
     return Form(fields, inputs)
 
 
@@ -174,7 +174,7 @@ class _Limited:
 
 
 def _json_fields(raw: bytes) -> dict[str, Any]:
-    fields = _parse(raw)
+    fields = parse_json(raw)
     if not isinstance(fields, dict):
         raise InvalidRequest(f"The form's part {REQUEST} must be a JSON object.")
     return fields
@@ -218,7 +218,7 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
 def _graph(data: bytes) -> Any:
     """The graph in a file: JSON, or a picture that ComfyUI made."""
     if file_extension(data) is None:
-        return _parse(data)
+        return parse_json(data)
     graph = embedded_graph(data)
     if graph is None:
         raise InvalidRequest(
