@@ -37,10 +37,23 @@ def outputs_of(
 
 
 def _files(node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions) -> Iterator[Output]:
-    for entries in node.output.values():
-        for entry in entries if isinstance(entries, list) else []:
+    for key, entries in node.output.items():
+        for each in entries if isinstance(entries, list) else []:
+            entry = _model_file(each) if key == "result" and isinstance(each, str) else each
             if isinstance(entry, Mapping) and isinstance(entry.get("filename"), str):
                 yield _file(node.node_id, entry, client, deadline, options)
+
+
+def _model_file(path: str) -> Mapping[str, str] | None:
+    """The 3D file that a Preview3D node shows, which it names by its path below ComfyUI's output folder.
+
+    comfy_extras/nodes_load_3d.py: `{"result": [model_file, camera_info]}`; other nodes put other things there.
+    """
+    subfolder, _, filename = path.removesuffix(" [output]").replace("\\", "/").rpartition("/")
+    is_below = not path.startswith(("/", "\\")) and ":" not in subfolder and ".." not in subfolder.split("/")
+    if media_type_of(filename)[1] != "3d" or not is_below:
+        return None
+    return {"filename": filename, "subfolder": subfolder, "type": "output"}
 
 
 def _file(
