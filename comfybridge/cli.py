@@ -8,13 +8,10 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from flask import Flask
-
 from comfybridge.command import generate
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
-from comfybridge.simulator import Simulator
-from comfybridge.web.announcement import DEMO
 from comfybridge.web.application import create_app
+from comfybridge.web.demo import create_demo
 from comfybridge.web.serving import serve
 
 
@@ -36,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"ComfyBridge can't start: {error}", file=sys.stderr)
         return 2
-    serve(_load_demo if demo else create_app, settings)
+    serve(create_demo if demo else create_app, settings)
     return 0
 
 
@@ -55,15 +52,6 @@ def _parser() -> argparse.ArgumentParser:
         shown = f" ({field.default})" if isinstance(field.default, (str, int, float)) else ""
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{shown}")
     return parser
-
-
-def _load_demo() -> Flask:
-    """The application with a simulator, in a thread of this process, as its ComfyUI."""
-    simulator = Simulator()
-    simulator.start()
-    app = create_app(load_settings(comfyui_url=simulator.url, comfyui_headers={}))
-    app.config[DEMO] = True
-    return app
 
 
 def _check_port(settings: Settings) -> None:

@@ -1,0 +1,19 @@
+"""The demo: the application with a stand-in ComfyUI of its own."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from comfybridge.settings import load_settings
+from comfybridge.simulator import Simulator
+from comfybridge.web.announcement import DEMO
+from comfybridge.web.application import create_app
+
+
+def create_demo() -> Flask:
+    """The application with a simulator, in a thread of this process, as its ComfyUI."""
+    simulator = Simulator()
+    simulator.start()
+    app = create_app(load_settings(comfyui_url=simulator.url, comfyui_headers={}))
+    app.config[DEMO] = True
+    return app
