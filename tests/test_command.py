@@ -27,12 +27,6 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def bridge_url(sim: Simulator) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, create_app(load_settings(comfyui_url=sim.url)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=[0.05])

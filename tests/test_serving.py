@@ -89,12 +89,6 @@ def free_port() -> str:
 
 
 @pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def start(sim: Simulator) -> Iterator[Callable[..., Server]]:
     started = []
 

@@ -16,12 +16,6 @@ from tests import graphs
 
 
 @pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def bridge(sim: Simulator) -> Iterator[Bridge]:
     with Bridge(load_settings(comfyui_url=sim.url, max_concurrent=1)) as bridge:
         yield bridge

@@ -28,12 +28,6 @@ CERTIFICATES = Path(__file__).parent.parent / "certificates"
 
 
 @pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def client(sim: Simulator) -> Iterator[ComfyUIClient]:
     client = ComfyUIClient(ServerAddress.parse(sim.url))
     yield client

@@ -12,12 +12,6 @@ from tests.contract.server import Server
 
 
 @pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def server(sim: Simulator) -> Server:
     return Server(sim.url)
 

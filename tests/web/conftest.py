@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,12 +13,6 @@ from comfybridge.comfyui import polling, socket, waiter
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
-
-
-@pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
-        yield simulator
 
 
 @pytest.fixture
