@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from flask import Response, g, jsonify, request
+from pydantic import Discriminator, Field
 
 from comfybridge.bridge import Bridge
-from comfybridge.errors import InvalidRequest, NotAcceptable
+from comfybridge.errors import (
+    ComfyUIError,
+    ComfyUIUnreachable,
+    ExecutionFailed,
+    Interrupted,
+    InvalidRequest,
+    NoOutput,
+    NotAcceptable,
+    TimedOut,
+)
 from comfybridge.request import Generation, GenerationRequest
+from comfybridge.web.answers import ErrorAnswer, GenerationAnswer
+from comfybridge.web.describing import BYTES, TEXT, Answer, Variable
 from comfybridge.web.errors import error_body
 from comfybridge.web.files import file_response, zip_response
 from comfybridge.web.negotiation import Wanted, wanted_form
@@ -18,6 +30,38 @@ from comfybridge.web.rendering import generation_body
 from comfybridge.web.streaming import event_stream, kept_alive_json
 
 CONVERTED_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
+
+# What every answer that is a generation has in common, for the document.
+GENERATION = Answer(
+    "What the workflow made, in the form that `Accept` names. JSON is an error (`status` tells) only where "
+    "`keepalive` had it begin before the workflow had run. Events are `queued`, `progress`, `preview`, then `result` "
+    "or `error` with that JSON.",
+    {
+        "application/json": Annotated[GenerationAnswer | ErrorAnswer, Discriminator("status")],
+        "image/*": BYTES,
+        "video/*": BYTES,
+        "audio/*": BYTES,
+        "application/zip": BYTES,
+        "text/event-stream": TEXT,
+    },
+    headers={
+        "X-Prompt-Id": "the id under which ComfyUI ran it",
+        "X-Seed": "the seed that was used, where the answer is a file or a zip",
+    },
+)
+INDEX = Variable(
+    "which file, where the answer is one; counted from 0", Annotated[int, Field(ge=0, le=99_999)], default=0
+)
+COLLECTING_ERRORS = (
+    InvalidRequest,
+    NotAcceptable,
+    Interrupted,
+    ExecutionFailed,
+    NoOutput,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    TimedOut,
+)
 
 
 def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, keepalive: float | None) -> Response:

@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.settings import Settings
-from comfybridge.web import errors, generate, probes, prompts, server_info, workflows
+from comfybridge.web import docs, errors, generate, probes, prompts, server_info, workflows
 from comfybridge.web.current import EXTENSION
 
 log = logging.getLogger("comfybridge.requests")
@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(_begin)
     app.after_request(_finish)
     errors.register(app)
-    for resource in (generate, prompts, workflows, server_info, probes):
+    for resource in (generate, prompts, workflows, server_info, probes, docs):
         app.register_blueprint(resource.blueprint)
     return app
 

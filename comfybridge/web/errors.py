@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import cast
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from comfybridge.errors import BridgeError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
+from comfybridge.web.answers import ErrorAnswer
+from comfybridge.web.describing import readable_path
 
 log = logging.getLogger(__name__)
-
-ROUTES = (
-    "POST /generate, GET /results/ID, POST /cancel/ID, GET /queue, GET /workflows, GET /workflows/NAME, GET /models, "
-    "GET /models/FOLDER, GET /stats, GET /health and GET /ready"
-)
 
 
 def register(app: Flask) -> None:
@@ -25,15 +22,18 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _answer_bug)
 
 
-def error_body(error: BridgeError, request_id: str) -> dict[str, Any]:
+def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
     """The JSON of an error; fields that it has nothing to say of are left out."""
-    body: dict[str, Any] = {"status": "error", "type": error.type, "error": error.message}
-    for name in ("prompt_id", "node", "node_errors"):
-        value = getattr(error, name)
-        if value:
-            body[name] = value
-    body["request_id"] = request_id
-    return body
+    body: ErrorAnswer = {
+        "status": "error",
+        "type": error.type,
+        "error": error.message,
+        "prompt_id": error.prompt_id or "",
+        "node": error.node or {},
+        "node_errors": error.node_errors or {},
+        "request_id": request_id,
+    }
+    return cast(ErrorAnswer, {name: value for name, value in body.items() if value})
 
 
 def answer(error: BridgeError) -> Response:
@@ -59,7 +59,7 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _of_http(error: HTTPException) -> BridgeError:
     if error.code == 404:
-        return NotFound(f"Nothing is served under {request.path}; there are {ROUTES}.")
+        return NotFound(f"Nothing is served under {request.path}; there are {_routes()}.")
     if error.code == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or []) - {"HEAD", "OPTIONS"}))
         return MethodNotAllowed(f"{request.path} does not take {request.method}; it takes {allowed}.")
@@ -68,6 +68,20 @@ def _of_http(error: HTTPException) -> BridgeError:
     if error.code is not None and error.code < 500:
         return InvalidRequest("The HTTP request is malformed or was cut off.")
     return InternalError("Something went wrong inside the bridge.")
+
+
+def _routes() -> str:
+    """What is served, as `GET /results/ID`."""
+    routes = [
+        f"{method} {readable_path(rule.rule, _placeholder)}"
+        for rule in current_app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    ]
+    return ", ".join(routes)
+
+
+def _placeholder(variable: str) -> str:
+    return variable.removeprefix("prompt_").upper()
 
 
 def _answer_bug(error: Exception) -> Response:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, g, request
 
-from comfybridge.web.answering import answer
+from comfybridge.errors import Busy, InvalidWorkflow, PromptLost, TooLarge, UnknownWorkflow
+from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
 from comfybridge.web.body import read_json
 from comfybridge.web.current import current_bridge
+from comfybridge.web.describing import describes
 from comfybridge.web.multipart import is_multipart, read_form
-from comfybridge.web.schemas import parse_generation
+from comfybridge.web.schemas import GenerateBody, GenerateForm, parse_generation
 
 blueprint = Blueprint("generate", __name__)
 
 
 @blueprint.post("/generate")
+@describes(
+    tag="Generate",
+    body={"application/json": GenerateBody, "multipart/form-data": GenerateForm},
+    query={"index": INDEX},
+    answers=GENERATION,
+    raises=(*COLLECTING_ERRORS, InvalidWorkflow, UnknownWorkflow, TooLarge, PromptLost, Busy),
+)
 def generate() -> Response:
-    """Run a workflow and answer with what it made, in the form that `Accept` names."""
+    """Run a workflow and answer with what it made.
+
+    The call blocks until the picture is there. `Accept` chooses the form of the answer. In a form (multipart), files
+    stand beside the fields, under the names that the graph mentions.
+    """
     bridge = current_bridge()
     settings = bridge.settings
     if is_multipart(request):

@@ -6,7 +6,9 @@ from flask import Blueprint, Response, jsonify
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import Busy, ComfyUIError, ComfyUIUnreachable, TimedOut
+from comfybridge.web.answers import HealthAnswer, ReadyAnswer
 from comfybridge.web.current import current_bridge
+from comfybridge.web.describing import describes, json_answer
 
 blueprint = Blueprint("probes", __name__)
 
@@ -14,14 +16,17 @@ PROBE_SECONDS = 2.0
 
 
 @blueprint.get("/health")
+@describes(tag="Probes", answers=json_answer("It does.", HealthAnswer))
 def health() -> Response:
     """The process lives."""
-    return jsonify({"status": "ok"})
+    body: HealthAnswer = {"status": "ok"}
+    return jsonify(body)
 
 
 @blueprint.get("/ready")
+@describes(tag="Probes", answers=json_answer("It would be taken.", ReadyAnswer), raises=(Busy, ComfyUIUnreachable))
 def ready() -> Response:
-    """ComfyUI answers and a slot is free; an error with status 503 else."""
+    """Whether a request would be taken: ComfyUI answers and a slot is free."""
     bridge = current_bridge()
     if not bridge.has_free_slot():
         raise Busy(f"All {bridge.settings.max_concurrent} slots of the bridge are taken.", retry_after=5)
@@ -29,4 +34,5 @@ def ready() -> Response:
         length = bridge.client.queue_length(Deadline(PROBE_SECONDS))
     except (ComfyUIError, TimedOut) as error:
         raise ComfyUIUnreachable(error.message, retry_after=5) from None
-    return jsonify({"status": "ready", "queue_remaining": length})
+    body: ReadyAnswer = {"status": "ready", "queue_remaining": length}
+    return jsonify(body)

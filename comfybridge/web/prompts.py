@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Annotated
 
 from flask import Blueprint, Response, g, jsonify, request
+from pydantic import Field
 
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, UnknownPrompt
 from comfybridge.prompts import Finished, Unfinished
 from comfybridge.request import Generation, GenerationRequest, OutputOptions
-from comfybridge.web.answering import as_accepted, rendered, wanted_index
+from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, as_accepted, rendered, wanted_index
+from comfybridge.web.answers import CancelledAnswer, QueueAnswer, UnfinishedAnswer
 from comfybridge.web.current import current_bridge, request_deadline
+from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.negotiation import Wanted, wanted_form
 from comfybridge.web.rendering import generation_body
 
 blueprint = Blueprint("prompts", __name__)
 
+PROMPT_ID = Variable(
+    "the prompt's id, as `X-Prompt-Id` or `prompt_id` gave it", Annotated[str, Field(min_length=1, max_length=100)]
+)
+ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
+
 
 @blueprint.get("/results/<prompt_id>")
-def result(prompt_id: str) -> Response:
-    """What `/generate` answered, in the form that `Accept` names; 202 while the prompt is unfinished."""
+@describes(
+    tag="Prompts",
+    path={"prompt_id": PROMPT_ID},
+    query={"index": INDEX},
+    answers={200: GENERATION, 202: json_answer("It waits or runs.", UnfinishedAnswer)},
+    raises=(*COLLECTING_ERRORS, UnknownPrompt),
+)
+def get_result(prompt_id: str) -> Response:
+    """What `/generate` answered, or will answer.
+
+    From any process of the bridge and after its restart, for as long as ComfyUI remembers the prompt.
+    """
     wanted, index, deadline = wanted_form(request), wanted_index(), request_deadline()
     prompts = current_bridge().prompts
     found = prompts.find(prompt_id, deadline)
@@ -31,28 +51,40 @@ def result(prompt_id: str) -> Response:
 
 
 @blueprint.post("/cancel/<prompt_id>")
-def cancel(prompt_id: str) -> Response:
+@describes(
+    tag="Prompts",
+    path={"prompt_id": PROMPT_ID},
+    answers=json_answer("It is cancelled.", CancelledAnswer),
+    raises=(*ASKING_ERRORS, UnknownPrompt),
+)
+def cancel_prompt(prompt_id: str) -> Response:
     """Take a prompt out of the queue, or stop it."""
     was = current_bridge().prompts.cancel(prompt_id, request_deadline())
     g.prompt_id = prompt_id
-    return jsonify({"prompt_id": prompt_id, "was": was})
+    body: CancelledAnswer = {"prompt_id": prompt_id, "was": was}
+    return jsonify(body)
 
 
 @blueprint.get("/queue")
-def show_queue() -> Response:
-    """The ids of what runs and of what waits, whoever queued it, in the order in which they run."""
+@describes(tag="Prompts", answers=json_answer("The queue.", QueueAnswer), raises=ASKING_ERRORS)
+def get_queue() -> Response:
+    """The ids of what runs and of what waits, whoever queued it."""
     bridge = current_bridge()
     queue = bridge.prompts.queue(request_deadline())
     server = bridge.client.address.url
-    running = [{"prompt_id": each, "server": server} for each in queue.running]
-    pending = [
-        {"prompt_id": each, "position": position, "server": server} for position, each in enumerate(queue.pending, 1)
-    ]
-    return jsonify({"running": running, "pending": pending})
+    body: QueueAnswer = {
+        "running": [{"prompt_id": each, "server": server} for each in queue.running],
+        "pending": [
+            {"prompt_id": each, "position": position, "server": server}
+            for position, each in enumerate(queue.pending, 1)
+        ],
+    }
+    return jsonify(body)
 
 
 def _unfinished(found: Unfinished) -> Response:
-    response = jsonify({"status": found.status, "prompt_id": found.prompt_id, "position": found.position})
+    body: UnfinishedAnswer = {"status": found.status, "prompt_id": found.prompt_id, "position": found.position}
+    response = jsonify(body)
     response.status_code = 202
     return response
 

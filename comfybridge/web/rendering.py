@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import time
-from typing import Any
 
 from comfybridge.media import image_size
 from comfybridge.request import Generation, Output
+from comfybridge.web.answers import GenerationAnswer, OutputAnswer
 
 
-def generation_body(generation: Generation, *, with_first_image: bool) -> dict[str, Any]:
+def generation_body(generation: Generation, *, with_first_image: bool) -> GenerationAnswer:
     """The JSON of a generation, all its files fetched.
 
     Args:
@@ -23,7 +23,7 @@ def generation_body(generation: Generation, *, with_first_image: bool) -> dict[s
     warnings = list(generation.warnings)
     outputs = [_output(output, images, warnings) for output in generation.outputs]
     timings = generation.timings
-    body: dict[str, Any] = {
+    body: GenerationAnswer = {
         "status": "success",
         "prompt_id": generation.prompt_id,
         "images": images,
@@ -42,12 +42,12 @@ def generation_body(generation: Generation, *, with_first_image: bool) -> dict[s
     return body
 
 
-def _output(output: Output, images: list[str], warnings: list[str]) -> dict[str, Any]:
+def _output(output: Output, images: list[str], warnings: list[str]) -> OutputAnswer:
     loaded = output.load()
     warnings += loaded.warnings
     size = image_size(loaded.data) if output.kind == "image" else None
     width, height = size or (None, None)
-    described: dict[str, Any] = {
+    described: OutputAnswer = {
         "node_id": output.node_id,
         "kind": output.kind,
         "filename": loaded.filename,

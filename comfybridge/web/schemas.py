@@ -7,11 +7,24 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StrictBool,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
+from typing_extensions import TypedDict
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.inputs import read_images
 from comfybridge.request import GenerationRequest, OutputOptions
+
+COLOR = "^#[0-9a-fA-F]{6}$"
 
 
 def _whole(value: object) -> object:
@@ -24,7 +37,7 @@ Number = Annotated[float, Field(strict=True)]
 
 
 def _color(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"#[0-9a-fA-F]{6}", value):
+    if isinstance(value, str) and re.fullmatch(COLOR, value):
         return value
     raise ValueError("a colour as #rrggbb")
 
@@ -37,18 +50,33 @@ class OutputBody(BaseModel):
     format: Literal["png", "jpeg", "webp"] | None = Field(None, description="what still images are converted to")
     quality: Integer = Field(90, ge=1, le=100, description="for jpeg and webp; no effect on png")
     lossless: StrictBool = Field(False, description="webp without loss")
-    background: Annotated[str, BeforeValidator(_color)] = Field(
+    background: Annotated[str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": COLOR})] = Field(
         "#ffffff", description="#rrggbb, the colour that transparency is flattened onto for jpeg"
     )
     metadata: Literal["keep", "strip"] = Field("keep", description="whether the embedded graph is kept or stripped")
-    max_size: Integer | None = Field(None, ge=1, le=65535, description="the most pixels of either side")
-    nodes: list[StrictStr] | None = Field(None, description="the output nodes wanted; all if not given")
+    max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)] | None = Field(
+        None, description="the most pixels of either side"
+    )
+    nodes: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
+        None, description="the output nodes wanted; all if not given"
+    )
     previews: StrictBool = Field(False, description="previews (temp files) too, beside other files")
 
     def options(self) -> OutputOptions:
         """The same for the bridge."""
         given = self.model_dump(exclude={"nodes"})
         return OutputOptions(**given, nodes=None if self.nodes is None else tuple(self.nodes))
+
+
+class NamedImage(TypedDict):
+    """An input file and the name that the graph mentions."""
+
+    name: str
+    image: Annotated[str, Field(description="base64, a data URI, or an http or https URL")]
+
+
+# `inputs.py` checks it, with sentences that name the file.
+Images = Annotated[dict[str, str] | list[NamedImage] | None, SkipValidation]
 
 
 class GenerateBody(BaseModel):
@@ -81,11 +109,13 @@ class GenerateBody(BaseModel):
     timeout: Number | None = Field(None, gt=0, description="seconds, time in ComfyUI's queue included")
     wait: Literal["websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
     on_timeout: Literal["cancel", "keep"] | None = Field(None, description="what becomes of a prompt out of time")
-    retries: Integer | None = Field(None, ge=0, le=10, description="how often a lost prompt is queued again")
+    retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(_whole)] | None = Field(
+        None, description="how often a lost prompt is queued again"
+    )
     keepalive: Number | None = Field(
         None, gt=0, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
     )
-    images: dict[str, Any] | list[Any] | None = Field(
+    images: Images = Field(
         None,
         description="input files as {name: data} or [{name, image}], data being base64, a data URI or a URL; a name "
         "is one that the graph mentions, or that of an image parameter",
@@ -96,6 +126,18 @@ class GenerateBody(BaseModel):
     front: StrictBool | None = None
     number: Number | None = None
     partial_execution_targets: list[StrictStr] | None = None
+
+
+class GenerateForm(GenerateBody):
+    """The fields of a form. Each part that is none of them is a file, under a name that the graph mentions."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]]
+
+    request: GenerateBody | None = Field(None, description="all fields as one JSON object, instead of the others")
+    workflow: StrictStr | bytes | None = Field(  # type: ignore[assignment]  # an object is a file here
+        None, description="a template's name; or a file: a graph as JSON, or a PNG or WebP that ComfyUI made"
+    )
 
 
 # The fields that are objects with fields of their own.
@@ -209,6 +251,7 @@ def _wish(error: Any) -> str:
         "float_type": "a number",
         "bool_type": "true or false",
         "list_type": "a list",
+        "too_short": "a list of one or more",
     }
     return kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ").removeprefix(
         "Value error, "

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify
+from pydantic import Field
 
-from comfybridge.errors import NotFound
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
+from comfybridge.web.answers import ServerAnswer, StatsAnswer
 from comfybridge.web.current import current_bridge, request_deadline
+from comfybridge.web.describing import Variable, describes, json_answer
 
 blueprint = Blueprint("server_info", __name__)
+
+NAME = Annotated[str, Field(min_length=1, max_length=200)]
+ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
 
 # What is handed on of ComfyUI's `/system_stats`. Its `argv` holds paths, and so may fields of versions to come.
 SYSTEM_FIELDS = ("os", "comfyui_version", "python_version", "pytorch_version", "ram_total", "ram_free")
@@ -18,12 +24,19 @@ DEVICE_FIELDS = ("name", "type", "index", "vram_total", "vram_free", "torch_vram
 
 
 @blueprint.get("/models")
+@describes(tag="ComfyUI", answers=json_answer("Their names.", list[str]), raises=ASKING_ERRORS)
 def list_model_folders() -> Response:
     """The kinds of models, as ComfyUI gives them."""
     return jsonify(current_bridge().client.model_folders(request_deadline()))
 
 
 @blueprint.get("/models/<path:folder>")
+@describes(
+    tag="ComfyUI",
+    path={"folder": Variable("the kind, as `/models` gives it", NAME)},
+    answers=json_answer("Their file names.", list[str]),
+    raises=(*ASKING_ERRORS, NotFound),
+)
 def list_models(folder: str) -> Response:
     """The models of one kind, as ComfyUI gives them."""
     client, deadline = current_bridge().client, request_deadline()
@@ -35,16 +48,18 @@ def list_models(folder: str) -> Response:
 
 
 @blueprint.get("/stats")
-def stats() -> Response:
+@describes(tag="ComfyUI", answers=json_answer("Each server.", StatsAnswer), raises=ASKING_ERRORS)
+def get_stats() -> Response:
     """Versions, devices and memory (in bytes) of each server."""
     client = current_bridge().client
     said = client.system_stats(request_deadline())
-    server = {
+    server: ServerAnswer = {
         "server": client.address.url,
         "system": _picked(said.get("system"), SYSTEM_FIELDS),
         "devices": [_picked(device, DEVICE_FIELDS) for device in said.get("devices") or []],
     }
-    return jsonify({"servers": [server]})
+    body: StatsAnswer = {"servers": [server]}
+    return jsonify(body)
 
 
 def _picked(described: object, names: tuple[str, ...]) -> dict[str, Any]:

@@ -21,13 +21,14 @@ from comfybridge.bridge import Bridge, Submission
 from comfybridge.errors import BridgeError, InternalError
 from comfybridge.progress import Preview, Progress, ProgressMeter
 from comfybridge.request import Generation
+from comfybridge.web.answers import ErrorAnswer, GenerationAnswer
 
 # Proxies cut a stream that is silent for 60 s, some for 30.
 HEARTBEAT_SECONDS = 15.0
 
-Body = dict[str, Any]
-Render = Callable[[Generation], Body]
-RenderError = Callable[[BridgeError], Body]
+Body = GenerationAnswer | ErrorAnswer
+Render = Callable[[Generation], GenerationAnswer]
+RenderError = Callable[[BridgeError], ErrorAnswer]
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 

@@ -3,38 +3,55 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, jsonify
+from pydantic import Field
 
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError
+from comfybridge.errors import BridgeError, InvalidWorkflow, UnknownWorkflow
+from comfybridge.web.answers import WorkflowAnswer, WorkflowsAnswer
 from comfybridge.web.current import current_bridge
+from comfybridge.web.describing import Variable, describes, json_answer
 
 blueprint = Blueprint("workflows", __name__)
 
+NAME = Annotated[str, Field(min_length=1, max_length=200)]
 CHOICES_SECONDS = 2.0
 
 
 @blueprint.get("/workflows")
+@describes(tag="Workflows", answers=json_answer("The templates.", WorkflowsAnswer))
 def list_workflows() -> Response:
     """All templates, and which ones are broken and why."""
     library = current_bridge().library
-    templates = [
-        {"name": each.name, "description": each.description, "parameters": list(each.parameters)}
-        for each in library.templates()
-    ]
-    return jsonify({"workflows": templates, "broken": library.broken()})
+    body: WorkflowsAnswer = {
+        "workflows": [
+            {"name": each.name, "description": each.description, "parameters": list(each.parameters)}
+            for each in library.templates()
+        ],
+        "broken": [{"name": each["name"], "error": each["error"]} for each in library.broken()],
+    }
+    return jsonify(body)
 
 
 @blueprint.get("/workflows/<path:name>")
-def show_workflow(name: str) -> Response:
+@describes(
+    tag="Workflows",
+    path={"name": Variable("the template's name", NAME)},
+    answers=json_answer("What it takes.", WorkflowAnswer),
+    raises=(UnknownWorkflow, InvalidWorkflow),
+)
+def get_workflow(name: str) -> Response:
     """One template, its parameters as a JSON Schema, with the choices that ComfyUI offers if it answers."""
     bridge = current_bridge()
     template = bridge.library.get(name)
     choices: dict[str, list[Any]] = {}
     with contextlib.suppress(BridgeError):  # the template can be read without a ComfyUI
         choices = bridge.choices(template, Deadline(CHOICES_SECONDS))
-    return jsonify(
-        {"name": template.name, "description": template.description, "parameters": template.schema(choices)}
-    )
+    body: WorkflowAnswer = {
+        "name": template.name,
+        "description": template.description,
+        "parameters": template.schema(choices),
+    }
+    return jsonify(body)

@@ -201,7 +201,7 @@ def test_a_name_that_no_node_mentions_is_refused_with_those_that_there_are(api: 
         ([{"name": "cat", "image": "", "x": 1}], "item 1 must be"),
         (["abc"], "item 1 must be"),
         ([{"name": "cat", "image": b64(png())}] * 2, "two files of the name 'cat'"),
-        ("abc", "images must be an object or a list"),
+        ("abc", "images must be {name: data} or [{name, image}]"),
         ({str(number): b64(png()) for number in range(101)}, "101 files"),
         ({"": b64(png())}, "no node of the graph mentions ''"),
         ({"../cat\n": b64(png())}, "no node of the graph mentions"),

@@ -1,0 +1,112 @@
+"""What an operation takes and answers, said beside its view; `openapi.py` makes the document of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from comfybridge.errors import BridgeError, InternalError
+
+# The contents of an answer, where they are no JSON.
+BYTES: Final = "bytes"
+TEXT: Final = "text"
+
+_VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+_ATTRIBUTE = "comfybridge_operation"
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way in which an operation answers.
+
+    Attributes:
+        says: what it means.
+        content: by media type, the type of its JSON, or BYTES or TEXT.
+        headers: what each header that is worth knowing of holds.
+    """
+
+    says: str
+    content: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a caller puts into the address: a part of the path, or of the query.
+
+    Attributes:
+        means: what it is for.
+        type: of its value.
+        default: None if it must be given.
+    """
+
+    means: str
+    type: Any = str
+    default: Any = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one view takes and answers.
+
+    Attributes:
+        tag: the group that it belongs to.
+        answers: by HTTP status, the answers that are no errors.
+        raises: the errors that it may answer with.
+        path: the variables of its path.
+        query: those of its query.
+        body: by media type, the type of the body.
+    """
+
+    tag: str
+    answers: Mapping[int, Answer]
+    raises: tuple[type[BridgeError], ...] = ()
+    path: Mapping[str, Variable] = field(default_factory=dict)
+    query: Mapping[str, Variable] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> tuple[type[BridgeError], ...]:
+        """The errors that it may answer with; a bug is always one."""
+        return (*self.raises, InternalError)
+
+
+def describes(
+    *,
+    tag: str,
+    answers: Mapping[int, Answer] | Answer,
+    raises: tuple[type[BridgeError], ...] = (),
+    path: Mapping[str, Variable] | None = None,
+    query: Mapping[str, Variable] | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Callable[[View], View]:
+    """Describe a view; its docstring says what it does. A single answer is one of status 200."""
+    by_status = {200: answers} if isinstance(answers, Answer) else answers
+    operation = Operation(tag, by_status, raises, path or {}, query or {}, body or {})
+
+    def decorate(view: View) -> View:
+        setattr(view, _ATTRIBUTE, operation)
+        return view
+
+    return decorate
+
+
+def operation_of(view: Callable[..., Any]) -> Operation | None:
+    """What a view takes and answers, if it is described."""
+    operation = getattr(view, _ATTRIBUTE, None)
+    assert operation is None or isinstance(operation, Operation)
+    return operation
+
+
+def readable_path(rule: str, mark: Callable[[str], str]) -> str:
+    """A rule of Flask's with its variables marked otherwise, as in `/results/{prompt_id}`."""
+    return _VARIABLE.sub(lambda match: mark(match[1]), rule)
+
+
+def json_answer(says: str, body: Any) -> Answer:
+    """An answer that is JSON and nothing else."""
+    return Answer(says, {"application/json": body})

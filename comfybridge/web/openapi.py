@@ -1,0 +1,169 @@
+"""The OpenAPI document: the routes of the application, what their views say of themselves, and the types behind it.
+
+The schemas are pydantic's, of the models that validate requests and of the types that answers are checked against.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any
+
+from flask import Flask
+from openapi_pydantic import (
+    Components,
+    Header,
+    Info,
+    MediaType,
+    OpenAPI,
+    Parameter,
+    ParameterLocation,
+    PathItem,
+    Reference,
+    RequestBody,
+    Response,
+    Schema,
+    Tag,
+)
+from openapi_pydantic import Operation as DocumentedOperation
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+from werkzeug.routing import Rule
+
+from comfybridge import __version__
+from comfybridge.errors import BridgeError
+from comfybridge.web.answers import ErrorAnswer
+from comfybridge.web.describing import BYTES, TEXT, Answer, Operation, Variable, operation_of, readable_path
+
+REFERENCE = "#/components/schemas/{model}"
+DESCRIPTION = """\
+One blocking HTTP request to ComfyUI, answered with the picture.
+
+Errors have one shape, whatever the status. `X-Request-Id` on every answer is the caller's own, if it sent one of up
+to 64 letters, digits and `._:-`, or made up; the log has it too.
+"""
+RETRY_AFTER = "seconds after which another try makes sense"
+OTHER_CONTENTS = {BYTES: {"type": "string", "format": "binary"}, TEXT: {"type": "string"}}
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The document of an application, as JSON."""
+    described = list(described_routes(app))
+    types = _Types(each for _, _, operation in described for each in _types_of(operation))
+    paths: dict[str, PathItem] = {}
+    for rule, view, operation in described:
+        path = paths.setdefault(readable_path(rule.rule, "{{{}}}".format), PathItem())
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            setattr(path, method.lower(), _operation(view, operation, types))
+    made = OpenAPI(
+        openapi="3.1.0",
+        info=Info(title="ComfyBridge", version=__version__, description=DESCRIPTION),
+        tags=[Tag(name=name) for name in dict.fromkeys(operation.tag for _, _, operation in described)],
+        paths=paths,
+        components=Components(schemas=types.components),
+    )
+    return made.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def described_routes(app: Flask) -> Iterable[tuple[Rule, Any, Operation]]:
+    """The routes whose views are described, with these views."""
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        operation = operation_of(view)
+        if operation is not None:
+            yield rule, view, operation
+
+
+# -- schemas -------------------------------------------------------------------------------------------------------
+
+
+class _Types:
+    """The schemas of all types of the document, each with a name made once under `components`."""
+
+    def __init__(self, types: Iterable[tuple[Any, JsonSchemaMode]]) -> None:
+        inputs = [(key, mode, TypeAdapter(type_)) for (key, mode), type_ in _keyed(types).items()]
+        self._schemas, rest = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE)
+        self.components = {name: Schema.model_validate(each) for name, each in rest.get("$defs", {}).items()}
+
+    def of(self, type_: Any, mode: JsonSchemaMode) -> Schema:
+        if isinstance(type_, str):
+            return Schema.model_validate(OTHER_CONTENTS[type_])
+        return Schema.model_validate(self._schemas[_key(type_), mode])
+
+
+def _keyed(types: Iterable[tuple[Any, JsonSchemaMode]]) -> dict[tuple[str, JsonSchemaMode], Any]:
+    return {(_key(type_), mode): type_ for type_, mode in types if not isinstance(type_, str)}
+
+
+def _key(type_: Any) -> str:
+    return repr(type_)
+
+
+def _types_of(operation: Operation) -> Iterable[tuple[Any, JsonSchemaMode]]:
+    yield ErrorAnswer, "serialization"
+    for answer in operation.answers.values():
+        yield from ((each, "serialization") for each in answer.content.values())
+    yield from ((each, "validation") for each in operation.body.values())
+    yield from ((each.type, "validation") for each in (*operation.path.values(), *operation.query.values()))
+
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+
+def _operation(view: Any, operation: Operation, types: _Types) -> DocumentedOperation:
+    summary, _, rest = inspect.getdoc(view).partition("\n\n")  # type: ignore[union-attr]  # each view has one
+    said: dict[str, Any] = {"description": " ".join(rest.split())} if rest else {}
+    parameters = [
+        *(_parameter(ParameterLocation.PATH, *each, types) for each in operation.path.items()),
+        *(_parameter(ParameterLocation.QUERY, *each, types) for each in operation.query.items()),
+    ]
+    if parameters:
+        said["parameters"] = parameters
+    if operation.body:
+        said["requestBody"] = RequestBody(content=_content(operation.body, "validation", types), required=True)
+    answers = {str(status): _answer(each, types) for status, each in operation.answers.items()}
+    return DocumentedOperation(
+        tags=[operation.tag],
+        summary=" ".join(summary.split()).rstrip("."),
+        operationId=view.__name__,
+        responses={**answers, **_errors(operation.errors, types)},
+        **said,
+    )
+
+
+def _parameter(where: ParameterLocation, name: str, variable: Variable, types: _Types) -> Parameter:
+    schema = types.of(variable.type, "validation").model_copy()
+    if variable.default is not None:
+        schema.default = variable.default
+    said = {"name": name, "in": where, "required": variable.default is None, "description": variable.means}
+    return Parameter.model_validate({**said, "schema": schema})
+
+
+def _answer(answer: Answer, types: _Types) -> Response:
+    content = _content(answer.content, "serialization", types)
+    headers = {name: _header(means, "string") for name, means in answer.headers.items()}
+    return Response(description=answer.says, content=content, headers=headers)
+
+
+def _content(content: Mapping[str, Any], mode: JsonSchemaMode, types: _Types) -> dict[str, MediaType]:
+    return {media_type: MediaType(schema=types.of(type_, mode)) for media_type, type_ in content.items()}
+
+
+def _errors(errors: Iterable[type[BridgeError]], types: _Types) -> dict[str, Response]:
+    """An answer for each status, which says what types of error it may hold."""
+    responses = {}
+    for status, group in groupby(sorted(set(errors), key=lambda each: (each.status, each.type)), lambda e: e.status):
+        lines = [f"- `{each.type}`: {inspect.getdoc(each)}" for each in group]
+        headers = {"Retry-After": _header(RETRY_AFTER, "integer")} if status == 503 else {}
+        responses[str(status)] = Response(
+            description=f"{HTTPStatus(status).phrase}\n\n" + "\n".join(lines),
+            content=_content({"application/json": ErrorAnswer}, "serialization", types),
+            headers=headers,
+        )
+    return responses
+
+
+def _header(means: str, type_: str) -> Header | Reference:
+    return Header(description=means, schema=Schema.model_validate({"type": type_}))
