@@ -53,3 +53,20 @@ def txt2img(checkpoint: str, *, steps: int = 2, seed: int | None = None, size: i
         "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
         "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "test", "images": ["8", 0]}},
     }
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def frames(class_type: str, **inputs: Any) -> dict[str, Any]:
+    """Three pictures of different colours, a small film, and at node 2 what saves it."""
+    graph: dict[str, Any] = {
+        name: node("EmptyImage", width=32, height=24, batch_size=1, color=fresh_color()) for name in ("a", "b", "c")
+    }
+    graph["ab"] = node("ImageBatch", image1=["a", 0], image2=["b", 0])
+    graph["abc"] = node("ImageBatch", image1=["ab", 0], image2=["c", 0])
+    if class_type == "SaveVideo":
+        graph["video"] = node("CreateVideo", images=["abc", 0], fps=8.0)
+        return {**graph, "2": node(class_type, video=["video", 0], **inputs)}
+    return {**graph, "2": node(class_type, images=["abc", 0], **inputs)}

@@ -79,7 +79,12 @@ class FileRoutes:
             return web.Response(body=body, content_type=content_type, headers=headers)
         if channel in ("rgb", "a"):
             return web.Response(body=channel_bytes(path, channel), content_type="image/png", headers=headers)
-        content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        if content_type in _DANGEROUS:
-            content_type = "application/octet-stream"
-        return web.FileResponse(path, headers={**headers, "Content-Type": content_type})
+        return web.FileResponse(path, headers={**headers, "Content-Type": _content_type(path)})
+
+
+def _content_type(path: Path) -> str:
+    # ComfyUI too asks the operating system, which on many knows no FLAC and no 3D model; WebP it has made sure of.
+    if path.suffix.lower() == ".webp":
+        return "image/webp"
+    guessed = mimetypes.guess_type(path.name)[0]
+    return "application/octet-stream" if guessed is None or guessed in _DANGEROUS else guessed

@@ -1,5 +1,6 @@
 """What lies around the nodes: the server's folders and the names of its models."""
 
+import mimetypes
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,6 +102,13 @@ class World:
     def input_images(self) -> list[str]:
         """Image files in the root of the input folder, sorted: files in subfolders are not listed."""
         suffixes = Image.registered_extensions()
+        return [name for name in self._input_files() if os.path.splitext(name)[1].lower() in suffixes]
+
+    def input_sounds(self) -> list[str]:
+        """Sounds in the root of the input folder, sorted, and videos, which may have one."""
+        kinds = {name: mimetypes.guess_type(name, strict=False)[0] or "" for name in self._input_files()}
+        return [name for name, kind in kinds.items() if kind.startswith(("audio/", "video/"))]
+
+    def _input_files(self) -> list[str]:
         with os.scandir(self.folders.input) as entries:
-            names = [entry.name for entry in entries if entry.is_file()]
-        return sorted(name for name in names if os.path.splitext(name)[1].lower() in suffixes)
+            return sorted(entry.name for entry in entries if entry.is_file())

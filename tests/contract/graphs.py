@@ -34,6 +34,20 @@ def saved(**size: int) -> Graph:
     return {"1": plain(**size), "2": node("SaveImage", images=["1", 0], filename_prefix=f"contract/{unique()}/x")}
 
 
+def frames(count: int) -> tuple[Graph, list[Any]]:
+    """Nodes that make so many pictures, each of another colour, and the link to the batch of them.
+
+    Alike, they would not do: what encodes moving pictures drops those that change nothing.
+    """
+    graph: Graph = {"p1": plain()}
+    link = ["p1", 0]
+    for number in range(2, count + 1):
+        graph[f"p{number}"] = plain()
+        graph[f"b{number}"] = node("ImageBatch", image1=link, image2=[f"p{number}", 0])
+        link = [f"b{number}", 0]
+    return graph, link
+
+
 def sent(**size: int) -> Graph:
     """Node 1 makes a picture, node 2 sends it over the websocket."""
     return {"1": plain(**size), "2": node("SaveImageWebsocket", images=["1", 0])}

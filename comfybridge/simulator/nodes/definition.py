@@ -24,6 +24,10 @@ class InputImages:
     """Stands in a declaration for the list of images in the input folder."""
 
 
+class InputSounds:
+    """Stands in a declaration for the list of sounds and videos in the input folder."""
+
+
 class NodeRun(Protocol):
     """What a node function can reach while it runs: its first argument."""
 
@@ -57,6 +61,7 @@ class NodeClass:
     module: str = "nodes"
     modern: bool = False
     """Written with ComfyUI's newer node interface, whose /object_info has a few more keys."""
+    experimental: bool = False
     changed: Callable[..., Any] | None = None
     """`IS_CHANGED`: called with the world and the inputs; another answer than last time makes the node run again."""
     accepts: Callable[..., bool | str] | None = None
@@ -69,7 +74,8 @@ class NodeClass:
         if self.optional:
             types["optional"] = _resolved(self.optional, world)
         if self.saves_metadata:
-            types["hidden"] = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+            hidden = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+            types["hidden"] = {name: (kind,) for name, kind in hidden.items()} if self.modern else hidden
         return types
 
     def info(self, world: World) -> dict[str, Any]:
@@ -90,7 +96,9 @@ class NodeClass:
         }
         if self.modern:
             info["output_tooltips"] = [None] * len(self.returns)
-            info.update(deprecated=False, experimental=False, api_node=False)
+            info.update(deprecated=False, experimental=self.experimental, api_node=False)
+        elif self.experimental:
+            info["experimental"] = True
         return info
 
 
@@ -133,4 +141,6 @@ def _choices(kind: Any, world: World) -> Any:
         return list(world.models[kind.folder])
     if isinstance(kind, InputImages):
         return world.input_images()
+    if isinstance(kind, InputSounds):
+        return world.input_sounds()
     return kind

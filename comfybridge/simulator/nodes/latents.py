@@ -1,11 +1,14 @@
-"""Nodes that make latents, and turn pictures into latents and back."""
+"""Nodes that make latents, save them, and turn pictures into latents and back."""
 
+import json
 from dataclasses import replace
+from typing import Any
 
 from PIL import ImageFilter
 
 from comfybridge.simulator.nodes.choices import LATENT_UPSCALE_METHODS
 from comfybridge.simulator.nodes.definition import NodeRun, decimal, integer, node
+from comfybridge.simulator.nodes.saving import extra_texts, save_file
 from comfybridge.simulator.nodes.values import Latent, Model, Pictures
 
 
@@ -112,6 +115,32 @@ def upscale_by(_: NodeRun, samples: Latent, upscale_method: str, scale_by: float
         return (replace(samples, width=width, height=height),)
     # What was sampled small stays the same picture: it is stretched, not painted anew.
     return (Latent(width, height, samples.batch, sources=tuple(samples.pictures()), mask=samples.mask),)
+
+
+@node(
+    "SaveLatent",
+    {"samples": ("LATENT",), "filename_prefix": ("STRING", {"default": "latents/ComfyUI"})},
+    saves_metadata=True,
+    output_node=True,
+    category="_for_testing",
+)
+def save_latent(run: NodeRun, samples: Latent, filename_prefix: str = "ComfyUI") -> dict[str, Any]:
+    """Writes a safetensors file of the right shape, all zeros: there are no numbers to a latent here."""
+    return {"latents": [save_file(run, _safetensors(run, samples), filename_prefix, "latent")]}
+
+
+def _safetensors(run: NodeRun, samples: Latent) -> bytes:
+    rows, columns, channels = samples.height // 8, samples.width // 8, 4
+    numbers = bytes(4 * samples.batch * channels * rows * columns)
+    shape, end = [samples.batch, channels, rows, columns], len(numbers)
+    header = {
+        "__metadata__": {key: json.dumps(value) for key, value in {"prompt": run.graph, **extra_texts(run)}.items()},
+        "latent_tensor": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]},
+        "latent_format_version_0": {"dtype": "F32", "shape": [0], "data_offsets": [end, end]},
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers are aligned
+    return len(text).to_bytes(8, "little") + text + numbers
 
 
 def _encoded(pixels: Pictures) -> Latent:

@@ -1,19 +1,16 @@
 """Nodes that show or keep something: files in the output and temp folders, frames on the websocket, text."""
 
 import json
-import random
 import time
 from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
 from comfybridge.simulator.nodes.definition import NodeRun, node
+from comfybridge.simulator.nodes.saving import extra_texts, preview_prefix
 from comfybridge.simulator.nodes.values import Pictures
 from comfybridge.simulator.save_path import save_path
 from comfybridge.simulator.world import World
-
-# ComfyUI's alphabet for the random part of a preview's name; it has no w.
-_LETTERS = "abcdefghijklmnopqrstupvxyz"
 
 
 @node(
@@ -37,7 +34,7 @@ def save_image(run: NodeRun, images: Pictures, filename_prefix: str = "ComfyUI")
     title="Preview Image",
 )
 def preview_image(run: NodeRun, images: Pictures) -> dict[str, Any]:
-    return _saved(run, images, "ComfyUI" + _preview_suffix(run), "temp", compress_level=1)
+    return _saved(run, images, preview_prefix(run), "temp", compress_level=1)
 
 
 @node(
@@ -50,13 +47,7 @@ def preview_image(run: NodeRun, images: Pictures) -> dict[str, Any]:
 )
 def mask_preview(run: NodeRun, mask: Pictures) -> dict[str, Any]:
     pictures = [picture.convert("RGB") for picture in mask]
-    return _saved(run, pictures, "ComfyUI" + _preview_suffix(run), "temp", compress_level=4)
-
-
-def _preview_suffix(run: NodeRun) -> str:
-    if "suffix" not in run.memory:
-        run.memory["suffix"] = "_temp_" + "".join(random.choices(_LETTERS, k=5))
-    return str(run.memory["suffix"])
+    return _saved(run, pictures, preview_prefix(run), "temp", compress_level=4)
 
 
 def _saved(run: NodeRun, images: Pictures, prefix: str, kind: str, compress_level: int) -> dict[str, Any]:
@@ -74,7 +65,7 @@ def _saved(run: NodeRun, images: Pictures, prefix: str, kind: str, compress_leve
 def _metadata(run: NodeRun) -> PngInfo:
     info = PngInfo()
     info.add_text("prompt", json.dumps(run.graph))
-    for key, value in (run.extra_data.get("extra_pnginfo") or {}).items():
+    for key, value in extra_texts(run).items():
         info.add_text(key, json.dumps(value))
     return info
 

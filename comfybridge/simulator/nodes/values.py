@@ -1,4 +1,4 @@
-"""What travels along the links of a graph, besides pictures: the stand-ins for models, texts and latents."""
+"""What travels along the links of a graph, besides pictures: the stand-ins for models, texts, latents and so on."""
 
 from dataclasses import dataclass
 
@@ -21,6 +21,24 @@ class Conditioning:
     """An encoded prompt."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A sound: `samples` are a WAV file's, and whatever there was in another file."""
+
+    rate: int
+    channels: int
+    samples: bytes
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video that is still to be encoded."""
+
+    pictures: Pictures
+    fps: float
+    audio: Sound | None = None
 
 
 @dataclass(frozen=True)
