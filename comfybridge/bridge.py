@@ -28,6 +28,7 @@ from typing import Any
 from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import Accepted, ComfyUIClient
+from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.comfyui.polling import PollingWaiter
@@ -133,6 +134,7 @@ class Bridge:
         self._lookup = PromptLookup(self.client)
         self.prompts = Prompts(self.client, self._lookup)
         waiters: list[Waiter] = [
+            HubWaiter(self.client, self._lookup),
             SocketWaiter(self.client, self._lookup),
             PollingWaiter(self.client, self._lookup),
         ]
@@ -141,6 +143,8 @@ class Bridge:
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
+        for waiter in self._waiters.values():
+            waiter.close()
         self.client.close()
 
     def __enter__(self) -> Bridge:
@@ -219,9 +223,10 @@ class Bridge:
             filled = prepared.filled
             _check_images_arrive(waiter, filled)
             self._uploader.feed(prepared.placed, filled, deadline)
-            listener = waiter.listen(deadline)
+            prompt = Prompt(str(uuid.uuid4()), filled.graph)
+            listener = waiter.listen(prompt, deadline)
             try:
-                return self._queue(request, filled, listener, deadline)
+                return self._queue(prompt, request, filled, listener, deadline)
             except BaseException:
                 listener.close()
                 raise
@@ -274,6 +279,7 @@ class Bridge:
                 total=now - submission.request.started,
             ),
             started=submission.request.started,
+            deadline=submission.deadline,
         )
 
     def position(self, submission: Submission) -> int:
@@ -328,9 +334,8 @@ class Bridge:
         return waiter
 
     def _queue(
-        self, request: GenerationRequest, filled: Filled, listener: Listener, deadline: Deadline
+        self, prompt: Prompt, request: GenerationRequest, filled: Filled, listener: Listener, deadline: Deadline
     ) -> Submission:
-        prompt = Prompt(str(uuid.uuid4()), filled.graph)
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
         warnings = [*filled.warnings, *listener.warnings]
@@ -404,7 +409,7 @@ def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
     if nodes and not waiter.receives_images:
         raise InvalidRequest(
             f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
-            "websocket only; use wait 'websocket', or a SaveImage node."
+            "websocket only; use wait 'hub', or a SaveImage node."
         )
 
 

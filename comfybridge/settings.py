@@ -50,7 +50,10 @@ class Settings(BaseSettings):
     port: int = Field(8189, ge=0, le=65535, description="the port to listen on")
     timeout: Seconds = Field(300, description="seconds a request may take if it does not say")
     max_timeout: Seconds = Field(3600, description="the most seconds that a request may ask for")
-    wait: Literal["websocket", "poll"] = Field("websocket", description="how to wait for ComfyUI: websocket or poll")
+    wait: Literal["hub", "websocket", "poll"] = Field(
+        "hub",
+        description="how to wait for ComfyUI: hub (one websocket for all requests), websocket (one each) or poll",
+    )
     keepalive: Seconds | None = Field(
         None, description="seconds between the spaces that keep a proxy awake; off if not set"
     )

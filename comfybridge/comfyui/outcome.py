@@ -8,7 +8,7 @@ from typing import Any
 
 from comfybridge.comfyui import events
 from comfybridge.comfyui.reasons import execution_sentence, without_paths
-from comfybridge.errors import ExecutionFailed, Interrupted
+from comfybridge.errors import ExecutionFailed, Interrupted, PromptLost
 
 # The one node of ComfyUI itself that sends its finished images over the websocket and nowhere else.
 WEBSOCKET_OUTPUT_CLASS = "SaveImageWebsocket"
@@ -176,6 +176,22 @@ def raise_if_failed(event: events.Event) -> None:
             f"The prompt was interrupted at node {event.node_id} ({event.node_type}).",
             prompt_id=event.prompt_id,
         )
+
+
+def without_images_lost(prompt: Prompt, outcome: Outcome) -> Outcome:
+    """The outcome that the history tells of, unless images that only the socket carried are missing from it.
+
+    Raises:
+        PromptLost: they are.
+    """
+    nodes = prompt.websocket_outputs
+    if nodes:
+        raise PromptLost(
+            f"The connection to ComfyUI was lost, and with it the images of node {', '.join(nodes)} "
+            "(SaveImageWebsocket), which are sent once and kept nowhere.",
+            prompt_id=prompt.id,
+        )
+    return outcome
 
 
 def _messages(status: Mapping[str, Any]) -> list[events.Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 
@@ -10,6 +11,8 @@ from comfybridge.comfyui.outcome import Outcome, Prompt, outcome_of_history
 from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIUnreachable
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
@@ -25,7 +28,7 @@ class PollingWaiter(Waiter):
     name = "poll"
     receives_images = False
 
-    def listen(self, deadline: Deadline) -> PollingListener:
+    def listen(self, prompt: Prompt, deadline: Deadline) -> PollingListener:
         """Nothing needs to be opened."""
         return PollingListener(self)
 
@@ -46,6 +49,14 @@ class PollingListener(Listener):
 
     def close(self) -> None:
         """Nothing was opened."""
+
+
+def polling_instead(waiter: Waiter, why: Exception) -> PollingListener:
+    """A listener for where ComfyUI answers and its websocket does not, with a warning that says so."""
+    log.warning("%s Polling instead.", why)
+    listener = PollingListener(waiter)
+    listener.warnings.append(f"{why} The result was polled for.")
+    return listener
 
 
 def wait_by_polling(waiter: Waiter, prompt: Prompt, deadline: Deadline) -> Outcome:

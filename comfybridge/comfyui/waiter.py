@@ -1,9 +1,9 @@
 """Waiting for a prompt: the contract that every way of waiting keeps, and what they share.
 
-    waiter.listen(deadline) -> Listener       before the prompt is queued, so that no event is missed
+    waiter.listen(prompt, deadline) -> Listener       before the prompt is queued, so that no event is missed
     listener.wait(prompt, deadline, on_event) -> Outcome
 
-`polling.py` and `socket.py` are two ways; `hub.py`, one websocket for all requests, is to stand beside them.
+`hub.py` (one websocket for all requests), `socket.py` (one for each) and `polling.py` are the three ways.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Listener(ABC):
         """Block until the prompt has ended.
 
         Args:
-            prompt: a prompt queued with this listener's `client_id`.
+            prompt: the prompt, queued with this listener's `client_id`. Its id is another one than was listened for
+                where ComfyUI is older than 0.3.45, and chose it itself.
             deadline: when to give up; the prompt is not cancelled.
             on_event: called in this thread with every event of the prompt, where events come.
 
@@ -82,8 +83,11 @@ class Waiter(ABC):
         self.client = client
         self.lookup = lookup or PromptLookup(client)
 
+    def close(self) -> None:  # noqa: B027  # most have nothing to let go of
+        """Let go of what all requests shared."""
+
     @abstractmethod
-    def listen(self, deadline: Deadline) -> Listener:
+    def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
         """Begin to listen for a prompt that is about to be queued.
 
         Raises:

@@ -55,7 +55,7 @@ def test_a_request_keeps_its_slot_until_its_outputs_are_read(bridge: Bridge) -> 
 
 
 def test_a_submission_that_nobody_waits_for_gives_its_slot_and_socket_back(bridge: Bridge, sim: Simulator) -> None:
-    with bridge.submit(GenerationRequest(graph=graphs.picture())):
+    with bridge.submit(GenerationRequest(graph=graphs.picture(), wait="websocket")):
         with pytest.raises(Busy):
             bridge.submit(GenerationRequest(graph=graphs.picture()))
         assert not bridge.has_free_slot()
@@ -72,7 +72,7 @@ def test_a_submission_that_nobody_waits_for_gives_its_slot_and_socket_back(bridg
 )
 def test_a_refused_graph_gives_the_slot_back(bridge: Bridge, sim: Simulator, graph: dict[str, object]) -> None:
     with pytest.raises(BridgeError):
-        bridge.generate(GenerationRequest(graph=graph))
+        bridge.generate(GenerationRequest(graph=graph, wait="websocket"))
     assert bridge.has_free_slot()
     sim.wait_for_sockets(0)
 
@@ -82,7 +82,7 @@ def test_a_callback_that_fails_gives_the_slot_back(bridge: Bridge, sim: Simulato
         raise RuntimeError("the caller's own")
 
     with pytest.raises(RuntimeError, match="the caller's own"):
-        bridge.generate(GenerationRequest(graph=graphs.picture()), fail)
+        bridge.generate(GenerationRequest(graph=graphs.picture(), wait="websocket"), fail)
     assert bridge.has_free_slot()
     sim.wait_for_sockets(0)
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui import events, polling, socket, waiter
+from comfybridge.comfyui import events, polling, settling, socket, waiter
 from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.comfyui.polling import PollingWaiter
 from comfybridge.comfyui.socket import SocketWaiter
@@ -34,10 +35,18 @@ def client(sim: Simulator) -> Iterator[ComfyUIClient]:
     client.close()
 
 
-@pytest.fixture(params=[SocketWaiter, PollingWaiter], ids=["websocket", "poll"])
-def any_waiter(request: pytest.FixtureRequest, client: ComfyUIClient) -> Waiter:
+@pytest.fixture(params=[HubWaiter, SocketWaiter, PollingWaiter], ids=["hub", "websocket", "poll"])
+def any_waiter(request: pytest.FixtureRequest, client: ComfyUIClient) -> Iterator[Waiter]:
     made: Waiter = request.param(client)
-    return made
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=[HubWaiter, SocketWaiter], ids=["hub", "websocket"])
+def listening_waiter(request: pytest.FixtureRequest, client: ComfyUIClient) -> Iterator[Waiter]:
+    made: Waiter = request.param(client)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -45,7 +54,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look up what was quiet for 0.2 s instead of 3."""
     for module in (waiter, socket, polling):
         monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(polling, "PATIENCE_SECONDS", 0.2)
+    for module in (polling, settling):
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(settling, "ORPHAN_SECONDS", 0.1)
 
 
 class Waiting:
@@ -56,7 +67,7 @@ class Waiting:
         self.heard: list[events.Event] = []
         self.result: Outcome | BaseException | None = None
         deadline = Deadline(seconds)
-        self._listener = any_waiter.listen(deadline)
+        self._listener = any_waiter.listen(self.prompt, deadline)
         any_waiter.client.queue_prompt(self.prompt, self._listener.client_id)
         self._thread = threading.Thread(target=self._wait, args=[self._listener, deadline])
         self._thread.start()
@@ -90,7 +101,7 @@ def test_the_outputs_of_a_prompt_are_given_when_it_has_run(any_waiter: Waiter) -
 def test_a_prompt_that_ended_before_anybody_waited_is_not_missed(any_waiter: Waiter, sim: Simulator) -> None:
     prompt = Prompt(str(uuid.uuid4()), graphs.picture())
     deadline = Deadline(LONG)
-    with any_waiter.listen(deadline) as listener:
+    with any_waiter.listen(prompt, deadline) as listener:
         any_waiter.client.queue_prompt(prompt, listener.client_id)
         while prompt.id not in sim.history:
             threading.Event().wait(0.01)
@@ -184,23 +195,25 @@ def test_a_node_that_blocks_its_successors_is_no_failure(any_waiter: Waiter, sim
     assert [output.node_id for output in outcome.outputs] == ["2"]
 
 
-def test_events_reach_the_callback_in_order(client: ComfyUIClient, sim: Simulator) -> None:
-    waiting = Waiting(SocketWaiter(client), graphs.txt2img(sim.checkpoints[0], steps=3))
+def test_events_reach_the_callback_in_order(listening_waiter: Waiter, sim: Simulator) -> None:
+    waiting = Waiting(listening_waiter, graphs.txt2img(sim.checkpoints[0], steps=3))
     waiting.outcome()
     assert isinstance(waiting.heard[0], events.ExecutionStart)
     assert isinstance(waiting.heard[-1], events.ExecutionSuccess)
     assert [each.value for each in waiting.heard if isinstance(each, events.Progress)] == [1, 2, 3]
 
 
-def test_images_sent_over_the_websocket_are_received(client: ComfyUIClient) -> None:
-    outcome = Waiting(SocketWaiter(client), graphs.picture(batch=3, save="SaveImageWebsocket")).outcome()
+def test_images_sent_over_the_websocket_are_received(listening_waiter: Waiter) -> None:
+    outcome = Waiting(listening_waiter, graphs.picture(batch=3, save="SaveImageWebsocket")).outcome()
     assert [(frame.node_id, frame.data[:4]) for frame in outcome.frames] == [("2", b"\x89PNG")] * 3
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_answer_never_lacks_the_images_that_a_lost_socket_carried(client: ComfyUIClient, sim: Simulator) -> None:
+def test_an_answer_never_lacks_the_images_that_a_lost_socket_carried(
+    listening_waiter: Waiter, sim: Simulator
+) -> None:
     sim.hold()
-    waiting = Waiting(SocketWaiter(client), graphs.picture(save="SaveImageWebsocket"))
+    waiting = Waiting(listening_waiter, graphs.picture(save="SaveImageWebsocket"))
     sim.wait_until_running(waiting.prompt.id)
     sim.drop_sockets()
     sim.release()
@@ -214,20 +227,14 @@ def test_a_socket_is_closed_when_its_request_is_over(client: ComfyUIClient, sim:
     sim.wait_for_sockets(0, 5)
 
 
-def test_where_websockets_do_not_pass_the_result_is_polled_for(client: ComfyUIClient, sim: Simulator) -> None:
+def test_where_websockets_do_not_pass_the_result_is_polled_for(listening_waiter: Waiter, sim: Simulator) -> None:
     sim.fail_route("/ws", status=403)
-    waiting = Waiting(SocketWaiter(client), graphs.picture())
+    waiting = Waiting(listening_waiter, graphs.picture())
     assert waiting.outcome().outputs
     assert "lets no websocket through (HTTP 403)" in waiting._listener.warnings[0]
 
 
-def test_every_connection_has_a_client_id_of_its_own(any_waiter: Waiter) -> None:
-    deadline = Deadline(LONG)
-    with any_waiter.listen(deadline) as one, any_waiter.listen(deadline) as other:
-        assert one.client_id != other.client_id
-
-
-@pytest.mark.parametrize("kind", [SocketWaiter, PollingWaiter])
+@pytest.mark.parametrize("kind", [HubWaiter, SocketWaiter, PollingWaiter])
 def test_a_comfyui_behind_tls_with_a_certificate_of_one_s_own(
     monkeypatch: pytest.MonkeyPatch, kind: type[Waiter]
 ) -> None:
@@ -238,4 +245,6 @@ def test_a_comfyui_behind_tls_with_a_certificate_of_one_s_own(
         with pytest.raises(ComfyUIUnreachable, match="no certificate that can be trusted"):
             ComfyUIClient(address).queue_length()
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "localhost.pem"))
-        assert Waiting(kind(ComfyUIClient(address)), graphs.picture()).outcome().outputs
+        made = kind(ComfyUIClient(address))
+        assert Waiting(made, graphs.picture()).outcome().outputs
+        made.close()

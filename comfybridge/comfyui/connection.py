@@ -1,0 +1,136 @@
+"""One websocket to ComfyUI, from its opening to its end. The only file that knows `websocket`."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any
+from urllib.parse import urlencode
+
+import websocket
+
+from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.events import FEATURE_FLAGS, Event, Unknown, parse_binary, parse_text
+from comfybridge.deadline import Deadline
+from comfybridge.errors import TimedOut
+
+READ_AHEAD = 64 * 1024
+
+# A peer that is gone without a word is noticed by the system, so that a read ends.
+KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+
+
+class SocketLost(Exception):
+    """The websocket is closed; what ComfyUI sends from now on is not heard."""
+
+
+class Connection:
+    """An open websocket.
+
+    Attributes:
+        client_id: whom ComfyUI takes it for. Never used twice: ComfyUI lets go of the wrong socket when a client
+            comes back under its old id, and the new one then never hears anything.
+    """
+
+    def __init__(self, client_id: str, opened: websocket.WebSocket) -> None:
+        self.client_id = client_id
+        self._socket = opened
+        # websocket-client reads a frame in three pieces, the first of two bytes
+        opened.sock = _ReadAhead(opened.sock)  # type: ignore[assignment]  # all that is used of it is there
+
+    def receive(self, seconds: float) -> Event | None:
+        """The next event; None if nothing came within so many seconds.
+
+        Raises:
+            SocketLost: the socket is closed or broken.
+        """
+        try:
+            self._socket.settimeout(max(seconds, 0.001))
+            opcode, data = self._socket.recv_data(control_frame=True)
+        except (websocket.WebSocketTimeoutException, TimeoutError):
+            return None
+        except (websocket.WebSocketException, OSError) as error:
+            raise SocketLost(str(error)) from None
+        if opcode == websocket.ABNF.OPCODE_TEXT:
+            return parse_text(data)
+        if opcode == websocket.ABNF.OPCODE_BINARY:
+            return parse_binary(data)
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            raise SocketLost("closed by ComfyUI")
+        return Unknown("ping or pong")
+
+    def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises:
+            SocketLost: the socket is closed or broken.
+        """
+        try:
+            self._socket.ping()
+        except (websocket.WebSocketException, OSError) as error:
+            raise SocketLost(str(error)) from None
+
+    def close(self) -> None:
+        """Close it; whoever reads it in another thread gets SocketLost. May be called twice."""
+        with contextlib.suppress(OSError, websocket.WebSocketException, AttributeError):
+            self._socket.send_close()
+        with contextlib.suppress(OSError, AttributeError):
+            self._socket.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]  # None: closed already
+        self._socket.shutdown()  # type: ignore[no-untyped-call]
+
+
+class _ReadAhead:
+    """A socket whose small reads are served out of large ones."""
+
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
+        self._data = b""
+        self._at = 0
+
+    def recv(self, size: int) -> bytes:
+        if self._at == len(self._data):
+            self._data, self._at = self._wrapped.recv(max(size, READ_AHEAD)), 0
+        piece = self._data[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+
+def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connection:
+    """Open a websocket and say what the bridge understands.
+
+    Raises:
+        SocketLost: somebody answered, and not as a websocket.
+        ComfyUIUnreachable: nobody answered.
+        TimedOut: the deadline passed meanwhile.
+    """
+    address = client.address
+    url = f"{address.websocket_url}?{urlencode({'clientId': client_id})}"
+    patience = min(client.connect_timeout, deadline.remaining())
+    if patience <= 0:
+        raise TimedOut("The time was up before ComfyUI's websocket could be opened.")
+    try:
+        opened = websocket.create_connection(
+            url,
+            timeout=patience,
+            header=[f"{name}: {value}" for name, value in address.headers.items()],
+            sslopt={"ca_certs": client.ca_bundle},
+            sockopt=KEEP_ALIVE,
+            suppress_origin=True,
+            skip_utf8_validation=True,
+            enable_multithread=True,
+        )
+        opened.send(FEATURE_FLAGS)
+    except websocket.WebSocketBadStatusException as error:
+        raise SocketLost(f"ComfyUI at {address.url} lets no websocket through (HTTP {error.status_code}).") from None
+    except (websocket.WebSocketTimeoutException, TimeoutError):
+        if deadline.passed:
+            raise TimedOut("The time was up while ComfyUI's websocket was being opened.") from None
+        raise ComfyUISilent(f"ComfyUI at {address.url} does not answer.", retry_after=5) from None
+    except (websocket.WebSocketException, OSError):
+        # Nobody there, or a proxy that cuts websockets off: the HTTP calls will tell which.
+        client.queue_length(deadline)
+        raise SocketLost(f"ComfyUI at {address.url} cuts websockets off.") from None
+    return Connection(client_id, opened)
