@@ -17,6 +17,10 @@ except SettingsError as error:
     sys.exit(f"ComfyBridge can't start: {error}")
 
 bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
+# When thousands of callers come at once, each of their threads asks for Python's lock so often (5 ms by default), and
+# the asking leaves no time for the work. Requests let go of it by themselves, at each call to ComfyUI.
+sys.setswitchinterval(0.05)
+
 worker_class = "gthread"
 workers = 1
 threads = _settings.max_concurrent + RESERVE
@@ -35,6 +39,8 @@ control_socket_disable = True  # a socket file in the user's home that nothing h
 def when_ready(_server):
     """Log to standard error, before the worker begins."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # what the format has no use for is not found out for every line
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def on_starting(server):

@@ -18,49 +18,47 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
-from comfybridge.comfyui.catalog import Catalog
-from comfybridge.comfyui.client import Accepted, ComfyUIClient
-from comfybridge.comfyui.hub import HubWaiter
-from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.catalog import Catalog, NodeClass
+from comfybridge.comfyui.client import Accepted, ComfyUINotReached
 from comfybridge.comfyui.outcome import Outcome, Prompt
-from comfybridge.comfyui.polling import PollingWaiter
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
-from comfybridge.comfyui.socket import SocketWaiter
+from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
     BridgeError,
-    Busy,
     ComfyUIError,
     ComfyUIUnreachable,
     Interrupted,
     InvalidRequest,
-    NoOutput,
     PromptLost,
     TimedOut,
 )
 from comfybridge.fetch import Fetcher
 from comfybridge.inputs import Uploader
+from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
 from comfybridge.preparation import prepare
 from comfybridge.prompts import Prompts
 from comfybridge.record import Record
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
+from comfybridge.slots import Slots
+from comfybridge.submission import Place, Submission
+from comfybridge.workflow.folders import save_into_folder
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.template import Filled, Template
 
 log = logging.getLogger(__name__)
 
-BUSY_RETRY_AFTER = 5
 CANCEL_SECONDS = 2.0  # the caller, whose time is up, waits for it
 CANCELLED = {
     "pending": "was cancelled while it waited in the queue",
@@ -70,47 +68,8 @@ CANCELLED = {
 LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
 
 
-@dataclasses.dataclass
-class Submission:
-    """A prompt that is queued on ComfyUI and listened for. Holds one of the bridge's slots until it is closed.
-
-    Attributes:
-        prompt: what was queued, and under which id.
-        request: what was asked for.
-        deadline: when the caller gives up.
-        filled: the graph with its parameters, and what they came to.
-        warnings: what the caller should know so far.
-        queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
-    """
-
-    prompt: Prompt
-    request: GenerationRequest
-    deadline: Deadline
-    filled: Filled
-    warnings: list[str]
-    queued_at: float
-    _listener: Listener = dataclasses.field(repr=False)
-    _slots: threading.BoundedSemaphore = dataclasses.field(repr=False)
-    _closed: bool = False
-
-    def close(self) -> None:
-        """Stop listening and free the slot; the prompt stays as it is. May be called twice."""
-        if not self._closed:
-            self._closed = True
-            self._listener.close()
-            self._slots.release()
-
-    def __enter__(self) -> Submission:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
 class Bridge:
-    """A synchronous bridge to one ComfyUI. Safe to share between threads.
+    """A synchronous bridge to ComfyUI. Safe to share between threads.
 
     Args:
         settings: where ComfyUI is and how to treat it; from the environment and `.env` if not given.
@@ -121,31 +80,27 @@ class Bridge:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load_settings()
-        self.client = ComfyUIClient(
-            self.settings.address,
-            connect_timeout=self.settings.connect_timeout,
-            read_timeout=self.settings.read_timeout,
-            pool_size=self.settings.max_concurrent,
-        )
         self.library = Library(self.settings.workflows_dir)
-        self.catalog = Catalog(self.client)
+        self.servers = Servers(
+            [
+                Server(
+                    address,
+                    connect_timeout=self.settings.connect_timeout,
+                    read_timeout=self.settings.read_timeout,
+                    pool_size=self.settings.max_concurrent,
+                )
+                for address in self.settings.addresses
+            ],
+            self.settings.max_queue,
+        )
+        self.prompts = Prompts(self.servers)
+        self.slots = Slots(self.settings.max_concurrent)
         fetcher = Fetcher(seconds=self.settings.fetch_timeout, allowed_hosts=self.settings.fetch_allow_hosts)
-        self._uploader = Uploader(self.client, fetcher, self.settings.max_upload_bytes)
-        self._lookup = PromptLookup(self.client)
-        self.prompts = Prompts(self.client, self._lookup)
-        waiters: list[Waiter] = [
-            HubWaiter(self.client, self._lookup),
-            SocketWaiter(self.client, self._lookup),
-            PollingWaiter(self.client, self._lookup),
-        ]
-        self._waiters = {waiter.name: waiter for waiter in waiters}
-        self._slots = threading.BoundedSemaphore(self.settings.max_concurrent)
+        self._uploader = Uploader(fetcher, self.settings.max_upload_bytes)
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
-        for waiter in self._waiters.values():
-            waiter.close()
-        self.client.close()
+        self.servers.close()
 
     def __enter__(self) -> Bridge:
         return self
@@ -212,26 +167,21 @@ class Bridge:
             TimedOut: the deadline passed meanwhile.
         """
         deadline = self._deadline(request)
-        waiter = self._waiter(request)
-        if not self._slots.acquire(blocking=False):
-            raise Busy(
-                f"All {self.settings.max_concurrent} slots of the bridge are taken; try again in a few seconds.",
-                retry_after=BUSY_RETRY_AFTER,
-            )
+        place = Place(self.slots)
         try:
-            prepared = prepare(request, self.library, self.catalog, self.settings.default_workflow, deadline)
-            filled = prepared.filled
-            _check_images_arrive(waiter, filled)
-            self._uploader.feed(prepared.placed, filled, deadline)
-            prompt = Prompt(str(uuid.uuid4()), filled.graph)
-            listener = waiter.listen(prompt, deadline)
-            try:
-                return self._queue(prompt, request, filled, listener, deadline)
-            except BaseException:
-                listener.close()
-                raise
+            tried: set[Server] = set()
+            while True:
+                server = self.servers.begin(tried)
+                place.move(server)
+                try:
+                    return self._submit_to(server, request, place, deadline)
+                except ComfyUIUnreachable as error:
+                    if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
+                        raise  # it may be queued there, or there is no other
+                    self.servers.mark_down(server)
+                    tried.add(server)
         except BaseException:
-            self._slots.release()
+            place.leave()
             raise
 
     def wait(self, submission: Submission, on_event: OnEvent | None = None) -> Outcome:
@@ -241,9 +191,11 @@ class Bridge:
             ExecutionFailed, Interrupted, PromptLost, TimedOut, ComfyUIUnreachable, ComfyUIError
         """
         try:
-            return submission._listener.wait(submission.prompt, submission.deadline, on_event)
+            outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
+            submission.ran(outcome.executing)
+            return outcome
         except TimedOut:
-            raise self._settle_timeout(submission.prompt, submission.request) from None
+            raise self._settle_timeout(submission.server, submission.prompt, submission.request) from None
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
                 sentence = "The prompt was cancelled while it waited in the queue."
@@ -252,19 +204,20 @@ class Bridge:
         except BridgeError as error:
             raise _about(error, submission.prompt) from None
         finally:
-            submission._listener.close()
+            submission.ran(None)
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
         """Make the generation of an outcome. No file is fetched yet: its outputs do that when they are read.
 
         Raises:
             NoOutput: the prompt finished with nothing to show.
+            InvalidRequest: what it has to show is of other nodes than those that were asked for.
         """
-        outputs = outputs_of(outcome, self.client, submission.deadline, submission.request.output)
+        outputs = outputs_of(outcome, submission.server.client, submission.deadline, submission.request.output)
         warnings = [*submission.warnings, *outcome.warnings]
         if not outputs:
-            sentence = "The prompt finished, and none of its nodes has anything to show."
-            raise NoOutput(" ".join([sentence, *outcome.warnings]), prompt_id=submission.prompt.id)
+            client, options = submission.server.client, submission.request.output
+            raise nothing_to_show(outcome, client, submission.deadline, options, submission.prompt.id)
         now = time.monotonic()
         queued = None if outcome.executing is None else now - submission.queued_at - outcome.executing
         return Generation(
@@ -288,18 +241,11 @@ class Bridge:
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
-        queue = self._lookup.recent_queue(submission.queued_at, submission.deadline)
+        queue = submission.server.lookup.recent_queue(submission.queued_at, submission.deadline)
         pending = queue.pending
         return pending.index(submission.prompt.id) + 1 if submission.prompt.id in pending else 0
 
     # -- what else is asked of it --------------------------------------------------------------------------------
-
-    def has_free_slot(self) -> bool:
-        """Whether one more request could begin right now."""
-        if not self._slots.acquire(blocking=False):
-            return False
-        self._slots.release()
-        return True
 
     def choices(self, template: Template, deadline: Deadline) -> dict[str, list[Any]]:
         """What each of a template's parameters can be chosen from on the server, where it says so.
@@ -311,11 +257,15 @@ class Bridge:
         for name, parameter in template.parameters.items():
             target = parameter.targets[0]
             class_type = template.graph[target.node]["class_type"]
-            node_class = self.catalog.node_class(class_type, deadline)
+            node_class = self.servers.first(partial(_node_class, class_type, deadline))
             choices = node_class.choices(target.input) if node_class else None
             if choices is not None:
                 found[name] = choices
         return found
+
+    def has_free_slot(self) -> bool:
+        """Whether one more request could begin right now."""
+        return self.slots.has_free
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
@@ -326,28 +276,54 @@ class Bridge:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
         return Deadline(seconds, request.started)
 
-    def _waiter(self, request: GenerationRequest) -> Waiter:
+    def _submit_to(self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
+        """Queue a request on a server; ComfyUIUnreachable has a prompt id if the prompt may be queued there."""
+        waiter = self._waiter(server, request)
+        prepared = prepare(request, self.library, server.catalog, self.settings.default_workflow, deadline)
+        filled = prepared.filled
+        _check_images_arrive(waiter, filled)
+        self._uploader.feed(prepared.placed, filled, server.client, deadline)
+        prompt = Prompt(str(uuid.uuid4()), filled.graph)
+        if self.settings.request_folders:
+            save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
+        listener = waiter.listen(prompt, deadline)
+        try:
+            return self._queue(server, prompt, request, filled, listener, place, deadline)
+        except BaseException:
+            listener.close()
+            raise
+
+    def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
         name = request.wait or self.settings.wait
-        waiter = self._waiters.get(name)
+        waiter = server.waiters.get(name)
         if waiter is None:
-            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(self._waiters)}.")
+            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(server.waiters)}.")
         return waiter
 
     def _queue(
-        self, prompt: Prompt, request: GenerationRequest, filled: Filled, listener: Listener, deadline: Deadline
+        self,
+        server: Server,
+        prompt: Prompt,
+        request: GenerationRequest,
+        filled: Filled,
+        listener: Listener,
+        place: Place,
+        deadline: Deadline,
     ) -> Submission:
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
         warnings = [*filled.warnings, *listener.warnings]
         options = _options(request, _record(request, filled, warnings))
         try:
-            accepted = self.client.queue_prompt(
-                prompt, listener.client_id, options, deadline, self._choices_for_people(deadline)
+            accepted = server.client.queue_prompt(
+                prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
         except TimedOut:  # it may have been queued all the same
-            raise self._settle_timeout(prompt, request) from None
+            raise self._settle_timeout(server, prompt, request) from None
+        except ComfyUINotReached:
+            raise  # nothing was sent: another server may have it
         except (ComfyUIUnreachable, ComfyUIError) as error:
-            if not self._was_queued(prompt, deadline):
+            if not _was_queued(server, prompt, deadline):
                 raise _about(error, prompt) from None
             log.warning("ComfyUI queued prompt %s, and its answer was lost: %s", prompt.id, error.message)
             accepted = Accepted(prompt.id, 0, {})
@@ -355,47 +331,54 @@ class Bridge:
         return Submission(
             prompt=prompt,
             request=request,
+            server=server,
             deadline=deadline,
             filled=filled,
             warnings=[*warnings, *_left_out(accepted)],
             queued_at=time.monotonic(),
-            _listener=listener,
-            _slots=self._slots,
+            listener=listener,
+            _place=place,
         )
 
-    def _choices_for_people(self, deadline: Deadline) -> ChoicesOf:
-        """Choices for an error's sentence, which is worth no error of its own."""
-
-        def choices_of(class_type: str, input_name: str) -> list[Any] | None:
-            with contextlib.suppress(BridgeError):
-                node_class = self.catalog.node_class(class_type, deadline)
-                return node_class.choices(input_name) if node_class else None
-            return None
-
-        return choices_of
-
-    def _was_queued(self, prompt: Prompt, deadline: Deadline) -> bool:
-        """Whether ComfyUI has a prompt of which it did not say so."""
-        try:
-            patience = Deadline(min(LOOKUP_SECONDS, deadline.remaining()))
-            self._lookup.history_entry(prompt, time.monotonic(), patience)
-        except BridgeError:
-            return False
-        return True
-
-    def _settle_timeout(self, prompt: Prompt, request: GenerationRequest) -> TimedOut:
+    def _settle_timeout(self, server: Server, prompt: Prompt, request: GenerationRequest) -> TimedOut:
         seconds = self.settings.timeout if request.timeout is None else request.timeout
         sentence = f"The prompt did not finish within {seconds:g} s"
         if request.on_timeout == "keep":
             return TimedOut(f"{sentence}; it is kept in ComfyUI's queue.", prompt_id=prompt.id)
         try:
-            what = CANCELLED[cancel(self.client, prompt.id, Deadline(CANCEL_SECONDS))]
+            what = CANCELLED[cancel(server.client, prompt.id, Deadline(CANCEL_SECONDS))]
         except InterruptNotAimed as failure:
             return TimedOut(f"{sentence}. {failure.message}", prompt_id=prompt.id)
         except BridgeError as failure:
             log.warning("Prompt %s could not be cancelled: %s", prompt.id, failure.message)
             what = "could not be cancelled: ComfyUI does not answer"
         return TimedOut(f"{sentence}; it {what}.", prompt_id=prompt.id)
+
+
+def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
+    """Choices for an error's sentence, which is worth no error of its own."""
+
+    def choices_of(class_type: str, input_name: str) -> list[Any] | None:
+        with contextlib.suppress(BridgeError):
+            node_class = catalog.node_class(class_type, deadline)
+            return node_class.choices(input_name) if node_class else None
+        return None
+
+    return choices_of
+
+
+def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:
+    """Whether ComfyUI has a prompt of which it did not say so."""
+    try:
+        patience = Deadline(min(LOOKUP_SECONDS, deadline.remaining()))
+        server.lookup.history_entry(prompt, time.monotonic(), patience)
+    except BridgeError:
+        return False
+    return True
+
+
+def _node_class(class_type: str, deadline: Deadline, server: Server) -> NodeClass | None:
+    return server.catalog.node_class(class_type, deadline)
 
 
 def _about(error: BridgeError, prompt: Prompt) -> BridgeError:

@@ -11,8 +11,8 @@ import base64
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,10 +22,10 @@ from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError
 from comfybridge.progress import Progress, ProgressMeter
-from comfybridge.request import GenerationRequest, LoadedFile
+from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
+from comfybridge.saving import safe_name, save
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.simulator import Simulator
-from comfybridge.web.files import safe_name
 from comfybridge.web.schemas import parse_generation
 
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
@@ -42,11 +42,11 @@ class CommandFailed(Exception):
 
 @dataclass
 class Made:
-    """What a workflow made."""
+    """What a workflow made, in files under these names."""
 
-    files: list[LoadedFile]
+    names: list[str]
     seed: int | None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
 
 
 def generate(arguments: Sequence[str]) -> int:
@@ -58,8 +58,7 @@ def generate(arguments: Sequence[str]) -> int:
     bar = _Bar(sys.stderr)
     try:
         body = _body(options)
-        made = _by_bridge(options.url, body, bar.show) if options.url else _by_ourselves(options, body, bar.show)
-        names = _save(made, options.output)
+        made = (_by_bridge if options.url else _by_ourselves)(options, body, bar.show)
     except (CommandFailed, BridgeError, SettingsError, OSError) as error:
         bar.clear()
         print(f"app.py generate: {error}", file=sys.stderr)
@@ -70,7 +69,7 @@ def generate(arguments: Sequence[str]) -> int:
     bar.clear()
     for warning in made.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
-    for name in names:
+    for name in made.names:
         print(name)
     if made.seed is not None:
         print(f"seed {made.seed}", file=sys.stderr)
@@ -159,13 +158,13 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
                         show(each.percent, _step(each.class_type, each.value, each.max))
 
             generation = bridge.collect(submission, bridge.wait(submission, listen))
-            files = [output.load() for output in generation.outputs]
-        warnings = [*generation.warnings, *(each for file in files for each in file.warnings)]
-        return Made(files, generation.seed, warnings)
+            names, warnings = _save(map(Output.open, generation.outputs), options.output)
+        return Made(names, generation.seed, [*generation.warnings, *warnings])
 
 
-def _by_bridge(url: str, body: dict[str, Any], show: ShowProgress) -> Made:
+def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProgress) -> Made:
     """Made by a bridge that runs elsewhere, whose events are followed."""
+    url = options.url
     address = url if "://" in url else f"http://{url}"
     try:
         with requests.post(
@@ -183,7 +182,8 @@ def _by_bridge(url: str, body: dict[str, Any], show: ShowProgress) -> Made:
                 elif event == "error":
                     raise CommandFailed(data["error"])
                 elif event == "result":
-                    return _made(data)
+                    names, _ = _save(_files(data), options.output)
+                    return Made(names, data["seed"], data["warnings"])
     except (requests.RequestException, ValueError, KeyError) as error:
         raise CommandFailed(f"The bridge at {url} can't be asked: {type(error).__name__}.") from None
     raise CommandFailed(f"The bridge at {url} cut its answer off.")
@@ -206,27 +206,32 @@ def _sentence(answer: requests.Response) -> str:
         return f"{answer.url} answered {answer.status_code}; is a bridge there?"
 
 
-def _made(body: dict[str, Any]) -> Made:
-    files = []
+def _files(body: dict[str, Any]) -> Iterator[OpenFile]:
+    """The files in an answer of `/generate`."""
     for output in body["outputs"]:
         if output["index"] is not None:
             data = base64.b64decode(body["images"][output["index"]])
         else:
             data = base64.b64decode(output["data"]) if "data" in output else output["text"].encode()
-        files.append(LoadedFile(data, output["media_type"], output["filename"]))
-    return Made(files, body["seed"], body["warnings"])
+        yield OpenFile.of(LoadedFile(data, output["media_type"], output["filename"]))
 
 
-def _save(made: Made, output: str | None) -> list[str]:
-    """Write the files, under their own names or the wanted one, with a number if there are several."""
-    names = []
-    for number, file in enumerate(made.files, 1):
-        target = Path(safe_name(file.filename or f"text_{number}.txt")) if output is None else Path(output)
-        if output is not None and number > 1:
-            target = target.with_name(f"{target.stem}_{number}{target.suffix}")
-        target.write_bytes(file.data)
-        names.append(str(target))
-    return names
+def _save(files: Iterable[OpenFile], output: str | None) -> tuple[list[str], list[str]]:
+    """Write the files, under their own names or the wanted one, with a number if there are several.
+
+    Returns:
+        The names, and warnings.
+    """
+    names: list[str] = []
+    warnings: list[str] = []
+    for number, file in enumerate(files, 1):
+        with file:
+            target = Path(safe_name(file.filename or f"text_{number}.txt")) if output is None else Path(output)
+            if output is not None and number > 1:
+                target = target.with_name(f"{target.stem}_{number}{target.suffix}")
+            names.append(str(save(file, target)))
+            warnings += file.warnings
+    return names, warnings
 
 
 def _step(class_type: str, value: float, most: float) -> str:

@@ -25,3 +25,7 @@ class Deadline:
     def passed(self) -> bool:
         """Whether no time is left."""
         return self.remaining() <= 0
+
+    def extend(self, seconds: float) -> None:
+        """Let it pass so many seconds later: those that were lost through no fault of who must keep it."""
+        self.seconds += seconds

@@ -28,8 +28,7 @@ from certifi import where
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, TimedOut, TooLarge
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from comfybridge.public_addresses import Address, is_public
 
 MOST_REDIRECTS = 5
 CHUNK = 256 * 1024
@@ -38,13 +37,6 @@ PORTS = {"http": 80, "https": 443}
 # binary/octet-stream is what S3 says of a file that it knows nothing about
 MEDIA_TYPES = re.compile(r"(image|video|audio)/.+|(application|binary)/octet-stream")
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
-
-# Everything in IPv6 that is public lies in here, except for what a NAT64 makes of public IPv4 addresses (RFC 6052).
-PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# What Python calls global and still isn't anybody's: tunnels that carry another address inside (6to4 and its relays,
-# Teredo), and the address under which Azure's machines find their host.
-NOT_PUBLIC = [ipaddress.ip_network(each) for each in ("2002::/16", "2001::/32", "192.88.99.0/24", "168.63.129.16/32")]
 
 
 @dataclass(frozen=True)
@@ -61,6 +53,32 @@ class _Place:
     def host_header(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+class Allowance:
+    """How many bytes the files of one request may still have. Safe to share between threads.
+
+    Args:
+        most_bytes: how many they may have together.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._left = most_bytes
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> None:
+        """Take some.
+
+        Raises:
+            TooLarge: there are not that many left.
+        """
+        with self._lock:
+            self._left -= size
+            if self._left < 0:
+                raise TooLarge(
+                    f"The input files have more than {self._most_bytes} bytes, all that a request may bring."
+                )
 
 
 class Fetcher:
@@ -88,16 +106,16 @@ class Fetcher:
             return ssl.create_default_context(capath=bundle)
         return ssl.create_default_context(cafile=bundle)
 
-    def fetch(self, url: str, most_bytes: int, deadline: Deadline | None = None) -> bytes:
+    def fetch(self, url: str, allowance: Allowance, deadline: Deadline | None = None) -> bytes:
         """The file at a URL.
 
         Args:
-            most_bytes: how large it may be.
+            allowance: what its bytes count against.
             deadline: the request's own, beside the limit of the fetcher.
 
         Raises:
             InvalidRequest: the URL can't be used, may not be used, or leads to no file.
-            TooLarge: the file has more bytes than it may have.
+            TooLarge: the file has more bytes than are allowed.
             TimedOut: the request's deadline passed.
         """
         left = self.seconds if deadline is None else min(self.seconds, deadline.remaining())
@@ -105,7 +123,7 @@ class Fetcher:
         place = parse(url)
         try:
             for _ in range(MOST_REDIRECTS + 1):
-                answer = self._ask(place, most_bytes, limit)
+                answer = self._ask(place, allowance, limit)
                 if isinstance(answer, bytes):
                     return answer
                 place = answer
@@ -117,7 +135,7 @@ class Fetcher:
             ) from None
         raise InvalidRequest(f"{place.host} redirects once more, after {MOST_REDIRECTS} redirects.")
 
-    def _ask(self, place: _Place, most_bytes: int, limit: Deadline) -> bytes | _Place:
+    def _ask(self, place: _Place, allowance: Allowance, limit: Deadline) -> bytes | _Place:
         """The file, or where else it is said to be."""
         addresses = self._checked_addresses(place, limit)
         try:
@@ -128,7 +146,7 @@ class Fetcher:
                 with connection.getresponse() as answer:
                     if answer.status in REDIRECTS:
                         return _redirected(place, answer)
-                    return _body(place, answer, most_bytes)
+                    return _body(place, answer, allowance)
         except TimeoutError:
             raise
         except ssl.SSLCertVerificationError:
@@ -254,20 +272,6 @@ def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
     return answer
 
 
-def is_public(address: Address) -> bool:
-    """Whether an address belongs to somebody on the internet, and carries no other address inside that doesn't."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
-        if address in NAT64:
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address not in PUBLIC_IPV6:
-            return False
-    if any(address in network for network in NOT_PUBLIC):
-        return False
-    return address.is_global and not (address.is_multicast or address.is_reserved)
-
-
 def _headers(place: _Place) -> dict[str, str]:
     headers = {
         "Host": place.host_header,
@@ -293,7 +297,7 @@ def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
     return parse(url)
 
 
-def _body(place: _Place, answer: http.client.HTTPResponse, most_bytes: int) -> bytes:
+def _body(place: _Place, answer: http.client.HTTPResponse, allowance: Allowance) -> bytes:
     """The bytes of an answer that is a file."""
     if answer.status != 200:
         raise InvalidRequest(f"{place.host} answered {answer.status} instead of the file.")
@@ -307,31 +311,25 @@ def _body(place: _Place, answer: http.client.HTTPResponse, most_bytes: int) -> b
         )
     if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
         raise InvalidRequest(f"{place.host} sends the file compressed, although it was asked not to.")
-    if answer.length is not None and answer.length > most_bytes:
-        raise _too_large(place, most_bytes)
-    return _read(place, answer, most_bytes)
+    return _read(place, answer, allowance)
 
 
-def _read(place: _Place, answer: http.client.HTTPResponse, most_bytes: int) -> bytes:
+def _read(place: _Place, answer: http.client.HTTPResponse, allowance: Allowance) -> bytes:
     expected = answer.length
+    if expected is not None:
+        allowance.take(expected)  # so that too large a file is not even begun
     chunks, size = [], 0
     try:
         while chunk := answer.read(CHUNK):
             chunks.append(chunk)
             size += len(chunk)
-            if size > most_bytes:
-                raise _too_large(place, most_bytes)
+            if expected is None:
+                allowance.take(len(chunk))
     except http.client.IncompleteRead:
         expected = size + 1
     if expected is not None and size < expected:
         raise InvalidRequest(f"{place.host} cut the file off in the middle.")
     return b"".join(chunks)
-
-
-def _too_large(place: _Place, most_bytes: int) -> TooLarge:
-    return TooLarge(
-        f"The file from {place.host} has more than {most_bytes} bytes, all that input files may still have."
-    )
 
 
 def _left(limit: Deadline) -> float:

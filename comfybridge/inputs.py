@@ -1,7 +1,7 @@
 """Input files: out of a request, onto ComfyUI's disk, and into the inputs of the graph that name them.
 
     placed = place_files(request.images, filled, parameters)         every name belongs somewhere, or 400
-    Uploader(client, fetcher, most_bytes).feed(placed, filled, deadline)   fetched, looked at, uploaded, rewritten
+    Uploader(fetcher, most_bytes).feed(placed, filled, client, deadline)   fetched, looked at, uploaded, rewritten
 
 Nothing is uploaded before all files are known to be good. A file's name on ComfyUI's disk is made of its content: no
 two files collide, the same one is never there twice, and ComfyUI's cache knows it again.
@@ -14,14 +14,15 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import InvalidRequest, TooLarge
-from comfybridge.fetch import Fetcher
+from comfybridge.errors import InvalidRequest
+from comfybridge.fetch import Allowance, Fetcher
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.discovery import discover
@@ -32,6 +33,7 @@ from comfybridge.workflow.wording import clip, listed
 
 SUBFOLDER = "comfybridge"
 MOST_FILES = 100
+MOST_AT_ONCE = 4  # URLs of one request
 DIGITS = 32
 LONGEST_NAME = 260  # no file system takes more; the smallest PNG in base64 is not much more either
 ANNOTATION = " [input]"  # what ComfyUI's own page writes after a file's name; folder_paths.annotated_filepath
@@ -199,10 +201,9 @@ def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter])
         _check_not_given(file.name, parameter, filled)
         targets += parameter.targets
     if not targets:
-        raise InvalidRequest(
-            f"images: no node of the graph mentions {clip(file.name)!r}; "
-            f"the names that it takes are {listed(_takes(filled.graph, parameters), file.name)}."
-        )
+        names = _takes(filled.graph, parameters)
+        rest = f"; the names that it takes are {listed(names, file.name)}" if names else ", and none loads a file"
+        raise InvalidRequest(f"images: no node of the graph mentions {clip(file.name)!r}{rest}.")
     seen_as = [name for name in filled.params if _targets_of(name, filled.graph, parameters) & set(targets)]
     reported = dict.fromkeys([*seen_as, *([file.name] if parameter is not None else [])])
     return Placed(file, tuple(dict.fromkeys(targets)), tuple(reported))
@@ -263,18 +264,16 @@ class Uploader:
     """Brings files to a ComfyUI. Safe to share between threads.
 
     Args:
-        client: the server that is to have them.
         fetcher: what URLs are fetched with.
         most_bytes: how much the files of one request may have together.
     """
 
-    def __init__(self, client: ComfyUIClient, fetcher: Fetcher, most_bytes: int) -> None:
-        self._client = client
+    def __init__(self, fetcher: Fetcher, most_bytes: int) -> None:
         self._fetcher = fetcher
         self._most_bytes = most_bytes
 
-    def feed(self, placed: Sequence[Placed], filled: Filled, deadline: Deadline) -> None:
-        """Upload the files, and have the graph name them as ComfyUI does.
+    def feed(self, placed: Sequence[Placed], filled: Filled, client: ComfyUIClient, deadline: Deadline) -> None:
+        """Upload the files to a server, and have the graph name them as it does.
 
         Raises:
             InvalidRequest: a file can't be fetched, is empty, or is no image where only an image can be.
@@ -288,22 +287,31 @@ class Uploader:
         for each in loaded:
             filename = stored_name(each.file)
             if filename not in stored:
-                stored[filename] = self._client.upload(filename, each.file.data, SUBFOLDER, deadline)
+                stored[filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
             _rewrite(each, filled, stored[filename])
 
     def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
-        """The files with their data, as long as they are not too large together."""
-        left = self._most_bytes - sum(len(each.file.data) for each in placed)
-        if left < 0:
-            raise TooLarge(f"The input files have more than {self._most_bytes} bytes, all that a request may bring.")
-        loaded = []
-        for each in placed:
-            file = each.file
-            if isinstance(file, LinkedFile):
-                file = InputFile(file.name, self._fetcher.fetch(file.url, left, deadline))
-                left -= len(file.data)
-            loaded.append(replace(each, file=file))
-        return loaded
+        """The files with their data, as long as they are not too large together.
+
+        Of several that can't be had, the error is that of the first in the request, however they answer.
+        """
+        here = sum(len(each.file.data) for each in placed)
+        allowance = Allowance(self._most_bytes)
+        allowance.take(here)
+        linked = [each.file for each in placed if isinstance(each.file, LinkedFile)]
+        if not linked:
+            return list(placed)
+        with ThreadPoolExecutor(min(MOST_AT_ONCE, len(linked)), "fetch") as pool:
+            # an error leaves those that have not begun alone, and waits for the others: no thread outlives the slot
+            fetched = pool.map(lambda file: self._fetched(file, allowance, deadline), linked)
+            files = dict(zip((file.name for file in linked), fetched, strict=True))
+        return [replace(each, file=files.get(each.file.name, each.file)) for each in placed]
+
+    def _fetched(self, file: LinkedFile, allowance: Allowance, deadline: Deadline) -> InputFile:
+        try:
+            return InputFile(file.name, self._fetcher.fetch(file.url, allowance, deadline))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
 
 
 def stored_name(file: InputFile) -> str:

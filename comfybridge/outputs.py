@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Frame, NodeOutput, Outcome
 from comfybridge.deadline import Deadline
 from comfybridge.media import convert, extension_of, media_type_of
-from comfybridge.request import Kind, LoadedFile, Output, OutputOptions
+from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions
 
 
 def outputs_of(
@@ -62,7 +63,7 @@ def _file(
     filename, subfolder = entry["filename"], str(entry.get("subfolder") or "")
     type = str(entry.get("type") or "output")
     media_type, kind = media_type_of(filename)
-    fetch = partial(client.view, filename, subfolder, type, deadline)
+    view = partial(client.view, filename, subfolder, type, deadline)
     return Output(
         node_id=node_id,
         kind=kind,
@@ -70,18 +71,27 @@ def _file(
         subfolder=subfolder,
         type=type,
         media_type=media_type,
-        source=partial(_load, fetch, filename, media_type, kind, options),
+        source=partial(_open, view, filename, media_type),
+        convert=_conversion(kind, options),
     )
 
 
-def _load(
-    fetch: Callable[[], bytes], filename: str, media_type: str, kind: Kind, options: OutputOptions
-) -> LoadedFile:
-    data = fetch()
-    if kind != "image":
-        return LoadedFile(data, media_type, filename)
-    converted = convert(data, media_type, options)
-    if converted.media_type != media_type:
+def _open(view: Callable[[], Download], filename: str, media_type: str) -> OpenFile:
+    download = view()
+    return OpenFile(media_type, filename, download, size=download.size, close=download.close)
+
+
+def _conversion(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:
+    """What is to be done with a file of that kind; None if it can't come to anything."""
+    if kind != "image" or (options.format is None and options.max_size is None and options.metadata == "keep"):
+        return None
+    return partial(_converted, options=options)
+
+
+def _converted(file: LoadedFile, options: OutputOptions) -> LoadedFile:
+    converted = convert(file.data, file.media_type, options)
+    filename = file.filename
+    if converted.media_type != file.media_type:
         stem = filename.rpartition(".")[0] or filename
         filename = f"{stem}.{extension_of(converted.media_type)}"
     return LoadedFile(converted.data, converted.media_type, filename, tuple(converted.warnings))
@@ -99,7 +109,7 @@ def _texts(node: NodeOutput) -> Iterator[Output]:
                 subfolder="",
                 type="",
                 media_type=media_type,
-                source=partial(LoadedFile, text.encode(), media_type, ""),
+                source=partial(OpenFile.of, LoadedFile(text.encode(), media_type, "")),
                 text=text,
             )
 
@@ -114,5 +124,6 @@ def _frames(frames: list[Frame], options: OutputOptions) -> Iterator[Output]:
             subfolder="",
             type="websocket",
             media_type=frame.media_type,
-            source=partial(_load, partial(bytes, frame.data), filename, frame.media_type, "image", options),
+            source=partial(OpenFile.of, LoadedFile(bytes(frame.data), frame.media_type, filename)),
+            convert=_conversion("image", options),
         )

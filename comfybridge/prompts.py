@@ -9,21 +9,23 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from comfybridge.comfyui.cancelling import cancel
-from comfybridge.comfyui.client import ComfyUIClient, Queue
-from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.client import Queue
 from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt, outcome_of_history
+from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, NoOutput, UnknownPrompt
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NoOutput, TimedOut, UnknownPrompt
+from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
 from comfybridge.record import Record
 from comfybridge.request import Generation, OutputOptions, Timings
 
+T = TypeVar("T")
 Status = Literal["pending", "running"]
 
 # The bridge and ComfyUI use UUIDs; others may use any short text that fits into an address and a header: visible
@@ -59,6 +61,7 @@ class Finished:
     Attributes:
         outcome: what it left behind.
         record: what was asked for with it, as far as that is known.
+        server: where it ran.
         lost_nodes: the nodes that ran and whose images went over a websocket, and nowhere else.
         queued: seconds that it waited; None if unknown.
     """
@@ -66,16 +69,16 @@ class Finished:
     prompt_id: str
     outcome: Outcome
     record: Record
+    server: Server
     lost_nodes: list[str]
     queued: float | None
 
 
 class Prompts:
-    """The prompts that one ComfyUI knows, whoever queued them. Safe to share between threads."""
+    """The prompts that the ComfyUI servers know, whoever queued them. Safe to share between threads."""
 
-    def __init__(self, client: ComfyUIClient, lookup: PromptLookup) -> None:
-        self._client = client
-        self._lookup = lookup
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
         self._taken_out: dict[str, None] = {}  # in the order in which they came
         self._lock = threading.Lock()
 
@@ -88,20 +91,7 @@ class Prompts:
             ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
         """
         _check_id(prompt_id)
-        # The queue before the history, or a prompt that finishes in between looks lost. The first look at the
-        # history only saves the queue, which is heavy, for a prompt that has finished already.
-        entry = self._client.history(prompt_id, deadline)
-        if entry is None:
-            unfinished = _place(prompt_id, self.queue(deadline))
-            if unfinished is not None:
-                return unfinished
-            entry = self._client.history(prompt_id, deadline)
-        if entry is None:
-            raise UnknownPrompt(
-                "ComfyUI does not know the prompt: it was never queued, was taken out of the queue, or is forgotten.",
-                prompt_id=prompt_id,
-            )
-        return _finished(prompt_id, entry)
+        return self._of_whom_it_is(lambda server: _find(server, prompt_id, deadline))
 
     def collect(self, finished: Finished, options: OutputOptions, deadline: Deadline) -> Generation:
         """Make the generation of a prompt that finished. No file is fetched yet: its outputs do that when read.
@@ -111,13 +101,16 @@ class Prompts:
 
         Raises:
             NoOutput: the prompt finished with nothing to show, or with nothing that can still be fetched.
+            InvalidRequest: it has something to show, but not of the nodes that are wanted.
         """
-        outputs = outputs_of(finished.outcome, self._client, deadline, options)
+        outputs = outputs_of(finished.outcome, finished.server.client, deadline, options)
         wanted = [node for node in finished.lost_nodes if options.nodes is None or node in options.nodes]
         lost = [_lost_sentence(node) for node in wanted]
         if not outputs:
-            sentences = lost or ["The prompt finished, and none of its nodes has anything to show."]
-            raise NoOutput(" ".join(sentences), prompt_id=finished.prompt_id)
+            if lost:
+                raise NoOutput(" ".join(lost), prompt_id=finished.prompt_id)
+            client = finished.server.client
+            raise nothing_to_show(finished.outcome, client, deadline, options, finished.prompt_id)
         total = (finished.queued or 0.0) + (finished.outcome.executing or 0.0)
         return Generation(
             prompt_id=finished.prompt_id,
@@ -127,6 +120,7 @@ class Prompts:
             warnings=[*finished.record.warnings, *finished.outcome.warnings, *lost],
             timings=Timings(queued=finished.queued, executing=finished.outcome.executing, total=total),
             started=time.monotonic() - total,
+            deadline=deadline,
         )
 
     def cancel(self, prompt_id: str, deadline: Deadline) -> Status:
@@ -141,32 +135,73 @@ class Prompts:
             ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
         """
         _check_id(prompt_id)
-        # remembered first, so that who waits for it can't look before
-        was = cancel(self._client, prompt_id, deadline, before_deleting=partial(self._remember, prompt_id))
-        if was != "gone":
-            return was
-        if self._client.history(prompt_id, deadline) is not None:
-            raise UnknownPrompt("The prompt has finished; there is nothing to cancel.", prompt_id=prompt_id)
-        raise UnknownPrompt("The prompt is not in ComfyUI's queue, nor does it run.", prompt_id=prompt_id)
+        return self._of_whom_it_is(lambda server: self._cancel(server, prompt_id, deadline))
 
     def was_taken_out(self, prompt_id: str) -> bool:
         """Whether `cancel` took a prompt out of the queue, in this process: ComfyUI keeps no trace of it."""
         with self._lock:
             return prompt_id in self._taken_out
 
-    def queue(self, deadline: Deadline) -> Queue:
-        """What runs and what waits; one look at ComfyUI serves all who ask at the same time.
+    def queues(self, deadline: Deadline) -> list[tuple[Server, Queue]]:
+        """What runs and what waits on each server that answers; one look at it serves all who ask at the same time.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: none of them answers.
         """
-        return self._lookup.recent_queue(time.monotonic(), deadline)
+        return self._servers.answers(lambda server: server.lookup.recent_queue(time.monotonic(), deadline))
+
+    def _of_whom_it_is(self, ask: Callable[[Server], T]) -> T:
+        """What that server says to whom a prompt belongs; the others raise UnknownPrompt."""
+        unknown: BridgeError | None = None
+        unasked: BridgeError | None = None
+        for _, said in self._servers.each(ask):
+            if not isinstance(said, BridgeError):
+                return said
+            if isinstance(said, FinishedAlready):
+                raise said
+            if isinstance(said, UnknownPrompt):
+                unknown = said
+            elif isinstance(said, (ComfyUIUnreachable, ComfyUIError, TimedOut)):
+                unasked = unasked or said
+            else:
+                raise said
+        raise unasked or unknown or AssertionError("there is at least one server")
+
+    def _cancel(self, server: Server, prompt_id: str, deadline: Deadline) -> Status:
+        # remembered first, so that who waits for it can't look before
+        was = cancel(server.client, prompt_id, deadline, before_deleting=partial(self._remember, prompt_id))
+        if was != "gone":
+            return was
+        if server.client.history(prompt_id, deadline) is not None:
+            raise FinishedAlready("The prompt has finished; there is nothing to cancel.", prompt_id=prompt_id)
+        raise UnknownPrompt("The prompt is not in ComfyUI's queue, nor does it run.", prompt_id=prompt_id)
 
     def _remember(self, prompt_id: str) -> None:
         with self._lock:
             self._taken_out[prompt_id] = None
             if len(self._taken_out) > MOST_REMEMBERED:
                 del self._taken_out[next(iter(self._taken_out))]
+
+
+class FinishedAlready(UnknownPrompt):
+    """The prompt can't be cancelled any more."""
+
+
+def _find(server: Server, prompt_id: str, deadline: Deadline) -> Finished | Unfinished:
+    # The queue before the history, or a prompt that finishes in between looks lost. The first look at the
+    # history only saves the queue, which is heavy, for a prompt that has finished already.
+    entry = server.client.history(prompt_id, deadline)
+    if entry is None:
+        unfinished = _place(prompt_id, server.lookup.recent_queue(time.monotonic(), deadline))
+        if unfinished is not None:
+            return unfinished
+        entry = server.client.history(prompt_id, deadline)
+    if entry is None:
+        raise UnknownPrompt(
+            "ComfyUI does not know the prompt: it was never queued, was taken out of the queue, or is forgotten.",
+            prompt_id=prompt_id,
+        )
+    return _finished(server, prompt_id, entry)
 
 
 def _check_id(prompt_id: str) -> None:
@@ -182,7 +217,7 @@ def _place(prompt_id: str, queue: Queue) -> Unfinished | None:
     return None
 
 
-def _finished(prompt_id: str, entry: Mapping[str, Any]) -> Finished:
+def _finished(server: Server, prompt_id: str, entry: Mapping[str, Any]) -> Finished:
     try:
         graph, extra_data, targets = entry["prompt"][2], entry["prompt"][3], entry["prompt"][4]
         prompt = Prompt(prompt_id, graph)
@@ -191,7 +226,7 @@ def _finished(prompt_id: str, entry: Mapping[str, Any]) -> Finished:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ComfyUIError("ComfyUI's history entry of the prompt makes no sense.", prompt_id=prompt_id) from None
     record = Record.from_extra_data(extra_data)
-    return Finished(prompt_id, outcome, record, lost_nodes, _seconds_in_queue(record, entry))
+    return Finished(prompt_id, outcome, record, server, lost_nodes, _seconds_in_queue(record, entry))
 
 
 def _seconds_in_queue(record: Record, entry: Mapping[str, Any]) -> float | None:

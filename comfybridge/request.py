@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from comfybridge.deadline import Deadline
+from comfybridge.saving import save
+
+# bytes of a file that are handled at a time, at most; a multiple of 3, which suits base64
+CHUNK = 3 * 128 * 1024
 
 Kind = Literal["image", "video", "audio", "3d", "text", "file"]
 
@@ -101,6 +108,79 @@ class LoadedFile:
     warnings: tuple[str, ...] = ()
 
 
+class OpenFile:
+    """An output whose bytes come as they are asked for; to be closed, or used in a `with`. For one thread at a time.
+
+    Iterating gives all bytes once, in chunks of some 400 kB at most, and raises what `Output.load` raises.
+
+    Args:
+        chunks: its bytes.
+        size: how many they are; None if that is not known before the last has come.
+        close: gives up what the chunks come from.
+    """
+
+    def __init__(
+        self,
+        media_type: str,
+        filename: str,
+        chunks: Iterable[bytes],
+        *,
+        size: int | None,
+        close: Callable[[], None] = lambda: None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.media_type = media_type
+        self.filename = filename
+        self.size = size
+        self.warnings = warnings
+        self.close = close
+        self.is_fetched = False
+        self._fetched: deque[bytes] = deque()
+        self._rest = iter(chunks)
+
+    @classmethod
+    def of(cls, file: LoadedFile) -> OpenFile:
+        """A file that is in memory."""
+        data = file.data
+        chunks = [data] if len(data) <= CHUNK else (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
+        return cls(file.media_type, file.filename, chunks, size=len(data), warnings=file.warnings)
+
+    def fetch(self, count: int | None = None) -> bytes:
+        """Have the first `count` bytes come, or all of them, and keep them for who iterates.
+
+        Returns:
+            What has come so far; `is_fetched` tells whether it is the whole file.
+        """
+        have = sum(map(len, self._fetched))
+        while not self.is_fetched and (count is None or have < count):
+            chunk = next(self._rest, None)
+            if chunk is None:
+                self.is_fetched = True
+            else:
+                self._fetched.append(chunk)
+                have += len(chunk)
+        data = b"".join(self._fetched)
+        if self.is_fetched:
+            self._fetched = deque([data])
+        return data
+
+    def load(self) -> LoadedFile:
+        """The whole file; it is closed after that."""
+        with self:
+            return LoadedFile(self.fetch(), self.media_type, self.filename, self.warnings)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._fetched:
+            yield self._fetched.popleft()
+        yield from self._rest
+
+    def __enter__(self) -> OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 @dataclass
 class Output:
     """One thing that a workflow made: a file on ComfyUI's disk, an image sent over its websocket, or a text.
@@ -112,8 +192,9 @@ class Output:
         subfolder: the folder it lies in, below ComfyUI's folder of that `type`.
         type: `output`, `temp` (a preview), `input`, or `websocket`; empty for a text.
         media_type: such as `image/png`, before any conversion.
+        source: opens it as ComfyUI made it; nothing is fetched before it is called.
         text: the text, if it is one.
-        source: fetches and converts it; nothing is fetched before it is called.
+        convert: makes of it what its request asked for, and takes the whole of it for that; None: it stays as it is.
     """
 
     node_id: str
@@ -122,8 +203,23 @@ class Output:
     subfolder: str
     type: str
     media_type: str
-    source: Callable[[], LoadedFile] = field(repr=False)
+    source: Callable[[], OpenFile] = field(repr=False)
     text: str | None = None
+    convert: Callable[[LoadedFile], LoadedFile] | None = field(default=None, repr=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is still to be fetched from ComfyUI."""
+        return self.type not in ("", "websocket")
+
+    def open(self) -> OpenFile:
+        """Begin to fetch it; what is to be converted is fetched whole. It can be opened any number of times.
+
+        Raises:
+            ComfyUIError, ComfyUIUnreachable, TimedOut: as `load`.
+        """
+        file = self.source()
+        return file if self.convert is None else OpenFile.of(self.convert(file.load()))
 
     def load(self) -> LoadedFile:
         """Fetch the whole of it from ComfyUI, and convert it if its request asked for that.
@@ -133,17 +229,20 @@ class Output:
             ComfyUIUnreachable: ComfyUI does not answer.
             TimedOut: the request's deadline passed meanwhile.
         """
-        return self.source()
+        file = self.source().load()
+        return file if self.convert is None else self.convert(file)
 
     def read(self) -> bytes:
         """The bytes of `load`; raises what it raises."""
         return self.load().data
 
     def save(self, path: str | Path) -> Path:
-        """Fetch it and write it to a file; raises what `read` raises, and OSError."""
-        target = Path(path)
-        target.write_bytes(self.read())
-        return target
+        """Fetch it and write it to a file as it comes; raises what `load` raises, and OSError.
+
+        Whatever goes wrong, no file under that name is left half written.
+        """
+        with self.open() as file:
+            return save(file, path)
 
 
 @dataclass
@@ -167,6 +266,7 @@ class Generation:
         warnings: what the caller should know, though it did not stop the request.
         timings: where the time went.
         started: when the request came in, on `time.monotonic()`'s clock.
+        deadline: when the caller gives up, by which the outputs must have been fetched.
     """
 
     prompt_id: str
@@ -176,6 +276,7 @@ class Generation:
     warnings: list[str]
     timings: Timings
     started: float
+    deadline: Deadline
 
     @property
     def images(self) -> list[Output]:

@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     comfyui_url: str = Field(
         "http://127.0.0.1:8188",
         validation_alias=AliasChoices("comfyui_url", "COMFYUI_URL"),
-        description="where ComfyUI is: http or https, with a path prefix and user:password@ if it has them",
+        description="where ComfyUI is: http or https, with a path prefix and user:password@ if it has them; several "
+        "servers with commas between",
         repr=False,
     )
     comfyui_headers: Annotated[dict[str, str], NoDecode] = Field(
@@ -54,12 +55,18 @@ class Settings(BaseSettings):
         "hub",
         description="how to wait for ComfyUI: hub (one websocket for all requests), websocket (one each) or poll",
     )
-    keepalive: Seconds | None = Field(
+    keepalive: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] | None = Field(
         None, description="seconds between the spaces that keep a proxy awake; off if not set"
     )
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
     max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")
+    max_queue: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="prompts that may wait or run on one ComfyUI; more requests are answered 503; no limit"
+    )
+    request_folders: bool = Field(
+        True, description="whether each request's files go into a folder of its own on ComfyUI's disk"
+    )
     max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
     max_upload_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="how much the input files of one request may have together"
@@ -76,7 +83,11 @@ class Settings(BaseSettings):
     @field_validator("comfyui_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        ServerAddress.parse(url)
+        addresses = [ServerAddress.parse(each) for each in _split(url)]
+        if not addresses:
+            raise ValueError("must name a server, as in http://127.0.0.1:8188")
+        if len({address.url for address in addresses}) < len(addresses):
+            raise ValueError("names a server twice")
         return url
 
     @field_validator("comfyui_headers", mode="before")
@@ -90,9 +101,13 @@ class Settings(BaseSettings):
         return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
     @property
-    def address(self) -> ServerAddress:
-        """Where ComfyUI is, taken apart."""
-        return ServerAddress.parse(self.comfyui_url, self.comfyui_headers)
+    def addresses(self) -> list[ServerAddress]:
+        """Where the ComfyUI servers are, taken apart."""
+        return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+
+
+def _split(urls: str) -> list[str]:
+    return [each.strip() for each in urls.split(",") if each.strip()]
 
 
 def parse_headers(text: str) -> dict[str, str]:

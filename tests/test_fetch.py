@@ -17,7 +17,8 @@ import pytest
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, InvalidRequest, TimedOut, TooLarge
-from comfybridge.fetch import Fetcher, is_public
+from comfybridge.fetch import Allowance, Fetcher
+from comfybridge.public_addresses import is_public
 
 CERTIFICATES = Path(__file__).parent / "certificates"
 MOST = 1000
@@ -96,7 +97,7 @@ def fetcher(*, seconds: float = 5, allowed: list[str] | None = None) -> Fetcher:
 
 def refusal(url: str, by: Fetcher | None = None, kind: type[BridgeError] = InvalidRequest) -> str:
     with pytest.raises(kind) as raised:
-        (by or fetcher()).fetch(url, MOST)
+        (by or fetcher()).fetch(url, Allowance(MOST))
     assert type(raised.value) is kind
     assert raised.value.message.endswith(".")
     return raised.value.message
@@ -123,10 +124,23 @@ def named(monkeypatch: pytest.MonkeyPatch, **answers: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    "address",
+    [
+        *("8.8.8.8", "1.1.1.1", "192.0.1.1", "100.128.0.1", "172.32.0.1", "169.253.1.1", "223.255.255.255"),
+        *("2606:4700:4700::1111", "2001:200::1", "2003::1", "3ffe::1", "::ffff:8.8.8.8", "64:ff9b::808:808"),
+    ],
 )
 def test_public_addresses(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
+
+
+def test_a_host_in_a_network_of_special_purpose_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Oracle's cloud tells secrets under 192.0.0.192, which Python 3.11.7 calls global."""
+    connected: list[object] = []
+    monkeypatch.setattr(socket, "create_connection", lambda address, **_: connected.append(address))
+    named(monkeypatch, metadata_example=["192.0.0.192"])
+    assert "metadata.example is no public host" in refusal("http://metadata.example/", fetcher(allowed=[]))
+    assert connected == []
 
 
 @pytest.mark.parametrize(
@@ -136,6 +150,10 @@ def test_public_addresses(address: str) -> None:
         *("100.64.0.1", "192.0.0.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"),
         *("168.63.129.16", "192.88.99.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fec0::1", "ff02::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "2002:7f00:1::", "2002:808:808::", "2001::1"),
+        # what ipaddress calls global in some of Python's patch versions or in all of them
+        *("192.0.0.8", "192.0.0.9", "192.0.0.10", "192.0.0.170", "192.0.0.192", "3fff::1", "3fff:fff::1", "5f00::1"),
+        *("192.31.196.1", "192.52.193.1", "192.175.48.1", "2620:4f:8000::1", "2001:1::1", "2001:3::1", "2001:20::1"),
+        *("2001:4:112::1", "2001:30::1", "::ffff:192.0.0.192", "64:ff9b::192.0.0.192", "100:0:0:1::1"),
         *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2001:db8::1", "100::1", "fd00:ec2::254"),
     ],
 )
@@ -159,7 +177,7 @@ def test_every_spelling_of_this_machine_is_refused(site: Site, host: str) -> Non
 def test_a_host_can_be_allowed(site: Site, allowed: list[str]) -> None:
     site.pages["/a"] = page(b"data")
     host = "localhost" if allowed[0].lower() == "localhost" else "127.0.0.1"
-    assert fetcher(allowed=allowed).fetch(f"http://{host}:{site.port}/a", MOST) == b"data"
+    assert fetcher(allowed=allowed).fetch(f"http://{host}:{site.port}/a", Allowance(MOST)) == b"data"
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(
@@ -187,7 +205,7 @@ def test_the_next_address_is_tried_where_one_refuses(site: Site, monkeypatch: py
     site.pages["/"] = page(b"data")
     named(monkeypatch, two_example=["127.0.0.2 127.0.0.1"])
     url = f"http://two.example:{site.port}"
-    assert fetcher(allowed=["127.0.0.0/8"]).fetch(url, MOST) == b"data"
+    assert fetcher(allowed=["127.0.0.0/8"]).fetch(url, Allowance(MOST)) == b"data"
     assert site.asked[0].headers["Host"] == f"two.example:{site.port}"
 
 
@@ -233,7 +251,7 @@ def test_credentials_and_query_are_sent_and_never_told(
     site.pages["/away"] = redirect("/no")
     site.pages["/no"] = page(b"", status=404)
     place = f"me:se%40cret@127.0.0.1:{site.port}"
-    assert fetcher().fetch(f"http://{place}/a%20b?token=hidden#x", MOST) == b"data"
+    assert fetcher().fetch(f"http://{place}/a%20b?token=hidden#x", Allowance(MOST)) == b"data"
     (asked,) = site.asked
     assert asked.headers["Authorization"] == "Basic bWU6c2VAY3JldA=="
     assert asked.path == "/a%20b?token=hidden"
@@ -244,7 +262,7 @@ def test_credentials_and_query_are_sent_and_never_told(
 
 def test_other_letters_are_escaped(site: Site) -> None:
     site.pages["/k%C3%A4tze.png"] = page(b"data")
-    assert fetcher().fetch(f"{site.url}/kätze.png?q=ü", MOST) == b"data"
+    assert fetcher().fetch(f"{site.url}/kätze.png?q=ü", Allowance(MOST)) == b"data"
     assert site.asked[0].path == "/k%C3%A4tze.png?q=%C3%BC"
 
 
@@ -252,7 +270,7 @@ def test_proxies_of_the_environment_are_not_used(site: Site, monkeypatch: pytest
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     site.pages["/"] = page(b"data")
-    assert fetcher().fetch(site.url, MOST) == b"data"
+    assert fetcher().fetch(site.url, Allowance(MOST)) == b"data"
 
 
 # -- redirects
@@ -262,7 +280,7 @@ def test_proxies_of_the_environment_are_not_used(site: Site, monkeypatch: pytest
 def test_redirects_are_followed(site: Site, status: int) -> None:
     site.pages["/a/b"] = redirect("../c?d=1", status)
     site.pages["/c"] = page(b"data")
-    assert fetcher().fetch(f"{site.url}/a/b", MOST) == b"data"
+    assert fetcher().fetch(f"{site.url}/a/b", Allowance(MOST)) == b"data"
 
 
 def test_a_redirect_to_an_address_that_is_not_public_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +311,7 @@ def test_five_redirects_are_followed_and_no_more(site: Site) -> None:
     for number in range(6):
         site.pages[f"/{number}"] = redirect(f"/{number + 1}")
     site.pages["/6"] = page(b"data")
-    assert fetcher().fetch(f"{site.url}/1", MOST) == b"data"
+    assert fetcher().fetch(f"{site.url}/1", Allowance(MOST)) == b"data"
     assert "after 5 redirects" in refusal(f"{site.url}/0")
     assert site.asked[-1].path == "/5"
 
@@ -315,7 +333,7 @@ def test_five_redirects_are_followed_and_no_more(site: Site) -> None:
 )
 def test_types_that_are_files(site: Site, media_type: str | None) -> None:
     site.pages["/"] = page(b"data", media_type)
-    assert fetcher().fetch(site.url, MOST) == b"data"
+    assert fetcher().fetch(site.url, Allowance(MOST)) == b"data"
 
 
 @pytest.mark.parametrize(
@@ -334,7 +352,7 @@ def test_types_that_are_no_files(site: Site, media_type: str, said: str) -> None
 
 def test_a_file_may_be_just_as_large_as_allowed(site: Site) -> None:
     site.pages["/"] = page(b"x" * MOST, Content_Length=str(MOST))
-    assert len(fetcher().fetch(site.url, MOST)) == MOST
+    assert len(fetcher().fetch(site.url, Allowance(MOST))) == MOST
 
 
 def test_too_large_a_file_is_not_even_begun(site: Site) -> None:
@@ -409,9 +427,9 @@ def test_the_requests_own_deadline_is_a_timeout(site: Site) -> None:
 
     site.pages["/"] = silent
     with pytest.raises(TimedOut):
-        fetcher().fetch(site.url, MOST, Deadline(0.2))
+        fetcher().fetch(site.url, Allowance(MOST), Deadline(0.2))
     with pytest.raises(TimedOut):
-        fetcher().fetch(site.url, MOST, Deadline(0))
+        fetcher().fetch(site.url, Allowance(MOST), Deadline(0))
 
 
 def test_a_slow_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,5 +459,5 @@ def test_https_is_checked_for_the_name_in_the_url(secure_site: Site, monkeypatch
     url = f"https://localhost:{secure_site.port}/"
     assert "no certificate that can be trusted" in refusal(url)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "localhost.pem"))
-    assert fetcher().fetch(url, MOST) == b"data"
+    assert fetcher().fetch(url, Allowance(MOST)) == b"data"
     assert "no certificate" in refusal(f"https://other.example:{secure_site.port}/")

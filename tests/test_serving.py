@@ -218,3 +218,43 @@ def test_a_port_that_is_taken_is_named() -> None:
         )
     assert ended.returncode != 0
     assert f"port {port} can't be listened on" in ended.stderr
+
+
+@pytest.mark.parametrize("accept", ["application/json", "image/*", "application/zip", "text/event-stream"])
+@pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
+def test_an_answer_that_can_t_be_finished_is_not_taken_for_a_whole_one(
+    start: Callable[..., Server], sim: Simulator, arguments: list[str], accept: str
+) -> None:
+    server = start(arguments)
+    sim.fail_route("/view", 200, bytes(20_000_000), times=None, cut=15_000_000)
+    ask = {"json": {"workflow": graphs.picture()}, "headers": {"Accept": accept}, "timeout": SECONDS}
+    with requests.post(f"{server.url}/generate", stream=True, **ask) as answer:  # type: ignore[arg-type]
+        assert answer.status_code == 200
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            answer.content  # noqa: B018  # never comes to its end
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the most that was used")
+@pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
+def test_a_large_output_takes_no_more_memory_than_a_small_one(
+    start: Callable[..., Server], sim: Simulator, arguments: list[str]
+) -> None:
+    server = start(arguments)
+    large = sim.output_directory / "large.glb"
+    large.touch()
+    os.truncate(large, 100_000_000)
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    worker = Path("/proc", children[0] if children else str(server.process.pid))
+    asked = {"workflow": {"1": graphs.node("Preview3D", model_file=large.name)}}
+    requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
+    (worker / "clear_refs").write_text("5")  # forgets the most that was used
+    before = kilobytes(worker, "VmRSS")
+    with requests.post(f"{server.url}/generate", json=asked, timeout=SECONDS, stream=True) as answer:
+        length = sum(map(len, answer.iter_content(2**20)))
+        assert length == int(answer.headers["Content-Length"]) > 133_000_000
+    assert kilobytes(worker, "VmHWM") - before < 32_000
+
+
+def kilobytes(process: Path, name: str) -> int:
+    [line] = [line for line in (process / "status").read_text().splitlines() if line.startswith(f"{name}:")]
+    return int(line.split()[1])

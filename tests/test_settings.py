@@ -68,7 +68,7 @@ def test_headers_are_read_line_by_line_or_as_json(monkeypatch: pytest.MonkeyPatc
 def test_secrets_are_not_shown() -> None:
     settings = load_settings(comfyui_url="http://me:secret@x", comfyui_headers={"A": "secret"})
     assert "secret" not in repr(settings)
-    assert "secret" not in repr(settings.address)
+    assert "secret" not in repr(settings.addresses[0])
 
 
 def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""ComfyUI's HTTP calls. The only file that knows `requests` and its exceptions.
+"""ComfyUI's HTTP calls. With `transport.py` and `download.py`, all that knows `requests` and its exceptions.
 
 Every call has a connect and a read timeout, and ends by the deadline that it is given. What goes wrong is one of
 the bridge's own errors: `ComfyUIUnreachable` where nobody answers, `ComfyUISilent` (one of those) where somebody
@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
 
-import requests
-from certifi import where
-from requests.adapters import HTTPAdapter
 from urllib3.filepost import encode_multipart_formdata
-from urllib3.util.retry import Retry
 
 from comfybridge.address import ServerAddress
+from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, refusal
+from comfybridge.comfyui.transport import (
+    Answer,
+    CallFailed,
+    CutOff,
+    NoAnswerInTime,
+    NoConnectionInTime,
+    NotConnected,
+    Transport,
+)
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 
 RETRY_AFTER = 5
-CHUNK = 256 * 1024
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
 # Before, it stops whatever runs, whoever it belongs to.
@@ -40,6 +44,10 @@ AIMED_INTERRUPT = (0, 3, 57)
 
 class ComfyUISilent(ComfyUIUnreachable):
     """ComfyUI took the call and did not answer in time: it may be busy, suspended, or cut off."""
+
+
+class ComfyUINotReached(ComfyUIUnreachable):
+    """No connection was made, so nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +102,12 @@ class ComfyUIClient:
         self.address = address
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
-        # one's own certificates, for http and websocket alike, and whether or not the environment's proxies are used
-        self.ca_bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
-        self._session = _session(address, pool_size)
-        self._session.verify = self.ca_bundle
+        self._transport = Transport(address, pool_size)
+        self.ca_bundle = self._transport.ca_bundle
 
     def close(self) -> None:
         """Close the pooled connections."""
-        self._session.close()
+        self._transport.close()
 
     # -- prompts -------------------------------------------------------------------------------------------------
 
@@ -124,8 +130,8 @@ class ComfyUIClient:
             InvalidWorkflow: ComfyUI refuses the graph.
         """
         body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
-        with self._call("POST", "/prompt", deadline, json=body) as answer:
-            if answer.status_code == 400:
+        with self._call("POST", "/prompt", deadline, body=body) as answer:
+            if answer.status == 400:
                 raise refusal(_json_object(answer), prompt.graph, choices_of)
             self._check_status(answer)
             said = _json_object(answer)
@@ -166,26 +172,23 @@ class ComfyUIClient:
 
     # -- files ---------------------------------------------------------------------------------------------------
 
-    def view(self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None) -> bytes:
-        """A file's bytes.
+    def view(self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None) -> Download:
+        """Begin to download a file. The download must be closed, or iterated to its end.
 
         Args:
             type: the folder that `subfolder` is in: `output`, `temp` or `input`.
 
         Raises:
-            ComfyUIError: the file is not there (any more), or did not come whole.
+            ComfyUIError: the file is not there (any more).
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
-        with self._call("GET", "/view", deadline, params=query, stream=True) as answer:
-            if answer.status_code == 404:
+        with contextlib.ExitStack() as stack:
+            call = self._call("GET", "/view", deadline, query=query)
+            answer = stack.enter_context(call)
+            if answer.status == 404:
                 raise ComfyUIError(f"ComfyUI no longer has the output file {filename!r}.")
             self._check_status(answer)
-            chunks = []
-            for chunk in answer.iter_content(CHUNK):
-                chunks.append(chunk)
-                if deadline is not None and deadline.passed:
-                    raise TimedOut(f"The time was up while {filename!r} was being fetched from ComfyUI.")
-            return b"".join(chunks)
+            return Download(answer, stack.pop_all(), filename, deadline, self.read_timeout)
 
     def upload(self, filename: str, data: bytes, subfolder: str, deadline: Deadline | None = None) -> str:
         """Put a file into ComfyUI's input folder.
@@ -204,8 +207,10 @@ class ComfyUIClient:
             }
         )
         headers = {"Content-Type": content_type}
-        with self._call("POST", "/upload/image", deadline, data=_Body(body, deadline), headers=headers) as answer:
-            if answer.status_code == 413:
+        with self._call(
+            "POST", "/upload/image", deadline, file=(_Body(body, deadline), len(body)), headers=headers
+        ) as answer:
+            if answer.status == 413:
                 raise TooLarge(f"ComfyUI does not take an input file of {len(data)} bytes: it is too large for it.")
             self._check_status(answer)
             said = _json_object(answer)
@@ -233,7 +238,7 @@ class ComfyUIClient:
         if folder in (".", ".."):  # would be taken out of the address, and ask for another one
             return None
         with self._call("GET", f"/models/{quote(folder, safe='')}", deadline) as answer:
-            if answer.status_code == 404:
+            if answer.status == 404:
                 return None
             self._check_status(answer)
             return _json_texts(answer)
@@ -256,42 +261,35 @@ class ComfyUIClient:
             return _json_object(answer)
 
     def _post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
-        with self._call("POST", path, deadline, json=body) as answer:
+        with self._call("POST", path, deadline, body=body) as answer:
             self._check_status(answer)
 
     @contextlib.contextmanager
-    def _call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[requests.Response]:
+    def _call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[Answer]:
         what = f"{method} /{path.split('/')[1]}"
         if deadline is not None and deadline.passed:
             raise TimedOut(f"The time was up before ComfyUI could be asked ({what}).")
         left = deadline.remaining() if deadline is not None else float("inf")
         timeout = (min(self.connect_timeout, left), min(self.read_timeout, left))
         try:
-            with self._session.request(
-                method, self.address.url + path, timeout=timeout, allow_redirects=False, **options
-            ) as answer:
+            with self._transport.send(method, path, timeout, **options) as answer:
                 yield answer
-        except requests.ConnectTimeout:
-            raise self._too_late(deadline, what, ComfyUIUnreachable, "cannot be reached") from None
-        except requests.Timeout:
-            raise self._too_late(deadline, what, ComfyUISilent, f"does not answer {what}") from None
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        except NoConnectionInTime as error:
+            raise self._too_late(deadline, what, ComfyUINotReached, str(error)) from None
+        except NotConnected as error:
+            raise self._unreachable(ComfyUINotReached, str(error)) from None
+        except NoAnswerInTime as error:
+            raise self._too_late(deadline, what, ComfyUISilent, f"{error} {what}") from None
+        except CutOff:
             raise ComfyUIError(f"ComfyUI's answer to {what} was cut off in the middle.") from None
-        except requests.ConnectionError as error:
-            if "Read timed out" in str(error):  # requests' name for a timeout in the middle of a body
-                raise self._too_late(deadline, what, ComfyUISilent, f"stopped answering {what}") from None
-            raise self._unreachable(ComfyUIUnreachable, _why(error)) from None
-        except requests.RequestException as error:
-            raise ComfyUIError(
-                f"The call {what} to ComfyUI at {self.address.url} failed: {type(error).__name__}."
-            ) from None
+        except CallFailed as error:
+            raise self._unreachable(ComfyUIUnreachable, str(error)) from None
 
-    def _check_status(self, answer: requests.Response) -> None:
-        status = answer.status_code
+    def _check_status(self, answer: Answer) -> None:
+        status = answer.status
         if status == 200:
             return
-        path = answer.request.path_url.split("?")[0]
-        what = f"ComfyUI answered {status} to {answer.request.method} {path}"
+        what = f"ComfyUI answered {status} to {answer.method} {answer.path}"
         if status in (502, 503, 504):  # ComfyUI itself never says so: a proxy that does not reach it does
             raise self._unreachable(ComfyUIUnreachable, f"is not reached by the proxy before it (HTTP {status})")
         if status in (401, 403):
@@ -330,61 +328,25 @@ def can_aim_interrupts(version: str) -> bool:
     return numbers is not None and tuple(int(each or 0) for each in numbers.groups()) >= AIMED_INTERRUPT
 
 
-def _session(address: ServerAddress, pool_size: int) -> requests.Session:
-    session = requests.Session()
-    session.headers.update({"User-Agent": "comfybridge", "Accept": "*/*", **address.headers})
-    # Proxies of the environment are for other machines.
-    session.trust_env = not address.is_loopback
-    session.auth = _KeepHeaders()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # One more try where a kept-alive connection turned out closed; urllib3 does so for GET and never for POST.
-    retry = Retry(total=None, connect=0, read=1, other=0, redirect=0, status=0, allowed_methods={"GET"})
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, max_retries=retry)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-class _KeepHeaders(requests.auth.AuthBase):
-    """Leaves the Authorization header alone, which a .netrc file would otherwise replace."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
-def _json_object(answer: requests.Response) -> dict[str, Any]:
+def _json_object(answer: Answer) -> dict[str, Any]:
     said = _json(answer)
     if not isinstance(said, dict):
         raise _nonsense(answer, "a JSON object")
     return said
 
 
-def _json_texts(answer: requests.Response) -> list[str]:
+def _json_texts(answer: Answer) -> list[str]:
     said = _json(answer)
     if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
         raise _nonsense(answer, "a JSON list of texts")
     return said
 
 
-def _json(answer: requests.Response) -> object:
-    with contextlib.suppress(requests.exceptions.JSONDecodeError, RecursionError):
-        return answer.json()
+def _json(answer: Answer) -> object:
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(answer.read())
     return None
 
 
-def _nonsense(answer: requests.Response, wanted: str) -> ComfyUIError:
-    path = answer.request.path_url.split("?")[0]
-    return ComfyUIError(f"ComfyUI's answer to {answer.request.method} {path} is not {wanted}.")
-
-
-def _why(error: requests.ConnectionError) -> str:
-    text = str(error)
-    if "Connection refused" in text or "actively refused" in text:
-        return "refuses the connection (is it running?)"
-    if "NameResolutionError" in text or "getaddrinfo" in text or "Name or service not known" in text:
-        return "cannot be found: its host name is unknown"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "offers no certificate that can be trusted"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "cannot be reached through the proxy that the environment names"
-    return "closed the connection without an answer"
+def _nonsense(answer: Answer, wanted: str) -> ComfyUIError:
+    return ComfyUIError(f"ComfyUI's answer to {answer.method} {answer.path} is not {wanted}.")

@@ -35,6 +35,7 @@ class Connection:
     def __init__(self, client_id: str, opened: websocket.WebSocket) -> None:
         self.client_id = client_id
         self._socket = opened
+        self._timeout: float | None = None
         # websocket-client reads a frame in three pieces, the first of two bytes
         opened.sock = _ReadAhead(opened.sock)  # type: ignore[assignment]  # all that is used of it is there
 
@@ -44,8 +45,11 @@ class Connection:
         Raises:
             SocketLost: the socket is closed or broken.
         """
+        seconds = max(seconds, 0.001)
         try:
-            self._socket.settimeout(max(seconds, 0.001))
+            if seconds != self._timeout:  # setting it is a system call
+                self._socket.settimeout(seconds)
+                self._timeout = seconds
             opcode, data = self._socket.recv_data(control_frame=True)
         except (websocket.WebSocketTimeoutException, TimeoutError):
             return None

@@ -45,13 +45,18 @@ MOST_UNREAD_IMAGES = 8
 
 
 class HubWaiter(Waiter):
-    """One websocket for all requests of this process to one server."""
+    """One websocket for all requests of this process to one server.
+
+    Attributes:
+        queue_remaining: how many prompts wait or run there, as ComfyUI last said; None while nothing is heard of it.
+    """
 
     name = "hub"
     receives_images = True
 
     def __init__(self, client: ComfyUIClient, lookup: PromptLookup | None = None) -> None:
         super().__init__(client, lookup)
+        self.queue_remaining: int | None = None
         self._watches: dict[str, HubListener] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -169,7 +174,7 @@ class HubWaiter(Waiter):
             log.exception("The websocket to ComfyUI at %s is opened anew.", self.client.address.url)
         finally:
             with self._changed:
-                self._connection = None
+                self._connection = self.queue_remaining = None
                 for listener in self._watches.values():
                     listener.is_orphan = True
             connection.close()
@@ -190,6 +195,8 @@ class HubWaiter(Waiter):
                 current = self._watches.get(event.prompt_id)
                 if current is not None:
                     current.feed(event, now)
+            elif isinstance(event, events.Status):
+                self.queue_remaining = event.queue_remaining
             elif isinstance(event, events.Image):
                 listener = current if event.prompt_id is None else self._watches.get(event.prompt_id)
                 if listener is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.comfyui import events
-from comfybridge.comfyui.reasons import execution_sentence, without_paths
+from comfybridge.comfyui.paths import without_paths
+from comfybridge.comfyui.reasons import execution_sentence
 from comfybridge.errors import ExecutionFailed, Interrupted, PromptLost
 
 # The one node of ComfyUI itself that sends its finished images over the websocket and nowhere else.

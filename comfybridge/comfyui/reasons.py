@@ -6,11 +6,13 @@ The shapes are those of ComfyUI's execution.py (`validate_inputs`, `validate_pro
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from comfybridge.comfyui.events import ExecutionError
+from comfybridge.comfyui.paths import without_paths
 from comfybridge.errors import InvalidWorkflow
 
 # what an input of a node class can be chosen from; None if that is not known
@@ -18,38 +20,30 @@ ChoicesOf = Callable[[str, str], "list[Any] | None"]
 
 MOST_CHOICES_SHOWN = 20
 LONGEST_REASON = 500
-
-# An absolute path with at least one folder in it, quoted (then it may hold spaces) or bare; its last part is kept.
-# Not what follows a word, a colon or another slash: those are URLs, fractions and dates.
-_PATHS = re.compile(
-    r"""(?P<quote>['"])(?:[A-Za-z]:[\\/]|[\\/]{1,2})(?:[^'"<>|\r\n]*[\\/])(?P<quoted>[^'"\\/\r\n]*)(?P=quote)"""
-    r"""|(?<![\w:/\\.~-])(?:[A-Za-z]:[\\/]+|\\\\|/)(?:[^\s'"<>|:;,()\[\]\\/]+[\\/]+)+(?P<bare>[^\s'"<>|:;,()\[\]\\/]*)"""
-)
-
+MODEL_INPUTS = ("ckpt_name", "unet_name")  # what the short name `model` sets
 
 _MISSING_FILE = re.compile(r"Invalid \w+ file: (.+)")  # nodes.py: LoadImage.VALIDATE_INPUTS and its like
-
-
-def without_paths(text: str) -> str:
-    """The text with every absolute path cut down to the name of its file."""
-    return _PATHS.sub(_last_part, text)
-
-
-def _last_part(match: re.Match[str]) -> str:
-    if match["quote"]:
-        return match["quote"] + match["quoted"] + match["quote"]
-    return match["bare"] or "..."
+# folder_paths.py: get_save_image_path; what follows is paths, each on a line
+_OUTSIDE = re.compile(r"Saving image outside the output folder is not allowed.*", re.DOTALL)
 
 
 def execution_sentence(event: ExecutionError) -> str:
     """`Node 3 (KSampler) failed: OutOfMemoryError: ...`, or what a node said when it blocked its successors."""
-    message = _shortened(without_paths(event.exception_message))
+    message = _shortened(_clean_message(event.exception_message))
     if event.is_block:
         sentence = f"Node {event.node_id} ({event.node_type}) blocked the nodes after it: {message}"
     else:
         name = event.exception_type.rpartition(".")[2]
-        sentence = f"Node {event.node_id} ({event.node_type}) failed: {name}: {message}"
+        kind = "" if name == "Exception" else f"{name}: "  # which says nothing
+        sentence = f"Node {event.node_id} ({event.node_type}) failed: {kind}{message}"
     return sentence.rstrip(": .") + "."
+
+
+def _clean_message(text: str) -> str:
+    """A node's message without paths, and in words where all that it has to say is paths."""
+    if _OUTSIDE.search(text):
+        return "its filename_prefix leads out of ComfyUI's output folder; files can be saved below that only"
+    return without_paths(text)
 
 
 def refusal(
@@ -114,9 +108,10 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
     kind = error.get("type")
     if kind == "value_not_in_list":
         choices = _choices(config) if isinstance(config, list) else choices_of(class_type, name)
-        return f"{name} {value!r} is not one of {_listed(choices, value)}"
+        hint = f' (in a request, "model": {json.dumps(choices[0])})' if choices and name in MODEL_INPUTS else ""
+        return f"{name} {value!r} is not one of {_listed(choices, value)}{hint}"
     if kind == "custom_validation_failed" and (missing := _MISSING_FILE.search(str(error.get("details")))):
-        return f"{name} {missing[1]!r} is no file in ComfyUI's input folder"
+        return f"{name} {missing[1]!r} is no file in ComfyUI's input folder; images can bring it"
     if kind == "value_smaller_than_min" and isinstance(config, list):
         return f"{name} {value!r} is less than {_option(config, 'min')}, the least it takes"
     if kind == "value_bigger_than_max" and isinstance(config, list):

@@ -86,25 +86,32 @@ class Settler:
             now = time.monotonic()
             if watched:
                 idle_since = now
-                self._round([each for each in watched if _is_due(each, now)])
+                self._round(watched, [each for each in watched if _is_due(each, now)])
             elif now - idle_since > IDLE_SECONDS:
                 with self._lock:
                     if not list(self._watched()):
                         self._thread = None
                         return
 
-    def _round(self, due: list[Watched]) -> None:
+    def _round(self, watched: list[Watched], due: list[Watched]) -> None:
         """Look up those that are due, as far as ComfyUI answers."""
+        if not due:
+            return
         deadline = Deadline(ROUND_SECONDS)
-        for each in due:
-            try:
-                self._settle(each, deadline)
-                self._unreachable_since = None
-            except (ComfyUISilent, TimedOut):
-                return  # busy or suspended: it may wake before the callers give up
-            except BridgeError as error:
-                self._endure(error, due)
-                return
+        queued = sum(each.queued_at is not None for each in watched)
+        try:
+            if not any(each.is_orphan for each in due) and self._lookup.may_wait(queued, deadline):
+                now = time.monotonic()
+                for each in due:
+                    each.last_heard = now
+            else:
+                for each in due:
+                    self._settle(each, deadline)
+            self._unreachable_since = None
+        except (ComfyUISilent, TimedOut):
+            pass  # busy or suspended: it may wake before the callers give up
+        except BridgeError as error:
+            self._endure(error, due)
 
     def _settle(self, watched: Watched, deadline: Deadline) -> None:
         assert watched.queued_at is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image, features
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.media import png
+from comfybridge.media import gif, png
 from comfybridge.media.containers import Malformed
 from comfybridge.media.kinds import file_extension, media_type_of
 from comfybridge.media.opening import Unreadable, load, open_image
@@ -80,4 +80,6 @@ def _lacks_its_end(data: bytes) -> bool:
             return not any(chunk.type == b"IEND" for chunk in png.chunks(data))
         except Malformed:
             return True
+    if ending == "gif":  # of a moving one, Pillow takes what is there for all of it
+        return not gif.is_whole(data)
     return ending == "jpg" and _END_OF_JPEG not in data

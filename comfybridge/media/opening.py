@@ -14,6 +14,7 @@ from comfybridge.media.quiet import quiet
 PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "MPO", "JPEG2000", "DDS", "PSD")
 Image.init()
 FORMATS = tuple(name for name in PICTURES if name in Image.OPEN)  # builds of Pillow differ
+_END_OF_IHDR = 33
 
 
 class Unreadable(Exception):
@@ -61,7 +62,16 @@ def load(image: Image.Image) -> None:
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, read off the header; None if it is no image that Pillow knows."""
+    """Width and height in pixels, read off the header; None if it is no image that Pillow knows.
+
+    Args:
+        data: the file, or its first bytes.
+    """
+    if data.startswith(png.SIGNATURE) and data[12:16] == b"IHDR" and len(data) >= _END_OF_IHDR:
+        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+        # anything odd is left to Pillow, which is slower, and wants to see what stands before the pixels
+        if 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):
+            return width, height
     try:
         with open_image(data) as image:
             width, height = image.size

@@ -25,8 +25,12 @@ def save_path(prefix: str, root: Path, width: int, height: int) -> SavePath:
     subfolder, name = os.path.split(filled)
     base = os.path.abspath(root)
     folder = os.path.abspath(os.path.join(base, subfolder))
-    if os.path.commonpath((base, folder)) != base:
-        raise Exception(f"**** ERROR: Saving image outside the output folder is not allowed.\n {folder}")
+    common = os.path.commonpath((base, folder))
+    if common != base:
+        raise Exception(
+            "**** ERROR: Saving image outside the output folder is not allowed."
+            f"\n full_output_folder: {folder}\n         output_dir: {base}\n         commonpath: {common}"
+        )
     os.makedirs(folder, exist_ok=True)
     return SavePath(Path(folder), name, _last_counter(folder, name) + 1, subfolder)
 

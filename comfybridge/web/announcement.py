@@ -11,6 +11,7 @@ from flask import Flask
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.client import can_aim_interrupts
+from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.settings import misspelt_variables
@@ -54,12 +55,18 @@ def example(url: str) -> str:
 
 
 def _comfyui(bridge: Bridge) -> list[str]:
-    url = bridge.client.address.url
+    return [line for server in bridge.servers.all for line in _server(server, alone=len(bridge.servers.all) == 1)]
+
+
+def _server(server: Server, *, alone: bool) -> list[str]:
     try:
-        version = bridge.client.version(Deadline(STARTUP_SECONDS))
+        version = server.client.version(Deadline(STARTUP_SECONDS))
     except BridgeError as error:
-        return [f"No ComfyUI yet: {error.message} Requests get an error until it is there."]
-    lines = [f"ComfyUI {version} found at {url}"]
+        meanwhile = (
+            "Requests get an error until it is there." if alone else "Requests go to others until it is there."
+        )
+        return [f"No ComfyUI yet: {error.message} {meanwhile}"]
+    lines = [f"ComfyUI {version} found at {server.url}"]
     if not can_aim_interrupts(version):
         lines.append(
             f"ComfyUI {version} can't interrupt one prompt alone (0.3.57 and later can): a prompt that runs when "

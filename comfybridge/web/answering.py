@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
-from flask import Response, g, jsonify, request
+from flask import Response, g, request
 from pydantic import Discriminator, Field
 
 from comfybridge.bridge import Bridge
@@ -22,31 +23,31 @@ from comfybridge.errors import (
 )
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.web.answers import ErrorAnswer, GenerationAnswer
-from comfybridge.web.describing import BYTES, TEXT, Answer, Variable
+from comfybridge.web.describing import BYTES, EVENTS, Answer, Variable
 from comfybridge.web.errors import error_body
 from comfybridge.web.files import file_response, zip_response
 from comfybridge.web.negotiation import Wanted, wanted_form
-from comfybridge.web.rendering import generation_body
+from comfybridge.web.rendering import generation_json
+from comfybridge.web.sending import respond
 from comfybridge.web.streaming import event_stream, kept_alive_json
-
-CONVERTED_FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 
 # What every answer that is a generation has in common, for the document.
 GENERATION = Answer(
     "What the workflow made, in the form that `Accept` names. JSON is an error (`status` tells) only where "
-    "`keepalive` had it begin before the workflow had run. Events are `queued`, `progress`, `preview`, then `result` "
-    "or `error` with that JSON.",
+    "`keepalive` had it begin before the workflow had run. Of several forms that are liked as much the most specific "
+    "one counts; what the workflow did not make gives way to the form that is liked next.",
     {
         "application/json": Annotated[GenerationAnswer | ErrorAnswer, Discriminator("status")],
         "image/*": BYTES,
         "video/*": BYTES,
         "audio/*": BYTES,
         "application/zip": BYTES,
-        "text/event-stream": TEXT,
+        "text/event-stream": EVENTS,
     },
     headers={
         "X-Prompt-Id": "the id under which ComfyUI ran it",
         "X-Seed": "the seed that was used, where the answer is a file or a zip",
+        "Content-Disposition": "the name of the file or the zip, where the answer is one",
     },
 )
 INDEX = Variable(
@@ -74,7 +75,7 @@ def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, 
     wanted = wanted_form(request)
     index = wanted_index()
     generation_request = as_accepted(asked, wanted)
-    render = partial(generation_body, with_first_image=with_first_image)
+    render = partial(generation_json, with_first_image=with_first_image)
     if wanted.form == "events" or (wanted.form == "json" and keepalive is not None):
         submission = bridge.submit(generation_request)
         g.prompt_id = submission.prompt.id
@@ -82,18 +83,40 @@ def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, 
         if wanted.form == "events":
             return event_stream(bridge, submission, render, render_error)
         return kept_alive_json(bridge, submission, render, render_error, cast(float, keepalive))
-    with bridge.generating(generation_request) as generation:
+    with contextlib.ExitStack() as held:
+        generation = held.enter_context(bridge.generating(generation_request))
         g.prompt_id = generation.prompt_id
-        return rendered(generation, wanted, index, with_first_image=with_first_image)
+        return rendered(generation, wanted, index, held, with_first_image=with_first_image)
 
 
-def rendered(generation: Generation, wanted: Wanted, index: int, *, with_first_image: bool) -> Response:
-    """A finished generation in the form that the caller accepts."""
+def rendered(
+    generation: Generation, wanted: Wanted, index: int, held: contextlib.ExitStack, *, with_first_image: bool
+) -> Response:
+    """A finished generation in the form that the caller accepts, but for events.
+
+    Args:
+        held: what is to be kept until the answer has been sent; emptied if that takes longer than this call.
+
+    Raises:
+        NotAcceptable: it is nothing that the caller accepts.
+    """
+    refusals = []
+    for each in (wanted, *wanted.others):
+        try:
+            return _in_form(generation, each, index, held, with_first_image=with_first_image)
+        except NotAcceptable as refusal:
+            refusals.append(refusal)
+    raise refusals[0]
+
+
+def _in_form(
+    generation: Generation, wanted: Wanted, index: int, held: contextlib.ExitStack, *, with_first_image: bool
+) -> Response:
     if wanted.form == "file":
-        return file_response(generation, wanted, index)
+        return file_response(generation, wanted, index, held)
     if wanted.form == "zip":
-        return zip_response(generation)
-    return jsonify(generation_body(generation, with_first_image=with_first_image))
+        return zip_response(generation, held)
+    return respond(generation_json(generation, with_first_image=with_first_image), "application/json", held)
 
 
 def wanted_index() -> int:
@@ -109,18 +132,18 @@ def wanted_index() -> int:
 
 
 def as_accepted(asked: GenerationRequest, wanted: Wanted) -> GenerationRequest:
-    """The request, with images converted to the only format that the caller accepts.
+    """The request, with images converted to a format that the caller accepts, where need be.
 
     Raises:
-        NotAcceptable: the request asks for another format.
+        NotAcceptable: the request asks for a format that the caller does not accept, nor any other form of answer.
     """
-    accepted = CONVERTED_FORMATS.get(wanted.media_type or "")
-    asked_for = asked.output.format
-    if wanted.media_type is None or wanted.kind != "image" or accepted == asked_for:
+    format = asked.output.format
+    if wanted.image is None:
         return asked
-    if asked_for is not None:
-        raise NotAcceptable(f"output.format is {asked_for}, but Accept allows {wanted.media_type} only.")
-    if accepted is None:
-        return asked
-    chosen = cast(Literal["png", "jpeg", "webp"], accepted)
-    return replace(asked, output=replace(asked.output, format=chosen))
+    if format is None:
+        return replace(asked, output=replace(asked.output, format=wanted.image.format))
+    if not wanted.takes(f"image/{format}") and not wanted.is_sure:
+        raise NotAcceptable(
+            f"output.format is {format}, and Accept ({wanted.accept.text[:200]!r}) does not allow it."
+        )
+    return asked

@@ -71,6 +71,34 @@ class ErrorAnswer(TypedDict):
     request_id: Annotated[str, Field(description="the same as in X-Request-Id, for finding it in the log")]
 
 
+class QueuedEvent(TypedDict):
+    """The first event of a stream: ComfyUI has the prompt."""
+
+    prompt_id: PromptId
+    position: Annotated[
+        int | None,
+        Field(description="its place among those that wait, from 1; 0 if it runs; null if that is unknown"),
+    ]
+
+
+class ProgressEvent(TypedDict):
+    """An event of a stream: a step forward."""
+
+    percent: Annotated[float, Field(description="of the whole graph; never falls")]
+    node_id: Annotated[str, Field(description="the node that is at it")]
+    class_type: Annotated[str, Field(description="that node's class")]
+    value: Annotated[float, Field(description="its step")]
+    max: Annotated[float, Field(description="of how many")]
+
+
+class PreviewEvent(TypedDict):
+    """An event of a stream: what a node has so far."""
+
+    node_id: Annotated[str, Field(description="the node that is at it")]
+    media_type: Annotated[str, Field(description="such as image/jpeg")]
+    data: Annotated[str, Field(description="base64")]
+
+
 class UnfinishedAnswer(TypedDict):
     """A prompt that waits or runs."""
 
@@ -142,6 +170,10 @@ class ServerAnswer(TypedDict):
     """One ComfyUI. What it does not tell is not there; sizes are in bytes."""
 
     server: ServerUrl
+    reachable: bool
+    in_flight: Annotated[int, Field(description="requests of this process that are under way there")]
+    queue_remaining: Annotated[int | None, Field(description="prompts that wait or run there; null if unknown")]
+    mean_seconds: Annotated[float | None, Field(description="what the last prompts took; null if none was measured")]
     system: dict[str, Any]
     devices: list[dict[str, Any]]
 

@@ -47,6 +47,8 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
+    if g.get("is_negotiated"):
+        response.vary.add("Accept")
     prompt_id = g.get("prompt_id")
     if prompt_id:
         response.headers["X-Prompt-Id"] = prompt_id

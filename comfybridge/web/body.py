@@ -17,6 +17,8 @@ from flask import Request
 from comfybridge.errors import InvalidRequest, TooLarge
 
 WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
+URLENCODED = "application/x-www-form-urlencoded"  # what curl -d says of whatever it sends
+_URLENCODED_FIELD = re.compile(rb"([a-z_]{1,40})=")
 CHUNK = 64 * 1024
 DEEPEST = 100
 # JSON can write one half of a character that takes two; nothing beyond could write it to a file
@@ -37,11 +39,24 @@ def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
     raw = _read(request, most_bytes)
     if not raw.strip():
         raise InvalidRequest(f"The body is empty; {WANTED}.")
-    body = parse_json(raw)
+    try:
+        body = parse_json(raw)
+    except InvalidRequest:
+        if request.mimetype == URLENCODED and _URLENCODED_FIELD.match(raw):
+            raise InvalidRequest(
+                f"The body is urlencoded; {WANTED}, or a form with files as curl -F {_first_field(raw)} sends it."
+            ) from None
+        raise
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
     check_values(body)
     return body
+
+
+def _first_field(raw: bytes) -> str:
+    """The name of the first field of a urlencoded body, as an argument of curl."""
+    match = _URLENCODED_FIELD.match(raw)
+    return f"{match[1].decode('ascii')}=..." if match else "prompt=..."
 
 
 def _read(request: Request, most_bytes: int) -> bytes:
@@ -59,8 +74,12 @@ def _read(request: Request, most_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def parse_json(raw: bytes) -> object:
+def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED) -> object:
     """The JSON in some bytes.
+
+    Args:
+        what: they are, for the message.
+        wanted: what they must be.
 
     Raises:
         InvalidRequest: it is none, or holds what JSON does not have.
@@ -68,7 +87,7 @@ def parse_json(raw: bytes) -> object:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not UTF-8 text (at byte {error.start}); {WANTED}.") from None
+        raise InvalidRequest(f"{what} is not UTF-8 text (at byte {error.start}); {wanted}.") from None
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -77,7 +96,7 @@ def parse_json(raw: bytes) -> object:
         # a Windows shell, or a forgotten pair of ' around the body, takes all the " out of it
         hint = " (did the shell take its quotes away?)" if '"' not in text and ":" in text else ""
         raise InvalidRequest(
-            f"The body is not JSON ({error.msg} at line {error.lineno}, column {error.colno}); {WANTED}{hint}."
+            f"{what} is not JSON ({error.msg} at line {error.lineno}, column {error.colno}); {wanted}{hint}."
         ) from None
     except ValueError:  # Python refuses to read integers of thousands of digits
         raise _too_large_number() from None

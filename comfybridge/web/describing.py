@@ -11,7 +11,7 @@ from comfybridge.errors import BridgeError, InternalError
 
 # The contents of an answer, where they are no JSON.
 BYTES: Final = "bytes"
-TEXT: Final = "text"
+EVENTS: Final = "events"
 
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _ATTRIBUTE = "comfybridge_operation"
@@ -25,7 +25,7 @@ class Answer:
 
     Attributes:
         says: what it means.
-        content: by media type, the type of its JSON, or BYTES or TEXT.
+        content: by media type, the type of its JSON, or BYTES or EVENTS.
         headers: what each header that is worth knowing of holds.
     """
 
@@ -60,6 +60,7 @@ class Operation:
         path: the variables of its path.
         query: those of its query.
         body: by media type, the type of the body.
+        examples: by media type and by what each shows, bodies to begin with.
     """
 
     tag: str
@@ -68,6 +69,7 @@ class Operation:
     path: Mapping[str, Variable] = field(default_factory=dict)
     query: Mapping[str, Variable] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[type[BridgeError], ...]:
@@ -83,10 +85,11 @@ def describes(
     path: Mapping[str, Variable] | None = None,
     query: Mapping[str, Variable] | None = None,
     body: Mapping[str, Any] | None = None,
+    examples: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[View], View]:
     """Describe a view; its docstring says what it does. A single answer is one of status 200."""
     by_status = {200: answers} if isinstance(answers, Answer) else answers
-    operation = Operation(tag, by_status, raises, path or {}, query or {}, body or {})
+    operation = Operation(tag, by_status, raises, path or {}, query or {}, body or {}, examples or {})
 
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, operation)

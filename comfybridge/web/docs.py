@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, send_from_directory
+from flask import Blueprint, Response, current_app, jsonify, redirect, send_from_directory
+from werkzeug.wrappers import Response as BaseResponse
 
 from comfybridge.errors import NotFound
 
@@ -57,6 +58,18 @@ def openapi() -> Response:
 def docs() -> Response:
     """A page that shows the document."""
     return Response(PAGE, content_type="text/html; charset=utf-8")
+
+
+@blueprint.get("/")
+def root() -> BaseResponse:
+    """The page, for who opens the bridge's address in a browser."""
+    return redirect("docs")  # no slash in front, as above
+
+
+@blueprint.get("/docs/")
+def docs_with_a_slash() -> BaseResponse:
+    """The page, without the slash that would have its addresses mean something else."""
+    return redirect("../docs")
 
 
 @blueprint.get("/docs/<name>")

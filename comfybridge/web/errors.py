@@ -75,6 +75,7 @@ def _routes() -> str:
     routes = [
         f"{method} {readable_path(rule.rule, _placeholder)}"
         for rule in current_app.url_map.iter_rules()
+        if not rule.rule.endswith("/")  # those lead to another
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     ]
     return ", ".join(routes)

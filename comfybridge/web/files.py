@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import io
-import re
-import zipfile
+import contextlib
 from urllib.parse import quote
 
 from flask import Response
 
+from comfybridge.delivery import Delivery
 from comfybridge.errors import InvalidRequest, NotAcceptable
-from comfybridge.request import Generation, Output
+from comfybridge.request import Generation
+from comfybridge.saving import safe_name
 from comfybridge.web.negotiation import Wanted
+from comfybridge.web.sending import Body, Streamed, respond
+from comfybridge.web.zipping import zip_chunks, zip_in_memory, zip_length
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f<>:\"|?*\\/]+")
 
-
-def file_response(generation: Generation, wanted: Wanted, index: int) -> Response:
+def file_response(generation: Generation, wanted: Wanted, index: int, held: contextlib.ExitStack) -> Response:
     """The bytes of one file, with what else there is to know in headers.
 
     Args:
         index: which of the files of the wanted kind, counted from 0.
+        held: as `respond` takes it.
 
     Raises:
         NotAcceptable: the workflow made nothing of that kind.
         InvalidRequest: it made less than that.
+        ComfyUIError, ComfyUIUnreachable, TimedOut: it could not be fetched.
     """
     files = [output for output in generation.outputs if output.kind == wanted.kind]
     if not files:
         kinds = ", ".join(sorted({output.kind for output in generation.outputs}))
         raise NotAcceptable(
-            f"The workflow made no {wanted.kind}, but {kinds}; ask for application/json or application/zip.",
+            f"The workflow made no {wanted.kind}, but {kinds}; GET /results/{generation.prompt_id} still has it, as "
+            "application/json or application/zip.",
             prompt_id=generation.prompt_id,
         )
     if index >= len(files):
@@ -38,35 +41,36 @@ def file_response(generation: Generation, wanted: Wanted, index: int) -> Respons
             f"index is {index}, but the workflow made {len(files)} of kind {wanted.kind}; the first has index 0.",
             prompt_id=generation.prompt_id,
         )
-    output = files[index]
-    loaded = output.load()
-    if wanted.media_type not in (None, loaded.media_type):
+    delivery = Delivery([files[index]])
+    [file] = delivery.files
+    if not wanted.takes(file.media_type):
+        delivery.close()
         raise NotAcceptable(
-            f"The workflow's {wanted.kind} is {loaded.media_type}, and only {wanted.media_type} is accepted.",
+            f"The workflow's {wanted.kind} is {file.media_type}, which Accept ({wanted.accept.text[:200]!r}) does "
+            f"not allow; GET /results/{generation.prompt_id} still has it.",
             prompt_id=generation.prompt_id,
         )
-    response = Response(loaded.data, content_type=loaded.media_type)
-    response.headers["Content-Disposition"] = _disposition("inline", loaded.filename)
+    body = file.data if file.data is not None else Streamed(delivery.chunks(file), file.size, delivery, generation)
+    response = respond(body, file.media_type, held)
+    response.headers["Content-Disposition"] = _disposition("inline", file.filename)
     return _with_facts(response, generation)
 
 
-def zip_response(generation: Generation) -> Response:
-    """All files and texts in a zip, each under its own name."""
-    buffer = io.BytesIO()
-    taken: set[str] = set()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # pictures and videos are compressed already
-        for output in generation.outputs:
-            loaded = output.load()
-            archive.writestr(_free_name(loaded.filename or _text_name(output), taken), loaded.data)
-    response = Response(buffer.getvalue(), content_type="application/zip")
+def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response:
+    """All files and texts in a zip, each under its own name.
+
+    Raises:
+        ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
+    """
+    delivery = Delivery(generation.outputs)
+    body: Body
+    if delivery.is_in_memory:
+        body = zip_in_memory(delivery)
+    else:
+        body = Streamed(zip_chunks(delivery), zip_length(delivery), delivery, generation)
+    response = respond(body, "application/zip", held)
     response.headers["Content-Disposition"] = _disposition("attachment", f"{generation.prompt_id}.zip")
     return _with_facts(response, generation)
-
-
-def safe_name(filename: str) -> str:
-    """A file name without folders and without what would break a header or a file system."""
-    name = _UNSAFE.sub("_", filename).strip(". ")
-    return name or "output"
 
 
 def _disposition(kind: str, filename: str) -> str:
@@ -81,19 +85,3 @@ def _with_facts(response: Response, generation: Generation) -> Response:
     if generation.seed is not None:
         response.headers["X-Seed"] = str(generation.seed)
     return response
-
-
-def _text_name(output: Output) -> str:
-    return f"text_{output.node_id}.txt"
-
-
-def _free_name(filename: str, taken: set[str]) -> str:
-    """The name, with a number if another file of the zip has it already."""
-    name = safe_name(filename)
-    stem, dot, ending = name.rpartition(".")
-    number = 1
-    while name.lower() in taken:
-        number += 1
-        name = f"{stem} ({number}){dot}{ending}" if stem else f"{ending} ({number})"
-    taken.add(name.lower())
-    return name

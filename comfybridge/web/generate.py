@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from flask import Blueprint, Response, g, request
 
-from comfybridge.errors import Busy, InvalidWorkflow, PromptLost, TooLarge, UnknownWorkflow
+from comfybridge.errors import BridgeError, Busy, InvalidWorkflow, PromptLost, TooLarge, UnknownWorkflow
 from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
 from comfybridge.web.body import read_json
 from comfybridge.web.current import current_bridge
 from comfybridge.web.describing import describes
+from comfybridge.web.examples import JSON_EXAMPLES
+from comfybridge.web.form_schema import GenerateForm
 from comfybridge.web.multipart import is_multipart, read_form
-from comfybridge.web.schemas import GenerateBody, GenerateForm, parse_generation
+from comfybridge.web.schemas import GenerateBody, parse_generation
 
 blueprint = Blueprint("generate", __name__)
 
@@ -19,6 +23,7 @@ blueprint = Blueprint("generate", __name__)
 @describes(
     tag="Generate",
     body={"application/json": GenerateBody, "multipart/form-data": GenerateForm},
+    examples={"application/json": JSON_EXAMPLES},
     query={"index": INDEX},
     answers=GENERATION,
     raises=(*COLLECTING_ERRORS, InvalidWorkflow, UnknownWorkflow, TooLarge, PromptLost, Busy),
@@ -27,7 +32,7 @@ def generate() -> Response:
     """Run a workflow and answer with what it made.
 
     The call blocks until the picture is there. `Accept` chooses the form of the answer. In a form (multipart), files
-    stand beside the fields, under the names that the graph mentions.
+    stand beside the fields, under the names that the graph mentions, and what is no field is a parameter.
     """
     bridge = current_bridge()
     settings = bridge.settings
@@ -36,7 +41,16 @@ def generate() -> Response:
         body, files = form.fields, form.files
     else:
         body, files = read_json(request, settings.max_json_bytes), []
-    asked = parse_generation(body, g.started)
+    asked = parse_generation(body, g.started, _parameters_of)
     asked.images += files
     keepalive = body.get("keepalive") or bridge.settings.keepalive
     return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
+
+
+def _parameters_of(workflow: str | None) -> Collection[str]:
+    """The names of a template's parameters; none if it can't be read, which is another error's to tell."""
+    bridge = current_bridge()
+    try:
+        return bridge.library.get(workflow or bridge.settings.default_workflow).parameters
+    except BridgeError:
+        return ()

@@ -1,17 +1,15 @@
 """A request as `multipart/form-data`: files as they are, and the fields of the JSON body beside them.
 
-The fields stand as JSON in a part named `request`, or each in a part of its own: `-F seed=5`, `-F 'params={"3.steps":
-8}'`. A file's part has the name that the graph mentions; a file in `workflow` is the graph, as JSON or as a picture
-that ComfyUI made.
+The fields stand as JSON in a part named `request`, or each in a part of its own (`fields.py`): `-F seed=5`, `-F
+output.format=webp`. A file's part has the name that the graph mentions; a file in `workflow` is the graph, as JSON or
+as a picture that ComfyUI made.
 """
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import IO, Any
 
 from flask import Request
@@ -24,8 +22,7 @@ from comfybridge.inputs import MOST_FILES
 from comfybridge.media import embedded_graph, file_extension
 from comfybridge.request import InputFile
 from comfybridge.web.body import MOST_DISCARDED, check_values, parse_json
-from comfybridge.web.schemas import GenerateBody
-from comfybridge.workflow.wording import clip
+from comfybridge.web.fields import add_field, set_once
 
 CHUNK = 64 * 1024
 MEDIA_TYPE = "multipart/form-data"
@@ -68,10 +65,14 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
     if not texts and not sent:
         raise InvalidRequest("The form is empty; it must have the fields of a request, such as prompt.")
     fields: dict[str, Any] = {}
+    plain: list[tuple[str, str]] = []
     inputs = []
     for name, text in texts.items(multi=True):
-        given = _json_fields(text.encode()) if name == REQUEST else _plain_field(name, text)
-        _merge(fields, given)
+        if name == REQUEST:
+            if text.strip():  # a browser sends it although nobody filled it
+                _merge(fields, _json_fields(text.encode()))
+        else:
+            plain.append((name or "", text))  # None where the part has no name
     for file in sent:
         name, data = file.name or "", _data(file)
         if name == REQUEST:
@@ -82,15 +83,15 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
             _merge(fields, {WORKFLOW: _graph(data)})
         else:
             inputs.append(InputFile(name, data))
+    for name, text in sorted(plain, key=lambda field: "." in field[0]):  # the whole before its parts
+        add_field(fields, name, text)
     check_values(fields)
     return Form(fields, inputs)
 
 
 def _merge(fields: dict[str, Any], given: Mapping[str, Any]) -> None:
-    twice = next((name for name in given if name in fields), None)
-    if twice is not None:
-        raise InvalidRequest(f"The form gives {clip(twice)} twice.")
-    fields.update(given)
+    for name, value in given.items():
+        set_once(fields, name, value)
 
 
 # -- its parts -----------------------------------------------------------------------------------------------------
@@ -174,51 +175,16 @@ class _Limited:
 
 
 def _json_fields(raw: bytes) -> dict[str, Any]:
-    fields = parse_json(raw)
+    fields = parse_json(raw, f"The form's part {REQUEST}")
     if not isinstance(fields, dict):
         raise InvalidRequest(f"The form's part {REQUEST} must be a JSON object.")
     return fields
 
 
-def _plain_field(name: str, text: str) -> dict[str, Any]:
-    """A field with its value, unless it was left empty, as a browser sends the fields that nobody filled."""
-    types = _field_types().get(name)
-    if types is None or types == {"string"}:
-        return {name: text}
-    if not text.strip() and "string" not in types:
-        return {}
-    return {name: _converted(text, types)}
-
-
-def _converted(text: str, types: set[str]) -> Any:
-    """The value that a text stands for; the text itself where it is no such value, and the schema will say so."""
-    may_be_text = "string" in types
-    if may_be_text and not text.lstrip().startswith("{"):
-        return text
-    try:
-        value = json.loads(text.strip().lower() if types == {"boolean"} else text)
-    except (ValueError, RecursionError):
-        return text
-    return text if may_be_text and not isinstance(value, dict) else value
-
-
-@cache
-def _field_types() -> dict[str, set[str]]:
-    """The JSON types that each field takes, beside null."""
-    properties = GenerateBody.model_json_schema()["properties"]
-    return {name: set(_types(schema)) - {"null"} for name, schema in properties.items()}
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    if "anyOf" in schema:
-        return [each for option in schema["anyOf"] for each in _types(option)]
-    return [schema.get("type", "object")]  # a reference is to an object
-
-
 def _graph(data: bytes) -> Any:
     """The graph in a file: JSON, or a picture that ComfyUI made."""
     if file_extension(data) is None:
-        return parse_json(data)
+        return parse_json(data, "The file in workflow", "it must be a graph as JSON, or a picture that ComfyUI made")
     graph = embedded_graph(data)
     if graph is None:
         raise InvalidRequest(

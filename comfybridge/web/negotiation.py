@@ -1,27 +1,76 @@
-"""What kind of answer a caller accepts, by its `Accept` header."""
+"""What kind of answer a caller accepts, by its `Accept` header, as RFC 9110 (12.5.1) reads it.
+
+What a workflow makes is known only after it has run, so there may be several forms to try in turn.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, get_args
 
-from flask import Request
+from flask import Request, g
+from werkzeug.http import parse_list_header, parse_options_header
 
 from comfybridge.errors import NotAcceptable
 from comfybridge.request import Kind
 
 Form = Literal["json", "file", "zip", "events"]
+Format = Literal["png", "webp", "jpeg"]
 
-ACCEPTED = "application/json, image/*, video/*, audio/*, application/zip and text/event-stream"
-FORMS: dict[str, Form] = {
-    "application/json": "json",
-    "application/*": "json",
-    "*/*": "json",
-    "*": "json",
-    "application/zip": "zip",
-    "text/event-stream": "events",
-}
-FILE_KINDS: dict[str, Kind] = {"image": "image", "video": "video", "audio": "audio"}
+ACCEPTED = (
+    "application/json, image/* (image/png, image/jpeg and image/webp by conversion), video/*, audio/*, "
+    "application/zip and text/event-stream"
+)
+JSON = "application/json"
+OTHERS: dict[str, Form] = {"application/zip": "zip", "text/event-stream": "events"}
+FILE_KINDS: tuple[Kind, ...] = ("image", "video", "audio")
+FORMATS: dict[str, Format] = {f"image/{format}": format for format in get_args(Format)}
+# Nothing is converted to these, but there are nodes that make them; no known node makes any other image.
+MADE_BY_SOME = ("image/gif", "image/svg+xml")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A media range of the header, such as `image/*;q=0.8`.
+
+    Attributes:
+        order: its place in the header.
+    """
+
+    type: str
+    subtype: str
+    quality: float
+    order: int
+
+    @property
+    def specificity(self) -> int:
+        """0 for `*/*`, 1 for `image/*`, 2 for `image/png`."""
+        return (self.type != "*") + (self.subtype != "*")
+
+    def takes(self, media_type: str) -> bool:
+        """Whether a media type lies in it; `image/*` lies in itself, and in `*/*`."""
+        type, _, subtype = media_type.partition("/")
+        return self.type in ("*", type) and self.subtype in ("*", subtype)
+
+
+@dataclass(frozen=True)
+class Accept:
+    """A whole header.
+
+    Attributes:
+        text: the header itself, for messages.
+    """
+
+    ranges: tuple[Range, ...] = ()
+    text: str = ""
+
+    def best(self, media_type: str) -> Range | None:
+        """The range that a media type goes by: the most specific one. None if it is not accepted."""
+        ranges = [each for each in self.ranges if each.takes(media_type)]
+        best = max(ranges, key=lambda each: each.specificity, default=None)
+        return best if best is not None and best.quality > 0 else None
 
 
 @dataclass(frozen=True)
@@ -31,12 +80,30 @@ class Wanted:
     Attributes:
         form: JSON with everything in it, the bytes of one file, a zip of all files, or a stream of events.
         kind: for one file, what sort of file.
-        media_type: for one file, the media type if the caller accepts that one only, such as `image/webp`.
+        format: what images are to be converted to; None: whatever they are, they are accepted or can't be helped.
+        accept: what the caller said.
+        others: the forms to try in turn if the workflow made no such file.
     """
 
     form: Form
     kind: Kind = "image"
-    media_type: str | None = None
+    format: Format | None = None
+    accept: Accept = Accept()
+    others: tuple[Wanted, ...] = ()
+
+    def takes(self, media_type: str) -> bool:
+        """Whether the caller accepts a file of that type."""
+        return self.accept.best(media_type) is not None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether every workflow can be answered so."""
+        return self.form != "file" or any(each.is_sure for each in self.others)
+
+    @property
+    def image(self) -> Wanted | None:
+        """The one of these forms that is an image's bytes; None if it can't come to that."""
+        return next((each for each in (self, *self.others) if each.form == "file" and each.kind == "image"), None)
 
 
 def wanted_form(request: Request) -> Wanted:
@@ -45,19 +112,92 @@ def wanted_form(request: Request) -> Wanted:
     Raises:
         NotAcceptable: it accepts none of them.
     """
-    if not request.accept_mimetypes:
-        return Wanted("json")
-    for media_range, quality in request.accept_mimetypes:  # the best first
-        found = _form_of(media_range.partition(";")[0].strip().lower()) if quality > 0 else None
-        if found is not None:
-            return found
-    raise NotAcceptable(f"Accept is {request.headers['Accept'][:200]!r}; there are {ACCEPTED}.")
+    g.is_negotiated = True
+    return _wanted(request.headers.get("Accept", ""))
 
 
-def _form_of(media_range: str) -> Wanted | None:
-    if media_range in FORMS:
-        return Wanted(FORMS[media_range])
-    main, _, sub = media_range.partition("/")
-    if main in FILE_KINDS and sub:
-        return Wanted("file", FILE_KINDS[main], None if sub == "*" else media_range)
-    return None
+@lru_cache(maxsize=256)  # callers are few kinds of programs
+def _wanted(header: str) -> Wanted:
+    accept = parse_accept(header)
+    if not accept.text:
+        return Wanted("json", accept=accept)
+    ordered = sorted(_forms(accept), key=lambda each: _rank(each[0]))
+    if not ordered:
+        raise NotAcceptable(f"Accept is {accept.text[:200]!r}; there are {ACCEPTED}.")
+    first, *rest = [wanted for _, wanted in ordered]
+    return replace(first, others=() if first.is_sure else tuple(_until_sure(rest)))
+
+
+def _until_sure(forms: Iterable[Wanted]) -> Iterator[Wanted]:
+    for each in forms:
+        if each.form == "events":  # they would have had to begin before the workflow ran
+            continue
+        yield each
+        if each.is_sure:
+            return
+
+
+def parse_accept(header: str) -> Accept:
+    """Take a header apart; what makes no sense in it is left out."""
+    ranges = []
+    for order, item in enumerate(parse_list_header(header)):
+        media_range, options = parse_options_header(item)
+        type, _, subtype = ("*/*" if media_range == "*" else media_range.strip().lower()).partition("/")
+        quality = _quality(options.get("q", "1"))
+        if type and subtype and quality is not None:
+            ranges.append(Range(type, subtype, quality, order))
+    return Accept(tuple(ranges), header.strip())
+
+
+def _quality(text: str) -> float | None:
+    try:
+        quality = float(text)
+    except ValueError:
+        return None
+    return quality if 0 <= quality <= 1 else None
+
+
+def _rank(best: Range) -> tuple[float, int, int]:
+    return -best.quality, -best.specificity, best.order
+
+
+def _forms(accept: Accept) -> Iterator[tuple[Range, Wanted]]:
+    """Each form that the caller accepts, with the range that it goes by; in the order that counts among equals."""
+    if best := accept.best(JSON):
+        yield best, Wanted("json", accept=accept)
+    for kind in FILE_KINDS:
+        if found := _best_of_kind(accept, kind):
+            best, media_type = found
+            yield best, Wanted("file", kind, _format(accept, media_type), accept)
+    for media_type, form in OTHERS.items():
+        if best := accept.best(media_type):
+            yield best, Wanted(form, accept=accept)
+
+
+def _best_of_kind(accept: Accept, kind: Kind) -> tuple[Range, str] | None:
+    """The range by which files of a kind are liked best, and the media type that is liked; None if none is accepted.
+
+    Any type will do, `image/*`, where that is as good as those that are named: what need not be converted, is not.
+    """
+    named = [f"{each.type}/{each.subtype}" for each in accept.ranges if each.type == kind and each.subtype != "*"]
+    possible = [each for each in named if kind != "image" or each in FORMATS or each in MADE_BY_SOME]
+    found = [(best, each) for each in possible if (best := accept.best(each)) is not None]
+    best_named = min(found, key=lambda each: _rank(each[0]), default=None)
+    best_of_all = accept.best(f"{kind}/*")
+    if best_of_all is None:
+        return best_named
+    if best_named is None:
+        return best_of_all, f"{kind}/*"
+    is_named_better = best_named[0].quality > best_of_all.quality
+    is_as_good = best_named[0].quality == best_of_all.quality and best_of_all.type == "*"  # which is said of no kind
+    return best_named if is_named_better or is_as_good else (best_of_all, f"{kind}/*")
+
+
+def _format(accept: Accept, liked: str) -> Format | None:
+    """What images must be converted to, so that they are accepted; None if none must, or nothing helps."""
+    if liked in FORMATS:
+        return FORMATS[liked]
+    accepted = [(best, each) for each in FORMATS if (best := accept.best(each)) is not None]
+    if not accepted or (accept.best("image/*") is not None and len(accepted) == len(FORMATS)):
+        return None
+    return FORMATS[min(accepted, key=lambda each: _rank(each[0]))[1]]

@@ -14,6 +14,7 @@ from typing import Any
 from flask import Flask
 from openapi_pydantic import (
     Components,
+    Example,
     Header,
     Info,
     MediaType,
@@ -29,23 +30,40 @@ from openapi_pydantic import (
 )
 from openapi_pydantic import Operation as DocumentedOperation
 from pydantic import TypeAdapter
-from pydantic.json_schema import JsonSchemaMode
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
 from werkzeug.routing import Rule
 
 from comfybridge import __version__
 from comfybridge.errors import BridgeError
-from comfybridge.web.answers import ErrorAnswer
-from comfybridge.web.describing import BYTES, TEXT, Answer, Operation, Variable, operation_of, readable_path
+from comfybridge.web.answers import ErrorAnswer, GenerationAnswer, PreviewEvent, ProgressEvent, QueuedEvent
+from comfybridge.web.describing import BYTES, EVENTS, Answer, Operation, Variable, operation_of, readable_path
 
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """\
 One blocking HTTP request to ComfyUI, answered with the picture.
 
-Errors have one shape, whatever the status. `X-Request-Id` on every answer is the caller's own, if it sent one of up
-to 64 letters, digits and `._:-`, or made up; the log has it too.
+Errors have one shape, whatever the status.
 """
+REQUEST_ID = "the caller's own, if it sent one of up to 64 letters, digits and ._:-, or made up; the log has it too"
 RETRY_AFTER = "seconds after which another try makes sense"
-OTHER_CONTENTS = {BYTES: {"type": "string", "format": "binary"}, TEXT: {"type": "string"}}
+# What the events of a stream hold, in the order in which they come.
+EVENT_TYPES = {
+    "queued": QueuedEvent,
+    "progress": ProgressEvent,
+    "preview": PreviewEvent,
+    "result": GenerationAnswer,
+    "error": ErrorAnswer,
+}
+STREAM = (
+    "Server-sent events; the data of each is JSON of one of the schemas below.\n\n"
+    + "\n".join(f"- `{name}`: {type_.__name__}" for name, type_ in EVENT_TYPES.items())
+    + "\n\n`result` or `error` is the last one. A line that begins with a colon keeps an idle stream open."
+)
+OTHER_CONTENTS = {
+    BYTES: {"type": "string", "format": "binary"},
+    EVENTS: {"type": "string", "description": STREAM},
+}
 
 
 def document(app: Flask) -> dict[str, Any]:
@@ -79,12 +97,21 @@ def described_routes(app: Flask) -> Iterable[tuple[Rule, Any, Operation]]:
 # -- schemas -------------------------------------------------------------------------------------------------------
 
 
+class _Schemas(GenerateJsonSchema):
+    """Pydantic's schemas, but that a field which is not given is nothing: `"default": null` says no more."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
 class _Types:
     """The schemas of all types of the document, each with a name made once under `components`."""
 
     def __init__(self, types: Iterable[tuple[Any, JsonSchemaMode]]) -> None:
         inputs = [(key, mode, TypeAdapter(type_)) for (key, mode), type_ in _keyed(types).items()]
-        self._schemas, rest = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE)
+        self._schemas, rest = TypeAdapter.json_schemas(inputs, ref_template=REFERENCE, schema_generator=_Schemas)
         self.components = {name: Schema.model_validate(each) for name, each in rest.get("$defs", {}).items()}
 
     def of(self, type_: Any, mode: JsonSchemaMode) -> Schema:
@@ -102,7 +129,7 @@ def _key(type_: Any) -> str:
 
 
 def _types_of(operation: Operation) -> Iterable[tuple[Any, JsonSchemaMode]]:
-    yield ErrorAnswer, "serialization"
+    yield from ((each, "serialization") for each in (ErrorAnswer, *EVENT_TYPES.values()))
     for answer in operation.answers.values():
         yield from ((each, "serialization") for each in answer.content.values())
     yield from ((each, "validation") for each in operation.body.values())
@@ -122,11 +149,16 @@ def _operation(view: Any, operation: Operation, types: _Types) -> DocumentedOper
     if parameters:
         said["parameters"] = parameters
     if operation.body:
-        said["requestBody"] = RequestBody(content=_content(operation.body, "validation", types), required=True)
+        content = _content(operation.body, "validation", types)
+        for media_type, examples in operation.examples.items():
+            content[media_type].examples = {
+                name: Example(summary=name, value=value) for name, value in examples.items()
+            }
+        said["requestBody"] = RequestBody(content=content, required=True)
     answers = {str(status): _answer(each, types) for status, each in operation.answers.items()}
     return DocumentedOperation(
         tags=[operation.tag],
-        summary=" ".join(summary.split()).rstrip("."),
+        summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown as it is
         operationId=view.__name__,
         responses={**answers, **_errors(operation.errors, types)},
         **said,
@@ -143,7 +175,9 @@ def _parameter(where: ParameterLocation, name: str, variable: Variable, types: _
 
 def _answer(answer: Answer, types: _Types) -> Response:
     content = _content(answer.content, "serialization", types)
-    headers = {name: _header(means, "string") for name, means in answer.headers.items()}
+    headers = {
+        name: _header(means, "string") for name, means in [*answer.headers.items(), ("X-Request-Id", REQUEST_ID)]
+    }
     return Response(description=answer.says, content=content, headers=headers)
 
 
@@ -156,7 +190,9 @@ def _errors(errors: Iterable[type[BridgeError]], types: _Types) -> dict[str, Res
     responses = {}
     for status, group in groupby(sorted(set(errors), key=lambda each: (each.status, each.type)), lambda e: e.status):
         lines = [f"- `{each.type}`: {inspect.getdoc(each)}" for each in group]
-        headers = {"Retry-After": _header(RETRY_AFTER, "integer")} if status == 503 else {}
+        headers = {"X-Request-Id": _header(REQUEST_ID, "string")}
+        if status == 503:
+            headers["Retry-After"] = _header(RETRY_AFTER, "integer")
         responses[str(status)] = Response(
             description=f"{HTTPStatus(status).phrase}\n\n" + "\n".join(lines),
             content=_content({"application/json": ErrorAnswer}, "serialization", types),

@@ -28,11 +28,11 @@ def health() -> Response:
 def ready() -> Response:
     """Whether a request would be taken: ComfyUI answers and a slot is free."""
     bridge = current_bridge()
-    if not bridge.has_free_slot():
-        raise Busy(f"All {bridge.settings.max_concurrent} slots of the bridge are taken.", retry_after=5)
+    if not bridge.slots.has_free:
+        raise Busy(f"All {bridge.slots.count} slots of the bridge are taken.", retry_after=bridge.slots.retry_after)
     try:
-        length = bridge.client.queue_length(Deadline(PROBE_SECONDS))
+        answers = bridge.servers.answers(lambda server: server.client.queue_length(Deadline(PROBE_SECONDS)))
     except (ComfyUIError, TimedOut) as error:
         raise ComfyUIUnreachable(error.message, retry_after=5) from None
-    body: ReadyAnswer = {"status": "ready", "queue_remaining": length}
+    body: ReadyAnswer = {"status": "ready", "queue_remaining": sum(length for _, length in answers)}
     return jsonify(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from dataclasses import replace
 from typing import Annotated
 
@@ -17,7 +17,8 @@ from comfybridge.web.answers import CancelledAnswer, QueueAnswer, UnfinishedAnsw
 from comfybridge.web.current import current_bridge, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.negotiation import Wanted, wanted_form
-from comfybridge.web.rendering import generation_body
+from comfybridge.web.rendering import generation_json
+from comfybridge.web.streaming import last_event
 
 blueprint = Blueprint("prompts", __name__)
 
@@ -69,13 +70,12 @@ def cancel_prompt(prompt_id: str) -> Response:
 @describes(tag="Prompts", answers=json_answer("The queue.", QueueAnswer), raises=ASKING_ERRORS)
 def get_queue() -> Response:
     """The ids of what runs and of what waits, whoever queued it."""
-    bridge = current_bridge()
-    queue = bridge.prompts.queue(request_deadline())
-    server = bridge.client.address.url
+    queues = current_bridge().prompts.queues(request_deadline())
     body: QueueAnswer = {
-        "running": [{"prompt_id": each, "server": server} for each in queue.running],
+        "running": [{"prompt_id": each, "server": server.url} for server, queue in queues for each in queue.running],
         "pending": [
-            {"prompt_id": each, "position": position, "server": server}
+            {"prompt_id": each, "position": position, "server": server.url}
+            for server, queue in queues
             for position, each in enumerate(queue.pending, 1)
         ],
     }
@@ -90,15 +90,14 @@ def _unfinished(found: Unfinished) -> Response:
 
 
 def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
-    """As they were asked for with the prompt, but for the format if it is this caller who accepts one only."""
+    """As they were asked for with the prompt, but for a format that this caller does not accept."""
     options = found.record.output
-    if wanted.media_type is None:
-        return options
-    return as_accepted(GenerationRequest(output=replace(options, format=None)), wanted).output
+    if wanted.image is not None and not wanted.takes(f"image/{options.format}"):
+        options = replace(options, format=None)
+    return as_accepted(GenerationRequest(output=options), wanted).output
 
 
 def _finished(generation: Generation, wanted: Wanted, index: int, *, with_first_image: bool) -> Response:
     if wanted.form == "events":  # all is over but the last one
-        body = json.dumps(generation_body(generation, with_first_image=with_first_image))
-        return Response(f"event: result\ndata: {body}\n\n", content_type="text/event-stream")
-    return rendered(generation, wanted, index, with_first_image=with_first_image)
+        return last_event(generation_json(generation, with_first_image=with_first_image))
+    return rendered(generation, wanted, index, contextlib.ExitStack(), with_first_image=with_first_image)

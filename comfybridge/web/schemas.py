@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -23,6 +22,7 @@ from typing_extensions import TypedDict
 from comfybridge.errors import InvalidRequest
 from comfybridge.inputs import read_images
 from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.web.sentences import ParametersOf, sentence
 
 COLOR = "^#[0-9a-fA-F]{6}$"
 
@@ -87,33 +87,33 @@ class GenerateBody(BaseModel):
     workflow: StrictStr | dict[str, Any] | None = Field(
         None, description="a template's name (default: the configured one), or a whole graph in API format"
     )
-    workflow_template: StrictStr | None = Field(None, description="the same as a name in workflow")
+    workflow_template: StrictStr | None = Field(None, description="a template's name, as other bridges call it")
     prompt: StrictStr | dict[str, Any] | None = Field(
         None, description="text, for the workflow's prompt parameter; or a whole graph in API format"
     )
     params: dict[str, Any] | None = Field(
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
-    negative_prompt: StrictStr | None = Field(None, description="short for the parameter of that name")
-    seed: Integer | None = Field(None, description="the same; -1 or null draws one at random")
-    steps: Integer | None = Field(None, description="the same")
-    cfg: Number | None = Field(None, description="the same")
-    width: Integer | None = Field(None, description="the same, in pixels")
-    height: Integer | None = Field(None, description="the same, in pixels")
-    batch_size: Integer | None = Field(None, description="the same")
-    image_count: Integer | None = Field(None, description="the same as batch_size")
-    model: StrictStr | None = Field(None, description="short for the parameter of that name: a model's file name")
-    sampler_name: StrictStr | None = Field(None, description="the same")
-    scheduler: StrictStr | None = Field(None, description="the same")
-    denoise: Number | None = Field(None, description="the same")
+    negative_prompt: StrictStr | None = Field(None, description="what the picture is not to show")
+    seed: Integer | None = Field(None, description="what the noise is drawn from; -1 or null draws one at random")
+    steps: Integer | None = Field(None, description="how many steps to sample")
+    cfg: Number | None = Field(None, description="how closely to follow the prompt")
+    width: Integer | None = Field(None, description="of the picture, in pixels")
+    height: Integer | None = Field(None, description="of the picture, in pixels")
+    batch_size: Integer | None = Field(None, description="how many pictures to make")
+    image_count: Integer | None = Field(None, description="batch_size, as other bridges call it")
+    model: StrictStr | None = Field(None, description="the file name of a model, as /models/checkpoints lists it")
+    sampler_name: StrictStr | None = Field(None, description="the sampling method, such as euler")
+    scheduler: StrictStr | None = Field(None, description="how the noise is spread over the steps")
+    denoise: Number | None = Field(None, description="how much of the start to replace, from 0 to 1")
     timeout: Number | None = Field(None, gt=0, description="seconds, time in ComfyUI's queue included")
-    wait: Literal["websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
+    wait: Literal["hub", "websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
     on_timeout: Literal["cancel", "keep"] | None = Field(None, description="what becomes of a prompt out of time")
     retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(_whole)] | None = Field(
         None, description="how often a lost prompt is queued again"
     )
     keepalive: Number | None = Field(
-        None, gt=0, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
+        None, ge=0.1, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
     )
     images: Images = Field(
         None,
@@ -122,26 +122,13 @@ class GenerateBody(BaseModel):
     )
     output: OutputBody | None = Field(None, description="how the outputs are to come back")
     client_id: StrictStr | None = Field(None, description="accepted and not used")
-    extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI, as are the following")
-    front: StrictBool | None = None
-    number: Number | None = None
-    partial_execution_targets: list[StrictStr] | None = None
-
-
-class GenerateForm(GenerateBody):
-    """The fields of a form. Each part that is none of them is a file, under a name that the graph mentions."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]]
-
-    request: GenerateBody | None = Field(None, description="all fields as one JSON object, instead of the others")
-    workflow: StrictStr | bytes | None = Field(  # type: ignore[assignment]  # an object is a file here
-        None, description="a template's name; or a file: a graph as JSON, or a PNG or WebP that ComfyUI made"
+    extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
+    front: StrictBool | None = Field(None, description="whether ComfyUI is to run it before all that waits")
+    number: Number | None = Field(None, description="its place in ComfyUI's queue: the lowest runs first")
+    partial_execution_targets: list[StrictStr] | None = Field(
+        None, description="the output nodes that ComfyUI is to run the graph for; all if not given"
     )
 
-
-# The fields that are objects with fields of their own.
-NESTED = {"output": OutputBody}
 
 # The short names, by the parameter that each stands for.
 SHORT_NAMES = {
@@ -160,11 +147,14 @@ SHORT_NAMES = {
 }
 
 
-def parse_generation(body: Mapping[str, Any], started: float) -> GenerationRequest:
+def parse_generation(
+    body: Mapping[str, Any], started: float, parameters_of: ParametersOf = lambda _: ()
+) -> GenerationRequest:
     """Make the request that a JSON body asks for.
 
     Args:
         started: when it came in, on `time.monotonic()`'s clock.
+        parameters_of: the names of a template's parameters, for whoever takes one for a field.
 
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or at odds with another.
@@ -172,7 +162,7 @@ def parse_generation(body: Mapping[str, Any], started: float) -> GenerationReque
     try:
         fields = GenerateBody.model_validate(body)
     except ValidationError as error:
-        raise InvalidRequest(_sentence(error)) from None
+        raise InvalidRequest(sentence(error, GenerateBody, body, parameters_of)) from None
     graph = _graph(fields)
     given = {name: getattr(fields, name) for name in ("timeout", "wait", "on_timeout", "retries", "extra_data")}
     return GenerationRequest(
@@ -221,57 +211,3 @@ def _params(fields: GenerateBody) -> dict[str, Any]:
             raise InvalidRequest(f"{field} is {value!r}, but {other} gives {name} as {params[name]!r}.")
         params[name] = value
     return params
-
-
-def _sentence(error: ValidationError) -> str:
-    errors = error.errors()
-    unknown = [each for each in errors if each["type"] == "extra_forbidden"]
-    if unknown and all(isinstance(each["input"], dict) and "class_type" in each["input"] for each in errors):
-        return 'The body is a graph itself; put it into an object, under workflow: {"workflow": {...}}.'
-    if unknown:
-        return _unknown_fields([_field(each) for each in unknown])
-    field = _field(errors[0])
-    # a field of several types has an error for each
-    wishes = list(dict.fromkeys(_wish(each) for each in errors if _field(each) == field))
-    return f"{field} must be {' or '.join(wishes)}, not {_shown(errors[0])}."
-
-
-def _field(error: Any) -> str:
-    """A field's name, with that of the object around it; behind it stand list indexes and types."""
-    names = [str(each) for each in error["loc"]]
-    return ".".join(names[:2]) if names[0] in NESTED else names[0]
-
-
-def _wish(error: Any) -> str:
-    kinds = {
-        "string_type": "a text",
-        "dict_type": "an object",
-        "int_type": "an integer",
-        "int_from_float": "an integer",
-        "float_type": "a number",
-        "bool_type": "true or false",
-        "list_type": "a list",
-        "too_short": "a list of one or more",
-    }
-    return kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ").removeprefix(
-        "Value error, "
-    )
-
-
-def _shown(error: Any) -> str:
-    text = repr(error["input"])
-    names = {"None": "null", "True": "true", "False": "false"}
-    return names.get(text) or (text if len(text) <= 80 else text[:80] + "...")
-
-
-def _unknown_fields(unknown: list[str]) -> str:
-    known = list(GenerateBody.model_fields)
-    known += [f"{outer}.{name}" for outer, model in NESTED.items() for name in model.model_fields]
-    hints = []
-    for name in unknown:
-        near = difflib.get_close_matches(name, known, n=1)
-        hints.append(f"{name!r} (did you mean {near[0]!r}?)" if near else repr(name))
-    return (
-        f"Unknown field{'s' if len(unknown) > 1 else ''} {', '.join(hints)}; the fields are {', '.join(known)}, and "
-        "what else a workflow takes goes into params."
-    )

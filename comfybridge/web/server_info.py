@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
+from comfybridge.comfyui.servers import Server
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
 from comfybridge.web.answers import ServerAnswer, StatsAnswer
 from comfybridge.web.current import current_bridge, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
@@ -27,7 +28,8 @@ DEVICE_FIELDS = ("name", "type", "index", "vram_total", "vram_free", "torch_vram
 @describes(tag="ComfyUI", answers=json_answer("Their names.", list[str]), raises=ASKING_ERRORS)
 def list_model_folders() -> Response:
     """The kinds of models, as ComfyUI gives them."""
-    return jsonify(current_bridge().client.model_folders(request_deadline()))
+    deadline = request_deadline()
+    return jsonify(current_bridge().servers.first(lambda server: server.client.model_folders(deadline)))
 
 
 @blueprint.get("/models/<path:folder>")
@@ -39,10 +41,10 @@ def list_model_folders() -> Response:
 )
 def list_models(folder: str) -> Response:
     """The models of one kind, as ComfyUI gives them."""
-    client, deadline = current_bridge().client, request_deadline()
-    models = client.models(folder, deadline)
+    servers, deadline = current_bridge().servers, request_deadline()
+    models = servers.first(lambda server: server.client.models(folder, deadline))
     if models is None:
-        known = ", ".join(client.model_folders(deadline))
+        known = ", ".join(servers.first(lambda server: server.client.model_folders(deadline)))
         raise NotFound(f"ComfyUI has no model folder {folder[:100]!r}; it has {known}.")
     return jsonify(models)
 
@@ -50,16 +52,29 @@ def list_models(folder: str) -> Response:
 @blueprint.get("/stats")
 @describes(tag="ComfyUI", answers=json_answer("Each server.", StatsAnswer), raises=ASKING_ERRORS)
 def get_stats() -> Response:
-    """Versions, devices and memory (in bytes) of each server."""
-    client = current_bridge().client
-    said = client.system_stats(request_deadline())
-    server: ServerAnswer = {
-        "server": client.address.url,
-        "system": _picked(said.get("system"), SYSTEM_FIELDS),
-        "devices": [_picked(device, DEVICE_FIELDS) for device in said.get("devices") or []],
-    }
-    body: StatsAnswer = {"servers": [server]}
+    """Versions, devices, memory (in bytes) and load of each server."""
+    servers, deadline = current_bridge().servers, request_deadline()
+    said = list(servers.each(lambda server: server.client.system_stats(deadline)))
+    errors = [each for _, each in said if isinstance(each, BridgeError)]
+    if len(errors) == len(said):
+        raise errors[0]
+    body: StatsAnswer = {"servers": [_server(server, each) for server, each in said]}
     return jsonify(body)
+
+
+def _server(server: Server, said: Mapping[str, Any] | BridgeError) -> ServerAnswer:
+    answered = {} if isinstance(said, BridgeError) else said
+    figures = server.figures
+    body: ServerAnswer = {
+        "server": server.url,
+        "reachable": not isinstance(said, BridgeError),
+        "in_flight": figures.in_flight,
+        "queue_remaining": figures.queue_remaining,
+        "mean_seconds": figures.mean_seconds and round(figures.mean_seconds, 4),
+        "system": _picked(answered.get("system"), SYSTEM_FIELDS),
+        "devices": [_picked(device, DEVICE_FIELDS) for device in answered.get("devices") or []],
+    }
+    return body
 
 
 def _picked(described: object, names: tuple[str, ...]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.co
 # Threads beyond the slots: for /health and /ready, and for saying "busy" at once.
 RESERVE = 32
 
+# What waitress takes from an answer before the caller has read it; 16 MB of its own accord, for each of them.
+OUTGOING_BYTES = 1024 * 1024
+
 # Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
 MOST_CONNECTIONS_OF_SELECT = 480
 
@@ -91,6 +94,8 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         connection_limit=connections,
         max_request_body_size=2**40,  # the application itself limits bodies, with an answer that says so
         ident=None,
+        outbuf_high_watermark=OUTGOING_BYTES,
+        log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     announce(app, server.effective_host, server.effective_port)

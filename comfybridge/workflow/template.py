@@ -9,14 +9,16 @@ from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import SHORT_NAMES, discover
-from comfybridge.workflow.graph import Graph, check_graph, copy_graph, parse_target, set_input
+from comfybridge.workflow.graph import Graph, check_graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, same
 from comfybridge.workflow.wording import clip, describe, listed
+from comfybridge.workflow.written import read_written
 
 EMPTY_LATENTS = ("EmptyLatentImage", "EmptySD3LatentImage")  # nodes.py, nodes_sd3.py: size // 8
 PIXELS_A_LATENT = 8
+MOST_SUGGESTED = 5
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()
 
@@ -89,6 +91,7 @@ def fill(
     Raises:
         InvalidRequest: a name is not known, or a value is not accepted.
     """
+    params = read_written(params, template.parameters, template.graph)
     filling = _Filling(copy_graph(template.graph), template.parameters, params, optional_inputs, rng)
     for name, parameter in template.parameters.items():
         if name in params:
@@ -114,17 +117,29 @@ def fill_graph(
     """
     checked = check_graph(graph)
     parameters = discover(checked)
+    params = read_written(params, parameters, checked)
     for name in params:
         if name in SHORT_NAMES and name not in parameters:
-            raise InvalidRequest(
-                f"{name} was given, but by its links the graph has no input for it; it has "
-                f'{listed(parameters, name)}, and "NODE.INPUT" names any other.'
-            )
+            raise InvalidRequest(_not_found(name, checked, parameters))
     filling = _Filling(checked, parameters, params, optional_inputs, rng)
     for name, value in params.items():
         if name in parameters:
             filling.set(parameters[name], value)
     return filling.finish()
+
+
+def _not_found(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> str:
+    """That the links lead to no input of a short name, and how to name one all the same."""
+    same_name = [
+        f'"{node}.{name}"'
+        for node, each in graph.items()
+        if name in each["inputs"] and not is_link(each["inputs"][name])
+    ]
+    said = f"{name} was given, but no link from a sampler of the graph leads to one"
+    if same_name:
+        return f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}."
+    takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
+    return f'{said}{takes}; any input can be named in params, as "NODE.INPUT".'
 
 
 class _Filling:

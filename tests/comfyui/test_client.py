@@ -11,7 +11,7 @@ import requests
 import responses
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent, can_aim_interrupts
+from comfybridge.comfyui.client import ComfyUIClient, ComfyUINotReached, ComfyUISilent, can_aim_interrupts
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, InvalidWorkflow, TimedOut
@@ -135,7 +135,7 @@ def test_a_proxy_that_does_not_reach_comfyui_is_as_good_as_nobody(
     ("failure", "error"),
     [
         (requests.ConnectionError("Connection refused"), ComfyUIUnreachable),
-        (requests.ConnectTimeout(), ComfyUIUnreachable),
+        (requests.ConnectTimeout(), ComfyUINotReached),
         (requests.ReadTimeout(), ComfyUISilent),
         (requests.exceptions.SSLError("certificate"), ComfyUIUnreachable),
         (requests.exceptions.ChunkedEncodingError(), ComfyUIError),
@@ -166,7 +166,7 @@ def test_the_queue_is_in_the_order_in_which_it_will_run(comfyui: responses.Reque
 
 def test_a_file_name_with_spaces_and_other_letters_is_asked_for_as_it_is(comfyui: responses.RequestsMock) -> None:
     comfyui.get(f"{URL}/view", body=b"bytes")
-    assert client().view("ein Bild & mehr ü.png", "a b/ü", "temp") == b"bytes"
+    assert list(client().view("ein Bild & mehr ü.png", "a b/ü", "temp")) == [b"bytes"]
     asked = comfyui.calls[0].request.params  # type: ignore[attr-defined]
     assert asked == {"filename": "ein Bild & mehr ü.png", "subfolder": "a b/ü", "type": "temp"}
 

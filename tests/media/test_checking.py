@@ -39,6 +39,18 @@ def test_half_an_image_is_refused(format: str) -> None:
         check_still_image(f"cat.{format}", data[: len(data) // 2])
 
 
+@pytest.mark.parametrize("format", ["gif", "webp", "png"])
+def test_a_moving_image_cut_off_anywhere_is_refused(format: str) -> None:
+    data = moving(format)
+    for cut in [*range(20, len(data), max(1, len(data) // 60)), len(data) - 1]:
+        with pytest.raises(InvalidRequest, match=f"cat.{format} is truncated"):
+            check_still_image(f"cat.{format}", data[:cut], must_be_image=True)
+
+
+def test_what_stands_behind_a_gif_is_nobodys_business() -> None:
+    check_still_image("cat.gif", moving("gif", comment=b"x" * 900, loop=0) + b"rubbish")
+
+
 def test_a_truncated_image_is_found_without_any_ending() -> None:
     with pytest.raises(InvalidRequest, match="The image input1 is truncated"):
         check_still_image("input1", encoded(drawn())[:100])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def nested(levels: int) -> str:
         (b"", "invalid_request", "empty"),
         (b"   ", "invalid_request", "empty"),
         (
-            b"prompt=a+cat",
+            b"promptacat",
             "invalid_request",
             "not JSON (Expecting value at line 1, column 1); it must be a JSON object",
         ),
@@ -69,8 +70,17 @@ def test_a_body_that_is_no_usable_json_object(
         ({"prompt": "x", "timeout": 1e9}, "at most 3600 seconds"),
         ({"prompt": "x", "wait": "hope"}, "'websocket' or 'poll'"),
         ({"prompt": "x", "on_timeout": "panic"}, "'cancel' or 'keep'"),
+        ({"prompt": "x", "keepalive": 1e-9}, "keepalive must be greater than or equal to 0.1, not 1e-09"),
         ({"prompt": "x", "retries": -1}, "retries must be greater than or equal to 0"),
-        ({"prompt": "x", "promt": "y"}, "'promt' (did you mean 'prompt'?)"),
+        ({"prompt": "x", "promt": "y"}, "Unknown field 'promt' (did you mean 'prompt'?)."),
+        ({"prompt": "x", "output": {"qualty": 3}}, "Unknown field 'output.qualty' (did you mean 'output.quality'?)."),
+        ({"prompt": "x", "output": {"zoom": 3}}, "the fields are output.format, output.quality,"),
+        ({"prompt": "x", "output": "webp"}, """output must be an object, such as {"format": "webp"}, not 'webp'."""),
+        ({"prompt": "x", "zoom": 3}, "Unknown field 'zoom'; what only this workflow takes goes into params, and"),
+        ({"prompt": "x", "3.steps": 8}, 'Put 3.steps into params: {"params": {"3.steps": 8}}.'),
+        ({"workflow": "img2img", "image": "x.png"}, 'Put image into params: {"params": {"image": "x.png"}}.'),
+        ({"workflow": "img2img", "image": "x" * 500}, 'Put image into params: {"params": {"image": ...}}.'),
+        ({"workflow": "gone", "zoom": 3}, "Unknown field 'zoom'"),
         ({"prompt": "x", "steps": 0}, "steps"),
         ({"prompt": "x", "steps": 10**9}, "steps"),
         ({"prompt": "x", "width": -8}, "width"),
@@ -121,6 +131,16 @@ def test_a_graph_that_cannot_run(
     assert not [each for each in sim.requests if each.method == "POST"]
 
 
+def test_a_urlencoded_form_is_told_what_to_be(api: FlaskClient, sim: Simulator) -> None:
+    """As `curl -d 'prompt=hello'` sends it."""
+    said = failure(api.post("/generate", data={"prompt": "hello"}), 400, "invalid_request")["error"]
+    assert said == (
+        'The body is urlencoded; it must be a JSON object, such as {"prompt": "a cat"}, or a form with files as curl '
+        "-F prompt=... sends it."
+    )
+    assert sim.requests == []
+
+
 def test_a_long_chain_of_nodes_is_no_deep_nesting(api: FlaskClient) -> None:
     graph = {str(n): {"class_type": "ImageInvert", "inputs": {"image": [str(n - 1), 0]}} for n in range(2, 5000)}
     graph["5000"] = {"class_type": "SaveImage", "inputs": {"images": ["4999", 0], "filename_prefix": "x"}}
@@ -147,11 +167,68 @@ def test_a_refused_choice_names_the_nearest_even_where_comfyui_names_none(api: F
     assert " more" in body["error"]
 
 
+def test_output_nodes_that_have_nothing_to_show_are_told_which_have(api: FlaskClient) -> None:
+    asked = {"workflow": graphs.picture(), "output": {"nodes": ["1"]}}
+    body = failure(api.post("/generate", json=asked), 400, "invalid_request")
+    assert body["error"] == "output.nodes names 1, but what the graph has to show is of 2."
+    again = failure(api.get(f"/results/{body['prompt_id']}"), 400, "invalid_request")
+    assert again["error"] == body["error"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "asked", "said"),
+    [
+        (
+            graphs.picture(),
+            {"width": 128},
+            "width was given, but no link from a sampler of the graph leads to one; name the input itself, in "
+            'params: "1.width".',
+        ),
+        (
+            graphs.picture(),
+            {"steps": 3},
+            "steps was given, but no link from a sampler of the graph leads to one; any input can be named in "
+            'params, as "NODE.INPUT".',
+        ),
+        (
+            graphs.picture(),
+            {"images": {"image": "iVBORw0K"}},
+            "images: no node of the graph mentions 'image', and none loads a file.",
+        ),
+    ],
+)
+def test_what_a_graph_has_no_place_for(
+    api: FlaskClient, graph: dict[str, Any], asked: dict[str, Any], said: str
+) -> None:
+    body = failure(api.post("/generate", json={"workflow": graph, **asked}), 400, "invalid_request")
+    assert body["error"] == said
+
+
 def test_a_file_that_comfyui_does_not_have_is_named(api: FlaskClient) -> None:
     body = failure(
         api.post("/generate", json={"workflow": "img2img", "params": {"image": "x.png"}}), 400, "invalid_workflow"
     )
-    assert "(LoadImage): image 'x.png' is no file in ComfyUI's input folder" in body["error"]
+    assert "(LoadImage): image 'x.png' is no file in ComfyUI's input folder; images can bring it." in body["error"]
+
+
+@pytest.mark.parametrize("prefix", ["../../x", "/etc/x", "/x"])
+def test_a_file_name_that_leads_out_of_the_output_folder_tells_no_path(api: FlaskClient, prefix: str) -> None:
+    graph = graphs.picture()
+    graph["2"]["inputs"]["filename_prefix"] = prefix
+    body = failure(api.post("/generate", json={"workflow": graph}), 500, "execution_failed")
+    assert body["error"] == (
+        "Node 2 (SaveImage) failed: its filename_prefix leads out of ComfyUI's output folder; files can "
+        "be saved below that only."
+    )
+    assert not re.search(r"/\w", body["node"]["exception_message"])
+
+
+def test_a_message_of_a_node_tells_no_path(api: FlaskClient, sim: Simulator) -> None:
+    sim.fail_node("SaveImage", "no space on /data nor on C:\\data, 1/2 done")
+    body = failure(api.post("/generate", json={"workflow": graphs.picture()}), 500, "execution_failed")
+    said = "no space on <path> nor on <path>, 1/2 done"
+    assert said in body["error"]
+    assert said in body["node"]["exception_message"]
 
 
 def test_a_graph_as_the_whole_body_is_told_where_to_go(api: FlaskClient) -> None:

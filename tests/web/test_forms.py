@@ -175,7 +175,7 @@ def test_an_idle_stream_is_kept_open_by_comments(
 
 def test_a_slow_answer_is_kept_alive_by_spaces_before_its_json(api: FlaskClient, sim: Simulator) -> None:
     sim.hold()
-    response = api.post("/generate", json={"workflow": graphs.picture(), "keepalive": 0.01})
+    response = api.post("/generate", json={"workflow": graphs.picture(), "keepalive": 0.1})
     pieces: Iterator[bytes] = iter(response.iter_encoded())
     assert next(pieces) == next(pieces) == b" "
     sim.release()

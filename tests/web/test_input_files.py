@@ -126,7 +126,7 @@ def test_the_same_content_is_uploaded_once_and_stored_once(api: FlaskClient, sim
     success(api.post("/generate", json=asked))
     assert len(stored(sim)) == 1
     first, second = (each["prompt"][2] for each in sim.history.values())
-    assert first == second
+    assert first["10"] == second["10"]  # so that ComfyUI's cache knows it again
 
 
 def test_the_name_that_comfyui_answers_is_the_one_used(api: FlaskClient, sim: Simulator) -> None:
@@ -211,6 +211,20 @@ def test_files_that_cannot_be_used(api: FlaskClient, sim: Simulator, images: Any
     refused(api.post("/generate", json={"workflow": loading("cat"), "images": images}), sim, said)
 
 
+def test_a_moving_picture_of_which_frames_are_missing_is_refused(api: FlaskClient, sim: Simulator) -> None:
+    buffer = io.BytesIO()
+    frames = [Image.effect_noise((64, 64), 50 + number) for number in range(3)]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    whole = buffer.getvalue()
+    cut = whole[: len(whole) * 2 // 3]
+    refused(
+        api.post("/generate", json={"workflow": loading("a.gif"), "images": {"a.gif": b64(cut)}}),
+        sim,
+        "The image a.gif is truncated.",
+    )
+    success(api.post("/generate", json={"workflow": loading("a.gif"), "images": {"a.gif": b64(whole)}}))
+
+
 def test_one_bad_file_keeps_all_others_from_being_uploaded(api: FlaskClient, sim: Simulator) -> None:
     asked = {"workflow": loading("a", "b"), "images": {"a": b64(png()), "b": b64(png()[:-30])}}
     refused(api.post("/generate", json=asked), sim, "The image b is")
@@ -283,7 +297,7 @@ def test_a_picture_that_comfyui_made_is_run_again_with_overrides(api: FlaskClien
     made = base64.b64decode(first)
     again = success(api.post("/generate", data={"workflow": part(made)}))
     assert again["seed"] == 1
-    assert again["images"][0] == first
+    assert image(again["images"][0]).tobytes() == image(first).tobytes()
     other = success(api.post("/generate", data={"workflow": part(made), "seed": "2", "params": '{"3.steps": 3}'}))
     assert other["seed"] == 2
     assert sent_graph(sim)["3"]["inputs"]["steps"] == 3
@@ -304,9 +318,25 @@ def test_a_webp_that_comfyui_made_is_run_again(api: FlaskClient, sim: Simulator)
     ("form", "said"),
     [
         ({"workflow": part(png())}, "carries no graph"),
-        ({"workflow": part(b"nonsense")}, "not JSON"),
+        ({"workflow": part(b"nonsense", "README.md")}, "The file in workflow is not JSON"),
+        ({"request": "nonsense"}, "The form's part request is not JSON"),
+        ({"": "x"}, "a field without a name"),
+        ({"output": "notjson"}, """output must be an object, such as {"format": "webp"}, not 'notjson'."""),
+        ({"output.format": "gif"}, "output.format must be 'png', 'jpeg' or 'webp', not 'gif'"),
+        ({"output.qualty": "5"}, "Unknown field 'output.qualty' (did you mean 'output.quality'?)."),
+        ({"output.quality": "5", "output": '{"quality": 5}'}, "gives output.quality twice"),
+        ({"output.quality": "5", "output": "best"}, "output must be an object"),
+        ({"steps": "4", "params.steps": "5"}, "steps is 4, but params gives steps as '5'."),
+        ({"params.steps": "many"}, "steps is the text 'many'; it must be an integer"),
+        ({"3.stepz": "4"}, "node 3 (KSampler) has no input stepz"),
+        ({"99.steps": "4"}, "the graph has no node 99"),
+        (
+            {"workflow": "img2img", "imag": "http://example.org/cat.png"},
+            "imag is not a parameter; accepted are image",
+        ),
         ({}, "The form is empty"),
-        ({"promt": "x"}, "'promt' (did you mean 'prompt'?)"),
+        ({"promt": "x"}, "promt is not a parameter; accepted are prompt,"),
+        ({"workflow": json.dumps(loading("cat")), "promt": "x"}, "promt is not a parameter"),
         ({"steps": "many"}, "steps must be an integer, not 'many'"),
         ({"front": "maybe"}, "front must be true or false"),
         ({"params": "{"}, "params must be an object"),
@@ -336,6 +366,13 @@ def test_a_form_that_cannot_be_used(api: FlaskClient, sim: Simulator, form: dict
 )
 def test_a_malformed_form(api: FlaskClient, sim: Simulator, content_type: str, body: bytes) -> None:
     refused(api.post("/generate", data=body, content_type=content_type), sim, "no well-formed multipart/form-data")
+
+
+def test_a_part_without_a_name(api: FlaskClient, sim: Simulator) -> None:
+    """As `curl -F =x` sends it."""
+    body = b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--\r\n"
+    response = api.post("/generate", data=body, content_type="multipart/form-data; boundary=x")
+    refused(response, sim, "The form has a field without a name; write -F prompt=..., for example.")
 
 
 # -- limits
@@ -423,10 +460,22 @@ def test_a_url_is_fetched_where_the_settings_allow_its_host(
     assert same_color(success(api.post("/generate", json=asked))["images"][0], png("green"))
 
 
+@pytest.mark.parametrize("way", ["url", "data uri", "base64"])
+def test_an_image_parameter_takes_a_text_in_a_form(
+    make_app: Callable[..., Flask], sim: Simulator, files: str, way: str
+) -> None:
+    api = make_app(fetch_allow_hosts="127.0.0.1").test_client()
+    long = b64(png(size=(300, 300)))
+    text = {"url": f"{files}/cat.png", "data uri": f"data:image/png;base64,{b64(png())}", "base64": long}[way]
+    form = {"workflow": "img2img", "image": text, "steps": "1"}
+    success(api.post("/generate", data=form, content_type="multipart/form-data"))
+    assert sent_graph(sim)["10"]["inputs"]["image"].startswith("comfybridge/")
+
+
 def test_a_url_into_the_own_network_is_refused(api: FlaskClient, sim: Simulator, files: str) -> None:
     asked = {"workflow": loading("a"), "images": {"a": f"{files}/cat.png?token=secret"}}
     response = api.post("/generate", json=asked)
-    refused(response, sim, "127.0.0.1 is no public host")
+    refused(response, sim, "images: a: 127.0.0.1 is no public host")
     assert "secret" not in response.text
 
 
@@ -436,4 +485,71 @@ def test_fetched_files_count_against_the_limit(make_app: Callable[..., Flask], s
     success(api.post("/generate", json={"workflow": loading("a"), "images": {"a": files}}))
     sim.forget_requests()
     asked = {"workflow": loading("a", "b"), "images": {"a": files, "b": files}}
-    refused(api.post("/generate", json=asked), sim, "more than 10 bytes", "too_large", 413)
+    said = f"The input files have more than {most} bytes, all that a request may bring."
+    refused(api.post("/generate", json=asked), sim, said, "too_large", 413)
+
+
+class SlowSite:
+    """A web server that holds its answers back until as many were asked for at the same time as a test wants.
+
+    Attributes:
+        wanted: that many.
+        most: how many were ever held back at the same time.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
+        self.most = 0
+        self._held = 0
+        self._changed = threading.Condition()
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site._hold()
+                status = 404 if "gone" in self.path else 200
+                self.send_response(status)
+                self.send_header("Content-Type", "image/png")
+                self.end_headers()
+                self.wfile.write(png("green"))
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def _hold(self) -> None:
+        with self._changed:
+            self._held += 1
+            self.most = max(self.most, self._held)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.most >= self.wanted, timeout=5)
+            self._held -= 1
+
+
+@pytest.fixture
+def four_at_once() -> Iterator[SlowSite]:
+    site = SlowSite(4)
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+
+
+def test_urls_are_fetched_four_at_a_time(make_app: Callable[..., Flask], four_at_once: SlowSite) -> None:
+    api = make_app(fetch_allow_hosts="127.0.0.1", fetch_timeout=2).test_client()
+    names = [f"file{number}" for number in range(6)]
+    asked = {"workflow": loading(*names), "images": {name: f"{four_at_once.url}/{name}" for name in names}}
+    assert len(success(api.post("/generate", json=asked))["images"]) == 6
+    assert four_at_once.most == 4
+
+
+def test_of_several_urls_that_fail_the_first_is_named(
+    make_app: Callable[..., Flask], sim: Simulator, four_at_once: SlowSite
+) -> None:
+    api = make_app(fetch_allow_hosts="127.0.0.1").test_client()
+    urls = {"a": "/a.png", "b": "/gone", "c": "/c.png", "d": "/gone"}
+    images = {name: four_at_once.url + path for name, path in urls.items()}
+    response = api.post("/generate", json={"workflow": loading(*urls), "images": images})
+    refused(response, sim, "images: b: 127.0.0.1 answered 404 instead of the file.")

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from flask import Flask
@@ -46,7 +47,9 @@ def test_every_route_is_in_the_document(make_app: Callable[..., Flask], document
         for rule in make_app().url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert routes - operations(document).keys() == {"GET /openapi.json", "GET /docs", "GET /docs/{name}"}
+    assert routes - operations(document).keys() == {
+        *("GET /", "GET /openapi.json", "GET /docs", "GET /docs/", "GET /docs/{name}")
+    }
     assert operations(document).keys() <= routes
 
 
@@ -54,6 +57,7 @@ def test_operations_have_names_of_their_own_and_say_what_they_do(document: dict[
     found = operations(document).values()
     assert len({each["operationId"] for each in found}) == len(found)
     assert all(each["summary"] for each in found)
+    assert not any("`" in each["summary"] for each in found)  # the page shows them as they are
     assert all("500" in each["responses"] for each in found)
 
 
@@ -83,8 +87,90 @@ def test_a_form_takes_files_beside_the_fields(document: dict[str, Any]) -> None:
     content = document["paths"]["/generate"]["post"]["requestBody"]["content"]
     assert content.keys() == {"application/json", "multipart/form-data"}
     form = document["components"]["schemas"]["GenerateForm"]
-    assert form["additionalProperties"] == {"type": "string", "format": "binary"}
-    assert form["properties"].keys() == GenerateBody.model_fields.keys() | {"request"}
+    added = form["additionalProperties"]
+    assert (added["type"], added["format"]) == ("string", "binary")
+    assert form["properties"].keys() == GenerateBody.model_fields.keys() | {"request", "image"}
+
+
+def test_a_form_is_shown_as_boxes_that_are_empty_and_a_picker_of_files(document: dict[str, Any]) -> None:
+    """Swagger UI sends what it shows in a box, and shows an example of the first type, or the default."""
+    fields = document["components"]["schemas"]["GenerateForm"]["properties"]
+    assert fields["image"]["format"] == "binary"
+    assert "anyOf" not in json.dumps(fields)
+    assert "contentMediaType" not in json.dumps(fields)  # for which it picks files too
+    assert fields["output"]["description"].endswith(", as JSON")
+    assert "default" not in json.dumps(fields)
+    assert {each["type"] for each in fields.values()} == {"string", "integer", "number", "boolean"}
+    assert fields["seed"]["type"] == "integer"
+    assert fields["on_timeout"]["enum"] == ["cancel", "keep"]
+    shown = {name: each["examples"][0] for name, each in fields.items() if name != "image"}
+    assert {name: value for name, value in shown.items() if value != ""} == {
+        "prompt": "a lighthouse at dusk",
+        "steps": 12,
+    }
+
+
+def test_what_the_docs_page_sends_of_an_untouched_form_is_answered(
+    api: FlaskClient, document: dict[str, Any]
+) -> None:
+    fields = document["components"]["schemas"]["GenerateForm"]["properties"]
+    sent = {name: str(each["examples"][0]) for name, each in fields.items() if name != "image"}
+    assert (
+        success(api.post("/generate", data=sent, content_type="multipart/form-data"))["params"]["prompt"]
+        == "a lighthouse at dusk"
+    )
+
+
+def test_no_field_is_null_by_default(document: dict[str, Any]) -> None:
+    properties = document["components"]["schemas"]["GenerateBody"]["properties"].values()
+    assert not [each for each in properties if "default" in each]
+
+
+def test_descriptions_stand_alone(document: dict[str, Any]) -> None:
+    for name in ("GenerateBody", "GenerateForm", "OutputBody"):
+        for field, schema in document["components"]["schemas"][name]["properties"].items():
+            assert schema.get("description"), (name, field)
+            assert not schema["description"].startswith("the same"), (name, field)
+
+
+def test_the_examples_of_a_request_work(api: FlaskClient, document: dict[str, Any]) -> None:
+    content = document["paths"]["/generate"]["post"]["requestBody"]["content"]["application/json"]
+    assert len(content["examples"]) == 3
+    assert next(iter(content["examples"].values()))["value"] == {"prompt": "a lighthouse at dusk", "steps": 12}
+    for example in content["examples"].values():
+        assert success(api.post("/generate", json=example["value"]))["images"], example["summary"]
+
+
+def test_the_headers_of_answers_are_documented(api: FlaskClient, document: dict[str, Any]) -> None:
+    found = operations(document)
+    for name, operation in found.items():
+        for status, response in operation["responses"].items():
+            assert "X-Request-Id" in response["headers"], (name, status)
+    documented = found["POST /generate"]["responses"]["200"]["headers"].keys()
+    response = api.post("/generate", json={"prompt": "x", "steps": 1}, headers={"Accept": "image/*"})
+    assert documented - response.headers.keys() == set()
+    assert {"Content-Disposition", "X-Seed", "X-Prompt-Id"} <= documented
+
+
+def test_events_are_of_the_types_that_the_document_names(api: FlaskClient, document: dict[str, Any]) -> None:
+    responses = document["paths"]["/generate"]["post"]["responses"]
+    said = responses["200"]["content"]["text/event-stream"]["schema"]["description"]
+    types = {
+        "queued": answers.QueuedEvent,
+        "progress": answers.ProgressEvent,
+        "preview": answers.PreviewEvent,
+        "result": answers.GenerationAnswer,
+        "error": answers.ErrorAnswer,
+    }
+    for event, type in types.items():
+        assert f"`{event}`: {type.__name__}" in said
+        assert type.__name__ in document["components"]["schemas"]
+    asked = {"prompt": "x", "steps": 2}
+    heard = api.post("/generate", json=asked, headers={"Accept": "text/event-stream"}).text
+    found = re.findall(r"^event: (\w+)\ndata: (.*)$", heard, re.MULTILINE)
+    assert {name for name, _ in found} == {"queued", "progress", "preview", "result"}
+    for name, data in found:
+        check(json.loads(data), types[name])
 
 
 def test_all_references_lead_somewhere(document: dict[str, Any]) -> None:
@@ -140,7 +226,16 @@ def test_the_docs_page_has_its_own_files_only(api: FlaskClient, name: str) -> No
     failure(api.get(f"/docs/{name}"), 404, "not_found")
 
 
+def test_the_docs_page_is_found_from_where_people_look(api: FlaskClient) -> None:
+    """By addresses that hold behind a proxy that puts a path in front of the bridge."""
+    for address, location in (("/", "docs"), ("/docs/", "../docs")):
+        response = api.get(address)
+        assert (response.status_code, response.headers["Location"]) == (302, location)
+        assert urljoin(address, location) == "/docs"
+
+
 def test_what_is_served_is_told_to_who_asks_for_something_else(api: FlaskClient) -> None:
     said = failure(api.get("/nowhere"), 404, "not_found")["error"]
     assert "POST /generate, GET /results/ID, POST /cancel/ID, GET /queue" in said
     assert "GET /openapi.json" in said
+    assert "GET /," not in said

@@ -1,0 +1,55 @@
+"""What the bridge set out to reach, and whether it does, by what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.tables import table
+
+HEADERS = ("figure", "to reach", "measured", "")
+
+
+def printed(report: dict[str, Any], waiter: str) -> str:
+    """A line for each goal that was measured, with the bridge waiting in that way."""
+    rows = []
+    for figure, limit, is_most, value in _goals(report, waiter):
+        if value is None:
+            continue
+        reached = value <= limit if is_most else value >= limit
+        wanted = f"at {'most' if is_most else 'least'} {limit:g}"
+        rows.append((figure, wanted, f"{value:.4g}", "reached" if reached else "MISSED"))
+    return table(f"To reach ({waiter})", HEADERS, rows) if rows else ""
+
+
+def _goals(report: dict[str, Any], waiter: str) -> Iterator[tuple[str, float, bool, float | None]]:
+    """Figure, limit, whether it is the most (or else the least), and what was measured, if it was."""
+    mine = {row["callers"]: row for row in _rows(report, "callers", "summary") if row["client"] == waiter}
+    if 1 in mine:
+        yield "median latency added, 1 at once, ms", 2.5, True, mine[1]["added_ms"]
+    for callers, row in mine.items():
+        yield f"CPU per request, {callers} at once, x direct", 1.0, True, row["cpu_ratio"]
+        if callers > 1:
+            yield f"throughput, {callers} at once, x direct", 0.97, False, row["throughput_ratio"]
+        yield f"failed requests, {callers} at once", 0, True, row["failed"]
+    for row in _rows(report, "blocked", "rows"):
+        callers = row["callers"]
+        yield f"lost of {callers} blocked callers", 0, True, row["lost"]
+        if row["blocked"] < callers:
+            continue
+        if callers == 4000:
+            yield "resident with 4000 blocked callers, MB", 350, True, row["blocked_mb"]
+        yield f"/health p99 with {callers} blocked callers, ms", 25, True, row["health_p99_ms"]
+    least = {2: 1.9, 4: 3.6}
+    for row in _rows(report, "servers", "summary"):
+        if row["servers"] in least:
+            yield f"throughput of {row['servers']} servers, x one", least[row["servers"]], False, row["ratio"]
+    for row in _rows(report, "sizes", "summary"):
+        if row["mb"] == 20:
+            yield "time added by 20 MB, x bare download and base64", 1.3, True, row["ratio"]
+        yield f"memory grown by an output of {row['mb']} MB, MB", 32, True, row["growth_mb"]
+
+
+def _rows(report: dict[str, Any], section: str, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = report.get(section, {}).get(name, [])
+    return rows

@@ -1,0 +1,51 @@
+"""The graphs that are measured with: tiny ones, so that what is seen is the way there and back."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+Graph = dict[str, Any]
+
+# Node classes that only our own stand-in has (`stand_in.py`).
+GPU_NODE = "BenchmarkGPU"
+FILE_NODE = "BenchmarkFile"
+
+# From a random one on, as several processes draw from it.
+_colors = itertools.count(random.randrange(0xFFFFFF))
+
+
+def tiny_graph() -> Graph:
+    """A picture of one colour, never the same twice, so that ComfyUI's cache has none of it.
+
+    It is saved to a folder of its own, as ComfyUI gets slower with every file in the folder that it saves to.
+    """
+    return {
+        "1": {
+            "class_type": "EmptyImage",
+            "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": next(_colors) % 0xFFFFFF},
+        },
+        "2": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": f"benchmark/{uuid.uuid4().hex}/picture"},
+        },
+    }
+
+
+def gpu_graph() -> Graph:
+    """The same, after the stand-in has taken the time of one step for it."""
+    graph = tiny_graph()
+    graph["3"] = {"class_type": GPU_NODE, "inputs": {"images": ["1", 0]}}
+    graph["2"]["inputs"]["images"] = ["3", 0]
+    return graph
+
+
+def file_graph(megabytes: int) -> Graph:
+    """A file of that size, which the stand-in has lying ready."""
+    return {"1": {"class_type": FILE_NODE, "inputs": {"megabytes": megabytes, "number": next(_colors)}}}
+
+
+GRAPHS: dict[str, Callable[[], Graph]] = {"tiny": tiny_graph, "gpu": gpu_graph}

@@ -1,0 +1,62 @@
+"""How much is measured: what `--quick` leaves out, and what the tests shrink to almost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The numbers of one benchmark.
+
+    Attributes:
+        rounds: how often everything of the section `callers` is measured, in turn.
+        requests: requests of one run, by how many callers make them.
+        waiters: the bridge's ways to wait, one contender each.
+        blocked: how many callers are blocked at once, one bridge each.
+        probe_seconds: how long `/health` is asked meanwhile.
+        servers: how many servers there are; the first number is what the others are compared with.
+        server_rounds: how often all of them are measured, in turn.
+        prompts_per_server: requests of one run for each server.
+        gpu_seconds: how long a server takes for each of them.
+        sizes: requests of one run, by the megabytes of the file that they get.
+        size_rounds: how often all sizes are measured, in turn.
+    """
+
+    rounds: int
+    requests: Mapping[int, int]
+    blocked: tuple[int, ...]
+    probe_seconds: float
+    servers: tuple[int, ...]
+    server_rounds: int
+    prompts_per_server: int
+    sizes: Mapping[int, int]
+    size_rounds: int
+    waiters: tuple[str, ...] = ("hub", "websocket", "poll")
+    gpu_seconds: float = 0.2
+
+
+FULL = Plan(
+    rounds=5,
+    requests={1: 300, 16: 2000, 200: 2500},
+    blocked=(1000, 4000),
+    probe_seconds=20,
+    servers=(1, 2, 4),
+    server_rounds=3,
+    prompts_per_server=60,
+    sizes={1: 20, 20: 6, 100: 3, 500: 1},
+    size_rounds=3,
+)
+
+QUICK = Plan(
+    rounds=2,
+    requests={1: 150, 16: 500, 200: 800},
+    blocked=(1000,),
+    probe_seconds=5,
+    servers=(1, 2, 4),
+    server_rounds=1,
+    prompts_per_server=30,
+    sizes={1: 10, 20: 4, 100: 2},
+    size_rounds=1,
+)

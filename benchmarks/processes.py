@@ -1,0 +1,218 @@
+"""The processes of a benchmark: bridges, stand-ins for ComfyUI, and the tools that measure them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from benchmarks.usage import family
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+TOOL_SECONDS = 1800.0
+
+
+class Refused(Exception):
+    """A bridge does not start with these settings; the message is what it says."""
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge that runs."""
+
+    url: str
+    pid: int
+
+
+class StandIn:
+    """A stand-in ComfyUI (`stand_in.py`) that runs."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.url = self._read()
+
+    def hold(self) -> None:
+        """Let no prompt finish."""
+        self._ask("hold")
+
+    def release(self) -> None:
+        """Let them finish."""
+        self._ask("release")
+
+    def wait_until_queued(self, count: int, seconds: float) -> int:
+        """Wait until so many prompts are queued, or that long; how many are."""
+        return int(self._ask(f"queued {count} {seconds}"))
+
+    def done(self) -> int:
+        """How many prompts it has finished."""
+        return int(self._ask("done"))
+
+    def _ask(self, command: str) -> str:
+        assert self._process.stdin is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the stand-in ComfyUI has ended")
+        return line.strip()
+
+
+@contextlib.contextmanager
+def bridge(comfyui_url: str, **settings: object) -> Iterator[Bridge]:
+    """A bridge of this checkout, with these settings beside those of the environment.
+
+    Raises:
+        Refused: it does not start with them.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    environment = {f"COMFYBRIDGE_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= {"COMFYUI_URL": comfyui_url, "COMFYBRIDGE_HOST": "127.0.0.1"}
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port)],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        try:
+            _wait_until_healthy(url, process)
+            if process.poll() is not None:
+                said.seek(0)
+                raise Refused((said.read().strip().splitlines() or ["it says nothing"])[-1])
+            yield Bridge(url, process.pid)
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def stand_in(step_seconds: float = 0, megabytes: tuple[int, ...] = ()) -> Iterator[StandIn]:
+    """A stand-in ComfyUI.
+
+    Args:
+        step_seconds: how long the "GPU" of `gpu_graph` takes.
+        megabytes: sizes of the files that lie ready for `file_graph`.
+    """
+    sizes = ",".join(str(each) for each in megabytes)
+    options = ["--step-seconds", str(step_seconds), "--megabytes", sizes]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.stand_in", *options],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield StandIn(process)
+    finally:
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()  # which ends it, and it cleans up after itself
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS * 4)
+        _stop(process)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A measuring process that runs."""
+
+    _process: subprocess.Popen[str]
+
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def result(self) -> Any:
+        """What it prints, once it is done.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        try:
+            printed, _ = self._process.communicate(timeout=TOOL_SECONDS)
+        finally:
+            _stop(self._process)
+        if self._process.returncode:
+            raise RuntimeError(f"{' '.join(map(str, self._process.args[2:]))} failed")  # type: ignore[index]
+        return json.loads(printed)
+
+
+def start_tool(module: str, *arguments: object) -> Tool:
+    """Start `python -m benchmarks.MODULE`; what it has to complain about goes to where our complaints go."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
+    return Tool(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+
+
+def run_tool(module: str, *arguments: object) -> Any:
+    """Run `python -m benchmarks.MODULE` to its end; what it prints."""
+    return start_tool(module, *arguments).result()
+
+
+def get(url: str, path: str) -> tuple[int, bytes]:
+    """Status and body of an answer, whatever proxies the environment names."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    try:
+        connection.request("GET", parts.path + path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def allow_many_files() -> None:
+    """Let this process and those it starts open as many files (and so connections) as the system allows."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no such limit
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[Any]) -> None:
+    until = time.monotonic() + START_SECONDS
+    while process.poll() is None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if get(url, "/health")[0] == 200:
+                return
+        if time.monotonic() > until:
+            raise TimeoutError(f"{url} does not answer")
+        time.sleep(0.05)  # a process can't be waited for to be ready otherwise
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    """End a process with its children, which would outlive it if it were only killed."""
+    if process.poll() is not None:
+        return
+    children = family([process.pid])
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        for each in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()

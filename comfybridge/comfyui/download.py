@@ -1,0 +1,63 @@
+"""A file on its way from ComfyUI."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from comfybridge.comfyui.transport import Answer
+from comfybridge.deadline import Deadline
+from comfybridge.errors import TimedOut
+
+CHUNK = 3 * 128 * 1024  # bytes that are read at a time, at most
+
+
+class Download:
+    """A file's bytes, which come as they are iterated, once. To be closed, or iterated to the end.
+
+    Iterating raises ComfyUIError if the file does not come whole, ComfyUIUnreachable if it stops coming, and TimedOut
+    when the deadline passes.
+
+    Args:
+        answer: ComfyUI's, of which nothing has been read.
+        call: closes the answer, and knows what its errors mean.
+        filename: for messages.
+        silence: seconds that ComfyUI may be silent.
+
+    Attributes:
+        size: how many bytes there are; None where ComfyUI, or a proxy before it, does not say.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        call: contextlib.ExitStack,
+        filename: str,
+        deadline: Deadline | None,
+        silence: float,
+    ) -> None:
+        self.size = answer.length
+        self._answer = answer
+        self._call = call
+        self._filename = filename
+        self._deadline = deadline
+        self._silence = silence
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._call:
+            while chunk := self._next():
+                yield chunk
+
+    def close(self) -> None:
+        """Drop the connection, unless everything has come. May be called twice."""
+        self._call.close()
+
+    def _next(self) -> bytes:
+        """What has come meanwhile, and at least one byte; nothing at the end."""
+        if self._deadline is not None:
+            left = self._deadline.remaining()
+            if left <= 0:
+                raise TimedOut(f"The time was up while {self._filename!r} was being fetched from ComfyUI.")
+            if left < self._silence:
+                self._answer.be_patient(left)
+        return self._answer.read_some(CHUNK)

@@ -1,0 +1,49 @@
+"""Absolute paths taken out of texts that ComfyUI and its nodes write: where it is installed is nobody's business."""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "<path>"
+
+# A file's name is kept for what it says of the mistake, if its ending shows that it is one: the last part of a path
+# may as well be a person's name.
+_FILE = re.compile(
+    r".+\.(avif|bin|bmp|ckpt|csv|exr|flac|gguf|gif|glb|gltf|jpe?g|json|latent|m4a|mkv|mov|mp3|mp4|obj|ogg|onnx|opus"
+    r"|pdf|pkl|ply|png|psd|pth?|py|safetensors|sft|stl|svg|tiff?|toml|txt|wav|webm|webp|ya?ml|zip)",
+    re.IGNORECASE,
+)
+# "3.2 /s" is no path, and neither is "1 /2"
+_NO_PATH = re.compile(r"/(\d+(\.\d+)?|s|ms|sec|min|h|hour|it|step|frame|image|px)", re.ASCII)
+
+_LETTER = r"""[^\s'"<>|*?:;,()\[\]{}]"""
+_WORD = r"""[^\s'"<>|*?:;,()\[\]{}\\/]+"""
+_PATTERN = re.compile(
+    # URLs are matched so that nothing in them is taken for a path
+    r"""(?P<url>\b(?!file:)[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s'"<>]*)"""
+    # in quotes, where a path may hold anything else
+    r"""|(?<=')(?P<quoted>(?:[A-Za-z]:[\\/]|file:/|\\\\|/)[^'\r\n]+)(?=')"""
+    r"""|(?<=")(?P<double>(?:[A-Za-z]:[\\/]|file:/|\\\\|/)[^"\r\n]+)(?=")"""
+    # of Windows, with a drive or of another machine; it goes on behind `C:\Program` if a backslash follows
+    rf"""|(?P<windows>(?:(?<!\w)[A-Za-z]:[\\/]|(?<![\w.:\\/])\\\\(?:\?\\+(?:[A-Za-z]:\\)?)?(?={_LETTER}))"""
+    rf"""(?:{_LETTER}| (?=(?:{_WORD} ){{0,2}}{_WORD}\\))*)"""
+    # of all others: not what follows a word or a bracket, as in a/b, f(x)/g and ../x, and no tag; it goes on behind
+    # `/Users/me/Library/Application` if a slash follows the next word
+    rf"""|(?P<plain>(?:\bfile:/|(?<![\w./\\~<+*)\]}}-])/)/*(?!/)(?:{_LETTER})(?:{_LETTER}| (?=[A-Z][\w.-]*/))*)"""
+)
+
+
+def without_paths(text: str) -> str:
+    """The text with the name of its file, or `<path>`, for every absolute path."""
+    return _PATTERN.sub(_shown, text)
+
+
+def _shown(match: re.Match[str]) -> str:
+    if match["url"] is not None:
+        return match[0]
+    path = match[0] if match["quoted"] or match["double"] else match[0].rstrip(".!")
+    if match["plain"] is not None and _NO_PATH.fullmatch(path):
+        return match[0]
+    name = re.split(r"[\\/]", path)[-1]
+    kept = name if _FILE.fullmatch(name) else REPLACEMENT
+    return kept + match[0][len(path) :]

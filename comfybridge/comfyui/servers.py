@@ -1,0 +1,296 @@
+"""The ComfyUI servers behind the bridge: which one a request goes to, and which ones are there at all."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from comfybridge.address import ServerAddress
+from comfybridge.comfyui.catalog import Catalog
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.hub import HubWaiter
+from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.polling import PollingWaiter
+from comfybridge.comfyui.socket import SocketWaiter
+from comfybridge.comfyui.waiter import Waiter
+from comfybridge.deadline import Deadline
+from comfybridge.durations import MeanSeconds, whole_seconds
+from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# What a server's queue was so long ago still counts; an older figure is asked for anew.
+FRESH_SECONDS = 1.0
+# What asking for it may take: the choice between servers must not wait for one that is asleep.
+PROBE_SECONDS = 2.0
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+# What a prompt takes, before one was measured.
+UNMEASURED_SECONDS = 1.0
+# Of shorter prompts, the difference is chance.
+SHORTEST_SECONDS = 0.1
+# Servers that would be done at about the same time take turns.
+ALIKE = 1.25
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How one server is doing.
+
+    Attributes:
+        is_up: whether it answered when it was last asked.
+        in_flight: requests of this process that are under way there.
+        queue_remaining: prompts that wait or run there, whoever queued them; None if unknown.
+        mean_seconds: what a prompt takes to run there; None if none was measured.
+    """
+
+    is_up: bool
+    in_flight: int
+    queue_remaining: int | None
+    mean_seconds: float | None
+
+
+class Server:
+    """One ComfyUI, and all that the bridge holds of it. Safe to share between threads.
+
+    Attributes:
+        client, catalog, lookup: how it is asked.
+        waiters: the ways to wait for its prompts, by name.
+        is_up: whether it answered when it was last asked.
+    """
+
+    def __init__(self, address: ServerAddress, connect_timeout: float, read_timeout: float, pool_size: int) -> None:
+        self.client = ComfyUIClient(
+            address, connect_timeout=connect_timeout, read_timeout=read_timeout, pool_size=pool_size
+        )
+        self.catalog = Catalog(self.client)
+        self.lookup = PromptLookup(self.client)
+        self._hub = HubWaiter(self.client, self.lookup)
+        waiters: list[Waiter] = [
+            self._hub,
+            SocketWaiter(self.client, self.lookup),
+            PollingWaiter(self.client, self.lookup),
+        ]
+        self.waiters = {waiter.name: waiter for waiter in waiters}
+        self.is_up = True
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._asked: tuple[float, int] | None = None  # when, and what the queue's length was
+        self._ran = MeanSeconds()
+
+    @property
+    def url(self) -> str:
+        """Where it is, without credentials."""
+        return self.client.address.url
+
+    @property
+    def in_flight(self) -> int:
+        """Requests of this process that are under way there."""
+        return self._in_flight
+
+    @property
+    def queue_remaining(self) -> int | None:
+        """Prompts that wait or run there, as it last said; None if it did not lately."""
+        if self._hub.queue_remaining is not None:
+            return self._hub.queue_remaining
+        if self._asked is not None and time.monotonic() - self._asked[0] < FRESH_SECONDS:
+            return self._asked[1]
+        return None
+
+    @property
+    def figures(self) -> Figures:
+        """How it is doing."""
+        mean = self._ran.value(-1.0)
+        return Figures(self.is_up, self._in_flight, self.queue_remaining, None if mean < 0 else mean)
+
+    @property
+    def load(self) -> int:
+        """Prompts that a new one would have to wait for. Ours may not be in its queue yet, or be in it."""
+        return max(self._in_flight, self.queue_remaining or 0)
+
+    def seconds_per_prompt(self, unmeasured: float = UNMEASURED_SECONDS) -> float:
+        """What a prompt takes to run there, as the last ones did."""
+        return max(self._ran.value(unmeasured), SHORTEST_SECONDS)
+
+    def ask(self) -> None:
+        """Find out how long its queue is, if that is not known.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut
+        """
+        if self.queue_remaining is None:
+            self._asked = (time.monotonic(), self.client.queue_length(Deadline(PROBE_SECONDS)))
+
+    def begin(self) -> None:
+        """Count one more request."""
+        with self._lock:
+            self._in_flight += 1
+
+    def end(self, ran_seconds: float | None = None) -> None:
+        """Count one less; its prompt ran for so long, if that is known."""
+        with self._lock:
+            self._in_flight -= 1
+        if ran_seconds is not None:
+            self._ran.add(ran_seconds)
+
+    def close(self) -> None:
+        """Close all connections to it."""
+        for waiter in self.waiters.values():
+            waiter.close()
+        self.client.close()
+
+
+class Servers:
+    """All servers, and the choice among them. Safe to share between threads.
+
+    Args:
+        servers: at least one.
+        most_queued: how many prompts may wait or run on one of them before it gets no more; None: any number.
+    """
+
+    def __init__(self, servers: Sequence[Server], most_queued: int | None = None) -> None:
+        self.all = tuple(servers)
+        self._most_queued = most_queued
+        self._turn = itertools.count()
+        self._lock = threading.Lock()
+        self._prober: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def close(self) -> None:
+        """Close all connections and end the threads."""
+        self._stop.set()
+        for server in self.all:
+            server.close()
+
+    # -- for one request -----------------------------------------------------------------------------------------
+
+    def begin(self, tried: Collection[Server] = ()) -> Server:
+        """The server that will be done with one more prompt soonest. `Server.end` must be called.
+
+        Args:
+            tried: those that turned out unreachable for this request.
+
+        Raises:
+            Busy: the queues are at their limit.
+            ComfyUIUnreachable: all have been tried.
+        """
+        left = [server for server in self.all if server not in tried]
+        if not left:
+            raise ComfyUIUnreachable("None of the ComfyUI servers can be reached.", retry_after=5)
+        if len(self.all) == 1 and self._most_queued is None:  # no choice
+            left[0].begin()
+            return left[0]
+        # those that are down come back in the background; without any other, it shows at once
+        candidates = self._asked([server for server in left if server.is_up]) or left
+        with self._lock:  # so that those who choose at the same time do not all choose the same
+            return self._chosen(candidates)
+
+    def mark_down(self, server: Server) -> None:
+        """Leave a server out until it answers again."""
+        if len(self.all) == 1:
+            return
+        with self._lock:
+            server.is_up = False
+            if self._prober is None and not self._stop.is_set():
+                log.warning("ComfyUI at %s can't be reached, and is left out until it can.", server.url)
+                self._prober = threading.Thread(target=self._probe, name="comfybridge prober", daemon=True)
+                self._prober.start()
+
+    def _asked(self, servers: list[Server]) -> list[Server]:
+        """Those that tell how long their queue is."""
+        answering = []
+        for server in servers:
+            try:
+                server.ask()
+            except BridgeError:
+                self.mark_down(server)
+            else:
+                answering.append(server)
+        return answering
+
+    def _chosen(self, candidates: list[Server]) -> Server:
+        open_ones = [each for each in candidates if self._most_queued is None or each.load < self._most_queued]
+        if not open_ones:
+            assert self._most_queued is not None
+            most = self._most_queued
+            wait = min((each.load - most + 1) * each.seconds_per_prompt() for each in candidates)
+            raise Busy(
+                f"ComfyUI has {most} prompts queued, the most that COMFYBRIDGE_MAX_QUEUE allows.",
+                retry_after=whole_seconds(wait),
+            )
+        # one that has run nothing yet is as good as the best
+        unmeasured = min(each.seconds_per_prompt() for each in open_ones)
+        seconds = {each: (each.load + 1) * each.seconds_per_prompt(unmeasured) for each in open_ones}
+        soonest = min(seconds.values())
+        alike = [each for each in open_ones if seconds[each] <= ALIKE * soonest]
+        chosen = alike[next(self._turn) % len(alike)]
+        chosen.begin()
+        return chosen
+
+    def _probe(self) -> None:
+        """Ask the servers that are down whether they are back, until all are."""
+        pause = FIRST_PAUSE
+        while not self._stop.wait(pause * random.uniform(0.5, 1.0)):
+            for server in self.all:
+                if not server.is_up and _answers(server):
+                    log.warning("ComfyUI at %s is back.", server.url)
+                    server.is_up = True
+            with self._lock:
+                if all(server.is_up for server in self.all):
+                    self._prober = None
+                    return
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    # -- for questions to all of them ----------------------------------------------------------------------------
+
+    def each(self, ask: Callable[[Server], T]) -> Iterator[tuple[Server, T | BridgeError]]:
+        """What each server answers, or what went wrong with it; those that are down last."""
+        for server in sorted(self.all, key=lambda each: not each.is_up):
+            try:
+                yield server, ask(server)
+            except BridgeError as error:
+                if isinstance(error, ComfyUIUnreachable):
+                    self.mark_down(server)
+                yield server, error
+
+    def answers(self, ask: Callable[[Server], T]) -> list[tuple[Server, T]]:
+        """What those answer that do.
+
+        Raises:
+            BridgeError: the first of what went wrong, if none answers.
+        """
+        said = list(self.each(ask))
+        found = [(server, each) for server, each in said if not isinstance(each, BridgeError)]
+        if not found:
+            raise next(each for _, each in said if isinstance(each, BridgeError))
+        return found
+
+    def first(self, ask: Callable[[Server], T]) -> T:
+        """What the first of them answers that does.
+
+        Raises:
+            BridgeError: what went wrong with the first, if none answers.
+        """
+        first_error: BridgeError | None = None
+        for _, said in self.each(ask):
+            if not isinstance(said, BridgeError):
+                return said
+            first_error = first_error or said
+        assert first_error is not None
+        raise first_error
+
+
+def _answers(server: Server) -> bool:
+    try:
+        server.client.queue_length(Deadline(PROBE_SECONDS))
+    except BridgeError:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""How many requests may be blocked at once, and how long it takes until one more may."""
+
+from __future__ import annotations
+
+import threading
+
+from comfybridge.durations import MeanSeconds, whole_seconds
+from comfybridge.errors import Busy
+
+
+class Slots:
+    """The slots of this process, one for each request from before its prompt is queued until its answer has gone.
+
+    Args:
+        count: how many there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._taken = 0
+        self._lock = threading.Lock()
+        self._held = MeanSeconds()
+
+    @property
+    def taken(self) -> int:
+        """How many requests have one."""
+        return self._taken
+
+    @property
+    def has_free(self) -> bool:
+        """Whether one more request could begin right now."""
+        return self._taken < self.count
+
+    def take(self) -> None:
+        """Take one.
+
+        Raises:
+            Busy: all are taken; it says when the next will be free, as far as can be told.
+        """
+        with self._lock:
+            if self._taken < self.count:
+                self._taken += 1
+                return
+        raise Busy(f"All {self.count} slots of the bridge are taken.", retry_after=self.retry_after)
+
+    def give_back(self, seconds: float) -> None:
+        """Give one back that was held for so many seconds."""
+        with self._lock:
+            self._taken -= 1
+        self._held.add(seconds)
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds until the next one is given back, as the last requests went."""
+        return whole_seconds(self._held.value(1.0) / self.count)

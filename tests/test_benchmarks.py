@@ -1,0 +1,56 @@
+"""The benchmark, all of it, with numbers too small to mean anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("psutil", reason="needs benchmarks/requirements.txt")
+pytest.importorskip("matplotlib", reason="needs benchmarks/requirements.txt")
+
+from benchmarks.__main__ import main
+from benchmarks.plan import Plan
+from comfybridge.simulator import Simulator
+
+TINY = Plan(
+    rounds=1,
+    requests={2: 4},
+    blocked=(5,),
+    probe_seconds=0.2,
+    servers=(1,),
+    server_rounds=1,
+    prompts_per_server=4,
+    sizes={1: 1},
+    size_rounds=1,
+    waiters=("websocket",),
+    gpu_seconds=0.02,
+)
+
+
+@pytest.fixture
+def report(sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    file, picture = tmp_path / "report.json", tmp_path / "curves.png"
+    code = main(["--comfyui-url", sim.url, "--json", str(file), "--picture", str(picture)], TINY)
+    assert code == 0, capsys.readouterr().err
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    said = capsys.readouterr().out
+    for title in ("One tiny picture a request", "Callers blocked", "Several servers", "Large outputs", "To reach"):
+        assert title in said
+    report: dict[str, object] = json.loads(file.read_text())
+    return report
+
+
+def test_every_section_is_measured_and_nothing_fails(report: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    callers = {row["client"]: row for row in report["callers"]["summary"]}
+    assert list(callers) == ["direct", "direct-urllib3", "websocket"]
+    for row in callers.values():
+        assert row["failed"] == 0
+        assert float(str(row["cpu_ratio"])) > 0
+    (blocked,) = report["blocked"]["rows"]
+    assert (blocked["blocked"], blocked["answered"], blocked["lost"]) == (5, 5, 0)
+    (servers,) = report["servers"]["summary"]
+    assert (servers["ratio"], servers["failed"]) == (1.0, 0)
+    (size,) = report["sizes"]["summary"]
+    assert float(str(size["ratio"])) > 0
