@@ -7,7 +7,7 @@ written there, so that any process of the bridge can, also after a restart, with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -43,7 +43,7 @@ class Record:
 
     def to_extra_data(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The `extra_data` that a caller gave, with this record in it; what the caller put in its place is gone."""
-        return {**given, KEY: asdict(self)}
+        return {**given, KEY: {**vars(self), "output": vars(self.output)}}
 
     @classmethod
     def from_extra_data(cls, extra_data: object) -> Record:

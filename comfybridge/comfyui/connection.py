@@ -39,8 +39,11 @@ class Connection:
         # websocket-client reads a frame in three pieces, the first of two bytes
         opened.sock = _ReadAhead(opened.sock)  # type: ignore[assignment]  # all that is used of it is there
 
-    def receive(self, seconds: float) -> Event | None:
+    def receive(self, seconds: float, unread: tuple[bytes, ...] = ()) -> Event | None:
         """The next event; None if nothing came within so many seconds.
+
+        Args:
+            unread: text frames that begin so are not taken apart; they come as `Unknown`.
 
         Raises:
             SocketLost: the socket is closed or broken.
@@ -56,7 +59,7 @@ class Connection:
         except (websocket.WebSocketException, OSError) as error:
             raise SocketLost(str(error)) from None
         if opcode == websocket.ABNF.OPCODE_TEXT:
-            return parse_text(data)
+            return Unknown("unread") if unread and data.startswith(unread) else parse_text(data)
         if opcode == websocket.ABNF.OPCODE_BINARY:
             return parse_binary(data)
         if opcode == websocket.ABNF.OPCODE_CLOSE:
@@ -88,6 +91,7 @@ class _ReadAhead:
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
+        self.gettimeout = wrapped.gettimeout  # asked for at each piece
         self._data = b""
         self._at = 0
 

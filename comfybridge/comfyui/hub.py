@@ -40,6 +40,9 @@ STEADY_SECONDS = 10.0
 # So many attempts fail while nobody waits, and the thread ends until somebody does.
 IDLE_ATTEMPTS = 5
 
+# Half of what ComfyUI sends of a short prompt; its other events tell as well that it is alive.
+PROGRESS_FRAMES = (b'{"type": "progress_state"',)
+
 # What a caller that reads slowly can't take of previews is dropped.
 MOST_UNREAD_IMAGES = 8
 
@@ -58,6 +61,7 @@ class HubWaiter(Waiter):
         super().__init__(client, lookup)
         self.queue_remaining: int | None = None
         self._watches: dict[str, HubListener] = {}
+        self._audience: set[HubListener] = set()  # those of whose events somebody wants to know
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
@@ -79,6 +83,7 @@ class HubWaiter(Waiter):
             except SocketLost as error:
                 return polling_instead(self, error)
             listener = self._watches[prompt.id] = HubListener(self, prompt, connection.client_id)
+            self._audience.add(listener)
         self._settler.start()
         return listener
 
@@ -97,6 +102,10 @@ class HubWaiter(Waiter):
     def forget(self, prompt_id: str) -> bool:
         """Stop listening for a prompt; whether it was listened for."""
         return self._watches.pop(prompt_id, None) is not None
+
+    def dismiss(self, listener: HubListener) -> None:
+        """Nobody wants to know of its events, but for how they end."""
+        self._audience.discard(listener)
 
     def rename(self, listener: HubListener, prompt: Prompt) -> None:
         """Listen for the prompt under the id that ComfyUI chose, and for those to come on sockets of their own."""
@@ -175,7 +184,7 @@ class HubWaiter(Waiter):
         finally:
             with self._changed:
                 self._connection = self.queue_remaining = None
-                for listener in self._watches.values():
+                for listener in list(self._watches.values()):  # which others leave meanwhile
                     listener.is_orphan = True
             connection.close()
 
@@ -183,7 +192,7 @@ class HubWaiter(Waiter):
         current: HubListener | None = None  # whose prompt runs: images without metadata are of its
         last_heard = time.monotonic()
         while not self._closed:
-            event = connection.receive(PING_SECONDS)
+            event = connection.receive(PING_SECONDS, () if self._audience else PROGRESS_FRAMES)
             now = time.monotonic()
             if event is None:
                 if now - last_heard > DEAD_SECONDS:
@@ -227,6 +236,8 @@ class HubListener(Listener, Watched):
             self._reader = OutcomeReader(prompt)
             self.is_orphan = True  # its events may have come before its name was known
         self._keeps_events = on_event is not None
+        if on_event is None:
+            self._hub.dismiss(self)
         self.queued_at = time.monotonic()
         while True:
             try:
@@ -245,6 +256,7 @@ class HubListener(Listener, Watched):
 
     def close(self) -> None:
         self._hub.forget(self.prompt.id)
+        self._hub.dismiss(self)
 
     # -- called by the hub's threads -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import ipaddress
 import json
 import os
 import select
@@ -20,7 +21,7 @@ from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import IO, Any
-from urllib.parse import SplitResult, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from certifi import where
@@ -29,6 +30,8 @@ from comfybridge.address import ServerAddress
 
 BLOCK = 64 * 1024  # of a file that is sent
 SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
+AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path
+PORTS = {"http": 80, "https": 443}
 
 
 class CallFailed(Exception):
@@ -47,6 +50,10 @@ class NoAnswerInTime(CallFailed):
     """The server took the call, and was silent for too long."""
 
 
+class HungUp(CallFailed):
+    """The connection ended before an answer."""
+
+
 class CutOff(CallFailed):
     """The answer ended before its end."""
 
@@ -63,6 +70,7 @@ class Answer:
         self,
         transport: Transport,
         connection: http.client.HTTPConnection,
+        opened: socket.socket,
         response: http.client.HTTPResponse,
         method: str,
         path: str,
@@ -72,6 +80,7 @@ class Answer:
         self.status = response.status
         self._transport = transport
         self._connection: http.client.HTTPConnection | None = connection
+        self._socket = opened  # which the connection forgets where it ends with the answer
         self._response = response
 
     @property
@@ -89,8 +98,10 @@ class Answer:
         Raises:
             CallFailed: it does not come, or not whole.
         """
-        with _errors_named():
+        try:
             return self._response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._broken(error) from None
 
     def read_some(self, most: int) -> bytes:
         """So much of the body as has come, and at least one byte; nothing at its end.
@@ -100,16 +111,18 @@ class Answer:
         """
         if self._response.length == 0 or self._response.isclosed():
             return b""
-        with _errors_named():
+        try:
             data = self._response.read1(most)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._broken(error) from None
         if not data and self._response.length:
-            raise CutOff("cut its answer off in the middle")
+            raise self._broken(EOFError())
         return data
 
     def be_patient(self, seconds: float) -> None:
         """Take silence for so long from now on."""
-        if self._connection is not None and self._connection.sock is not None:
-            self._connection.sock.settimeout(max(seconds, SHORTEST_SILENCE))
+        if self._connection is not None and self._socket.fileno() >= 0:
+            self._socket.settimeout(max(seconds, SHORTEST_SILENCE))
 
     def close(self) -> None:
         """Keep the connection if everything has been read, else drop it. May be called twice."""
@@ -122,6 +135,16 @@ class Answer:
             self._transport.keep(connection)
         else:
             connection.close()
+
+    def _broken(self, error: Exception) -> CallFailed:
+        """Drop the connection, of which nobody knows where the next answer would begin; says what was wrong."""
+        connection, self._connection = self._connection, None
+        self._response.close()
+        if connection is not None:
+            connection.close()
+        if isinstance(error, TimeoutError):
+            return NoAnswerInTime("does not answer")
+        return CutOff("cut its answer off in the middle")
 
     def __enter__(self) -> Answer:
         return self
@@ -144,7 +167,10 @@ class Transport:
         # one's own certificates, for http and websocket alike, and whether or not the environment's proxies are used
         self.ca_bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
         self._parts = urlsplit(address.url)
-        self._headers = {"User-Agent": "comfybridge", "Accept": "*/*", **address.headers}
+        given = {name.lower() for name in address.headers}
+        own = {"User-Agent": "comfybridge", "Accept": "*/*"}
+        self._headers = {name: value for name, value in own.items() if name.lower() not in given}
+        self._headers |= address.headers
         self._tls: ssl.SSLContext | None = None
         if self._parts.scheme == "https":
             is_folder = os.path.isdir(self.ca_bundle)
@@ -155,9 +181,9 @@ class Transport:
             )
         # Proxies of the environment are for other machines.
         self._proxy = None if address.is_loopback else _proxy_for(self._parts)
-        self._target = self._parts.path
+        self._target = quote(self._parts.path, safe=AS_IT_IS)
         if self._proxy is not None and self._tls is None:  # it is told the whole address
-            self._target = address.url
+            self._target = f"http://{self._parts.netloc}{self._target}"
             self._headers |= _proxy_authorization(self._proxy)
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=most_idle)
 
@@ -196,9 +222,7 @@ class Transport:
         if connection is not None:
             try:
                 return self._exchange(connection, method, path, target, data, all_headers, silence)
-            except (NoAnswerInTime, CutOff):
-                raise
-            except CallFailed:  # it may have been closed just now; but what may have been heard is not said twice
+            except HungUp:  # it may have been closed just now; but what may have been heard is not said twice
                 if method != "GET":
                     raise
         return self._exchange(self._connected(connect), method, path, target, data, all_headers, silence)
@@ -226,24 +250,29 @@ class Transport:
         headers: Mapping[str, str],
         silence: float,
     ) -> Answer:
-        assert connection.sock is not None
-        if connection.sock.gettimeout() != silence:
-            connection.sock.settimeout(max(silence, SHORTEST_SILENCE))
+        opened = connection.sock
+        assert opened is not None
+        if opened.gettimeout() != silence:
+            opened.settimeout(max(silence, SHORTEST_SILENCE))
         try:
             with _errors_named():
                 try:
                     connection.request(method, target, data, headers)
-                except (BrokenPipeError, ConnectionResetError):
+                except ConnectionError:
                     if data is None:
                         raise
                     # a body that it does not want; it may have said why
+                except (ValueError, http.client.InvalidURL):  # found out before anything is sent
+                    raise NotConnected(
+                        "cannot be asked: its address or a header has a character that HTTP cannot carry"
+                    ) from None
                 response = connection.getresponse()
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise CallFailed("compresses its answer unasked (does a proxy before it?)")
         except BaseException:
             connection.close()
             raise
-        return Answer(self, connection, response, method, path)
+        return Answer(self, connection, opened, response, method, path)
 
     def _idle_connection(self) -> http.client.HTTPConnection | None:
         """A connection that was used before and is still open, if there is one."""
@@ -257,26 +286,28 @@ class Transport:
             connection.close()  # there is nothing that it could have to say but goodbye
 
     def _connected(self, seconds: float) -> http.client.HTTPConnection:
-        place = self._proxy or self._parts
-        host, port = place.hostname or "", place.port
-        seconds = max(seconds, SHORTEST_SILENCE)
-        connection: http.client.HTTPConnection
-        if self._tls is None:
-            connection = http.client.HTTPConnection(host, port, timeout=seconds, blocksize=BLOCK)
-        else:
-            connection = http.client.HTTPSConnection(host, port, timeout=seconds, blocksize=BLOCK, context=self._tls)
-            if self._proxy is not None:
-                authorization = _proxy_authorization(self._proxy)
-                connection.set_tunnel(self._parts.hostname or "", self._parts.port, authorization)
+        connection: http.client.HTTPConnection | None = None
         try:
+            connection = self._unconnected(max(seconds, SHORTEST_SILENCE))
             connection.connect()
         except BaseException as error:
-            connection.close()
+            if connection is not None:
+                connection.close()
             if isinstance(error, TimeoutError):
                 raise NoConnectionInTime("cannot be reached") from None
-            if isinstance(error, (OSError, http.client.HTTPException)):
+            if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
                 raise NotConnected(self._why_not_connected(error)) from None
             raise
+        return connection
+
+    def _unconnected(self, seconds: float) -> http.client.HTTPConnection:
+        # Ports are always given: without one, http.client takes the end of an IPv6 address for it.
+        host, port = _place(self._proxy or self._parts)
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=seconds, blocksize=BLOCK)
+        connection = http.client.HTTPSConnection(host, port, timeout=seconds, blocksize=BLOCK, context=self._tls)
+        if self._proxy is not None:
+            connection.set_tunnel(*_place(self._parts), _proxy_authorization(self._proxy))
         return connection
 
     def _why_not_connected(self, error: Exception) -> str:
@@ -286,7 +317,7 @@ class Transport:
             return "cannot be reached through the proxy that the environment names"
         if isinstance(error, ConnectionRefusedError):
             return "refuses the connection (is it running?)"
-        if isinstance(error, socket.gaierror):
+        if isinstance(error, (socket.gaierror, UnicodeError)):  # the second: no name at all
             return "cannot be found: its host name is unknown"
         return "cannot be reached"
 
@@ -301,10 +332,8 @@ class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # u
             return
         if isinstance(error, TimeoutError):
             raise NoAnswerInTime("does not answer") from None
-        if isinstance(error, http.client.IncompleteRead):
-            raise CutOff("cut its answer off in the middle") from None
         if isinstance(error, (OSError, http.client.HTTPException)):
-            raise CallFailed("closed the connection without an answer") from None
+            raise HungUp("closed the connection without an answer") from None
 
 
 def _is_readable(opened: socket.socket | None) -> bool:
@@ -321,9 +350,22 @@ def _proxy_for(parts: SplitResult) -> SplitResult | None:
     """The proxy that the environment names for an address."""
     proxies = getproxies()
     url = proxies.get(parts.scheme) or proxies.get("all")
-    if not url or proxy_bypass(parts.netloc):
+    if not url or proxy_bypass(parts.netloc) or _is_in_network(parts.hostname or "", proxies.get("no", "")):
         return None
     return urlsplit(url if "://" in url else f"http://{url}")
+
+
+def _is_in_network(host: str, exempt: str) -> bool:
+    """Whether an IP address is in one of the networks of NO_PROXY, which urllib takes for names."""
+    for each in exempt.split(","):
+        with contextlib.suppress(ValueError):
+            if "/" in each and ipaddress.ip_address(host) in ipaddress.ip_network(each.strip(), strict=False):
+                return True
+    return False
+
+
+def _place(parts: SplitResult) -> tuple[str, int]:
+    return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80)
 
 
 def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
