@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import responses
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui import lookup
@@ -15,54 +14,52 @@ from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.deadline import Deadline
 from comfybridge.errors import PromptLost
+from tests.comfyui.exchange import Exchange
 
-URL = "http://gpu.example:8188"
 MINE = Prompt("mine", {})
 
 
 @pytest.fixture
-def comfyui(monkeypatch: pytest.MonkeyPatch) -> Iterator[responses.RequestsMock]:
+def comfyui(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
     monkeypatch.setattr(lookup, "FRESH_SECONDS", 1000.0)
-    with responses.RequestsMock() as mock:
-        yield mock
+    with Exchange() as exchange:
+        yield exchange
 
 
 @pytest.fixture
-def prompts() -> PromptLookup:
-    return PromptLookup(ComfyUIClient(ServerAddress.parse(URL)))
+def prompts(comfyui: Exchange) -> Iterator[PromptLookup]:
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    yield PromptLookup(client)
+    client.close()
 
 
 def queue_of(*pending: str) -> dict[str, object]:
     return {"queue_running": [], "queue_pending": [[n, each, {}, {}, []] for n, each in enumerate(pending)]}
 
 
-def test_waiters_that_ask_at_the_same_time_share_one_look(
-    comfyui: responses.RequestsMock, prompts: PromptLookup
-) -> None:
-    comfyui.get(f"{URL}/queue", json=queue_of("other", "mine"))
+def test_waiters_that_ask_at_the_same_time_share_one_look(comfyui: Exchange, prompts: PromptLookup) -> None:
+    comfyui.get("/queue", json_body=queue_of("other", "mine"))
     queued_at = time.monotonic()
     assert [prompts.history_entry(MINE, queued_at, Deadline(9)) for _ in range(50)] == [None] * 50
-    assert len(comfyui.calls) == 1
+    assert len(comfyui.requests) == 1
 
 
-def test_a_look_from_before_the_prompt_was_queued_does_not_count(
-    comfyui: responses.RequestsMock, prompts: PromptLookup
-) -> None:
-    comfyui.get(f"{URL}/queue", json=queue_of("other"))
+def test_a_look_from_before_the_prompt_was_queued_does_not_count(comfyui: Exchange, prompts: PromptLookup) -> None:
+    comfyui.get("/queue", json_body=queue_of("other"))
     assert prompts.history_entry(Prompt("other", {}), time.monotonic(), Deadline(9)) is None
-    comfyui.get(f"{URL}/queue", json=queue_of("other", "mine"))
+    comfyui.get("/queue", json_body=queue_of("other", "mine"))
     assert prompts.history_entry(MINE, time.monotonic(), Deadline(9)) is None
 
 
-def test_what_has_left_the_queue_is_in_the_history(comfyui: responses.RequestsMock, prompts: PromptLookup) -> None:
-    comfyui.get(f"{URL}/queue", json=queue_of())
-    comfyui.get(f"{URL}/history/mine", json={"mine": {"outputs": {}}})
+def test_what_has_left_the_queue_is_in_the_history(comfyui: Exchange, prompts: PromptLookup) -> None:
+    comfyui.get("/queue", json_body=queue_of())
+    comfyui.get("/history/mine", json_body={"mine": {"outputs": {}}})
     assert prompts.history_entry(MINE, time.monotonic(), Deadline(9)) == {"outputs": {}}
-    assert [call.request.path_url for call in comfyui.calls] == ["/queue", "/history/mine"]
+    assert [request.target for request in comfyui.requests] == ["/queue", "/history/mine"]
 
 
-def test_what_is_in_neither_is_lost(comfyui: responses.RequestsMock, prompts: PromptLookup) -> None:
-    comfyui.get(f"{URL}/queue", json=queue_of())
-    comfyui.get(f"{URL}/history/mine", json={})
+def test_what_is_in_neither_is_lost(comfyui: Exchange, prompts: PromptLookup) -> None:
+    comfyui.get("/queue", json_body=queue_of())
+    comfyui.get("/history/mine", json_body={})
     with pytest.raises(PromptLost):
         prompts.history_entry(MINE, time.monotonic(), Deadline(9))

@@ -1,0 +1,598 @@
+"""The connections under the client: when they are kept, when they are given up, and what comes over them."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from comfybridge.address import ServerAddress
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, Transport
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TooLarge
+from tests.comfyui.exchange import (
+    CERTIFICATE,
+    PATIENCE,
+    Behaviour,
+    Call,
+    Exchange,
+    and_close,
+    and_reset,
+    early,
+    hang_up,
+    message,
+    raw,
+    reply,
+    silent,
+    tunnel,
+)
+
+TIMEOUT = (5.0, float(PATIENCE))
+GPU = "http://gpu.example:8188"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\n"
+SIGNED_OFF = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd"
+LARGE = 48 * 1024 * 1024  # more than the kernel takes without anybody reading
+
+Connect = Callable[..., Transport]
+
+
+@pytest.fixture
+def comfyui() -> Iterator[Exchange]:
+    with Exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def connect(comfyui: Exchange) -> Iterator[Connect]:
+    """Makes transports, to the scripted server unless they are told otherwise."""
+    made: list[Transport] = []
+
+    def make(address: ServerAddress | str = comfyui.url, most_idle: int = 8) -> Transport:
+        made.append(Transport(ServerAddress.parse(address) if isinstance(address, str) else address, most_idle))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """The sockets that are opened from now on, on this side."""
+    sockets: list[socket.socket] = []
+    create = socket.create_connection
+
+    def note(*arguments: object, **options: object) -> socket.socket:
+        sockets.append(create(*arguments, **options))  # type: ignore[arg-type]
+        return sockets[-1]
+
+    monkeypatch.setattr(socket, "create_connection", note)
+    return sockets
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that names no proxies, to be changed."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+    return monkeypatch
+
+
+def ask(transport: Transport, path: str = "/a", method: str = "GET") -> bytes:
+    """What is answered, read to its end."""
+    with transport.send(method, path, TIMEOUT, body={"x": 1} if method == "POST" else None) as answer:
+        return answer.read()
+
+
+def until_readable(sockets: list[socket.socket]) -> None:
+    """Wait for what comes next on the last connection: the goodbye."""
+    assert select.select([sockets[-1]], [], [], PATIENCE)[0]
+
+
+# -- connections that are used again -----------------------------------------------------------------------------
+
+
+def test_a_connection_is_used_again(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.get("/a", "one")
+    comfyui.post("/a", json_body={"said": 2})
+    transport = connect()
+    assert [ask(transport), ask(transport, method="POST"), ask(transport)] == [b"one", b'{"said": 2}', b"one"]
+    assert comfyui.asked() == [("/a", 1)] * 3
+    assert json.loads(comfyui.requests[1].body) == {"x": 1}
+    assert comfyui.requests[1].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_connection_that_was_closed_meanwhile_costs_nothing(
+    comfyui: Exchange, connect: Connect, opened: list[socket.socket], method: str
+) -> None:
+    comfyui.on(method, "/a", and_close(reply("one")), reply("two"))
+    transport = connect()
+    assert ask(transport, method=method) == b"one"
+    until_readable(opened)
+    assert ask(transport, method=method) == b"two"
+    assert comfyui.asked() == [("/a", 1), ("/a", 2)]
+
+
+@pytest.mark.parametrize("dying", [hang_up, and_reset(raw(b"")), raw(b"nonsense\r\n\r\n")])
+def test_a_get_is_sent_again_where_a_used_connection_dies_under_it(
+    comfyui: Exchange, connect: Connect, dying: Behaviour
+) -> None:
+    comfyui.on("GET", "/a", reply("one"), dying, reply("two"))
+    transport = connect()
+    assert [ask(transport), ask(transport)] == [b"one", b"two"]
+    assert comfyui.asked() == [("/a", 1), ("/a", 1), ("/a", 2)]
+
+
+def test_a_get_is_sent_again_only_once(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", reply("one"), hang_up, hang_up)
+    transport = connect()
+    ask(transport)
+    with pytest.raises(CallFailed):
+        ask(transport)
+    assert len(comfyui.requests) == 3
+
+
+def test_a_get_on_a_new_connection_is_not_sent_again(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", hang_up)
+    with pytest.raises(CallFailed):
+        ask(connect())
+    assert len(comfyui.requests) == 1
+
+
+def test_a_post_is_never_sent_again(comfyui: Exchange) -> None:
+    comfyui.get("/prompt", json_body={"exec_info": {"queue_remaining": 0}})
+    comfyui.on("POST", "/prompt", hang_up)
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    client.queue_length()
+    with pytest.raises(ComfyUIUnreachable, match="closed the connection without an answer"):
+        client.queue_prompt(Prompt("id", {}), "me")
+    client.close()
+    assert comfyui.asked() == [("/prompt", 1)] * 2
+
+
+def test_silence_is_not_asked_again(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", reply("one"), silent)
+    transport = connect()
+    ask(transport)
+    with pytest.raises(NoAnswerInTime):
+        transport.send("GET", "/a", (5, 0.1))
+    assert len(comfyui.requests) == 2
+
+
+def test_an_answer_that_cannot_be_read_is_not_asked_for_again(comfyui: Exchange, connect: Connect) -> None:
+    packed = raw(message(b"packed", headers={"Content-Encoding": "gzip"}))
+    comfyui.on("GET", "/a", reply("one"), packed)
+    transport = connect()
+    ask(transport)
+    with pytest.raises(CallFailed, match="compresses"):
+        ask(transport)
+    assert len(comfyui.requests) == 2
+
+
+def test_every_call_has_its_own_patience(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", reply("one"), reply("two"), silent)
+    transport = connect()
+    for seconds in (0.1, 20):
+        transport.send("GET", "/a", (5, seconds)).close()
+    began = time.monotonic()
+    with pytest.raises(NoAnswerInTime):
+        transport.send("GET", "/a", (5, 0.1))
+    assert time.monotonic() - began < 2
+
+
+# -- connections that are given up -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize("framing", [message(b"abcdef"), CHUNKED + b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"])
+def test_what_was_not_read_to_its_end_ends_the_connection(
+    comfyui: Exchange, connect: Connect, opened: list[socket.socket], status: int, framing: bytes
+) -> None:
+    comfyui.on("GET", "/a", raw(framing.replace(b"200", b"%d" % status, 1)))
+    transport = connect()
+    with transport.send("GET", "/a", TIMEOUT) as answer:
+        assert answer.status == status
+        assert answer.read_some(3) == b"abc"
+    assert opened[0].fileno() == -1
+    assert ask(transport) == b"abcdef"
+    assert ask(transport) == b"abcdef"
+    assert [connection for _, connection in comfyui.asked()] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("status", [200, 204, 404, 500])
+def test_what_has_no_body_needs_no_reading(comfyui: Exchange, connect: Connect, status: int) -> None:
+    comfyui.get("/a", status=status)
+    transport = connect()
+    for _ in range(2):
+        transport.send("GET", "/a", TIMEOUT).close()
+    assert [connection for _, connection in comfyui.asked()] == [1, 1]
+
+
+def test_a_connection_that_is_signed_off_is_not_kept(
+    comfyui: Exchange, connect: Connect, opened: list[socket.socket]
+) -> None:
+    comfyui.on("GET", "/a", raw(SIGNED_OFF))
+    transport = connect()
+    assert [ask(transport), ask(transport)] == [b"abcd"] * 2
+    assert [connection for _, connection in comfyui.asked()] == [1, 2]
+    assert [each.fileno() for each in opened] == [-1, -1]
+
+
+def test_a_connection_that_is_signed_off_takes_nobody_s_place(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", raw(SIGNED_OFF), raw(message(b"abcd")))
+    transport = connect(most_idle=1)
+    answers = [transport.send("GET", "/a", TIMEOUT) for _ in range(2)]
+    for answer in answers:
+        answer.read()
+        answer.close()
+    ask(transport)
+    assert [connection for _, connection in comfyui.asked()] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("read", [lambda answer: answer.read(), lambda answer: drain(answer)])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        raw(CHUNKED + b"3\r\nabc\r\nnonsense\r\n"),
+        and_close(raw(CHUNKED + b"3\r\nabc\r\n")),
+        and_close(raw(CHUNKED + b"3\r\nab")),
+        and_close(raw(message(b"abc", length=6))),
+        and_reset(raw(message(b"abc", length=6))),
+        and_reset(raw(CHUNKED + b"3\r\nabc\r\n")),
+        and_reset(raw(UNTIL_CLOSED + b"abc")),
+    ],
+)
+def test_a_body_that_is_cut_off_is_an_error_and_ends_the_connection(
+    comfyui: Exchange,
+    connect: Connect,
+    opened: list[socket.socket],
+    broken: Behaviour,
+    read: Callable[[object], bytes],
+) -> None:
+    comfyui.on("GET", "/a", broken)
+    with connect().send("GET", "/a", TIMEOUT) as answer, pytest.raises(CutOff):
+        read(answer)
+    assert opened[0].fileno() == -1
+
+
+@pytest.mark.parametrize(
+    ("whole", "size"),
+    [
+        (raw(message(b"abcdef")), 6),
+        (raw(CHUNKED + b"3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nX-Trailer: z\r\n\r\n"), None),
+        (and_close(raw(UNTIL_CLOSED + b"abcdef")), None),
+        (and_close(raw(b"HTTP/1.0 200 OK\r\n\r\nabcdef")), None),
+        (raw(b"HTTP/1.1 100 Continue\r\n\r\n" + message(b"abcdef")), 6),
+    ],
+)
+def test_a_body_comes_whole_however_its_end_is_told(
+    comfyui: Exchange, connect: Connect, whole: Behaviour, size: int | None
+) -> None:
+    comfyui.on("GET", "/a", whole)
+    transport = connect()
+    assert ask(transport) == b"abcdef"
+    with transport.send("GET", "/a", TIMEOUT) as answer:
+        assert answer.length == size
+        assert drain(answer) == b"abcdef"
+        assert answer.read_some(3) == b""
+
+
+@pytest.mark.parametrize("head", [UNTIL_CLOSED, CHUNKED + b"9\r\n", SIGNED_OFF[:-4], message(length=9)])
+def test_patience_can_be_shortened_while_a_body_comes(comfyui: Exchange, connect: Connect, head: bytes) -> None:
+    comfyui.on("GET", "/a", raw(head + b"abc"))
+    with connect().send("GET", "/a", TIMEOUT) as answer:
+        assert answer.read_some(9) == b"abc"
+        answer.be_patient(0.1)
+        began = time.monotonic()
+        with pytest.raises(NoAnswerInTime):
+            answer.read_some(9)
+        assert time.monotonic() - began < 2
+
+
+def test_patience_is_no_matter_after_the_end(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", raw(SIGNED_OFF))
+    with connect().send("GET", "/a", TIMEOUT) as answer:
+        answer.read()
+        answer.be_patient(1)
+
+
+def test_so_many_connections_are_kept_and_no_more(
+    comfyui: Exchange, connect: Connect, opened: list[socket.socket]
+) -> None:
+    comfyui.get("/a", "x")
+    transport = connect(most_idle=2)
+    answers = [transport.send("GET", "/a", TIMEOUT) for _ in range(5)]
+    for answer in answers:
+        answer.read()
+        answer.close()
+        answer.close()
+    assert sorted(each.fileno() != -1 for each in opened) == [False] * 3 + [True] * 2
+    transport.close()
+    assert all(each.fileno() == -1 for each in opened)
+
+
+# -- what is sent ------------------------------------------------------------------------------------------------
+
+
+REFUSED = message(b"too large", status=413)
+
+
+def answer_and_then_read(call: Call) -> None:
+    call.send(REFUSED)
+    call.take_body()
+    call.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("is_https", "behaviour"), [(False, early(REFUSED)), (False, answer_and_then_read), (True, answer_and_then_read)]
+)
+def test_a_large_file_that_is_refused_early_is_told_as_too_large(
+    environment: pytest.MonkeyPatch, is_https: bool, behaviour: Behaviour
+) -> None:
+    with Exchange(is_https=is_https) as comfyui:
+        comfyui.on("POST", "/upload/image", behaviour)
+        client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+        with pytest.raises(TooLarge, match=f"an input file of {LARGE} bytes"):
+            client.upload("a.png", bytes(LARGE), "x")
+        client.close()
+    assert len(comfyui.requests) == 1
+
+
+def test_a_large_file_that_nobody_wants_and_nobody_refuses_is_a_lost_connection(comfyui: Exchange) -> None:
+    comfyui.on("POST", "/upload/image", early(b""))
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    with pytest.raises(ComfyUIUnreachable, match="closed the connection without an answer"):
+        client.upload("a.png", bytes(LARGE), "x")
+    client.close()
+
+
+def test_a_file_is_sent_as_it_is(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.post("/a", "got it")
+    data = bytes(range(256)) * 1000
+    with connect().send("POST", "/a", TIMEOUT, file=(io.BytesIO(data), len(data))) as answer:
+        assert answer.read() == b"got it"
+    assert comfyui.requests[0].body == data
+    assert comfyui.requests[0].headers["Transfer-Encoding"] is None
+
+
+def test_what_is_given_replaces_the_headers_of_our_own(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.get("/a")
+    ask(connect(ServerAddress.parse(comfyui.url, {"user-agent": "me", "accept": "text/html"})))
+    (sent,) = comfyui.requests
+    assert (sent.headers.get_all("User-Agent"), sent.headers.get_all("Accept")) == (["me"], ["text/html"])
+
+
+def test_a_prefix_with_spaces_and_other_letters_is_escaped(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.get("/my%20gpu/%C3%BC/already%20so/a", "here")
+    assert ask(connect(f"{comfyui.url}/my gpu/ü/already%20so")) == b"here"
+
+
+EVIL = "x HTTP/1.1\r\nX-Evil: 1\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n\0"
+
+
+def test_nothing_can_be_smuggled_into_a_request(comfyui: Exchange) -> None:
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    escaped = (
+        "x%20HTTP%2F1.1%0D%0AX-Evil%3A%201%0D%0A%0D%0AGET%20%2Fevil%20HTTP%2F1.1%0D%0AHost%3A%20x%0D%0A%0D%0A%00"
+    )
+    for path in ("history", "object_info", "models"):
+        comfyui.get(f"/{path}/{escaped}", json_body={} if path != "models" else [])
+    comfyui.get("/view", "x")
+    comfyui.post("/upload/image", json_body={"name": "a.png"})
+    client.history(EVIL)
+    client.object_info(EVIL)
+    client.models(EVIL)
+    list(client.view(EVIL, EVIL, EVIL))
+    client.upload(EVIL, b"data", EVIL)
+    client.close()
+    assert len(comfyui.requests) == 5
+    assert not any("X-Evil" in request.headers for request in comfyui.requests)
+    assert comfyui.requests[3].query == {"filename": EVIL, "subfolder": EVIL, "type": EVIL}
+    head, _, rest = comfyui.requests[4].body.partition(b"\r\n\r\n")
+    assert b"\r\nX-Evil" not in head
+    assert rest.startswith(b"data\r\n")
+
+
+@pytest.mark.parametrize("path", ["/a\r\nX-Evil: 1", "/a b", "/ü", "/a\0"])
+def test_a_path_that_is_not_escaped_is_not_sent(comfyui: Exchange, connect: Connect, path: str) -> None:
+    with pytest.raises(NotConnected):
+        ask(connect(), path)
+    with pytest.raises(NotConnected):
+        connect().send("GET", "/a", TIMEOUT, headers={"X-A": "b\r\nX-Evil: 1"})
+    assert not comfyui.requests
+
+
+# -- where it is sent --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fd00::1"])
+def test_a_port_that_is_not_given_is_the_usual_one(
+    connect: Connect, environment: pytest.MonkeyPatch, host: str, scheme: str, port: int
+) -> None:
+    asked: list[object] = []
+
+    def refuse(address: object, *_: object, **__: object) -> None:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    environment.setattr(socket, "create_connection", refuse)
+    with pytest.raises(NotConnected, match="refuses"):
+        ask(connect(f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"))
+    assert asked == [(host, port)]
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_is_told_the_whole_address(
+    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv(name, f"http://me:p%40ss@{comfyui.place}")
+    comfyui.get(f"{GPU}/comfy%20ui/a", "through")
+    transport = connect(f"{GPU}/comfy ui")
+    assert [ask(transport), ask(transport)] == [b"through"] * 2
+    assert [request.connection for request in comfyui.requests] == [1, 1]
+    sent = comfyui.requests[0].headers
+    assert sent["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
+    assert sent.get_all("Host") == ["gpu.example:8188"]
+
+
+def elsewhere(name: str = "localhost") -> ServerAddress:
+    """An https address that counts as one on another machine."""
+    return dataclasses.replace(ServerAddress.parse(f"https://{name}:8443", {"X-Secret": "s"}), is_loopback=False)
+
+
+def test_https_goes_through_a_proxy_s_tunnel(
+    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("HTTPS_PROXY", f"http://me:p%40ss@{comfyui.place}")
+    comfyui.on("CONNECT", "localhost:8443", tunnel)
+    comfyui.get("/a", "through")
+    transport = connect(elsewhere())
+    assert [ask(transport), ask(transport)] == [b"through"] * 2
+    opening, inside, again = comfyui.requests
+    assert opening.headers["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
+    assert "X-Secret" not in opening.headers
+    assert inside.headers["Host"] == "localhost:8443"
+    assert inside.headers["X-Secret"] == "s"
+    assert "Proxy-Authorization" not in inside.headers
+    assert again.connection == opening.connection
+
+
+def test_a_certificate_is_for_the_name_behind_the_tunnel(
+    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("HTTPS_PROXY", comfyui.url)
+    comfyui.on("CONNECT", "gpu.example:8443", tunnel)
+    with pytest.raises(NotConnected, match="no certificate that can be trusted"):
+        ask(connect(elsewhere("gpu.example")))
+    assert len(comfyui.requests) == 1
+
+
+@pytest.mark.parametrize("refusal", [reply(status=407), reply(status=502), hang_up])
+def test_a_proxy_that_opens_no_tunnel_is_said_so(
+    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, refusal: Behaviour
+) -> None:
+    environment.setenv("HTTPS_PROXY", comfyui.url)
+    comfyui.on("CONNECT", "localhost:8443", refusal)
+    with pytest.raises(NotConnected, match="through the proxy that the environment names"):
+        ask(connect(elsewhere()))
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://127.0.0.1:x", "http://a..b", "http://a b"])
+def test_a_proxy_that_is_not_there_is_said_so(connect: Connect, environment: pytest.MonkeyPatch, proxy: str) -> None:
+    environment.setenv("ALL_PROXY", proxy)
+    for url in (GPU, "https://gpu.example"):
+        with pytest.raises(NotConnected, match="through the proxy that the environment names"):
+            ask(connect(url))
+
+
+@pytest.mark.parametrize("url", [GPU, "https://gpu.example"])
+def test_a_proxy_without_a_port_is_asked_at_80(connect: Connect, environment: pytest.MonkeyPatch, url: str) -> None:
+    asked: list[object] = []
+
+    def refuse(address: object, *_: object, **__: object) -> None:
+        asked.append(address)
+        raise ConnectionRefusedError
+
+    environment.setattr(socket, "create_connection", refuse)
+    environment.setenv("ALL_PROXY", "proxy.example")
+    with pytest.raises(NotConnected):
+        ask(connect(url))
+    assert asked == [("proxy.example", 80)]
+
+
+@pytest.mark.parametrize(
+    ("url", "exempt"),
+    [
+        (GPU, "gpu.example"),
+        (GPU, ".example"),
+        (GPU, "other, gpu.example:8188"),
+        (GPU, "*"),
+        ("http://10.1.2.3:8188", "10.1.2.3"),
+        ("http://10.1.2.3:8188", "other,10.0.0.0/8"),
+        ("http://[fd00::1]:8188", "fd00::/8"),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_some_need_no_proxy(
+    connect: Connect, environment: pytest.MonkeyPatch, url: str, exempt: str, name: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionRefusedError
+
+    environment.setattr(socket, "create_connection", refuse)
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    environment.setenv(name, exempt)
+    with pytest.raises(NotConnected, match="refuses the connection"):
+        ask(connect(url))
+
+
+@pytest.mark.parametrize("exempt", ["10.0.0.0/8", "other", "ample", "/", "x/8"])
+def test_others_need_it_all_the_same(
+    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, exempt: str
+) -> None:
+    environment.setenv("HTTP_PROXY", comfyui.url)
+    environment.setenv("NO_PROXY", exempt)
+    for url in (GPU, "http://11.1.2.3"):
+        comfyui.get(f"{url}/a", "through")
+        assert ask(connect(url)) == b"through"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_this_machine_is_asked_without_a_proxy(connect: Connect, environment: pytest.MonkeyPatch, host: str) -> None:
+    environment.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with Exchange(host="::1" if host == "[::1]" else "127.0.0.1") as comfyui:
+        comfyui.get("/a", "here")
+        assert ask(connect(f"http://{host}:{comfyui.port}")) == b"here"
+
+
+# -- many at once ------------------------------------------------------------------------------------------------
+
+
+def test_everybody_gets_the_answer_to_their_own_question(comfyui: Exchange) -> None:
+    def echo(call: Call) -> None:
+        call.take_body()
+        call.send(message(call.request.query["filename"].encode()))
+
+    comfyui.on("GET", "/view", echo)
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url), pool_size=4)
+    begin = threading.Barrier(16)
+
+    def ask_often(thread: int) -> list[bool]:
+        begin.wait(PATIENCE)
+        names = [f"{thread}-{number}" * 100 for number in range(50)]
+        return [b"".join(client.view(name, "", "output")) == name.encode() for name in names]
+
+    with ThreadPoolExecutor(16) as pool:
+        right = [each for answers in pool.map(ask_often, range(16)) for each in answers]
+    client.close()
+    assert right == [True] * 800
+    assert comfyui.connections < 800
+
+
+def test_a_cut_answer_is_told_by_the_client_as_comfyui_s_error(comfyui: Exchange) -> None:
+    comfyui.on("GET", "/view", and_reset(raw(message(b"abc", length=6))))
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    with pytest.raises(ComfyUIError, match="cut off in the middle") as raised:
+        list(client.view("a", "", "output"))
+    assert type(raised.value) is ComfyUIError
+
+
+def drain(answer: object) -> bytes:
+    """A body, read piece by piece."""
+    return b"".join(iter(lambda: answer.read_some(4), b""))  # type: ignore[attr-defined]
