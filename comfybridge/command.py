@@ -1,7 +1,8 @@
 """`python app.py generate`: one picture from the command line.
 
 It is made by a bridge that runs elsewhere (`--url`), by a bridge of its own in front of a ComfyUI, or by the demo's
-stand-in. On success the file names are printed; on failure one line says why, and the exit code is 1.
+stand-in. On success the file names are printed; on failure one line says why, and the exit code is 1. Ctrl-C cancels
+the prompt, and the exit code is 130.
 """
 
 from __future__ import annotations
@@ -10,28 +11,38 @@ import argparse
 import base64
 import contextlib
 import json
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import requests
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
+from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
+from comfybridge.media import embedded_graph, file_extension, media_type_of
 from comfybridge.progress import Progress, ProgressMeter
 from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
 from comfybridge.saving import safe_name, save
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.simulator import Simulator
+from comfybridge.submission import Submission
 from comfybridge.web.schemas import parse_generation
+from comfybridge.workflow.written import Written
 
+WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+NO_KIND = media_type_of("")
 BAR_WIDTH = 30
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0  # a bridge sends a comment every 15 s
+CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
 
 ShowProgress = Callable[[float, str], None]
 
@@ -50,21 +61,27 @@ class Made:
 
 
 def generate(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code: 0, 1 if nothing was made, 2 if the command line is wrong."""
+    """Run the command; returns the exit code.
+
+    0; 1 if what was wanted was not made or not saved, 2 if the command line is wrong, 130 after Ctrl-C.
+    """
     parser = _parser()
     options = parser.parse_args(arguments)
     if sum(map(bool, (options.url, options.comfyui_url, options.demo))) > 1:
         parser.error("--url, --comfyui-url and --demo say who makes the picture; give one of them")
     bar = _Bar(sys.stderr)
     try:
+        _check_place(options.output)
         body = _body(options)
         made = (_by_bridge if options.url else _by_ourselves)(options, body, bar.show)
     except (CommandFailed, BridgeError, SettingsError, OSError) as error:
         bar.clear()
         print(f"app.py generate: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         bar.clear()
+        if stop.args:
+            print(f"app.py generate: {stop}", file=sys.stderr)
         return 130
     bar.clear()
     for warning in made.warnings:
@@ -79,24 +96,52 @@ def generate(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app.py generate", description="Make a picture and save it.")
     parser.add_argument("prompt", nargs="?", help="the text")
-    parser.add_argument("-w", "--workflow", metavar="NAME", help="a template's name, or a file with a whole graph")
+    parser.add_argument(
+        "-w",
+        "--workflow",
+        metavar="NAME",
+        help="a template's name, or a file with a whole graph: JSON, or a picture that ComfyUI made",
+    )
     parser.add_argument(
         "-p",
         "--param",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="steps=30, or 3.steps=30 for any input",
+        help="steps=30, or 3.steps=30 for any input; a text needs no quotes",
     )
     parser.add_argument(
         "--image", action="append", default=[], metavar="[NAME=]FILE", help="an input file, for image or for NAME"
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to save; .png, .jpg and .webp say the format")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to save what fits the ending, and beside it what else is made; "
+        ".png, .jpg and .webp say the format",
+    )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long it may take")
     parser.add_argument("--url", metavar="URL", help="a running bridge, such as http://127.0.0.1:8189")
     parser.add_argument("--comfyui-url", metavar="URL", help="a ComfyUI (default: COMFYUI_URL)")
     parser.add_argument("--demo", action="store_true", help="the stand-in ComfyUI of the demo")
     return parser
+
+
+def _check_place(output: str | None) -> None:
+    """Make sure that files can be saved there, before anybody works on them.
+
+    Raises:
+        CommandFailed: they can't.
+    """
+    place = Path(os.path.realpath(output)) if output is not None else Path.cwd() / "any"
+    if place.is_dir():
+        raise CommandFailed(f"-o takes the name of a file, and {output!r} is a folder.")
+    if place.exists() and not place.is_file():  # a terminal, a pipe, /dev/null
+        return
+    if not place.parent.is_dir():
+        raise CommandFailed(f"There is no folder {place.parent} to save files in.")
+    if not os.access(place.parent, os.W_OK):
+        raise CommandFailed(f"The folder {place.parent} can't be written to.")
 
 
 def _body(options: argparse.Namespace) -> dict[str, Any]:
@@ -120,19 +165,27 @@ def _param(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise CommandFailed(f"-p takes NAME=VALUE, not {text!r}.")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value  # a text needs no quotes
+    with contextlib.suppress(ValueError, RecursionError):
+        read = json.loads(value)
+        if isinstance(read, (str, dict)):  # a text in quotes is one in any case
+            return name, read
+    return name, Written(value)  # the parameter says whether 5 is a number or a text
 
 
 def _workflow(name: str) -> Any:
-    if not name.endswith(".json"):
+    """The graph in a file, or the name of a template as it is."""
+    if Path(name).suffix.lower() not in WORKFLOW_FILES:
         return name
-    try:
-        return json.loads(Path(name).read_text("utf-8-sig"))
-    except ValueError:
-        raise CommandFailed(f"{name} is no JSON file.") from None
+    data = Path(name).read_bytes()
+    if file_extension(data) is None:
+        try:
+            return json.loads(data.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            raise CommandFailed(f"{name} is neither JSON nor a picture.") from None
+    graph = embedded_graph(data)
+    if graph is None:
+        raise CommandFailed(f"{name} carries no graph: ComfyUI did not make it, or its metadata was taken away.")
+    return graph
 
 
 def _image(text: str) -> tuple[str, str]:
@@ -157,36 +210,89 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
                     if isinstance(each, Progress):
                         show(each.percent, _step(each.class_type, each.value, each.max))
 
-            generation = bridge.collect(submission, bridge.wait(submission, listen))
-            names, warnings = _save(map(Output.open, generation.outputs), options.output)
+            try:
+                outcome = bridge.wait(submission, listen)
+            except KeyboardInterrupt:
+                raise _cancelled(bridge, submission) from None
+            generation = bridge.collect(submission, outcome)
+            again = f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
+            if options.demo:
+                again = "What was made has gone with the demo."
+            elif not all(each.is_remote for each in generation.outputs):
+                again = _gone(generation.prompt_id)
+            names, warnings = _save(map(Output.open, generation.outputs), options.output, again)
         return Made(names, generation.seed, [*generation.warnings, *warnings])
+
+
+def _cancelled(bridge: Bridge, submission: Submission) -> KeyboardInterrupt:
+    prompt_id = submission.prompt.id
+    try:
+        bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
+    except BridgeError as error:
+        return _not_cancelled(prompt_id, error.message)
+    return KeyboardInterrupt()
 
 
 def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProgress) -> Made:
     """Made by a bridge that runs elsewhere, whose events are followed."""
     url = options.url
-    address = url if "://" in url else f"http://{url}"
+    address = (url if "://" in url else f"http://{url}").rstrip("/")
+    prompt_id = ""
     try:
         with requests.post(
-            f"{address.rstrip('/')}/generate",
-            json=body,
+            f"{address}/generate",
+            files=_form(body),
             headers={"Accept": "text/event-stream"},
             stream=True,
             timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
         ) as answer:
             if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
                 raise CommandFailed(_sentence(answer))
+            prompt_id = answer.headers.get("X-Prompt-Id", "")
             for event, data in _events(answer):
-                if event == "progress":
+                if event == "queued":
+                    prompt_id = data["prompt_id"]
+                elif event == "progress":
                     show(data["percent"], _step(data["class_type"], data["value"], data["max"]))
                 elif event == "error":
                     raise CommandFailed(data["error"])
                 elif event == "result":
-                    names, _ = _save(_files(data), options.output)
+                    again = f"{address}/results/{prompt_id} has what was made, while ComfyUI remembers it."
+                    if any(each.get("type") == "websocket" for each in data["outputs"]):
+                        again = _gone(prompt_id)
+                    names, _ = _save(_files(data), options.output, again)
                     return Made(names, data["seed"], data["warnings"])
     except (requests.RequestException, ValueError, KeyError) as error:
         raise CommandFailed(f"The bridge at {url} can't be asked: {type(error).__name__}.") from None
+    except KeyboardInterrupt:
+        raise _cancelled_elsewhere(address, prompt_id) if prompt_id else KeyboardInterrupt from None
     raise CommandFailed(f"The bridge at {url} cut its answer off.")
+
+
+def _cancelled_elsewhere(address: str, prompt_id: str) -> KeyboardInterrupt:
+    timeouts = (CANCEL_SECONDS / 2, CANCEL_SECONDS / 2)  # for the connection and for the answer
+    try:
+        answer = requests.post(f"{address}/cancel/{quote(prompt_id, safe='')}", timeout=timeouts)
+    except requests.RequestException as error:
+        return _not_cancelled(prompt_id, f"{type(error).__name__}.")
+    return KeyboardInterrupt() if answer.ok else _not_cancelled(prompt_id, _sentence(answer))
+
+
+def _not_cancelled(prompt_id: str, why: str) -> KeyboardInterrupt:
+    return KeyboardInterrupt(f"Prompt {prompt_id} could not be cancelled: {why}")
+
+
+def _gone(prompt_id: str) -> str:
+    return f"Prompt {prompt_id} has run, and what it made can't all be fetched again."
+
+
+def _form(body: dict[str, Any]) -> list[tuple[str, tuple[None, str]]]:
+    """The request as a form: there a parameter's value can be a text that means what the parameter wants."""
+    written = {name: value for name, value in body["params"].items() if isinstance(value, Written) and value.strip()}
+    rest = {name: value for name, value in body["params"].items() if name not in written}
+    fields = {"request": json.dumps({**body, "params": rest})}
+    fields.update((f"params.{name}", value) for name, value in written.items())
+    return [(name, (None, value)) for name, value in fields.items()]
 
 
 def _events(answer: requests.Response) -> Iterator[tuple[str, Any]]:
@@ -216,21 +322,43 @@ def _files(body: dict[str, Any]) -> Iterator[OpenFile]:
         yield OpenFile.of(LoadedFile(data, output["media_type"], output["filename"]))
 
 
-def _save(files: Iterable[OpenFile], output: str | None) -> tuple[list[str], list[str]]:
-    """Write the files, under their own names or the wanted one, with a number if there are several.
+def _save(files: Iterable[OpenFile], wanted: str | None, again: str) -> tuple[list[str], list[str]]:
+    """Write the files: under their own names, or as the wanted one, those of other endings beside it.
+
+    Several of one ending are numbered. An ending that no kind of file is known by is not looked at.
+
+    Args:
+        again: the sentence on whether they can still be had.
 
     Returns:
         The names, and warnings.
+
+    Raises:
+        CommandFailed: none is what the wanted name says, in which case they are saved all the same; or one can't be
+            written.
     """
+    place = None if wanted is None else Path(wanted)
+    counts: Counter[str] = Counter()
     names: list[str] = []
     warnings: list[str] = []
+    fits = place is None
     for number, file in enumerate(files, 1):
         with file:
-            target = Path(safe_name(file.filename or f"text_{number}.txt")) if output is None else Path(output)
-            if output is not None and number > 1:
-                target = target.with_name(f"{target.stem}_{number}{target.suffix}")
-            names.append(str(save(file, target)))
+            target = Path(safe_name(file.filename or f"text_{number}.txt"))
+            if place is not None:
+                is_wanted = media_type_of(place.name) in (media_type_of(target.name), NO_KIND)
+                ending = place.suffix if is_wanted else target.suffix
+                counts[ending] += 1
+                count = f"_{counts[ending]}" if counts[ending] > 1 else ""
+                target = place.with_name(f"{place.stem}{count}{ending}")
+                fits |= is_wanted
+            try:
+                names.append(str(save(file, target)))
+            except OSError as error:
+                raise CommandFailed(f"{target} can't be written: {error.strerror or error}. {again}") from None
             warnings += file.warnings
+    if place is not None and not fits:
+        raise CommandFailed(f"The workflow made no {place.suffix} file. What it made is saved: {', '.join(names)}.")
     return names, warnings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOption
 def outputs_of(
     outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
 ) -> list[Output]:
-    """The outputs of an outcome that the options ask for, converted as they ask when they are loaded.
+    """The outputs of an outcome that the options ask for, in its order; converted as they ask when they are loaded.
 
     Previews (`temp` files) only if there is no other file, or if they are asked for. ComfyUI's keys (`images`,
     `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a file name is a file, and `text`
@@ -25,10 +26,13 @@ def outputs_of(
     """
     options = options or OutputOptions()
     found: list[Output] = []
-    for node in outcome.outputs:
-        found.extend(_files(node, client, deadline, options))
-        found.extend(_texts(node))
-    found.extend(_frames(outcome.frames, options))
+    frame_numbers = itertools.count(1)
+    for each in outcome.shown:
+        if isinstance(each, Frame):
+            found.append(_frame(each, next(frame_numbers), options))
+        else:
+            found.extend(_files(each, client, deadline, options))
+            found.extend(_texts(each))
     if options.nodes is not None:
         found = [output for output in found if output.node_id in options.nodes]
     # a text has no type, and says nothing of pictures
@@ -114,16 +118,15 @@ def _texts(node: NodeOutput) -> Iterator[Output]:
             )
 
 
-def _frames(frames: list[Frame], options: OutputOptions) -> Iterator[Output]:
-    for number, frame in enumerate(frames, 1):
-        filename = f"websocket_{number:05}.{extension_of(frame.media_type)}"
-        yield Output(
-            node_id=frame.node_id,
-            kind="image",
-            filename=filename,
-            subfolder="",
-            type="websocket",
-            media_type=frame.media_type,
-            source=partial(OpenFile.of, LoadedFile(bytes(frame.data), frame.media_type, filename)),
-            convert=_conversion("image", options),
-        )
+def _frame(frame: Frame, number: int, options: OutputOptions) -> Output:
+    filename = f"websocket_{number:05}.{extension_of(frame.media_type)}"
+    return Output(
+        node_id=frame.node_id,
+        kind="image",
+        filename=filename,
+        subfolder="",
+        type="websocket",
+        media_type=frame.media_type,
+        source=partial(OpenFile.of, LoadedFile(bytes(frame.data), frame.media_type, filename)),
+        convert=_conversion("image", options),
+    )

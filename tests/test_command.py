@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image
+import requests
+import responses
+from PIL import Image, UnidentifiedImageError
+from responses import matchers
 from werkzeug.serving import make_server
 
 from comfybridge.cli import main
@@ -16,7 +26,10 @@ from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from tests import graphs
+from tests.graphs import node
+from tests.media.pictures import exif, texts
 
+ROOT = Path(__file__).parent.parent
 SMALL = ["-p", "width=64", "-p", "height=64", "-p", "steps=2"]
 
 
@@ -75,12 +88,20 @@ def test_a_graph_of_one_s_own_is_run(maker: list[str]) -> None:
         (["x", "-p", "steps"], "-p takes NAME=VALUE, not 'steps'."),
         (["x", "-w", "nope"], "There is no workflow 'nope'"),
         (["x", "-w", "nope.json"], "nope.json"),
+        (["x", "-w", "words.json"], "words.json is neither JSON nor a picture."),
+        (["x", "-w", "plain.png"], "plain.png carries no graph"),
+        (["x", "-o", "nowhere/out.png"], "nowhere to save files in."),
+        (["x", "-o", "folder"], "-o takes the name of a file, and 'folder' is a folder."),
     ],
 )
 def test_a_failure_is_one_line_and_a_code(
-    maker: list[str], capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    maker: list[str], capsys: pytest.CaptureFixture[str], sim: Simulator, arguments: list[str], said: str
 ) -> None:
+    Path("words.json").write_text("a cat")
+    Image.new("RGB", (8, 8)).save("plain.png")
+    Path("folder").mkdir()
     assert main(["generate", *arguments, *maker]) == 1
+    assert sim.history == {}
     error = capsys.readouterr().err
     assert error.startswith("app.py generate: ")
     assert said in error
@@ -102,3 +123,240 @@ def test_who_makes_it_can_only_be_one(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit) as ended:
         main(["generate", "x", "--demo", "--url", "http://x"])
     assert ended.value.code == 2
+
+
+# -- what is saved, and as what
+
+TEXT_AND_PICTURES = {
+    "1": node("PreviewAny", source="a text"),
+    **{name: graphs.picture()["1"] for name in ("2", "3")},
+    "4": node("SaveImage", images=["2", 0], filename_prefix="x"),
+    "5": node("SaveImage", images=["3", 0], filename_prefix="x"),
+}
+VIDEO = graphs.frames("SaveVideo", filename_prefix="x", format="mp4", codec="h264")
+
+
+@pytest.mark.parametrize(
+    ("graph", "wanted", "made"),
+    [
+        (TEXT_AND_PICTURES, "out.png", {"out.txt": "", "out.png": "PNG", "out_2.png": "PNG"}),
+        (TEXT_AND_PICTURES, "out.jpeg", {"out.txt": "", "out.jpeg": "JPEG", "out_2.jpeg": "JPEG"}),
+        (TEXT_AND_PICTURES, "out.txt", {"out.txt": "", "out.png": "PNG", "out_2.png": "PNG"}),
+        (graphs.picture(batch=2), "out", {"out": "PNG", "out_2": "PNG"}),
+        (graphs.picture(), "version 1.5", {"version 1.5": "PNG"}),
+        (VIDEO, "out.MP4", {"out.MP4": ""}),
+    ],
+)
+def test_the_name_that_was_wanted_goes_to_what_fits_its_ending(
+    maker: list[str], tmp_path: Path, graph: dict[str, Any], wanted: str, made: dict[str, str]
+) -> None:
+    Path("graph.json").write_text(json.dumps(graph))
+    assert main(["generate", "-w", "graph.json", "-o", wanted, *maker]) == 0
+    Path("graph.json").unlink()
+    assert {path.name: format_of(path) for path in tmp_path.iterdir()} == made
+
+
+@pytest.mark.parametrize(
+    ("graph", "wanted", "said"),
+    [
+        (VIDEO, "out.png", "The workflow made no .png file. What it made is saved: out.mp4."),
+        (graphs.picture(), "out.gif", "The workflow made no .gif file. What it made is saved: out.png."),
+    ],
+)
+def test_nothing_that_fits_the_wanted_ending_is_a_failure_and_saved_all_the_same(
+    maker: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    graph: dict[str, Any],
+    wanted: str,
+    said: str,
+) -> None:
+    Path("graph.json").write_text(json.dumps(graph))
+    assert main(["generate", "-w", "graph.json", "-o", wanted, *maker]) == 1
+    assert capsys.readouterr() == ("", f"app.py generate: {said}\n")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", said[-5:-1]}
+
+
+def format_of(path: Path) -> str:
+    try:
+        with Image.open(path) as picture:
+            return picture.format or ""
+    except UnidentifiedImageError:
+        return ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("save", ["SaveImage", "SaveImageWebsocket"])
+def test_what_can_t_be_written_can_be_fetched_again_if_that_is_so(
+    maker: list[str], capsys: pytest.CaptureFixture[str], sim: Simulator, bridge_url: str, save: str
+) -> None:
+    Path("graph.json").write_text(json.dumps(graphs.picture(save=save)))
+    Path("out.png").symlink_to("/dev/full")
+    assert main(["generate", "-w", "graph.json", "-o", "out.png", *maker]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("app.py generate: out.png can't be written: No space left on device. ")
+    assert said.count("\n") == 1
+    if maker == ["--demo"]:
+        assert "gone with the demo" in said
+        return
+    [prompt_id] = sim.history
+    again = {
+        "--url": f"{bridge_url}/results/{prompt_id} has what was made, while ComfyUI remembers it.",
+        "--comfyui-url": f"ComfyUI at {sim.url} still has what was made, as prompt {prompt_id}.",
+    }
+    gone = f"Prompt {prompt_id} has run, and what it made can't all be fetched again."
+    assert said.endswith(f" {gone if save == 'SaveImageWebsocket' else again[maker[0]]}\n")
+
+
+# -- what is asked for
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "json"])
+def test_the_graph_in_a_picture_that_comfyui_made_is_run(maker: list[str], sim: Simulator, ending: str) -> None:
+    picture = Path(f"picture.{ending}")
+    graph = graphs.picture(40, 24)
+    if ending == "png":
+        Image.new("RGB", (8, 8)).save(picture, pnginfo=texts(prompt=graph))
+    elif ending == "webp":
+        Image.new("RGB", (8, 8)).save(picture, exif=exif(prompt=graph))
+    else:
+        picture.write_text(json.dumps(graph))
+    assert main(["generate", "-w", str(picture), "-p", "1.width=48", "-o", "out.png", *maker]) == 0
+    with Image.open("out.png") as made:
+        assert made.size == (48, 24)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("5", "5"), ("true", "true"), ("[1]", "[1]"), ("dogs", "dogs"), ("", ""), ('"5"', "5"), ("1e3", "1e3")],
+)
+def test_a_parameter_that_is_a_text_takes_numbers_as_one(maker: list[str], value: str, text: str) -> None:
+    given = ["-p", f"negative_prompt={value}", "-p", "9.filename_prefix=7", *SMALL]
+    assert main(["generate", "x", *given, "-o", "out.png", *maker]) == 0
+    with Image.open("out.png") as made:
+        graph = json.loads(made.info["prompt"])
+    written = {each["inputs"]["text"] for each in graph.values() if each["class_type"] == "CLIPTextEncode"}
+    assert written == {"x", text}
+
+
+# -- Ctrl-C
+
+
+def interrupted(arguments: list[str]) -> tuple[int, str, float]:
+    """Run the command on a terminal, and press Ctrl-C when its bar shows.
+
+    Returns:
+        The exit code, what the terminal shows then, and how many seconds it took.
+    """
+    terminal, inside = os.openpty()
+    process = subprocess.Popen([sys.executable, str(ROOT / "app.py"), "generate", *arguments], stderr=inside)
+    os.close(inside)
+    shown = ""
+    try:
+        while "%" not in shown:
+            shown += os.read(terminal, 1000).decode()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+        return process.returncode, os.read(terminal, 1000).decode(), time.monotonic() - began
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.parametrize("option", ["--url", "--comfyui-url"])
+def test_ctrl_c_cancels_the_prompt(sim: Simulator, bridge_url: str, option: str) -> None:
+    sim.hold()
+    code, shown, _ = interrupted(["x", *SMALL, option, bridge_url if option == "--url" else sim.url])
+    assert (code, shown.strip()) == (130, "")
+    sim.wait_until_idle()
+    [entry] = sim.history.values()
+    assert entry["status"]["messages"][-1][0] == "execution_interrupted"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.parametrize(
+    ("option", "fault"),
+    [
+        ("--url", {"status": 500}),
+        ("--comfyui-url", {"status": 500}),
+        ("--comfyui-url", {"status": 500, "delay": 2.2}),
+    ],
+)
+def test_a_prompt_that_can_t_be_cancelled_is_named_soon(
+    sim: Simulator, bridge_url: str, option: str, fault: dict[str, Any]
+) -> None:
+    sim.hold()
+    sim.fail_route("/interrupt", times=None, **fault)
+    code, shown, seconds = interrupted(["x", *SMALL, option, bridge_url if option == "--url" else sim.url])
+    assert code == 130
+    assert f"app.py generate: Prompt {sim.running[0]} could not be cancelled: " in shown
+    assert seconds < 4  # 2 of them for asking
+    requests.post(f"{sim.url}/interrupt", timeout=5)  # until the simulator is done with the other one
+
+
+# What a bridge may answer, and what else may sit at its address.
+ELSEWHERE = "http://bridge.example:8189"
+EVENTS = "text/event-stream; charset=utf-8"
+PROGRESS = 'event: progress\ndata: {"percent": 50, "class_type": "KSampler", "value": 1, "max": 2}\n\n'
+RESULT = {
+    "outputs": [{"index": 0, "media_type": "image/png", "filename": "made.png"}],
+    "images": [base64.b64encode(b"not looked into").decode()],
+    "seed": 7,
+    "warnings": ["mind the gap"],
+}
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "body", "said"),
+    [
+        (200, "text/html", "<html>", f"{ELSEWHERE}/generate answered 200; is a bridge there?"),
+        (404, "application/json", "[]", f"{ELSEWHERE}/generate answered 404; is a bridge there?"),
+        (503, "application/json", '{"error": "Too many wait."}', "Too many wait."),
+        (200, EVENTS, PROGRESS, f"The bridge at {ELSEWHERE} cut its answer off."),
+        (200, EVENTS, f"{PROGRESS}event: result\ndata: {{", f"The bridge at {ELSEWHERE} can't be asked"),
+        (200, EVENTS, 'event: error\ndata: {"error": "It broke."}\n\n', "It broke."),
+    ],
+)
+def test_what_a_bridge_elsewhere_does_not_make_is_said_in_one_line(
+    elsewhere: responses.RequestsMock,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    status: int,
+    content_type: str,
+    body: str,
+    said: str,
+) -> None:
+    elsewhere.post(f"{ELSEWHERE}/generate", body=body, status=status, content_type=content_type)
+    assert main(["generate", "x", "-o", "out.png", "--url", ELSEWHERE]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"app.py generate: {said}")
+    assert printed.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_bridge_elsewhere_makes_is_saved(
+    elsewhere: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = {"params": {}, "prompt": "x", "output": {"format": "png"}}
+    elsewhere.post(
+        f"{ELSEWHERE}/generate",
+        body=f": awake\n\n{PROGRESS}event: result\ndata: {json.dumps(RESULT)}\n\n",
+        content_type=EVENTS,
+        match=[
+            matchers.multipart_matcher({"request": (None, json.dumps(wanted)), "params.steps": (None, "3")}),
+            matchers.header_matcher({"Accept": "text/event-stream"}),
+        ],
+    )
+    assert main(["generate", "x", "-p", "steps=3", "-o", "out.png", "--url", f"{ELSEWHERE}/"]) == 0
+    assert Path("out.png").read_bytes() == b"not looked into"
+    assert capsys.readouterr() == ("out.png\n", "Warning: mind the gap\nseed 7\n")

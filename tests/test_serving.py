@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -232,6 +233,28 @@ def test_an_answer_that_can_t_be_finished_is_not_taken_for_a_whole_one(
         assert answer.status_code == 200
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             answer.content  # noqa: B018  # never comes to its end
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
+def test_callers_who_leave_early_take_no_slot_with_them(
+    start: Callable[..., Server], sim: Simulator, arguments: list[str], accept: str
+) -> None:
+    server = start(arguments, COMFYBRIDGE_MAX_CONCURRENT="1")
+    body = json.dumps({"workflow": graphs.picture(), "keepalive": 0.1})
+    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
+    for leaves_at_once in (True, False):
+        sim.hold()
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), SECONDS) as caller:
+            caller.sendall(f"{head}{body}".encode())
+            if not leaves_at_once:
+                assert caller.recv(4096).startswith(b"HTTP/1.1 200 ")
+        sim.wait_until_running()
+        assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 503
+        sim.release()
+        until = time.monotonic() + SECONDS
+        while requests.get(f"{server.url}/ready", timeout=SECONDS).status_code != 200:
+            assert time.monotonic() < until
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the most that was used")

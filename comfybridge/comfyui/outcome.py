@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,14 @@ from comfybridge.errors import ExecutionFailed, Interrupted, PromptLost
 
 # The one node of ComfyUI itself that sends its finished images over the websocket and nowhere else.
 WEBSOCKET_OUTPUT_CLASS = "SaveImageWebsocket"
+
+
+# What reading an event of a shape that no ComfyUI sends may raise.
+MALFORMED = (TypeError, ValueError, KeyError, AttributeError)
+
+
+class ImagesLost(PromptLost):
+    """The prompt ran, and images that only a websocket carried were lost with it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,12 @@ class Prompt:
     def websocket_outputs(self) -> list[str]:
         """The nodes whose images come over the websocket only."""
         return self.nodes_of_class(WEBSOCKET_OUTPUT_CLASS)
+
+    @property
+    def last_nodes(self) -> set[str]:
+        """The nodes whose outputs no other node takes."""
+        values = [value for node in self.graph.values() for value in (node.get("inputs") or {}).values()]
+        return set(self.graph).difference(str(value[0]) for value in values if isinstance(value, list) and value)
 
 
 @dataclass(frozen=True)
@@ -59,16 +74,27 @@ class Outcome:
     """What a prompt left behind when it ran to its end.
 
     Attributes:
-        outputs: one entry a node that has something to show, in the order of the graph's nodes.
-        frames: the images of `SaveImageWebsocket` nodes, in the order in which they came.
+        shown: what the nodes have to show, in the order of the graph's nodes; of one node in the order in which it
+            came.
         warnings: sentences on what did not go as asked.
         executing: seconds that it ran, by ComfyUI's own clock; None if it did not say.
+        is_complete: whether it is certain that nothing is missing; else the history tells.
     """
 
-    outputs: list[NodeOutput] = field(default_factory=list)
-    frames: list[Frame] = field(default_factory=list)
+    shown: list[NodeOutput | Frame] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     executing: float | None = None
+    is_complete: bool = True
+
+    @property
+    def outputs(self) -> list[NodeOutput]:
+        """What the nodes announced, and the history tells too."""
+        return [each for each in self.shown if isinstance(each, NodeOutput)]
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The images of `SaveImageWebsocket` nodes."""
+        return [each for each in self.shown if isinstance(each, Frame)]
 
 
 class OutcomeReader:
@@ -81,6 +107,9 @@ class OutcomeReader:
         self._warnings: list[str] = []
         self._started: int | None = None
         self._current_node: str | None = None
+        self._begun: set[str] = set()
+        self._told: set[str] = set()
+        self._announced_frames: dict[str, float] = {}
 
     def is_about_this(self, event: events.Event) -> bool:
         """Whether an event concerns the prompt; images without metadata do if one of its nodes is running."""
@@ -99,27 +128,48 @@ class OutcomeReader:
         Raises:
             ExecutionFailed: a node failed.
             Interrupted: somebody cancelled the prompt.
+            ImagesLost: it ran to its end, and fewer images came than were announced.
         """
         if isinstance(event, events.ExecutionStart):
             self._started = event.timestamp
         elif isinstance(event, events.Executing):
             self._current_node = event.display_node or event.node
-        elif isinstance(event, events.Executed) and event.output:
-            self._outputs[event.node] = NodeOutput(event.display_node, event.output)
+            if self._current_node is not None:
+                self._begun.add(self._current_node)
+        elif isinstance(event, events.Executed):
+            self._told.add(event.display_node)
+            if event.output:
+                self._outputs[event.node] = NodeOutput(event.display_node, event.output)
+        elif isinstance(event, events.Progress) and event.node in self.prompt.websocket_outputs:
+            self._announced_frames[event.node] = event.max
         elif isinstance(event, events.Image):
             self._read_image(event)
         elif isinstance(event, events.ExecutionError) and event.is_block:
             self._warnings.append(execution_sentence(event))
         elif isinstance(event, events.ExecutionSuccess):
+            self._check_frames()
             return Outcome(
-                _in_graph_order(self.prompt, self._outputs.values()),
-                self._frames,
+                in_graph_order(self.prompt, [*self._outputs.values(), *self._frames]),
                 self._warnings,
                 _seconds_between(self._started, event.timestamp),
+                self._is_complete,
             )
         else:
             raise_if_failed(event)
         return None
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether each node that ran for its own sake has shown something, or said that it has nothing."""
+        if not self._outputs and not self._frames:
+            return False
+        silent = self._begun - self._told - {frame.node_id for frame in self._frames}
+        return not silent & self.prompt.last_nodes
+
+    def _check_frames(self) -> None:
+        came = Counter(frame.node_id for frame in self._frames)
+        if any(came[node] < count for node, count in self._announced_frames.items()):
+            without_images_lost(self.prompt, Outcome())
 
     def _read_image(self, event: events.Image) -> None:
         node = event.node or self._current_node
@@ -151,7 +201,7 @@ def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
     if status.get("status_str") == "error":
         raise ExecutionFailed("The prompt failed, and ComfyUI's history does not say why.", prompt_id=prompt.id)
     outputs = _announced_outputs(entry, cached)
-    return Outcome(_in_graph_order(prompt, outputs), executing=_seconds_between(started, finished))
+    return Outcome(in_graph_order(prompt, outputs), executing=_seconds_between(started, finished))
 
 
 def raise_if_failed(event: events.Event) -> None:
@@ -183,11 +233,11 @@ def without_images_lost(prompt: Prompt, outcome: Outcome) -> Outcome:
     """The outcome that the history tells of, unless images that only the socket carried are missing from it.
 
     Raises:
-        PromptLost: they are.
+        ImagesLost: they are.
     """
     nodes = prompt.websocket_outputs
     if nodes:
-        raise PromptLost(
+        raise ImagesLost(
             f"The connection to ComfyUI was lost, and with it the images of node {', '.join(nodes)} "
             "(SaveImageWebsocket), which are sent once and kept nowhere.",
             prompt_id=prompt.id,
@@ -218,12 +268,13 @@ def _announced_outputs(entry: Mapping[str, Any], cached: tuple[str, ...]) -> lis
     return outputs
 
 
-def _in_graph_order(prompt: Prompt, outputs: Any) -> list[NodeOutput]:
+def in_graph_order(prompt: Prompt, shown: Iterable[NodeOutput | Frame]) -> list[NodeOutput | Frame]:
+    """What a prompt's nodes show, in the order of the graph's nodes."""
     position = {node: place for place, node in enumerate(prompt.graph)}
-    return sorted(outputs, key=lambda each: position.get(each.node_id, len(position)))
+    return sorted(shown, key=lambda each: position.get(each.node_id, len(position)))
 
 
 def _seconds_between(started: int | None, finished: int | None) -> float | None:
-    if started is None or finished is None:
+    if not isinstance(started, (int, float)) or not isinstance(finished, (int, float)):
         return None
     return max(0, finished - started) / 1000

@@ -70,19 +70,18 @@ def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, 
 
     Args:
         with_first_image: whether JSON also gives the first image as `image`.
-        keepalive: seconds between the spaces that keep a proxy awake; None: the answer begins when it is there.
+        keepalive: seconds between the spaces that keep a proxy awake, and until the first of them; None: the answer
+            begins when it is there.
     """
     wanted = wanted_form(request)
     index = wanted_index()
     generation_request = as_accepted(asked, wanted)
     render = partial(generation_json, with_first_image=with_first_image)
     if wanted.form == "events" or (wanted.form == "json" and keepalive is not None):
-        submission = bridge.submit(generation_request)
-        g.prompt_id = submission.prompt.id
         render_error = partial(error_body, request_id=g.request_id)
         if wanted.form == "events":
-            return event_stream(bridge, submission, render, render_error)
-        return kept_alive_json(bridge, submission, render, render_error, cast(float, keepalive))
+            return event_stream(bridge, generation_request, render, render_error)
+        return kept_alive_json(bridge, generation_request, render, render_error, cast(float, keepalive))
     with contextlib.ExitStack() as held:
         generation = held.enter_context(bridge.generating(generation_request))
         g.prompt_id = generation.prompt_id

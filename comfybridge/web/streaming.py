@@ -1,7 +1,9 @@
 """Answers that begin before the workflow has run: events as they come, and JSON that keeps a proxy awake.
 
-The prompt is queued before the first byte goes out, so what is wrong with a request still has its own status.
-Then a thread waits for the prompt, and what it hears comes through a queue to the thread that writes the answer.
+A thread submits the request and waits for its prompt, and what it hears comes to the thread that writes the answer.
+The answer begins once the prompt is queued, so what is wrong with a request has its own status. It also begins when
+queueing takes longer than a caller's proxy bears silence, as it may where input files come from slow URLs; what goes
+wrong after that is in the body.
 """
 
 from __future__ import annotations
@@ -9,21 +11,25 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import queue
+import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from flask import Response
+from flask import Response, g
 
 from comfybridge.bridge import Bridge
+from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError
 from comfybridge.progress import Preview, Progress, ProgressMeter
-from comfybridge.request import Generation
+from comfybridge.request import Generation, GenerationRequest
 from comfybridge.submission import Submission
 from comfybridge.web.answers import ErrorAnswer
 from comfybridge.web.sending import Body, Streamed, respond, sent
+
+log = logging.getLogger(__name__)
 
 # Proxies cut a stream that is silent for 60 s, some for 30.
 HEARTBEAT_SECONDS = 15.0
@@ -35,161 +41,233 @@ EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a request came to.
+class Queued:
+    """The prompt is queued.
+
+    Attributes:
+        position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
+    """
+
+    prompt_id: str
+    position: int | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a prompt came to.
 
     Attributes:
         body: JSON, with a line break after it.
         release: to be called when the body has been sent, or will not be.
     """
 
-    name: Literal["result", "error"]
     body: Body
     release: Callable[[], None] = lambda: None
 
 
-Heard = Progress | Preview | Ended
+Heard = Queued | Progress | Preview | Result | BridgeError
+
+# Of what a caller that reads slowly has not read yet, so many of a kind are kept: newer ones tell the same and more.
+MOST_UNREAD: Mapping[type, int] = {Preview: 4, Progress: 100}
 
 
-def event_stream(bridge: Bridge, submission: Submission, render: Render, render_error: RenderError) -> Response:
-    """`queued`, `progress`, `preview`, then `result` or `error`, as server-sent events."""
-    position = None
-    with contextlib.suppress(BridgeError):  # the waiting will tell whether ComfyUI is gone
-        position = bridge.position(submission)
-    hearing = Hearing(bridge, submission, ProgressMeter(submission.prompt), render, render_error)
+def event_stream(bridge: Bridge, request: GenerationRequest, render: Render, render_error: RenderError) -> Response:
+    """`queued`, `progress`, `preview`, then `result` or `error`, as server-sent events.
+
+    Raises:
+        BridgeError: what is wrong with the request, if that shows before the answer has to begin.
+    """
+    hearing = Hearing(bridge, request, render, is_followed=True)
+    g.prompt_id = hearing.begin(HEARTBEAT_SECONDS)
 
     def frames() -> Iterator[bytes]:
-        yield _frame("queued", {"prompt_id": submission.prompt.id, "position": position})
         for heard in hearing.until_end(HEARTBEAT_SECONDS):
             if heard is None:
                 yield b": waiting\n\n"
+            elif isinstance(heard, Queued):
+                yield _frame("queued", asdict(heard))
             elif isinstance(heard, Progress):
                 yield _frame("progress", asdict(heard))
             elif isinstance(heard, Preview):
                 data = base64.b64encode(heard.data).decode("ascii")
                 yield _frame("preview", {"node_id": heard.node_id, "media_type": heard.media_type, "data": data})
+            elif isinstance(heard, Result):
+                yield from _sent(replace(heard, body=_last_frame(heard.body)))
             else:
-                yield from _sent(replace(heard, body=_last_frame(heard.name, heard.body)))
+                yield _frame("error", render_error(heard))
 
     return _begun(frames(), EVENTS, hearing)
 
 
 def kept_alive_json(
-    bridge: Bridge, submission: Submission, render: Render, render_error: RenderError, seconds: float
+    bridge: Bridge, request: GenerationRequest, render: Render, render_error: RenderError, seconds: float
 ) -> Response:
-    """A space every so many seconds, which JSON allows before its value, and then the answer."""
-    hearing = Hearing(bridge, submission, None, render, render_error)
+    """A space every so many seconds, which JSON allows before its value, and then the answer.
+
+    Raises:
+        BridgeError: what is wrong with the request, if that shows before the first space has to go out.
+    """
+    hearing = Hearing(bridge, request, render, is_followed=False)
+    g.prompt_id = hearing.begin(seconds)
 
     def pieces() -> Iterator[bytes]:
-        yield b" "
         for heard in hearing.until_end(seconds):
-            if heard is None:
-                yield b" "
-            elif isinstance(heard, Ended):
+            if isinstance(heard, Result):
                 yield from _sent(heard)
+            elif isinstance(heard, BridgeError):
+                yield json.dumps(render_error(heard)).encode() + b"\n"
+            else:
+                yield b" "
 
     return _begun(pieces(), "application/json", hearing)
 
 
 def last_event(body: Body) -> Response:
     """The events of a prompt of which all is over but the result."""
-    return respond(_last_frame("result", body), EVENTS, contextlib.ExitStack())
+    return respond(_last_frame(body), EVENTS, contextlib.ExitStack())
 
 
 class Hearing:
-    """A thread that waits for a prompt, and what it hears. To be closed when nobody listens any more.
+    """A thread that submits a request and waits for its prompt, and what it hears.
 
-    The request's slot is freed when the prompt has ended and its result has been sent, or can't be sent any more.
+    To be closed when nobody listens any more. The prompt is waited for all the same, as its request may want it
+    cancelled when its time is up; the slot is freed when it has ended and its result has been sent, or can't be sent.
+
+    Args:
+        is_followed: whether it is to tell of the place in the queue, the progress and the previews.
     """
 
-    def __init__(
-        self,
-        bridge: Bridge,
-        submission: Submission,
-        meter: ProgressMeter | None,
-        render: Render,
-        render_error: RenderError,
-    ) -> None:
+    def __init__(self, bridge: Bridge, request: GenerationRequest, render: Render, *, is_followed: bool) -> None:
         self._bridge = bridge
-        self._submission = submission
-        self._meter = meter
+        self._request = request
         self._render = render
-        self._render_error = render_error
-        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._is_followed = is_followed
+        self._unread = Unread()
         self._closed = threading.Event()
-        threading.Thread(target=self._wait, name=f"prompt {submission.prompt.id}", daemon=True).start()
+        threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
+
+    def begin(self, patience: float) -> str | None:
+        """Wait until the prompt is queued, for so many seconds.
+
+        Returns:
+            Its id; None if that takes longer.
+
+        Raises:
+            BridgeError: what went wrong instead.
+        """
+        try:
+            first = self._unread.first(patience)
+            if isinstance(first, BridgeError):
+                raise first
+        except BaseException:
+            self.close()
+            raise
+        return first.prompt_id if isinstance(first, Queued) else None
 
     def until_end(self, patience: float) -> Iterator[Heard | None]:
-        """What is heard, the end last; None whenever nothing came for so many seconds."""
-        while True:
-            try:
-                each = self._heard.get(timeout=patience)
-            except queue.Empty:
-                yield None
-                continue
-            yield each
-            if isinstance(each, Ended):
-                return
+        """What is heard, the end last; None for nothing: at once, and then whenever it lasts so many seconds."""
+        heard = self._unread.take(0)
+        while not isinstance(heard, (Result, BridgeError)):
+            yield heard
+            heard = self._unread.take(patience)
+        yield heard
 
     def close(self) -> None:
         """Let go of a result that nobody took, now or when it comes."""
         self._closed.set()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                each = self._heard.get_nowait()
-                if isinstance(each, Ended):
-                    each.release()
+        while (each := self._unread.take(0)) is not None:
+            if isinstance(each, Result):
+                each.release()
 
-    def _wait(self) -> None:
+    def _run(self) -> None:
         try:
-            self._put(self._end())
+            ended: Heard = self._result()
         except BridgeError as error:
-            self._put(self._failed(error))
+            ended = error
         except BaseException:
-            self._put(self._failed(InternalError("Something went wrong inside the bridge.")))
-            raise
-
-    def _end(self) -> Ended:
-        with contextlib.ExitStack() as held:
-            body = self._render(held.enter_context(self._bridge.finishing(self._submission, self._listen)))
-            if isinstance(body, Streamed):
-                held.callback(body.close)
-                return Ended("result", body, held.pop_all().close)
-        return Ended("result", body)  # after the slot is free: who has the answer may ask again at once
-
-    def _failed(self, error: BridgeError) -> Ended:
-        return Ended("error", json.dumps(self._render_error(error)).encode() + b"\n")
-
-    def _listen(self, event: Any) -> None:
-        for each in self._meter.read(event) if self._meter else ():
-            self._heard.put(each)
-
-    def _put(self, ended: Ended) -> None:
-        self._heard.put(ended)
+            log.exception("A bug in the bridge")
+            ended = InternalError("Something went wrong inside the bridge; its log has the details.")
+        self._unread.put(ended)
         if self._closed.is_set():
             self.close()
+
+    def _result(self) -> Result:
+        with contextlib.ExitStack() as held:
+            submission = held.enter_context(self._bridge.submit(self._request))
+            self._unread.put(Queued(submission.prompt.id, self._position(submission)))
+            listen = self._listener(submission) if self._is_followed else None
+            body = self._render(held.enter_context(self._bridge.finishing(submission, listen)))
+            if isinstance(body, Streamed):
+                held.callback(body.close)
+                return Result(body, held.pop_all().close)
+        return Result(body)  # after the slot is free: who has the answer may ask again at once
+
+    def _position(self, submission: Submission) -> int | None:
+        if self._is_followed:
+            with contextlib.suppress(BridgeError):  # the waiting will tell whether ComfyUI is gone
+                return self._bridge.position(submission)
+        return None
+
+    def _listener(self, submission: Submission) -> Callable[[Event], None]:
+        meter = ProgressMeter(submission.prompt)
+
+        def listen(event: Event) -> None:
+            for each in meter.read(event):
+                if not self._closed.is_set():
+                    self._unread.put(each)
+
+        return listen
+
+
+class Unread:
+    """What was heard and not read yet, in the order in which it came: of progress and previews the newest only."""
+
+    def __init__(self) -> None:
+        self._items: deque[Heard] = deque()
+        self._changed = threading.Condition()
+
+    def put(self, item: Heard) -> None:
+        """Add the newest. Never waits."""
+        with self._changed:
+            alike = [index for index, each in enumerate(self._items) if type(each) is type(item)]
+            if len(alike) >= MOST_UNREAD.get(type(item), len(alike) + 1):
+                del self._items[alike[0]]
+            self._items.append(item)
+            self._changed.notify()
+
+    def first(self, patience: float) -> Heard | None:
+        """The oldest, which stays unread; None if nothing comes within so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items, patience)
+            return self._items[0] if self._items else None
+
+    def take(self, patience: float) -> Heard | None:
+        """The oldest, which is read then; None if nothing comes within so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items, patience)
+            return self._items.popleft() if self._items else None
 
 
 def _begun(chunks: Iterator[bytes], content_type: str, hearing: Hearing) -> Response:
     response = Response(chunks, content_type=content_type, headers=STREAM_HEADERS)
-    response.call_on_close(hearing.close)
+    response.call_on_close(hearing.close)  # also if nobody ever asks for the first chunk
     return response
 
 
-def _sent(ended: Ended) -> Iterator[bytes]:
-    if isinstance(ended.body, bytes):
-        yield ended.body
+def _sent(result: Result) -> Iterator[bytes]:
+    if isinstance(result.body, bytes):
+        yield result.body
     else:
-        yield from sent(ended.body, ended.release)
+        yield from sent(result.body, result.release)
 
 
 def _frame(event: str, data: Mapping[str, Any]) -> bytes:
     return _frame_start(event) + json.dumps(data).encode() + b"\n\n"
 
 
-def _last_frame(event: str, body: Body) -> Body:
-    """The event of a body that ends with a line break."""
-    start = _frame_start(event)
+def _last_frame(body: Body) -> Body:
+    """The event of a result, whose body ends with a line break."""
+    start = _frame_start("result")
     if isinstance(body, bytes):
         return b"".join((start, body, b"\n"))
     length = None if body.length is None else len(start) + body.length + 1

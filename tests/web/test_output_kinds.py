@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import wave
 import zipfile
@@ -270,6 +271,27 @@ def test_an_image_that_was_sent_over_the_websocket_is_an_image(api: FlaskClient)
     for data, color in ((base64.b64decode(body["images"][0]), first), (response.data, third)):
         with Image.open(io.BytesIO(data)) as picture:
             assert (picture.format, bytes(picture.getpixel((0, 0)))) == ("PNG", color)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["2", "7", "9"])))
+def test_outputs_come_in_the_order_of_the_graph_however_they_are_sent(
+    api: FlaskClient, order: tuple[str, ...]
+) -> None:
+    graph = graphs.frames("SaveImageWebsocket")
+    graph |= {
+        "7": node("SaveImage", images=["ab", 0], filename_prefix="x"),
+        "9": node("SaveImageWebsocket", images=["b", 0]),
+    }
+    colors = {name: graph[name]["inputs"]["color"].to_bytes(3, "big") for name in "abc"}
+    graph = {name: graph[name] for name in [*order, *(graph.keys() - set(order))]}
+
+    body = success(api.post("/generate", json={"workflow": graph}))
+
+    made = {"2": "abc", "7": "ab", "9": "b"}
+    expected = [(name, colors[each]) for name in order for each in made[name]]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(data))) for data in body["images"]]
+    assert [each["node_id"] for each in body["outputs"]] == [name for name, _ in expected]
+    assert [bytes(each.getpixel((0, 0))) for each in pictures] == [color for _, color in expected]
 
 
 def test_one_graph_can_make_them_all(api: FlaskClient, sim: Simulator) -> None:
