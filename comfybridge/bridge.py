@@ -18,8 +18,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import queue
+import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from functools import partial
 from types import TracebackType
@@ -28,7 +31,7 @@ from typing import Any
 from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
 from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.comfyui.client import Accepted, ComfyUINotReached
-from comfybridge.comfyui.outcome import Outcome, Prompt
+from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter
@@ -59,13 +62,22 @@ from comfybridge.workflow.template import Filled, Template
 
 log = logging.getLogger(__name__)
 
-CANCEL_SECONDS = 2.0  # the caller, whose time is up, waits for it
+CANCEL_SECONDS = 10.0  # a prompt whose time is up; ComfyUI may be busy, or asleep
+CANCEL_PATIENCE_SECONDS = 0.4  # so long the caller, whose time is up, waits to hear of it
 CANCELLED = {
     "pending": "was cancelled while it waited in the queue",
     "running": "was told to stop while it ran",
     "gone": "was no longer in the queue",
 }
+TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
+# How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 2.0
 LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
+
+
+class Abandoned(Interrupted):
+    """Nobody waits for the prompt any more."""
 
 
 class Bridge:
@@ -93,7 +105,8 @@ class Bridge:
             ],
             self.settings.max_queue,
         )
-        self.prompts = Prompts(self.servers)
+        self.prompts = Prompts(self.servers, self._tell_taken_out)
+        self._submissions: weakref.WeakValueDictionary[str, Submission] = weakref.WeakValueDictionary()
         self.slots = Slots(self.settings.max_concurrent)
         fetcher = Fetcher(seconds=self.settings.fetch_timeout, allowed_hosts=self.settings.fetch_allow_hosts)
         self._uploader = Uploader(fetcher, self.settings.max_upload_bytes)
@@ -135,7 +148,8 @@ class Bridge:
     def finishing(self, submission: Submission, on_event: OnEvent | None = None) -> Iterator[Generation]:
         """`wait` and `collect` in a row, for use in a `with`, which closes the submission.
 
-        A prompt that ComfyUI lost is submitted again as often as its request allows.
+        A prompt that ComfyUI lost, or that was lost with it, is submitted again as often as its request allows. One
+        of which only the images were lost with a websocket is so once in any case: ComfyUI has the rest in its cache.
         """
         submission, outcome = self._wait_out(submission, on_event)
         with submission:
@@ -146,16 +160,69 @@ class Bridge:
 
     def _wait_out(self, submission: Submission, on_event: OnEvent | None) -> tuple[Submission, Outcome]:
         """The outcome, and the submission that came to it."""
-        for retries_left in range(submission.request.retries, -1, -1):
+        retries_left = submission.request.retries
+        repeats_left = 1
+        while True:
             try:
                 return submission, self.wait(submission, on_event)
-            except BaseException as error:
-                submission.close()
-                if not isinstance(error, PromptLost) or retries_left == 0:
+            except (PromptLost, ComfyUIUnreachable) as error:
+                if isinstance(error, ImagesLost) and repeats_left and not submission.deadline.passed:
+                    repeats_left -= 1
+                elif retries_left:
+                    retries_left -= 1
+                else:
+                    submission.close()
                     raise
-            log.warning("ComfyUI lost prompt %s; it is queued again.", submission.prompt.id)
-            submission = self.submit(submission.request)
-        raise AssertionError("retries are counted down to 0")
+                failure = error
+            except BaseException:
+                submission.close()
+                raise
+            log.warning("Prompt %s is queued again: %s", submission.prompt.id, failure.message)
+            submission = self._again(submission, failure)
+
+    def _again(self, lost: Submission, failure: BridgeError) -> Submission:
+        """A submission in the place of one that was lost, once ComfyUI is back."""
+        deadline, place = lost.deadline, lost._place
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    found = None if isinstance(failure, PromptLost) else self._found_again(lost)
+                    return found or self._submit(lost.request, place, deadline)
+                except ComfyUIUnreachable as error:
+                    if error.prompt_id is not None or deadline.remaining() <= pause:
+                        raise _about(error, lost.prompt) from None
+                place.leave_server()
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        except BaseException:
+            place.leave()
+            raise
+
+    def _found_again(self, lost: Submission) -> Submission | None:
+        """The submission of a prompt that was out of reach for a while, if ComfyUI still has it.
+
+        Raises:
+            ComfyUIUnreachable: it is still out of reach, and there is no other server.
+        """
+        server = lost.server
+        try:
+            server.lookup.history_entry(lost.prompt, time.monotonic(), lost.deadline)
+        except PromptLost:
+            return None
+        except ComfyUIUnreachable as error:
+            if len(self.servers.all) == 1:
+                error.prompt_id = None  # that prompt is lost, as far as can be told
+                raise
+            self.servers.mark_down(server)
+            return None
+        if lost.prompt.websocket_outputs:
+            return None
+        server.begin()
+        lost._place.move(server)
+        return self._known(
+            dataclasses.replace(lost, listener=server.waiters["poll"].listen(lost.prompt, lost.deadline))
+        )
 
     def submit(self, request: GenerationRequest) -> Submission:
         """Check a request, make its graph and queue it. The submission must be closed, or used in a `with`.
@@ -169,17 +236,7 @@ class Bridge:
         deadline = self._deadline(request)
         place = Place(self.slots)
         try:
-            tried: set[Server] = set()
-            while True:
-                server = self.servers.begin(tried)
-                place.move(server)
-                try:
-                    return self._submit_to(server, request, place, deadline)
-                except ComfyUIUnreachable as error:
-                    if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
-                        raise  # it may be queued there, or there is no other
-                    self.servers.mark_down(server)
-                    tried.add(server)
+            return self._submit(request, place, deadline)
         except BaseException:
             place.leave()
             raise
@@ -196,14 +253,18 @@ class Bridge:
             return outcome
         except TimedOut:
             raise self._settle_timeout(submission.server, submission.prompt, submission.request) from None
+        except Abandoned:
+            if submission.request.on_timeout == "cancel":
+                self._cancel(submission.server, submission.prompt)
+            raise
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
-                sentence = "The prompt was cancelled while it waited in the queue."
-                raise Interrupted(sentence, prompt_id=submission.prompt.id) from None
+                raise Interrupted(TAKEN_OUT, prompt_id=submission.prompt.id) from None
             raise _about(error, submission.prompt) from None
         except BridgeError as error:
             raise _about(error, submission.prompt) from None
         finally:
+            self._submissions.pop(submission.prompt.id, None)
             submission.ran(None)
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
@@ -245,6 +306,17 @@ class Bridge:
         pending = queue.pending
         return pending.index(submission.prompt.id) + 1 if submission.prompt.id in pending else 0
 
+    def abandon(self, request: GenerationRequest) -> None:
+        """Give up a request that another thread blocks on, for nobody waits for it any more.
+
+        Its prompt is cancelled, unless it would be kept on a timeout too. A request that is not queued yet is not
+        given up: ask again.
+        """
+        for submission in list(self._submissions.values()):
+            if submission.request is request:
+                sentence = "The caller hung up before the prompt had finished."
+                submission.listener.stop(Abandoned(sentence, prompt_id=submission.prompt.id))
+
     # -- what else is asked of it --------------------------------------------------------------------------------
 
     def choices(self, template: Template, deadline: Deadline) -> dict[str, list[Any]]:
@@ -257,7 +329,7 @@ class Bridge:
         for name, parameter in template.parameters.items():
             target = parameter.targets[0]
             class_type = template.graph[target.node]["class_type"]
-            node_class = self.servers.first(partial(_node_class, class_type, deadline))
+            node_class = self.servers.first(partial(_node_class, class_type), deadline)
             choices = node_class.choices(target.input) if node_class else None
             if choices is not None:
                 found[name] = choices
@@ -275,6 +347,30 @@ class Bridge:
         if not 0 < seconds <= most:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
         return Deadline(seconds, request.started)
+
+    def _submit(self, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
+        """Queue a request on one of the servers."""
+        tried: set[Server] = set()
+        while True:
+            server = self.servers.begin(tried)
+            place.move(server)
+            try:
+                return self._known(self._submit_to(server, request, place, deadline))
+            except ComfyUIUnreachable as error:
+                if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
+                    raise  # it may be queued there, or there is no other
+                self.servers.mark_down(server)
+                tried.add(server)
+
+    def _known(self, submission: Submission) -> Submission:
+        """The submission, which can be stopped from other threads."""
+        self._submissions[submission.prompt.id] = submission
+        return submission
+
+    def _tell_taken_out(self, prompt_id: str) -> None:
+        submission = self._submissions.get(prompt_id)
+        if submission is not None:
+            submission.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
 
     def _submit_to(self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
         """Queue a request on a server; ComfyUIUnreachable has a prompt id if the prompt may be queued there."""
@@ -345,14 +441,27 @@ class Bridge:
         sentence = f"The prompt did not finish within {seconds:g} s"
         if request.on_timeout == "keep":
             return TimedOut(f"{sentence}; it is kept in ComfyUI's queue.", prompt_id=prompt.id)
+        said: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+        def tell() -> None:
+            said.put(self._cancel(server, prompt))
+
+        threading.Thread(target=tell, name="comfybridge canceller", daemon=True).start()
         try:
-            what = CANCELLED[cancel(server.client, prompt.id, Deadline(CANCEL_SECONDS))]
+            what = said.get(timeout=CANCEL_PATIENCE_SECONDS)
+        except queue.Empty:
+            what = "; it is being cancelled, and ComfyUI does not answer."
+        return TimedOut(f"{sentence}{what}", prompt_id=prompt.id)
+
+    def _cancel(self, server: Server, prompt: Prompt) -> str:
+        """Cancel a prompt; returns the rest of a sentence that says how that went."""
+        try:
+            return f"; it {CANCELLED[cancel(server.client, prompt.id, Deadline(CANCEL_SECONDS))]}."
         except InterruptNotAimed as failure:
-            return TimedOut(f"{sentence}. {failure.message}", prompt_id=prompt.id)
+            return f". {failure.message}"
         except BridgeError as failure:
             log.warning("Prompt %s could not be cancelled: %s", prompt.id, failure.message)
-            what = "could not be cancelled: ComfyUI does not answer"
-        return TimedOut(f"{sentence}; it {what}.", prompt_id=prompt.id)
+            return "; it could not be cancelled: ComfyUI does not answer."
 
 
 def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
@@ -377,7 +486,7 @@ def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:
     return True
 
 
-def _node_class(class_type: str, deadline: Deadline, server: Server) -> NodeClass | None:
+def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
     return server.catalog.node_class(class_type, deadline)
 
 

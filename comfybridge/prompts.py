@@ -75,10 +75,15 @@ class Finished:
 
 
 class Prompts:
-    """The prompts that the ComfyUI servers know, whoever queued them. Safe to share between threads."""
+    """The prompts that the ComfyUI servers know, whoever queued them. Safe to share between threads.
 
-    def __init__(self, servers: Servers) -> None:
+    Args:
+        on_taken_out: called with the id of each prompt that `cancel` took out of a queue.
+    """
+
+    def __init__(self, servers: Servers, on_taken_out: Callable[[str], None] = lambda prompt_id: None) -> None:
         self._servers = servers
+        self._on_taken_out = on_taken_out
         self._taken_out: dict[str, None] = {}  # in the order in which they came
         self._lock = threading.Lock()
 
@@ -91,7 +96,7 @@ class Prompts:
             ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
         """
         _check_id(prompt_id)
-        return self._of_whom_it_is(lambda server: _find(server, prompt_id, deadline))
+        return self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience), deadline)
 
     def collect(self, finished: Finished, options: OutputOptions, deadline: Deadline) -> Generation:
         """Make the generation of a prompt that finished. No file is fetched yet: its outputs do that when read.
@@ -135,7 +140,7 @@ class Prompts:
             ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
         """
         _check_id(prompt_id)
-        return self._of_whom_it_is(lambda server: self._cancel(server, prompt_id, deadline))
+        return self._of_whom_it_is(lambda server, patience: self._cancel(server, prompt_id, patience), deadline)
 
     def was_taken_out(self, prompt_id: str) -> bool:
         """Whether `cancel` took a prompt out of the queue, in this process: ComfyUI keeps no trace of it."""
@@ -148,13 +153,15 @@ class Prompts:
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: none of them answers.
         """
-        return self._servers.answers(lambda server: server.lookup.recent_queue(time.monotonic(), deadline))
+        return self._servers.answers(
+            lambda server, patience: server.lookup.recent_queue(time.monotonic(), patience), deadline
+        )
 
-    def _of_whom_it_is(self, ask: Callable[[Server], T]) -> T:
+    def _of_whom_it_is(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
         """What that server says to whom a prompt belongs; the others raise UnknownPrompt."""
         unknown: BridgeError | None = None
         unasked: BridgeError | None = None
-        for _, said in self._servers.each(ask):
+        for _, said in self._servers.each(ask, deadline):
             if not isinstance(said, BridgeError):
                 return said
             if isinstance(said, FinishedAlready):
@@ -170,6 +177,8 @@ class Prompts:
     def _cancel(self, server: Server, prompt_id: str, deadline: Deadline) -> Status:
         # remembered first, so that who waits for it can't look before
         was = cancel(server.client, prompt_id, deadline, before_deleting=partial(self._remember, prompt_id))
+        if was == "pending":
+            self._on_taken_out(prompt_id)
         if was != "gone":
             return was
         if server.client.history(prompt_id, deadline) is not None:

@@ -43,11 +43,12 @@ class Slots:
                 return
         raise Busy(f"All {self.count} slots of the bridge are taken.", retry_after=self.retry_after)
 
-    def give_back(self, seconds: float) -> None:
-        """Give one back that was held for so many seconds."""
+    def give_back(self, seconds: float | None) -> None:
+        """Give one back; a request that ran held it for so many seconds, one that was refused says nothing."""
         with self._lock:
             self._taken -= 1
-        self._held.add(seconds)
+        if seconds is not None:
+            self._held.add(seconds)
 
     @property
     def retry_after(self) -> int:

@@ -72,6 +72,7 @@ class Place:
         self._slots: Slots | None = slots
         self._server: Server | None = None
         self._began = time.monotonic()
+        self._has_run = False
         self._lock = threading.Lock()
 
     def move(self, server: Server) -> None:
@@ -83,6 +84,7 @@ class Place:
         """Count as under way no longer. May be called twice."""
         with self._lock:
             server, self._server = self._server, None
+            self._has_run |= ran_seconds is not None
         if server is not None:
             server.end(ran_seconds)
 
@@ -92,4 +94,4 @@ class Place:
         with self._lock:
             slots, self._slots = self._slots, None
         if slots is not None:
-            slots.give_back(time.monotonic() - self._began)
+            slots.give_back(time.monotonic() - self._began if self._has_run else None)

@@ -1,4 +1,4 @@
-"""ComfyUI's HTTP calls. With `transport.py` and `download.py`, all that knows `requests` and its exceptions.
+"""ComfyUI's HTTP calls, over the connections of `transport.py`.
 
 Every call has a connect and a read timeout, and ends by the deadline that it is given. What goes wrong is one of
 the bridge's own errors: `ComfyUIUnreachable` where nobody answers, `ComfyUISilent` (one of those) where somebody

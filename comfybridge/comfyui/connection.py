@@ -56,7 +56,7 @@ class Connection:
             opcode, data = self._socket.recv_data(control_frame=True)
         except (websocket.WebSocketTimeoutException, TimeoutError):
             return None
-        except (websocket.WebSocketException, OSError) as error:
+        except (websocket.WebSocketException, OSError, AttributeError) as error:  # the last: closed meanwhile
             raise SocketLost(str(error)) from None
         if opcode == websocket.ABNF.OPCODE_TEXT:
             return Unknown("unread") if unread and data.startswith(unread) else parse_text(data)

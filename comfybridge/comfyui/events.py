@@ -195,7 +195,7 @@ def parse_binary(frame: bytes) -> Event:
             (length,) = struct.unpack_from(">I", frame, 4)
             return ProgressText(frame[8 : 8 + length].decode(), frame[8 + length :].decode())
         return Unknown(f"binary {number}")
-    except (ValueError, TypeError, KeyError, struct.error):
+    except (ValueError, TypeError, KeyError, RecursionError, struct.error):
         return Unknown("malformed")
 
 

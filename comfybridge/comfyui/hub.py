@@ -16,16 +16,16 @@ import time
 import uuid
 
 from comfybridge.comfyui import events
-from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
 from comfybridge.comfyui.connection import Connection, SocketLost, connect
 from comfybridge.comfyui.lookup import PromptLookup
-from comfybridge.comfyui.outcome import Outcome, OutcomeReader, Prompt, without_images_lost
-from comfybridge.comfyui.polling import polling_instead
+from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, without_images_lost
+from comfybridge.comfyui.polling import confirmed, polling_instead
 from comfybridge.comfyui.settling import Settler, Watched
 from comfybridge.comfyui.socket import SocketWaiter
-from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter, out_of_time
+from comfybridge.comfyui.waiter import Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, ComfyUIError, TimedOut
+from comfybridge.errors import BridgeError, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class HubWaiter(Waiter):
 
     Attributes:
         queue_remaining: how many prompts wait or run there, as ComfyUI last said; None while nothing is heard of it.
+        last_heard: when anything came over the socket, on `time.monotonic()`'s clock.
     """
 
     name = "hub"
@@ -60,6 +61,7 @@ class HubWaiter(Waiter):
     def __init__(self, client: ComfyUIClient, lookup: PromptLookup | None = None) -> None:
         super().__init__(client, lookup)
         self.queue_remaining: int | None = None
+        self.last_heard = float("-inf")
         self._watches: dict[str, HubListener] = {}
         self._audience: set[HubListener] = set()  # those of whose events somebody wants to know
         self._changed = threading.Condition()
@@ -81,7 +83,7 @@ class HubWaiter(Waiter):
             try:
                 connection = self._connection or self._connected(deadline)
             except SocketLost as error:
-                return polling_instead(self, error)
+                return polling_instead(self, error, prompt)
             listener = self._watches[prompt.id] = HubListener(self, prompt, connection.client_id)
             self._audience.add(listener)
         self._settler.start()
@@ -122,17 +124,21 @@ class HubWaiter(Waiter):
         Raises:
             SocketLost, ComfyUIUnreachable, TimedOut: as `connect` raises them.
         """
-        attempts = self._attempts
-        self._is_wanted = True
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="comfybridge hub", daemon=True)
-            self._thread.start()
-        self._changed.notify_all()
-        self._changed.wait_for(lambda: self._connection or self._attempts > attempts, deadline.remaining())
-        if self._connection is not None:
-            return self._connection
-        if self._failure is None or self._attempts == attempts:
-            raise TimedOut("The time was up while ComfyUI's websocket was being opened.")
+        while True:
+            attempts = self._attempts
+            self._is_wanted = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="comfybridge hub", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._connection or self._attempts > attempts, deadline.remaining())  # noqa: B023
+            if self._connection is not None:
+                return self._connection
+            if deadline.passed:
+                raise TimedOut("The time was up while ComfyUI's websocket was being opened.")
+            if self._failure is not None and self._attempts > attempts:
+                break
+            # it was made, and lost before this thread had its turn
         if isinstance(self._failure, SocketLost):
             raise SocketLost(str(self._failure))
         assert isinstance(self._failure, BridgeError)
@@ -159,11 +165,14 @@ class HubWaiter(Waiter):
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _try_to_connect(self) -> Connection | None:
-        connection = failure = None
+        connection: Connection | None = None
+        failure: Exception | None = None
         with self._changed:
             self._is_wanted = False
         try:
             connection = connect(self.client, uuid.uuid4().hex, Deadline(self.client.connect_timeout))
+        except TimedOut:  # its own time, not that of a request
+            failure = ComfyUISilent(f"ComfyUI at {self.client.address.url} does not answer.", retry_after=5)
         except (SocketLost, BridgeError) as error:
             failure = error
         with self._changed:
@@ -199,7 +208,7 @@ class HubWaiter(Waiter):
                     raise SocketLost("nothing came, and no answer to a ping")
                 connection.ping()
                 continue
-            last_heard = now
+            last_heard = self.last_heard = now
             if isinstance(event, events.PromptEvent):
                 current = self._watches.get(event.prompt_id)
                 if current is not None:
@@ -229,6 +238,7 @@ class HubListener(Listener, Watched):
         self._images_taken = 0  # and by the one that waits
         self._keeps_events = True  # until it is known whether anybody wants them
         self._result: Outcome | BridgeError | None = None
+        self._stop = Stop()
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
         if prompt.id != self.prompt.id:
@@ -252,7 +262,13 @@ class HubListener(Listener, Watched):
         if isinstance(self._result, BridgeError):
             raise self._result
         assert self._result is not None
-        return self._result
+        if self._result.is_complete:
+            return self._result
+        return confirmed(self._hub, prompt, self._result, deadline, self._stop)
+
+    def stop(self, error: BridgeError) -> None:
+        self._stop.ask(error)
+        self._end(error)
 
     def close(self) -> None:
         self._hub.forget(self.prompt.id)
@@ -269,8 +285,8 @@ class HubListener(Listener, Watched):
             outcome = self._reader.read(event)
         except BridgeError as error:
             self._end(error)
-        except (TypeError, ValueError, KeyError, AttributeError):  # of a shape that no ComfyUI sends
-            self._end(ComfyUIError("ComfyUI sent an event that makes no sense.", prompt_id=self.prompt.id))
+        except MALFORMED:
+            self.is_orphan = True  # no event can be relied on any more; the history can
         else:
             if outcome is not None:
                 self._end(outcome)

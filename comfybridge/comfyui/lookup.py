@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from comfybridge.comfyui.client import ComfyUIClient, Queue
+from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent, Queue
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.deadline import Deadline
 from comfybridge.errors import PromptLost, TimedOut
@@ -29,6 +29,13 @@ class PromptLookup:
         self._looked_at = float("-inf")
         self._look_seconds = 0.0
         self._queue = Queue((), ())
+        self._failed_at = float("-inf")
+        self._failure: ComfyUISilent | None = None
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the last look at the queue was too dear to look again so soon."""
+        return time.monotonic() - self._looked_at < REST * self._look_seconds
 
     def may_wait(self, ours: int, deadline: Deadline) -> bool:
         """Whether the next look at the queue may wait, as far as its length tells that nothing is wrong.
@@ -41,10 +48,9 @@ class PromptLookup:
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
         """
-        since = time.monotonic() - self._looked_at
-        if since >= REST_IF_LENGTH_FITS * self._look_seconds:
+        if time.monotonic() - self._looked_at >= REST_IF_LENGTH_FITS * self._look_seconds:
             return False
-        return since < REST * self._look_seconds or self._client.queue_length(deadline) == ours
+        return self.is_resting or self._client.queue_length(deadline) == ours
 
     def history_entry(self, prompt: Prompt, queued_at: float, deadline: Deadline) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs.
@@ -79,10 +85,20 @@ class PromptLookup:
             raise TimedOut("The time was up while ComfyUI's queue was being asked for.")
         try:
             now = time.monotonic()
+            if self._failure is not None and now - self._failed_at < FRESH_SECONDS:
+                raise type(self._failure)(self._failure.message, retry_after=self._failure.retry_after)
             if self._looked_at < max(queued_at, now - FRESH_SECONDS):
-                self._queue = self._client.queue(deadline)
-                self._looked_at = now
-                self._look_seconds = time.monotonic() - now
+                self._look(now, deadline)
             return self._queue
         finally:
             self._lock.release()
+
+    def _look(self, now: float, deadline: Deadline) -> None:
+        self._failure = None
+        try:
+            self._queue = self._client.queue(deadline)
+        except ComfyUISilent as error:  # it took long to find out: those who have waited for it need not ask again
+            self._failure, self._failed_at = error, time.monotonic()
+            raise
+        self._looked_at = now
+        self._look_seconds = time.monotonic() - now

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 import uuid
 
 from comfybridge.comfyui.client import ComfyUISilent
-from comfybridge.comfyui.outcome import Outcome, Prompt, outcome_of_history
-from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, out_of_time
+from comfybridge.comfyui.outcome import Outcome, Prompt, in_graph_order, outcome_of_history
+from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIUnreachable
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -43,23 +44,44 @@ class PollingListener(Listener):
         self._waiter = waiter
         self.client_id = uuid.uuid4().hex
         self.warnings: list[str] = []
+        self._stop = Stop()
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
-        return wait_by_polling(self._waiter, prompt, deadline)
+        return wait_by_polling(self._waiter, prompt, deadline, self._stop)
+
+    def stop(self, error: BridgeError) -> None:
+        self._stop.ask(error)
 
     def close(self) -> None:
         """Nothing was opened."""
 
 
-def polling_instead(waiter: Waiter, why: Exception) -> PollingListener:
-    """A listener for where ComfyUI answers and its websocket does not, with a warning that says so."""
+def polling_instead(waiter: Waiter, why: Exception, prompt: Prompt) -> PollingListener:
+    """A listener for where ComfyUI answers and its websocket does not, with a warning that says so.
+
+    Raises:
+        ComfyUIUnreachable: the prompt has images that come over the websocket only.
+    """
+    nodes = prompt.websocket_outputs
+    if nodes:
+        raise ComfyUIUnreachable(
+            f"{why} The images of node {', '.join(nodes)} (SaveImageWebsocket) come over it only.", retry_after=5
+        )
     log.warning("%s Polling instead.", why)
     listener = PollingListener(waiter)
     listener.warnings.append(f"{why} The result was polled for.")
     return listener
 
 
-def wait_by_polling(waiter: Waiter, prompt: Prompt, deadline: Deadline) -> Outcome:
+def confirmed(waiter: Waiter, prompt: Prompt, told: Outcome, deadline: Deadline, stop: Stop) -> Outcome:
+    """An outcome whose events did not tell all, completed by the history; raises what `Listener.wait` raises."""
+    known = wait_by_polling(waiter, prompt, deadline, stop)
+    return dataclasses.replace(
+        known, shown=in_graph_order(prompt, [*known.outputs, *told.frames]), warnings=told.warnings
+    )
+
+
+def wait_by_polling(waiter: Waiter, prompt: Prompt, deadline: Deadline, stop: Stop) -> Outcome:
     """Block until the prompt's history entry is there; raises what `Listener.wait` raises."""
     pause = FIRST_PAUSE
     began = last_answer = last_check = time.monotonic()
@@ -75,13 +97,13 @@ def wait_by_polling(waiter: Waiter, prompt: Prompt, deadline: Deadline) -> Outco
                 last_check = last_answer
         except ComfyUISilent:
             entry = None  # busy or suspended: it may wake before the deadline
-        except ComfyUIUnreachable as error:
+        except (ComfyUIUnreachable, ComfyUIError) as error:
             if time.monotonic() - last_answer > PATIENCE_SECONDS:
                 error.prompt_id = prompt.id
                 raise
             entry = None
         if entry is not None:
             return outcome_of_history(prompt, entry)
-        time.sleep(min(pause, deadline.remaining()))
+        stop.sleep(min(pause, deadline.remaining()))
         pause = min(pause * GROWTH, LONGEST_PAUSE)
     raise out_of_time(prompt, deadline)

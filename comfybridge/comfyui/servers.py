@@ -21,7 +21,7 @@ from comfybridge.comfyui.socket import SocketWaiter
 from comfybridge.comfyui.waiter import Waiter
 from comfybridge.deadline import Deadline
 from comfybridge.durations import MeanSeconds, whole_seconds
-from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable
+from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,20 @@ T = TypeVar("T")
 
 # What a server's queue was so long ago still counts; an older figure is asked for anew.
 FRESH_SECONDS = 1.0
+# A socket on which nothing came for so long may be that of a server that is asleep.
+HEARD_SECONDS = 3.0
 # What asking for it may take: the choice between servers must not wait for one that is asleep.
 PROBE_SECONDS = 2.0
+# What a question to all of them may take with one: the others are there.
+ASK_SECONDS = 5.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 # What a prompt takes, before one was measured.
 UNMEASURED_SECONDS = 1.0
 # Of shorter prompts, the difference is chance.
 SHORTEST_SECONDS = 0.1
+# No server counts as so many times slower than the fastest.
+SLOWEST = 3.0
 # Servers that would be done at about the same time take turns.
 ALIKE = 1.25
 
@@ -99,9 +105,10 @@ class Server:
     @property
     def queue_remaining(self) -> int | None:
         """Prompts that wait or run there, as it last said; None if it did not lately."""
-        if self._hub.queue_remaining is not None:
+        now = time.monotonic()
+        if self._hub.queue_remaining is not None and now - self._hub.last_heard < HEARD_SECONDS:
             return self._hub.queue_remaining
-        if self._asked is not None and time.monotonic() - self._asked[0] < FRESH_SECONDS:
+        if self._asked is not None and now - self._asked[0] < FRESH_SECONDS:
             return self._asked[1]
         return None
 
@@ -227,8 +234,9 @@ class Servers:
                 retry_after=whole_seconds(wait),
             )
         # one that has run nothing yet is as good as the best
-        unmeasured = min(each.seconds_per_prompt() for each in open_ones)
-        seconds = {each: (each.load + 1) * each.seconds_per_prompt(unmeasured) for each in open_ones}
+        best = min(each.seconds_per_prompt() for each in open_ones)
+        # a slow prompt (a model that was loaded, another workflow) says little of the next: no server is shunned
+        seconds = {each: (each.load + 1) * min(each.seconds_per_prompt(best), SLOWEST * best) for each in open_ones}
         soonest = min(seconds.values())
         alike = [each for each in open_ones if seconds[each] <= ALIKE * soonest]
         chosen = alike[next(self._turn) % len(alike)]
@@ -251,41 +259,60 @@ class Servers:
 
     # -- for questions to all of them ----------------------------------------------------------------------------
 
-    def each(self, ask: Callable[[Server], T]) -> Iterator[tuple[Server, T | BridgeError]]:
-        """What each server answers, or what went wrong with it; those that are down last."""
+    def each(
+        self, ask: Callable[[Server, Deadline], T], deadline: Deadline
+    ) -> Iterator[tuple[Server, T | BridgeError]]:
+        """What each server answers, or what went wrong with it. One that is down is not asked where another is up."""
+        some_are_up = any(server.is_up for server in self.all)
         for server in sorted(self.all, key=lambda each: not each.is_up):
+            if some_are_up and not server.is_up:
+                yield server, _no_answer(server)
+                continue
             try:
-                yield server, ask(server)
+                yield server, ask(server, self._patience(deadline))
+            except TimedOut as error:
+                if deadline.passed:
+                    yield server, error
+                else:
+                    self.mark_down(server)
+                    yield server, _no_answer(server)
             except BridgeError as error:
                 if isinstance(error, ComfyUIUnreachable):
                     self.mark_down(server)
                 yield server, error
 
-    def answers(self, ask: Callable[[Server], T]) -> list[tuple[Server, T]]:
+    def _patience(self, deadline: Deadline) -> Deadline:
+        return deadline if len(self.all) == 1 else Deadline(min(ASK_SECONDS, deadline.remaining()))
+
+    def answers(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> list[tuple[Server, T]]:
         """What those answer that do.
 
         Raises:
             BridgeError: the first of what went wrong, if none answers.
         """
-        said = list(self.each(ask))
+        said = list(self.each(ask, deadline))
         found = [(server, each) for server, each in said if not isinstance(each, BridgeError)]
         if not found:
             raise next(each for _, each in said if isinstance(each, BridgeError))
         return found
 
-    def first(self, ask: Callable[[Server], T]) -> T:
+    def first(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
         """What the first of them answers that does.
 
         Raises:
             BridgeError: what went wrong with the first, if none answers.
         """
         first_error: BridgeError | None = None
-        for _, said in self.each(ask):
+        for _, said in self.each(ask, deadline):
             if not isinstance(said, BridgeError):
                 return said
             first_error = first_error or said
         assert first_error is not None
         raise first_error
+
+
+def _no_answer(server: Server) -> ComfyUIUnreachable:
+    return ComfyUIUnreachable(f"ComfyUI at {server.url} does not answer.", retry_after=5)
 
 
 def _answers(server: Server) -> bool:

@@ -23,9 +23,9 @@ from comfybridge.errors import BridgeError, ComfyUIUnreachable, PromptLost, Time
 log = logging.getLogger(__name__)
 
 # A prompt whose socket is lost is looked up so often.
-ORPHAN_SECONDS = 1.0
+ORPHAN_SECONDS = 0.5
 # ComfyUI may be out of reach for a moment (a restart of the proxy before it); longer, and the callers are told.
-PATIENCE_SECONDS = 4.0
+PATIENCE_SECONDS = 3.0
 # What one round of questions may take.
 ROUND_SECONDS = 10.0
 # Without anything to look after, the thread ends.
@@ -81,7 +81,7 @@ class Settler:
 
     def _run(self) -> None:
         idle_since = time.monotonic()
-        while not self._stop.wait(min(waiter.QUIET_SECONDS / 6, ORPHAN_SECONDS / 2)):
+        while not self._stop.wait(min(waiter.QUIET_SECONDS / 6, ORPHAN_SECONDS)):
             watched = list(self._watched())
             now = time.monotonic()
             if watched:
@@ -96,11 +96,15 @@ class Settler:
     def _round(self, watched: list[Watched], due: list[Watched]) -> None:
         """Look up those that are due, as far as ComfyUI answers."""
         if not due:
+            self._unreachable_since = None
             return
+        has_orphans = any(each.is_orphan for each in due)
+        if not has_orphans and self._lookup.is_resting:
+            return  # they stay due: nothing has been found out about them
         deadline = Deadline(ROUND_SECONDS)
         queued = sum(each.queued_at is not None for each in watched)
         try:
-            if not any(each.is_orphan for each in due) and self._lookup.may_wait(queued, deadline):
+            if not has_orphans and self._lookup.may_wait(queued, deadline):
                 now = time.monotonic()
                 for each in due:
                     each.last_heard = now
@@ -131,6 +135,7 @@ class Settler:
         if self._unreachable_since is None:
             self._unreachable_since = now
         elif now - self._unreachable_since > PATIENCE_SECONDS:
+            self._unreachable_since = None
             log.warning("%s %d prompts are given up.", error.message, len(due))
             kind = type(error) if isinstance(error, ComfyUIUnreachable) else ComfyUIUnreachable
             for each in due:

@@ -7,11 +7,18 @@ import uuid
 
 from comfybridge.comfyui.client import ComfyUISilent
 from comfybridge.comfyui.connection import Connection, SocketLost, connect
-from comfybridge.comfyui.outcome import Outcome, OutcomeReader, Prompt, outcome_of_history, without_images_lost
-from comfybridge.comfyui.polling import polling_instead, wait_by_polling
-from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Waiter, out_of_time
+from comfybridge.comfyui.outcome import (
+    MALFORMED,
+    Outcome,
+    OutcomeReader,
+    Prompt,
+    outcome_of_history,
+    without_images_lost,
+)
+from comfybridge.comfyui.polling import confirmed, polling_instead, wait_by_polling
+from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIUnreachable
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable
 
 
 class SocketWaiter(Waiter):
@@ -25,7 +32,7 @@ class SocketWaiter(Waiter):
         try:
             return SocketListener(self, connect(self.client, uuid.uuid4().hex, deadline))
         except SocketLost as error:
-            return polling_instead(self, error)
+            return polling_instead(self, error, prompt)
 
 
 class SocketListener(Listener):
@@ -36,14 +43,21 @@ class SocketListener(Listener):
         self.client_id = connection.client_id
         self.warnings: list[str] = []
         self._connection = connection
+        self._stop = Stop()
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
         reader = OutcomeReader(prompt)
         try:
-            return self._read_until_ended(reader, deadline, on_event)
+            outcome = self._read_until_ended(reader, deadline, on_event)
         except SocketLost:
             # A new socket would not hear of this prompt: its events go to the client id that queued it.
-            return without_images_lost(prompt, wait_by_polling(self._waiter, prompt, deadline))
+            self._stop.sleep(0)
+            return without_images_lost(prompt, wait_by_polling(self._waiter, prompt, deadline, self._stop))
+        return outcome if outcome.is_complete else confirmed(self._waiter, prompt, outcome, deadline, self._stop)
+
+    def stop(self, error: BridgeError) -> None:
+        self._stop.ask(error)
+        self._connection.close()
 
     def close(self) -> None:
         self._connection.close()
@@ -58,7 +72,10 @@ class SocketListener(Listener):
                 last_heard = time.monotonic()
                 if on_event is not None:
                     on_event(event)
-                outcome = reader.read(event)
+                try:
+                    outcome = reader.read(event)
+                except MALFORMED:
+                    raise SocketLost("an event made no sense") from None  # the history does
                 if outcome is not None:
                     return outcome
             elif time.monotonic() - last_heard >= QUIET_SECONDS:
@@ -73,6 +90,6 @@ class SocketListener(Listener):
             entry = self._waiter.lookup.history_entry(prompt, began, deadline)
         except ComfyUISilent:
             return None  # busy or suspended: it may wake before the deadline
-        except ComfyUIUnreachable:
+        except (ComfyUIUnreachable, ComfyUIError):
             raise SocketLost from None  # polling knows how long to be patient
         return outcome_of_history(prompt, entry) if entry is not None else None

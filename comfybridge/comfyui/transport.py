@@ -269,6 +269,10 @@ class Transport:
                 response = connection.getresponse()
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise CallFailed("compresses its answer unasked (does a proxy before it?)")
+            if response.status < 200:  # the answer itself comes later, and would be taken for the next one's
+                raise CallFailed(f"announces its answer with HTTP {response.status}, which is not understood")
+            if response.status >= 400 and data is not None:
+                response.will_close = True  # it may not have read all of what was sent
         except BaseException:
             connection.close()
             raise

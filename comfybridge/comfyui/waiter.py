@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -18,7 +19,7 @@ from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.deadline import Deadline
-from comfybridge.errors import TimedOut
+from comfybridge.errors import BridgeError, TimedOut
 
 OnEvent = Callable[[Event], None]
 
@@ -56,6 +57,10 @@ class Listener(ABC):
         """
 
     @abstractmethod
+    def stop(self, error: BridgeError) -> None:
+        """Have `wait` raise an error in the thread that it blocks, unless the prompt has ended."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of what listening took. May be called twice."""
 
@@ -66,6 +71,25 @@ class Listener(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Stop:
+    """How one thread ends another's waiting."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._error: BridgeError | None = None
+
+    def ask(self, error: BridgeError) -> None:
+        """Have the other thread raise an error."""
+        self._error = error
+        self._asked.set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so long; raises the error as soon as there is one."""
+        if self._asked.wait(seconds):
+            assert self._error is not None
+            raise self._error
 
 
 class Waiter(ABC):

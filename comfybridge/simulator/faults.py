@@ -26,6 +26,7 @@ class RouteFault:
     close: bool
     cut: int | None
     delay: float
+    drip: float
     handled: bool
     times: int | None
 

@@ -3,6 +3,7 @@
 import copy
 import heapq
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ class PromptQueue:
         self._pending: list[Item] = []
         self._running: Item | None = None
         self._history: dict[str, dict[str, Any]] = {}
+        self.finished_at: dict[str, float] = {}
+        """When each prompt came into the history, on `time.monotonic()`'s clock."""
         self._closed = False
 
     def put(self, item: Item) -> None:
@@ -70,6 +73,7 @@ class PromptQueue:
                 "status": entry.status,
                 "meta": entry.meta,
             }
+            self.finished_at[item[1]] = time.monotonic()
             self._notify()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from comfybridge.simulator.faults import Faults, NodeFault, RouteFault
 from comfybridge.simulator.gate import Gate
 from comfybridge.simulator.instance import Instance
 from comfybridge.simulator.recorder import RecordedRequest, Recorder
+from comfybridge.simulator.sockets import Distort
 from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import Folders, World, model_lists
 
@@ -63,6 +64,8 @@ class Simulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._instance: Instance | None = None
+        self._awake = threading.Event()
+        self._awake.set()
 
     # Life
 
@@ -93,6 +96,7 @@ class Simulator:
 
     def kill(self) -> None:
         """Ends the server as a killed process ends: connections are cut, queue, history and cache are lost."""
+        self.resume()
         instance, self._instance = self._instance, None
         if instance is not None:
             self._call(instance.stop())
@@ -153,6 +157,10 @@ class Simulator:
     def history(self) -> dict[str, Any]:
         """The whole history, as GET /history answers it."""
         return self._alive.queue.history()
+
+    def finished_at(self, prompt_id: str) -> float:
+        """When a prompt came into the history, on `time.monotonic()`'s clock."""
+        return self._alive.queue.finished_at[prompt_id]
 
     @property
     def sockets(self) -> int:
@@ -247,6 +255,37 @@ class Simulator:
         """Ends `mute`."""
         self._alive.sockets.muted = False
 
+    def distort(self, how: Distort | None) -> None:
+        """Has `how` say what is sent instead of each websocket message `(type, data, client id)`; None ends it.
+
+        A message whose data is a text or bytes is sent as it is, without its type.
+        """
+        self._alive.sockets.distort = how
+
+    def say(self, data: str | bytes, client_id: str | None = None) -> None:
+        """Sends a frame of one's own, to one client or to all."""
+        self._alive.sockets.post(None, data, client_id)
+
+    def suspend(self) -> None:
+        """Stops answering, as a process does that is stopped: connections are accepted and nothing is said.
+
+        What runs goes on unseen; use `hold` to keep it.
+        """
+        assert self._loop is not None, "not started"
+        self._awake.clear()
+        stopped = threading.Event()
+
+        def sleep() -> None:
+            stopped.set()
+            self._awake.wait()
+
+        self._loop.call_soon_threadsafe(sleep)
+        stopped.wait(10)
+
+    def resume(self) -> None:
+        """Ends `suspend`."""
+        self._awake.set()
+
     def fail_node(
         self, class_type: str, message: str, *, times: int | None = None, exception_type: str = "RuntimeError"
     ) -> None:
@@ -269,19 +308,20 @@ class Simulator:
         close: bool = False,
         cut: int | None = None,
         delay: float = 0.0,
+        drip: float = 0.0,
         handled: bool = False,
     ) -> None:
         """Makes the next `times` requests to a path go wrong (None: all until `heal`).
 
         `path` ("/history", "*" for all) includes what is below it, whether or not asked for with prefix or /api. The
         answer is `status` (500 when nothing else is asked for) with `body` and `headers`; `close` cuts the connection
-        without one; `cut` announces all of `body` and cuts after so many bytes; `delay` seconds pass first, and if
-        it is all that is asked for, the usual answer follows. With `handled` the request is carried out all the
-        same, and only its answer is lost.
+        without one; `cut` announces all of `body` and cuts after so many bytes; `drip` sends it byte by byte, with so
+        many seconds before each; `delay` seconds pass first, and if it is all that is asked for, the usual answer
+        follows. With `handled` the request is carried out all the same, and only its answer is lost.
         """
-        if status is None and not close and cut is None and not delay:
+        if status is None and not close and cut is None and not delay and not drip:
             status = 500
-        fault = RouteFault(path, method, status, body, headers or {}, close, cut, delay, handled, times)
+        fault = RouteFault(path, method, status, body, headers or {}, close, cut, delay, drip, handled, times)
         self._faults.add_route(fault)
 
     def heal(self) -> None:

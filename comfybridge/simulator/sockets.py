@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 Message = tuple[str | None, Any, str | None]
+Distort = Callable[[Message], Iterable[Message]]
 
 
 class Sockets:
@@ -23,6 +24,8 @@ class Sockets:
         self._flags: dict[str, dict[str, Any]] = {}
         self._open: dict[web.WebSocketResponse, web.Request] = {}
         self.muted = False
+        self.distort: Distort | None = None
+        """What becomes of each message on its way; None: nothing."""
         self.on_change: Callable[[], None] = lambda: None
         self.greeting: Callable[[], dict[str, Any]] = dict
         """The `status` a new socket is greeted with."""
@@ -35,7 +38,7 @@ class Sockets:
         return len(self._open)
 
     def post(self, event: str | None, data: Any, client_id: str | None = None) -> None:
-        """Queues a message for one client, or with None for every socket; bytes are sent as they are."""
+        """Queues a message for one client, or with None for every socket; bytes and texts are sent as they are."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server is going down
             self._loop.call_soon_threadsafe(self._messages.put_nowait, (event, data, client_id))
 
@@ -51,8 +54,9 @@ class Sockets:
     async def publish(self) -> None:
         """Sends what is posted, for ever. Each send is awaited: one socket that is not read stops all the others."""
         while True:
-            event, data, client_id = await self._messages.get()
-            await self._send(event, data, client_id)
+            message = await self._messages.get()
+            for event, data, client_id in [message] if self.distort is None else self.distort(message):
+                await self._send(event, data, client_id)
 
     async def _send(self, event: str | None, data: Any, client_id: str | None) -> None:
         if self.muted:
@@ -65,6 +69,8 @@ class Sockets:
             with contextlib.suppress(ConnectionError):
                 if isinstance(data, bytes):
                     await socket.send_bytes(data)
+                elif isinstance(data, str):
+                    await socket.send_str(data)
                 else:
                     await socket.send_json({"type": event, "data": data})
 

@@ -78,6 +78,8 @@ def fault_layer(faults: Faults, prefix: str) -> Middleware:
             return _cut(request)
         if fault.cut is not None:
             return await _cut_short(request, fault, fault.cut)
+        if fault.drip:
+            return await _drip(request, fault)
         if fault.status is not None:
             return web.Response(status=fault.status, body=fault.body, headers=fault.headers)
         return await handler(request)
@@ -89,6 +91,17 @@ def _cut(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+async def _drip(request: web.Request, fault: RouteFault) -> web.StreamResponse:
+    """Sends the body byte by byte, with a pause before each."""
+    response = web.StreamResponse(status=fault.status or 200, headers=fault.headers)
+    response.content_length = len(fault.body)
+    await response.prepare(request)
+    for place in range(len(fault.body)):
+        await asyncio.sleep(fault.drip)
+        await response.write(fault.body[place : place + 1])
+    return response
 
 
 async def _cut_short(request: web.Request, fault: RouteFault, sent: int) -> web.StreamResponse:

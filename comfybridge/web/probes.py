@@ -31,7 +31,9 @@ def ready() -> Response:
     if not bridge.slots.has_free:
         raise Busy(f"All {bridge.slots.count} slots of the bridge are taken.", retry_after=bridge.slots.retry_after)
     try:
-        answers = bridge.servers.answers(lambda server: server.client.queue_length(Deadline(PROBE_SECONDS)))
+        answers = bridge.servers.answers(
+            lambda server, patience: server.client.queue_length(patience), Deadline(PROBE_SECONDS)
+        )
     except (ComfyUIError, TimedOut) as error:
         raise ComfyUIUnreachable(error.message, retry_after=5) from None
     body: ReadyAnswer = {"status": "ready", "queue_remaining": sum(length for _, length in answers)}

@@ -29,7 +29,9 @@ DEVICE_FIELDS = ("name", "type", "index", "vram_total", "vram_free", "torch_vram
 def list_model_folders() -> Response:
     """The kinds of models, as ComfyUI gives them."""
     deadline = request_deadline()
-    return jsonify(current_bridge().servers.first(lambda server: server.client.model_folders(deadline)))
+    return jsonify(
+        current_bridge().servers.first(lambda server, patience: server.client.model_folders(patience), deadline)
+    )
 
 
 @blueprint.get("/models/<path:folder>")
@@ -42,9 +44,9 @@ def list_model_folders() -> Response:
 def list_models(folder: str) -> Response:
     """The models of one kind, as ComfyUI gives them."""
     servers, deadline = current_bridge().servers, request_deadline()
-    models = servers.first(lambda server: server.client.models(folder, deadline))
+    models = servers.first(lambda server, patience: server.client.models(folder, patience), deadline)
     if models is None:
-        known = ", ".join(servers.first(lambda server: server.client.model_folders(deadline)))
+        known = ", ".join(servers.first(lambda server, patience: server.client.model_folders(patience), deadline))
         raise NotFound(f"ComfyUI has no model folder {folder[:100]!r}; it has {known}.")
     return jsonify(models)
 
@@ -54,7 +56,7 @@ def list_models(folder: str) -> Response:
 def get_stats() -> Response:
     """Versions, devices, memory (in bytes) and load of each server."""
     servers, deadline = current_bridge().servers, request_deadline()
-    said = list(servers.each(lambda server: server.client.system_stats(deadline)))
+    said = list(servers.each(lambda server, patience: server.client.system_stats(patience), deadline))
     errors = [each for _, each in said if isinstance(each, BridgeError)]
     if len(errors) == len(said):
         raise errors[0]

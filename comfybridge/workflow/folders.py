@@ -12,6 +12,8 @@ from typing import Any
 PREFIX_INPUT = "filename_prefix"
 FOLDER = "comfybridge"  # in ComfyUI's output folder; a folder for each day in it, and one for each request in that
 
+UNNAMED = "ComfyUI"  # for a prefix without a name, of which ComfyUI would make the folder's
+
 # what an earlier request put in front: a picture that the bridge made carries its graph, and is run again
 _EARLIER = re.compile(FOLDER + r"/\d{4}-\d\d-\d\d/[0-9a-f-]{36}/")
 
@@ -28,9 +30,10 @@ def save_into_folder(graph: dict[str, dict[str, Any]], day: str, name: str) -> N
     for node in graph.values():
         prefix = node["inputs"].get(PREFIX_INPUT)
         if isinstance(prefix, str) and _stays_inside(prefix):
-            node["inputs"][PREFIX_INPUT] = f"{FOLDER}/{day}/{name}/{_EARLIER.sub('', prefix, count=1)}"
+            own = _EARLIER.sub("", prefix, count=1)
+            node["inputs"][PREFIX_INPUT] = f"{FOLDER}/{day}/{name}/{own if own.strip('./') else UNNAMED}"
 
 
 def _stays_inside(prefix: str) -> bool:
     parts = prefix.replace("\\", "/").split("/")
-    return parts[0] != "" and ".." not in parts and not parts[0].endswith(":")
+    return (parts[0] != "" or prefix == "") and ".." not in parts and not parts[0].endswith(":")

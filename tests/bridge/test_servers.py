@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from comfybridge.address import ServerAddress
 from comfybridge.comfyui import servers as servers_module
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.simulator import Simulator
@@ -198,6 +201,38 @@ def test_past_the_longest_queue_the_answer_is_busy_at_once(
     success(generate(api))
 
 
+def test_one_slow_prompt_does_not_keep_a_server_from_the_next(
+    api: FlaskClient, sim: Simulator, other: Simulator
+) -> None:
+    servers = {each.url: each for each in api.application.extensions["comfybridge"].servers.all}
+    servers[sim.url].begin()
+    servers[sim.url].end(60.0)  # as if it had loaded a model
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: generate(api), range(60)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(sim.history) >= 3
+
+
+def test_a_server_that_is_asleep_is_left_out_and_nobody_waits_for_it(
+    api: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in {"HEARD": 0.0, "FRESH": 0.0, "PROBE": 0.1, "ASK": 0.1}.items():
+        monkeypatch.setattr(servers_module, f"{name}_SECONDS", seconds)
+    for _ in range(2):
+        success(generate(api))
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+        elsewhere = ServerAddress.parse(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        asleep = api.application.extensions["comfybridge"].servers.all[0]
+        monkeypatch.setattr(asleep.client, "_transport", ComfyUIClient(elsewhere)._transport)
+        began = time.monotonic()
+        for _ in range(4):
+            success(generate(api))
+        for path in ("/queue", "/stats", "/models", "/ready"):
+            assert api.get(path).status_code == 200
+        failure(api.get("/results/nobody"), 503, "comfyui_unreachable")
+        assert time.monotonic() - began < 5
+
+
 def test_somebody_else_s_prompts_count_too(make: Callable[..., Flask], sim: Simulator) -> None:
     api = make(comfyui_url=sim.url, max_queue=2).test_client()
     sim.hold()
@@ -239,6 +274,14 @@ def test_a_prefix_that_leaves_the_folder_is_left_to_comfyui(prefix: str) -> None
     graph["2"]["inputs"]["filename_prefix"] = "cats/%date%/cat"
     save_into_folder(graph, "2026-11-21", "a")
     assert graph["2"]["inputs"]["filename_prefix"] == "comfybridge/2026-11-21/a/cats/%date%/cat"
+
+
+@pytest.mark.parametrize("prefix", ["", ".", "./"])
+def test_a_prefix_without_a_name_gets_one(prefix: str) -> None:
+    graph = graphs.picture()
+    graph["2"]["inputs"]["filename_prefix"] = prefix
+    save_into_folder(graph, "2026-11-21", "a")
+    assert graph["2"]["inputs"]["filename_prefix"] == "comfybridge/2026-11-21/a/ComfyUI"
 
 
 def test_a_picture_that_is_run_again_does_not_go_deeper_each_time(api: FlaskClient, sim: Simulator) -> None:

@@ -1,0 +1,224 @@
+"""Websockets that are cut, go silent, or bring nonsense: the picture comes all the same, and soon."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import pytest
+import websocket
+
+from comfybridge.simulator import Simulator
+from comfybridge.simulator.sockets import Message
+from tests import graphs
+from tests.faults.conftest import Asked, Front, until_true
+from tests.web.answers import success
+
+LISTENING = ("hub", "websocket")
+
+
+def latest(front: Front, asked: dict[str, Asked]) -> float:
+    """How long after ComfyUI had finished the last of them had its picture."""
+    late = 0.0
+    for each in asked.values():
+        late = max(late, -front.sim.finished_at(each.picture()["prompt_id"]) + each.ended)
+    return late
+
+
+def test_a_socket_dropped_once(front: Front, sim: Simulator) -> None:
+    sim.hold()
+    asked = front.ask_each()
+    sim.drop_sockets()
+    sim.release()
+    assert latest(front, asked) < 2
+
+
+def test_a_socket_dropped_long_before_the_end(front: Front, sim: Simulator) -> None:
+    sim.hold()
+    asked = front.ask_each()
+    sim.drop_sockets()
+    threading.Event().wait(1.7)  # lets the pauses between looks become as long as they get
+    sim.release()
+    assert latest(front, asked) < 2
+
+
+def test_a_socket_dropped_every_second(front: Front, sim: Simulator) -> None:
+    sim.step_seconds = 0.1
+    stop = threading.Event()
+
+    def drop() -> None:
+        while not stop.wait(1):
+            sim.drop_sockets()
+
+    dropping = threading.Thread(target=drop)
+    dropping.start()
+    try:
+        asked = [front.ask(graphs.txt2img(sim.checkpoints[0], steps=12), wait=each) for each in (*LISTENING, "poll")]
+        for each in asked:
+            body = each.picture((64, 64))
+            assert each.ended - sim.finished_at(body["prompt_id"]) < 2
+    finally:
+        stop.set()
+        dropping.join()
+    connections = [each for each in sim.requests if each.path == "/ws"]
+    assert len(connections) < 20  # and not hundreds a second
+
+
+@pytest.mark.parametrize("wakes", [False, True])
+def test_a_zombie_socket(front: Front, sim: Simulator, wakes: bool) -> None:
+    sim.hold()
+    asked = front.ask_each()
+    sim.mute()
+    sim.release()
+    if wakes:  # what was said meanwhile is lost
+        sim.wait_until_idle()
+        sim.unmute()
+    assert latest(front, asked) < 6
+
+
+def test_a_zombie_socket_while_looks_at_the_queue_are_dear(front: Front, sim: Simulator) -> None:
+    sim.hold()
+    asked = front.ask_each("hub")
+    sim.mute()
+    sim.release()
+    sim.wait_until_idle()
+    finished = time.monotonic()
+    lookup = front.bridge.servers.all[0].lookup
+    while not asked["hub"].is_over and time.monotonic() - finished < 3.2:  # somebody else looks, and it takes long
+        lookup._looked_at, lookup._look_seconds = time.monotonic(), 0.05
+        threading.Event().wait(0.05)
+    assert latest(front, asked) < 6
+
+
+def lost(*kinds: str) -> Callable[[Message], Iterable[Message]]:
+    return lambda message: [] if message[0] in kinds else [message]
+
+
+def doubled(message: Message) -> Iterable[Message]:
+    return [message, message]
+
+
+class Swapped:
+    """Sends the first of a pair of messages after the second."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Message] = deque()
+
+    def __call__(self, message: Message) -> Iterable[Message]:
+        self._kept.append(message)
+        return [self._kept.pop(), self._kept.pop()] if len(self._kept) == 2 else []
+
+
+def outputs_last(message: Message) -> Iterable[Message]:
+    """`executed` comes after the end: never, for who does not wait for it."""
+    return [] if message[0] == "executed" else [message]
+
+
+def among(*frames: str | bytes) -> Callable[[Message], Iterable[Message]]:
+    """Puts other frames before each message."""
+    return lambda message: [*((None, frame, message[2]) for frame in frames), message]
+
+
+def misshapen(message: Message) -> Iterable[Message]:
+    """Every event about a prompt has values of another kind than any ComfyUI sends."""
+    kind, data, client_id = message
+    if not isinstance(data, dict) or "prompt_id" not in data:
+        return [message]
+    changed = {name: [{"a": 1}] for name in data if name not in ("prompt_id", "timestamp")}
+    return [(kind, {**data, **changed, "timestamp": "noon"}, client_id)]
+
+
+NONSENSE = (
+    "",
+    "{",
+    "null",
+    "[]",
+    '{"type": 5, "data": 5}',
+    '{"type": "executing", "data": {"prompt_id": 7}}',
+    '{"type": "status", "data": null}',
+    '{"type": "news", "data": {"prompt_id": "of nobody"}}',
+    '{"type": ["list"], "data": {}}',
+    "[" * 100_000,
+    b"",
+    b"\x00",
+    b"\x00\x00\x00\x04\xff\xff\xff\xff{}",
+    b"\x00\x00\x00\x63what is this",
+    b"\x00\x00\x00\x04\x00\x00\x00\x02[]",
+)
+
+LARGE = json.dumps({"type": "large", "data": {"prompt_id": "x", "text": "a" * 10_000_000}})
+
+
+@pytest.mark.parametrize(
+    ("distort", "seconds"),
+    [
+        pytest.param(lost("execution_success", "executing"), 6, id="the end lost"),
+        pytest.param(lost("execution_start", "execution_cached", "progress_state"), 6, id="the start lost"),
+        pytest.param(lost("executed"), 2, id="the outputs lost"),
+        pytest.param(outputs_last, 2, id="the outputs after the end"),
+        pytest.param(Swapped(), 6, id="out of order"),
+        pytest.param(doubled, 2, id="doubled"),
+        pytest.param(misshapen, 6, id="misshapen"),
+        pytest.param(among(*NONSENSE), 2, id="unknown and malformed"),
+        pytest.param(among(LARGE), 6, id="10 MB"),
+    ],
+)
+def test_events_that_are_not_as_they_should_be(
+    front: Front, sim: Simulator, distort: Callable[[Message], Iterable[Message]], seconds: float
+) -> None:
+    sim.hold()
+    asked = front.ask_each(*LISTENING)
+    sim.distort(distort)
+    sim.release()
+    assert latest(front, asked) < seconds
+
+
+def test_a_client_that_does_not_read_its_socket(front: Front, sim: Simulator) -> None:
+    deaf = websocket.create_connection(sim.url.replace("http", "ws") + "/ws?clientId=deaf")
+    sim.wait_for_sockets(1)
+    sim.hold()
+    asked = front.ask_each()
+    for _ in range(10):
+        sim.say("x" * 5_000_000, "deaf")  # more than the system takes for it; ComfyUI waits until it is read
+    sim.release()
+    assert latest(front, asked) < 6
+    deaf.shutdown()
+    sim.wait_for_sockets(1)  # the hub's
+
+
+@pytest.mark.parametrize("wait", LISTENING)
+def test_websocket_images_lost_with_their_socket_are_made_again(front: Front, sim: Simulator, wait: str) -> None:
+    sim.hold()
+    asked = front.ask(graphs.picture(batch=3, save="SaveImageWebsocket"), wait=wait)
+    sim.wait_until_running()
+    (first,) = sim.running
+    sim.drop_sockets()
+    sim.release()
+    body = asked.picture()
+    assert len(body["images"]) == 3
+    assert body["prompt_id"] != first
+    assert asked.ended - sim.finished_at(body["prompt_id"]) < 2
+    assert asked.took < 6
+
+
+@pytest.mark.parametrize("wait", LISTENING)
+def test_websocket_images_that_never_arrive_are_no_answer(front: Front, sim: Simulator, wait: str) -> None:
+    sim.distort(lambda message: [] if isinstance(message[1], bytes) else [message])
+    graph = graphs.picture(save="SaveImageWebsocket")
+    graph["3"] = graphs.node("SaveImage", images=["1", 0], filename_prefix="test")
+    asked = front.ask(graph, wait=wait)
+    assert asked.error() == (502, "prompt_lost")
+    assert len(sim.history) == 2  # once more, and then it was told
+
+
+@pytest.mark.parametrize("wait", LISTENING)
+def test_websocket_images_where_no_websocket_passes(front: Front, sim: Simulator, wait: str) -> None:
+    sim.fail_route("/ws", 403, times=None)
+    asked = front.ask(graphs.picture(save="SaveImageWebsocket"), wait=wait)
+    assert asked.error() == (503, "comfyui_unreachable")
+    assert not sim.history  # nothing ran in vain
+    success(front.ask(wait=wait).response)
+    until_true(lambda: sim.sockets == 0)
