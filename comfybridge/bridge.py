@@ -18,8 +18,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import queue
-import threading
 import time
 import uuid
 import weakref
@@ -28,7 +26,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
 from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.comfyui.client import Accepted, ComfyUINotReached
 from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
@@ -49,6 +46,7 @@ from comfybridge.fetch import Fetcher
 from comfybridge.inputs import Uploader
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
+from comfybridge.overdue import settle_overdue, try_to_cancel
 from comfybridge.preparation import prepare
 from comfybridge.prompts import Prompts
 from comfybridge.record import Record
@@ -62,13 +60,6 @@ from comfybridge.workflow.template import Filled, Template
 
 log = logging.getLogger(__name__)
 
-CANCEL_SECONDS = 10.0  # a prompt whose time is up; ComfyUI may be busy, or asleep
-CANCEL_PATIENCE_SECONDS = 0.4  # so long the caller, whose time is up, waits to hear of it
-CANCELLED = {
-    "pending": "was cancelled while it waited in the queue",
-    "running": "was told to stop while it ran",
-    "gone": "was no longer in the queue",
-}
 TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
 # How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
 FIRST_PAUSE = 0.25
@@ -252,10 +243,10 @@ class Bridge:
             submission.ran(outcome.executing)
             return outcome
         except TimedOut:
-            raise self._settle_timeout(submission.server, submission.prompt, submission.request) from None
+            raise self._overdue(submission.server, submission.prompt, submission.request) from None
         except Abandoned:
             if submission.request.on_timeout == "cancel":
-                self._cancel(submission.server, submission.prompt)
+                try_to_cancel(submission.server.client, submission.prompt.id)
             raise
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
@@ -415,7 +406,7 @@ class Bridge:
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
         except TimedOut:  # it may have been queued all the same
-            raise self._settle_timeout(server, prompt, request) from None
+            raise self._overdue(server, prompt, request) from None
         except ComfyUINotReached:
             raise  # nothing was sent: another server may have it
         except (ComfyUIUnreachable, ComfyUIError) as error:
@@ -436,32 +427,9 @@ class Bridge:
             _place=place,
         )
 
-    def _settle_timeout(self, server: Server, prompt: Prompt, request: GenerationRequest) -> TimedOut:
+    def _overdue(self, server: Server, prompt: Prompt, request: GenerationRequest) -> TimedOut:
         seconds = self.settings.timeout if request.timeout is None else request.timeout
-        sentence = f"The prompt did not finish within {seconds:g} s"
-        if request.on_timeout == "keep":
-            return TimedOut(f"{sentence}; it is kept in ComfyUI's queue.", prompt_id=prompt.id)
-        said: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-        def tell() -> None:
-            said.put(self._cancel(server, prompt))
-
-        threading.Thread(target=tell, name="comfybridge canceller", daemon=True).start()
-        try:
-            what = said.get(timeout=CANCEL_PATIENCE_SECONDS)
-        except queue.Empty:
-            what = "; it is being cancelled, and ComfyUI does not answer."
-        return TimedOut(f"{sentence}{what}", prompt_id=prompt.id)
-
-    def _cancel(self, server: Server, prompt: Prompt) -> str:
-        """Cancel a prompt; returns the rest of a sentence that says how that went."""
-        try:
-            return f"; it {CANCELLED[cancel(server.client, prompt.id, Deadline(CANCEL_SECONDS))]}."
-        except InterruptNotAimed as failure:
-            return f". {failure.message}"
-        except BridgeError as failure:
-            log.warning("Prompt %s could not be cancelled: %s", prompt.id, failure.message)
-            return "; it could not be cancelled: ComfyUI does not answer."
+        return settle_overdue(server.client, prompt.id, seconds, keep=request.on_timeout == "keep")
 
 
 def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:

@@ -1,0 +1,56 @@
+"""What becomes of a prompt whose time is up."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+
+from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError, TimedOut
+
+log = logging.getLogger(__name__)
+
+CANCEL_SECONDS = 10.0  # ComfyUI may be busy, or asleep
+CANCEL_PATIENCE_SECONDS = 0.4  # so long the caller, whose time is up, waits to hear of it
+CANCELLED = {
+    "pending": "was cancelled while it waited in the queue",
+    "running": "was told to stop while it ran",
+    "gone": "was no longer in the queue",
+}
+
+
+def settle_overdue(client: ComfyUIClient, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
+    """Cancel a prompt that did not finish within so many seconds, unless it is to be kept.
+
+    Returns:
+        The error for its caller, which says what became of it, as far as ComfyUI tells that at once. Cancelling goes
+        on behind his back otherwise.
+    """
+    sentence = f"The prompt did not finish within {seconds:g} s"
+    if keep:
+        return TimedOut(f"{sentence}; it is kept in ComfyUI's queue.", prompt_id=prompt_id)
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def tell() -> None:
+        said.put(try_to_cancel(client, prompt_id))
+
+    threading.Thread(target=tell, name="comfybridge canceller", daemon=True).start()
+    try:
+        what = said.get(timeout=CANCEL_PATIENCE_SECONDS)
+    except queue.Empty:
+        what = "; it is being cancelled, and ComfyUI does not answer."
+    return TimedOut(f"{sentence}{what}", prompt_id=prompt_id)
+
+
+def try_to_cancel(client: ComfyUIClient, prompt_id: str) -> str:
+    """Cancel a prompt; returns the rest of a sentence that says how that went."""
+    try:
+        return f"; it {CANCELLED[cancel(client, prompt_id, Deadline(CANCEL_SECONDS))]}."
+    except InterruptNotAimed as failure:
+        return f". {failure.message}"
+    except BridgeError as failure:
+        log.warning("Prompt %s could not be cancelled: %s", prompt_id, failure.message)
+        return "; it could not be cancelled: ComfyUI does not answer."
