@@ -104,7 +104,8 @@ def _run_direct(url: str, http: str, callers: int, requests: int) -> Run:
 def _run_bridge(comfyui_url: str, waiter: str, callers: int, requests: int) -> Run:
     # A new one for each run: one that idles would still be told of everything that happens on ComfyUI.
     with bridge(comfyui_url, wait=waiter) as running:
-        return Run(**run_tool("load", f"{running.url}/generate", callers, requests, "--pids", running.pid))
+        url = f"{running.url}/generate"
+        return Run(**run_tool("load", url, callers, requests, "--graph", "bare", "--pids", running.pid))
 
 
 def _run_other(other: OtherBridge, callers: int, requests: int) -> Run:

@@ -23,6 +23,15 @@ def tiny_graph() -> Graph:
 
     It is saved to a folder of its own, as ComfyUI gets slower with every file in the folder that it saves to.
     """
+    return _saved_as(f"benchmark/{uuid.uuid4().hex}/picture")
+
+
+def bare_graph() -> Graph:
+    """The same without a folder, for a bridge that sees to that: two folders within each other would be more work."""
+    return _saved_as("picture")
+
+
+def _saved_as(prefix: str) -> Graph:
     return {
         "1": {
             "class_type": "EmptyImage",
@@ -30,7 +39,7 @@ def tiny_graph() -> Graph:
         },
         "2": {
             "class_type": "SaveImage",
-            "inputs": {"images": ["1", 0], "filename_prefix": f"benchmark/{uuid.uuid4().hex}/picture"},
+            "inputs": {"images": ["1", 0], "filename_prefix": prefix},
         },
     }
 
@@ -48,4 +57,4 @@ def file_graph(megabytes: int) -> Graph:
     return {"1": {"class_type": FILE_NODE, "inputs": {"megabytes": megabytes, "number": next(_colors)}}}
 
 
-GRAPHS: dict[str, Callable[[], Graph]] = {"tiny": tiny_graph, "gpu": gpu_graph}
+GRAPHS: dict[str, Callable[[], Graph]] = {"tiny": tiny_graph, "bare": bare_graph, "gpu": gpu_graph}

@@ -39,7 +39,7 @@ class Plan:
 
 FULL = Plan(
     rounds=5,
-    requests={1: 300, 16: 2000, 200: 2500},
+    requests={1: 300, 16: 3000, 200: 3000},
     blocked=(1000, 4000),
     probe_seconds=20,
     servers=(1, 2, 4),

@@ -273,6 +273,7 @@ class ComfyUIClient:
         timeout = (min(self.connect_timeout, left), min(self.read_timeout, left))
         try:
             with self._transport.send(method, path, timeout, **options) as answer:
+                answer.deadline = deadline
                 yield answer
         except NoConnectionInTime as error:
             raise self._too_late(deadline, what, ComfyUINotReached, str(error)) from None

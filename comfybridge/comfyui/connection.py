@@ -46,6 +46,11 @@ class Connection:
         self._ahead = _ReadAhead(opened.sock)
         opened.sock = self._ahead  # type: ignore[assignment]  # all that is used of it is there
 
+    @property
+    def has_read_ahead(self) -> bool:
+        """Whether more has come than was taken."""
+        return not self._ahead.is_empty
+
     def receive(self, seconds: float, unread: tuple[bytes, ...] = ()) -> Event | None:
         """The next event; None if nothing came within so many seconds.
 
@@ -112,13 +117,18 @@ class _ReadAhead:
         self._data = b""
         self._at = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was read has been taken."""
+        return self._at == len(self._data)
+
     def next_frame(self) -> tuple[int, bytes] | None:
         """The opcode and the data of a frame, if one like nearly all of ComfyUI's is there.
 
         That is: a text or binary frame that is a whole message, unmasked, shorter than 64 KB, and read to its end.
         All others are for websocket-client, which takes five times as long. To be asked between frames.
         """
-        if self._at == len(self._data):
+        if self.is_empty:
             self._data, self._at = self._wrapped.recv(READ_AHEAD), 0
         data, at = self._data, self._at
         if len(data) - at < LONGEST_HEADER or data[at] not in WHOLE_MESSAGE:

@@ -43,6 +43,10 @@ IDLE_ATTEMPTS = 5
 # Half of what ComfyUI sends of a short prompt; its other events tell as well that it is alive.
 PROGRESS_FRAMES = (b'{"type": "progress_state"',)
 
+# Where many wait, frames come faster than it takes to wake for each: they are left to gather for a moment.
+CROWD = 32
+BREATH_SECONDS = 0.002
+
 # What a caller that reads slowly can't take of previews is dropped.
 MOST_UNREAD_IMAGES = 8
 
@@ -201,6 +205,8 @@ class HubWaiter(Waiter):
         current: HubListener | None = None  # whose prompt runs: images without metadata are of its
         last_heard = time.monotonic()
         while not self._closed:
+            if len(self._watches) >= CROWD and not connection.has_read_ahead:
+                time.sleep(BREATH_SECONDS)
             event = connection.receive(PING_SECONDS, () if self._audience else PROGRESS_FRAMES)
             now = time.monotonic()
             if event is None:

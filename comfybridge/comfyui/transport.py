@@ -29,6 +29,7 @@ from certifi import where
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.response import Response
+from comfybridge.deadline import Deadline
 
 BLOCK = 64 * 1024  # of a file that is sent
 SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
@@ -70,6 +71,7 @@ class Answer:
     Attributes:
         method, path: what was asked, without the query.
         status: the HTTP status.
+        deadline: until when all of the body must have come; None: as long as it keeps coming.
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class Answer:
         self.method = method
         self.path = path
         self.status = response.status
+        self.deadline: Deadline | None = None
         self._transport = transport
         self._connection: socket.socket | None = connection
+        self._silence = connection.gettimeout() or 0.0
         self._response = response
 
     @property
@@ -95,12 +99,17 @@ class Answer:
         """The whole body.
 
         Raises:
-            CallFailed: it does not come, or not whole.
+            CallFailed: it does not come, or not whole, or not by the deadline.
         """
-        try:
-            return self._response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise self._broken(error) from None
+        pieces = []
+        while piece := self.read_some(BLOCK):
+            pieces.append(piece)
+            if self.deadline is not None and self._response.length != 0:  # what drips in must not take for ever
+                left = self.deadline.remaining()
+                if left <= 0:
+                    raise self._broken(TimeoutError())
+                self.be_patient(min(left, self._silence))
+        return b"".join(pieces)
 
     def read_some(self, most: int) -> bytes:
         """So much of the body as has come, and at least one byte; nothing at its end.

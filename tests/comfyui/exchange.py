@@ -158,6 +158,19 @@ def silent(call: Call) -> None:
     call.over.wait()
 
 
+def dripping(data: bytes, seconds: float) -> Behaviour:
+    """Sends these bytes one by one, each so long after the one before."""
+
+    def answer(call: Call) -> None:
+        call.take_body()
+        for byte in data:
+            call.send(bytes([byte]))
+            if call.over.wait(seconds):
+                return
+
+    return answer
+
+
 def tunnel(call: Call) -> None:
     """Lets a proxy's CONNECT through, to this very server, which speaks TLS from then on."""
     call.send(b"HTTP/1.1 200 Connected\r\n\r\n")

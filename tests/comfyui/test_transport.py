@@ -19,7 +19,8 @@ from comfybridge.address import ServerAddress
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, Transport
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TooLarge
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 from tests.comfyui.exchange import (
     CERTIFICATE,
     PATIENCE,
@@ -28,6 +29,7 @@ from tests.comfyui.exchange import (
     Exchange,
     and_close,
     and_reset,
+    dripping,
     early,
     hang_up,
     message,
@@ -414,6 +416,56 @@ def test_a_path_that_is_not_escaped_is_not_sent(comfyui: Exchange, connect: Conn
     with pytest.raises(NotConnected):
         connect().send("GET", "/a", TIMEOUT, headers={"X-A": "b\r\nX-Evil: 1"})
     assert not comfyui.requests
+
+
+# -- heads -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200\r\ncontent-length:  4 \r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 4\n\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\nX: \xff: \xfe\r\nno header at all\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
+    ],
+    ids=["no reason", "no carriage returns", "odd headers", "after a continue"],
+)
+def test_a_head_is_read_however_it_is_written(comfyui: Exchange, connect: Connect, head: bytes) -> None:
+    comfyui.on("GET", "/a", raw(head + b"abcd"))
+    with connect().send("GET", "/a", TIMEOUT) as answer:
+        assert (answer.status, answer.length, answer.header("CONTENT-Length")) == (200, 4, "4")
+        assert answer.read() == b"abcd"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 2000\r\n\r\n",
+        b"HTTP/1.1 +20\r\n\r\n",
+        b"\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 200 OK\r\nX: y\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 " + b"y" * 70_000 + b"\r\n\r\n",
+    ],
+    ids=lambda head: repr(head[:30]),
+)
+def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head: bytes) -> None:
+    comfyui.on("GET", "/a", and_close(raw(head)))
+    with pytest.raises(CallFailed, match="closed the connection without an answer"):
+        ask(connect(), "/a")
+
+
+def test_an_answer_that_drips_in_does_not_outlast_the_deadline(comfyui: Exchange) -> None:
+    comfyui.on("GET", "/prompt", dripping(message(b" " * 10_000), 0.01))
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    with pytest.raises(TimedOut):
+        client.queue_length(Deadline(0.5))
+    client.close()
 
 
 # -- where it is sent --------------------------------------------------------------------------------------------
