@@ -4,15 +4,19 @@ Threads, because a request is blocked nearly all of its time; one process, becau
 What may be set (address, slots, time) is taken from ComfyBridge's own settings.
 """
 
-import logging
 import sys
 
+from comfybridge import logs
 from comfybridge.settings import SettingsError, load_settings
+from comfybridge.web import sharing
+from comfybridge.web.access import check_start
 from comfybridge.web.announcement import announce
-from comfybridge.web.serving import RESERVE, finish_on_ctrl_c
+from comfybridge.web.open_files import RESERVE, most_connections
+from comfybridge.web.serving import finish_on_ctrl_c
 
 try:
     _settings = load_settings()
+    check_start(_settings)
 except SettingsError as error:
     sys.exit(f"ComfyBridge can't start: {error}")
 
@@ -21,10 +25,10 @@ bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_
 # the asking leaves no time for the work. Requests let go of it by themselves, at each call to ComfyUI.
 sys.setswitchinterval(0.05)
 
-worker_class = "gthread"
+worker_class = "comfybridge.web.worker.Worker"
 workers = 1
 threads = _settings.max_concurrent + RESERVE
-worker_connections = threads + 1000  # kept-alive connections that ask for nothing take no thread
+worker_connections = most_connections(_settings)  # those that ask for nothing take no thread
 
 # The worker's main thread sends the heartbeat, whatever the request threads do: this is no limit on requests.
 timeout = 30
@@ -36,20 +40,43 @@ loglevel = "warning"
 control_socket_disable = True  # a socket file in the user's home that nothing here needs
 
 
-def when_ready(_server):
-    """Log to standard error, before the worker begins."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # what the format has no use for is not found out for every line
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+def when_ready(server):
+    """Log to standard error, gunicorn's own messages too, before the worker begins."""
+    formatter = logs.configure(_settings.log_format, quotes=_settings.log_prompts)
+    for handler in server.log.error_log.handlers:
+        handler.setFormatter(formatter)
 
 
 def on_starting(server):
-    """Take Ctrl-C as SIGTERM: gunicorn's own way would drop what runs."""
+    """Take Ctrl-C as SIGTERM: gunicorn's own way would drop what runs. Listen only where that is meant."""
     server.handle_int = server.handle_term
+    try:
+        # gunicorn's own options may name others than the settings; a Unix socket is a path, and systemd's a number
+        check_start(_settings, *[address[0] for address in server.cfg.address if isinstance(address, tuple)])
+    except SettingsError as error:
+        sys.exit(f"ComfyBridge can't start: {error}")
 
 
 def post_worker_init(worker):
     """Say what is served, once requests are taken."""
+    worker.patience = _settings.caller_timeout
     finish_on_ctrl_c(worker)
     address = worker.sockets[0].getsockname()
     announce(worker.wsgi, *address[:2])
+    sharing.process_began(worker.wsgi)
+
+
+def nworkers_changed(_server, count, _before):
+    """Have several workers share their metrics. Called before the first of them begins."""
+    if count > 1 and _settings.metrics:
+        sharing.begin_sharing()
+
+
+def child_exit(_server, worker):
+    """Leave out of the metrics what a worker held that has ended."""
+    sharing.process_ended(worker.pid)
+
+
+def on_exit(_server):
+    """Leave nothing behind."""
+    sharing.end_sharing()

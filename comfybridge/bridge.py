@@ -19,44 +19,39 @@ import contextlib
 import dataclasses
 import logging
 import time
-import uuid
 import weakref
 from collections.abc import Iterator
 from functools import partial
 from types import TracebackType
 from typing import Any
 
-from comfybridge.comfyui.catalog import Catalog, NodeClass
-from comfybridge.comfyui.client import Accepted, ComfyUINotReached
+from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
-from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server, Servers
-from comfybridge.comfyui.waiter import Listener, OnEvent, Waiter
+from comfybridge.comfyui.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
     BridgeError,
-    ComfyUIError,
     ComfyUIUnreachable,
     Interrupted,
     InvalidRequest,
     PromptLost,
     TimedOut,
 )
-from comfybridge.fetch import Fetcher
-from comfybridge.inputs import Uploader
+from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
-from comfybridge.overdue import settle_overdue, try_to_cancel
-from comfybridge.preparation import prepare
+from comfybridge.overdue import settle_overdue, try_to_drop
+from comfybridge.policy import Rights, load_policies
 from comfybridge.prompts import Prompts
-from comfybridge.record import Record
+from comfybridge.queueing import Queueing
+from comfybridge.repeats import Repeats
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.slots import Slots
 from comfybridge.submission import Place, Submission
-from comfybridge.workflow.folders import save_into_folder
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.template import Filled, Template
+from comfybridge.workflow.template import Template
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +59,6 @@ TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
 # How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
-LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
 
 
 class Abandoned(Interrupted):
@@ -96,11 +90,14 @@ class Bridge:
             ],
             self.settings.max_queue,
         )
-        self.prompts = Prompts(self.servers, self._tell_taken_out)
-        self._submissions: weakref.WeakValueDictionary[str, Submission] = weakref.WeakValueDictionary()
+        machine = Machine()
+        self.prompts = Prompts(self.servers, machine, self._tell_taken_out)
         self.slots = Slots(self.settings.max_concurrent)
-        fetcher = Fetcher(seconds=self.settings.fetch_timeout, allowed_hosts=self.settings.fetch_allow_hosts)
-        self._uploader = Uploader(fetcher, self.settings.max_upload_bytes)
+        self._repeats = Repeats(self.servers, machine)
+        self.policies = load_policies(self.settings)
+        self._queueing = Queueing(self.settings, self.library, self._repeats, self.policies)
+        # those that are waited for, by the `id()` of their requests
+        self._submissions: weakref.WeakValueDictionary[int, Submission] = weakref.WeakValueDictionary()
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -220,14 +217,19 @@ class Bridge:
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            Forbidden, RateLimited: its owner may not ask for it, or not so often.
             Busy: every slot is taken.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
             TimedOut: the deadline passed meanwhile.
         """
         deadline = self._deadline(request)
+        rights = self.policies.of(request.owner)
+        if rights is not None:
+            workflow = self.settings.default_workflow if request.workflow is None else request.workflow
+            rights.check_request(request, workflow, lambda name: self.library.get(name).parameters)
         place = Place(self.slots)
         try:
-            return self._submit(request, place, deadline)
+            return self._submit(request, place, deadline, rights)
         except BaseException:
             place.leave()
             raise
@@ -243,10 +245,11 @@ class Bridge:
             submission.ran(outcome.executing)
             return outcome
         except TimedOut:
-            raise self._overdue(submission.server, submission.prompt, submission.request) from None
+            raise self._overdue(submission) from None
         except Abandoned:
-            if submission.request.on_timeout == "cancel":
-                try_to_cancel(submission.server.client, submission.prompt.id)
+            request = submission.request
+            if request.on_timeout == "cancel" and request.idempotency_key is None:
+                try_to_drop(submission.server.client, submission.prompt.id)
             raise
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
@@ -255,7 +258,7 @@ class Bridge:
         except BridgeError as error:
             raise _about(error, submission.prompt) from None
         finally:
-            self._submissions.pop(submission.prompt.id, None)
+            self._submissions.pop(id(submission.request), None)
             submission.ran(None)
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
@@ -272,17 +275,20 @@ class Bridge:
             raise nothing_to_show(outcome, client, submission.deadline, options, submission.prompt.id)
         now = time.monotonic()
         queued = None if outcome.executing is None else now - submission.queued_at - outcome.executing
+        timings = Timings(
+            queued=None if queued is None else max(0.0, queued),
+            executing=outcome.executing,
+            total=now - submission.request.started,
+        )
+        trace = submission.request.trace
+        trace.timings, trace.ran_at = timings, now
         return Generation(
             prompt_id=submission.prompt.id,
             outputs=outputs,
             seed=submission.filled.seed,
             params=submission.filled.params,
             warnings=warnings,
-            timings=Timings(
-                queued=None if queued is None else max(0.0, queued),
-                executing=outcome.executing,
-                total=now - submission.request.started,
-            ),
+            timings=timings,
             started=submission.request.started,
             deadline=submission.deadline,
         )
@@ -300,13 +306,13 @@ class Bridge:
     def abandon(self, request: GenerationRequest) -> None:
         """Give up a request that another thread blocks on, for nobody waits for it any more.
 
-        Its prompt is cancelled, unless it would be kept on a timeout too. A request that is not queued yet is not
-        given up: ask again.
+        Its prompt is cancelled, unless it would be kept on a timeout too, or somebody may ask for it again by its
+        idempotency key; then it is only not waited for. A request that is not queued yet is not given up: ask again.
         """
-        for submission in list(self._submissions.values()):
-            if submission.request is request:
-                sentence = "The caller hung up before the prompt had finished."
-                submission.listener.stop(Abandoned(sentence, prompt_id=submission.prompt.id))
+        submission = self._submissions.get(id(request))
+        if submission is not None:
+            sentence = "The caller hung up before the prompt had finished."
+            submission.listener.stop(Abandoned(sentence, prompt_id=submission.prompt.id))
 
     # -- what else is asked of it --------------------------------------------------------------------------------
 
@@ -339,14 +345,27 @@ class Bridge:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
         return Deadline(seconds, request.started)
 
-    def _submit(self, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
-        """Queue a request on one of the servers."""
+    def _submit(
+        self, request: GenerationRequest, place: Place, deadline: Deadline, rights: Rights | None = None
+    ) -> Submission:
+        """Queue a request on one of the servers, unless it is a repeat of one that was queued.
+
+        Args:
+            rights: its owner's, against which it counts if it is queued.
+        """
+        if request.idempotency_key is not None:
+            earlier = self._repeats.attach(request, place, deadline, is_alone=False)
+            if earlier is not None:
+                return self._known(earlier)
+        if rights is not None:
+            rights.take_turn()
         tried: set[Server] = set()
         while True:
             server = self.servers.begin(tried)
             place.move(server)
+            request.trace.server = server.url
             try:
-                return self._known(self._submit_to(server, request, place, deadline))
+                return self._known(self._queueing.submit(server, request, place, deadline))
             except ComfyUIUnreachable as error:
                 if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
                     raise  # it may be queued there, or there is no other
@@ -355,103 +374,28 @@ class Bridge:
 
     def _known(self, submission: Submission) -> Submission:
         """The submission, which can be stopped from other threads."""
-        self._submissions[submission.prompt.id] = submission
+        self._submissions[id(submission.request)] = submission
+        request, trace = submission.request, submission.request.trace
+        trace.workflow = request.workflow_name(self.settings.default_workflow)
+        trace.server, trace.prompt_id = submission.server.url, submission.prompt.id
+        trace.params = submission.filled.params
         return submission
 
+    def _of_prompt(self, prompt_id: str) -> list[Submission]:
+        """Those that wait for a prompt: more than one where requests were repeated."""
+        known = [reference() for reference in self._submissions.valuerefs()]
+        return [each for each in known if each is not None and each.prompt.id == prompt_id]
+
     def _tell_taken_out(self, prompt_id: str) -> None:
-        submission = self._submissions.get(prompt_id)
-        if submission is not None:
+        for submission in self._of_prompt(prompt_id):
             submission.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
 
-    def _submit_to(self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
-        """Queue a request on a server; ComfyUIUnreachable has a prompt id if the prompt may be queued there."""
-        waiter = self._waiter(server, request)
-        prepared = prepare(request, self.library, server.catalog, self.settings.default_workflow, deadline)
-        filled = prepared.filled
-        _check_images_arrive(waiter, filled)
-        self._uploader.feed(prepared.placed, filled, server.client, deadline)
-        prompt = Prompt(str(uuid.uuid4()), filled.graph)
-        if self.settings.request_folders:
-            save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
-        listener = waiter.listen(prompt, deadline)
-        try:
-            return self._queue(server, prompt, request, filled, listener, place, deadline)
-        except BaseException:
-            listener.close()
-            raise
-
-    def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
-        name = request.wait or self.settings.wait
-        waiter = server.waiters.get(name)
-        if waiter is None:
-            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(server.waiters)}.")
-        return waiter
-
-    def _queue(
-        self,
-        server: Server,
-        prompt: Prompt,
-        request: GenerationRequest,
-        filled: Filled,
-        listener: Listener,
-        place: Place,
-        deadline: Deadline,
-    ) -> Submission:
-        if deadline.passed:
-            raise TimedOut("The time was up before the prompt could be queued.")
-        warnings = [*filled.warnings, *listener.warnings]
-        options = _options(request, _record(request, filled, warnings))
-        try:
-            accepted = server.client.queue_prompt(
-                prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
-            )
-        except TimedOut:  # it may have been queued all the same
-            raise self._overdue(server, prompt, request) from None
-        except ComfyUINotReached:
-            raise  # nothing was sent: another server may have it
-        except (ComfyUIUnreachable, ComfyUIError) as error:
-            if not _was_queued(server, prompt, deadline):
-                raise _about(error, prompt) from None
-            log.warning("ComfyUI queued prompt %s, and its answer was lost: %s", prompt.id, error.message)
-            accepted = Accepted(prompt.id, 0, {})
-        prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
-        return Submission(
-            prompt=prompt,
-            request=request,
-            server=server,
-            deadline=deadline,
-            filled=filled,
-            warnings=[*warnings, *_left_out(accepted)],
-            queued_at=time.monotonic(),
-            listener=listener,
-            _place=place,
-        )
-
-    def _overdue(self, server: Server, prompt: Prompt, request: GenerationRequest) -> TimedOut:
-        seconds = self.settings.timeout if request.timeout is None else request.timeout
-        return settle_overdue(server.client, prompt.id, seconds, keep=request.on_timeout == "keep")
-
-
-def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
-    """Choices for an error's sentence, which is worth no error of its own."""
-
-    def choices_of(class_type: str, input_name: str) -> list[Any] | None:
-        with contextlib.suppress(BridgeError):
-            node_class = catalog.node_class(class_type, deadline)
-            return node_class.choices(input_name) if node_class else None
-        return None
-
-    return choices_of
-
-
-def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:
-    """Whether ComfyUI has a prompt of which it did not say so."""
-    try:
-        patience = Deadline(min(LOOKUP_SECONDS, deadline.remaining()))
-        server.lookup.history_entry(prompt, time.monotonic(), patience)
-    except BridgeError:
-        return False
-    return True
+    def _overdue(self, submission: Submission) -> TimedOut:
+        request, prompt_id = submission.request, submission.prompt.id
+        keep = request.on_timeout == "keep"
+        if request.idempotency_key is not None:  # somebody more patient may wait for it too
+            keep |= len(self._of_prompt(prompt_id)) > 1
+        return settle_overdue(submission.server.client, prompt_id, submission.deadline.seconds, keep=keep)
 
 
 def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
@@ -462,39 +406,3 @@ def _about(error: BridgeError, prompt: Prompt) -> BridgeError:
     """The error, with the prompt's id if it has none."""
     error.prompt_id = error.prompt_id or prompt.id
     return error
-
-
-def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
-    nodes = Prompt("", filled.graph).websocket_outputs
-    if nodes and not waiter.receives_images:
-        raise InvalidRequest(
-            f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
-            "websocket only; use wait 'hub', or a SaveImage node."
-        )
-
-
-def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> Record:
-    return Record(
-        seed=filled.seed,
-        params=filled.params,
-        output=request.output,
-        warnings=warnings,
-        queued_at=time.time(),
-        with_image=request.wants_first_image,
-    )
-
-
-def _options(request: GenerationRequest, record: Record) -> dict[str, Any]:
-    options = {
-        "extra_data": record.to_extra_data(request.extra_data),
-        "front": request.front,
-        "number": request.number,
-        "partial_execution_targets": request.partial_execution_targets,
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _left_out(accepted: Accepted) -> list[str]:
-    """Warnings on the output nodes that ComfyUI leaves out of a graph that it accepted in part."""
-    sentences = node_sentences(clean_node_errors(accepted.node_errors))
-    return [f"ComfyUI ran the graph only in part: {sentence}." for sentence in sentences]

@@ -8,8 +8,10 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from comfybridge import keys
 from comfybridge.command import generate
-from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
+from comfybridge.settings import SECRET, Settings, SettingsError, environment_name, load_settings
+from comfybridge.web.access import check_start
 from comfybridge.web.application import create_app
 from comfybridge.web.demo import create_demo
 from comfybridge.web.serving import serve
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["generate"]:
         return generate(given[1:])
+    if given[:1] == ["key"]:
+        return make_key(given[1:])
     parser = _parser()
     options = vars(parser.parse_args(given))
     demo = options.pop("demo")
@@ -29,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update({environment_name(name): value for name, value in options.items() if value is not None})
     try:
         settings = load_settings()
+        check_start(settings, settings.host)
         _check_port(settings)
     except SettingsError as error:
         print(f"ComfyBridge can't start: {error}", file=sys.stderr)
@@ -37,20 +42,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def make_key(arguments: Sequence[str]) -> int:
+    """Draw an API key and print it, and what the settings hold of it. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="app.py key", description="Draw an API key.")
+    parser.add_argument("name", nargs="?", help="whose key it is; policies are for names")
+    name = parser.parse_args(arguments).name
+    try:
+        if name is not None:
+            keys.check_name(name)
+    except ValueError as error:
+        parser.error(f"The name {error}.")
+    key = keys.new_key()
+    print(f"The key, for the caller:          {key}")
+    print(f"For {environment_name('api_keys')}:         {f'{name}=' if name else ''}{keys.hashed(key)}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
-        epilog="`app.py generate --help` makes one picture instead of serving. "
+        epilog="`app.py generate --help` makes one picture instead of serving, `app.py key` an API key. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )
     parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
     for name, field in Settings.model_fields.items():
-        if name == "comfyui_headers":
+        if name in SECRET and name != "comfyui_url":
             continue  # secrets don't belong on a command line, which every process can read
-        shown = f" ({field.default})" if isinstance(field.default, (str, int, float)) else ""
-        parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=f"{field.description}{shown}")
+        option, shown = f"--{name.replace('_', '-')}", ""
+        if isinstance(field.default, bool):
+            shown = f" ({'true' if field.default else 'false'})"
+            parser.add_argument(option, nargs="?", const="true", metavar="BOOL", help=f"{field.description}{shown}")
+            continue
+        if isinstance(field.default, (str, int, float)):
+            shown = f" ({field.default})"
+        parser.add_argument(option, metavar="VALUE", help=f"{field.description}{shown}")
     return parser
 
 

@@ -21,11 +21,13 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 import requests
+from requests.auth import AuthBase
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
+from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
 from comfybridge.progress import Progress, ProgressMeter
 from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
@@ -43,6 +45,8 @@ BAR_WIDTH = 30
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0  # a bridge sends a comment every 15 s
 CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
+
+API_KEY = "COMFYBRIDGE_API_KEY"
 
 ShowProgress = Callable[[float, str], None]
 
@@ -69,6 +73,8 @@ def generate(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if sum(map(bool, (options.url, options.comfyui_url, options.demo))) > 1:
         parser.error("--url, --comfyui-url and --demo say who makes the picture; give one of them")
+    if options.api_key and not options.url:
+        parser.error("--api-key is for the bridge that --url names")
     bar = _Bar(sys.stderr)
     try:
         _check_place(options.output)
@@ -76,16 +82,16 @@ def generate(arguments: Sequence[str]) -> int:
         made = (_by_bridge if options.url else _by_ourselves)(options, body, bar.show)
     except (CommandFailed, BridgeError, SettingsError, OSError) as error:
         bar.clear()
-        print(f"app.py generate: {error}", file=sys.stderr)
+        print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         bar.clear()
         if stop.args:
-            print(f"app.py generate: {stop}", file=sys.stderr)
+            print(f"app.py generate: {printable(str(stop))}", file=sys.stderr)
         return 130
     bar.clear()
     for warning in made.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
+        print(f"Warning: {printable(str(warning))}", file=sys.stderr)
     for name in made.names:
         print(name)
     if made.seed is not None:
@@ -122,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long it may take")
     parser.add_argument("--url", metavar="URL", help="a running bridge, such as http://127.0.0.1:8189")
+    parser.add_argument("--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which nobody else sees)")
     parser.add_argument("--comfyui-url", metavar="URL", help="a ComfyUI (default: COMFYUI_URL)")
     parser.add_argument("--demo", action="store_true", help="the stand-in ComfyUI of the demo")
     return parser
@@ -243,6 +250,7 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProg
             f"{address}/generate",
             files=_form(body),
             headers={"Accept": "text/event-stream"},
+            auth=_auth(options),
             stream=True,
             timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
         ) as answer:
@@ -265,14 +273,30 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProg
     except (requests.RequestException, ValueError, KeyError) as error:
         raise CommandFailed(f"The bridge at {url} can't be asked: {type(error).__name__}.") from None
     except KeyboardInterrupt:
-        raise _cancelled_elsewhere(address, prompt_id) if prompt_id else KeyboardInterrupt from None
+        raise _cancelled_elsewhere(address, prompt_id, _auth(options)) if prompt_id else KeyboardInterrupt from None
     raise CommandFailed(f"The bridge at {url} cut its answer off.")
 
 
-def _cancelled_elsewhere(address: str, prompt_id: str) -> KeyboardInterrupt:
+def _auth(options: argparse.Namespace) -> _Bearer | None:
+    key = (options.api_key or os.environ.get(API_KEY, "")).strip()
+    return _Bearer(key) if key else None
+
+
+class _Bearer(AuthBase):
+    """An API key; a header of its own would give way to what `.netrc` says of the host."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+def _cancelled_elsewhere(address: str, prompt_id: str, auth: AuthBase | None) -> KeyboardInterrupt:
     timeouts = (CANCEL_SECONDS / 2, CANCEL_SECONDS / 2)  # for the connection and for the answer
     try:
-        answer = requests.post(f"{address}/cancel/{quote(prompt_id, safe='')}", timeout=timeouts)
+        answer = requests.post(f"{address}/cancel/{quote(prompt_id, safe='')}", timeout=timeouts, auth=auth)
     except requests.RequestException as error:
         return _not_cancelled(prompt_id, f"{type(error).__name__}.")
     return KeyboardInterrupt() if answer.ok else _not_cancelled(prompt_id, _sentence(answer))
@@ -345,6 +369,7 @@ def _save(files: Iterable[OpenFile], wanted: str | None, again: str) -> tuple[li
     for number, file in enumerate(files, 1):
         with file:
             target = Path(safe_name(file.filename or f"text_{number}.txt"))
+            is_wanted = False
             if place is not None:
                 is_wanted = media_type_of(place.name) in (media_type_of(target.name), NO_KIND)
                 ending = place.suffix if is_wanted else target.suffix
@@ -352,6 +377,8 @@ def _save(files: Iterable[OpenFile], wanted: str | None, again: str) -> tuple[li
                 count = f"_{counts[ending]}" if counts[ending] > 1 else ""
                 target = place.with_name(f"{place.stem}{count}{ending}")
                 fits |= is_wanted
+            if not is_wanted:
+                target = _unused(target)
             try:
                 names.append(str(save(file, target)))
             except OSError as error:
@@ -360,6 +387,15 @@ def _save(files: Iterable[OpenFile], wanted: str | None, again: str) -> tuple[li
     if place is not None and not fits:
         raise CommandFailed(f"The workflow made no {place.suffix} file. What it made is saved: {', '.join(names)}.")
     return names, warnings
+
+
+def _unused(target: Path) -> Path:
+    """The name, with a number if there is such a file: who makes the files must not choose which are replaced."""
+    number, unused = 1, target
+    while unused.exists() or unused.is_symlink():
+        number += 1
+        unused = target.with_name(f"{target.stem} ({number}){target.suffix}")
+    return unused
 
 
 def _step(class_type: str, value: float, most: float) -> str:
@@ -376,7 +412,7 @@ class _Bar:
     def show(self, percent: float, what: str) -> None:
         if self._shown:
             done = "#" * int(BAR_WIDTH * percent / 100)
-            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {percent:3.0f}% {what[:40]:<40}")
+            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {percent:3.0f}% {printable(what[:40]):<40}")
             self._stream.flush()
 
     def clear(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from comfybridge.errors import ComfyUIError
-from comfybridge.media import image_size
+from comfybridge.media import file_extension, image_size
 from comfybridge.request import CHUNK, OpenFile, Output
 
 ROOM = 4 * 1024 * 1024  # bytes for files that are held until they are sent
@@ -28,6 +28,9 @@ AT_ONCE = 4  # files that are opened before it is their turn
 SLOW_SECONDS = (
     0.005  # within which as many files as will are fetched one by one: threads cost more than they win there
 )
+
+# What is called so and begins like nothing known is something else: the page of a proxy, say, or half a file.
+UNMISTAKABLE = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
 class DeliveredFile:
@@ -57,7 +60,10 @@ class DeliveredFile:
         self.media_type, self.filename, self.warnings = file.media_type, file.filename, file.warnings
         self.size = file.size
         if self.output.kind == "image":
-            self.pixels = image_size(file.fetch(CHUNK))
+            beginning = file.fetch(CHUNK)
+            self.pixels = image_size(beginning)
+            if self.pixels is None and self.media_type in UNMISTAKABLE and file_extension(beginning) is None:
+                raise ComfyUIError(f"What ComfyUI gave as its output file {self.output.filename!r} is no image.")
 
     def _opened_already(self) -> OpenFile | None:
         """What was opened before it was needed; that is the caller's then, to close it."""

@@ -3,6 +3,8 @@
 BridgeError
 ├── InvalidRequest          400 invalid_request
 │   └── InvalidWorkflow     400 invalid_workflow
+├── Unauthorized            401 unauthorized
+├── Forbidden               403 forbidden
 ├── UnknownWorkflow         404 unknown_workflow
 ├── UnknownPrompt           404 unknown_prompt
 ├── NotFound                404 not_found
@@ -10,6 +12,8 @@ BridgeError
 ├── NotAcceptable           406 not_acceptable
 ├── TooLarge                413 too_large
 ├── Interrupted             409 interrupted
+├── IdempotencyConflict     409 idempotency_conflict
+├── RateLimited             429 rate_limited
 ├── ExecutionFailed         500 execution_failed
 ├── NoOutput                500 no_output
 ├── InternalError           500 internal_error
@@ -25,7 +29,12 @@ traceback or a path of the server's file system.
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
+
+# Sentences quote what came from elsewhere: line breaks, what a terminal obeys, marks that turn the direction of
+# writing round, and halves of characters are no part of them.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
 class BridgeError(Exception):
@@ -53,6 +62,7 @@ class BridgeError(Exception):
         node_errors: dict[str, Any] | None = None,
         retry_after: int | None = None,
     ) -> None:
+        message = _UNSHOWN.sub(" ", message)
         super().__init__(message)
         self.message = message
         self.prompt_id = prompt_id
@@ -72,6 +82,20 @@ class InvalidWorkflow(InvalidRequest):
     """The graph is wrong, by the bridge's own reading or by ComfyUI's."""
 
     type = "invalid_workflow"
+
+
+class Unauthorized(BridgeError):
+    """The bridge takes requests with an API key only, and this one has none that it knows."""
+
+    status = 401
+    type = "unauthorized"
+
+
+class Forbidden(BridgeError):
+    """The caller may not do that, or a web page may not do it in the caller's place."""
+
+    status = 403
+    type = "forbidden"
 
 
 class UnknownWorkflow(BridgeError):
@@ -121,6 +145,20 @@ class Interrupted(BridgeError):
 
     status = 409
     type = "interrupted"
+
+
+class IdempotencyConflict(BridgeError):
+    """The request's key was used for another request before."""
+
+    status = 409
+    type = "idempotency_conflict"
+
+
+class RateLimited(BridgeError):
+    """The caller has asked too often."""
+
+    status = 429
+    type = "rate_limited"
 
 
 class ExecutionFailed(BridgeError):

@@ -37,6 +37,10 @@ PORTS = {"http": 80, "https": 443}
 # binary/octet-stream is what S3 says of a file that it knows nothing about
 MEDIA_TYPES = re.compile(r"(image|video|audio)/.+|(application|binary)/octet-stream")
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
+LONGEST_URL = 8000  # characters; few servers take longer ones, and Python remembers those that it took apart
+LONGEST_HOST = 253  # characters (RFC 1035)
+# A name server that does not answer keeps a thread for as long as the system waits for it.
+_lookups = threading.BoundedSemaphore(64)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ class Fetcher:
         addresses = self._checked_addresses(place, limit)
         try:
             with closing(self._connect(place, addresses, limit)) as plain:
+                self._check_is_elsewhere(place, plain)
                 connection = http.client.HTTPConnection(place.host, place.port)
                 connection.sock = _TimedSocket(plain, limit)
                 connection.request("GET", place.target, headers=_headers(place))
@@ -157,16 +162,23 @@ class Fetcher:
     def _checked_addresses(self, place: _Place, limit: Deadline) -> list[Address]:
         """All addresses of the host, provided that each of them may be asked."""
         addresses = resolve(place.host, place.port, limit)
-        if place.host in self._names:
-            return addresses
         for address in addresses:
-            allowed = any(address in network for network in self._networks)
-            if not allowed and not is_public(address):
-                raise InvalidRequest(
-                    f"{place.host} is no public host, and files are fetched from those only; who runs the bridge "
-                    "can allow others in COMFYBRIDGE_FETCH_ALLOW_HOSTS."
-                )
+            if not is_public(address) and not self._is_allowed(place, address):
+                raise _not_public(place)
         return addresses
+
+    def _check_is_elsewhere(self, place: _Place, connection: socket.socket) -> None:
+        """Refuse this very machine under a public address of its own: what keeps others out lets it in."""
+        try:
+            here, there = connection.getsockname()[0], connection.getpeername()[0]
+        except OSError:  # gone already: reading will say so
+            return
+        if here == there and not self._is_allowed(place, ipaddress.ip_address(there.partition("%")[0])):
+            raise _not_public(place)
+
+    def _is_allowed(self, place: _Place, address: Address) -> bool:
+        """Whether an address may be asked although it is not public."""
+        return place.host in self._names or any(address in network for network in self._networks)
 
     def _connect(self, place: _Place, addresses: list[Address], limit: Deadline) -> socket.socket:
         """A connection to the first of the addresses that answers."""
@@ -193,12 +205,21 @@ class Fetcher:
         return self._tls.wrap_socket(plain, server_hostname=place.host)
 
 
+def _not_public(place: _Place) -> InvalidRequest:
+    return InvalidRequest(
+        f"{place.host} is no public host, and files are fetched from those only; who runs the bridge can allow "
+        "others in COMFYBRIDGE_FETCH_ALLOW_HOSTS."
+    )
+
+
 def parse(url: str) -> _Place:
     """Take a URL apart.
 
     Raises:
         InvalidRequest: it is none that can be fetched; what it holds is not shown.
     """
+    if len(url) > LONGEST_URL:
+        raise InvalidRequest(f"A URL has more than {LONGEST_URL} characters.")
     if re.search(r"[\x00-\x20\x7f\\]", url):
         raise InvalidRequest("A URL has a space, a backslash or a control character in it; write %20 and so on.")
     try:
@@ -211,13 +232,16 @@ def parse(url: str) -> _Place:
         port = parts.port
     except ValueError:
         raise InvalidRequest("A URL can't be read: its host or its port makes no sense.") from None
-    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    if parts.query:
-        target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|")
-    authorization = None
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+    try:
+        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+        if parts.query:
+            target += "?" + quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]|")
+        authorization = None
+        if parts.username is not None:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            authorization = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+    except UnicodeError:
+        raise InvalidRequest("A URL has half of a character in it, which is no text.") from None
     return _Place(parts.scheme, host, PORTS[parts.scheme] if port is None else port, target, authorization)
 
 
@@ -227,6 +251,8 @@ def _host(host: str) -> str:
     Raises:
         ValueError: there is no such name.
     """
+    if len(host) > LONGEST_HOST:
+        raise ValueError("too long a name")
     if ":" in host:
         return str(ipaddress.IPv6Address(host))
     name = host.encode("idna").decode("ascii").lower()  # UnicodeError is a ValueError
@@ -261,8 +287,16 @@ def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
             said.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
         except Exception as error:
             said.put(error)
+        finally:
+            _lookups.release()
 
-    threading.Thread(target=ask, name="name lookup", daemon=True).start()
+    if not _lookups.acquire(timeout=_left(limit)):
+        raise TimeoutError
+    try:
+        threading.Thread(target=ask, name="name lookup", daemon=True).start()
+    except RuntimeError:  # there can be no more threads
+        _lookups.release()
+        raise OSError("no thread") from None
     try:
         answer = said.get(timeout=_left(limit))
     except queue.Empty:

@@ -13,7 +13,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,7 +82,14 @@ def read_images(value: object) -> list[InputFile]:
     Raises:
         InvalidRequest: it is something else, or a file's data can't be read.
     """
+    if isinstance(value, (dict, list)):
+        _check_count(len(value))
     return [read_file(name, data) for name, data in _pairs(value)]
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_FILES:
+        raise InvalidRequest(f"images has {count} files; a request may have {MOST_FILES}.")
 
 
 def _pairs(value: object) -> Iterator[tuple[str, object]]:
@@ -174,16 +181,18 @@ def place_files(files: Sequence[InputFile], filled: Filled, parameters: Mapping[
     Raises:
         InvalidRequest: a name belongs nowhere or occurs twice, or there are too many files.
     """
-    if len(files) > MOST_FILES:
-        raise InvalidRequest(f"images has {len(files)} files; a request may have {MOST_FILES}.")
+    if not files:
+        return []
+    _check_count(len(files))
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
         raise InvalidRequest(f"images has two files of the name {clip(twice)!r}.")
     taken: dict[Target, str] = {}
     placed = []
+    graph = _Mentions(filled, parameters)
     for file in files:
-        place = _place(file, filled, parameters)
+        place = _place(file, filled, parameters, graph)
         for target in place.targets:
             other = taken.setdefault(target, file.name)
             if other != file.name:
@@ -194,8 +203,8 @@ def place_files(files: Sequence[InputFile], filled: Filled, parameters: Mapping[
     return placed
 
 
-def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter]) -> Placed:
-    targets = _mentions(filled.graph, file.name, parameters)
+def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter], mentions: _Mentions) -> Placed:
+    targets = mentions.of(file.name)
     parameter = parameters.get(file.name)
     if parameter is not None and parameter.type == "image":
         _check_not_given(file.name, parameter, filled)
@@ -204,28 +213,45 @@ def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter])
         names = _takes(filled.graph, parameters)
         rest = f"; the names that it takes are {listed(names, file.name)}" if names else ", and none loads a file"
         raise InvalidRequest(f"images: no node of the graph mentions {clip(file.name)!r}{rest}.")
-    seen_as = [name for name in filled.params if _targets_of(name, filled.graph, parameters) & set(targets)]
+    seen_as = mentions.parameters_of(targets)
     reported = dict.fromkeys([*seen_as, *([file.name] if parameter is not None else [])])
     return Placed(file, tuple(dict.fromkeys(targets)), tuple(reported))
 
 
-def _mentions(graph: Graph, name: str, parameters: Mapping[str, Parameter]) -> list[Target]:
-    """The inputs whose value is the name."""
-    spared = {
-        target
-        for each in (parameters, discover(graph))
-        for prose in PROSE
-        if prose in each
-        for target in each[prose].targets
-    }
-    written = (name, name + ANNOTATION) if name else ()
-    return [
-        target
-        for node_id, node in graph.items()
-        for input_name, value in node["inputs"].items()
-        if isinstance(value, str) and value in written and input_name not in PROSE_INPUTS
-        if (target := Target(node_id, input_name)) not in spared
-    ]
+class _Mentions:
+    """Where a filled graph says what, and which of the parameters in use set it. Made once for all files."""
+
+    def __init__(self, filled: Filled, parameters: Mapping[str, Parameter]) -> None:
+        graph = filled.graph
+        spared = {
+            target
+            for each in (parameters, discover(graph))
+            for prose in PROSE
+            if prose in each
+            for target in each[prose].targets
+        }
+        self._targets: dict[str, list[Target]] = {}
+        for node_id, node in graph.items():
+            for input_name, value in node["inputs"].items():
+                if isinstance(value, str) and value and input_name not in PROSE_INPUTS:
+                    target = Target(node_id, input_name)
+                    if target not in spared:
+                        for written in {value, value.removesuffix(ANNOTATION)}:
+                            self._targets.setdefault(written, []).append(target)
+        self._parameters: dict[Target, list[str]] = {}
+        for name in filled.params:
+            for target in _targets_of(name, graph, parameters):
+                self._parameters.setdefault(target, []).append(name)
+        self._order = {name: place for place, name in enumerate(filled.params)}
+
+    def of(self, name: str) -> list[Target]:
+        """The inputs whose value is the name."""
+        return list(self._targets.get(name, ())) if name else []
+
+    def parameters_of(self, targets: Sequence[Target]) -> list[str]:
+        """The parameters in use that set one of the inputs."""
+        names = {name for target in targets for name in self._parameters.get(target, ())}
+        return sorted(names, key=self._order.__getitem__)
 
 
 def _check_not_given(name: str, parameter: Parameter, filled: Filled) -> None:
@@ -272,8 +298,18 @@ class Uploader:
         self._fetcher = fetcher
         self._most_bytes = most_bytes
 
-    def feed(self, placed: Sequence[Placed], filled: Filled, client: ComfyUIClient, deadline: Deadline) -> None:
+    def feed(
+        self,
+        placed: Sequence[Placed],
+        filled: Filled,
+        client: ComfyUIClient,
+        deadline: Deadline,
+        check_file: Callable[[InputFile], None] | None = None,
+    ) -> None:
         """Upload the files to a server, and have the graph name them as it does.
+
+        Args:
+            check_file: raises what is to be raised of a file that may not be used.
 
         Raises:
             InvalidRequest: a file can't be fetched, is empty, or is no image where only an image can be.
@@ -283,6 +319,8 @@ class Uploader:
         loaded = self._loaded(placed, deadline)
         for each in loaded:
             _check(each, filled.graph)
+            if check_file is not None:
+                check_file(each.file)
         stored: dict[str, str] = {}
         for each in loaded:
             filename = stored_name(each.file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -11,8 +12,15 @@ from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Frame, NodeOutput, Outcome
 from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError
 from comfybridge.media import convert, extension_of, media_type_of
 from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions
+
+# ComfyUI's folders that it serves files of (server.py: view_image)
+_FOLDERS = ("output", "temp", "input")
+# separators of folders, drives, control characters and halves of characters
+_UNFIT = re.compile("[\x00-\x1f\x7f/\\\\\ud800-\udfff]")
+_UNFIT_FOLDER = re.compile("^[A-Za-z]:|[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def outputs_of(
@@ -68,6 +76,8 @@ def _file(
     type = str(entry.get("type") or "output")
     media_type, kind = media_type_of(filename)
     view = partial(client.view, filename, subfolder, type, deadline)
+    if not _can_be_fetched(filename, subfolder, type):
+        view = partial(_refuse, node_id)
     return Output(
         node_id=node_id,
         kind=kind,
@@ -78,6 +88,26 @@ def _file(
         source=partial(_open, view, filename, media_type),
         convert=_conversion(kind, options),
     )
+
+
+def _can_be_fetched(filename: str, subfolder: str, type: str) -> bool:
+    """Whether these name a file below one of ComfyUI's folders, and nothing that leads whoever saves it elsewhere.
+
+    ComfyUI itself serves no other, but a node may name one, and so may whatever else is at COMFYUI_URL.
+    """
+    below = subfolder.replace("\\", "/")
+    return (
+        filename not in ("", ".", "..")
+        and not _UNFIT.search(filename)
+        and not _UNFIT_FOLDER.search(below)
+        and not below.startswith("/")
+        and ".." not in below.split("/")
+        and type in _FOLDERS
+    )
+
+
+def _refuse(node_id: str) -> Download:
+    raise ComfyUIError(f"Node {node_id} names an output file that lies in none of ComfyUI's folders.")
 
 
 def _open(view: Callable[[], Download], filename: str, media_type: str) -> OpenFile:
@@ -104,8 +134,9 @@ def _converted(file: LoadedFile, options: OutputOptions) -> LoadedFile:
 def _texts(node: NodeOutput) -> Iterator[Output]:
     media_type = "text/plain; charset=utf-8"
     texts = node.output.get("text")
-    for text in [texts] if isinstance(texts, str) else texts or []:
-        if isinstance(text, str):
+    for said in texts if isinstance(texts, list) else [texts]:
+        if isinstance(said, str):
+            text = said.encode(errors="replace").decode()  # half a character is no text
             yield Output(
                 node_id=node.node_id,
                 kind="text",

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 
-from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel
+from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel, drop
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
@@ -54,3 +54,11 @@ def try_to_cancel(client: ComfyUIClient, prompt_id: str) -> str:
     except BridgeError as failure:
         log.warning("Prompt %s could not be cancelled: %s", prompt_id, failure.message)
         return "; it could not be cancelled: ComfyUI does not answer."
+
+
+def try_to_drop(client: ComfyUIClient, prompt_id: str) -> None:
+    """Cancel a prompt of which nobody wants to know any more what it did."""
+    try:
+        drop(client, prompt_id, Deadline(CANCEL_SECONDS))
+    except BridgeError as failure:
+        log.warning("Prompt %s, which nobody waits for, could not be cancelled: %s", prompt_id, failure.message)

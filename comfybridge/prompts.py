@@ -6,8 +6,6 @@ which process queued a prompt, or whether it was the bridge at all.
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,30 +13,25 @@ from functools import partial
 from typing import Any, Literal, TypeVar
 
 from comfybridge.comfyui.cancelling import cancel
-from comfybridge.comfyui.client import Queue
+from comfybridge.comfyui.client import PROMPT_ID, Queue
 from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt, outcome_of_history
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NoOutput, TimedOut, UnknownPrompt
+from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
+from comfybridge.owner import owner_of
 from comfybridge.record import Record
 from comfybridge.request import Generation, OutputOptions, Timings
 
 T = TypeVar("T")
 Status = Literal["pending", "running"]
 
-# The bridge and ComfyUI use UUIDs; others may use any short text that fits into an address and a header: visible
-# ASCII without / and \, and not . or .. alone.
-_PLAUSIBLE_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
-
 # The bridge's clock says when a prompt was queued, and ComfyUI's when it began to run. On two machines they may
 # differ a little; where they differ by more than makes sense, the time in the queue is unknown.
 CLOCK_SKEW_SECONDS = 1.0
 LONGEST_IN_QUEUE_SECONDS = 7 * 24 * 3600.0
-
-# Prompts taken out of the queue: who waits for one learns of it within seconds, so a few would do.
-MOST_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
@@ -78,17 +71,20 @@ class Prompts:
     """The prompts that the ComfyUI servers know, whoever queued them. Safe to share between threads.
 
     Args:
+        machine: remembers which ones were cancelled while they waited: ComfyUI keeps no trace of those.
         on_taken_out: called with the id of each prompt that `cancel` took out of a queue.
     """
 
-    def __init__(self, servers: Servers, on_taken_out: Callable[[str], None] = lambda prompt_id: None) -> None:
+    def __init__(self, servers: Servers, machine: Machine, on_taken_out: Callable[[str], None]) -> None:
         self._servers = servers
+        self._machine = machine
         self._on_taken_out = on_taken_out
-        self._taken_out: dict[str, None] = {}  # in the order in which they came
-        self._lock = threading.Lock()
 
-    def find(self, prompt_id: str, deadline: Deadline) -> Finished | Unfinished:
+    def find(self, prompt_id: str, deadline: Deadline, owner: str | None = None) -> Finished | Unfinished:
         """What became of a prompt.
+
+        Args:
+            owner: whose prompt it must be; another's is as unknown as one that never was. None: anybody's.
 
         Raises:
             UnknownPrompt: ComfyUI does not know it.
@@ -96,7 +92,7 @@ class Prompts:
             ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
         """
         _check_id(prompt_id)
-        return self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience), deadline)
+        return self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience, owner), deadline)
 
     def collect(self, finished: Finished, options: OutputOptions, deadline: Deadline) -> Generation:
         """Make the generation of a prompt that finished. No file is fetched yet: its outputs do that when read.
@@ -128,8 +124,11 @@ class Prompts:
             deadline=deadline,
         )
 
-    def cancel(self, prompt_id: str, deadline: Deadline) -> Status:
+    def cancel(self, prompt_id: str, deadline: Deadline, owner: str | None = None) -> Status:
         """Take a prompt out of the queue if it waits, interrupt it if it runs; nobody else's prompt is touched.
+
+        Args:
+            owner: as in `find`.
 
         Returns:
             What it did until then. One that ran stops at its next sampling step.
@@ -140,12 +139,13 @@ class Prompts:
             ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
         """
         _check_id(prompt_id)
-        return self._of_whom_it_is(lambda server, patience: self._cancel(server, prompt_id, patience), deadline)
+        return self._of_whom_it_is(
+            lambda server, patience: self._cancel(server, prompt_id, patience, owner), deadline
+        )
 
     def was_taken_out(self, prompt_id: str) -> bool:
-        """Whether `cancel` took a prompt out of the queue, in this process: ComfyUI keeps no trace of it."""
-        with self._lock:
-            return prompt_id in self._taken_out
+        """Whether `cancel` took a prompt out of the queue, in any process of this machine."""
+        return self._machine.is_marked(prompt_id)
 
     def queues(self, deadline: Deadline) -> list[tuple[Server, Queue]]:
         """What runs and what waits on each server that answers; one look at it serves all who ask at the same time.
@@ -174,38 +174,35 @@ class Prompts:
                 raise said
         raise unasked or unknown or AssertionError("there is at least one server")
 
-    def _cancel(self, server: Server, prompt_id: str, deadline: Deadline) -> Status:
+    def _cancel(self, server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Status:
         # remembered first, so that who waits for it can't look before
-        was = cancel(server.client, prompt_id, deadline, before_deleting=partial(self._remember, prompt_id))
+        remember = partial(self._machine.mark, prompt_id)
+        was = cancel(server.client, prompt_id, deadline, before_deleting=remember, owner=owner)
         if was == "pending":
             self._on_taken_out(prompt_id)
         if was != "gone":
             return was
-        if server.client.history(prompt_id, deadline) is not None:
+        entry = server.client.history(prompt_id, deadline)
+        if entry is not None and _is_of(entry, owner):
             raise FinishedAlready("The prompt has finished; there is nothing to cancel.", prompt_id=prompt_id)
         raise UnknownPrompt("The prompt is not in ComfyUI's queue, nor does it run.", prompt_id=prompt_id)
-
-    def _remember(self, prompt_id: str) -> None:
-        with self._lock:
-            self._taken_out[prompt_id] = None
-            if len(self._taken_out) > MOST_REMEMBERED:
-                del self._taken_out[next(iter(self._taken_out))]
 
 
 class FinishedAlready(UnknownPrompt):
     """The prompt can't be cancelled any more."""
 
 
-def _find(server: Server, prompt_id: str, deadline: Deadline) -> Finished | Unfinished:
+def _find(server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Finished | Unfinished:
     # The queue before the history, or a prompt that finishes in between looks lost. The first look at the
     # history only saves the queue, which is heavy, for a prompt that has finished already.
     entry = server.client.history(prompt_id, deadline)
-    if entry is None:
-        unfinished = _place(prompt_id, server.lookup.recent_queue(time.monotonic(), deadline))
+    if entry is None or not _is_of(entry, owner):
+        queue = server.lookup.recent_queue(time.monotonic(), deadline)
+        unfinished = _place(prompt_id, queue) if queue.is_of(prompt_id, owner) else None
         if unfinished is not None:
             return unfinished
         entry = server.client.history(prompt_id, deadline)
-    if entry is None:
+    if entry is None or not _is_of(entry, owner):
         raise UnknownPrompt(
             "ComfyUI does not know the prompt: it was never queued, was taken out of the queue, or is forgotten.",
             prompt_id=prompt_id,
@@ -213,8 +210,18 @@ def _find(server: Server, prompt_id: str, deadline: Deadline) -> Finished | Unfi
     return _finished(server, prompt_id, entry)
 
 
+def _is_of(entry: Mapping[str, Any], owner: str | None) -> bool:
+    """Whether a prompt in the history is whose it must be."""
+    if owner is None:
+        return True
+    try:
+        return owner_of(entry["prompt"][3]) == owner
+    except (KeyError, IndexError, TypeError):
+        return False
+
+
 def _check_id(prompt_id: str) -> None:
-    if not _PLAUSIBLE_ID.fullmatch(prompt_id):
+    if not PROMPT_ID.fullmatch(prompt_id):
         raise UnknownPrompt("No prompt has such an id; prompt_id in an answer of /generate is one.")
 
 
@@ -253,7 +260,7 @@ def _started_at(entry: Mapping[str, Any]) -> float | None:
             kind, data = message
             if kind == "execution_start":
                 return float(data["timestamp"]) / 1000
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, OverflowError):
             continue
     return None
 

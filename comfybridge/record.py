@@ -14,9 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.media import parse_color
+from comfybridge.owner import KEY
 from comfybridge.request import OutputOptions
-
-KEY = "comfybridge"
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Record:
         queued_at: when it was queued, in seconds since 1970; None if unknown.
         with_image: whether the answer gives the first image as `image` too.
         owner: who asked; None as long as nobody is told apart.
+        fingerprint: what tells a request with an `Idempotency-Key` from others with the same one.
     """
 
     seed: int | None = None
@@ -40,6 +40,7 @@ class Record:
     queued_at: float | None = None
     with_image: bool = False
     owner: str | None = None
+    fingerprint: str | None = None
 
     def to_extra_data(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The `extra_data` that a caller gave, with this record in it; what the caller put in its place is gone."""

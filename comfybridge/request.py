@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError
 from comfybridge.saving import save
 
 # bytes of a file that are handled at a time, at most; a multiple of 3, which suits base64
@@ -57,6 +58,29 @@ class OutputOptions:
 
 
 @dataclass
+class Trace:
+    """How far a request has come: filled in on its way, for who logs and counts requests.
+
+    Attributes:
+        workflow: the template's name, or `graph`; None before the request was found to make sense.
+        server: the URL of the ComfyUI that it went to last, without credentials.
+        prompt_id: what is queued for it.
+        params: the parameters that are used.
+        timings: where the time went until its prompt had run; None before.
+        ran_at: when that was known, on `time.monotonic()`'s clock.
+        error: what went wrong after its answer had begun.
+    """
+
+    workflow: str | None = None
+    server: str | None = None
+    prompt_id: str | None = None
+    params: dict[str, Any] | None = field(default=None, repr=False)
+    timings: Timings | None = None
+    ran_at: float | None = None
+    error: BridgeError | None = None
+
+
+@dataclass
 class GenerationRequest:
     """One picture (or video, or text) wanted.
 
@@ -74,6 +98,9 @@ class GenerationRequest:
         output: how the outputs are to come back.
         started: when the request came in, on `time.monotonic()`'s clock.
         wants_first_image: whether the answer is to give the first image apart from the others too.
+        owner: the name of the API key that it came with; None where nobody is told apart.
+        idempotency_key: with one, the same request asked again gets the prompt that was queued for it first.
+        trace: how far it has come.
     """
 
     workflow: str | None = None
@@ -91,6 +118,13 @@ class GenerationRequest:
     output: OutputOptions = field(default_factory=OutputOptions)
     started: float = field(default_factory=time.monotonic)
     wants_first_image: bool = False
+    owner: str | None = None
+    idempotency_key: str | None = field(default=None, repr=False)
+    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+
+    def workflow_name(self, default: str) -> str:
+        """The template's name, `default` if none is named; `graph` for a graph of the caller's own."""
+        return "graph" if self.graph is not None else self.workflow or default
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,35 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f<>:\"|?*\\/]+")
+# What separates folders, breaks a header or a file system, or has a name read as another: control characters, marks
+# that turn the direction of writing round, line separators, and halves of characters.
+_UNSAFE = re.compile(
+    '[\x00-\x1f\x7f-\x9f<>:"|?*\\\\/\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+'
+)
+# Names that Windows keeps for devices, whatever ending follows.
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3]) *(\.|$)", re.IGNORECASE)
+# File systems take 255 bytes; a number in brackets may be added to make a name unlike another.
+LONGEST_NAME = 230
+LONGEST_ENDING = 20
 
 
 def safe_name(filename: str) -> str:
-    """A file name without folders and without what would break a header or a file system."""
-    name = _UNSAFE.sub("_", filename).strip(". ")
-    return name or "output"
+    """A file name without folders and without what would break a header or a file system, of 230 bytes at most."""
+    name = _UNSAFE.sub("_", filename[: 4 * LONGEST_NAME] + filename[4 * LONGEST_NAME :][-LONGEST_ENDING:])
+    name = _shortened(name.strip(". ")).strip(". ")
+    return (f"_{name}" if _DEVICE.match(name) else name) or "output"
+
+
+def _shortened(name: str) -> str:
+    """The name with its ending kept, as long as it may be in UTF-8."""
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    if not dot or len(ending.encode()) > LONGEST_ENDING:
+        stem, dot, ending = name, "", ""
+    room = LONGEST_NAME - len((dot + ending).encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + dot + ending
 
 
 def save(chunks: Iterable[bytes], path: str | Path) -> Path:

@@ -14,9 +14,13 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comfybridge.address import ServerAddress
+from comfybridge.keys import ApiKey, parse_keys
 
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
+# Of these the setting itself, and what is wrong with it, may hold a secret: never shown.
+SECRET = ("comfyui_url", "comfyui_headers", "api_keys")
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 
 
@@ -49,6 +53,25 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8189, ge=0, le=65535, description="the port to listen on")
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
+        default_factory=tuple,
+        description="the keys of which callers must send one, comma-separated: KEY, sha256:HASH, NAME=KEY or "
+        "NAME=sha256:HASH; without any, nobody is asked",
+        repr=False,
+    )
+    policy_file: Path | None = Field(None, description="a YAML file that says what the callers of each key may do")
+    workflows_only: bool = Field(False, description="whether graphs and NODE.INPUT overrides are refused")
+    allow_anonymous: bool = Field(
+        False, description="whether callers of other machines may come without an API key, where there are no keys"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=tuple,
+        description="names that the bridge may be called by, beside addresses and localhost, comma-separated; *: any",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default_factory=tuple,
+        description="web sites whose pages may call the bridge, such as https://app.example, comma-separated; *: any",
+    )
     timeout: Seconds = Field(300, description="seconds a request may take if it does not say")
     max_timeout: Seconds = Field(3600, description="the most seconds that a request may ask for")
     wait: Literal["hub", "websocket", "poll"] = Field(
@@ -79,6 +102,17 @@ class Settings(BaseSettings):
     )
     connect_timeout: Seconds = Field(5, description="seconds to connect to ComfyUI")
     read_timeout: Seconds = Field(30, description="seconds ComfyUI may be silent within one call")
+    caller_timeout: Seconds = Field(
+        60, description="seconds a caller may be silent within its request, or not read any of its answer"
+    )
+    cancel_on_hangup: bool = Field(
+        True, description="whether the prompt of a caller who hangs up before the answer is cancelled"
+    )
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="how the log is written: json or text; text on a terminal and json elsewhere if not set"
+    )
+    log_prompts: bool = Field(False, description="whether prompts and other parameters of requests may be logged")
+    metrics: bool = Field(True, description="whether requests are counted, and GET /metrics tells")
 
     @field_validator("comfyui_url")
     @classmethod
@@ -100,6 +134,21 @@ class Settings(BaseSettings):
     def _parse_hosts(cls, value: object) -> object:
         return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _parse_keys(cls, value: object) -> object:
+        return parse_keys(value) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _parse_allowed_hosts(cls, value: object) -> object:
+        return tuple(_host_name(each) for each in _split(value)) if isinstance(value, str) else value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _parse_origins(cls, value: object) -> object:
+        return tuple(_origin(each) for each in _split(value)) if isinstance(value, str) else value
+
     @property
     def addresses(self) -> list[ServerAddress]:
         """Where the ComfyUI servers are, taken apart."""
@@ -108,6 +157,24 @@ class Settings(BaseSettings):
 
 def _split(urls: str) -> list[str]:
     return [each.strip() for each in urls.split(",") if each.strip()]
+
+
+def _host_name(text: str) -> str:
+    name = text.lower().removesuffix(".")
+    if name != "*" and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+        raise ValueError("names of hosts such as bridge.example, without a port, or *")
+    return name
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it: no path, no port that the scheme implies."""
+    match = re.fullmatch(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", text.lower())
+    if text == "*":
+        return text
+    if match is None:
+        raise ValueError("origins such as https://app.example, without a path, or *")
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}{'' if port in (DEFAULT_PORTS.get(scheme), None) else port}"
 
 
 def parse_headers(text: str) -> dict[str, str]:
@@ -183,9 +250,10 @@ def misspelt_variables() -> list[str]:
 def _sentence(error: Any) -> str:
     field = str(error["loc"][0]).lower()
     name = environment_name(field)
-    if field.startswith("comfyui_"):  # may hold a password: never shown
+    if field in SECRET:
         # our own validators write what follows the name; pydantic puts "Value error, " before it
         return f"{name} {str(error['msg']).removeprefix('Value error, ')}."
-    kinds = {"int_parsing": "an integer", "float_parsing": "a number"}
-    wanted = kinds.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ")
+    kinds = {"int_parsing": "an integer", "float_parsing": "a number", "bool_parsing": "true or false"}
+    said = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    wanted = kinds.get(error["type"]) or said
     return f"{name} is {error['input']!r}; it must be {wanted}."

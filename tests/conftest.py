@@ -1,4 +1,4 @@
-"""What all tests share: a simulator, and the option that names a real ComfyUI for the contract tests."""
+"""What all tests share: a simulator, and the options of the contract tests and the soak test."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL",
         help="run tests/contract against the ComfyUI at this URL instead of the simulator",
     )
+    parser.addoption("--soak-seconds", type=float, default=20, help="how long tests/test_soak.py goes on")
+    parser.addoption("--soak-seed", type=int, default=1, help="what its lots are drawn from")
 
 
 @pytest.fixture

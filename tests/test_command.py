@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 import responses
+from flask import Flask
 from PIL import Image, UnidentifiedImageError
 from responses import matchers
 from werkzeug.serving import make_server
@@ -39,14 +41,22 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("COMFYUI_URL", raising=False)
 
 
-@pytest.fixture
-def bridge_url(sim: Simulator) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, create_app(load_settings(comfyui_url=sim.url)), threaded=True)
+@contextlib.contextmanager
+def served(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=[0.05])
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def bridge_url(sim: Simulator) -> Iterator[str]:
+    with served(create_app(load_settings(comfyui_url=sim.url))) as url:
+        yield url
 
 
 @pytest.fixture(params=["--url", "--comfyui-url", "--demo"])
@@ -344,6 +354,46 @@ def test_what_a_bridge_elsewhere_does_not_make_is_said_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [(["--api-key", "secret"], None), ([], "secret"), (["--api-key", "secret"], "another"), ([], " secret\n")],
+)
+def test_a_bridge_elsewhere_is_sent_a_key(
+    elsewhere: responses.RequestsMock,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    environment: str | None,
+) -> None:
+    (tmp_path / "netrc").write_text("machine bridge.example login me password mine")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    if environment is not None:
+        monkeypatch.setenv("COMFYBRIDGE_API_KEY", environment)
+    elsewhere.post(
+        f"{ELSEWHERE}/generate",
+        body=f"event: result\ndata: {json.dumps(RESULT)}\n\n",
+        content_type=EVENTS,
+        match=[matchers.header_matcher({"Authorization": "Bearer secret"})],
+    )
+    assert main(["generate", "x", "-o", "out.png", "--url", ELSEWHERE, *arguments]) == 0
+
+
+def test_a_key_is_for_a_bridge_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["generate", "x", "--demo", "--api-key", "secret"])
+    assert "--api-key is for the bridge that --url names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+def test_a_bridge_that_wants_a_key_says_so(
+    sim: Simulator, capsys: pytest.CaptureFixture[str], key: str | None
+) -> None:
+    with served(create_app(load_settings(comfyui_url=sim.url, api_keys="secret"))) as url:
+        assert main(["generate", "x", "--url", url, *(["--api-key", key] if key else [])]) == 1
+        assert "API key" in capsys.readouterr().err
+        assert main(["generate", "x", *SMALL, "--url", url, "--api-key", "secret"]) == 0
+
+
 def test_what_a_bridge_elsewhere_makes_is_saved(
     elsewhere: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -360,3 +410,29 @@ def test_what_a_bridge_elsewhere_makes_is_saved(
     assert main(["generate", "x", "-p", "steps=3", "-o", "out.png", "--url", f"{ELSEWHERE}/"]) == 0
     assert Path("out.png").read_bytes() == b"not looked into"
     assert capsys.readouterr() == ("out.png\n", "Warning: mind the gap\nseed 7\n")
+
+
+def test_no_file_is_replaced_that_was_not_named(maker: list[str], tmp_path: Path) -> None:
+    """Names come from ComfyUI, which must not choose what is written over."""
+    graph = graphs.picture()
+    assert main(["generate", "-w", _written(graph), *maker]) == 0
+    (first,) = tmp_path.glob("test_*.png")
+    first.write_bytes(b"mine")
+    assert main(["generate", "-w", _written(graph), *maker]) == 0
+    assert first.read_bytes() == b"mine"
+    assert [path.name for path in tmp_path.glob("test_*(2).png")] == [f"{first.stem} (2).png"]
+
+
+def _written(graph: dict[str, Any]) -> str:
+    Path("graph.json").write_text(json.dumps(graph))
+    return "graph.json"
+
+
+@responses.activate
+def test_what_an_answer_says_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    error = {"status": "error", "error": "\x1b]0;owned\x07\nline two"}
+    responses.post(f"{ELSEWHERE}/generate", json=error, status=400)
+    assert main(["generate", "x", "--url", ELSEWHERE]) == 1
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert len(said.splitlines()) == 1

@@ -217,6 +217,87 @@ def test_a_host_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("http://nowhere.example/a?b=c") == "nowhere.example can't be found: no address is known for it."
 
 
+def test_this_machine_under_a_public_address_of_its_own_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server behind a firewall that lets nobody in from outside lets this machine in."""
+    site.pages["/"] = page(b"secret")
+    named(monkeypatch, own_example=["8.8.8.8"])
+    connect = socket.create_connection
+    monkeypatch.setattr(
+        socket, "create_connection", lambda address, **more: connect(("127.0.0.1", site.port), **more)
+    )
+    assert "own.example is no public host" in refusal(f"http://own.example:{site.port}/", fetcher(allowed=[]))
+    assert site.asked == []
+
+
+def test_each_redirect_is_looked_up_and_checked_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one to the very host that was fine a moment ago."""
+    site.pages["/"] = redirect(f"http://rebind.example:{site.port}/inner")
+    site.pages["/inner"] = page(b"secret")
+    asked = named(monkeypatch, rebind_example=["127.0.0.1", "10.0.0.1"])
+    by = fetcher(allowed=["127.0.0.1"])
+    assert "rebind.example is no public host" in refusal(f"http://rebind.example:{site.port}/", by)
+    assert asked == ["rebind.example"] * 2
+    assert [each.path for each in site.asked] == ["/"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "127.1",
+            "2130706433",
+            "0x7f.1",
+            "0",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[64:ff9b::7f00:1]",
+        ),
+        *(
+            "\uff11\uff12\uff17.0.0.1",
+            "127\u30020\u30020\u30021",
+            "\u2460\u2461\u2466.0.0.1",
+            "localhost",
+            "LOCALHOST.",
+        ),
+        *("me:pw@127.0.0.1", "8.8.8.8@127.0.0.1", "8.8.8.8%2f@127.0.0.1", "127.0.0.1.", "169.254.169.254"),
+    ],
+)
+def test_no_spelling_leads_a_redirect_to_this_machine(site: Site, host: str) -> None:
+    site.pages["/"] = redirect(f"//{host}:{site.port}/inner")
+    site.pages["/inner"] = page(b"secret")
+    by = Fetcher(seconds=5, allowed_hosts=["here.example"])
+    said = refusal_of_redirect(site, by)
+    assert "secret" not in said
+    assert "pw" not in said
+    assert [each.path for each in site.asked] == ["/"]
+
+
+def refusal_of_redirect(site: Site, by: Fetcher) -> str:
+    """What is said of the site's redirect, where the site itself may be asked."""
+    known = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *args: object, **more: object) -> object:
+        return known("127.0.0.1" if host == "here.example" else host, port, *args, **more)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", look_up)
+        return refusal(f"http://here.example:{site.port}/", by)
+
+
+def test_slow_name_servers_take_no_more_than_so_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answered.wait(10) and [])
+    monkeypatch.setattr("comfybridge.fetch._lookups", threading.BoundedSemaphore(2))
+    before = threading.active_count()
+    for _ in range(4):
+        assert "did not send the file within 0.05 s" in refusal("http://slow.example/", fetcher(seconds=0.05))
+    assert threading.active_count() <= before + 2
+    answered.set()
+
+
 # -- URLs
 
 
@@ -235,6 +316,10 @@ def test_a_host_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://host/\r\nSecret: secret", "a space"),
         ("http://8.8.8.8\\@127.0.0.1/secret", "a backslash"),
         ("http://a%00b/secret", "makes no sense"),
+        ("http://" + "a" * 300 + "/secret", "makes no sense"),
+        ("http://" + "a." * 150 + "/secret", "makes no sense"),
+        ("http://host/secret" + "x" * 9000, "more than 8000 characters"),
+        ("http://me:\ud800secret@8.8.8.8/", "half of a character"),
     ],
 )
 def test_urls_that_cannot_be_used(url: str, said: str) -> None:

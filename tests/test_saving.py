@@ -10,7 +10,7 @@ import pytest
 
 from comfybridge import Bridge, GenerationRequest, load_settings
 from comfybridge.errors import ComfyUIError
-from comfybridge.saving import save
+from comfybridge.saving import safe_name, save
 from comfybridge.simulator import Simulator
 from tests import graphs
 
@@ -61,3 +61,34 @@ def test_an_output_that_breaks_off_leaves_no_file(sim: Simulator, tmp_path: Path
             generation.images[0].save(tmp_path / "picture.png")
         assert list(tmp_path.iterdir()) == []
         assert generation.images[0].save(tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("ComfyUI_00001_.png", "ComfyUI_00001_.png"),
+        ("日本 (2).png", "日本 (2).png"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("..\\..\\x.png", "_.._x.png"),
+        ("C:\\x.png", "C_x.png"),
+        ("/etc/x.png", "_etc_x.png"),
+        ("...", "output"),
+        ("", "output"),
+        ("a.png. .", "a.png"),
+        ("CON", "_CON"),
+        ("nul.tar.gz", "_nul.tar.gz"),
+        ("com1.png", "_com1.png"),
+        ("console.png", "console.png"),
+        ("a\r\nb\0c.png", "a_b_c.png"),
+        ('a"b<c>d|e?f*g.png', "a_b_c_d_e_f_g.png"),
+        ("\u202egnp.exe", "_gnp.exe"),
+        ("a\ud800\x85\u2028b.png", "a_b.png"),
+        ("x" * 5000 + ".png", "x" * 226 + ".png"),
+        ("日" * 500 + ".png", "日" * 75 + ".png"),
+        ("x." + "y" * 5000, "x." + "y" * 228),
+    ],
+)
+def test_names_are_safe_everywhere(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+    assert safe_name(safe) == safe
+    assert len(safe.encode()) <= 230

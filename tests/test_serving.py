@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -38,16 +39,20 @@ EVERY_SERVER = [
 
 
 class Server:
-    """A server process, started and ready for requests."""
+    """A server process, started and ready for requests.
 
-    def __init__(self, arguments: list[str], **environment: str) -> None:
+    Args:
+        log: where its standard error goes.
+    """
+
+    def __init__(self, arguments: list[str], log: int | IO[str] = subprocess.DEVNULL, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
             env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=log,
             text=True,
             start_new_session=True,
         )
@@ -205,6 +210,70 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
         assert "Traceback" not in ended.stderr
 
 
+EVERY_HOST = {"COMFYBRIDGE_HOST": "0.0.0.0"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        pytest.param(["app.py"], EVERY_HOST, id="python app.py"),
+        pytest.param(["app.py", "--host", "0.0.0.0"], {}, id="python app.py --host"),
+        pytest.param(["app.py", "--demo"], EVERY_HOST, id="python app.py --demo"),
+        pytest.param(GUNICORN, EVERY_HOST, id="gunicorn app:app"),
+        pytest.param([*GUNICORN, "-b", "0.0.0.0:0"], {}, id="gunicorn app:app -b"),
+    ],
+)
+def test_other_machines_are_not_let_in_by_mistake(arguments: list[str], environment: dict[str, str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COMFYBRIDGE_PORT": free_port(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert ended.returncode != 0
+    assert "ComfyBridge can't start: 0.0.0.0 is reached from other machines" in ended.stderr
+    assert "COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous)" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["app.py", "--host", "0.0.0.0", "--allow-anonymous"], {}, "Nobody needs an API key"),
+        (["app.py", "--allow-anonymous", "--demo"], EVERY_HOST, "Nobody needs an API key"),
+        ([*GUNICORN, "-b", "0.0.0.0:{port}"], {"COMFYBRIDGE_ALLOW_ANONYMOUS": "true"}, "Nobody needs an API key"),
+        (GUNICORN, {**EVERY_HOST, "COMFYBRIDGE_API_KEYS": "shop=secret"}, "API keys: shop"),
+        (WAITRESS, {**EVERY_HOST, "COMFYBRIDGE_API_KEYS": "shop=secret"}, "API keys: shop"),
+    ],
+)
+def test_they_are_where_that_is_said(
+    start: Callable[..., Server], arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    port = free_port()
+    asked = {"COMFYBRIDGE_PORT": port, **environment}
+    if "--demo" in arguments:
+        asked["COMFYUI_URL"] = ""
+    server = start([each.format(port=port) for each in arguments] if arguments is not WAITRESS else WAITRESS, **asked)
+    assert said in server.said
+    assert "secret" not in server.said
+    answer = requests.get(f"{server.url}/queue", headers={"X-API-Key": "secret"}, timeout=SECONDS)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_who_is_not_let_in_is_told_so_though_much_was_sent(
+    start: Callable[..., Server], arguments: list[str], connection: str
+) -> None:
+    server = start(arguments, COMFYBRIDGE_API_KEYS="secret")
+    body, headers = b"{" + b" " * 3_000_000, {"Connection": connection}
+    for _ in range(3):
+        answer = requests.post(f"{server.url}/generate", data=body, headers=headers, timeout=SECONDS)
+        assert answer.json()["type"] == "unauthorized"
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -227,7 +296,7 @@ def test_an_answer_that_can_t_be_finished_is_not_taken_for_a_whole_one(
     start: Callable[..., Server], sim: Simulator, arguments: list[str], accept: str
 ) -> None:
     server = start(arguments)
-    sim.fail_route("/view", 200, bytes(20_000_000), times=None, cut=15_000_000)
+    sim.fail_route("/view", 200, b"\x89PNG\r\n\x1a\n" + bytes(20_000_000), times=None, cut=15_000_000)
     ask = {"json": {"workflow": graphs.picture()}, "headers": {"Accept": accept}, "timeout": SECONDS}
     with requests.post(f"{server.url}/generate", stream=True, **ask) as answer:  # type: ignore[arg-type]
         assert answer.status_code == 200
@@ -240,9 +309,9 @@ def test_an_answer_that_can_t_be_finished_is_not_taken_for_a_whole_one(
 def test_callers_who_leave_early_take_no_slot_with_them(
     start: Callable[..., Server], sim: Simulator, arguments: list[str], accept: str
 ) -> None:
-    server = start(arguments, COMFYBRIDGE_MAX_CONCURRENT="1")
+    server = start(arguments, COMFYBRIDGE_MAX_CONCURRENT="1", COMFYBRIDGE_CANCEL_ON_HANGUP="false")
     body = json.dumps({"workflow": graphs.picture(), "keepalive": 0.1})
-    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
     for leaves_at_once in (True, False):
         sim.hold()
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), SECONDS) as caller:

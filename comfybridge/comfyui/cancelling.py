@@ -17,21 +17,29 @@ class InterruptNotAimed(ComfyUIError):
 
 
 def cancel(
-    client: ComfyUIClient, prompt_id: str, deadline: Deadline, before_deleting: Callable[[], None] | None = None
+    client: ComfyUIClient,
+    prompt_id: str,
+    deadline: Deadline,
+    before_deleting: Callable[[], None] | None = None,
+    owner: str | None = None,
 ) -> Was:
     """Take a prompt out of the queue if it waits, interrupt it if it runs.
 
     Args:
         before_deleting: called before a waiting prompt is deleted.
+        owner: whose prompt it must be; None: anybody's.
 
     Returns:
-        What it did until then; one that ran stops at its next sampling step. `gone` if it did neither.
+        What it did until then; one that ran stops at its next sampling step. `gone` if it did neither, or is not
+        whose it must be.
 
     Raises:
         InterruptNotAimed: it runs, and can't be interrupted without the risk of hitting another.
         ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
     """
     queue = client.queue(deadline)
+    if not queue.is_of(prompt_id, owner):
+        return "gone"
     if prompt_id in queue.pending:
         if before_deleting is not None:
             before_deleting()
@@ -50,3 +58,18 @@ def cancel(
         )
     client.interrupt(prompt_id, deadline)
     return "running"
+
+
+def drop(client: ComfyUIClient, prompt_id: str, deadline: Deadline) -> None:
+    """Cancel a prompt of which nobody wants to know any more what it did.
+
+    Without a look at the queue, which carries every graph: a thousand callers may hang up at once.
+
+    Raises:
+        InterruptNotAimed, ComfyUIUnreachable, ComfyUIError, TimedOut: as `cancel`.
+    """
+    if can_aim_interrupts(client.version(deadline)):
+        client.delete_pending(prompt_id, deadline)
+        client.interrupt(prompt_id, deadline)  # in this order: its turn may come between the two
+    else:
+        cancel(client, prompt_id, deadline)

@@ -85,5 +85,11 @@ class Catalog:
 
 
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
-    inputs = info.get("input") or {}
-    return NodeClass(name, bool(info.get("output_node")), inputs.get("required") or {}, inputs.get("optional") or {})
+    inputs = _mapping(info.get("input"))
+    required, optional = _mapping(inputs.get("required")), _mapping(inputs.get("optional"))
+    return NodeClass(name, bool(info.get("output_node")), required, optional)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """The value, if it is of the shape that it should have: some nodes describe their inputs otherwise."""
+    return value if isinstance(value, Mapping) else {}

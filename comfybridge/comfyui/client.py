@@ -11,8 +11,8 @@ import contextlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -34,12 +34,17 @@ from comfybridge.comfyui.transport import (
 )
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
+from comfybridge.owner import owner_of
 
 RETRY_AFTER = 5
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
 # Before, it stops whatever runs, whoever it belongs to.
 AIMED_INTERRUPT = (0, 3, 57)
+
+# An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
+# ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
+PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
 
 
 class ComfyUISilent(ComfyUIUnreachable):
@@ -67,10 +72,15 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Queue:
-    """The ids of the prompts that run and of those that wait, first come first."""
+    """The ids of the prompts that run and of those that wait, first come first.
+
+    Attributes:
+        owners: whose a prompt is, by its id, if it is known.
+    """
 
     running: tuple[str, ...]
     pending: tuple[str, ...]
+    owners: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def _all(self) -> frozenset[str]:
@@ -79,6 +89,10 @@ class Queue:
     def holds(self, prompt_id: str) -> bool:
         """Whether a prompt runs or waits."""
         return prompt_id in self._all
+
+    def is_of(self, prompt_id: str, owner: str | None) -> bool:
+        """Whether a prompt is whose it must be; None: anybody's."""
+        return owner is None or self.owners.get(prompt_id) == owner
 
 
 class ComfyUIClient:
@@ -135,8 +149,8 @@ class ComfyUIClient:
                 raise refusal(_json_object(answer), prompt.graph, choices_of)
             self._check_status(answer)
             said = _json_object(answer)
-            if not isinstance(said.get("prompt_id"), str):
-                raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id.")
+            if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
+                raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
             return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
@@ -152,14 +166,28 @@ class ComfyUIClient:
             pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[:2]))
         except (KeyError, TypeError, IndexError):
             raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
-        return Queue(running, pending)
+        if not all(isinstance(each, str) for each in (*running, *pending)):
+            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.")
+        return Queue(running, pending, _owners(said))
+
+    def queued(self, prompt_id: str, deadline: Deadline | None = None) -> Sequence[Any] | None:
+        """What ComfyUI's queue holds of a prompt: its number, id, graph, `extra_data`, and more; None if nothing.
+
+        As heavy as `queue`.
+        """
+        said = self._get_json("/queue", deadline)
+        try:
+            items = [*said["queue_running"], *said["queue_pending"]]
+            return next((item for item in items if item[1] == prompt_id), None)
+        except (KeyError, TypeError, IndexError):
+            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
 
     def queue_length(self, deadline: Deadline | None = None) -> int:
         """How many prompts run or wait. Cheap: the right probe for whether ComfyUI answers."""
         said = self._get_json("/prompt", deadline)
         try:
             return int(said["exec_info"]["queue_remaining"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ComfyUIError("ComfyUI's answer to GET /prompt does not tell the queue's length.") from None
 
     def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
@@ -169,6 +197,10 @@ class ComfyUIClient:
     def interrupt(self, prompt_id: str, deadline: Deadline | None = None) -> None:
         """Stop a prompt if it is the one that runs. Only for servers that `can_aim_interrupts`."""
         self._post("/interrupt", {"prompt_id": prompt_id}, deadline)
+
+    def forget(self, prompt_id: str, deadline: Deadline | None = None) -> None:
+        """Take a prompt out of the history."""
+        self._post("/history", {"delete": [prompt_id]}, deadline)
 
     # -- files ---------------------------------------------------------------------------------------------------
 
@@ -223,6 +255,8 @@ class ComfyUIClient:
 
     def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
         """What ComfyUI says of a node class; None if it has no such class."""
+        if class_type in (".", ".."):  # as in `models`
+            return None
         path = f"/object_info/{quote(class_type, safe='')}"
         info = self._get_json(path, deadline).get(class_type)
         return info if isinstance(info, Mapping) else None
@@ -327,6 +361,12 @@ def can_aim_interrupts(version: str) -> bool:
     """Whether a ComfyUI of that version heeds the prompt id given to `/interrupt`; no if it can't be told."""
     numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     return numbers is not None and tuple(int(each or 0) for each in numbers.groups()) >= AIMED_INTERRUPT
+
+
+def _owners(said: Mapping[str, Any]) -> dict[str, str]:
+    """Whose the prompts of a queue are."""
+    found = {item[1]: owner_of(item[3]) for item in (*said["queue_running"], *said["queue_pending"]) if len(item) > 3}
+    return {prompt_id: owner for prompt_id, owner in found.items() if owner is not None}
 
 
 def _json_object(answer: Answer) -> dict[str, Any]:

@@ -8,6 +8,8 @@ versions add events, and custom nodes send their own.
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,12 @@ from typing import Any
 
 IMAGE, TEXT, IMAGE_WITH_METADATA = 1, 3, 4
 LEGACY_IMAGE_TYPES = {1: "image/jpeg", 2: "image/png"}
+
+# It becomes the type of an answer, so it must be one that a header can hold, and no web page.
+_IMAGE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]{1,40}")
+# Nobody reads more of what a node says of its failure, and cleaning it takes time that everybody waits.
+LONGEST_MESSAGE = 20_000
+LATEST_TIMESTAMP = 10**15  # milliseconds: some 30,000 years
 
 # Said first on every socket, so that images come with their prompt and node (event 4 instead of 1).
 FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
@@ -161,7 +169,7 @@ def parse_text(frame: str | bytes) -> Event:
         message = json.loads(frame)
         kind, data = message["type"], message["data"]
         return event_of(kind, data)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return Unknown("malformed")
 
 
@@ -169,10 +177,10 @@ def event_of(kind: str, data: Mapping[str, Any]) -> Event:
     """The event of a type and its data, as they stand in a frame and in a history entry's `status.messages`.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: the data is not of the known shape.
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: the data is not of the known shape.
     """
     if kind == "status":
-        return Status(int(data["status"]["exec_info"]["queue_remaining"]))
+        return Status(int(_number(data["status"]["exec_info"]["queue_remaining"])))
     parser = _PARSERS.get(kind)
     if parser is None or not isinstance(data.get("prompt_id"), str):
         # `executing` without a prompt id greets a client that connects while its own prompt runs
@@ -186,21 +194,53 @@ def parse_binary(frame: bytes) -> Event:
         (number,) = struct.unpack_from(">I", frame)
         if number == IMAGE:
             (image_type,) = struct.unpack_from(">I", frame, 4)
-            return Image(LEGACY_IMAGE_TYPES.get(image_type, "image/jpeg"), frame[8:])
+            return _image(LEGACY_IMAGE_TYPES.get(image_type, "image/jpeg"), frame[8:], None, None)
         if number == IMAGE_WITH_METADATA:
             (length,) = struct.unpack_from(">I", frame, 4)
             metadata = json.loads(frame[8 : 8 + length])
-            return Image(metadata["image_type"], frame[8 + length :], metadata["prompt_id"], str(metadata["node_id"]))
+            node = _node(metadata["node_id"])
+            return _image(metadata["image_type"], frame[8 + length :], metadata["prompt_id"], node)
         if number == TEXT:
             (length,) = struct.unpack_from(">I", frame, 4)
             return ProgressText(frame[8 : 8 + length].decode(), frame[8 + length :].decode())
         return Unknown(f"binary {number}")
-    except (ValueError, TypeError, KeyError, RecursionError, struct.error):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error):
         return Unknown("malformed")
 
 
+def _image(media_type: Any, data: bytes, prompt_id: Any, node: str | None) -> Event:
+    if not _IMAGE_TYPE.fullmatch(media_type) or not data:
+        raise ValueError("no image")
+    if prompt_id is not None and not isinstance(prompt_id, str):
+        raise TypeError("no prompt id")
+    return Image(media_type, data, prompt_id, node)
+
+
+def _number(value: Any) -> float:
+    """A number that is one: Python reads NaN and Infinity too, and hands them on to who can't."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("no finite number")
+    return number
+
+
+def _node(value: Any) -> str | None:
+    """A node's id as a text; ComfyUI's own are texts, and somebody's node may send a number."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    raise TypeError("no node id")
+
+
+def _timestamp(data: Mapping[str, Any]) -> int | None:
+    """ComfyUI's clock in milliseconds, if that is what it says."""
+    value = data.get("timestamp")
+    return value if isinstance(value, int) and 0 <= value <= LATEST_TIMESTAMP else None
+
+
 def _executing(prompt_id: str, data: Mapping[str, Any]) -> Event:
-    return Executing(prompt_id, data["node"], data.get("display_node", data["node"]))
+    return Executing(prompt_id, _node(data["node"]), _node(data.get("display_node", data["node"])))
 
 
 def _progress_state(prompt_id: str, data: Mapping[str, Any]) -> Event:
@@ -209,9 +249,9 @@ def _progress_state(prompt_id: str, data: Mapping[str, Any]) -> Event:
         {
             node: NodeProgress(
                 str(each.get("display_node_id") or node),
-                float(each["value"]),
-                float(each["max"]),
-                each["state"],
+                _number(each["value"]),
+                _number(each["max"]),
+                str(each["state"]),
             )
             for node, each in data["nodes"].items()
         },
@@ -231,18 +271,18 @@ def _execution_error(prompt_id: str, data: Mapping[str, Any]) -> Event:
         str(data.get("node_id", "?")),
         str(data.get("node_type", "?")),
         str(data.get("exception_type", "Exception")),
-        str(data.get("exception_message", "")).strip(),
+        str(data.get("exception_message", "")).strip()[:LONGEST_MESSAGE],
     )
 
 
 _PARSERS: dict[str, Callable[[str, Mapping[str, Any]], Event]] = {
-    "execution_start": lambda id, data: ExecutionStart(id, data.get("timestamp")),
+    "execution_start": lambda id, data: ExecutionStart(id, _timestamp(data)),
     "execution_cached": lambda id, data: ExecutionCached(id, tuple(map(str, data["nodes"]))),
     "executing": _executing,
-    "progress": lambda id, data: Progress(id, data.get("node"), float(data["value"]), float(data["max"])),
+    "progress": lambda id, data: Progress(id, _node(data.get("node")), _number(data["value"]), _number(data["max"])),
     "progress_state": _progress_state,
     "executed": _executed,
-    "execution_success": lambda id, data: ExecutionSuccess(id, data.get("timestamp")),
+    "execution_success": lambda id, data: ExecutionSuccess(id, _timestamp(data)),
     "execution_error": _execution_error,
     "execution_interrupted": lambda id, data: ExecutionInterrupted(
         id, str(data.get("node_id", "?")), str(data.get("node_type", "?"))

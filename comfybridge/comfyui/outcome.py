@@ -10,14 +10,14 @@ from typing import Any
 from comfybridge.comfyui import events
 from comfybridge.comfyui.paths import without_paths
 from comfybridge.comfyui.reasons import execution_sentence
-from comfybridge.errors import ExecutionFailed, Interrupted, PromptLost
+from comfybridge.errors import ComfyUIError, ExecutionFailed, Interrupted, PromptLost
 
 # The one node of ComfyUI itself that sends its finished images over the websocket and nowhere else.
 WEBSOCKET_OUTPUT_CLASS = "SaveImageWebsocket"
 
 
-# What reading an event of a shape that no ComfyUI sends may raise.
-MALFORMED = (TypeError, ValueError, KeyError, AttributeError)
+# What reading an event or an entry of a shape that no ComfyUI sends may raise.
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
 class ImagesLost(PromptLost):
@@ -79,12 +79,14 @@ class Outcome:
         warnings: sentences on what did not go as asked.
         executing: seconds that it ran, by ComfyUI's own clock; None if it did not say.
         is_complete: whether it is certain that nothing is missing; else the history tells.
+        over_websocket: the nodes that ran, as the history tells, and whose images only a websocket carried.
     """
 
     shown: list[NodeOutput | Frame] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     executing: float | None = None
     is_complete: bool = True
+    over_websocket: list[str] = field(default_factory=list)
 
     @property
     def outputs(self) -> list[NodeOutput]:
@@ -107,7 +109,6 @@ class OutcomeReader:
         self._warnings: list[str] = []
         self._started: int | None = None
         self._current_node: str | None = None
-        self._begun: set[str] = set()
         self._told: set[str] = set()
         self._announced_frames: dict[str, float] = {}
 
@@ -134,8 +135,6 @@ class OutcomeReader:
             self._started = event.timestamp
         elif isinstance(event, events.Executing):
             self._current_node = event.display_node or event.node
-            if self._current_node is not None:
-                self._begun.add(self._current_node)
         elif isinstance(event, events.Executed):
             self._told.add(event.display_node)
             if event.output:
@@ -160,16 +159,38 @@ class OutcomeReader:
 
     @property
     def _is_complete(self) -> bool:
-        """Whether each node that ran for its own sake has shown something, or said that it has nothing."""
+        """Whether each node that no other one takes something of has shown something, or said that it has nothing.
+
+        Whether such a node began is not asked: that event may be lost as well. One that never ran, as it is no output
+        node or not wanted, costs a look at the history.
+        """
         if not self._outputs and not self._frames:
             return False
-        silent = self._begun - self._told - {frame.node_id for frame in self._frames}
-        return not silent & self.prompt.last_nodes
+        nodes = {frame.node_id for frame in self._frames}
+        if nodes - self._announced_frames.keys():  # how many there are was said, and not heard
+            return False
+        return not self.prompt.last_nodes - self._told - nodes
 
     def _check_frames(self) -> None:
         came = Counter(frame.node_id for frame in self._frames)
-        if any(came[node] < count for node, count in self._announced_frames.items()):
+        if any(came[node] > count for node, count in self._announced_frames.items()):
+            self._frames = self._without_repeats()
+            came = Counter(frame.node_id for frame in self._frames)
+        if any(came[node] != count for node, count in self._announced_frames.items()):
             without_images_lost(self.prompt, Outcome())
+
+    def _without_repeats(self) -> list[Frame]:
+        """The images without those that say again what came before, where more came than were announced."""
+        kept: list[Frame] = []
+        surplus = Counter(frame.node_id for frame in self._frames)
+        surplus.subtract({node: int(count) for node, count in self._announced_frames.items()})
+        for frame in self._frames:
+            before = next((each for each in reversed(kept) if each.node_id == frame.node_id), None)
+            if before == frame and frame.node_id in self._announced_frames and surplus[frame.node_id] > 0:
+                surplus[frame.node_id] -= 1
+            else:
+                kept.append(frame)
+        return kept
 
     def _read_image(self, event: events.Image) -> None:
         node = event.node or self._current_node
@@ -186,7 +207,15 @@ def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
     Raises:
         ExecutionFailed: a node failed.
         Interrupted: somebody cancelled the prompt.
+        ComfyUIError: it makes no sense.
     """
+    try:
+        return _outcome_of(prompt, entry)
+    except MALFORMED:
+        raise ComfyUIError("ComfyUI's history entry of the prompt makes no sense.", prompt_id=prompt.id) from None
+
+
+def _outcome_of(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
     started = finished = None
     cached: tuple[str, ...] = ()
     status = entry.get("status") or {}
@@ -201,7 +230,12 @@ def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
     if status.get("status_str") == "error":
         raise ExecutionFailed("The prompt failed, and ComfyUI's history does not say why.", prompt_id=prompt.id)
     outputs = _announced_outputs(entry, cached)
-    return Outcome(in_graph_order(prompt, outputs), executing=_seconds_between(started, finished))
+    ran = {str(node) for node in entry["prompt"][4]}.difference(cached)
+    return Outcome(
+        in_graph_order(prompt, outputs),
+        executing=_seconds_between(started, finished),
+        over_websocket=[node for node in prompt.websocket_outputs if node in ran],
+    )
 
 
 def raise_if_failed(event: events.Event) -> None:
@@ -251,7 +285,7 @@ def _messages(status: Mapping[str, Any]) -> list[events.Event]:
         try:
             kind, data = message
             found.append(events.event_of(kind, data))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except MALFORMED:
             continue
     return found
 
@@ -263,7 +297,7 @@ def _announced_outputs(entry: Mapping[str, Any], cached: tuple[str, ...]) -> lis
     for node, output in entry["outputs"].items():
         display_node = str((meta.get(node) or {}).get("display_node") or node)
         announced = node in executed_targets or display_node not in cached
-        if announced and output:
+        if announced and output and isinstance(output, Mapping):
             outputs.append(NodeOutput(display_node, output))
     return outputs
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from comfybridge.credentials import without_users
+
 REPLACEMENT = "<path>"
 
 # A file's name is kept for what it says of the mistake, if its ending shows that it is one: the last part of a path
@@ -34,13 +36,13 @@ _PATTERN = re.compile(
 
 
 def without_paths(text: str) -> str:
-    """The text with the name of its file, or `<path>`, for every absolute path."""
+    """The text with the name of its file, or `<path>`, for every absolute path, and no credentials in its URLs."""
     return _PATTERN.sub(_shown, text)
 
 
 def _shown(match: re.Match[str]) -> str:
     if match["url"] is not None:
-        return match[0]
+        return without_users(match[0])
     path = match[0] if match["quoted"] or match["double"] else match[0].rstrip(".!")
     if match["plain"] is not None and _NO_PATH.fullmatch(path):
         return match[0]

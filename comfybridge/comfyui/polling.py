@@ -8,7 +8,7 @@ import time
 import uuid
 
 from comfybridge.comfyui.client import ComfyUISilent
-from comfybridge.comfyui.outcome import Outcome, Prompt, in_graph_order, outcome_of_history
+from comfybridge.comfyui.outcome import Outcome, Prompt, in_graph_order, outcome_of_history, without_images_lost
 from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable
@@ -76,6 +76,9 @@ def polling_instead(waiter: Waiter, why: Exception, prompt: Prompt) -> PollingLi
 def confirmed(waiter: Waiter, prompt: Prompt, told: Outcome, deadline: Deadline, stop: Stop) -> Outcome:
     """An outcome whose events did not tell all, completed by the history; raises what `Listener.wait` raises."""
     known = wait_by_polling(waiter, prompt, deadline, stop)
+    silent = set(known.over_websocket).difference(frame.node_id for frame in told.frames)
+    if silent and not told.warnings:  # which may say that a node was kept from running
+        without_images_lost(prompt, known)
     return dataclasses.replace(
         known, shown=in_graph_order(prompt, [*known.outputs, *told.frames]), warnings=told.warnings
     )

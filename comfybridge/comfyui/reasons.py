@@ -5,6 +5,7 @@ The shapes are those of ComfyUI's execution.py (`validate_inputs`, `validate_pro
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import re
@@ -20,6 +21,9 @@ ChoicesOf = Callable[[str, str], "list[Any] | None"]
 
 MOST_CHOICES_SHOWN = 20
 LONGEST_REASON = 500
+LONGEST_READ = 20_000  # characters of what it may say about everything
+# What reading an error of a shape that no ComfyUI sends may raise.
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 MODEL_INPUTS = ("ckpt_name", "unet_name")  # what the short name `model` sets
 
 _MISSING_FILE = re.compile(r"Invalid \w+ file: (.+)")  # nodes.py: LoadImage.VALIDATE_INPUTS and its like
@@ -56,21 +60,18 @@ def refusal(
         graph: the graph that it refused.
         choices_of: gives the choices of an input where the answer leaves them out, as it does with more than 20.
     """
-    error = body.get("error") or {}
     node_errors = clean_node_errors(body.get("node_errors"))
     sentences = node_sentences(node_errors, choices_of)
-    if sentences:
-        message = f"ComfyUI refused the graph: {'; '.join(sentences)}."
-    elif isinstance(error, Mapping):
-        message = f"ComfyUI refused the graph: {_general_reason(error, graph)}."
-    else:
-        message = f"ComfyUI refused the graph: {_shortened(without_paths(str(error)))}."
-    return InvalidWorkflow(message, node_errors=node_errors)
+    reason = "; ".join(sentences) or _reason_of_all(body.get("error") or {}, graph)
+    return InvalidWorkflow(f"ComfyUI refused the graph: {reason}.", node_errors=node_errors)
 
 
 def clean_node_errors(node_errors: Any) -> dict[str, Any]:
     """ComfyUI's `node_errors` without tracebacks and paths."""
-    cleaned = _cleaned(node_errors)
+    try:
+        cleaned = _cleaned(node_errors)
+    except RecursionError:
+        return {}
     return cleaned if isinstance(cleaned, dict) else {}
 
 
@@ -78,15 +79,29 @@ def node_sentences(node_errors: Mapping[str, Any], choices_of: ChoicesOf = lambd
     """One sentence for each error, as in "node 4 (CheckpointLoaderSimple): ckpt_name 'x' is not one of 'y'"."""
     sentences: list[str] = []
     for node, each in node_errors.items():
-        class_type = str(each.get("class_type", "?"))
-        errors = each.get("errors") or []
-        missing = [error for error in errors if error.get("type") == "required_input_missing"]
-        reasons = [_reason(error, class_type, choices_of) for error in errors if error not in missing]
-        if missing:
-            names = " and ".join(_input_name(error) for error in missing)
-            reasons.append(f"the input{'s' if len(missing) > 1 else ''} {names} must be given")
-        sentences.extend(f"node {node} ({class_type}): {reason}" for reason in reasons)
+        with contextlib.suppress(*MALFORMED):  # what is of another shape says nothing
+            class_type = _shortened(str(each.get("class_type", "?")))
+            who = f"node {_shortened(node)} ({class_type})"
+            sentences += [f"{who}: {reason}" for reason in _reasons(each, class_type, choices_of)]
     return sentences
+
+
+def _reasons(node_error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) -> list[str]:
+    errors = node_error.get("errors") or []
+    missing = [error for error in errors if error.get("type") == "required_input_missing"]
+    reasons = [_reason(error, class_type, choices_of) for error in errors if error not in missing]
+    if missing:
+        names = " and ".join(_input_name(error) for error in missing)
+        reasons.append(f"the input{'s' if len(missing) > 1 else ''} {names} must be given")
+    return reasons
+
+
+def _reason_of_all(error: Any, graph: Mapping[str, Any]) -> str:
+    """What is wrong with the graph as a whole."""
+    if isinstance(error, Mapping):
+        with contextlib.suppress(*MALFORMED):
+            return _general_reason(error, graph)
+    return _shortened(without_paths(str(error)[:LONGEST_READ]))
 
 
 def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:

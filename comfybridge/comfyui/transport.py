@@ -18,6 +18,7 @@ import re
 import select
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
@@ -33,6 +34,8 @@ from comfybridge.deadline import Deadline
 
 BLOCK = 64 * 1024  # of a file that is sent
 SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
+# Networks forget connections on which nothing is said, and tell nobody.
+IDLE_SECONDS = 30.0
 AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path
 PORTS = {"http": 80, "https": 443}
 # The lines of a request's head, as RFC 9110 lets them be.
@@ -194,7 +197,7 @@ class Transport:
         given = {name.lower() for name in address.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in given}
         self._fields = _fields({**headers, **address.headers})
-        self._idle: deque[socket.socket] = deque(maxlen=most_idle)
+        self._idle: deque[tuple[socket.socket, float]] = deque(maxlen=most_idle)  # with when they were last used
 
     def send(
         self,
@@ -242,13 +245,13 @@ class Transport:
         if len(self._idle) == self._idle.maxlen:
             connection.close()
         else:
-            self._idle.append(connection)
+            self._idle.append((connection, time.monotonic()))
 
     def close(self) -> None:
         """Close the kept-alive connections."""
         with contextlib.suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                self._idle.pop()[0].close()
 
     def _head(self, method: str, target: str, fields: bytes | None) -> bytes:
         if self._fields is None or fields is None or not TARGET.fullmatch(target):
@@ -294,12 +297,13 @@ class Transport:
         """A connection that was used before and is still open, if there is one."""
         while True:
             try:
-                connection = self._idle.pop()
+                connection, last_used = self._idle.pop()
             except IndexError:
                 return None
-            if not _is_readable(connection):
+            # one that can be read has nothing to say but goodbye
+            if time.monotonic() - last_used < IDLE_SECONDS and not _is_readable(connection):
                 return connection
-            connection.close()  # there is nothing that it could have to say but goodbye
+            connection.close()
 
     def _connected(self, seconds: float) -> socket.socket:
         connection: http.client.HTTPConnection | None = None

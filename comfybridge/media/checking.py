@@ -8,7 +8,8 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.media import gif, png
 from comfybridge.media.containers import Malformed
 from comfybridge.media.kinds import file_extension, media_type_of
-from comfybridge.media.opening import Unreadable, load, open_image
+from comfybridge.media.opening import Exhausting, Unreadable, load, open_image
+from comfybridge.media.room import ROOM
 
 _STILL_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif"}
 _END_OF_JPEG = b"\xff\xd9"
@@ -24,7 +25,9 @@ def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) ->
         must_be_image: whether the file is refused if it is not known to be an image.
 
     Raises:
-        InvalidRequest: it is truncated, broken, none at all, or has more pixels than `Image.MAX_IMAGE_PIXELS`.
+        InvalidRequest: it is truncated, broken, none at all, has more pixels than `Image.MAX_IMAGE_PIXELS`, or is
+            made so that reading it takes very long.
+        Busy: too many large images are being read.
     """
     if not _claims_to_be_image(name, data) and not must_be_image:
         return
@@ -35,6 +38,8 @@ def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) ->
         return
     try:
         image = open_image(data)
+    except Exhausting:
+        raise InvalidRequest(f"The image {shown} has more parts than any picture needs.") from None
     except Unreadable as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise InvalidRequest(f"The image {shown} has more than {_most_pixels()} pixels.") from error
@@ -47,10 +52,11 @@ def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) ->
             raise InvalidRequest(
                 f"The image {shown} has {width} x {height} pixels; at most {_most_pixels()} are accepted."
             )
-        try:
-            load(image)
-        except Unreadable as error:
-            raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
+        with ROOM.held(width * height):
+            try:
+                load(image)
+            except Unreadable as error:
+                raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
     if _lacks_its_end(data):
         raise InvalidRequest(f"The image {shown} is truncated.")
 

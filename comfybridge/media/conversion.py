@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from comfybridge.errors import ComfyUIError, InvalidRequest
+from comfybridge.errors import BridgeError, ComfyUIError, InvalidRequest
 from comfybridge.media import jpeg, pixels, png, webp
 from comfybridge.media.colors import parse_color
 from comfybridge.media.containers import Malformed
 from comfybridge.media.kinds import file_extension
 from comfybridge.media.metadata import Metadata, as_exif, as_png, read_metadata
 from comfybridge.media.opening import Unreadable, load, open_image
+from comfybridge.media.room import ROOM
 from comfybridge.request import OutputOptions
 
 Format = Literal["png", "jpeg", "webp"]
@@ -54,6 +55,7 @@ def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
 
     Raises:
         ComfyUIError: it is no image, or a broken one, and had to be encoded anew.
+        Busy: too many large images are being read.
         InvalidRequest: the background is no colour, or the image is too large for the format.
     """
     if not media_type.startswith("image/"):
@@ -76,7 +78,7 @@ def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Conve
             raise _unconvertible(media_type) from error
         return Converted(data, media_type, [f"An output of type {media_type} can't be converted; it is as it was."])
     with image:
-        if _moves(image):
+        if _moves(image, media_type):
             return None
         source = _FORMATS.get(image.format or "")
         target = options.format or source or "png"
@@ -85,20 +87,26 @@ def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Conve
             if source == target and media_type != f"image/{target}":
                 return convert(data, f"image/{target}", options)  # its name was wrong
             return None
-        try:
-            load(image)
-        except Unreadable as error:
-            raise _unconvertible(media_type) from error
-        return _encode(_drawn(image, target, options), target, _profile(image), data, options)
+        with ROOM.held(image.width * image.height):
+            try:
+                load(image)
+                return _encode(_drawn(image, target, options), target, _profile(image), data, options)
+            except BridgeError:
+                raise
+            except Exception as error:  # a strange mode, a strange palette, no memory: Pillow raises nearly anything
+                raise _unconvertible(media_type) from error
 
 
 def _asks_quality(target: Format, options: OutputOptions) -> bool:
     return target != "png" and not options.lossless and options.quality != OutputOptions.quality
 
 
-def _moves(image: Image.Image) -> bool:
+def _moves(image: Image.Image, media_type: str) -> bool:
     # an MPO is a photograph with others beside it, not one after the other
-    return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    try:
+        return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    except Exception as error:  # some formats are read to tell
+        raise _unconvertible(media_type) from error
 
 
 def _drawn(image: Image.Image, target: Format, options: OutputOptions) -> Image.Image:
@@ -150,10 +158,7 @@ def _encode(
         arguments["exif"] = exif
     image.info = {}  # nothing but what is given here is to be written
     buffer = io.BytesIO()
-    try:
-        image.save(buffer, target, icc_profile=pixels.fitting_profile(profile, image.mode), **arguments)
-    except (OSError, ValueError) as error:
-        raise _unconvertible(f"image/{target}") from error
+    image.save(buffer, target, icc_profile=pixels.fitting_profile(profile, image.mode), **arguments)
     return Converted(buffer.getvalue(), f"image/{target}", warnings)
 
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from comfybridge.media.containers import TooMuch
+
+MOST_BLOCKS = 1_000_000
+LARGEST_COMMENTS = 1024 * 1024
 _HEADER_SIZE = 13  # signature and logical screen descriptor
-_IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
+_IMAGE, _EXTENSION, _TRAILER, _COMMENT = 0x2C, 0x21, 0x3B, 0xFE
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether the blocks of a GIF follow one another up to its trailer."""
+    """Whether the blocks of a GIF follow one another up to its trailer.
+
+    Raises:
+        TooMuch: there are more of them than in any picture.
+    """
+    comments = 0
     try:
         at = _HEADER_SIZE + _color_table_size(data[10])
-        while data[at] != _TRAILER:
+        for _ in range(MOST_BLOCKS):
+            if data[at] == _TRAILER:
+                return True
             if data[at] == _EXTENSION:
-                at = _behind_sub_blocks(data, at + 2)
+                end = _behind_sub_blocks(data, at + 2)
+                comments += end - at if data[at + 1] == _COMMENT else 0
+                if comments > LARGEST_COMMENTS:  # Pillow before 13 puts them together in the square of their size
+                    raise TooMuch("its comments are too large")
+                at = end
             elif data[at] == _IMAGE:
                 # its place and size, its colours, and the width of its codes stand before what is compressed
                 at = _behind_sub_blocks(data, at + 10 + _color_table_size(data[at + 9]) + 1)
@@ -20,7 +35,7 @@ def is_whole(data: bytes) -> bool:
                 return False
     except IndexError:
         return False
-    return True
+    raise TooMuch("it has too many parts")
 
 
 def _color_table_size(flags: int) -> int:

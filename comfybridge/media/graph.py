@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.json_size import MOST_VALUES, holds_too_much
 from comfybridge.media.containers import Malformed
 from comfybridge.media.metadata import read_metadata
 
@@ -30,6 +31,8 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
                 "format; open it in ComfyUI and export it in the API format."
             )
         return None
+    if holds_too_much(texts["prompt"]):
+        raise InvalidRequest(f"The graph in the image sent as the workflow holds more than {MOST_VALUES} values.")
     try:
         graph = json.loads(texts["prompt"], parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-from comfybridge.media.containers import EXIF_PREFIX, Malformed, orientation_of, orientation_only
+from comfybridge.media.containers import (
+    EXIF_PREFIX,
+    Malformed,
+    TooMuch,
+    claims_too_much,
+    orientation_of,
+    orientation_only,
+)
 
 # a segment's length field counts itself, two bytes
 LARGEST_SEGMENT = 65535 - 2
+# A progressive picture has some ten scans. Each goes over all pixels, so a file of thousands takes minutes to read.
+MOST_SCANS = 100
+MOST_SEGMENTS = 10_000
 _START_OF_IMAGE = b"\xff\xd8"
 _START_OF_SCAN = 0xDA
+_END_OF_IMAGE = 0xD9
+# what is compressed has a 00 or the number of a restart behind each FF
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _APP0, _APP1, _APP13, _COMMENT = 0xE0, 0xE1, 0xED, 0xFE
 
 
@@ -43,6 +57,30 @@ def split(data: bytes) -> tuple[list[Segment], bytes]:
             return segments, data[at:]
         segments.append(Segment(marker, data[at + 4 : at + 2 + length]))
         at += 2 + length
+
+
+def check_parts(data: bytes) -> None:
+    """Look at how many parts there are, and at what the EXIF claims; what stands behind the end does not count.
+
+    Raises:
+        TooMuch: no picture has so many scans, or segments, or such an EXIF.
+    """
+    at, scans, segments = 2, 0, 0
+    blocks: list[bytes] = []
+    while found := _MARKER.search(data, at):
+        marker, at = found[0][1], found.end()
+        if marker == _END_OF_IMAGE:
+            break
+        segments += 1
+        scans += marker == _START_OF_SCAN
+        if scans > MOST_SCANS or segments > MOST_SEGMENTS:
+            raise TooMuch("it has too many parts")
+        length = int.from_bytes(data[at : at + 2], "big")
+        if marker == _APP1 and data.startswith(EXIF_PREFIX, at + 2):
+            blocks.append(data[at + 2 + len(EXIF_PREFIX) : at + length])
+        at += length
+    if claims_too_much(b"".join(blocks)):  # Pillow takes them for one
+        raise TooMuch("its EXIF claims more than there is")
 
 
 def exif(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from comfybridge.json_size import holds_too_much
 from comfybridge.media import jpeg, png, webp
 from comfybridge.media.containers import EXIF_PREFIX, read_exif, without_orientation
 from comfybridge.media.kinds import file_extension
@@ -128,6 +129,8 @@ def _entries(exif: Image.Exif) -> list[tuple[int, str, str]]:
 
 
 def _is_json(text: str) -> bool:
+    if holds_too_much(text):
+        return False
     try:
         json.loads(text)
     except (ValueError, RecursionError):

@@ -6,19 +6,25 @@ import io
 
 from PIL import Image
 
-from comfybridge.media import png
-from comfybridge.media.containers import Malformed
+from comfybridge.media import gif, jpeg, png
+from comfybridge.media.containers import Malformed, TooMuch, claims_too_much
 from comfybridge.media.quiet import quiet
 
-# Pictures, and nothing that is a program: for EPS, Pillow would run Ghostscript on what a stranger sent.
-PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "MPO", "JPEG2000", "DDS", "PSD")
+# Pictures, and nothing that is a program: for EPS, Pillow would run Ghostscript on what a stranger sent. Nor JPEG
+# 2000, of which few bytes can claim many layers of many pixels, and which nobody makes.
+PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "MPO", "DDS", "PSD")
 Image.init()
 FORMATS = tuple(name for name in PICTURES if name in Image.OPEN)  # builds of Pillow differ
 _END_OF_IHDR = 33
+TIFFS = (b"II", b"MM")
 
 
 class Unreadable(Exception):
     """No image, or not one that Pillow can read; its message is Pillow's, and not for callers."""
+
+
+class Exhausting(Unreadable):
+    """A file that is made so that reading it takes very long."""
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -26,7 +32,9 @@ def open_image(data: bytes) -> Image.Image:
 
     Raises:
         Unreadable: it is none, or has more pixels than twice `Image.MAX_IMAGE_PIXELS`.
+        Exhausting: it is made of more parts than any picture.
     """
+    _check_parts(data)
     try:
         return _opened(data)
     except Unreadable:
@@ -38,6 +46,23 @@ def open_image(data: bytes) -> Image.Image:
         if len(without_texts) == len(data):
             raise
     return _opened(without_texts)
+
+
+def _check_parts(data: bytes) -> None:
+    """Refuse what Pillow would read part by part for minutes, or copy until there is no memory left."""
+    try:
+        if data.startswith(png.SIGNATURE):
+            png.check_parts(data)
+        elif data.startswith(b"GIF8"):
+            gif.is_whole(data)
+        elif data.startswith(b"\xff\xd8"):
+            jpeg.check_parts(data)
+        elif data.startswith(TIFFS) and claims_too_much(data):
+            raise TooMuch("its values claim more than there is")
+    except TooMuch as error:
+        raise Exhausting(str(error)) from error
+    except Malformed:
+        pass  # Pillow will say so, or read it all the same
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from comfybridge.media.containers import ORIENTATION
+from comfybridge.media.containers import ORIENTATION, claims_too_much, without_prefix
 from comfybridge.media.quiet import quiet
 
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -23,6 +23,8 @@ _PNG_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 
 def upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF says; as it is, where its EXIF makes no sense."""
+    if _claims_too_much(image):
+        return image
     try:
         with quiet():
             orientation = image.getexif().get(ORIENTATION)
@@ -30,6 +32,17 @@ def upright(image: Image.Image) -> Image.Image:
         return image
     transpose = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if transpose is None else image.transpose(transpose)
+
+
+def _claims_too_much(image: Image.Image) -> bool:
+    """Whether to read the EXIF would take more memory than it has bytes; in PNG it may stand in a text, as hex."""
+    block, text = image.info.get("exif"), image.info.get("Raw profile type exif")
+    if block is None and isinstance(text, str):
+        try:
+            block = bytes.fromhex("".join(text.split("\n")[3:]))
+        except ValueError:
+            return True
+    return isinstance(block, bytes) and claims_too_much(without_prefix(block))
 
 
 def prepared(image: Image.Image) -> Image.Image:

@@ -6,12 +6,21 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from PIL import PngImagePlugin
-
-from comfybridge.media.containers import Malformed, orientation_of, orientation_only
+from comfybridge.media.containers import (
+    Malformed,
+    TooMuch,
+    claims_too_much,
+    orientation_of,
+    orientation_only,
+    without_prefix,
+)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # `comf` is ComfyUI's own: its savers of animated PNGs put key, NUL, JSON into it, behind the pixels
+# encoders put 8 kB or more of the pixels into each
+MOST_CHUNKS = 100_000
+# of all texts together, unpacked: the largest workflows that people share have some megabytes
+LARGEST_TEXTS = 16 * 1024 * 1024
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
 
 
@@ -32,13 +41,13 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks up to and including IEND; checksums are not looked at.
 
     Raises:
-        Malformed: it is no PNG, or ends within a chunk or before IEND.
+        Malformed: it is no PNG, or ends within a chunk or before IEND; TooMuch: it has more chunks than any picture.
     """
     if not data.startswith(SIGNATURE):
         raise Malformed("it does not begin as a PNG")
     view = memoryview(data)
     at = len(SIGNATURE)
-    while True:
+    for _ in range(MOST_CHUNKS):
         length = int.from_bytes(view[at : at + 4], "big")
         if at + 12 + length > len(data):
             raise Malformed("it ends early")
@@ -47,15 +56,28 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         if chunk.type == b"IEND":
             return
         at = chunk.end
+    raise TooMuch("it has too many parts")
+
+
+def check_parts(data: bytes) -> None:
+    """Look at the chunks.
+
+    Raises:
+        Malformed: see `chunks`.
+        TooMuch: there are too many, or the EXIF claims more than there is.
+    """
+    for chunk in chunks(data):
+        if chunk.type == b"eXIf" and claims_too_much(without_prefix(bytes(chunk.data))):
+            raise TooMuch("its EXIF claims more than there is")
 
 
 def texts(data: bytes) -> dict[str, str]:
     """The texts that a PNG carries, by keyword; XMP is none of them.
 
     Raises:
-        Malformed: see `chunks`; or compressed texts grow beyond Pillow's limit for all of them together.
+        Malformed: see `chunks`; or its texts, unpacked, have more than `LARGEST_TEXTS` bytes together.
     """
-    budget = PngImagePlugin.MAX_TEXT_MEMORY
+    budget = LARGEST_TEXTS
     found: dict[str, str] = {}
     for chunk in chunks(data):
         if chunk.type not in TEXT_CHUNKS:

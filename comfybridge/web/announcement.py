@@ -14,7 +14,7 @@ from comfybridge.comfyui.client import can_aim_interrupts
 from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
-from comfybridge.settings import misspelt_variables
+from comfybridge.settings import Settings, misspelt_variables
 from comfybridge.web.current import EXTENSION
 
 STARTUP_SECONDS = 3.0
@@ -29,10 +29,11 @@ def announce(app: Flask, host: str, port: int | str) -> None:
     """
     bridge = app.extensions[EXTENSION]
     url = url_of(host, port)
-    lines = [f"ComfyBridge listens on {url}", *_comfyui(bridge), *_templates(bridge), *misspelt_variables()]
+    lines = [f"ComfyBridge listens on {url}", *_callers(bridge.settings)]
+    lines += [*_comfyui(bridge), *_templates(bridge), *misspelt_variables()]
     if app.config.get(DEMO):
         lines += ["This is the demo: a stand-in paints the pictures. Try it; this saves picture.png:", ""]
-        lines += [f"  {example(url)}", ""]
+        lines += [f"  {example(url, needs_key=bool(bridge.settings.api_keys))}", ""]
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal can't show is no reason not to start
         sys.stdout.reconfigure(errors="backslashreplace")
     print("\n".join(lines), flush=True)
@@ -45,13 +46,21 @@ def url_of(host: str, port: int | str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def example(url: str) -> str:
+def example(url: str, *, needs_key: bool = False) -> str:
     """A command that asks the bridge for a picture and saves it, for the shell of this system."""
     body = json.dumps({"prompt": "a lighthouse at dusk"})
     if os.name == "nt":  # its shells know no single quotes
         escaped = body.replace('"', '\\"')
-        return f'curl.exe -f -o picture.png -H "Accept: image/*" {url}/generate -d "{escaped}"'
-    return f"curl -f -o picture.png -H 'Accept: image/*' {url}/generate -d '{body}'"
+        key = '-H "X-API-Key: KEY" ' if needs_key else ""
+        return f'curl.exe -f -o picture.png {key}-H "Accept: image/*" {url}/generate -d "{escaped}"'
+    key = "-H 'X-API-Key: KEY' " if needs_key else ""
+    return f"curl -f -o picture.png {key}-H 'Accept: image/*' {url}/generate -d '{body}'"
+
+
+def _callers(settings: Settings) -> list[str]:
+    if settings.api_keys:
+        return [f"API keys: {', '.join(key.name for key in settings.api_keys)}"]
+    return ["Nobody needs an API key: whoever reaches this address can use it"] if settings.allow_anonymous else []
 
 
 def _comfyui(bridge: Bridge) -> list[str]:

@@ -12,6 +12,8 @@ from pydantic import Discriminator, Field
 
 from comfybridge.bridge import Bridge
 from comfybridge.errors import (
+    BridgeError,
+    Busy,
     ComfyUIError,
     ComfyUIUnreachable,
     ExecutionFailed,
@@ -21,11 +23,12 @@ from comfybridge.errors import (
     NotAcceptable,
     TimedOut,
 )
-from comfybridge.request import Generation, GenerationRequest
+from comfybridge.request import Generation, GenerationRequest, Trace
 from comfybridge.web.answers import ErrorAnswer, GenerationAnswer
 from comfybridge.web.describing import BYTES, EVENTS, Answer, Variable
 from comfybridge.web.errors import error_body
 from comfybridge.web.files import file_response, zip_response
+from comfybridge.web.hangups import Watch
 from comfybridge.web.negotiation import Wanted, wanted_form
 from comfybridge.web.rendering import generation_json
 from comfybridge.web.sending import respond
@@ -61,6 +64,7 @@ COLLECTING_ERRORS = (
     NoOutput,
     ComfyUIError,
     ComfyUIUnreachable,
+    Busy,  # too many large images are being converted
     TimedOut,
 )
 
@@ -76,16 +80,23 @@ def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, 
     wanted = wanted_form(request)
     index = wanted_index()
     generation_request = as_accepted(asked, wanted)
+    g.trace = generation_request.trace
     render = partial(generation_json, with_first_image=with_first_image)
     if wanted.form == "events" or (wanted.form == "json" and keepalive is not None):
-        render_error = partial(error_body, request_id=g.request_id)
+        render_error = partial(_noted_error, generation_request.trace, g.request_id)
         if wanted.form == "events":
             return event_stream(bridge, generation_request, render, render_error)
         return kept_alive_json(bridge, generation_request, render, render_error, cast(float, keepalive))
     with contextlib.ExitStack() as held:
-        generation = held.enter_context(bridge.generating(generation_request))
+        with Watch(bridge, generation_request):
+            generation = held.enter_context(bridge.generating(generation_request))
         g.prompt_id = generation.prompt_id
         return rendered(generation, wanted, index, held, with_first_image=with_first_image)
+
+
+def _noted_error(trace: Trace, request_id: str, error: BridgeError) -> ErrorAnswer:
+    trace.error = error
+    return error_body(error, request_id)
 
 
 def rendered(

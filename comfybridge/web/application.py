@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
 
 from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.settings import Settings
-from comfybridge.web import docs, errors, generate, probes, prompts, server_info, workflows
+from comfybridge.web import access, docs, errors, generate, probes, prompts, server_info, workflows
 from comfybridge.web.current import EXTENSION
-
-log = logging.getLogger("comfybridge.requests")
+from comfybridge.web.request_log import Entry, Watched, note, write_line
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -30,12 +30,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = Flask("comfybridge", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the contract's order is easier to read
-    app.extensions[EXTENSION] = Bridge(settings)
+    bridge = app.extensions[EXTENSION] = Bridge(settings)
     app.before_request(_begin)
     app.after_request(_finish)
+    access.protect(app, bridge.settings)
     errors.register(app)
     for resource in (generate, prompts, workflows, server_info, probes, docs):
         app.register_blueprint(resource.blueprint)
+    told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
+    if bridge.settings.metrics:
+        from comfybridge.web import metrics  # so that who does without need not have its library in memory
+
+        app.register_blueprint(metrics.blueprint)
+        told.append(metrics.begin(app, bridge))
+    app.wsgi_app = Watched(app.wsgi_app, told)  # type: ignore[method-assign]
     return app
 
 
@@ -52,15 +60,5 @@ def _finish(response: Response) -> Response:
     prompt_id = g.get("prompt_id")
     if prompt_id:
         response.headers["X-Prompt-Id"] = prompt_id
-    if request.endpoint not in ("probes.health", "probes.ready"):
-        seconds = time.monotonic() - g.started
-        log.info(
-            "%s %s %d %.3f s, request %s, prompt %s",
-            request.method,
-            request.path,
-            response.status_code,
-            seconds,
-            g.request_id,
-            prompt_id or "-",
-        )
+    note(response)
     return response

@@ -7,14 +7,18 @@ ComfyUI could not hold, and nesting that would break whoever walks it, end here.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 from flask import Request
 
 from comfybridge.errors import InvalidRequest, TooLarge
+from comfybridge.json_size import MOST_VALUES, holds_too_much
+
+log = logging.getLogger(__name__)
 
 WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
 URLENCODED = "application/x-www-form-urlencoded"  # what curl -d says of whatever it sends
@@ -61,7 +65,7 @@ def _first_field(raw: bytes) -> str:
 
 def _read(request: Request, most_bytes: int) -> bytes:
     chunks, size = [], 0
-    while chunk := request.stream.read(CHUNK):
+    while chunk := read_some(request.stream, CHUNK):
         size += len(chunk)
         if size <= most_bytes:
             chunks.append(chunk)
@@ -74,6 +78,21 @@ def _read(request: Request, most_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
+def read_some(stream: IO[bytes], size: int) -> bytes:
+    """Read more of a body, as the server gives it.
+
+    Raises:
+        InvalidRequest: the server can't: each has errors of its own for that.
+    """
+    try:
+        return stream.read(size)
+    except Exception as error:
+        log.info("A body could not be read: %r", error)
+        raise InvalidRequest(
+            "The body did not come whole: it was cut off, came too slowly, or its chunks are malformed."
+        ) from None
+
+
 def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED) -> object:
     """The JSON in some bytes.
 
@@ -82,8 +101,10 @@ def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED) -> obje
         wanted: what they must be.
 
     Raises:
-        InvalidRequest: it is none, or holds what JSON does not have.
+        InvalidRequest: it is none, holds what JSON does not have, or more values than anybody needs.
     """
+    if holds_too_much(raw):
+        raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values; nobody needs so many.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""What the current request has to do with: its bridge and its time."""
+"""What the current request has to do with: its bridge, its time and its caller."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from flask import current_app, g
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
+from comfybridge.policy import Rights
 
 EXTENSION = "comfybridge"
 
@@ -20,3 +21,31 @@ def current_bridge() -> Bridge:
 def request_deadline() -> Deadline:
     """The configured time, counted from when the current request came in."""
     return Deadline(current_bridge().settings.timeout, g.started)
+
+
+def current_owner() -> str | None:
+    """The name of the caller's API key; None where nobody needs one."""
+    owner: str | None = g.get("owner")
+    return owner
+
+
+def current_rights() -> Rights | None:
+    """What the caller may do; None: anything."""
+    return current_bridge().policies.of(current_owner())
+
+
+def whose_prompts() -> str | None:
+    """The owner whose prompts the caller may see and cancel; None: everybody's."""
+    rights = current_rights()
+    return None if rights is not None and rights.policy.all_prompts else current_owner()
+
+
+def check_server_info() -> None:
+    """Refuse to tell what the servers have and do to a caller who may not know.
+
+    Raises:
+        Forbidden
+    """
+    rights = current_rights()
+    if rights is not None:
+        rights.check_server_info()

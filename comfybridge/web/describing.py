@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from comfybridge.errors import BridgeError, InternalError
+from comfybridge.errors import BridgeError, Forbidden, InternalError, InvalidRequest, Unauthorized
 
 # The contents of an answer, where they are no JSON.
 BYTES: Final = "bytes"
 EVENTS: Final = "events"
+
+# What the door of `access.py` says: a malformed host, no key, a foreign page.
+REFUSALS = (InvalidRequest, Unauthorized, Forbidden)
 
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _ATTRIBUTE = "comfybridge_operation"
@@ -36,17 +39,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Variable:
-    """What a caller puts into the address: a part of the path, or of the query.
+    """What a caller gives beside the body: a part of the path or of the query, or a header.
 
     Attributes:
         means: what it is for.
         type: of its value.
-        default: None if it must be given.
+        default: None if it must be given, or has none.
+        is_optional: whether it need not be given although it has no default.
     """
 
     means: str
     type: Any = str
     default: Any = None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,10 @@ class Operation:
         raises: the errors that it may answer with.
         path: the variables of its path.
         query: those of its query.
+        headers: the headers that it heeds, but for those that all do.
         body: by media type, the type of the body.
         examples: by media type and by what each shows, bodies to begin with.
+        is_open: whether nobody is asked who he is, nor by what name he calls the bridge.
     """
 
     tag: str
@@ -68,13 +75,15 @@ class Operation:
     raises: tuple[type[BridgeError], ...] = ()
     path: Mapping[str, Variable] = field(default_factory=dict)
     query: Mapping[str, Variable] = field(default_factory=dict)
+    headers: Mapping[str, Variable] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_open: bool = False
 
     @property
     def errors(self) -> tuple[type[BridgeError], ...]:
-        """The errors that it may answer with; a bug is always one."""
-        return (*self.raises, InternalError)
+        """The errors that it may answer with; a bug is always one, and who may not come in gets another."""
+        return (*self.raises, *(() if self.is_open else REFUSALS), InternalError)
 
 
 def describes(
@@ -84,12 +93,16 @@ def describes(
     raises: tuple[type[BridgeError], ...] = (),
     path: Mapping[str, Variable] | None = None,
     query: Mapping[str, Variable] | None = None,
+    headers: Mapping[str, Variable] | None = None,
     body: Mapping[str, Any] | None = None,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
+    is_open: bool = False,
 ) -> Callable[[View], View]:
     """Describe a view; its docstring says what it does. A single answer is one of status 200."""
     by_status = {200: answers} if isinstance(answers, Answer) else answers
-    operation = Operation(tag, by_status, raises, path or {}, query or {}, body or {}, examples or {})
+    operation = Operation(
+        tag, by_status, raises, path or {}, query or {}, headers or {}, body or {}, examples or {}, is_open
+    )
 
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, operation)

@@ -57,7 +57,8 @@ def openapi() -> Response:
 @blueprint.get("/docs")
 def docs() -> Response:
     """A page that shows the document."""
-    return Response(PAGE, content_type="text/html; charset=utf-8")
+    # in a frame, a page of somebody else could have its visitors press the buttons of this one
+    return Response(PAGE, content_type="text/html; charset=utf-8", headers={"X-Frame-Options": "DENY"})
 
 
 @blueprint.get("/")

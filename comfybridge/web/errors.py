@@ -14,6 +14,9 @@ from comfybridge.web.describing import readable_path
 
 log = logging.getLogger(__name__)
 
+LONGEST_PATH = 200  # characters of it that an error quotes
+LONGEST_METHOD = 20
+
 
 def register(app: Flask) -> None:
     """Have the application answer every exception in the contract's shape."""
@@ -40,10 +43,11 @@ def answer(error: BridgeError) -> Response:
     """The HTTP answer of an error."""
     if error.prompt_id:
         g.prompt_id = error.prompt_id
-    if error.status >= 500:
-        log.warning("%s: %s (request %s)", error.type, error.message, g.request_id)
+    g.error = error
     response = jsonify(error_body(error, g.request_id))
     response.status_code = error.status
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -59,10 +63,11 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _of_http(error: HTTPException) -> BridgeError:
     if error.code == 404:
-        return NotFound(f"Nothing is served under {request.path}; there are {_routes()}.")
+        return NotFound(f"Nothing is served under {request.path[:LONGEST_PATH]}; there are {_routes()}.")
     if error.code == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or []) - {"HEAD", "OPTIONS"}))
-        return MethodNotAllowed(f"{request.path} does not take {request.method}; it takes {allowed}.")
+        path, method = request.path[:LONGEST_PATH], request.method[:LONGEST_METHOD]
+        return MethodNotAllowed(f"{path} does not take {method}; it takes {allowed}.")
     if error.code == 413:
         return TooLarge("The body is too large.")
     if error.code is not None and error.code < 500:

@@ -15,6 +15,10 @@ from comfybridge.web.negotiation import Wanted
 from comfybridge.web.sending import Body, Streamed, respond
 from comfybridge.web.zipping import zip_chunks, zip_in_memory, zip_length
 
+SVG = "image/svg+xml"
+# A drawing may hold scripts, which would run in the bridge's name in the browser of who opens it there.
+NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
 
 def file_response(generation: Generation, wanted: Wanted, index: int, held: contextlib.ExitStack) -> Response:
     """The bytes of one file, with what else there is to know in headers.
@@ -53,6 +57,8 @@ def file_response(generation: Generation, wanted: Wanted, index: int, held: cont
     body = file.data if file.data is not None else Streamed(delivery.chunks(file), file.size, delivery, generation)
     response = respond(body, file.media_type, held)
     response.headers["Content-Disposition"] = _disposition("inline", file.filename)
+    if file.media_type == SVG:
+        response.headers["Content-Security-Policy"] = NO_SCRIPTS
     return _with_facts(response, generation)
 
 
@@ -82,6 +88,7 @@ def _disposition(kind: str, filename: str) -> str:
 
 
 def _with_facts(response: Response, generation: Generation) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"  # a web page that a node calls a picture stays a picture
     if generation.seed is not None:
         response.headers["X-Seed"] = str(generation.seed)
     return response

@@ -6,14 +6,24 @@ from collections.abc import Collection
 
 from flask import Blueprint, Response, g, request
 
-from comfybridge.errors import BridgeError, Busy, InvalidWorkflow, PromptLost, TooLarge, UnknownWorkflow
+from comfybridge.errors import (
+    BridgeError,
+    Busy,
+    IdempotencyConflict,
+    InvalidWorkflow,
+    PromptLost,
+    RateLimited,
+    TooLarge,
+    UnknownWorkflow,
+)
 from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
 from comfybridge.web.body import read_json
-from comfybridge.web.current import current_bridge
+from comfybridge.web.current import current_bridge, current_owner
 from comfybridge.web.describing import describes
 from comfybridge.web.examples import JSON_EXAMPLES
 from comfybridge.web.form_schema import GenerateForm
 from comfybridge.web.multipart import is_multipart, read_form
+from comfybridge.web.repeating import HEADER, KEY, idempotency_key
 from comfybridge.web.schemas import GenerateBody, parse_generation
 
 blueprint = Blueprint("generate", __name__)
@@ -25,8 +35,18 @@ blueprint = Blueprint("generate", __name__)
     body={"application/json": GenerateBody, "multipart/form-data": GenerateForm},
     examples={"application/json": JSON_EXAMPLES},
     query={"index": INDEX},
+    headers={HEADER: KEY},
     answers=GENERATION,
-    raises=(*COLLECTING_ERRORS, InvalidWorkflow, UnknownWorkflow, TooLarge, PromptLost, Busy),
+    raises=(
+        *COLLECTING_ERRORS,
+        InvalidWorkflow,
+        UnknownWorkflow,
+        TooLarge,
+        PromptLost,
+        Busy,
+        IdempotencyConflict,
+        RateLimited,
+    ),
 )
 def generate() -> Response:
     """Run a workflow and answer with what it made.
@@ -43,6 +63,8 @@ def generate() -> Response:
         body, files = read_json(request, settings.max_json_bytes), []
     asked = parse_generation(body, g.started, _parameters_of)
     asked.images += files
+    asked.idempotency_key = idempotency_key(request)
+    asked.owner = current_owner()
     keepalive = body.get("keepalive") or bridge.settings.keepalive
     return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
 

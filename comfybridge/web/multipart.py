@@ -21,7 +21,7 @@ from comfybridge.errors import InvalidRequest, TooLarge
 from comfybridge.inputs import MOST_FILES
 from comfybridge.media import embedded_graph, file_extension
 from comfybridge.request import InputFile
-from comfybridge.web.body import MOST_DISCARDED, check_values, parse_json
+from comfybridge.web.body import MOST_DISCARDED, check_values, parse_json, read_some
 from comfybridge.web.fields import add_field, set_once
 
 CHUNK = 64 * 1024
@@ -154,7 +154,7 @@ class _Limited:
         self._size = 0
 
     def read(self, size: int = CHUNK) -> bytes:
-        chunk = self._stream.read(size)
+        chunk = read_some(self._stream, size)
         self._size += len(chunk)
         if self._size > self._most:
             raise self.too_large()
@@ -167,7 +167,7 @@ class _Limited:
     def discard(self) -> None:
         """Read what is left: a client that is still sending does not see an answer."""
         left = self._most + MOST_DISCARDED
-        while left > 0 and (chunk := self._stream.read(CHUNK)):
+        while left > 0 and (chunk := read_some(self._stream, CHUNK)):
             left -= len(chunk)
 
 

@@ -25,6 +25,9 @@ ACCEPTED = (
 )
 JSON = "application/json"
 OTHERS: dict[str, Form] = {"application/zip": "zip", "text/event-stream": "events"}
+# Each range is held against each: of a header of 200 kB, which some servers let through, that would take minutes.
+LONGEST = 4000
+MOST_RANGES = 100
 FILE_KINDS: tuple[Kind, ...] = ("image", "video", "audio")
 FORMATS: dict[str, Format] = {f"image/{format}": format for format in get_args(Format)}
 # Nothing is converted to these, but there are nodes that make them; no known node makes any other image.
@@ -140,7 +143,7 @@ def _until_sure(forms: Iterable[Wanted]) -> Iterator[Wanted]:
 def parse_accept(header: str) -> Accept:
     """Take a header apart; what makes no sense in it is left out."""
     ranges = []
-    for order, item in enumerate(parse_list_header(header)):
+    for order, item in enumerate(parse_list_header(header[:LONGEST])[:MOST_RANGES]):
         media_range, options = parse_options_header(item)
         type, _, subtype = ("*/*" if media_range == "*" else media_range.strip().lower()).partition("/")
         quality = _quality(options.get("q", "1"))

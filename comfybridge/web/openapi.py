@@ -26,6 +26,7 @@ from openapi_pydantic import (
     RequestBody,
     Response,
     Schema,
+    SecurityScheme,
     Tag,
 )
 from openapi_pydantic import Operation as DocumentedOperation
@@ -37,6 +38,7 @@ from werkzeug.routing import Rule
 from comfybridge import __version__
 from comfybridge.errors import BridgeError
 from comfybridge.web.answers import ErrorAnswer, GenerationAnswer, PreviewEvent, ProgressEvent, QueuedEvent
+from comfybridge.web.current import EXTENSION
 from comfybridge.web.describing import BYTES, EVENTS, Answer, Operation, Variable, operation_of, readable_path
 
 REFERENCE = "#/components/schemas/{model}"
@@ -46,6 +48,13 @@ One blocking HTTP request to ComfyUI, answered with the picture.
 Errors have one shape, whatever the status.
 """
 REQUEST_ID = "the caller's own, if it sent one of up to 64 letters, digits and ._:-, or made up; the log has it too"
+# How a caller sends its key, where keys are set; the page asks for it then.
+SECURITY: dict[str, SecurityScheme | Reference] = {
+    "bearer": SecurityScheme(type="http", scheme="bearer", description="the API key"),
+    "header": SecurityScheme.model_validate(
+        {"type": "apiKey", "name": "X-API-Key", "in": "header", "description": "the same, in another header"}
+    ),
+}
 RETRY_AFTER = "seconds after which another try makes sense"
 # What the events of a stream hold, in the order in which they come.
 EVENT_TYPES = {
@@ -69,12 +78,16 @@ OTHER_CONTENTS = {
 def document(app: Flask) -> dict[str, Any]:
     """The document of an application, as JSON."""
     described = list(described_routes(app))
+    needs_key = bool(app.extensions[EXTENSION].settings.api_keys)
     types = _Types(each for _, _, operation in described for each in _types_of(operation))
     paths: dict[str, PathItem] = {}
     for rule, view, operation in described:
         path = paths.setdefault(readable_path(rule.rule, "{{{}}}".format), PathItem())
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            setattr(path, method.lower(), _operation(view, operation, types))
+            documented = _operation(view, operation, types)
+            if needs_key and operation.is_open:
+                documented.security = []
+            setattr(path, method.lower(), documented)
     made = OpenAPI(
         openapi="3.1.0",
         info=Info(title="ComfyBridge", version=__version__, description=DESCRIPTION),
@@ -82,6 +95,9 @@ def document(app: Flask) -> dict[str, Any]:
         paths=paths,
         components=Components(schemas=types.components),
     )
+    if needs_key and made.components is not None:
+        made.components.securitySchemes = SECURITY
+        made.security = [{name: []} for name in SECURITY]
     return made.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -133,7 +149,8 @@ def _types_of(operation: Operation) -> Iterable[tuple[Any, JsonSchemaMode]]:
     for answer in operation.answers.values():
         yield from ((each, "serialization") for each in answer.content.values())
     yield from ((each, "validation") for each in operation.body.values())
-    yield from ((each.type, "validation") for each in (*operation.path.values(), *operation.query.values()))
+    variables = (*operation.path.values(), *operation.query.values(), *operation.headers.values())
+    yield from ((each.type, "validation") for each in variables)
 
 
 # -- operations ----------------------------------------------------------------------------------------------------
@@ -145,6 +162,7 @@ def _operation(view: Any, operation: Operation, types: _Types) -> DocumentedOper
     parameters = [
         *(_parameter(ParameterLocation.PATH, *each, types) for each in operation.path.items()),
         *(_parameter(ParameterLocation.QUERY, *each, types) for each in operation.query.items()),
+        *(_parameter(ParameterLocation.HEADER, *each, types) for each in operation.headers.items()),
     ]
     if parameters:
         said["parameters"] = parameters
@@ -169,7 +187,8 @@ def _parameter(where: ParameterLocation, name: str, variable: Variable, types: _
     schema = types.of(variable.type, "validation").model_copy()
     if variable.default is not None:
         schema.default = variable.default
-    said = {"name": name, "in": where, "required": variable.default is None, "description": variable.means}
+    is_required = variable.default is None and not variable.is_optional
+    said = {"name": name, "in": where, "required": is_required, "description": variable.means}
     return Parameter.model_validate({**said, "schema": schema})
 
 
@@ -191,7 +210,9 @@ def _errors(errors: Iterable[type[BridgeError]], types: _Types) -> dict[str, Res
     for status, group in groupby(sorted(set(errors), key=lambda each: (each.status, each.type)), lambda e: e.status):
         lines = [f"- `{each.type}`: {inspect.getdoc(each)}" for each in group]
         headers = {"X-Request-Id": _header(REQUEST_ID, "string")}
-        if status == 503:
+        if status == 401:
+            headers["WWW-Authenticate"] = _header("Bearer", "string")
+        if status in (429, 503):
             headers["Retry-After"] = _header(RETRY_AFTER, "integer")
         responses[str(status)] = Response(
             description=f"{HTTPStatus(status).phrase}\n\n" + "\n".join(lines),

@@ -16,7 +16,7 @@ PROBE_SECONDS = 2.0
 
 
 @blueprint.get("/health")
-@describes(tag="Probes", answers=json_answer("It does.", HealthAnswer))
+@describes(tag="Probes", answers=json_answer("It does.", HealthAnswer), is_open=True)
 def health() -> Response:
     """The process lives."""
     body: HealthAnswer = {"status": "ok"}
@@ -24,7 +24,12 @@ def health() -> Response:
 
 
 @blueprint.get("/ready")
-@describes(tag="Probes", answers=json_answer("It would be taken.", ReadyAnswer), raises=(Busy, ComfyUIUnreachable))
+@describes(
+    tag="Probes",
+    answers=json_answer("It would be taken.", ReadyAnswer),
+    raises=(Busy, ComfyUIUnreachable),
+    is_open=True,
+)
 def ready() -> Response:
     """Whether a request would be taken: ComfyUI answers and a slot is free."""
     bridge = current_bridge()

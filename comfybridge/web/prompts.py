@@ -14,7 +14,7 @@ from comfybridge.prompts import Finished, Unfinished
 from comfybridge.request import Generation, GenerationRequest, OutputOptions
 from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, as_accepted, rendered, wanted_index
 from comfybridge.web.answers import CancelledAnswer, QueueAnswer, UnfinishedAnswer
-from comfybridge.web.current import current_bridge, request_deadline
+from comfybridge.web.current import current_bridge, request_deadline, whose_prompts
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.negotiation import Wanted, wanted_form
 from comfybridge.web.rendering import generation_json
@@ -43,10 +43,11 @@ def get_result(prompt_id: str) -> Response:
     """
     wanted, index, deadline = wanted_form(request), wanted_index(), request_deadline()
     prompts = current_bridge().prompts
-    found = prompts.find(prompt_id, deadline)
+    found = prompts.find(prompt_id, deadline, whose_prompts())
     g.prompt_id = prompt_id
     if isinstance(found, Unfinished):
         return _unfinished(found)
+    g.server = found.server.url
     generation = prompts.collect(found, _output_options(found, wanted), deadline)
     return _finished(generation, wanted, index, with_first_image=found.record.with_image)
 
@@ -60,7 +61,7 @@ def get_result(prompt_id: str) -> Response:
 )
 def cancel_prompt(prompt_id: str) -> Response:
     """Take a prompt out of the queue, or stop it."""
-    was = current_bridge().prompts.cancel(prompt_id, request_deadline())
+    was = current_bridge().prompts.cancel(prompt_id, request_deadline(), whose_prompts())
     g.prompt_id = prompt_id
     body: CancelledAnswer = {"prompt_id": prompt_id, "was": was}
     return jsonify(body)
@@ -69,14 +70,24 @@ def cancel_prompt(prompt_id: str) -> Response:
 @blueprint.get("/queue")
 @describes(tag="Prompts", answers=json_answer("The queue.", QueueAnswer), raises=ASKING_ERRORS)
 def get_queue() -> Response:
-    """The ids of what runs and of what waits, whoever queued it."""
+    """The ids of what runs and of what waits; with an API key, of what was queued with the same one.
+
+    The position counts what others have waiting too.
+    """
+    owner = whose_prompts()
     queues = current_bridge().prompts.queues(request_deadline())
     body: QueueAnswer = {
-        "running": [{"prompt_id": each, "server": server.url} for server, queue in queues for each in queue.running],
+        "running": [
+            {"prompt_id": each, "server": server.url}
+            for server, queue in queues
+            for each in queue.running
+            if queue.is_of(each, owner)
+        ],
         "pending": [
             {"prompt_id": each, "position": position, "server": server.url}
             for server, queue in queues
             for position, each in enumerate(queue.pending, 1)
+            if queue.is_of(each, owner)
         ],
     }
     return jsonify(body)

@@ -24,6 +24,7 @@ from comfybridge.inputs import read_images
 from comfybridge.request import GenerationRequest, OutputOptions
 from comfybridge.web.sentences import ParametersOf, sentence
 
+MOST_FIELDS = 20_000  # a body that is a graph itself has one for each node
 COLOR = "^#[0-9a-fA-F]{6}$"
 
 
@@ -159,6 +160,8 @@ def parse_generation(
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or at odds with another.
     """
+    if len(body) > MOST_FIELDS:  # pydantic would find something to say of each
+        raise InvalidRequest(f"The body has {len(body)} fields; there are {len(GenerateBody.model_fields)}.")
     try:
         fields = GenerateBody.model_validate(body)
     except ValidationError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from flask import Response
 from comfybridge.delivery import Delivery
 from comfybridge.errors import BridgeError
 from comfybridge.request import Generation
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,5 @@ def sent(body: Streamed, release: Callable[[], None]) -> Iterator[bytes]:
         finally:
             release()
     except BridgeError as error:
-        log.warning("%s: %s The answer was cut off, prompt %s", error.type, error.message, body.generation.prompt_id)
-        raise ConnectionResetError(errno.ECONNRESET, "the answer can't be finished") from None
+        raise ConnectionResetError(errno.ECONNRESET, "the answer can't be finished") from error
     yield last

@@ -11,7 +11,7 @@ from pydantic import Field
 from comfybridge.comfyui.servers import Server
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
 from comfybridge.web.answers import ServerAnswer, StatsAnswer
-from comfybridge.web.current import current_bridge, request_deadline
+from comfybridge.web.current import check_server_info, current_bridge, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 
 blueprint = Blueprint("server_info", __name__)
@@ -28,6 +28,7 @@ DEVICE_FIELDS = ("name", "type", "index", "vram_total", "vram_free", "torch_vram
 @describes(tag="ComfyUI", answers=json_answer("Their names.", list[str]), raises=ASKING_ERRORS)
 def list_model_folders() -> Response:
     """The kinds of models, as ComfyUI gives them."""
+    check_server_info()
     deadline = request_deadline()
     return jsonify(
         current_bridge().servers.first(lambda server, patience: server.client.model_folders(patience), deadline)
@@ -43,6 +44,7 @@ def list_model_folders() -> Response:
 )
 def list_models(folder: str) -> Response:
     """The models of one kind, as ComfyUI gives them."""
+    check_server_info()
     servers, deadline = current_bridge().servers, request_deadline()
     models = servers.first(lambda server, patience: server.client.models(folder, patience), deadline)
     if models is None:
@@ -55,6 +57,7 @@ def list_models(folder: str) -> Response:
 @describes(tag="ComfyUI", answers=json_answer("Each server.", StatsAnswer), raises=ASKING_ERRORS)
 def get_stats() -> Response:
     """Versions, devices, memory (in bytes) and load of each server."""
+    check_server_info()
     servers, deadline = current_bridge().servers, request_deadline()
     said = list(servers.each(lambda server, patience: server.client.system_stats(patience), deadline))
     errors = [each for _, each in said if isinstance(each, BridgeError)]
@@ -66,6 +69,7 @@ def get_stats() -> Response:
 
 def _server(server: Server, said: Mapping[str, Any] | BridgeError) -> ServerAnswer:
     answered = {} if isinstance(said, BridgeError) else said
+    devices = answered.get("devices")
     figures = server.figures
     body: ServerAnswer = {
         "server": server.url,
@@ -74,7 +78,7 @@ def _server(server: Server, said: Mapping[str, Any] | BridgeError) -> ServerAnsw
         "queue_remaining": figures.queue_remaining,
         "mean_seconds": figures.mean_seconds and round(figures.mean_seconds, 4),
         "system": _picked(answered.get("system"), SYSTEM_FIELDS),
-        "devices": [_picked(device, DEVICE_FIELDS) for device in answered.get("devices") or []],
+        "devices": [_picked(device, DEVICE_FIELDS) for device in devices] if isinstance(devices, list) else [],
     }
     return body
 

@@ -14,13 +14,13 @@ from typing import Any
 
 from flask import Flask
 
+from comfybridge import logs
 from comfybridge.settings import Settings
 from comfybridge.web.announcement import announce
+from comfybridge.web.body import MOST_DISCARDED
+from comfybridge.web.open_files import RESERVE, most_connections
 
 GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
-# Threads beyond the slots: for /health and /ready, and for saying "busy" at once.
-RESERVE = 32
-
 # What waitress takes from an answer before the caller has read it; 16 MB of its own accord, for each of them.
 OUTGOING_BYTES = 1024 * 1024
 
@@ -68,17 +68,14 @@ def finish_on_ctrl_c(worker: Any) -> None:
 
 
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
-    """Serve with waitress, which runs everywhere.
-
-    Its own stop drops requests that run, so the loop is run from here: at a stop the listening sockets are closed,
-    and the loop goes on until the last answer has been sent.
-    """
+    """Serve with waitress, which runs everywhere, until told to stop; running requests finish first."""
     import waitress
-    from waitress import wasyncore
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    from comfybridge.web.waitress_loop import Loop
+
+    logs.configure(settings.log_format, quotes=settings.log_prompts)
     use_poll = hasattr(select, "poll")
-    connections = settings.max_concurrent + 1000
+    connections = most_connections(settings)
     if not use_poll and connections > MOST_CONNECTIONS_OF_SELECT:
         connections = MOST_CONNECTIONS_OF_SELECT
         if settings.max_concurrent > connections:
@@ -92,28 +89,16 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         port=settings.port,
         threads=settings.max_concurrent + RESERVE,
         connection_limit=connections,
-        max_request_body_size=2**40,  # the application itself limits bodies, with an answer that says so
+        # the application limits bodies, with an answer that says so; what it would not even throw away ends here
+        max_request_body_size=settings.max_json_bytes + settings.max_upload_bytes + MOST_DISCARDED,
+        # a caller who hangs up while its request runs is noticed when more than one request may come at a time
+        channel_request_lookahead=int(settings.cancel_on_hangup),
         ident=None,
         outbuf_high_watermark=OUTGOING_BYTES,
         log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections)
+    loop.heed_signals()
     announce(app, server.effective_host, server.effective_port)
-    try:
-        wasyncore.loop(timeout=1, map=sockets, use_poll=use_poll)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(1))
-        print("Finishing the requests that run; Ctrl-C again drops them.", flush=True)
-        _finish_requests(sockets, use_poll)
+    loop.run()
     server.task_dispatcher.shutdown()
-
-
-def _finish_requests(sockets: dict[int, Any], use_poll: bool) -> None:
-    from waitress import wasyncore
-    from waitress.channel import HTTPChannel
-    from waitress.server import BaseWSGIServer
-
-    for listening in [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]:
-        wasyncore.dispatcher.close(listening)
-    while any(each.requests or each.total_outbufs_len for each in sockets.values() if isinstance(each, HTTPChannel)):
-        wasyncore.loop(timeout=0.2, map=sockets, use_poll=use_poll, count=1)

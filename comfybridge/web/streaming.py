@@ -27,6 +27,7 @@ from comfybridge.progress import Preview, Progress, ProgressMeter
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.submission import Submission
 from comfybridge.web.answers import ErrorAnswer
+from comfybridge.web.hangups import Watch
 from comfybridge.web.sending import Body, Streamed, respond, sent
 
 log = logging.getLogger(__name__)
@@ -130,8 +131,9 @@ def last_event(body: Body) -> Response:
 class Hearing:
     """A thread that submits a request and waits for its prompt, and what it hears.
 
-    To be closed when nobody listens any more. The prompt is waited for all the same, as its request may want it
-    cancelled when its time is up; the slot is freed when it has ended and its result has been sent, or can't be sent.
+    To be closed when nobody listens any more, which is what it looks like when the caller hangs up (`hangups.py`).
+    Where that cancels nothing, the prompt is waited for all the same, as its request may want it cancelled when its
+    time is up; the slot is freed when it has ended and its result has been sent, or can't be sent.
 
     Args:
         is_followed: whether it is to tell of the place in the queue, the progress and the previews.
@@ -144,6 +146,7 @@ class Hearing:
         self._is_followed = is_followed
         self._unread = Unread()
         self._closed = threading.Event()
+        self._watch = Watch(bridge, request)
         threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
 
     def begin(self, patience: float) -> str | None:
@@ -173,8 +176,9 @@ class Hearing:
         yield heard
 
     def close(self) -> None:
-        """Let go of a result that nobody took, now or when it comes."""
+        """Nobody listens any more: let go of a result that nobody took, now or when it comes."""
         self._closed.set()
+        self._watch.hang_up()
         while (each := self._unread.take(0)) is not None:
             if isinstance(each, Result):
                 each.release()
@@ -187,6 +191,7 @@ class Hearing:
         except BaseException:
             log.exception("A bug in the bridge")
             ended = InternalError("Something went wrong inside the bridge; its log has the details.")
+        self._watch.end()
         self._unread.put(ended)
         if self._closed.is_set():
             self.close()

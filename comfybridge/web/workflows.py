@@ -11,7 +11,7 @@ from pydantic import Field
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, InvalidWorkflow, UnknownWorkflow
 from comfybridge.web.answers import WorkflowAnswer, WorkflowsAnswer
-from comfybridge.web.current import current_bridge
+from comfybridge.web.current import current_bridge, current_rights
 from comfybridge.web.describing import Variable, describes, json_answer
 
 blueprint = Blueprint("workflows", __name__)
@@ -23,14 +23,19 @@ CHOICES_SECONDS = 2.0
 @blueprint.get("/workflows")
 @describes(tag="Workflows", answers=json_answer("The templates.", WorkflowsAnswer))
 def list_workflows() -> Response:
-    """All templates, and which ones are broken and why."""
-    library = current_bridge().library
+    """All templates that the caller may use, and which ones are broken and why."""
+    library, rights = current_bridge().library, current_rights()
     body: WorkflowsAnswer = {
         "workflows": [
             {"name": each.name, "description": each.description, "parameters": list(each.parameters)}
             for each in library.templates()
+            if rights is None or rights.allows_workflow(each.name)
         ],
-        "broken": [{"name": each["name"], "error": each["error"]} for each in library.broken()],
+        "broken": [
+            {"name": each["name"], "error": each["error"]}
+            for each in library.broken()
+            if rights is None or rights.allows_workflow(each["name"])
+        ],
     }
     return jsonify(body)
 
@@ -44,7 +49,9 @@ def list_workflows() -> Response:
 )
 def get_workflow(name: str) -> Response:
     """One template, its parameters as a JSON Schema, with the choices that ComfyUI offers if it answers."""
-    bridge = current_bridge()
+    bridge, rights = current_bridge(), current_rights()
+    if rights is not None:
+        rights.check_workflow(name)
     template = bridge.library.get(name)
     choices: dict[str, list[Any]] = {}
     with contextlib.suppress(BridgeError):  # the template can be read without a ComfyUI

@@ -12,6 +12,8 @@ from comfybridge.saving import safe_name
 
 # Beyond this zipfile writes more about each file, and how much is its own affair.
 PLAIN_LIMIT = 2 * 1000**3
+# A zip knows no time before; a machine without a battery for its clock does.
+EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
 def zip_in_memory(delivery: Delivery) -> bytes:
@@ -20,7 +22,7 @@ def zip_in_memory(delivery: Delivery) -> bytes:
     names = _Names()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # pictures and videos are compressed already
         for file in delivery.files:
-            archive.writestr(names.of(file), file.data or b"")
+            archive.writestr(_entry(names.of(file), file), file.data or b"")
     return buffer.getvalue()
 
 
@@ -88,14 +90,14 @@ class _Names:
         name = safe_name(file.filename or f"text_{file.output.node_id}.txt")
         stem, dot, ending = name.rpartition(".")
         number = 1
-        while name.lower() in self._taken:
+        while name.casefold() in self._taken:
             number += 1
             name = f"{stem} ({number}){dot}{ending}" if stem else f"{ending} ({number})"
-        self._taken.add(name.lower())
+        self._taken.add(name.casefold())
         return name
 
 
 def _entry(name: str, file: DeliveredFile) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, time.localtime()[:6])
+    entry = zipfile.ZipInfo(name, max(EARLIEST, time.localtime()[:6]))
     entry.file_size = file.size or 0
     return entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.links import EQUIPMENT, Source, follow, links
+from comfybridge.workflow.links import EQUIPMENT, Source, follow, links, may_go_on
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
@@ -65,7 +65,7 @@ def find_texts(graph: Graph, start: Source | None, role: str) -> Texts:
     found = Texts()
     seen: set[Source] = set()
     pending = [start] if start else []
-    while pending:
+    while pending and may_go_on(graph):
         here = pending.pop()
         node = here[0]
         # a zeroed conditioning has nothing left of its text, which is usually the other prompt's

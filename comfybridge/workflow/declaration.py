@@ -22,6 +22,7 @@ from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, T
 from comfybridge.workflow.wording import clip, describe, listed
 
 TOP_KEYS = ("description", "parameters")
+LARGEST_BITS = 256  # ComfyUI's largest integers have 64
 KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description")
 TYPE_NAMES: dict[str, Type] = {
     **{name: name for name in TYPES},
@@ -91,7 +92,8 @@ def _modernised(entries: Any, file_name: str) -> Any:
             kept["node"] = node
         if input_name is not None:
             kept["input"] = input_name.removeprefix("inputs.") if isinstance(input_name, str) else input_name
-        if TYPE_NAMES.get(str(kept.get("type")).lower()) not in (None, *NUMERIC):
+        given = kept.get("type")
+        if isinstance(given, str) and TYPE_NAMES.get(given.lower()) not in (None, *NUMERIC):
             kept.pop("min", None)  # lengths of a text, presumably
             kept.pop("max", None)
         modern[name] = kept
@@ -141,7 +143,7 @@ def _targets(entry: dict[str, Any], graph: Graph, where: str) -> tuple[Target, .
 
 def _target(entry: dict[str, Any], graph: Graph, where: str) -> Target:
     node, input_name = entry.get("node"), entry.get("input")
-    if not isinstance(node, (str, int)) or isinstance(node, bool):
+    if not isinstance(node, (str, int)) or isinstance(node, bool) or not _is_writable(node):
         raise InvalidWorkflow(f"{where} names no node of the graph; it has {listed(graph)}.")
     node = str(node)
     if node not in graph:
@@ -183,7 +185,7 @@ def _limit(entry: dict[str, Any], key: str, kind: Type | None, where: str) -> fl
         return None
     if kind not in NUMERIC:
         raise InvalidWorkflow(f"{where} has {key}, which is for numbers, but its type is {kind or 'not known'}.")
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not _is_writable(value):
         raise InvalidWorkflow(f"{where}: {key} is {describe(value)}; it must be a number.")
     return value
 
@@ -191,9 +193,16 @@ def _limit(entry: dict[str, Any], key: str, kind: Type | None, where: str) -> fl
 def _choices(given: Any, where: str) -> tuple[Any, ...] | None:
     if given is None:
         return None
-    if not isinstance(given, list) or not given or not all(isinstance(each, (str, int, float)) for each in given):
+    if not isinstance(given, list) or not given or not all(map(_is_writable, given)):
         raise InvalidWorkflow(f"{where}: choices must be a list of texts or numbers.")
     return tuple(given)
+
+
+def _is_writable(value: Any) -> bool:
+    """Whether it is a text, or a number that JSON can carry: YAML has others, and hexadecimal ones of any length."""
+    if isinstance(value, int):
+        return value.bit_length() <= LARGEST_BITS
+    return isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _check_default(parameter: Parameter, where: str) -> None:
@@ -209,5 +218,5 @@ def _check_keys(entry: dict[Any, Any], accepted: tuple[str, ...], where: str) ->
     for key in entry:
         if key not in accepted:
             raise InvalidWorkflow(
-                f"{where} has the key '{clip(key)}', which means nothing here; use {listed(accepted, key)}."
+                f"{where} has the key '{clip(key)}', which means nothing here; use {listed(accepted, clip(key))}."
             )

@@ -15,7 +15,7 @@ from typing import Any
 from comfybridge.workflow.conditionings import Texts, find_texts
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.latents import Latent, find_latent
-from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.loaders import find_model
 from comfybridge.workflow.parameters import Parameter, Target, Type
 from comfybridge.workflow.samplers import PLACES, conditioning, find_samplers, latent, model, setting
@@ -42,6 +42,7 @@ MOST_REPEATS = 64  # RepeatLatentBatch.amount, nodes.py
 
 def discover(graph: Graph) -> dict[str, Parameter]:
     """The parameters found in a checked graph, by their short names."""
+    graph = Walked(graph)
     samplers = find_samplers(graph)
     if not samplers:
         return {}

@@ -14,6 +14,12 @@ from comfybridge.workflow.wording import clip, describe
 Graph = dict[str, dict[str, Any]]
 
 DEEPEST = 64
+# The largest graphs that people share have some 1,500 nodes; what is done with one takes longer the larger it is.
+MOST_NODES = 20_000
+MOST_INPUTS = 100_000
+LONGEST_CLASS = 256  # characters; ComfyUI is asked for a class by its address, which must not be too long
+LONGEST_TARGET = 500  # characters of NODE.INPUT
+LARGEST_ID = 2**64  # of a node's id that is a number; Python refuses to write numbers of thousands of digits
 API_FORMAT = "an object of nodes in ComfyUI's API format, each with class_type and inputs"
 HOW_TO_EXPORT = (
     "The workflow is in the format that ComfyUI's editor saves, which can't be queued; export it with "
@@ -30,6 +36,7 @@ def is_link(value: object) -> bool:
         and isinstance(value[1], int)
         and not isinstance(value[0], bool)
         and not isinstance(value[1], bool)
+        and (isinstance(value[0], str) or abs(value[0]) < LARGEST_ID)
     )
 
 
@@ -40,6 +47,7 @@ def check_graph(value: object) -> Graph:
         InvalidWorkflow: what is wrong with it, and in which node.
     """
     graph = {_node_id(key): node for key, node in _nodes_of(value).items()}
+    _check_size(graph)
     checked = {node_id: _check_node(node_id, node) for node_id, node in graph.items()}
     for node_id, node in checked.items():
         for name, given in node["inputs"].items():
@@ -61,6 +69,8 @@ def parse_target(name: str, graph: Graph) -> tuple[str, str] | None:
 
     Both may hold dots, so the longest node id that the graph has wins. If it has none, the first dot divides.
     """
+    if len(name) > LONGEST_TARGET:
+        return None
     dots = [index for index, letter in enumerate(name) if letter == "." and 0 < index < len(name) - 1]
     if not dots:
         return None
@@ -173,8 +183,19 @@ def _nodes_of(value: object) -> dict[Any, Any]:
     return value
 
 
+def _check_size(graph: dict[str, Any]) -> None:
+    if len(graph) > MOST_NODES:
+        raise InvalidWorkflow(f"The workflow has {len(graph)} nodes; at most {MOST_NODES} are accepted.")
+    inputs = (node.get("inputs") for node in graph.values() if isinstance(node, dict))
+    count = sum(len(each) for each in inputs if isinstance(each, dict))
+    if count > MOST_INPUTS:
+        raise InvalidWorkflow(f"The workflow's nodes have {count} inputs; at most {MOST_INPUTS} are accepted.")
+
+
 def _node_id(key: object) -> str:
-    if isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool)):
+    if isinstance(key, str):
+        return key
+    if isinstance(key, int) and not isinstance(key, bool) and abs(key) < LARGEST_ID:
         return str(key)
     raise InvalidWorkflow(f"A node's id is {describe(key)}; it must be a text.")
 
@@ -187,6 +208,8 @@ def _check_node(node_id: str, node: object) -> dict[str, Any]:
     if not isinstance(class_type, str) or not class_type:
         state = f"is {describe(class_type)}" if class_type else "is missing or empty"
         raise InvalidWorkflow(f"{where}: class_type {state}; it must name a node class, such as KSampler.")
+    if len(class_type) > LONGEST_CLASS:
+        raise InvalidWorkflow(f"{where}: class_type has more than {LONGEST_CLASS} characters; no node class has.")
     inputs = node.get("inputs", {})
     if not isinstance(inputs, dict):
         raise InvalidWorkflow(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.links import EQUIPMENT, Source, follow, links
+from comfybridge.workflow.links import EQUIPMENT, Source, follow, links, may_go_on
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
@@ -48,7 +48,7 @@ def find_latent(graph: Graph, start: Source | None) -> Latent:
     found = Latent()
     seen: set[str] = set()
     pending = [start[0]] if start else []
-    while pending:
+    while pending and may_go_on(graph):
         node = pending.pop()
         if node in seen or is_sampler(graph, node):
             continue

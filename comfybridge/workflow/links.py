@@ -12,6 +12,9 @@ from comfybridge.workflow.parameters import Target
 Kind = Literal["string", "integer", "number"]
 Source = tuple[str, int]
 
+# of the walks through one graph, all together, which take some 0.5 s; a graph of 1,000 nodes takes some 5,000
+MOST_STEPS = 150_000
+
 # what nodes that hold one value call it, in core and in the usual node packs
 HOLDERS = ("value", "seed", "noise_seed", "int", "integer", "float", "number", "Number", "Value")
 TEXT_NAME = re.compile(r"^(value|text|string|prompt|str|positive|negative)([_ ]?[a-z0-9]+)?$", re.IGNORECASE)
@@ -21,8 +24,39 @@ CHOICES = ("sampler_name", "scheduler")
 EQUIPMENT = ("model", "clip", "vae")
 
 
+class Walked(Graph):
+    """A graph that nobody changes while it is walked, which remembers what was found out on the way.
+
+    Many walks lead through the same nodes: without a memory, a row of nodes that each ask where a long chain ends
+    takes the square of their number. And it counts the steps: at its end, nothing more is found.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.steps_left = MOST_STEPS
+        self.links: dict[str, dict[str, Source]] = {}
+        self.ends: dict[tuple[str, Kind], dict[str, Target | None]] = {}
+
+
+def may_go_on(graph: Graph) -> bool:
+    """Whether one more node may be looked at."""
+    if not isinstance(graph, Walked):
+        return True
+    graph.steps_left -= 1
+    return graph.steps_left >= 0
+
+
 def links(graph: Graph, node: str) -> dict[str, Source]:
     """The links into a node by input name: the node each comes from, and the slot of its output."""
+    if isinstance(graph, Walked):
+        known = graph.links.get(node)
+        if known is None:
+            known = graph.links[node] = _links(graph, node)
+        return known
+    return _links(graph, node)
+
+
+def _links(graph: Graph, node: str) -> dict[str, Source]:
     inputs = graph[node]["inputs"]
     return {
         name: (str(value[0]), value[1]) for name, value in inputs.items() if is_link(value) and str(value[0]) in graph
@@ -53,15 +87,34 @@ def follow(graph: Graph, node: str, name: str, kind: Kind) -> Target | None:
     if start is None:
         return None
     expand = _texts if kind == "string" and name not in CHOICES else _values
-    seen: set[str] = set()
-    pending: list[str | Target] = [start[0]]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Target):
-            return item
-        if item not in seen:
-            seen.add(item)
-            pending.extend(reversed(expand(graph, item, name, kind)))
+    # what a text is called makes no difference to where it comes from
+    key = ("", kind) if expand is _texts else (name, kind)
+    ends = graph.ends.setdefault(key, {}) if isinstance(graph, Walked) else {}
+    return _end(start[0], lambda each: expand(graph, each, name, kind), ends)
+
+
+def _end(start: str, expand: Callable[[str], list[str | Target]], ends: dict[str, Target | None]) -> Target | None:
+    """The first target up from a node, the ways up in their order; `ends` has those of nodes that were looked at."""
+    if start in ends:
+        return ends[start]
+    ends[start] = None
+    way = [(start, iter(expand(start)))]
+    while way:
+        found = None
+        for each in way[-1][1]:
+            if isinstance(each, Target):
+                found = each
+            elif each in ends:
+                found = ends[each]
+            else:
+                ends[each] = None
+                way.append((each, iter(expand(each))))
+                break
+            if found is not None:
+                ends.update((node, found) for node, _ in way)
+                return found
+        else:
+            way.pop()
     return None
 
 

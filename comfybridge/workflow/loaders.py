@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.links import Source, follow, links
+from comfybridge.workflow.links import Source, follow, links, may_go_on
 from comfybridge.workflow.parameters import Target
 
 FILES = ("ckpt_name", "unet_name", "model_name", "diffusion_model_name", "checkpoint_name", "base_ckpt_name")
@@ -16,7 +16,7 @@ def find_model(graph: Graph, start: Source | None) -> Target | None:
     """The input that names the model's file, past LoRAs and patches."""
     seen: set[str] = set()
     pending = [start[0]] if start else []
-    while pending:
+    while pending and may_go_on(graph):
         node = pending.pop()
         if node in seen:
             continue

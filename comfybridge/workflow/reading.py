@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,8 +28,10 @@ def read_json(path: Path) -> Any:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise _unreadable(path, f"it is no JSON: {error.msg} in line {error.lineno}") from None
-    except ValueError as error:
+    except _Refused as error:
         raise _unreadable(path, str(error)) from None
+    except ValueError:  # Python refuses to read integers of thousands of digits
+        raise _unreadable(path, "it holds a number that is too large") from None
     except RecursionError:
         raise _unreadable(path, "it is nested too deeply") from None
 
@@ -45,8 +48,12 @@ def read_yaml(path: Path) -> Any:
         raise _unreadable(path, "it is no YAML: it holds a character that YAML does not allow") from None
     except RecursionError:
         raise _unreadable(path, "it is nested too deeply") from None
-    except (ValueError, TypeError, ArithmeticError, AttributeError):  # PyYAML lets these out: a 13th month, say
+    except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError):  # PyYAML lets these out
         raise _unreadable(path, "it holds a value that YAML does not allow") from None
+
+
+class _Refused(Exception):
+    """What is wrong, put so that it follows "can't be read"."""
 
 
 def _read_text(path: Path, largest: int) -> str:
@@ -70,18 +77,27 @@ def _unreadable(path: Path, reason: str) -> InvalidWorkflow:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     items = dict(pairs)
     if len(items) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in items if names.count(name) > 1)
-        raise ValueError(f"the key {clip(twice)} is there twice in one object")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name in items if counts[name] > 1)
+        raise _Refused(f"the key {clip(twice)} is there twice in one object")
     return items
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds {name}, which is no JSON number")
+    raise _Refused(f"it holds {name}, which is no JSON number")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, refusing a key that is there twice instead of taking the last."""
+    """The safe loader, refusing a key that is there twice instead of taking the last.
+
+    Merge keys (`<<`) are refused too: YAML 1.2 has none, and merged into one another they grow beyond all memory.
+    """
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(None, None, "merge keys (<<) are not read", key.start_mark)
+        super().flatten_mapping(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 
 MOST_LISTED = 20
 MOST_CHARACTERS = 100
+# To find the one that is most like another takes some 0.1 ms for each; a graph may have thousands of nodes.
+MOST_COMPARED = 500
 
 
 def clip(text: object) -> str:
     """A text that fits into a sentence."""
-    text = str(text)
+    if not isinstance(text, str):
+        # what YAML's aliases make of a list or an object may be longer than all memory when it is written out
+        text = describe(text) if isinstance(text, (list, tuple, Mapping, int)) else str(text)
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
 
 
@@ -43,8 +47,8 @@ def describe_number(number: float) -> str:
 def nearest(name: object, names: Iterable[object]) -> str | None:
     """The name most like the given one, if one is like it at all."""
     texts = [str(each) for each in names]
-    lower = [text.lower() for text in texts]
-    close = difflib.get_close_matches(str(name).lower()[:MOST_CHARACTERS], lower, n=1)
+    lower = [text.lower()[:MOST_CHARACTERS] for text in texts[:MOST_COMPARED]]
+    close = difflib.get_close_matches(clip(name).lower()[:MOST_CHARACTERS], lower, n=1)
     return texts[lower.index(close[0])] if close else None
 
 
@@ -52,11 +56,12 @@ def nearest_first(name: object, names: Iterable[object]) -> list[str]:
     """All the names, those most like the given one in front."""
     texts = [str(each) for each in names]
     by_lower: dict[str, list[str]] = {}
-    for text in texts:
+    for text in texts[:MOST_COMPARED]:
         by_lower.setdefault(text.lower()[:MOST_CHARACTERS], []).append(text)
-    wanted = str(name).lower()[:MOST_CHARACTERS]
+    wanted = clip(name).lower()[:MOST_CHARACTERS]
     close = [text for key in difflib.get_close_matches(wanted, by_lower, n=3) for text in by_lower[key]]
-    return close + [text for text in texts if text not in set(close)]
+    found = set(close)
+    return close + [text for text in texts if text not in found]
 
 
 def listed(names: Iterable[object], near: object = "") -> str:

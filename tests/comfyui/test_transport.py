@@ -129,6 +129,17 @@ def test_a_connection_that_was_closed_meanwhile_costs_nothing(
     assert comfyui.asked() == [("/a", 1), ("/a", 2)]
 
 
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    comfyui: Exchange, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network in between may have forgotten it, and what is sent then goes nowhere."""
+    monkeypatch.setattr("comfybridge.comfyui.transport.IDLE_SECONDS", 0.0)
+    comfyui.on("GET", "/a", reply("1"), reply("2"))
+    transport = connect()
+    assert [ask(transport), ask(transport)] == [b"1", b"2"]
+    assert comfyui.connections == 2
+
+
 @pytest.mark.parametrize("dying", [hang_up, and_reset(raw(b"")), raw(b"nonsense\r\n\r\n")])
 def test_a_get_is_sent_again_where_a_used_connection_dies_under_it(
     comfyui: Exchange, connect: Connect, dying: Behaviour

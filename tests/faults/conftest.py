@@ -97,12 +97,12 @@ class Front:
         until_true(lambda: len(self.bridge._submissions) >= len(asked))
         return asked
 
-    def check_left_behind(self) -> None:
+    def check_left_behind(self, hubs: int = 1) -> None:
         """Nobody is blocked any more, and nothing is held for those who were."""
         for each in self.asked:
             each.response  # noqa: B018  # waits for it
         until_true(lambda: self.bridge.slots.taken == 0)
-        until_true(lambda: self.sim.sockets <= 1)  # the hub's
+        until_true(lambda: self.sim.sockets <= hubs)
         until_true(lambda: all(server.in_flight == 0 for server in self.bridge.servers.all))
         until_true(lambda: not dict(self.bridge._submissions))
 
@@ -132,7 +132,7 @@ def make_front(sim: Simulator) -> Iterator[Callable[..., Front]]:
 
     yield make
     for front in made:
-        front.check_left_behind()
+        front.check_left_behind(len(made))
         front.bridge.close()
     until_true(lambda: own_threads() <= before)
     with contextlib.suppress(RuntimeError):  # it may not run any more

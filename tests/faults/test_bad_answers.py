@@ -59,6 +59,8 @@ def test_prompt_answers_badly_and_has_queued_it(
         pytest.param(
             {"status": 200, "body": b"\x89PNG" + bytes(50_000), "cut": 20_000}, (502, "comfyui_error"), id="cut"
         ),
+        pytest.param({"status": 200, "body": b"<html>busy</html>"}, (502, "comfyui_error"), id="a page"),
+        pytest.param({"status": 200, "body": b""}, (502, "comfyui_error"), id="nothing"),
         pytest.param({"status": 200, "body": bytes(1000), "drip": 0.05}, (504, "timeout"), id="slow"),
         pytest.param({"delay": 60.0, "status": 200}, (504, "timeout"), id="silent"),
     ],

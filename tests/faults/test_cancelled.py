@@ -53,7 +53,7 @@ def test_cancelled_through_the_bridge_while_it_waits(front: Front, sim: Simulato
 
 
 def test_cancelled_through_another_bridge_process_while_it_waits(front: Front, sim: Simulator) -> None:
-    """ComfyUI keeps no trace of it, so it looks as if somebody had deleted it."""
+    """ComfyUI keeps no trace of it; the processes of a machine tell each other."""
     sim.hold()
     theirs = front.ask()
     sim.wait_until_running()
@@ -63,7 +63,7 @@ def test_cancelled_through_another_bridge_process_while_it_waits(front: Front, s
     for prompt_id in sim.pending:
         other.app.test_client().post(f"/cancel/{prompt_id}")
     other.bridge.close()
-    check(asked, began, (502, "prompt_lost"), 6)
+    check(asked, began, (409, "interrupted"), 6)
     sim.release()
     theirs.picture()
 

@@ -205,8 +205,11 @@ def test_websocket_images_lost_with_their_socket_are_made_again(front: Front, si
 
 
 @pytest.mark.parametrize("wait", LISTENING)
-def test_websocket_images_that_never_arrive_are_no_answer(front: Front, sim: Simulator, wait: str) -> None:
-    sim.distort(lambda message: [] if isinstance(message[1], bytes) else [message])
+@pytest.mark.parametrize("silent", [(), ("progress", "progress_state")], ids=["announced", "not even announced"])
+def test_websocket_images_that_never_arrive_are_no_answer(
+    front: Front, sim: Simulator, wait: str, silent: tuple[str, ...]
+) -> None:
+    sim.distort(lambda message: [] if isinstance(message[1], bytes) or message[0] in silent else [message])
     graph = graphs.picture(save="SaveImageWebsocket")
     graph["3"] = graphs.node("SaveImage", images=["1", 0], filename_prefix="test")
     asked = front.ask(graph, wait=wait)

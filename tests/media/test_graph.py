@@ -7,11 +7,10 @@ import zlib
 from typing import Any
 
 import pytest
-from PIL import PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.media import embedded_graph
+from comfybridge.media import embedded_graph, png
 from tests.media.pictures import EDITOR, GRAPH, drawn, encoded, exif, moving, png_of_comfyui, texts
 
 
@@ -74,7 +73,7 @@ def test_a_number_that_json_does_not_have_is_null() -> None:
 
 
 def test_texts_that_would_unpack_into_gigabytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_MEMORY", 100_000)
+    monkeypatch.setattr(png, "LARGEST_TEXTS", 100_000)
     info = PngInfo()
     info.add(b"zTXt", b"prompt\0\0" + zlib.compress(json.dumps({"x": "x" * 200_000}).encode()))
     with pytest.raises(InvalidRequest, match="texts are too large"):

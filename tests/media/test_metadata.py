@@ -8,10 +8,10 @@ import zlib
 from typing import Any, Literal
 
 import pytest
-from PIL import Image, ImageSequence, PngImagePlugin
+from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from comfybridge.media import Converted, convert, embedded_graph
+from comfybridge.media import Converted, convert, embedded_graph, png
 from comfybridge.request import OutputOptions
 from tests.media.pictures import EDITOR, GRAPH, drawn, encoded, exif, moving, opened, png_of_comfyui, texts
 
@@ -182,7 +182,7 @@ def test_a_malformed_file_is_left_as_it_is_and_said_so(format: str) -> None:
 def test_texts_that_would_unpack_into_gigabytes_are_neither_kept_nor_unpacked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_MEMORY", 100_000)
+    monkeypatch.setattr(png, "LARGEST_TEXTS", 100_000)
     info = PngInfo()
     info.add(b"zTXt", b"prompt\0\0" + zlib.compress(b"x" * 200_000))
     data = encoded(drawn(), pnginfo=info)
@@ -192,7 +192,7 @@ def test_texts_that_would_unpack_into_gigabytes_are_neither_kept_nor_unpacked(
 
 
 def test_many_texts_are_limited_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_MEMORY", 100_000)
+    monkeypatch.setattr(png, "LARGEST_TEXTS", 100_000)
     data = encoded(drawn(), pnginfo=texts(prompt=GRAPH, one="x" * 60_000, other="x" * 60_000))
     converted = asked(data, format="webp")
     assert embedded_graph(converted.data) is None

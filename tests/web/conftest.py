@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -35,3 +37,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look up what was quiet for 0.2 s instead of 3."""
     for module in (waiter, socket, polling):
         monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path) -> Callable[..., str]:
+    """Writes a policy file, and gives its path."""
+
+    def write(**policies: Any) -> str:
+        path = tmp_path / "policies.yaml"
+        path.write_text(yaml.safe_dump(policies))
+        return str(path)
+
+    return write

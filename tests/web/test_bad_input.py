@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -263,3 +264,43 @@ def test_a_request_id_is_taken_over_or_made(api: FlaskClient) -> None:
     assert api.get("/health", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
     made = api.get("/health", headers={"X-Request-Id": "<script>"}).headers["X-Request-Id"]
     assert made.isalnum()
+
+
+ELSEWHERE = (
+    *("..%2fapp", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5capp", "etc%2fpasswd", "txt2img%00", "txt2img%2f"),
+    *("txt2img.json", "txt2img.", "txt2img%20", "TXT2IMG", "CON", "nul.yaml", "C:txt2img", "txt2img::$DATA"),
+    *("%E2%80%AEtxt2img", "%ff%fe", "....//txt2img", "%252e%252e%252fapp", "." * 3000),
+)
+
+
+def test_addresses_of_workflows_and_models_cannot_leave_their_folders(api: FlaskClient) -> None:
+    for name in ELSEWHERE:
+        failure(api.get(f"/workflows/{name}"), 404, "unknown_workflow")
+        failure(api.get(f"/models/{name}"), 404, "not_found")
+
+
+def test_prompt_ids_cannot_ask_comfyui_for_something_else(api: FlaskClient, sim: Simulator) -> None:
+    for prompt_id in ("..%2f..%2fsystem_stats", "..", "%2e", "a%0d%0aX-Evil:1", "%ff", "x" * 5000, "a b"):
+        for response in (api.get(f"/results/{prompt_id}"), api.post(f"/cancel/{prompt_id}")):
+            assert response.status_code in (404, 405)
+            assert "X-Evil" not in response.headers
+    assert sim.requests == []
+
+
+def test_a_header_of_thousands_of_types_is_read_in_no_long_time(api: FlaskClient) -> None:
+    began = time.process_time()
+    for unit in ("video/a,", "video/a;q=0.1;", "image/*;q=0.5,", ";=,", '"\\",'):
+        api.post("/generate", json={"workflow": graphs.picture()}, headers={"Accept": unit * 8000})
+    assert time.process_time() - began < 5
+
+
+def test_what_is_said_of_a_request_is_one_line_whatever_it_quotes(api: FlaskClient) -> None:
+    for response in (
+        api.get("/nothing%0d%0aforged%1b[31m%e2%80%ae"),
+        api.post("/generate", json={"workflow": "a\nb\u202ec"}),
+        api.post("/generate", json={"prompt": "x", "params": {"a\x1bb\u2028c": 1}}),
+        api.post("/generate", json={"workflow": {"a\nb": 5}}),
+        api.get("/health", headers={"X-Request-Id": "a\tb"}),
+    ):
+        assert re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e]", response.get_json().get("error", "")) is None
+        assert response.headers["X-Request-Id"].isalnum()

@@ -47,6 +47,7 @@ def test_an_image_comes_as_its_bytes(api: FlaskClient, sim: Simulator, accept: s
     assert response.status_code == 200
     assert response.content_type == "image/png"
     assert response.headers["X-Seed"] == "7"
+    sim.wait_until_idle()
     assert response.headers["X-Prompt-Id"] in sim.history
     assert response.headers["Content-Disposition"].startswith('inline; filename="test_0000')
     assert int(response.headers["Content-Length"]) == len(response.data)

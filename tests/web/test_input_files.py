@@ -125,6 +125,7 @@ def test_the_same_content_is_uploaded_once_and_stored_once(api: FlaskClient, sim
     assert len(uploads(sim)) == 1
     success(api.post("/generate", json=asked))
     assert len(stored(sim)) == 1
+    sim.wait_until_idle()
     first, second = (each["prompt"][2] for each in sim.history.values())
     assert first["10"] == second["10"]  # so that ComfyUI's cache knows it again
 

@@ -102,6 +102,7 @@ def ask(api: FlaskClient, class_type: str, accept: str = "application/json", **f
 
 def made(sim: Simulator) -> bytes:
     """The file that the simulator says it made last, off its disk."""
+    sim.wait_until_idle()  # the history comes last
     *_, entry = sim.history.values()
     output = entry["outputs"]["2"]
     if "result" in output:

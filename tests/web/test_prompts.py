@@ -180,6 +180,7 @@ def test_a_caller_can_t_set_the_record(api: FlaskClient, sim: Simulator) -> None
     forged = {"seed": 666, "params": {"prompt": "forged"}, "warnings": ["forged"], "with_image": True}
     asked = {"workflow": graphs.picture(), "extra_data": {"comfybridge": forged, "note": "mine"}}
     answered = success(api.post("/generate", json=asked))
+    sim.wait_until_idle()
     (entry,) = sim.history.values()
     assert entry["prompt"][3]["note"] == "mine"
     body = success(api.get(f"/results/{answered['prompt_id']}"))

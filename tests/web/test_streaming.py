@@ -210,7 +210,7 @@ def caller(address: tuple[str, int], form: str, body: dict[str, Any]) -> Iterato
     """The socket of somebody who asked, and who goes away at the end without a word."""
     given = asked(form, body)
     data = json.dumps(given["json"]).encode()
-    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n"
+    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in given.get("headers", {}).items())
     with socket.create_connection(address, SECONDS) as connection:
         connection.sendall(head.encode() + b"\r\n" + data)

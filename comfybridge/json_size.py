@@ -1,0 +1,18 @@
+"""How much JSON may hold, found out before it is parsed.
+
+Ten bytes of it can become a hundred of lists, and while Python parses it nobody else is served. Of what is meant,
+most is base64 and prose; the graph of a large workflow has some 10,000 values.
+"""
+
+from __future__ import annotations
+
+MOST_VALUES = 1_000_000
+
+
+def holds_too_much(text: str | bytes) -> bool:
+    """Whether some JSON may have more than `MOST_VALUES` values; commas and brackets within its texts count too."""
+    if len(text) <= MOST_VALUES:  # no value takes less than a character
+        return False
+    if isinstance(text, str):
+        return sum(map(text.count, ",[{")) > MOST_VALUES
+    return sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES

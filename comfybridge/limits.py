@@ -1,0 +1,168 @@
+"""How large what a graph makes may get, as far as its inputs tell.
+
+Looked at are the numbers in inputs of certain names, in whatever node they stand: `width`, `height`, `steps`,
+`batch_size`, `megapixels` and those that end with such a word (`empty_latent_width`), and `amount` where a batch is
+repeated. What a node makes of something else, such as an upscaler of its factor, can't be told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from comfybridge.workflow.graph import Graph, is_link
+from comfybridge.workflow.links import follow
+from comfybridge.workflow.wording import clip
+
+_NAMES = re.compile(
+    r"(?:.*[._\s-])??(width|height|steps|batch[_ ]?size|batch[_ ]?count|megapixels)", re.IGNORECASE | re.DOTALL
+)
+PARAMETERS = ("width", "height", "steps", "batch_size")
+SIZES = ("width", "height", "pixels")
+PIXELS_A_MEGAPIXEL = 1024 * 1024  # as ImageScaleToTotalPixels counts them (nodes_post_processing.py)
+# ComfyUI's own nodes that hold one number and give it on to whoever links to them (nodes_primitive.py)
+CONSTANTS = ("PrimitiveInt", "PrimitiveFloat")
+MOST_CONSTANTS_IN_A_ROW = 32
+LONGEST_NAME = 100  # of an input; longer ones are not remembered
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that an input may say; None: any number."""
+
+    width: int | None = None
+    height: int | None = None
+    pixels: int | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+
+    def of(self, kind: str) -> int | None:
+        """The limit of one kind of input."""
+        most: int | None = getattr(self, kind)
+        return most
+
+
+def excess(graph: Graph, params: Mapping[str, Any], limits: Limits, *, is_trusted: bool) -> str | None:
+    """What goes beyond the limits, put so that it follows "can have"; None if nothing does.
+
+    Args:
+        params: the parameters that were filled in, by their names.
+        is_trusted: whether the graph's links are those of a template. Then a link that leads to no number is the
+            business of the template's owner; else it is refused where a limit holds, as it could be any number.
+    """
+    for name in PARAMETERS:  # a template may call the input otherwise
+        problem = _beyond(limits, name, number_in(params.get(name)), name)
+        if problem:
+            return problem
+    for node_id, node in graph.items():
+        problem = _of_node(graph, node_id, node, limits, is_trusted)
+        if problem:
+            return problem
+    return None
+
+
+def number_in(value: object) -> float | None:
+    """The number that ComfyUI makes of a literal: of a text too, and of `{"__value__": 5}`; None if it is none."""
+    if isinstance(value, dict):
+        value = value.get("__value__")
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _of_node(graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits, is_trusted: bool) -> str | None:
+    sides: dict[tuple[str, str], float] = {}
+    for name, value in node["inputs"].items():
+        kind = _kind(name)
+        if kind is None and name == "amount" and "Batch" in node["class_type"]:
+            kind = "batch_size"
+        if kind is None:
+            continue
+        if limits.of(kind) is None and (limits.pixels is None or kind not in SIZES):
+            continue
+        where = f"{clip(name)} in node {clip(node_id)} ({clip(node['class_type'])})"
+        number = _number(graph, node_id, name, value, is_trusted)
+        if number is None:
+            if isinstance(value, (list, dict)) and not is_trusted:
+                return f"no {where} that comes from where it may be any number; it must be a number itself"
+            continue
+        if kind == "pixels":
+            number *= PIXELS_A_MEGAPIXEL
+        problem = _beyond(limits, kind, number, where)
+        if problem:
+            return problem
+        if kind in ("width", "height"):
+            sides[name[: -len(kind)], kind] = number
+    return _beyond_pixels(sides, limits, node_id, node)
+
+
+def _beyond_pixels(
+    sides: Mapping[tuple[str, str], float], limits: Limits, node_id: str, node: Mapping[str, Any]
+) -> str | None:
+    for (prefix, kind), width in sides.items():
+        height = sides.get((prefix, "height"))
+        if kind == "width" and height is not None:
+            where = f"width times height in node {clip(node_id)} ({clip(node['class_type'])})"
+            problem = _beyond(limits, "pixels", width * height, where)
+            if problem:
+                return problem
+    return None
+
+
+def _beyond(limits: Limits, kind: str, number: float | None, where: str) -> str | None:
+    most = limits.of(kind)
+    if most is None or number is None or number <= most:  # nan is not
+        return None
+    unit = " pixels" if kind == "pixels" else ""
+    return f"at most {most}{unit} as {where}, not {_shown(number)}"
+
+
+def _shown(number: float) -> str:
+    if isinstance(number, int):
+        return str(number) if number.bit_length() <= 64 else "a number of more than 64 bits"
+    return f"{number:.15g}"
+
+
+def _number(graph: Graph, node_id: str, name: str, value: object, is_trusted: bool) -> float | None:
+    """The number that an input gets, by itself or by a link."""
+    if not is_link(value):
+        return number_in(value)
+    if not is_trusted:
+        return _constant(graph, value)
+    target = follow(graph, node_id, name, "number" if name.lower().endswith("megapixels") else "integer")
+    return None if target is None else number_in(graph[target.node]["inputs"].get(target.input))
+
+
+def _constant(graph: Graph, value: Any) -> float | None:
+    for _ in range(MOST_CONSTANTS_IN_A_ROW):
+        node = graph.get(str(value[0]))
+        if node is None or node["class_type"] not in CONSTANTS:
+            return None
+        value = node["inputs"].get("value")
+        if not is_link(value):
+            return number_in(value)
+    return None
+
+
+def _kind(name: str) -> str | None:
+    """Which limit holds for an input of that name, wherever it stands."""
+    return _kind_of(name) if len(name) <= LONGEST_NAME else _kind_of.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(name: str) -> str | None:
+    match = _NAMES.fullmatch(name)
+    if match is None:
+        return None
+    word = match[1].lower()
+    if word == "megapixels":
+        return "pixels"
+    return "batch_size" if word.startswith("batch") else word

@@ -1,0 +1,114 @@
+"""What the bridge's processes on one machine tell each other, through files in the folder for temporary ones.
+
+ComfyUI's queue and history hold nearly all that processes must agree on. Two things they can't: that two of them are
+about to queue the same prompt, and why a prompt that waited is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import hashlib
+import logging
+import os
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from comfybridge.deadline import Deadline
+from comfybridge.errors import TimedOut
+
+log = logging.getLogger(__name__)
+
+MARK_SECONDS = 3600.0  # so long a mark is kept; who waits for a prompt asks within seconds
+SWEEP_SECONDS = 60.0
+LOCKS = 256
+LOCK_POLL_SECONDS = 0.01
+
+
+class Machine:
+    """What is shared. Safe to share between threads.
+
+    Where the folder can't be used, only the threads of this process are told apart.
+
+    Args:
+        folder: where its files are; the user's own below the folder for temporary files if not given.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._given = folder
+        self._lock = threading.Lock()
+        self._swept = float("-inf")
+
+    @contextlib.contextmanager
+    def alone(self, name: str, deadline: Deadline) -> Iterator[None]:
+        """Keep all others out who ask for the same name, on this machine.
+
+        Raises:
+            TimedOut: they were not done by the deadline.
+        """
+        with contextlib.ExitStack() as stack:
+            number = int(_digest(name), 16) % LOCKS  # a file for each name would never go away
+            try:
+                path = self._folder / f"{number:02x}.lock"
+                seconds = max(0.0, deadline.remaining())
+                stack.enter_context(FileLock(path).acquire(timeout=seconds, poll_interval=LOCK_POLL_SECONDS))
+            except Timeout:
+                raise TimedOut("The time was up while the same request was being queued for somebody else.") from None
+            except OSError as error:
+                log.warning("Repeated requests are told apart within this process only: %s", error)
+                stack.enter_context(self._lock)
+            yield
+
+    def mark(self, name: str) -> None:
+        """Remember a name for an hour."""
+        try:
+            self._sweep()
+            self._mark_of(name).touch()
+        except OSError as error:
+            log.warning("Other processes are not told of a cancelled prompt: %s", error)
+
+    def is_marked(self, name: str) -> bool:
+        """Whether the name was marked, by any process."""
+        try:
+            return self._mark_of(name).exists()
+        except OSError:
+            return False
+
+    @cached_property
+    def _folder(self) -> Path:
+        """A folder that nobody else can write to.
+
+        Raises:
+            OSError: there is none.
+        """
+        user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
+        folder = self._given or Path(tempfile.gettempdir()) / f"comfybridge-{user}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+            raise PermissionError(f"{folder.name} belongs to somebody else")
+        return folder
+
+    def _mark_of(self, name: str) -> Path:
+        return self._folder / f"{_digest(name)}.mark"
+
+    def _sweep(self) -> None:
+        now = time.time()
+        if now - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = now
+        for each in self._folder.glob("*.mark"):
+            with contextlib.suppress(OSError):  # another process sweeps too
+                if now - each.stat().st_mtime > MARK_SECONDS:
+                    each.unlink()
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -1,0 +1,58 @@
+"""How many pixels may be in memory at once: of large images, few are decoded at a time.
+
+A picture of 89 million pixels, Pillow's limit, can be a file of 100 kB, and takes 360 MB while it is looked at and
+some times that while it is converted. A bridge that blocks hundreds of requests must not hold hundreds of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from comfybridge.errors import Busy
+
+MOST_PIXELS = 64 * 1024 * 1024  # 64 pictures of 1024 x 1024
+PATIENCE_SECONDS = 60.0
+RETRY_AFTER = 10
+
+
+class Room:
+    """Room for so many pixels. Safe to share between threads; who comes first is served first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def held(self, pixels: int) -> Iterator[None]:
+        """Have room for so many pixels, or for all that there is if they are more.
+
+        Raises:
+            Busy: there is none for a minute.
+        """
+        wanted = min(pixels, self._most)
+        if not self._turn.acquire(timeout=PATIENCE_SECONDS):
+            raise _too_many()
+        try:
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._left >= wanted, PATIENCE_SECONDS):
+                    raise _too_many()
+                self._left -= wanted
+        finally:
+            self._turn.release()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += wanted
+                self._changed.notify_all()
+
+
+ROOM = Room(MOST_PIXELS)
+
+
+def _too_many() -> Busy:
+    return Busy("Too many large images are being read at the moment.", retry_after=RETRY_AFTER)

@@ -1,0 +1,218 @@
+"""From a request to a prompt in a server's queue."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import time
+from typing import Any
+
+from comfybridge.comfyui.catalog import Catalog
+from comfybridge.comfyui.client import Accepted, ComfyUINotReached
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
+from comfybridge.comfyui.servers import Server
+from comfybridge.comfyui.waiter import Listener, Waiter
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, InvalidRequest, TimedOut
+from comfybridge.fetch import Fetcher
+from comfybridge.inputs import Uploader
+from comfybridge.overdue import settle_overdue
+from comfybridge.policy import Policies
+from comfybridge.preparation import prepare
+from comfybridge.record import Record
+from comfybridge.repeats import Repeats, fingerprint_of, prompt_id_of
+from comfybridge.request import GenerationRequest
+from comfybridge.settings import Settings
+from comfybridge.submission import Place, Submission
+from comfybridge.workflow.folders import save_into_folder
+from comfybridge.workflow.library import Library
+from comfybridge.workflow.template import Filled
+
+log = logging.getLogger(__name__)
+
+LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
+
+
+class Queueing:
+    """Makes the graphs of requests, brings their files to a server, and queues them there. Safe to share between
+    threads.
+    """
+
+    def __init__(self, settings: Settings, library: Library, repeats: Repeats, policies: Policies) -> None:
+        self._settings = settings
+        self._library = library
+        self._repeats = repeats
+        self._policies = policies
+        fetcher = Fetcher(seconds=settings.fetch_timeout, allowed_hosts=settings.fetch_allow_hosts)
+        self._uploader = Uploader(fetcher, settings.max_upload_bytes)
+
+    def submit(self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
+        """Queue a request on a server.
+
+        Raises:
+            InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            Forbidden: the graph holds more than its owner may ask for.
+            IdempotencyConflict: its key belongs to another one.
+            ComfyUIUnreachable: ComfyUI does not answer. The error has a prompt id if the prompt may be queued there.
+            ComfyUIError: ComfyUI answers nonsense.
+            TimedOut: the deadline passed meanwhile.
+        """
+        waiter = self._waiter(server, request)
+        prepared = prepare(request, self._library, server.catalog, self._settings.default_workflow, deadline)
+        filled = prepared.filled
+        request.trace.workflow = request.workflow_name(self._settings.default_workflow)
+        _check_images_arrive(waiter, filled)
+        rights = self._policies.of(request.owner)
+        if rights is not None:
+            rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
+        check_file = None if rights is None else rights.check_file
+        self._uploader.feed(prepared.placed, filled, server.client, deadline, check_file)
+        prompt = Prompt(prompt_id_of(request), filled.graph)
+        if self._settings.request_folders:
+            save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
+        if request.idempotency_key is None:
+            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+        with self._repeats.alone(request, deadline):
+            earlier = self._repeats.attach(request, place, deadline, is_alone=True)
+            return earlier or self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+
+    def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
+        name = request.wait or self._settings.wait
+        waiter = server.waiters.get(name)
+        if waiter is None:
+            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(server.waiters)}.")
+        return waiter
+
+    def _listen_and_queue(
+        self,
+        waiter: Waiter,
+        server: Server,
+        prompt: Prompt,
+        request: GenerationRequest,
+        filled: Filled,
+        place: Place,
+        deadline: Deadline,
+    ) -> Submission:
+        listener = waiter.listen(prompt, deadline)
+        try:
+            return self._queue(server, prompt, request, filled, listener, place, deadline)
+        except BaseException:
+            listener.close()
+            raise
+
+    def _queue(
+        self,
+        server: Server,
+        prompt: Prompt,
+        request: GenerationRequest,
+        filled: Filled,
+        listener: Listener,
+        place: Place,
+        deadline: Deadline,
+    ) -> Submission:
+        if deadline.passed:
+            raise TimedOut("The time was up before the prompt could be queued.")
+        warnings = [*filled.warnings, *listener.warnings]
+        options = _options(request, _record(request, filled, warnings))
+        try:
+            accepted = server.client.queue_prompt(
+                prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
+            )
+        except TimedOut:  # it may have been queued all the same
+            keep = request.on_timeout == "keep"
+            raise settle_overdue(server.client, prompt.id, deadline.seconds, keep=keep) from None
+        except ComfyUINotReached:
+            raise  # nothing was sent: another server may have it
+        except (ComfyUIUnreachable, ComfyUIError) as error:
+            if not _was_queued(server, prompt, deadline):
+                error.prompt_id = error.prompt_id or prompt.id
+                raise
+            log.warning("ComfyUI queued prompt %s, and its answer was lost: %s", prompt.id, error.message)
+            accepted = Accepted(prompt.id, 0, {})
+        if request.idempotency_key is not None and accepted.prompt_id != prompt.id:
+            warnings.append("This ComfyUI chooses the ids of prompts itself: a repeat of the request runs again.")
+        prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
+        return Submission(
+            prompt=prompt,
+            request=request,
+            server=server,
+            deadline=deadline,
+            filled=filled,
+            warnings=[*warnings, *_left_out(accepted)],
+            queued_at=time.monotonic(),
+            listener=listener,
+            _place=place,
+        )
+
+
+def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
+    """Choices for an error's sentence, which is worth no error of its own."""
+
+    def choices_of(class_type: str, input_name: str) -> list[Any] | None:
+        with contextlib.suppress(BridgeError):
+            node_class = catalog.node_class(class_type, deadline)
+            return node_class.choices(input_name) if node_class else None
+        return None
+
+    return choices_of
+
+
+def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:
+    """Whether ComfyUI has a prompt of which it did not say so.
+
+    Raises:
+        ComfyUINotReached: it is gone, and the prompt with it: another server may have it.
+    """
+    try:
+        patience = Deadline(min(LOOKUP_SECONDS, deadline.remaining()))
+        server.lookup.history_entry(prompt, time.monotonic(), patience)
+    except ComfyUINotReached:
+        raise
+    except BridgeError:
+        return False
+    return True
+
+
+def _has_own_links(request: GenerationRequest) -> bool:
+    """Whether the caller may have linked nodes to each other: in a graph of its own, or by `"NODE.INPUT"`."""
+    return request.graph is not None or any("." in name for name in request.params)
+
+
+def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
+    nodes = Prompt("", filled.graph).websocket_outputs
+    if nodes and not waiter.receives_images:
+        raise InvalidRequest(
+            f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
+            "websocket only; use wait 'hub', or a SaveImage node."
+        )
+
+
+def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> Record:
+    return Record(
+        seed=filled.seed,
+        params=filled.params,
+        output=request.output,
+        warnings=warnings,
+        queued_at=time.time(),
+        with_image=request.wants_first_image,
+        owner=request.owner,
+        fingerprint=fingerprint_of(request),
+    )
+
+
+def _options(request: GenerationRequest, record: Record) -> dict[str, Any]:
+    options = {
+        "extra_data": record.to_extra_data(request.extra_data),
+        "front": request.front,
+        "number": request.number,
+        "partial_execution_targets": request.partial_execution_targets,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _left_out(accepted: Accepted) -> list[str]:
+    """Warnings on the output nodes that ComfyUI leaves out of a graph that it accepted in part."""
+    sentences = node_sentences(clean_node_errors(accepted.node_errors))
+    return [f"ComfyUI ran the graph only in part: {sentence}." for sentence in sentences]

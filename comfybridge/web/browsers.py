@@ -1,0 +1,93 @@
+"""What web pages may do with the bridge: nothing, unless they are its own or of a site that is set.
+
+A browser sends requests for whatever page is open in it, also to a bridge on the same machine, and says whose page it
+is in `Origin` and `Sec-Fetch-Site`. CORS alone would keep the answer from the page, and let the request be run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+
+from comfybridge.errors import Forbidden
+from comfybridge.settings import DEFAULT_PORTS, Settings
+
+ANY = "*"
+FOREIGN_SITES = ("cross-site", "same-site")  # same-site is another port of this machine, say
+# What a page may send beside what it always may, and what it may read of an answer beside the body.
+REQUEST_HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-Id"
+EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed"
+PREFLIGHT_SECONDS = 600
+
+
+class Browsers:
+    """Which pages are let in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._origins = frozenset(settings.cors_origins)
+
+    def check(self, environ: Mapping[str, Any]) -> Response | None:
+        """Refuse what a page may not do.
+
+        Returns:
+            The answer to a preflight, which asks for another request and needs no key; else None.
+
+        Raises:
+            Forbidden: the page is foreign.
+        """
+        origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
+        if origin is None and site is None:  # no browser
+            return None
+        if self._is_invited(origin):
+            return self._preflight(environ)
+        if origin is not None and not _is_own(origin, environ):
+            raise Forbidden(
+                f"Pages of {origin[:200]} may not use this bridge; COMFYBRIDGE_CORS_ORIGINS names the sites whose "
+                "pages may."
+            )
+        if site in FOREIGN_SITES and not _is_visit(environ):
+            raise Forbidden(
+                "Pages of other sites may not use this bridge; COMFYBRIDGE_CORS_ORIGINS names those whose pages may."
+            )
+        return None
+
+    def tell(self, response: Response) -> None:
+        """Let the pages of sites that are set read an answer."""
+        if not self._origins:
+            return
+        response.vary.add("Origin")
+        origin = request.environ.get("HTTP_ORIGIN")
+        if origin is not None and self._is_invited(origin):
+            response.headers["Access-Control-Allow-Origin"] = ANY if ANY in self._origins else origin
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+
+    def _is_invited(self, origin: str | None) -> bool:
+        return origin in self._origins or ANY in self._origins
+
+    def _preflight(self, environ: Mapping[str, Any]) -> Response | None:
+        rule = request.url_rule
+        if environ["REQUEST_METHOD"] != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ or not rule:
+            return None
+        response = Response(status=204)
+        response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted((rule.methods or set()) - {"OPTIONS"}))
+        response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+        return response
+
+
+def _is_own(origin: str, environ: Mapping[str, Any]) -> bool:
+    """Whether it is the bridge's own, by the name that it is called by; a proxy may have changed the scheme."""
+    scheme, found, host = origin.lower().partition("://")
+    called = environ.get("HTTP_HOST", "").lower()
+    return bool(found) and host == called.removesuffix(DEFAULT_PORTS.get(scheme, ":"))
+
+
+def _is_visit(environ: Mapping[str, Any]) -> bool:
+    """Whether somebody follows a link to the bridge, in a window of its own."""
+    return (
+        environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
+        and environ.get("HTTP_SEC_FETCH_DEST", "document") == "document"
+    )

@@ -1,0 +1,53 @@
+"""How many connections the system lets this process hold: each of them is an open file to it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from comfybridge.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Threads beyond the slots: for /health and /ready, and for saying "busy" at once.
+RESERVE = 32
+# Connections beyond those: they ask for nothing at the moment, and take no thread.
+IDLE = 4000
+# Beside its caller's connection, a blocked request has one to ComfyUI, or two where it has a websocket of its own.
+FILES_PER_REQUEST = 2
+OTHER_FILES = 128
+
+
+def most_connections(settings: Settings) -> int:
+    """How many callers may be connected at once. Has the system allow the files for that, as far as it does."""
+    wanted = settings.max_concurrent + RESERVE + IDLE
+    others = FILES_PER_REQUEST * settings.max_concurrent + OTHER_FILES
+    files = _allow_files(wanted + others)
+    if files >= wanted + others:
+        return wanted
+    most = max(files - others, files // 3)
+    if most < settings.max_concurrent + RESERVE:
+        log.warning(
+            "This system lets a process open %d files, too few for %d requests at once: more than %d callers wait to "
+            "be taken. `ulimit -n` raises it.",
+            files,
+            settings.max_concurrent,
+            most,
+        )
+    return most
+
+
+def _allow_files(wanted: int) -> int:
+    """Raise the limit on open files to what is wanted, or as near as may be; returns what it is then."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return wanted
+    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY or limit >= wanted:
+        return wanted
+    raised = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+    with contextlib.suppress(ValueError, OSError):  # macOS has a limit of its own below the highest
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, highest))
+        limit = raised
+    return limit

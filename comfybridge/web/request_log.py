@@ -1,0 +1,254 @@
+"""One line in the log for each request, written when its answer has gone.
+
+Only then is it known how long it took, how many bytes went, and whether the caller was still there. So the body of
+each answer is watched on its way out; `Watched` hands what became of a request to whoever counts or logs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, g, request
+
+from comfybridge.bridge import Abandoned
+from comfybridge.credentials import without_secrets
+from comfybridge.errors import BridgeError, ExecutionFailed, NoOutput
+from comfybridge.logs import Facts
+from comfybridge.request import Trace
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger("comfybridge.requests")
+own_log = logging.getLogger(__name__)
+
+# Asked for every few seconds by programs; of interest only when they fail.
+PROBES = ("probes.health", "probes.ready", "metrics.get_metrics")
+SENT, CUT, HUNG_UP = "sent", "cut", "hung_up"
+
+HEADLINE = ("method", "path", "status", "outcome")  # of a line of text
+NODE_FACTS = ("id", "class_type", "exception_type")
+LONGEST_PATH = 200
+LONGEST_NAME = 100  # of a node, a class, an exception
+LONGEST_TEXT = 500  # of a parameter
+MOST_PARAMETERS = 50
+
+# The name of a file, the beginning of which the caller chose. No apostrophe of a sentence follows a blank.
+QUOTED = re.compile(r"(?<= )(['\"]).*\1")
+
+_KEY = "comfybridge.entry"
+NO_TRACE = Trace()
+
+
+class Entry:
+    """A request and what became of it.
+
+    Attributes:
+        operation: the name of the view; `none` if the address has none.
+        key: the name of the API key that it came with.
+        trace: how far it came, if it was one for a picture.
+        error: what went wrong with it before an answer began.
+        server: the ComfyUI that it was about, if it was about a prompt that there was already.
+        sent: bytes of the body.
+        end: `sent` if all of the body went out, `cut` if it could not be finished, `hung_up` if the caller left.
+        seconds: how long it took until then.
+    """
+
+    __slots__ = (
+        "end",
+        "error",
+        "key",
+        "method",
+        "operation",
+        "path",
+        "prompt_id",
+        "request_id",
+        "seconds",
+        "sent",
+        "server",
+        "started",
+        "status",
+        "trace",
+    )
+
+    def __init__(self, response: Response) -> None:
+        self.request_id: str = g.request_id
+        self.started: float = g.started
+        self.method = request.method
+        self.path = request.path
+        self.operation = (request.endpoint or "none").rpartition(".")[2]
+        self.status = response.status_code
+        self.trace: Trace | None = g.get("trace")
+        self.error: BridgeError | None = g.get("error")
+        self.prompt_id: str | None = g.get("prompt_id")
+        self.server: str | None = g.get("server")
+        self.key: str | None = g.get("owner")
+        self.sent = 0
+        self.end = SENT
+        self.seconds = 0.0
+
+    @property
+    def outcome(self) -> str:
+        """`success`, the type of the error, `cut` or `hung_up`."""
+        if self.end != SENT:
+            return self.end
+        error = self.failure
+        if error is None:
+            return "success"
+        return HUNG_UP if isinstance(error, Abandoned) else error.type
+
+    @property
+    def failure(self) -> BridgeError | None:
+        """What went wrong, before the answer began or in the middle of it."""
+        return self.error or (self.trace.error if self.trace is not None else None)
+
+
+def note(response: Response) -> None:
+    """Have the current request logged when its answer has gone."""
+    if request.endpoint not in PROBES or response.status_code >= 400:
+        request.environ[_KEY] = Entry(response)
+
+
+class Watched:
+    """A WSGI application, whose answers are watched on their way out.
+
+    Args:
+        app: the application; `note` is called within.
+        told: called with each request whose answer has gone.
+    """
+
+    def __init__(self, app: WSGIApplication, told: Sequence[Callable[[Entry], None]]) -> None:
+        self._app = app
+        self._told = told
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        chunks = self._app(environ, start_response)
+        entry = environ.pop(_KEY, None)
+        return chunks if entry is None else _Body(chunks, entry, self._told)
+
+
+class _Body:
+    """The body of an answer. A server asks for the next chunk when the last one is out, and closes it in any case."""
+
+    __slots__ = ("_asked", "_body", "_chunks", "_entry", "_told")
+
+    def __init__(self, body: Iterable[bytes], entry: Entry, told: Sequence[Callable[[Entry], None]]) -> None:
+        self._body = body
+        self._chunks = iter(body)
+        self._entry: Entry | None = entry
+        self._told = told
+        self._asked = 0  # bytes that the server has, and may not have sent
+
+    def __iter__(self) -> _Body:
+        return self
+
+    def __next__(self) -> bytes:
+        entry = self._entry
+        if entry is not None:
+            entry.sent += self._asked
+            self._asked = 0
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            self._over(SENT)
+            raise
+        except BaseException as error:
+            if entry is not None and isinstance(error.__cause__, BridgeError):
+                entry.error = error.__cause__
+            self._over(CUT)
+            raise
+        self._asked = len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._over(HUNG_UP)
+
+    def _over(self, end: str) -> None:
+        entry, self._entry = self._entry, None
+        if entry is None:
+            return
+        entry.end = end
+        entry.seconds = time.monotonic() - entry.started
+        for tell in self._told:
+            try:
+                tell(entry)
+            except Exception:  # the answer is none the worse for it
+                own_log.exception("A bug in the bridge (request %s)", entry.request_id)
+
+
+def write_line(entry: Entry, *, quotes: bool) -> None:
+    """Log a request. Nothing of what the caller wrote is in it but the path, without its query.
+
+    Args:
+        quotes: whether the parameters may be in it too, and the sentences of errors, which quote them.
+    """
+    level = logging.WARNING if entry.status >= 500 or entry.end == CUT else logging.INFO
+    if log.isEnabledFor(level):
+        log.log(level, _line(entry, quotes=quotes))
+
+
+class Line(Facts):
+    """What the log says of a request."""
+
+    def __str__(self) -> str:
+        rest = {name: self[name] for name in self if name not in HEADLINE and self[name] is not None}
+        return f"{' '.join(str(self[name]) for name in HEADLINE)}: {Facts(rest)}"
+
+
+def _line(entry: Entry, *, quotes: bool) -> Line:
+    trace = entry.trace or NO_TRACE
+    timings = trace.timings
+    line = Line(
+        request_id=entry.request_id,
+        method=entry.method,
+        path=entry.path[:LONGEST_PATH],
+        status=entry.status,
+        outcome=entry.outcome,
+        prompt_id=entry.prompt_id or trace.prompt_id,
+        server=entry.server or trace.server,
+        workflow=trace.workflow,
+        key=entry.key,
+        queued=_rounded(timings.queued) if timings else None,
+        executing=_rounded(timings.executing) if timings else None,
+        total=_rounded(entry.seconds),
+        bytes=entry.sent,
+    )
+    error = entry.failure
+    if error is not None:
+        line["error"] = without_secrets(error.message) if quotes else _own_words(error)
+    if quotes and trace.params:
+        line["params"] = {
+            name[:LONGEST_TEXT]: _clipped(value) for name, value in list(trace.params.items())[:MOST_PARAMETERS]
+        }
+    return line
+
+
+def _own_words(error: BridgeError) -> str | None:
+    """What went wrong, without words of the caller's; None if that can't be told."""
+    if error.node is not None:  # whose exception may quote what it was given
+        node, class_type, type = (str(error.node.get(name))[:LONGEST_NAME] for name in NODE_FACTS)
+        return f"Node {node} ({class_type}) raised {type}."
+    # the sentences on a bad request quote it, and what nodes say may be anything
+    if error.status < 500 or isinstance(error, (ExecutionFailed, NoOutput)):
+        return None
+    return QUOTED.sub("...", error.message)
+
+
+def _clipped(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    # far more than is shown: credentials that are cut in two are not known for what they are
+    return without_secrets(str(value)[: 10 * LONGEST_TEXT])[:LONGEST_TEXT]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)

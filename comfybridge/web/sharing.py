@@ -1,0 +1,60 @@
+"""Metrics of several worker processes under gunicorn: each writes its own into files of one folder.
+
+That is prometheus-client's way; what it needs is that an environment variable names the folder before the first
+metric is made, and that it is told which processes have ended. The hooks in `gunicorn.conf.py` call this.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from flask import Flask
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+_PREFIX = "comfybridge-metrics-"
+
+
+def begin_sharing() -> None:
+    """Have the worker processes to come share their metrics, in the folder that is set or in a new one."""
+    given = os.environ.get(FOLDER)
+    if not given or _is_of_another(Path(given)):
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix=_own_prefix())
+
+
+def process_began(app: Flask) -> None:
+    """Have the other worker processes know how this one is doing, if there are others."""
+    if FOLDER in os.environ:
+        from comfybridge.web.metrics import publish_always
+
+        publish_always(app)
+
+
+def process_ended(pid: int) -> None:
+    """Leave the gauges of a worker process out that has ended; what it counted stays."""
+    if FOLDER in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def end_sharing() -> None:
+    """Remove the folder, if it was made here."""
+    given = os.environ.get(FOLDER)
+    if given and Path(given).name.startswith(_own_prefix()):
+        shutil.rmtree(given, ignore_errors=True)
+
+
+def _own_prefix() -> str:
+    return f"{_PREFIX}{os.getpid()}-"
+
+
+def _is_of_another(folder: Path) -> bool:
+    """Whether another master made the folder, which this one has the variable from and which ends with that one.
+
+    So it is after a SIGUSR2, with which gunicorn replaces itself.
+    """
+    return folder.name.startswith(_PREFIX) and not folder.name.startswith(_own_prefix())
