@@ -63,7 +63,10 @@ def post_worker_init(worker):
     finish_on_ctrl_c(worker)
     address = worker.sockets[0].getsockname()
     announce(worker.wsgi, *address[:2])
-    sharing.process_began(worker.wsgi)
+    if sharing.is_sharing():
+        from comfybridge.web.metrics import publish_always
+
+        publish_always(worker.wsgi)
 
 
 def nworkers_changed(_server, count, _before):

@@ -354,7 +354,7 @@ def test_nothing_is_lost_and_nothing_is_left_behind(pytestconfig: pytest.Config,
         after = Footprint.of(server.worker)
 
         endings = first.endings + second.endings
-        print(f"\n{sum(endings.values())} requests; {before} and then {after}")
+        print(f"\nseed {seed}: {sum(endings.values())} requests; {before} and then {after}")
         for (kind, ending), count in sorted(endings.items()):
             print(f"{count:6} {kind}: {ending}")
         assert not first.wrong + second.wrong

@@ -26,7 +26,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.web.current import check_server_info
 from comfybridge.web.describing import Answer, describes
 from comfybridge.web.request_log import Entry
-from comfybridge.web.sharing import FOLDER
+from comfybridge.web.sharing import FOLDER, is_sharing
 
 blueprint = Blueprint("metrics", __name__)
 
@@ -79,7 +79,7 @@ class Metrics:
     """
 
     def __init__(self, bridge: Bridge) -> None:
-        self.is_shared = FOLDER in os.environ
+        self.is_shared = is_sharing()
         if self.is_shared:
             os.makedirs(os.environ[FOLDER], exist_ok=True)
         self._bridge = bridge

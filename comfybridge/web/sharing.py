@@ -11,8 +11,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from flask import Flask
-
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _PREFIX = "comfybridge-metrics-"
@@ -25,17 +23,14 @@ def begin_sharing() -> None:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix=_own_prefix())
 
 
-def process_began(app: Flask) -> None:
-    """Have the other worker processes know how this one is doing, if there are others."""
-    if FOLDER in os.environ:
-        from comfybridge.web.metrics import publish_always
-
-        publish_always(app)
+def is_sharing() -> bool:
+    """Whether there are other processes to share with."""
+    return FOLDER in os.environ
 
 
 def process_ended(pid: int) -> None:
     """Leave the gauges of a worker process out that has ended; what it counted stays."""
-    if FOLDER in os.environ:
+    if is_sharing():
         from prometheus_client.multiprocess import mark_process_dead
 
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
