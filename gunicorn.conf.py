@@ -11,6 +11,7 @@ from comfybridge.settings import SettingsError, load_settings
 from comfybridge.web import sharing
 from comfybridge.web.access import check_start
 from comfybridge.web.announcement import announce
+from comfybridge.web.demo import end_demo
 from comfybridge.web.open_files import RESERVE, most_connections
 from comfybridge.web.serving import finish_on_ctrl_c
 
@@ -73,6 +74,11 @@ def nworkers_changed(_server, count, _before):
     """Have several workers share their metrics. Called before the first of them begins."""
     if count > 1 and _settings.metrics:
         sharing.begin_sharing()
+
+
+def worker_exit(_server, worker):
+    """Leave nothing of the demo behind."""
+    end_demo(getattr(worker, "wsgi", None))
 
 
 def child_exit(_server, worker):

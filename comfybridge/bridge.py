@@ -42,7 +42,7 @@ from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
 from comfybridge.overdue import settle_overdue, try_to_drop
-from comfybridge.policy import Rights, load_policies
+from comfybridge.policy import Turn, load_policies
 from comfybridge.prompts import Prompts
 from comfybridge.queueing import Queueing
 from comfybridge.repeats import Repeats
@@ -55,6 +55,7 @@ from comfybridge.workflow.template import Template
 
 log = logging.getLogger(__name__)
 
+HUNG_UP = "The caller hung up before the prompt had finished."
 TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
 # How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
 FIRST_PAUSE = 0.25
@@ -93,7 +94,7 @@ class Bridge:
         machine = Machine()
         self.prompts = Prompts(self.servers, machine, self._tell_taken_out)
         self.slots = Slots(self.settings.max_concurrent)
-        self._repeats = Repeats(self.servers, machine)
+        self._repeats = Repeats(self.servers, machine, self.settings.wait)
         self.policies = load_policies(self.settings)
         self._queueing = Queueing(self.settings, self.library, self._repeats, self.policies)
         # those that are waited for, by the `id()` of their requests
@@ -176,12 +177,14 @@ class Bridge:
             while True:
                 try:
                     found = None if isinstance(failure, PromptLost) else self._found_again(lost)
-                    return found or self._submit(lost.request, place, deadline)
+                    return found or self._submit(lost.request, place, deadline, Turn(None))
                 except ComfyUIUnreachable as error:
                     if error.prompt_id is not None or deadline.remaining() <= pause:
                         raise _about(error, lost.prompt) from None
                 place.leave_server()
                 time.sleep(pause)
+                if lost.request.trace.is_abandoned:
+                    raise Abandoned(HUNG_UP, prompt_id=lost.prompt.id)
                 pause = min(2 * pause, LONGEST_PAUSE)
         except BaseException:
             place.leave()
@@ -227,11 +230,13 @@ class Bridge:
         if rights is not None:
             workflow = self.settings.default_workflow if request.workflow is None else request.workflow
             rights.check_request(request, workflow, lambda name: self.library.get(name).parameters)
-        place = Place(self.slots)
+        place, turn = Place(self.slots), Turn(rights)
         try:
-            return self._submit(request, place, deadline, rights)
-        except BaseException:
+            return self._submit(request, place, deadline, turn)
+        except BaseException as error:
             place.leave()
+            if _was_not_queued(error):
+                turn.give_back()
             raise
 
     def wait(self, submission: Submission, on_event: OnEvent | None = None) -> Outcome:
@@ -248,7 +253,8 @@ class Bridge:
             raise self._overdue(submission) from None
         except Abandoned:
             request = submission.request
-            if request.on_timeout == "cancel" and request.idempotency_key is None:
+            submission.close()  # the slot is for others; telling a ComfyUI that is asleep takes long
+            if not request.outlasts_its_time:
                 try_to_drop(submission.server.client, submission.prompt.id)
             raise
         except PromptLost as error:
@@ -309,10 +315,10 @@ class Bridge:
         Its prompt is cancelled, unless it would be kept on a timeout too, or somebody may ask for it again by its
         idempotency key; then it is only not waited for. A request that is not queued yet is not given up: ask again.
         """
+        request.trace.is_abandoned = True  # for one that waits for a server to be back
         submission = self._submissions.get(id(request))
         if submission is not None:
-            sentence = "The caller hung up before the prompt had finished."
-            submission.listener.stop(Abandoned(sentence, prompt_id=submission.prompt.id))
+            submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
 
     # -- what else is asked of it --------------------------------------------------------------------------------
 
@@ -345,27 +351,23 @@ class Bridge:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
         return Deadline(seconds, request.started)
 
-    def _submit(
-        self, request: GenerationRequest, place: Place, deadline: Deadline, rights: Rights | None = None
-    ) -> Submission:
+    def _submit(self, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn) -> Submission:
         """Queue a request on one of the servers, unless it is a repeat of one that was queued.
 
         Args:
-            rights: its owner's, against which it counts if it is queued.
+            turn: is taken if it is queued.
         """
         if request.idempotency_key is not None:
             earlier = self._repeats.attach(request, place, deadline, is_alone=False)
             if earlier is not None:
                 return self._known(earlier)
-        if rights is not None:
-            rights.take_turn()
         tried: set[Server] = set()
         while True:
             server = self.servers.begin(tried)
             place.move(server)
             request.trace.server = server.url
             try:
-                return self._known(self._queueing.submit(server, request, place, deadline))
+                return self._known(self._queueing.submit(server, request, place, deadline, turn))
             except ComfyUIUnreachable as error:
                 if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
                     raise  # it may be queued there, or there is no other
@@ -391,15 +393,19 @@ class Bridge:
             submission.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
 
     def _overdue(self, submission: Submission) -> TimedOut:
-        request, prompt_id = submission.request, submission.prompt.id
-        keep = request.on_timeout == "keep"
-        if request.idempotency_key is not None:  # somebody more patient may wait for it too
-            keep |= len(self._of_prompt(prompt_id)) > 1
-        return settle_overdue(submission.server.client, prompt_id, submission.deadline.seconds, keep=keep)
+        client, seconds = submission.server.client, submission.deadline.seconds
+        return settle_overdue(client, submission.prompt.id, seconds, keep=submission.request.outlasts_its_time)
 
 
 def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
     return server.catalog.node_class(class_type, deadline)
+
+
+def _was_not_queued(error: BaseException) -> bool:
+    """Whether a request surely was not queued: it was wrong, or no ComfyUI was there."""
+    if isinstance(error, ComfyUIUnreachable):
+        return error.prompt_id is None
+    return isinstance(error, BridgeError) and error.status < 500
 
 
 def _about(error: BridgeError, prompt: Prompt) -> BridgeError:

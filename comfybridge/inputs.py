@@ -23,6 +23,7 @@ from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest
 from comfybridge.fetch import Allowance, Fetcher
+from comfybridge.file_names import PROSE
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.discovery import discover
@@ -42,8 +43,7 @@ IMAGES_FORMS = "{name: data} or [{name, image}]"
 
 # these open a picture with Pillow, as the check here does
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask", "LoadImageOutput")
-# texts for people or for file names to come: equal to a file's name by chance only
-PROSE = ("prompt", "negative_prompt")
+# a text for file names to come: equal to a file's name by chance only, as prose is
 PROSE_INPUTS = ("filename_prefix",)
 
 # Pillow opens these by running Ghostscript, which nobody should do with what a stranger sent

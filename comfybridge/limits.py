@@ -1,8 +1,15 @@
 """How large what a graph makes may get, as far as its inputs tell.
 
-Looked at are the numbers in inputs of certain names, in whatever node they stand: `width`, `height`, `steps`,
-`batch_size`, `megapixels` and those that end with such a word (`empty_latent_width`), and `amount` where a batch is
-repeated. What a node makes of something else, such as an upscaler of its factor, can't be told.
+Looked at are the numbers in inputs of certain names, in whatever node they stand, of which only the letters count:
+
+- `width`, `height`, `steps`, `batch_size`, `megapixels`, and what ends with such a word (`empty_latent_width`,
+  `maxwidth`, `batch-size`) or has only a word for how it is counted behind it (`width_px`);
+- sides of which it does not show whether they are the width or the height (`largest_size`, `longer_edge`,
+  `resolution`): they are held against both, and their square against the pixels;
+- `amount` where a batch is repeated.
+
+Sizes of what is no picture are not among them (`tile_size`, `kernel_size`). What a node makes of something else, such
+as an upscaler of its factor, can't be told.
 """
 
 from __future__ import annotations
@@ -17,11 +24,19 @@ from comfybridge.workflow.graph import Graph, is_link
 from comfybridge.workflow.links import follow
 from comfybridge.workflow.wording import clip
 
+_NO_LETTERS = re.compile(r"[^a-z]+")
 _NAMES = re.compile(
-    r"(?:.*[._\s-])??(width|height|steps|batch[_ ]?size|batch[_ ]?count|megapixels)", re.IGNORECASE | re.DOTALL
+    r"(width|height|steps|batchsize|batchcount|megapixels)"
+    r"(?:in)?(?:px|pixels?|max|maximum|min|minimum|limit|total|count|value|override)?$"
 )
+_SIDES = re.compile(
+    r"(?:(?:larg|long|short|small)(?:er|est)?|big(?:ger|gest)|max|maximum|min|minimum|target|image|output|latent|picture|"
+    r"resized?|scaled?|final|square)(?:size|edge|side|sidelength|edgelength|dimension|resolution)(?:px|pixels?)?$"
+)
+# may as well be for something else than a number, so that a link is let through
+VAGUE = {**dict.fromkeys(("size", "side", "edge", "resolution"), "side"), "batch": "batch_size"}
 PARAMETERS = ("width", "height", "steps", "batch_size")
-SIZES = ("width", "height", "pixels")
+SIZES = ("width", "height", "pixels", "side")
 PIXELS_A_MEGAPIXEL = 1024 * 1024  # as ImageScaleToTotalPixels counts them (nodes_post_processing.py)
 # ComfyUI's own nodes that hold one number and give it on to whoever links to them (nodes_primitive.py)
 CONSTANTS = ("PrimitiveInt", "PrimitiveFloat")
@@ -86,21 +101,21 @@ def _of_node(graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits
             kind = "batch_size"
         if kind is None:
             continue
-        if limits.of(kind) is None and (limits.pixels is None or kind not in SIZES):
+        if not _is_limited(limits, kind):
             continue
         where = f"{clip(name)} in node {clip(node_id)} ({clip(node['class_type'])})"
         number = _number(graph, node_id, name, value, is_trusted)
         if number is None:
-            if isinstance(value, (list, dict)) and not is_trusted:
+            if isinstance(value, (list, dict)) and not is_trusted and _letters(name) not in VAGUE:
                 return f"no {where} that comes from where it may be any number; it must be a number itself"
             continue
         if kind == "pixels":
             number *= PIXELS_A_MEGAPIXEL
-        problem = _beyond(limits, kind, number, where)
+        problem = _beyond_side(limits, number, where) if kind == "side" else _beyond(limits, kind, number, where)
         if problem:
             return problem
         if kind in ("width", "height"):
-            sides[name[: -len(kind)], kind] = number
+            sides[name.lower().replace(kind, ""), kind] = number
     return _beyond_pixels(sides, limits, node_id, node)
 
 
@@ -115,6 +130,21 @@ def _beyond_pixels(
             if problem:
                 return problem
     return None
+
+
+def _is_limited(limits: Limits, kind: str) -> bool:
+    if kind == "side":
+        return any(limits.of(each) is not None for each in ("width", "height", "pixels"))
+    return limits.of(kind) is not None or (kind in SIZES and limits.pixels is not None)
+
+
+def _beyond_side(limits: Limits, side: float, where: str) -> str | None:
+    """What of a side that may be the width or the height goes beyond the limits."""
+    return (
+        _beyond(limits, "width", side, where)
+        or _beyond(limits, "height", side, where)
+        or _beyond(limits, "pixels", side * side, f"the square of {where}")
+    )
 
 
 def _beyond(limits: Limits, kind: str, number: float | None, where: str) -> str | None:
@@ -137,7 +167,7 @@ def _number(graph: Graph, node_id: str, name: str, value: object, is_trusted: bo
         return number_in(value)
     if not is_trusted:
         return _constant(graph, value)
-    target = follow(graph, node_id, name, "number" if name.lower().endswith("megapixels") else "integer")
+    target = follow(graph, node_id, name, "number" if _kind(name) == "pixels" else "integer")
     return None if target is None else number_in(graph[target.node]["inputs"].get(target.input))
 
 
@@ -157,12 +187,17 @@ def _kind(name: str) -> str | None:
     return _kind_of(name) if len(name) <= LONGEST_NAME else _kind_of.__wrapped__(name)
 
 
+def _letters(name: str) -> str:
+    return _NO_LETTERS.sub("", name.lower())
+
+
 @lru_cache(maxsize=4096)
 def _kind_of(name: str) -> str | None:
-    match = _NAMES.fullmatch(name)
+    letters = _letters(name)
+    match = _NAMES.search(letters)
     if match is None:
-        return None
-    word = match[1].lower()
+        return VAGUE.get(letters) or ("side" if _SIDES.search(letters) else None)
+    word = match[1]
     if word == "megapixels":
         return "pixels"
     return "batch_size" if word.startswith("batch") else word

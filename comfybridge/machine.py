@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,6 +29,7 @@ MARK_SECONDS = 3600.0  # so long a mark is kept; who waits for a prompt asks wit
 SWEEP_SECONDS = 60.0
 LOCKS = 256
 LOCK_POLL_SECONDS = 0.01
+BUSY = "The time was up while another request with an Idempotency-Key was being queued."
 
 
 class Machine:
@@ -56,14 +56,16 @@ class Machine:
         with contextlib.ExitStack() as stack:
             number = int(_digest(name), 16) % LOCKS  # a file for each name would never go away
             try:
-                path = self._folder / f"{number:02x}.lock"
+                path = self._folder() / f"{number:02x}.lock"
                 seconds = max(0.0, deadline.remaining())
                 stack.enter_context(FileLock(path).acquire(timeout=seconds, poll_interval=LOCK_POLL_SECONDS))
             except Timeout:
-                raise TimedOut("The time was up while the same request was being queued for somebody else.") from None
+                raise TimedOut(BUSY) from None
             except OSError as error:
                 log.warning("Repeated requests are told apart within this process only: %s", error)
-                stack.enter_context(self._lock)
+                if not self._lock.acquire(timeout=max(0.0, deadline.remaining())):
+                    raise TimedOut(BUSY) from None
+                stack.callback(self._lock.release)
             yield
 
     def mark(self, name: str) -> None:
@@ -81,9 +83,8 @@ class Machine:
         except OSError:
             return False
 
-    @cached_property
     def _folder(self) -> Path:
-        """A folder that nobody else can write to.
+        """A folder that nobody else can write to, made anew where somebody tidied it away.
 
         Raises:
             OSError: there is none.
@@ -97,14 +98,14 @@ class Machine:
         return folder
 
     def _mark_of(self, name: str) -> Path:
-        return self._folder / f"{_digest(name)}.mark"
+        return self._folder() / f"{_digest(name)}.mark"
 
     def _sweep(self) -> None:
         now = time.time()
         if now - self._swept < SWEEP_SECONDS:
             return
         self._swept = now
-        for each in self._folder.glob("*.mark"):
+        for each in self._folder().glob("*.mark"):
             with contextlib.suppress(OSError):  # another process sweeps too
                 if now - each.stat().st_mtime > MARK_SECONDS:
                     each.unlink()

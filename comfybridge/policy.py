@@ -24,7 +24,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from comfybridge.errors import Forbidden, InvalidWorkflow, RateLimited
-from comfybridge.inputs import PROSE
+from comfybridge.file_names import PROSE
 from comfybridge.keys import DEFAULT
 from comfybridge.limits import Limits, excess
 from comfybridge.media import image_size
@@ -37,7 +37,8 @@ from comfybridge.workflow.wording import clip, listed, nearest
 
 SETTING = environment_name("policy_file")
 
-# what follows a file's name that is not in the input folder (folder_paths.annotated_filepath)
+# what follows a file's name that is not in the input folder (folder_paths.annotated_filepath); nodes that are not
+# ComfyUI's own may not mind how it is written
 OTHER_FOLDERS = ("[output]", "[temp]")
 
 Most = Annotated[int, Field(ge=1)]
@@ -101,6 +102,11 @@ class Rights:
     policy: Policy
     _bucket: Bucket | None = field(default=None, repr=False)
 
+    @property
+    def is_confined(self) -> bool:
+        """Whether it has nothing but the parameters of templates."""
+        return not self.policy.takes_graphs and not self.policy.takes_overrides
+
     def check_request(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
         """Refuse a request that asks for more than it may, as far as that shows before there is a graph.
 
@@ -120,7 +126,7 @@ class Rights:
             self.check_workflow(workflow)
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
-            if not policy.takes_graphs:  # a graph could show such a file all the same
+            if self.is_confined:  # a graph could show such a file all the same
                 self._check_no_outputs(request)
         if not policy.priority and (request.front or request.number is not None):
             raise Forbidden(f"{self.who} can't choose a place in the queue; leave out front and number.")
@@ -195,7 +201,7 @@ class Rights:
                 )
 
     def take_turn(self) -> None:
-        """Count a request.
+        """Count a request. `Turn` does so once for each.
 
         Raises:
             RateLimited: there were too many.
@@ -206,6 +212,11 @@ class Rights:
             raise RateLimited(
                 f"{self.who} can make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
             )
+
+    def give_turn_back(self) -> None:
+        """Don't count a request that was counted."""
+        if self._bucket is not None:
+            self._bucket.give_back()
 
     def _check_no_overrides(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
         dotted = [name for name in request.params if "." in str(name)]
@@ -224,10 +235,38 @@ class Rights:
     def _check_no_outputs(self, request: GenerationRequest) -> None:
         """Refuse to load what may be another caller's picture."""
         for name, value in request.params.items():
-            if name not in PROSE and isinstance(value, str) and value.endswith(OTHER_FOLDERS):
+            if name not in PROSE and isinstance(value, str) and value.strip().lower().endswith(OTHER_FOLDERS):
                 raise Forbidden(
                     f"{self.who} can't load {clip(value)}, only files of its own, or of ComfyUI's input folder."
                 )
+
+
+class Turn:
+    """How one request counts against its owner's rate: once if it is queued, however often that is tried.
+
+    Args:
+        rights: its owner's; None if it does not count.
+    """
+
+    def __init__(self, rights: Rights | None) -> None:
+        self._rights = rights
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Count the request, unless it is counted.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        if self._rights is not None and not self._is_taken:
+            self._rights.take_turn()
+            self._is_taken = True
+
+    def give_back(self) -> None:
+        """Don't count it after all: nothing was queued for it."""
+        if self._rights is not None and self._is_taken:
+            self._is_taken = False
+            self._rights.give_turn_back()
 
 
 class Policies:
@@ -249,7 +288,8 @@ class Policies:
             bucket = None if policy.rate is None else Bucket(policy.rate)
             return Rights(who, policy.model_copy(update=closed), bucket)
 
-        self._others = rights("A caller without an API key", default)
+        # where it is closed for everybody, a key would not help
+        self._others = rights("A caller of this bridge" if workflows_only else "A caller without an API key", default)
         self._of_keys = {name: rights(f"The API key {name}", policies.get(name, default)) for name in keys}
 
     def of(self, owner: str | None) -> Rights | None:

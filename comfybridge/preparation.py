@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.file_names import check_file_names
 from comfybridge.inputs import Placed, may_be_data, place_files, split_params
 from comfybridge.request import GenerationRequest
 from comfybridge.workflow.discovery import discover
@@ -34,13 +35,20 @@ class Prepared:
 
 
 def prepare(
-    request: GenerationRequest, library: Library, catalog: Catalog, default_workflow: str, deadline: Deadline
+    request: GenerationRequest,
+    library: Library,
+    catalog: Catalog,
+    default_workflow: str,
+    deadline: Deadline,
+    *,
+    is_confined: bool = False,
 ) -> Prepared:
     """The request's graph with its parameters filled in, and where its input files go.
 
     Args:
         catalog: tells what the server's node classes take, and which models it has.
         default_workflow: the template for a request that names none.
+        is_confined: whether the request's owner has nothing but the parameters of templates.
 
     Raises:
         InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
@@ -69,7 +77,16 @@ def prepare(
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
-    return Prepared(filled, place_files([*request.images, *files], filled, parameters))
+    placed = place_files([*request.images, *files], filled, parameters)
+    check_file_names(
+        filled,
+        parameters,
+        {target for each in placed for target in each.targets},
+        lambda class_type: catalog.node_class(class_type, deadline),
+        is_own_graph=request.graph is not None,
+        is_confined=is_confined,
+    )
+    return Prepared(filled, placed)
 
 
 def _may_bring_files(request: GenerationRequest) -> bool:

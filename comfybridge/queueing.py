@@ -19,7 +19,7 @@ from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, In
 from comfybridge.fetch import Fetcher
 from comfybridge.inputs import Uploader
 from comfybridge.overdue import settle_overdue
-from comfybridge.policy import Policies
+from comfybridge.policy import Policies, Turn
 from comfybridge.preparation import prepare
 from comfybridge.record import Record
 from comfybridge.repeats import Repeats, fingerprint_of, prompt_id_of
@@ -48,25 +48,38 @@ class Queueing:
         fetcher = Fetcher(seconds=settings.fetch_timeout, allowed_hosts=settings.fetch_allow_hosts)
         self._uploader = Uploader(fetcher, settings.max_upload_bytes)
 
-    def submit(self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline) -> Submission:
+    def submit(
+        self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn
+    ) -> Submission:
         """Queue a request on a server.
+
+        Args:
+            turn: is taken when the request is known to be fit to be queued.
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
-            Forbidden: the graph holds more than its owner may ask for.
+            Forbidden, RateLimited: the graph holds more than its owner may ask for, or it asks too often.
             IdempotencyConflict: its key belongs to another one.
             ComfyUIUnreachable: ComfyUI does not answer. The error has a prompt id if the prompt may be queued there.
             ComfyUIError: ComfyUI answers nonsense.
             TimedOut: the deadline passed meanwhile.
         """
         waiter = self._waiter(server, request)
-        prepared = prepare(request, self._library, server.catalog, self._settings.default_workflow, deadline)
+        rights = self._policies.of(request.owner)
+        prepared = prepare(
+            request,
+            self._library,
+            server.catalog,
+            self._settings.default_workflow,
+            deadline,
+            is_confined=rights is not None and rights.is_confined,
+        )
         filled = prepared.filled
         request.trace.workflow = request.workflow_name(self._settings.default_workflow)
         _check_images_arrive(waiter, filled)
-        rights = self._policies.of(request.owner)
         if rights is not None:
             rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
+        turn.take()
         check_file = None if rights is None else rights.check_file
         self._uploader.feed(prepared.placed, filled, server.client, deadline, check_file)
         prompt = Prompt(prompt_id_of(request), filled.graph)
@@ -76,7 +89,10 @@ class Queueing:
             return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
         with self._repeats.alone(request, deadline):
             earlier = self._repeats.attach(request, place, deadline, is_alone=True)
-            return earlier or self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+            if earlier is not None:
+                turn.give_back()
+                return earlier
+            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
 
     def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
         name = request.wait or self._settings.wait
@@ -121,7 +137,7 @@ class Queueing:
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
         except TimedOut:  # it may have been queued all the same
-            keep = request.on_timeout == "keep"
+            keep = request.outlasts_its_time
             raise settle_overdue(server.client, prompt.id, deadline.seconds, keep=keep) from None
         except ComfyUINotReached:
             raise  # nothing was sent: another server may have it

@@ -59,3 +59,8 @@ class Bucket:
                 self._tokens -= 1
                 return 0.0
             return max(math.ulp(1.0), (1 - self._tokens) / a_second)
+
+    def give_back(self) -> None:
+        """Put back a token that was not used after all."""
+        with self._lock:
+            self._tokens = min(self._rate.count, self._tokens + 1)

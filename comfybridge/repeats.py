@@ -15,13 +15,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from comfybridge.comfyui.lookup import FRESH_SECONDS
 from comfybridge.comfyui.outcome import Prompt, outcome_of_history
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, ComfyUIError, IdempotencyConflict, Interrupted
+from comfybridge.errors import BridgeError, ComfyUIError, IdempotencyConflict, Interrupted, InvalidRequest
 from comfybridge.machine import Machine
 from comfybridge.record import Record
-from comfybridge.request import GenerationRequest
+from comfybridge.request import GenerationRequest, OutputOptions
 from comfybridge.submission import Place, Submission
 from comfybridge.workflow.template import Filled
 
@@ -29,7 +30,10 @@ from comfybridge.workflow.template import Filled
 NAMESPACE = uuid.UUID("6f0c9c0e-5d0b-4b39-9b53-0c1f5a7f6e11")
 
 # What says how to wait for a prompt, and not what it is: a repeat may be more patient.
-NOT_OF_THE_PROMPT = {"timeout", "wait", "on_timeout", "retries", "started", "idempotency_key", "owner", "trace"}
+NOT_OF_THE_PROMPT = {
+    *("timeout", "wait", "on_timeout", "retries", "started"),
+    *("idempotency_key", "fingerprint", "owner", "trace"),
+}
 
 
 @dataclass(frozen=True)
@@ -38,21 +42,28 @@ class Earlier:
 
     Attributes:
         record: what was asked for with it.
+        has_ended: whether it is in the history.
         is_over: whether it ended without an answer for the one who asks again.
     """
 
     server: Server
     prompt: Prompt
     record: Record
+    has_ended: bool = False
     is_over: bool = False
 
 
 class Repeats:
-    """Finds what became of an earlier request with the same key. Safe to share between threads."""
+    """Finds what became of an earlier request with the same key. Safe to share between threads.
 
-    def __init__(self, servers: Servers, machine: Machine) -> None:
+    Args:
+        wait: how requests wait that do not say.
+    """
+
+    def __init__(self, servers: Servers, machine: Machine, wait: str) -> None:
         self._servers = servers
         self._machine = machine
+        self._wait = wait
 
     def alone(self, request: GenerationRequest, deadline: Deadline) -> AbstractContextManager[None]:
         """Keep others with the same key from looking and queueing at the same time, on this machine.
@@ -68,14 +79,20 @@ class Repeats:
         """The submission of the prompt that was queued for the same key, if there is one that may still be answered.
 
         Args:
-            is_alone: whether nobody else can queue it now. What ComfyUI remembers of one that can't be answered is
-                forgotten then, or it would be taken for what becomes of the next one of the same id.
+            is_alone: whether nobody else can queue it now. Then the look is a thorough one, and what ComfyUI
+                remembers of one that can't be answered is forgotten, or it would be taken for what becomes of the
+                next one of the same id. Else one that was queued within the last second may not be found.
 
         Raises:
             IdempotencyConflict: it was queued for another request.
             ComfyUIUnreachable, ComfyUIError, TimedOut: no server could be asked.
         """
-        earlier = self._find(prompt_id_of(request), deadline)
+        found = self._find(prompt_id_of(request), deadline, is_thorough=is_alone)
+        if is_alone:
+            for each in found:
+                if each.is_over:
+                    each.server.client.forget(each.prompt.id, deadline)
+        earlier = next((each for each in found if not each.is_over), None)
         if earlier is None:
             return None
         if earlier.record.fingerprint != fingerprint_of(request):
@@ -83,10 +100,10 @@ class Repeats:
                 "The Idempotency-Key was used for another request before; a new request needs a new key.",
                 prompt_id=earlier.prompt.id,
             )
-        if earlier.is_over:
-            if is_alone:
-                earlier.server.client.forget(earlier.prompt.id, deadline)
-            return None
+        waiter = earlier.server.waiters.get("poll" if earlier.has_ended else request.wait or self._wait)
+        if waiter is None:
+            raise InvalidRequest(f"wait is {request.wait!r}; it must be one of {', '.join(earlier.server.waiters)}.")
+        listener = waiter.attach(earlier.prompt, deadline)
         earlier.server.begin()
         place.move(earlier.server)
         record = earlier.record
@@ -99,21 +116,24 @@ class Repeats:
             filled=Filled(graph, params=record.params, seed=record.seed),
             warnings=list(record.warnings),
             queued_at=time.monotonic(),
-            # its events go to whoever queued it
-            listener=earlier.server.waiters["poll"].listen(earlier.prompt, deadline),
+            listener=listener,
             _place=place,
         )
 
-    def _find(self, prompt_id: str, deadline: Deadline) -> Earlier | None:
+    def _find(self, prompt_id: str, deadline: Deadline, *, is_thorough: bool) -> list[Earlier]:
+        """The prompt on each server that knows it: one may have lost it to another."""
+        found: list[Earlier] = []
         failure: BridgeError | None = None
-        for _, said in self._servers.each(lambda server, patience: _look(server, prompt_id, patience), deadline):
+        for _, said in self._servers.each(
+            lambda server, patience: _look(server, prompt_id, patience, is_thorough=is_thorough), deadline
+        ):
             if isinstance(said, Earlier):
-                return said
-            if isinstance(said, BridgeError):
+                found.append(said)
+            elif isinstance(said, BridgeError):
                 failure = failure or said
         if failure is not None and len(self._servers.all) == 1:
             raise failure
-        return None
+        return found
 
 
 def prompt_id_of(request: GenerationRequest) -> str:
@@ -124,40 +144,51 @@ def prompt_id_of(request: GenerationRequest) -> str:
 
 
 def fingerprint_of(request: GenerationRequest) -> str | None:
-    """What tells a request with a key from another one; None without a key."""
-    if request.idempotency_key is None:
-        return None
-    fields = {name: value for name, value in vars(request).items() if name not in NOT_OF_THE_PROMPT}
+    """What tells a request with a key from another one; None without a key.
+
+    Only what is not as it is by default counts, so that a later version of the bridge comes to the same.
+    """
+    if request.idempotency_key is None or request.fingerprint is not None:
+        return request.fingerprint
+    fields = _changed(request, GenerationRequest())
+    for name in NOT_OF_THE_PROMPT:
+        fields.pop(name, None)
+    fields["output"] = _changed(request.output, OutputOptions())
     fields["images"] = [
         {name: hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for name, value in each}
         for each in (vars(image).items() for image in request.images)
     ]
-    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=_plain).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=repr).encode()).hexdigest()
 
 
-def _plain(value: object) -> object:
-    return vars(value) if hasattr(value, "__dict__") else repr(value)
+def _changed(options: object, defaults: object) -> dict[str, Any]:
+    return {name: value for name, value in vars(options).items() if value != vars(defaults)[name]}
 
 
-def _look(server: Server, prompt_id: str, deadline: Deadline) -> Earlier | None:
+def _look(server: Server, prompt_id: str, deadline: Deadline, *, is_thorough: bool) -> Earlier | None:
     """The prompt on one server, if it is there."""
     client = server.client
     entry = client.history(prompt_id, deadline)
     earlier = _of_history(server, prompt_id, entry)
     if earlier is not None and not earlier.is_over:
         return earlier
-    # Heavy, so it comes second. What was not in the history may have got there since.
-    item = client.queued(prompt_id, deadline)
-    if item is not None:
-        return _earlier(server, prompt_id, item)
-    return earlier or _of_history(server, prompt_id, client.history(prompt_id, deadline))
+    # Heavy, so it comes second, and a look that is not thorough shares one with others.
+    at = time.monotonic() - (0.0 if is_thorough else FRESH_SECONDS)
+    if server.lookup.recent_queue(at, deadline).holds(prompt_id):
+        item = client.queued(prompt_id, deadline)
+        if item is not None:
+            return _earlier(server, prompt_id, item)
+    elif not is_thorough or earlier is not None:
+        return earlier
+    # what was in neither may have got from the one to the other meanwhile
+    return _of_history(server, prompt_id, client.history(prompt_id, deadline))
 
 
 def _of_history(server: Server, prompt_id: str, entry: Mapping[str, Any] | None) -> Earlier | None:
     if entry is None:
         return None
     earlier = _earlier(server, prompt_id, entry.get("prompt"))
-    return replace(earlier, is_over=not _is_answer(earlier.prompt, entry))
+    return replace(earlier, has_ended=True, is_over=not _is_answer(earlier.prompt, entry))
 
 
 def _earlier(server: Server, prompt_id: str, item: Any) -> Earlier:

@@ -69,6 +69,7 @@ class Trace:
         timings: where the time went until its prompt had run; None before.
         ran_at: when that was known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
+        is_abandoned: whether nobody waits for it any more.
     """
 
     workflow: str | None = None
@@ -78,6 +79,7 @@ class Trace:
     timings: Timings | None = None
     ran_at: float | None = None
     error: BridgeError | None = None
+    is_abandoned: bool = False
 
 
 @dataclass
@@ -99,7 +101,9 @@ class GenerationRequest:
         started: when the request came in, on `time.monotonic()`'s clock.
         wants_first_image: whether the answer is to give the first image apart from the others too.
         owner: the name of the API key that it came with; None where nobody is told apart.
-        idempotency_key: with one, the same request asked again gets the prompt that was queued for it first.
+        idempotency_key: with one, the same request asked again gets the prompt that was queued for it first. That is
+            not cancelled when the time is up.
+        fingerprint: what tells it from another request with the same key; made of its fields if None.
         trace: how far it has come.
     """
 
@@ -120,7 +124,13 @@ class GenerationRequest:
     wants_first_image: bool = False
     owner: str | None = None
     idempotency_key: str | None = field(default=None, repr=False)
+    fingerprint: str | None = None
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+
+    @property
+    def outlasts_its_time(self) -> bool:
+        """Whether its prompt is kept when its time is up: whoever has a key may ask again, or does so already."""
+        return self.on_timeout == "keep" or self.idempotency_key is not None
 
     def workflow_name(self, default: str) -> str:
         """The template's name, `default` if none is named; `graph` for a graph of the caller's own."""

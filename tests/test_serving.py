@@ -166,8 +166,11 @@ def test_a_stop_lets_running_requests_finish(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
-def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(start: Callable[..., Server]) -> None:
-    server = start(["app.py", "--demo"], COMFYUI_URL="")
+def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = start(["app.py", "--demo"], COMFYUI_URL="", TMPDIR=str(tmp_path))
+    assert list(tmp_path.iterdir())
     answers = []
     ask = {"url": f"{server.url}/generate", "json": {"prompt": "a cat", "steps": 60}, "timeout": SECONDS}
     caller = threading.Thread(target=lambda: answers.append(requests.post(**ask)))  # type: ignore[arg-type]
@@ -178,6 +181,7 @@ def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(start: 
     caller.join(SECONDS)
     assert answers[0].json()["status"] == "success"
     assert server.process.wait(SECONDS) == 0
+    assert not list(tmp_path.glob("comfyui-simulator-*"))
 
 
 def test_gunicorn_s_own_options_win_and_the_announcement_tells_them(start: Callable[..., Server]) -> None:

@@ -30,6 +30,7 @@ from comfybridge.comfyui.transport import (
     NoAnswerInTime,
     NoConnectionInTime,
     NotConnected,
+    TooLong,
     Transport,
 )
 from comfybridge.deadline import Deadline
@@ -37,6 +38,11 @@ from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLa
 from comfybridge.owner import owner_of
 
 RETRY_AFTER = 5
+
+# Bytes of a JSON answer, which is held in memory as a whole. Histories can have images in them, as texts; the queue
+# has every graph that waits, each with the workflow that it was made from: thousands of some 100 KB.
+LARGEST_ANSWER = 128 * 1024 * 1024
+LARGEST_QUEUE = 1024 * 1024 * 1024
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
 # Before, it stops whatever runs, whoever it belongs to.
@@ -160,7 +166,7 @@ class ComfyUIClient:
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
         """What runs and what waits. Heavy: ComfyUI sends every queued graph along."""
-        said = self._get_json("/queue", deadline)
+        said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
             running = tuple(item[1] for item in said["queue_running"])
             pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[:2]))
@@ -175,7 +181,7 @@ class ComfyUIClient:
 
         As heavy as `queue`.
         """
-        said = self._get_json("/queue", deadline)
+        said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
             items = [*said["queue_running"], *said["queue_pending"]]
             return next((item for item in items if item[1] == prompt_id), None)
@@ -220,7 +226,7 @@ class ComfyUIClient:
             if answer.status == 404:
                 raise ComfyUIError(f"ComfyUI no longer has the output file {filename!r}.")
             self._check_status(answer)
-            return Download(answer, stack.pop_all(), filename, deadline, self.read_timeout)
+            return Download(answer, stack.pop_all(), filename, deadline)
 
     def upload(self, filename: str, data: bytes, subfolder: str, deadline: Deadline | None = None) -> str:
         """Put a file into ComfyUI's input folder.
@@ -289,10 +295,10 @@ class ComfyUIClient:
 
     # -- how a call is made --------------------------------------------------------------------------------------
 
-    def _get_json(self, path: str, deadline: Deadline | None) -> Mapping[str, Any]:
+    def _get_json(self, path: str, deadline: Deadline | None, most: int | None = None) -> Mapping[str, Any]:
         with self._call("GET", path, deadline) as answer:
             self._check_status(answer)
-            return _json_object(answer)
+            return _json_object(answer, most)
 
     def _post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
         with self._call("POST", path, deadline, body=body) as answer:
@@ -303,11 +309,9 @@ class ComfyUIClient:
         what = f"{method} /{path.split('/')[1]}"
         if deadline is not None and deadline.passed:
             raise TimedOut(f"The time was up before ComfyUI could be asked ({what}).")
-        left = deadline.remaining() if deadline is not None else float("inf")
-        timeout = (min(self.connect_timeout, left), min(self.read_timeout, left))
+        timeout = (self.connect_timeout, self.read_timeout)
         try:
-            with self._transport.send(method, path, timeout, **options) as answer:
-                answer.deadline = deadline
+            with self._transport.send(method, path, timeout, deadline=deadline, **options) as answer:
                 yield answer
         except NoConnectionInTime as error:
             raise self._too_late(deadline, what, ComfyUINotReached, str(error)) from None
@@ -315,6 +319,8 @@ class ComfyUIClient:
             raise self._unreachable(ComfyUINotReached, str(error)) from None
         except NoAnswerInTime as error:
             raise self._too_late(deadline, what, ComfyUISilent, f"{error} {what}") from None
+        except TooLong as error:
+            raise ComfyUIError(f"ComfyUI {error} to {what}, which is more than can be meant.") from None
         except CutOff:
             raise ComfyUIError(f"ComfyUI's answer to {what} was cut off in the middle.") from None
         except CallFailed as error:
@@ -369,8 +375,8 @@ def _owners(said: Mapping[str, Any]) -> dict[str, str]:
     return {prompt_id: owner for prompt_id, owner in found.items() if owner is not None}
 
 
-def _json_object(answer: Answer) -> dict[str, Any]:
-    said = _json(answer)
+def _json_object(answer: Answer, most: int | None = None) -> dict[str, Any]:
+    said = _json(answer, most)
     if not isinstance(said, dict):
         raise _nonsense(answer, "a JSON object")
     return said
@@ -383,9 +389,9 @@ def _json_texts(answer: Answer) -> list[str]:
     return said
 
 
-def _json(answer: Answer) -> object:
+def _json(answer: Answer, most: int | None = None) -> object:
     with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(answer.read())
+        return json.loads(answer.read(most or LARGEST_ANSWER))
     return None
 
 

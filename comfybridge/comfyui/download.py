@@ -22,7 +22,7 @@ class Download:
         answer: ComfyUI's, of which nothing has been read.
         call: closes the answer, and knows what its errors mean.
         filename: for messages.
-        silence: seconds that ComfyUI may be silent.
+        deadline: by when it must have come, as the answer knows it.
 
     Attributes:
         size: how many bytes there are; None where ComfyUI, or a proxy before it, does not say.
@@ -34,14 +34,12 @@ class Download:
         call: contextlib.ExitStack,
         filename: str,
         deadline: Deadline | None,
-        silence: float,
     ) -> None:
         self.size = answer.length
         self._answer = answer
         self._call = call
         self._filename = filename
         self._deadline = deadline
-        self._silence = silence
 
     def __iter__(self) -> Iterator[bytes]:
         with self._call:
@@ -54,10 +52,6 @@ class Download:
 
     def _next(self) -> bytes:
         """What has come meanwhile, and at least one byte; nothing at the end."""
-        if self._deadline is not None:
-            left = self._deadline.remaining()
-            if left <= 0:
-                raise TimedOut(f"The time was up while {self._filename!r} was being fetched from ComfyUI.")
-            if left < self._silence:
-                self._answer.be_patient(left)
+        if self._deadline is not None and self._deadline.passed:  # what keeps coming would never be over
+            raise TimedOut(f"The time was up while {self._filename!r} was being fetched from ComfyUI.")
         return self._answer.read_some(CHUNK)

@@ -66,7 +66,9 @@ class HubWaiter(Waiter):
         super().__init__(client, lookup)
         self.queue_remaining: int | None = None
         self.last_heard = float("-inf")
-        self._watches: dict[str, HubListener] = {}
+        # by their prompts: several where a request was repeated
+        self._watches: dict[str, tuple[HubListener, ...]] = {}
+        self._watching = threading.Lock()
         self._audience: set[HubListener] = set()  # those of whose events somebody wants to know
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -75,7 +77,7 @@ class HubWaiter(Waiter):
         self._failure: Exception | None = None
         self._is_wanted = False
         self._closed = False
-        self._settler = Settler(self.lookup, lambda: list(self._watches.values()))
+        self._settler = Settler(self.lookup, self._listeners)
         # Before 0.3.45, ComfyUI names prompts itself, and events come before the name is known.
         self._each_apart: Waiter | None = None
 
@@ -88,9 +90,18 @@ class HubWaiter(Waiter):
                 connection = self._connection or self._connected(deadline)
             except SocketLost as error:
                 return polling_instead(self, error, prompt)
-            listener = self._watches[prompt.id] = HubListener(self, prompt, connection.client_id)
-            self._audience.add(listener)
+            listener = HubListener(self, prompt, connection.client_id)
+            self._watch(listener)
         self._settler.start()
+        return listener
+
+    def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
+        """Listen too, if the prompt was queued from here; its events go elsewhere, or have gone, if it was not."""
+        is_heard = any(not each.is_orphan for each in self._watches.get(prompt.id, ()))
+        listener = self.listen(prompt, deadline)
+        if isinstance(listener, HubListener):
+            listener.is_orphan = not is_heard
+            listener.last_heard = float("-inf")  # it may have ended just now
         return listener
 
     def close(self) -> None:
@@ -105,9 +116,18 @@ class HubWaiter(Waiter):
 
     # -- for its listeners ---------------------------------------------------------------------------------------
 
-    def forget(self, prompt_id: str) -> bool:
-        """Stop listening for a prompt; whether it was listened for."""
-        return self._watches.pop(prompt_id, None) is not None
+    def forget(self, listener: HubListener) -> bool:
+        """Bring it nothing more; whether it was brought anything until now."""
+        with self._watching:
+            watches = self._watches.get(listener.prompt.id, ())
+            if listener not in watches:
+                return False
+            left = tuple(each for each in watches if each is not listener)
+            if left:
+                self._watches[listener.prompt.id] = left
+            else:
+                del self._watches[listener.prompt.id]
+            return True
 
     def dismiss(self, listener: HubListener) -> None:
         """Nobody wants to know of its events, but for how they end."""
@@ -116,9 +136,17 @@ class HubWaiter(Waiter):
     def rename(self, listener: HubListener, prompt: Prompt) -> None:
         """Listen for the prompt under the id that ComfyUI chose, and for those to come on sockets of their own."""
         self._each_apart = self._each_apart or SocketWaiter(self.client, self.lookup)
-        self.forget(listener.prompt.id)
+        self.forget(listener)
         listener.prompt = prompt
-        self._watches[prompt.id] = listener
+        self._watch(listener)
+
+    def _watch(self, listener: HubListener) -> None:
+        with self._watching:
+            self._watches[listener.prompt.id] = (*self._watches.get(listener.prompt.id, ()), listener)
+        self._audience.add(listener)
+
+    def _listeners(self) -> list[HubListener]:
+        return [each for watches in list(self._watches.values()) for each in watches]
 
     # -- the connection ------------------------------------------------------------------------------------------
 
@@ -197,12 +225,12 @@ class HubWaiter(Waiter):
         finally:
             with self._changed:
                 self._connection = self.queue_remaining = None
-                for listener in list(self._watches.values()):  # which others leave meanwhile
+                for listener in self._listeners():
                     listener.is_orphan = True
             connection.close()
 
     def _read(self, connection: Connection) -> None:
-        current: HubListener | None = None  # whose prompt runs: images without metadata are of its
+        current: tuple[HubListener, ...] = ()  # whose prompt runs: images without metadata are of its
         last_heard = time.monotonic()
         while not self._closed:
             if len(self._watches) >= CROWD and not connection.has_read_ahead:
@@ -216,14 +244,14 @@ class HubWaiter(Waiter):
                 continue
             last_heard = self.last_heard = now
             if isinstance(event, events.PromptEvent):
-                current = self._watches.get(event.prompt_id)
-                if current is not None:
-                    current.feed(event, now)
+                current = self._watches.get(event.prompt_id, ())
+                for listener in current:
+                    listener.feed(event, now)
             elif isinstance(event, events.Status):
                 self.queue_remaining = event.queue_remaining
             elif isinstance(event, events.Image):
-                listener = current if event.prompt_id is None else self._watches.get(event.prompt_id)
-                if listener is not None:
+                listeners = current if event.prompt_id is None else self._watches.get(event.prompt_id, ())
+                for listener in listeners:
                     listener.feed(event, now)
 
 
@@ -277,7 +305,7 @@ class HubListener(Listener, Watched):
         self._end(error)
 
     def close(self) -> None:
-        self._hub.forget(self.prompt.id)
+        self._hub.forget(self)
         self._hub.dismiss(self)
 
     # -- called by the hub's threads -----------------------------------------------------------------------------
@@ -315,6 +343,6 @@ class HubListener(Listener, Watched):
         self._end(result)
 
     def _end(self, result: Outcome | BridgeError) -> None:
-        if self._hub.forget(self.prompt.id):  # the first to know
+        if self._hub.forget(self):  # the first to know
             self._result = result
             self._heard.put(None)

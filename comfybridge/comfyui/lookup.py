@@ -17,7 +17,7 @@ from comfybridge.errors import PromptLost, TimedOut
 FRESH_SECONDS = 1.0
 # So many times as long as a look took, nobody looks again; the second where the queue is as long as it must be.
 REST = 20
-REST_IF_LENGTH_FITS = 200
+REST_IF_LENGTH_FITS = 50
 
 
 class PromptLookup:

@@ -11,7 +11,7 @@ from comfybridge.comfyui.client import ComfyUISilent
 from comfybridge.comfyui.outcome import Outcome, Prompt, in_graph_order, outcome_of_history, without_images_lost
 from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,8 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 GROWTH = 1.5
 
+# What one question may take: whoever waits for the answer does not hear that it is to stop.
+LOOK_SECONDS = 5.0
 # ComfyUI may be out of reach for a moment (a restart of the proxy before it); longer, and the caller is told.
 PATIENCE_SECONDS = 4.0
 
@@ -31,6 +33,10 @@ class PollingWaiter(Waiter):
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> PollingListener:
         """Nothing needs to be opened."""
+        return PollingListener(self)
+
+    def attach(self, prompt: Prompt, deadline: Deadline) -> PollingListener:
+        """Who queued it makes no difference."""
         return PollingListener(self)
 
 
@@ -47,7 +53,8 @@ class PollingListener(Listener):
         self._stop = Stop()
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
-        return wait_by_polling(self._waiter, prompt, deadline, self._stop)
+        outcome = wait_by_polling(self._waiter, prompt, deadline, self._stop)
+        return without_images_lost(prompt, outcome) if outcome.over_websocket else outcome
 
     def stop(self, error: BridgeError) -> None:
         self._stop.ask(error)
@@ -90,15 +97,16 @@ def wait_by_polling(waiter: Waiter, prompt: Prompt, deadline: Deadline, stop: St
     began = last_answer = last_check = time.monotonic()
     while not deadline.passed:
         checks_queue = time.monotonic() - last_check >= QUIET_SECONDS
+        patience = Deadline(min(LOOK_SECONDS, deadline.remaining()))
         try:
             if checks_queue:
-                entry = waiter.lookup.history_entry(prompt, began, deadline)
+                entry = waiter.lookup.history_entry(prompt, began, patience)
             else:
-                entry = waiter.client.history(prompt.id, deadline)
+                entry = waiter.client.history(prompt.id, patience)
             last_answer = time.monotonic()
             if checks_queue:
                 last_check = last_answer
-        except ComfyUISilent:
+        except (ComfyUISilent, TimedOut):
             entry = None  # busy or suspended: it may wake before the deadline
         except (ComfyUIUnreachable, ComfyUIError) as error:
             if time.monotonic() - last_answer > PATIENCE_SECONDS:

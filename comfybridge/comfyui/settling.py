@@ -102,7 +102,7 @@ class Settler:
         if not has_orphans and self._lookup.is_resting:
             return  # they stay due: nothing has been found out about them
         deadline = Deadline(ROUND_SECONDS)
-        queued = sum(each.queued_at is not None for each in watched)
+        queued = len({each.prompt.id for each in watched if each.queued_at is not None})
         try:
             if not has_orphans and self._lookup.may_wait(queued, deadline):
                 now = time.monotonic()

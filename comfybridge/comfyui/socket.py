@@ -15,7 +15,7 @@ from comfybridge.comfyui.outcome import (
     outcome_of_history,
     without_images_lost,
 )
-from comfybridge.comfyui.polling import confirmed, polling_instead, wait_by_polling
+from comfybridge.comfyui.polling import PollingListener, confirmed, polling_instead, wait_by_polling
 from comfybridge.comfyui.waiter import QUIET_SECONDS, Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable
@@ -33,6 +33,10 @@ class SocketWaiter(Waiter):
             return SocketListener(self, connect(self.client, uuid.uuid4().hex, deadline))
         except SocketLost as error:
             return polling_instead(self, error, prompt)
+
+    def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
+        """Poll: its events go to whoever queued it."""
+        return PollingListener(self)
 
 
 class SocketListener(Listener):

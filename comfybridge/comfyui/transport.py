@@ -29,6 +29,7 @@ from urllib.request import getproxies, proxy_bypass
 from certifi import where
 
 from comfybridge.address import ServerAddress
+from comfybridge.comfyui.incoming import Incoming, patience
 from comfybridge.comfyui.response import Response
 from comfybridge.deadline import Deadline
 
@@ -68,13 +69,16 @@ class CutOff(CallFailed):
     """The answer ended before its end."""
 
 
+class TooLong(CallFailed):
+    """The answer is larger than it may be."""
+
+
 class Answer:
     """What the server answers; its body is read as it is asked for. To be closed, or used in a `with`.
 
     Attributes:
         method, path: what was asked, without the query.
         status: the HTTP status.
-        deadline: until when all of the body must have come; None: as long as it keeps coming.
     """
 
     def __init__(
@@ -83,10 +87,8 @@ class Answer:
         self.method = method
         self.path = path
         self.status = response.status
-        self.deadline: Deadline | None = None
         self._transport = transport
         self._connection: socket.socket | None = connection
-        self._silence = connection.gettimeout() or 0.0
         self._response = response
 
     @property
@@ -98,64 +100,55 @@ class Answer:
         """A header's value; empty if it is not there."""
         return self._response.fields.get(name.lower(), "")
 
-    def read(self) -> bytes:
-        """The whole body.
+    def read(self, most: int) -> bytes:
+        """The whole body, of at most so many bytes.
 
         Raises:
             CallFailed: it does not come, or not whole, or not by the deadline.
+            TooLong: it has more bytes.
         """
-        pieces = []
-        while piece := self.read_some(BLOCK):
+        pieces: list[bytes] = []
+        size = self._response.length or 0  # told beforehand, or seen as it comes
+        while size <= most:
+            piece = self.read_some(BLOCK)
+            if not piece:
+                return b"".join(pieces)
             pieces.append(piece)
-            if self.deadline is not None and self._response.length != 0:  # what drips in must not take for ever
-                left = self.deadline.remaining()
-                if left <= 0:
-                    raise self._broken(TimeoutError())
-                self.be_patient(min(left, self._silence))
-        return b"".join(pieces)
+            if self._response.length is None:
+                size += len(piece)
+        self._drop()
+        raise TooLong(f"answers with more than {most} bytes")
 
     def read_some(self, most: int) -> bytes:
         """So much of the body as has come, and at least one byte; nothing at its end.
 
         Raises:
-            CallFailed: it does not come, or not whole.
+            CallFailed: it does not come, or not by the deadline, or not whole.
         """
-        if self._response.length == 0 or self._response.isclosed():
-            return b""
         try:
-            data = self._response.read1(most)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._broken(error) from None
-        if not data and self._response.length:
-            raise self._broken(EOFError())
-        return data
-
-    def be_patient(self, seconds: float) -> None:
-        """Take silence for so long from now on."""
-        if self._connection is not None:
-            self._connection.settimeout(max(seconds, SHORTEST_SILENCE))
+            return self._response.read_some(most)
+        except TimeoutError:
+            self._drop()
+            raise NoAnswerInTime("does not answer") from None
+        except (OSError, http.client.HTTPException):
+            self._drop()
+            raise CutOff("cut its answer off in the middle") from None
 
     def close(self) -> None:
         """Keep the connection if everything has been read, else drop it. May be called twice."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        is_whole = self._response.isclosed() or self._response.length == 0
-        self._response.close()
-        if is_whole and not self._response.will_close:
+        if self._response.is_whole and not self._response.will_close:
             self._transport.keep(connection)
         else:
             connection.close()
 
-    def _broken(self, error: Exception) -> CallFailed:
-        """Drop the connection, of which nobody knows where the next answer would begin; says what was wrong."""
+    def _drop(self) -> None:
+        """Close the connection, of which nobody knows where the next answer would begin."""
         connection, self._connection = self._connection, None
-        self._response.close()
         if connection is not None:
             connection.close()
-        if isinstance(error, TimeoutError):
-            return NoAnswerInTime("does not answer")
-        return CutOff("cut its answer off in the middle")
 
     def __enter__(self) -> Answer:
         return self
@@ -205,6 +198,7 @@ class Transport:
         path: str,
         timeout: tuple[float, float],
         *,
+        deadline: Deadline | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
@@ -213,7 +207,9 @@ class Transport:
         """Send a request.
 
         Args:
-            timeout: seconds to connect, and for the server's silence.
+            timeout: seconds to connect, and for the server's silence: its head must come whole in that time, and of
+                its body something whenever some is read.
+            deadline: by when all must be over, up to the end of the body; None: as long as something keeps coming.
             body: sent as JSON.
             file: sent as it is, with so many bytes.
 
@@ -234,11 +230,12 @@ class Transport:
         connection = self._idle_connection()
         if connection is not None:
             try:
-                return self._exchange(connection, method, path, head, data, silence)
+                return self._exchange(connection, method, path, head, data, silence, deadline)
             except HungUp:  # it may have been closed just now; but what may have been heard is not said twice
                 if method != "GET":
                     raise
-        return self._exchange(self._connected(connect), method, path, head, data, silence)
+        connection = self._connected(patience(connect, deadline))
+        return self._exchange(connection, method, path, head, data, silence, deadline)
 
     def keep(self, connection: socket.socket) -> None:
         """Use a connection again."""
@@ -266,19 +263,17 @@ class Transport:
         head: bytes,
         data: bytes | IO[bytes] | None,
         silence: float,
+        deadline: Deadline | None,
     ) -> Answer:
-        response: Response | None = None
         try:
             with _errors_named():
-                if connection.gettimeout() != silence:
-                    connection.settimeout(max(silence, SHORTEST_SILENCE))
                 try:
-                    _send(connection, head, data)
+                    _send(connection, head, data, silence, deadline)
                 except ConnectionError:
                     if data is None:
                         raise
                     # a body that it does not want; it may have said why
-                response = Response(connection, method)
+                response = Response(Incoming(connection, silence, deadline))
                 response.begin()
             if response.fields.get("content-encoding", "identity") != "identity":
                 raise CallFailed("compresses its answer unasked (does a proxy before it?)")
@@ -287,8 +282,6 @@ class Transport:
             if response.status >= 400 and data is not None:
                 response.will_close = True  # it may not have read all of what was sent
         except BaseException:
-            if response is not None:
-                response.close()
             connection.close()
             raise
         return Answer(self, connection, response, method, path)
@@ -306,10 +299,18 @@ class Transport:
             connection.close()
 
     def _connected(self, seconds: float) -> socket.socket:
-        connection: http.client.HTTPConnection | None = None
+        limit = Deadline(seconds)
+        connection: socket.socket | None = None
         try:
-            connection = self._unconnected(max(seconds, SHORTEST_SILENCE))
-            connection.connect()
+            place = _place(self._proxy or self._parts)
+            connection = socket.create_connection(place, max(seconds, SHORTEST_SILENCE))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                if self._proxy is not None:
+                    self._open_tunnel(connection, self._proxy, seconds, limit)
+                connection.settimeout(max(limit.remaining(), SHORTEST_SILENCE))
+                connection = self._tls.wrap_socket(connection, server_hostname=self._parts.hostname)
+            return connection
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -318,19 +319,19 @@ class Transport:
             if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
                 raise NotConnected(self._why_not_connected(error)) from None
             raise
-        opened: socket.socket = connection.sock
-        return opened
 
-    def _unconnected(self, seconds: float) -> http.client.HTTPConnection:
-        # http.client knows tunnels and certificates. Ports are always given: without one, it takes the end of an IPv6
-        # address for it.
-        host, port = _place(self._proxy or self._parts)
-        if self._tls is None:
-            return http.client.HTTPConnection(host, port, timeout=seconds)
-        connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._tls)
-        if self._proxy is not None:
-            connection.set_tunnel(*_place(self._parts), _proxy_authorization(self._proxy))
-        return connection
+    def _open_tunnel(self, connection: socket.socket, proxy: SplitResult, seconds: float, limit: Deadline) -> None:
+        """Have the proxy pass on all that is said from now on."""
+        host, port = _place(self._parts)
+        target = f"[{host}]:{port}" if ":" in host else f"{_host(host)}:{port}"
+        fields = _fields({"Host": target, **_proxy_authorization(proxy)})
+        if fields is None or not TARGET.fullmatch(target):
+            raise ValueError("That is no host name.")
+        connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
+        response = Response(Incoming(connection, seconds, limit))  # nothing follows its head before we speak
+        response.begin()
+        if response.status != 200:
+            raise OSError("The proxy opens no tunnel.")
 
     def _why_not_connected(self, error: Exception) -> str:
         if isinstance(error, ssl.SSLError):
@@ -373,7 +374,14 @@ def _host(netloc: str) -> str:
         return ""
 
 
-def _send(connection: socket.socket, head: bytes, data: bytes | IO[bytes] | None) -> None:
+def _send(
+    connection: socket.socket,
+    head: bytes,
+    data: bytes | IO[bytes] | None,
+    silence: float,
+    deadline: Deadline | None,
+) -> None:
+    connection.settimeout(max(patience(silence, deadline), SHORTEST_SILENCE))
     if isinstance(data, bytes) and len(data) < BLOCK:
         connection.sendall(head + data)
         return
@@ -382,6 +390,7 @@ def _send(connection: socket.socket, head: bytes, data: bytes | IO[bytes] | None
         connection.sendall(data)
     elif data is not None:
         while block := data.read(BLOCK):
+            connection.settimeout(max(patience(silence, deadline), SHORTEST_SILENCE))
             connection.sendall(block)
 
 

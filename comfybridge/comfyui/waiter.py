@@ -119,6 +119,15 @@ class Waiter(ABC):
             TimedOut: the deadline passed.
         """
 
+    @abstractmethod
+    def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
+        """Begin to listen for a prompt that somebody else has queued, and that has not ended, as far as is known.
+
+        Raises:
+            ComfyUIUnreachable: ComfyUI does not answer.
+            TimedOut: the deadline passed.
+        """
+
 
 def out_of_time(prompt: Prompt, deadline: Deadline) -> TimedOut:
     """The error of a prompt that has not ended by its deadline."""

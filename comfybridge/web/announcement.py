@@ -54,7 +54,7 @@ def example(url: str, *, needs_key: bool = False) -> str:
         key = '-H "X-API-Key: KEY" ' if needs_key else ""
         return f'curl.exe -f -o picture.png {key}-H "Accept: image/*" {url}/generate -d "{escaped}"'
     key = "-H 'X-API-Key: KEY' " if needs_key else ""
-    return f"curl -f -o picture.png {key}-H 'Accept: image/*' {url}/generate -d '{body}'"
+    return f"curl --fail-with-body -o picture.png {key}-H 'Accept: image/*' {url}/generate -d '{body}'"
 
 
 def _callers(settings: Settings) -> list[str]:

@@ -9,6 +9,8 @@ from comfybridge.simulator import Simulator
 from comfybridge.web.announcement import DEMO
 from comfybridge.web.application import create_app
 
+_SIMULATOR = "comfybridge.simulator"
+
 
 def create_demo() -> Flask:
     """The application with a simulator, in a thread of this process, as its ComfyUI."""
@@ -16,4 +18,12 @@ def create_demo() -> Flask:
     simulator.start()
     app = create_app(load_settings(comfyui_url=simulator.url, comfyui_headers={}))
     app.config[DEMO] = True
+    app.extensions[_SIMULATOR] = simulator
     return app
+
+
+def end_demo(app: Flask | None) -> None:
+    """Stop the simulator of an application, and delete its folder, if it has one."""
+    simulator: Simulator | None = app.extensions.get(_SIMULATOR) if app is not None else None
+    if simulator is not None:
+        simulator.stop()

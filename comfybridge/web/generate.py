@@ -16,6 +16,7 @@ from comfybridge.errors import (
     TooLarge,
     UnknownWorkflow,
 )
+from comfybridge.repeats import fingerprint_of
 from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
 from comfybridge.web.body import read_json
 from comfybridge.web.current import current_bridge, current_owner
@@ -64,6 +65,7 @@ def generate() -> Response:
     asked = parse_generation(body, g.started, _parameters_of)
     asked.images += files
     asked.idempotency_key = idempotency_key(request)
+    asked.fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
     asked.owner = current_owner()
     keepalive = body.get("keepalive") or bridge.settings.keepalive
     return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.errors import BridgeError
+from comfybridge.request import Timings
 from comfybridge.web.current import check_server_info
 from comfybridge.web.describing import Answer, describes
 from comfybridge.web.request_log import Entry
@@ -137,7 +138,7 @@ class Metrics:
         if trace is None or trace.prompt_id is None:
             return
         self._total.observe(entry.seconds)
-        if trace.timings is not None and trace.ran_at is not None:
+        if trace.timings is not None and trace.ran_at is not None and _is_its_own(trace.timings, entry.seconds):
             self._delivering.observe(entry.started + entry.seconds - trace.ran_at)
             if trace.timings.queued is not None:
                 self._queued.observe(trace.timings.queued)
@@ -160,6 +161,11 @@ class Metrics:
         self._taken.set(self._bridge.slots.taken)
         for server, gauge in self._in_flight.items():
             gauge.set(server.in_flight)
+
+
+def _is_its_own(timings: Timings, seconds: float) -> bool:
+    """Whether a prompt ran for this request, and not for an earlier one that it repeats."""
+    return (timings.queued or 0.0) + (timings.executing or 0.0) <= seconds
 
 
 class _ServerHealth(Collector):

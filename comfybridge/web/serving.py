@@ -18,6 +18,7 @@ from comfybridge import logs
 from comfybridge.settings import Settings
 from comfybridge.web.announcement import announce
 from comfybridge.web.body import MOST_DISCARDED
+from comfybridge.web.demo import end_demo
 from comfybridge.web.open_files import RESERVE, most_connections
 
 GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
@@ -102,3 +103,4 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     announce(app, server.effective_host, server.effective_port)
     loop.run()
     server.task_dispatcher.shutdown()
+    end_demo(app)

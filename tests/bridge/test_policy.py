@@ -143,6 +143,7 @@ def test_what_is_refused_gives_its_slot_back(bridge_for: Callable[[str], Bridge]
             bridge.generate(GenerationRequest(graph=graphs.picture()))
     with pytest.raises(Forbidden):
         bridge.generate(GenerationRequest(params={"steps": 2}))
+    assert bridge.generate(small()).images
     with pytest.raises(RateLimited):
         bridge.generate(small())
     assert bridge.slots.taken == 0

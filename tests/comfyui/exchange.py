@@ -158,15 +158,29 @@ def silent(call: Call) -> None:
     call.over.wait()
 
 
-def dripping(data: bytes, seconds: float) -> Behaviour:
-    """Sends these bytes one by one, each so long after the one before."""
+def dripping(data: bytes, seconds: float, at_once: bytes = b"") -> Behaviour:
+    """Sends these bytes one by one, each so long after the one before, and others at once before them."""
 
     def answer(call: Call) -> None:
         call.take_body()
+        call.send(at_once)
         for byte in data:
             call.send(bytes([byte]))
             if call.over.wait(seconds):
                 return
+
+    return answer
+
+
+def endless(at_once: bytes, again: bytes, seconds: float = 0) -> Behaviour:
+    """Sends some bytes, and then others again and again, for as long as anybody is there; with such pauses."""
+
+    def answer(call: Call) -> None:
+        call.take_body()
+        call.send(at_once)
+        while not call.over.wait(seconds):
+            call.send(again)
+        call.hang_up()
 
     return answer
 

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
 from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, Transport
+from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, TooLong, Transport
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 from tests.comfyui.exchange import (
@@ -31,6 +31,7 @@ from tests.comfyui.exchange import (
     and_reset,
     dripping,
     early,
+    endless,
     hang_up,
     message,
     raw,
@@ -41,6 +42,7 @@ from tests.comfyui.exchange import (
 
 TIMEOUT = (5.0, float(PATIENCE))
 GPU = "http://gpu.example:8188"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\n"
 SIGNED_OFF = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd"
@@ -96,7 +98,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def ask(transport: Transport, path: str = "/a", method: str = "GET") -> bytes:
     """What is answered, read to its end."""
     with transport.send(method, path, TIMEOUT, body={"x": 1} if method == "POST" else None) as answer:
-        return answer.read()
+        return answer.read(LARGE)
 
 
 def until_readable(sockets: list[socket.socket]) -> None:
@@ -250,17 +252,20 @@ def test_a_connection_that_is_signed_off_takes_nobody_s_place(comfyui: Exchange,
     transport = connect(most_idle=1)
     answers = [transport.send("GET", "/a", TIMEOUT) for _ in range(2)]
     for answer in answers:
-        answer.read()
+        answer.read(LARGE)
         answer.close()
     ask(transport)
     assert [connection for _, connection in comfyui.asked()] == [1, 2, 2]
 
 
-@pytest.mark.parametrize("read", [lambda answer: answer.read(), lambda answer: drain(answer)])
+@pytest.mark.parametrize("read", [lambda answer: answer.read(LARGE), lambda answer: drain(answer)])
 @pytest.mark.parametrize(
     "broken",
     [
         raw(CHUNKED + b"3\r\nabc\r\nnonsense\r\n"),
+        raw(CHUNKED + b"3\r\nabcdef\r\n"),
+        raw(CHUNKED + b"f" * 5000 + b"\r\nabc"),
+        raw(CHUNKED + b"-3\r\nabc\r\n"),
         and_close(raw(CHUNKED + b"3\r\nabc\r\n")),
         and_close(raw(CHUNKED + b"3\r\nab")),
         and_close(raw(message(b"abc", length=6))),
@@ -287,6 +292,7 @@ def test_a_body_that_is_cut_off_is_an_error_and_ends_the_connection(
     [
         (raw(message(b"abcdef")), 6),
         (raw(CHUNKED + b"3\r\nabc\r\n3;x=y\r\ndef\r\n0\r\nX-Trailer: z\r\n\r\n"), None),
+        (and_close(raw(CHUNKED + b"6 \r\nabcdef\r\n0\r\n")), None),
         (and_close(raw(UNTIL_CLOSED + b"abcdef")), None),
         (and_close(raw(b"HTTP/1.0 200 OK\r\n\r\nabcdef")), None),
         (raw(b"HTTP/1.1 100 Continue\r\n\r\n" + message(b"abcdef")), 6),
@@ -305,22 +311,40 @@ def test_a_body_comes_whole_however_its_end_is_told(
 
 
 @pytest.mark.parametrize("head", [UNTIL_CLOSED, CHUNKED + b"9\r\n", SIGNED_OFF[:-4], message(length=9)])
-def test_patience_can_be_shortened_while_a_body_comes(comfyui: Exchange, connect: Connect, head: bytes) -> None:
+def test_the_deadline_holds_for_a_body_even_if_it_comes_nearer(
+    comfyui: Exchange, connect: Connect, head: bytes
+) -> None:
     comfyui.on("GET", "/a", raw(head + b"abc"))
-    with connect().send("GET", "/a", TIMEOUT) as answer:
+    deadline = Deadline(60)
+    with connect().send("GET", "/a", TIMEOUT, deadline=deadline) as answer:
         assert answer.read_some(9) == b"abc"
-        answer.be_patient(0.1)
+        deadline.extend(-59.9)
         began = time.monotonic()
         with pytest.raises(NoAnswerInTime):
             answer.read_some(9)
         assert time.monotonic() - began < 2
 
 
-def test_patience_is_no_matter_after_the_end(comfyui: Exchange, connect: Connect) -> None:
-    comfyui.on("GET", "/a", raw(SIGNED_OFF))
+@pytest.mark.parametrize("framing", [message(b"abcdef"), CHUNKED + b"6\r\nabcdef\r\n0\r\n\r\n"])
+def test_what_has_come_by_the_deadline_is_read_after_it(comfyui: Exchange, connect: Connect, framing: bytes) -> None:
+    comfyui.on("GET", "/a", raw(framing))
+    deadline = Deadline(60)
+    with connect().send("GET", "/a", TIMEOUT, deadline=deadline) as answer:
+        assert answer.read_some(3) == b"abc"
+        deadline.extend(-60)
+        assert answer.read(3) == b"def"
+
+
+@pytest.mark.parametrize("framing", [message(b"abcdef"), CHUNKED + b"6\r\nabcdef\r\n0\r\n\r\n"])
+def test_a_body_may_be_as_large_as_is_allowed_and_no_larger(
+    comfyui: Exchange, connect: Connect, opened: list[socket.socket], framing: bytes
+) -> None:
+    comfyui.on("GET", "/a", raw(framing))
     with connect().send("GET", "/a", TIMEOUT) as answer:
-        answer.read()
-        answer.be_patient(1)
+        assert answer.read(6) == b"abcdef"
+    with connect().send("GET", "/a", TIMEOUT) as answer, pytest.raises(TooLong):
+        answer.read(5)
+    assert opened[-1].fileno() == -1
 
 
 def test_so_many_connections_are_kept_and_no_more(
@@ -330,7 +354,7 @@ def test_so_many_connections_are_kept_and_no_more(
     transport = connect(most_idle=2)
     answers = [transport.send("GET", "/a", TIMEOUT) for _ in range(5)]
     for answer in answers:
-        answer.read()
+        answer.read(LARGE)
         answer.close()
         answer.close()
     assert sorted(each.fileno() != -1 for each in opened) == [False] * 3 + [True] * 2
@@ -377,7 +401,7 @@ def test_a_file_is_sent_as_it_is(comfyui: Exchange, connect: Connect) -> None:
     comfyui.post("/a", "got it")
     data = bytes(range(256)) * 1000
     with connect().send("POST", "/a", TIMEOUT, file=(io.BytesIO(data), len(data))) as answer:
-        assert answer.read() == b"got it"
+        assert answer.read(LARGE) == b"got it"
     assert comfyui.requests[0].body == data
     assert comfyui.requests[0].headers["Transfer-Encoding"] is None
 
@@ -446,7 +470,7 @@ def test_a_head_is_read_however_it_is_written(comfyui: Exchange, connect: Connec
     comfyui.on("GET", "/a", raw(head + b"abcd"))
     with connect().send("GET", "/a", TIMEOUT) as answer:
         assert (answer.status, answer.length, answer.header("CONTENT-Length")) == (200, 4, "4")
-        assert answer.read() == b"abcd"
+        assert answer.read(LARGE) == b"abcd"
 
 
 @pytest.mark.parametrize(
@@ -462,8 +486,11 @@ def test_a_head_is_read_however_it_is_written(comfyui: Exchange, connect: Connec
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 " + b"y" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 19 + b"\r\n\r\n{}",
+        CONTINUE * 6 + message(b"abcd"),
     ],
-    ids=lambda head: repr(head[:30]),
+    ids=lambda head: repr(head[:34]),
 )
 def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head: bytes) -> None:
     comfyui.on("GET", "/a", and_close(raw(head)))
@@ -471,11 +498,123 @@ def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head:
         ask(connect(), "/a")
 
 
-def test_an_answer_that_drips_in_does_not_outlast_the_deadline(comfyui: Exchange) -> None:
-    comfyui.on("GET", "/prompt", dripping(message(b" " * 10_000), 0.01))
-    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+# -- answers that never end --------------------------------------------------------------------------------------
+
+DRIPPING_LINES = [
+    endless(b"", b"X", 0.02),
+    endless(b"HTTP/1.1 200 OK\r\nX: ", b"y", 0.02),
+    endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.02),
+    endless(CONTINUE + b"HTTP/1.1 100 Continue\r\nX: ", b"y", 0.02),
+    endless(CHUNKED, b"0", 0.02),
+    endless(CHUNKED + b"2\r\n{}\r\n0\r\n", b"A: b\r\n", 0.02),
+    endless(CHUNKED + b"2\r\n{}\r\n0\r\nA: ", b"b", 0.02),
+]
+DRIPPING_BODIES = [
+    endless(message(length=10**6), b" ", 0.02),
+    endless(UNTIL_CLOSED, b" ", 0.02),
+    endless(CHUNKED, b"1\r\n \r\n", 0.02),
+    endless(CHUNKED, b"1\r\n \r\n"),  # so much that there is no silence in it
+]
+
+
+def ask_history(address: ServerAddress | str, deadline: float = 60, read_timeout: float = 30) -> object:
+    """What the client makes of the answer; fails if it makes nothing of it."""
+    if isinstance(address, str):
+        address = ServerAddress.parse(address)
+    client = ComfyUIClient(address, read_timeout=read_timeout)
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(client.history, "id", Deadline(deadline)).result(PATIENCE)
+    finally:
+        pool.shutdown(wait=False)  # if it hangs, it does so until the server ends
+        client.close()
+
+
+@pytest.mark.parametrize("drip", [*DRIPPING_LINES, *DRIPPING_BODIES])
+def test_no_answer_outlasts_the_deadline(comfyui: Exchange, drip: Behaviour) -> None:
+    comfyui.on("GET", "/history/id", drip)
     with pytest.raises(TimedOut):
-        client.queue_length(Deadline(0.5))
+        ask_history(comfyui.url, deadline=0.3)
+
+
+@pytest.mark.parametrize("drip", DRIPPING_LINES)
+def test_a_head_that_drips_in_is_silence(comfyui: Exchange, drip: Behaviour) -> None:
+    comfyui.on("GET", "/history/id", drip)
+    with pytest.raises(ComfyUISilent):
+        ask_history(comfyui.url, read_timeout=0.2)
+
+
+def test_what_is_encrypted_does_not_outlast_the_deadline(environment: pytest.MonkeyPatch) -> None:
+    with Exchange(is_https=True) as comfyui:
+        comfyui.on("GET", "/history/id", DRIPPING_LINES[1])
+        with pytest.raises(TimedOut):
+            ask_history(comfyui.url, deadline=0.5)
+
+
+def drip_the_other_hello(call: Call) -> None:
+    """Lets a tunnel through, at whose end TLS begins well and goes on byte by byte."""
+    call.send(b"HTTP/1.1 200 Connected\r\n\r\n")
+    call.incoming.read(1)
+    endless(b"\x16\x03\x03\x3f\xff", b"\x02", 0.02)(call)
+
+
+@pytest.mark.parametrize("drip", [endless(b"HTTP/1.0 200 OK\r\n", b"X: y\r\n", 0.02), drip_the_other_hello])
+def test_no_proxy_outlasts_the_deadline(comfyui: Exchange, environment: pytest.MonkeyPatch, drip: Behaviour) -> None:
+    environment.setenv("HTTPS_PROXY", comfyui.url)
+    comfyui.on("CONNECT", "localhost:8443", drip)
+    with pytest.raises(TimedOut):
+        ask_history(elsewhere(), deadline=0.3)
+
+
+def test_an_answer_that_is_announced_for_ever_is_none(comfyui: Exchange) -> None:
+    comfyui.on("GET", "/history/id", endless(b"", CONTINUE))
+    with pytest.raises(ComfyUIUnreachable, match="closed the connection without an answer"):
+        ask_history(comfyui.url)
+
+
+def test_an_answer_without_an_end_of_its_trailers_is_cut_off(comfyui: Exchange) -> None:
+    comfyui.on("GET", "/history/id", endless(CHUNKED + b"2\r\n{}\r\n0\r\n", b"A: b\r\n"))
+    with pytest.raises(ComfyUIError, match="cut off in the middle"):
+        ask_history(comfyui.url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        endless(UNTIL_CLOSED + b"[", b"1," * 10_000),
+        endless(CHUNKED, b"4e20\r\n" + b"1," * 10_000 + b"\r\n"),
+        raw(message(b"[", length=10**12)),
+    ],
+)
+def test_an_answer_that_is_too_long_is_an_error(
+    comfyui: Exchange, monkeypatch: pytest.MonkeyPatch, body: Behaviour
+) -> None:
+    monkeypatch.setattr("comfybridge.comfyui.client.LARGEST_ANSWER", 1_000_000)
+    comfyui.on("GET", "/history/id", body)
+    with pytest.raises(ComfyUIError, match="answers with more than 1000000 bytes to GET /history") as raised:
+        ask_history(comfyui.url)
+    assert type(raised.value) is ComfyUIError
+
+
+def test_a_queue_may_be_longer_than_other_answers(comfyui: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comfybridge.comfyui.client.LARGEST_ANSWER", 10)
+    comfyui.get("/queue", json_body={"queue_running": [[1, "a", {}, {}, []]], "queue_pending": []})
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
+    assert client.queue().running == ("a",)
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        dripping(b"x" * 20, 0.05, message(length=20)),
+        dripping(b"1\r\nx\r\n" * 3 + b"0\r\n\r\n", 0.05, CHUNKED + b"11\r\n" + b"x" * 17 + b"\r\n"),
+    ],
+)
+def test_a_file_may_take_longer_than_silence_may_last(comfyui: Exchange, file: Behaviour) -> None:
+    comfyui.on("GET", "/view", file)
+    client = ComfyUIClient(ServerAddress.parse(comfyui.url), read_timeout=0.7)
+    assert b"".join(client.view("a", "", "output", Deadline(60))) == b"x" * 20
     client.close()
 
 

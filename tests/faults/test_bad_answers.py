@@ -28,7 +28,7 @@ BAD_ANSWERS = [
 def test_prompt_answers_badly_and_has_queued_nothing(
     make_front: Callable[..., Front], sim: Simulator, bad: dict[str, Any]
 ) -> None:
-    front = make_front(read_timeout=0.5, connect_timeout=0.5)
+    front = make_front(read_timeout=1.5, connect_timeout=1.5)
     sim.fail_route("/prompt", method="POST", times=3, **bad)
     asked = [front.ask(wait=wait) for wait in ("hub", "websocket", "poll")]
     for each in asked:
@@ -43,7 +43,7 @@ def test_prompt_answers_badly_and_has_queued_nothing(
 def test_prompt_answers_badly_and_has_queued_it(
     make_front: Callable[..., Front], sim: Simulator, bad: dict[str, Any]
 ) -> None:
-    front = make_front(read_timeout=0.5, connect_timeout=0.5)
+    front = make_front(read_timeout=1.5, connect_timeout=1.5)
     sim.fail_route("/prompt", method="POST", times=3, handled=True, **bad)
     for each in [front.ask(wait=wait) for wait in ("hub", "websocket", "poll")]:
         each.picture()

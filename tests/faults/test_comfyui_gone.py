@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from comfybridge import GenerationRequest
+from comfybridge.errors import Interrupted
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import Front, until_true
+from tests.faults.conftest import LONG, Front, until_true
 
 GONE = {(502, "prompt_lost"), (503, "comfyui_unreachable")}
 
@@ -139,3 +141,26 @@ def test_the_clock_set_back(front: Front, sim: Simulator, monkeypatch: pytest.Mo
         assert (body["timings"]["queued"] or 0) >= 0
     answer = front.app.test_client().post("/generate", json={"workflow": graphs.picture(), "timeout": 0.3})
     assert answer.status_code == 200
+
+
+def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Simulator) -> None:
+    request = GenerationRequest(graph=graphs.picture(), retries=5, timeout=LONG)
+    sim.hold()
+    ended: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            front.bridge.generate(request)
+        except Interrupted as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=ask, name="caller")
+    thread.start()
+    sim.wait_until_running()
+    sim.kill()
+    until_true(lambda: not dict(front.bridge._submissions), 20)  # it waits for ComfyUI to be back
+    front.bridge.abandon(request)
+    until_true(lambda: front.bridge.slots.taken == 0, 5)
+    thread.join(LONG)
+    assert ended
+    sim.revive()

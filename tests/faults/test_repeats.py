@@ -157,16 +157,124 @@ def test_a_repeat_after_comfyui_forgot_it_runs_again(front: Front, sim: Simulato
     assert times_queued(sim) == 2
 
 
-def test_an_impatient_repeat_does_not_cancel_what_another_waits_for(front: Front, sim: Simulator) -> None:
+@pytest.mark.parametrize("is_other", [False, True], ids=["in the same process", "in another process"])
+def test_an_impatient_repeat_does_not_cancel_what_another_waits_for(
+    make_front: MakeFront, sim: Simulator, is_other: bool
+) -> None:
+    front = make_front()
     graph = graphs.picture()
     sim.hold()
     first = front.ask(graph, headers=KEY)
     sim.wait_until_running()
-    impatient = front.ask(graph, headers=KEY, timeout=0.3)
+    impatient = (make_front() if is_other else front).ask(graph, headers=KEY, timeout=0.3)
     assert impatient.error() == (504, "timeout")
     assert "kept" in impatient.response.get_json()["error"]
     sim.release()
     first.picture()
+
+
+@pytest.mark.parametrize("muted", [False, True], ids=["told", "untold"])
+def test_what_was_stopped_behind_the_first_one_s_back_is_run_for_both(
+    front: Front, sim: Simulator, muted: bool
+) -> None:
+    graph = graphs.txt2img(sim.checkpoints[0], steps=3)
+    sim.hold()
+    running = front.ask()
+    sim.wait_until_running()
+    first = front.ask(graph, headers=KEY)
+    sim.wait_until_pending(1)
+    if muted:
+        sim.mute()
+    requests.post(f"{sim.url}/queue", json={"clear": True}, timeout=5)
+    again = front.ask(graph, headers=KEY)
+    sim.wait_until_pending(1)
+    sim.release()
+    assert first.picture((64, 64))["prompt_id"] == again.picture((64, 64))["prompt_id"]
+    assert again.took < 8
+    running.picture()
+
+
+def test_who_is_done_does_not_take_the_ear_of_who_repeats(sim: Simulator) -> None:
+    graph = graphs.picture(save="SaveImageWebsocket")
+    with Bridge(load_settings(comfyui_url=sim.url)) as bridge:
+        first = bridge.submit(GenerationRequest(graph=graph, idempotency_key="a"))
+        bridge.wait(first)
+        sim.wait_until_idle()
+        sim.hold()
+        second = bridge.submit(GenerationRequest(graph=graph, idempotency_key="a", timeout=20))
+        first.close()
+        sim.release()
+        assert bridge.wait(second).frames
+
+
+@pytest.mark.parametrize("is_other", [False, True], ids=["in the same process", "in another process"])
+@pytest.mark.parametrize("save", ["SaveImageWebsocket", "both"])
+def test_a_repeat_never_lacks_the_images_that_a_websocket_carried(
+    make_front: MakeFront, sim: Simulator, save: str, is_other: bool
+) -> None:
+    graph = graphs.picture(save="SaveImageWebsocket")
+    if save == "both":
+        graph["3"] = graphs.node("SaveImage", images=["1", 0], filename_prefix="test")
+    front = make_front()
+    other = make_front() if is_other else front
+    sim.hold()
+    first = front.ask(graph, headers=KEY)
+    sim.wait_until_running()
+    again = other.ask(graph, headers=KEY)
+    until_true(lambda: len(front.bridge._submissions) + len(other.bridge._submissions) >= 2)
+    sim.release()
+    assert len(first.picture()["images"]) == len(again.picture()["images"]) == (2 if save == "both" else 1)
+
+
+def test_many_who_wait_for_the_same_prompt_are_no_load(make_front: MakeFront, sim: Simulator) -> None:
+    graph = graphs.picture()
+    first, other = make_front(), make_front()
+    sim.hold()
+    asked = [first.ask(graph, headers=KEY)]
+    sim.wait_until_running()
+    asked += [other.ask(graph, headers=KEY) for _ in range(20)]
+    until_true(lambda: len(other.bridge._submissions) == 20)
+    sim.forget_requests()
+    until_true(lambda: sum(each.path == "/queue" for each in sim.requests) >= 2)
+    assert not [each for each in sim.requests if each.path.startswith("/history")]
+    sim.release()
+    for each in asked:
+        each.picture()
+
+
+def test_the_same_request_may_be_asked_for_in_another_form(front: Front, sim: Simulator) -> None:
+    graph = graphs.picture()
+    accepts = ("image/webp", "application/json", "text/event-stream", "application/zip", "image/*")
+    answers = [front.ask(graph, headers={**KEY, "Accept": accept}).response for accept in accepts]
+    assert [each.status_code for each in answers] == [200] * len(accepts)
+    assert [each.headers["Content-Type"].split(";")[0] for each in answers] == [*accepts[:4], "image/png"]
+    assert len({each.headers["X-Prompt-Id"] for each in answers}) == 1
+    assert times_queued(sim) == 1
+
+
+def test_what_was_stopped_on_one_server_and_runs_on_another_is_found_there(
+    make_front: MakeFront, sim: Simulator
+) -> None:
+    graph = graphs.txt2img(sim.checkpoints[0], steps=3)
+    with Simulator(step_seconds=0) as second:
+        sim.hold_steps(after=1)
+        first = make_front().ask(graph, headers=KEY)
+        sim.wait_until_running()
+        make_front().app.test_client().post(f"/cancel/{sim.running[0]}")
+        assert first.error() == (409, "interrupted")
+        second.hold()
+        elsewhere = make_front(comfyui_url=second.url)
+        runs = elsewhere.ask(graph, headers=KEY)
+        second.wait_until_running()
+        both = make_front(comfyui_url=f"{sim.url},{second.url}")
+        again = both.ask(graph, headers=KEY)
+        until_true(lambda: len(both.bridge._submissions) == 1)
+        second.release()
+        assert runs.picture((64, 64))["prompt_id"] == again.picture((64, 64))["prompt_id"]
+        assert times_queued(sim) + times_queued(second) == 2
+        for each in (elsewhere, both):
+            each.bridge.close()
+        sim.release()
 
 
 def test_a_repeat_finds_the_server_that_has_it(make_front: MakeFront, sim: Simulator) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,7 @@ KEYS = "shop=shop-secret,press=press-secret"
 SHOP = {"X-API-Key": "shop-secret"}
 PRESS = {"X-API-Key": "press-secret"}
 SMALL = {"prompt": "a cat", "width": 64, "height": 64, "steps": 1}
+TWICE = {"json": SMALL, "headers": {**SHOP, "Idempotency-Key": "one"}}
 
 MakeApi = Callable[..., FlaskClient]
 
@@ -118,7 +121,7 @@ def test_whole_graphs_can_be_closed_in_all_their_forms(
 ) -> None:
     for api, headers, who in (
         (api_for(graphs=False), SHOP, "The API key shop"),
-        (make_app(workflows_only=True).test_client(), {}, "A caller without an API key"),
+        (make_app(workflows_only=True).test_client(), {}, "A caller of this bridge"),
         (make_app(workflows_only=True, api_keys=KEYS).test_client(), PRESS, "The API key press"),
     ):
         response = api.post("/generate", **graph_in(form), headers={**headers, "Accept": accept})
@@ -178,7 +181,7 @@ def test_who_brings_no_graphs_can_t_load_what_others_have_made(
 ) -> None:
     made = success(api_for().post("/generate", json=SMALL, headers=PRESS))["outputs"][0]
     asked = {"workflow": "img2img", "prompt": "a text [output]", "steps": 1}
-    for folder in ("[output]", "[temp]"):
+    for folder in ("[output]", "[temp]", "[Output]", "[OUTPUT] "):
         name = f"{made['subfolder']}/{made['filename']} {folder}"
         for api in (make_app(workflows_only=True).test_client(), api_for(graphs=False, overrides=False)):
             assert "can't load" in refused(api, sim, {**asked, "params": {"image": name}})
@@ -194,6 +197,30 @@ def test_who_brings_no_graphs_can_t_load_what_others_have_made(
             "/generate", json={**asked, "params": {"image": "example.png [input]"}}, headers=SHOP
         )
     )
+
+
+def test_nor_by_a_way_around_the_folders(
+    api_for: MakeApi, make_app: Callable[..., Flask], tmp_path: Any, sim: Simulator
+) -> None:
+    """Whatever the template calls the parameter, and whatever node of whoever is behind it."""
+    made = success(api_for().post("/generate", json=SMALL, headers=PRESS))["outputs"][0]
+    name = f"../output/{made['subfolder']}/{made['filename']}"
+    asked = {"workflow": "img2img", "prompt": "x", "steps": 1, "params": {"image": name}}
+    for fields in ({"graphs": False, "overrides": False}, {"workflows": ["img2img"]}, {}):
+        response = api_for(**fields).post("/generate", json=asked, headers=SHOP)
+        assert "input folder" in failure(response, 400, "invalid_request")["error"]
+    graph = {**graphs.picture(), "7": node("Unheard", name="x"), "8": node("CLIPTextEncode", text="x")}
+    (tmp_path / "mine.json").write_text(json.dumps(graph))
+    (tmp_path / "mine.yaml").write_text("parameters: {name: {node: 7, input: name}, text: {node: 8, input: text}}")
+    confined = make_app(workflows_only=True, workflows_dir=tmp_path, default_workflow="mine").test_client()
+    free = make_app(workflows_dir=tmp_path, default_workflow="mine").test_client()
+    for value in (name, "/etc/passwd", "..\\x"):
+        said = failure(confined.post("/generate", json={"params": {"name": value}}), 400, "invalid_request")["error"]
+        assert said.startswith("name is '")
+        # as far as ComfyUI, which has no such node
+        failure(free.post("/generate", json={"params": {"name": value}}), 400, "invalid_workflow")
+        failure(confined.post("/generate", json={"params": {"text": value}}), 400, "invalid_workflow")  # is prose
+    assert len(sim.history) == 1
 
 
 def test_a_parameter_with_a_dot_in_its_name_is_no_override(
@@ -350,12 +377,47 @@ def test_a_link_to_a_constant_is_fine(api_for: MakeApi, sim: Simulator) -> None:
         ({"max_steps": 5}, node("Any", refine_steps=6)),
         ({"max_batch_size": 2}, node("RepeatLatentBatch", amount=3)),
         ({"max_batch_size": 2}, node("Any", batch_count=3)),
+        ({"max_width": 64}, node("Any", imagewidth=65)),
+        ({"max_width": 64}, node("Any", MaxWidth="65")),
+        ({"max_width": 64}, node("Any", width_=65)),
+        ({"max_width": 64}, node("Any", width_2=65)),
+        ({"max_height": 64}, node("Any", height_px=65)),
+        ({"max_height": 64}, node("Any", target_height_=["9", 0])),
+        ({"max_steps": 5}, node("Any", numsteps=6)),
+        ({"max_steps": 5}, node("Any", **{"max-steps": 6})),
+        ({"max_batch_size": 2}, node("Any", **{"batch-size": 3})),
+        ({"max_batch_size": 2}, node("Any", batch=3)),
+        ({"max_width": 64}, node("ImageScaleToMaxDimension", largest_size=65)),
+        ({"max_height": 64}, node("Any", longer_edge=65)),
+        ({"max_height": 64}, node("Any", **{"resize_type.shorter_size": 65})),
+        ({"max_pixels": 4000}, node("Any", longest_side=64)),
+        ({"max_pixels": 4000}, node("Any", resolution=64)),
+        ({"max_pixels": 4000}, node("Any", width_1=64, height_1=64, width_2=8, height_2=8)),
+        ({"max_width": 64}, node("Any", max_size=["9", 0])),
     ],
 )
 def test_inputs_are_known_by_their_names_in_any_node(
     api_for: MakeApi, sim: Simulator, policy: dict[str, int], extra: dict[str, Any]
 ) -> None:
-    assert "node 7" in refused(api_for(**policy), sim, {"workflow": {**graphs.picture(64, 48), "7": extra}})
+    source = node("Anything", value=64)
+    asked = {"workflow": {**graphs.picture(64, 48), "7": extra, "9": source}}
+    assert "node 7" in refused(api_for(**policy), sim, asked)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"cfg": 99, "seed": 2**60, "fps": 60, "length": 81, "end_at_step": 10_000, "start_at_step": 50},
+        {"tile_size": 512, "kernel_size": 99, "texture_size": 4096, "octree_resolution": 256, "step": 50},
+        {"height_map": ["1", 0], "width_mode": "any", "size": ["1", 0], "batch": ["1", 0], "resolution": ["1", 0]},
+        {"resolution": "1080p", "size": "1024x1024", "batch_index": 63, "stepsize": 9999},
+    ],
+)
+def test_other_numbers_are_nobody_s_business(api_for: MakeApi, sim: Simulator, inputs: dict[str, Any]) -> None:
+    """The stand-in has no such node, so the graph gets as far as ComfyUI."""
+    api = api_for(max_width=64, max_height=64, max_pixels=5000, max_steps=5, max_batch_size=2)
+    asked = {"workflow": {**graphs.picture(64, 48), "7": node("Any", **inputs)}}
+    failure(api.post("/generate", json=asked, headers=SHOP), 400, "invalid_workflow")
 
 
 def test_a_template_s_links_are_its_owner_s_business(
@@ -451,6 +513,51 @@ def test_what_is_refused_and_what_is_asked_again_does_not_count(
     key = {**SHOP, "Idempotency-Key": "one"}
     first, second = (success(api.post("/generate", json=SMALL, headers=key)) for _ in range(2))
     assert first["prompt_id"] == second["prompt_id"]
+    failure(api.post("/generate", json=SMALL, headers=SHOP), 429, "rate_limited")
+
+
+def test_what_is_wrong_does_not_count(
+    make_app: Callable[..., Flask], policy_file: Callable[..., str], clock: Callable[[float], None], sim: Simulator
+) -> None:
+    policies = policy_file(shop={"rate": "1/day", "max_width": 64})
+    api = make_app(api_keys=KEYS, policy_file=policies).test_client()
+    no_picture = base64.b64encode(b"no picture").decode()
+    too_wide = base64.b64encode(png(65, 8)).decode()
+    for status, asked in (
+        (400, {**SMALL, "params": {"nope": 1}}),
+        (400, {**SMALL, "params": {"4.ckpt_name": "none.safetensors"}}),  # ComfyUI itself refuses it
+        (400, {**SMALL, "workflow": {"7": {"class_type": "Unheard", "inputs": {}}}}),
+        (400, {"workflow": "img2img", "prompt": "x", "steps": 1, "images": {"image": no_picture}}),
+        (403, {"workflow": "img2img", "prompt": "x", "steps": 1, "images": {"image": too_wide}}),
+        (403, {**SMALL, "width": 72}),
+        (404, {**SMALL, "workflow": "nowhere"}),
+    ):
+        for headers in (SHOP, {**SHOP, "Idempotency-Key": "one"}):
+            assert api.post("/generate", json=asked, headers=headers).status_code == status
+    assert sim.history == {}
+    success(api.post("/generate", json=SMALL, headers=SHOP))
+    failure(api.post("/generate", json=SMALL, headers=SHOP), 429, "rate_limited")
+
+
+def test_what_finds_no_comfyui_does_not_count(api_for: MakeApi, sim: Simulator) -> None:
+    api, asked = api_for(rate="1/day"), {"workflow": graphs.picture()}
+    success(api.post("/generate", json=asked, headers=PRESS))  # so that it knows ComfyUI's nodes
+    sim.stop()
+    for _ in range(2):
+        failure(api.post("/generate", json=asked, headers=SHOP), 503, "comfyui_unreachable")
+
+
+def test_of_two_that_come_at_once_under_one_key_one_counts(api_for: MakeApi, sim: Simulator) -> None:
+    api = api_for(rate="2/day")
+    sim.hold()
+    both = [threading.Thread(target=api.post, args=("/generate",), kwargs=asked) for asked in [TWICE] * 2]
+    for each in both:
+        each.start()
+    sim.wait_until_running()
+    sim.release()
+    for each in both:
+        each.join()
+    success(api.post("/generate", json=SMALL, headers=SHOP))
     failure(api.post("/generate", json=SMALL, headers=SHOP), 429, "rate_limited")
 
 
