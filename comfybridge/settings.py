@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     @field_validator("fetch_allow_hosts", mode="before")
     @classmethod
     def _parse_hosts(cls, value: object) -> object:
-        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        return _split(value) if isinstance(value, str) else value
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -155,8 +155,8 @@ class Settings(BaseSettings):
         return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
 
 
-def _split(urls: str) -> list[str]:
-    return [each.strip() for each in urls.split(",") if each.strip()]
+def _split(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _host_name(text: str) -> str:
