@@ -19,9 +19,9 @@ from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NoOutput, TimedOut, UnknownPrompt
 from comfybridge.machine import Machine
+from comfybridge.note import owner_of
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
-from comfybridge.owner import owner_of
 from comfybridge.record import Record
 from comfybridge.request import Generation, OutputOptions, Timings
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.media import parse_color
-from comfybridge.owner import KEY
+from comfybridge.note import note_of, with_note
 from comfybridge.request import OutputOptions
 
 
@@ -44,16 +44,13 @@ class Record:
 
     def to_extra_data(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The `extra_data` that a caller gave, with this record in it; what the caller put in its place is gone."""
-        return {**given, KEY: {**vars(self), "output": vars(self.output)}}
+        return with_note(given, {**vars(self), "output": vars(self.output)})
 
     @classmethod
     def from_extra_data(cls, extra_data: object) -> Record:
         """The record that `extra_data` holds; one that knows nothing if there is none that can be believed."""
-        found = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
-        if not isinstance(found, Mapping):
-            return cls()
         try:
-            record = _ADAPTER.validate_python(found)
+            record = _ADAPTER.validate_python(note_of(extra_data))
         except ValidationError:
             return cls()
         return record if _is_sane(record.output) else cls()

@@ -35,7 +35,7 @@ from comfybridge.comfyui.transport import (
 )
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
-from comfybridge.owner import owner_of
+from comfybridge.note import owner_of
 
 RETRY_AFTER = 5
 

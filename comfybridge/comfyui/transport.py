@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import IO, Any
-from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from certifi import where
@@ -216,7 +216,7 @@ class Transport:
         Raises:
             CallFailed: it could not be sent, or nothing came back.
         """
-        target = f"{self._target}{path}?{urlencode(query)}" if query else self._target + path
+        target = f"{self._target}{path}?{_query(query)}" if query else self._target + path
         head = self._head(method, target, _fields(headers) if headers else b"")
         data: bytes | IO[bytes] | None = None
         if body is not None:
@@ -364,6 +364,11 @@ def _fields(headers: Mapping[str, str]) -> bytes | None:
     if not all(FIELD_NAME.fullmatch(name) and FIELD_VALUE.fullmatch(value) for name, value in headers.items()):
         return None
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
+
+
+def _query(query: Mapping[str, str]) -> str:
+    """The query of an address; its names are ours."""
+    return "&".join([f"{name}={quote(value)}" for name, value in query.items()])
 
 
 def _host(netloc: str) -> str:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import Flask, Response, g, request
 
@@ -19,6 +20,12 @@ from comfybridge.web.request_log import Entry, Watched, note, write_line
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
+class _Application(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is: none of ours is a coroutine, and Flask would look five times a request."""
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Make the WSGI application.
 
@@ -28,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Raises:
         SettingsError: a setting has a value that can't be used.
     """
-    app = Flask("comfybridge", static_folder=None)
+    app = _Application("comfybridge", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the contract's order is easier to read
     bridge = app.extensions[EXTENSION] = Bridge(settings)
     app.before_request(_begin)

@@ -24,6 +24,8 @@ LEAST_RATE = 500
 READ_AHEAD = 16 * 1024
 # A head that has not ended by then is for the server's own limits to refuse.
 LONGEST_HEAD = 64 * 1024
+# More than that is not copied to be sent with the head of an answer.
+LARGEST_JOINED = 16 * 1024
 # An answer that is stuck is tried so often within the patience. The system itself wakes nobody up for the little that
 # a slow caller reads.
 TRIES = 4
@@ -40,8 +42,7 @@ class CallerTooSlow(ConnectionResetError):
 class CallerSocket(socket.socket):
     """A caller's connection: bytes that were read ahead, and an end to patience. Takes the place of the one given.
 
-    In blocking mode `recv` and `sendall` raise CallerTooSlow where the caller keeps them waiting; in the other modes
-    they behave as ever.
+    `recv` and `sendall` raise CallerTooSlow where the caller keeps them waiting.
 
     Args:
         patience: seconds; a body must bring `LEAST_RATE` in each such time, an answer make some progress.
@@ -49,12 +50,26 @@ class CallerSocket(socket.socket):
 
     def __init__(self, taken: socket.socket, patience: float) -> None:
         super().__init__(taken.family, taken.type, taken.proto, taken.detach())
+        super().settimeout(None)
         self._patience = patience
+        self._limit: float | None = None
         self._ahead = b""
+        self._head = b""  # of an answer that has not gone yet
         self._came = 0  # of this request, since `_since`
         self._since = time.monotonic()
         self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(patience))
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience / TRIES))
+
+    def setblocking(self, flag: bool) -> None:
+        """Does nothing, as each change would be a system call: who must not wait says so with each read."""
+
+    def settimeout(self, value: float | None) -> None:
+        """Have `recv` wait no longer than that, where it has to wait at all."""
+        self._limit = value
+
+    def gettimeout(self) -> float | None:
+        """What `settimeout` was told."""
+        return self._limit
 
     @property
     def has_begun(self) -> bool:
@@ -71,7 +86,7 @@ class CallerSocket(socket.socket):
             BlockingIOError: nothing has come.
             ConnectionResetError: the caller has hung up.
         """
-        data = super().recv(READ_AHEAD)
+        data = super().recv(READ_AHEAD, socket.MSG_DONTWAIT)
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "the caller hung up")
         self._ahead += data
@@ -91,12 +106,16 @@ class CallerSocket(socket.socket):
         if self._ahead and not flags:
             data, self._ahead = self._ahead[:size], self._ahead[size:]
             return data
+        if self._limit is not None:
+            super().settimeout(self._limit)
+            try:
+                return super().recv(size, flags)
+            finally:
+                super().settimeout(None)
         try:
             data = super().recv(size, flags)
         except BlockingIOError:
-            if self.gettimeout() is None:
-                raise CallerTooSlow("nothing came of a request's body.") from None
-            raise
+            raise CallerTooSlow("nothing came of a request's body.") from None
         self._came += len(data)
         now = time.monotonic()
         if now - self._since > self._patience:
@@ -106,19 +125,37 @@ class CallerSocket(socket.socket):
         return data
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As ever.
+        """As ever, but that the head of an answer goes together with what follows it, or with `flush`.
 
         Raises:
             CallerTooSlow
         """
+        if not self._head and data.startswith(b"HTTP/1.") and data.endswith(b"\r\n\r\n"):
+            self._head = data
+            return
+        head, self._head = self._head, b""
+        if head and len(data) > LARGEST_JOINED:
+            self._send_all(head)
+        elif head:
+            data = head + data
+        self._send_all(data)
+
+    def flush(self) -> None:
+        """Send the head of an answer that nothing follows.
+
+        Raises:
+            CallerTooSlow
+        """
+        if self._head:
+            self.sendall(b"")
+
+    def _send_all(self, data: Any) -> None:
         rest = memoryview(data)
         since = time.monotonic()
         while rest:
             try:
-                rest = rest[self.send(rest, flags) :]
+                rest = rest[self.send(rest) :]
             except BlockingIOError:
-                if self.gettimeout() is not None:
-                    raise
                 if time.monotonic() - since > self._patience:
                     raise CallerTooSlow("nobody reads the answer.") from None
             else:

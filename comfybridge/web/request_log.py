@@ -76,17 +76,19 @@ class Entry:
     )
 
     def __init__(self, response: Response) -> None:
-        self.request_id: str = g.request_id
-        self.started: float = g.started
-        self.method = request.method
-        self.path = request.path
-        self.operation = (request.endpoint or "none").rpartition(".")[2]
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through the proxy takes longer
+        known = vars(g._get_current_object())
+        self.request_id: str = known["request_id"]
+        self.started: float = known["started"]
+        self.method: str = asked.method
+        self.path: str = asked.path
+        self.operation = (asked.endpoint or "none").rpartition(".")[2]
         self.status = response.status_code
-        self.trace: Trace | None = g.get("trace")
-        self.error: BridgeError | None = g.get("error")
-        self.prompt_id: str | None = g.get("prompt_id")
-        self.server: str | None = g.get("server")
-        self.key: str | None = g.get("owner")
+        self.trace: Trace | None = known.get("trace")
+        self.error: BridgeError | None = known.get("error")
+        self.prompt_id: str | None = known.get("prompt_id")
+        self.server: str | None = known.get("server")
+        self.key: str | None = known.get("owner")
         self.sent = 0
         self.end = SENT
         self.seconds = 0.0

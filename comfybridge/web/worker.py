@@ -22,6 +22,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from comfybridge.web.callers import CallerSocket
+from comfybridge.web.threads import Threads
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         self._begun: Waiting = {}  # a part of a head has
         self._leaving: Waiting = {}  # all is said, but for the caller's hanging up
         self._has_closed_port = False
+
+    def get_thread_pool(self) -> Threads:
+        """Called once, at the beginning."""
+        return Threads(self.cfg.threads)
 
     # -- taking callers ------------------------------------------------------------------------------------------
 
@@ -136,7 +141,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         conn.data_ready = True
         if isinstance(conn.sock, CallerSocket):
             conn.sock.begin()
-        super().enqueue_req(conn)
+        self.tpool.give(partial(self._serve, conn))
+
+    def _serve(self, conn: Any) -> None:
+        """Answer a request, in a thread."""
+        is_kept = False
+        try:
+            is_kept = self.handle(conn)
+            if isinstance(conn.sock, CallerSocket):
+                conn.sock.flush()
+        except OSError:
+            is_kept = False
+        finally:
+            self.method_queue.defer(self.finish_request, conn, is_kept)
 
     def _read_head(self, conn: Any) -> None:
         """Take what has come, and wait for the rest of a head."""
@@ -173,13 +190,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
 
     # -- the end of connections ----------------------------------------------------------------------------------
 
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        """Called when a thread has done with a connection, which is kept alive or closed."""
-        if fs.cancelled() or fs.exception() is not None or fs.result() is not False:
-            super().finish_request(conn, fs)
+    def finish_request(self, conn: Any, is_kept: bool) -> None:
+        """Called when a thread has done with a connection."""
+        self.tpool.take_back()
+        if is_kept:
+            if conn.parser.unreader.buf.getvalue():  # of the next request
+                self.enqueue_req(conn)
+            else:
+                self._keep(conn)
             return
         try:
-            conn.sock.setblocking(False)
             conn.sock.shutdown(socket.SHUT_WR)
         except OSError:  # it is closed already
             self._close(conn)
@@ -189,9 +209,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_farewell, conn))
         self._on_farewell(conn, conn.sock)
 
+    def _keep(self, conn: Any) -> None:
+        """Wait for the next request of a connection."""
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + LINGER_SECONDS)
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
     def _on_farewell(self, conn: Any, _: Any) -> None:
         try:
-            came = len(socket.socket.recv(conn.sock, FAREWELL_BYTES))
+            came = len(socket.socket.recv(conn.sock, FAREWELL_BYTES, socket.MSG_DONTWAIT))
         except BlockingIOError:
             return
         except OSError:

@@ -125,7 +125,7 @@ def fill_graph(
     for name, value in params.items():
         if name in parameters:
             filling.set(parameters[name], value)
-    return filling.finish()
+    return filling.finish(None if params else parameters)
 
 
 def _not_found(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> str:
@@ -217,18 +217,22 @@ class _Filling:
             )
         return given
 
-    def finish(self) -> Filled:
-        """Report the seed, the parameters in the template's order, and sizes that ComfyUI won't keep."""
+    def finish(self, discovered: Mapping[str, Parameter] | None = None) -> Filled:
+        """Report the seed, the parameters in the template's order, and sizes that ComfyUI won't keep.
+
+        Args:
+            discovered: what can be discovered in the filled graph, if that is known.
+        """
         graph = self.filled.graph
         order = [name for name in self.parameters if name in self.filled.params]
         self.filled.params = {name: self.filled.params[name] for name in [*order, *self.filled.params]}
         self.filled.warnings += self._rounded_sizes()
         seeds = [each for each in self.parameters.values() if each.is_seed]
         seeds.sort(key=lambda each: each.name != "seed")
-        targets = [each.targets[0] for each in seeds] or [
-            parameter.targets[0] for name, parameter in discover(graph).items() if name == "seed"
-        ]
-        value = literal_value(graph, targets[0]) if targets else None
+        if not seeds:
+            found = (discover(graph) if discovered is None else discovered).get("seed")
+            seeds = [found] if found else []
+        value = literal_value(graph, seeds[0].targets[0]) if seeds else None
         self.filled.seed = value if isinstance(value, int) and not isinstance(value, bool) else None
         return self.filled
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -219,7 +220,7 @@ def test_a_key_may_be_given_everybody_s_prompts(
 
 
 def test_a_caller_can_t_say_whose_a_prompt_is(locked: FlaskClient) -> None:
-    asked = {"workflow": graphs.picture(), "extra_data": {"comfybridge": {"owner": "press"}}}
+    asked = {"workflow": graphs.picture(), "extra_data": {"comfybridge": json.dumps({"owner": "press"})}}
     prompt_id = success(locked.post("/generate", json=asked, headers=SHOP))["prompt_id"]
     success(locked.get(f"/results/{prompt_id}", headers=SHOP))
     as_unknown(locked, "GET /results", prompt_id, PRESS)

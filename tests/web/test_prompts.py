@@ -169,16 +169,22 @@ def test_what_others_queued_can_be_fetched_without_seed_and_params(api: FlaskCli
 def test_a_record_that_makes_no_sense_is_no_record(
     api: FlaskClient, sim: Simulator, conversions: list[OutputOptions], record: object
 ) -> None:
-    prompt_id = finished_by_a_stranger(sim, graphs.picture(), extra_data={"comfybridge": record})
+    prompt_id = finished_by_a_stranger(sim, graphs.picture(), extra_data={"comfybridge": json.dumps(record)})
     body = success(api.get(f"/results/{prompt_id}"))
     assert (image(body["images"][0]).size, body["seed"], body["params"]) == ((64, 48), None, {})
     assert body["timings"]["queued"] is None
     assert conversions == []  # as it asks for nothing
 
 
+@pytest.mark.parametrize("note", [None, 7, {"seed": 7}, "", "{", "[" * 100_000], ids=lambda each: str(each)[:20])
+def test_what_is_no_note_is_no_record(api: FlaskClient, sim: Simulator, note: object) -> None:
+    prompt_id = finished_by_a_stranger(sim, graphs.picture(), extra_data={"comfybridge": note})
+    assert success(api.get(f"/results/{prompt_id}"))["seed"] is None
+
+
 def test_a_caller_can_t_set_the_record(api: FlaskClient, sim: Simulator) -> None:
     forged = {"seed": 666, "params": {"prompt": "forged"}, "warnings": ["forged"], "with_image": True}
-    asked = {"workflow": graphs.picture(), "extra_data": {"comfybridge": forged, "note": "mine"}}
+    asked = {"workflow": graphs.picture(), "extra_data": {"comfybridge": json.dumps(forged), "note": "mine"}}
     answered = success(api.post("/generate", json=asked))
     sim.wait_until_idle()
     (entry,) = sim.history.values()

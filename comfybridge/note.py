@@ -1,0 +1,36 @@
+"""The bridge's own note beside a prompt, in the `extra_data` that ComfyUI keeps in its queue and its history.
+
+It is a text, with JSON in it: ComfyUI copies a prompt in depth when it begins to run (`PromptQueue.get` in its
+execution.py), and the twenty values of a note would take it longer than all that it reads of the request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+KEY = "comfybridge"
+
+
+def with_note(extra_data: Mapping[str, Any], note: Mapping[str, Any]) -> dict[str, Any]:
+    """The `extra_data` with a note, which takes the place of one that is there."""
+    return {**extra_data, KEY: json.dumps(note, separators=(",", ":"))}
+
+
+def note_of(extra_data: object) -> Mapping[str, Any]:
+    """The note in a prompt's `extra_data`; empty if there is none. Whoever reaches ComfyUI may have written it."""
+    text = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
+    if not isinstance(text, str):
+        return {}
+    try:
+        note = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return note if isinstance(note, Mapping) else {}
+
+
+def owner_of(extra_data: object) -> str | None:
+    """The name of the API key that a prompt was queued with, if it was queued with one."""
+    owner = note_of(extra_data).get("owner")
+    return owner if isinstance(owner, str) else None
