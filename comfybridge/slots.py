@@ -41,7 +41,12 @@ class Slots:
             if self._taken < self.count:
                 self._taken += 1
                 return
-        raise Busy(f"All {self.count} slots of the bridge are taken.", retry_after=self.retry_after)
+        raise self.busy()
+
+    def busy(self) -> Busy:
+        """That all are taken."""
+        who = "The bridge's only slot is" if self.count == 1 else f"All {self.count} slots of the bridge are"
+        return Busy(f"{who} taken.", retry_after=self.retry_after)
 
     def give_back(self, seconds: float | None) -> None:
         """Give one back; a request that ran held it for so many seconds, one that was refused says nothing."""

@@ -259,7 +259,12 @@ def interrupted(arguments: list[str]) -> tuple[int, str, float]:
         The exit code, what the terminal shows then, and how many seconds it took.
     """
     terminal, inside = os.openpty()
-    process = subprocess.Popen([sys.executable, str(ROOT / "app.py"), "generate", *arguments], stderr=inside)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py"), "generate", *arguments],
+        stderr=inside,
+        # whoever runs the tests in the background may have had Ctrl-C ignored, which is handed on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     os.close(inside)
     shown = ""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -116,6 +117,52 @@ def test_it_says_what_it_found_and_serves(start: Callable[..., Server], sim: Sim
     assert "txt2img (the default)" in server.said
     answer = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
     assert answer.json()["status"] == "success"
+
+
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_answers_without_a_body_end_where_the_next_begins(start: Callable[..., Server], arguments: list[str]) -> None:
+    server = start(arguments, COMFYBRIDGE_CORS_ORIGINS="https://shop.example")
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=SECONDS)
+    preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    for method, headers, status in (("HEAD", {}, 200), ("OPTIONS", preflight, 204), ("GET", {}, 200)):
+        connection.request(method, "/workflows", headers=headers)
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (status, method == "GET")
+
+
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+@pytest.mark.parametrize("size", [0, 9_000, 14_000], ids="a body of {} bytes".format)
+def test_requests_that_come_in_one_go_are_all_answered(
+    start: Callable[..., Server], arguments: list[str], size: int
+) -> None:
+    server = start(arguments)
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    body = json.dumps({"workflow": graphs.picture(), "params": {"1.width": 32}}).ljust(size).encode()
+    head = f"POST /generate HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, int(port)), SECONDS) as caller:
+        caller.sendall(
+            f"{head}Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+            + f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+        )
+        received = b""
+        while piece := caller.recv(65536):
+            received += piece
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert b'"status":"success"' in received.replace(b" ", b"")
+    assert b'"status":"ok"' in received.replace(b" ", b"")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Only Linux schedules so, and tells of it.")
+def test_its_threads_give_way_to_comfyui_s(start: Callable[..., Server]) -> None:
+    server = start(PYTHON_APP)
+    success = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
+    assert success.status_code == 200
+    master = server.process.pid
+    (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    threads = [int(each.name) for each in Path(f"/proc/{worker}/task").iterdir()]
+    assert len(threads) > 2
+    assert {os.sched_getscheduler(each) for each in threads} == {os.SCHED_BATCH}
 
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import select
 import socket
 import struct
 import time
@@ -76,11 +77,14 @@ class CallerSocket(socket.socket):
         """Whether a part of a request was read ahead."""
         return bool(self._ahead)
 
-    def read_ahead(self) -> bool:
-        """Take what has come of a request, without waiting, for `recv` to give it.
+    @property
+    def has_head(self) -> bool:
+        """Whether the head of a request was read ahead as a whole, or is so long that it can't be waited for."""
+        # lines that end without a carriage return are for the server to refuse
+        return b"\n\r\n" in self._ahead or b"\n\n" in self._ahead or len(self._ahead) > LONGEST_HEAD
 
-        Returns:
-            Whether its head is there as a whole, or so long that it can't be waited for.
+    def read_ahead(self) -> None:
+        """Take what has come of a request, without waiting, for `recv` to give it.
 
         Raises:
             BlockingIOError: nothing has come.
@@ -90,8 +94,19 @@ class CallerSocket(socket.socket):
         if not data:
             raise ConnectionResetError(errno.ECONNRESET, "the caller hung up")
         self._ahead += data
-        # lines that end without a carriage return are for the server to refuse
-        return b"\n\r\n" in self._ahead or b"\n\n" in self._ahead or len(self._ahead) > LONGEST_HEAD
+
+    def await_head(self, seconds: float) -> None:
+        """Wait for the next request's first bytes, if there are none yet.
+
+        Raises:
+            ConnectionResetError: the caller has hung up.
+        """
+        if self._ahead:
+            return
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        if poll.poll(seconds * 1000):
+            self.read_ahead()
 
     def begin(self) -> None:
         """From now on a request's body is expected."""

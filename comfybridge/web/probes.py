@@ -34,7 +34,7 @@ def ready() -> Response:
     """Whether a request would be taken: ComfyUI answers and a slot is free."""
     bridge = current_bridge()
     if not bridge.slots.has_free:
-        raise Busy(f"All {bridge.slots.count} slots of the bridge are taken.", retry_after=bridge.slots.retry_after)
+        raise bridge.slots.busy()
     try:
         answers = bridge.servers.answers(
             lambda server, patience: server.client.queue_length(patience), Deadline(PROBE_SECONDS)

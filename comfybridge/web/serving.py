@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -66,6 +67,18 @@ def finish_on_ctrl_c(worker: Any) -> None:
         worker.handle_exit(number, frame)
 
     signal.signal(signal.SIGINT, stop)
+
+
+def give_way() -> None:
+    """Have the threads of this process, but for those that run already, wake up without pushing others aside.
+
+    The bridge often shares its machine with ComfyUI, which has a GPU to keep busy and wakes the bridge a dozen times
+    for each prompt. Linux lets who wakes up go first; who is scheduled as a batch waits until there is room (see
+    sched(7)), with the same share of the processor as before.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:

@@ -28,6 +28,11 @@ class Threads:
         self._under_way = 0
         self._given: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # None: a thread is to end
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether some work waits for a thread. May be asked by any thread."""
+        return not self._given.empty()
+
     def give(self, work: Work) -> None:
         """Have a thread do some work; `take_back` must be called after it."""
         self._under_way += 1

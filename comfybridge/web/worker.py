@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # At a stop, who has not asked for anything is given so long: a request may be on its way.
 LINGER_SECONDS = 2.0
+# So long a thread waits for the next request of a caller that it has answered.
+AT_ONCE_SECONDS = 0.005
 # So long an answered caller has for hanging up in turn, without which the end of its answer might be lost,
 FAREWELL_SECONDS = 2.0
 # and so much may still come from it.
@@ -144,27 +146,48 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         self.tpool.give(partial(self._serve, conn))
 
     def _serve(self, conn: Any) -> None:
-        """Answer a request, in a thread."""
+        """Answer a request, in a thread, and those that come at once after it."""
         is_kept = False
         try:
-            is_kept = self.handle(conn)
-            if isinstance(conn.sock, CallerSocket):
-                conn.sock.flush()
-        except OSError:
+            is_kept = self._answer(conn)
+            while is_kept and self._goes_on(conn):
+                is_kept = self._answer(conn)
+        except OSError:  # the caller is gone
             is_kept = False
         finally:
             self.method_queue.defer(self.finish_request, conn, is_kept)
 
+    def _answer(self, conn: Any) -> bool:
+        """Answer a request; whether another one may follow."""
+        is_kept = bool(self.handle(conn))
+        if isinstance(conn.sock, CallerSocket):
+            conn.sock.flush()
+        return is_kept
+
+    def _goes_on(self, conn: Any) -> bool:
+        """Whether the caller's next request comes at once, as long as nobody else waits for the thread.
+
+        Who asks again and again is spared the way through the loop and back, which is a tenth of a request's time.
+        """
+        if self.tpool.has_waiting or not isinstance(conn.sock, CallerSocket):
+            return False
+        if not conn.parser.unreader.buf.getvalue():
+            conn.sock.await_head(AT_ONCE_SECONDS)
+            if not conn.sock.has_head:
+                return False
+        conn.sock.begin()
+        return True
+
     def _read_head(self, conn: Any) -> None:
         """Take what has come, and wait for the rest of a head."""
         try:
-            is_whole = conn.sock.read_ahead()
+            conn.sock.read_ahead()
         except BlockingIOError:
-            is_whole = False
+            pass
         except OSError:
             self._close(conn)
             return
-        if is_whole:
+        if conn.sock.has_head:
             self._forget(conn)
             self.enqueue_req(conn)
         elif conn not in (self._begun if conn.sock.has_begun else self._silent):
@@ -194,10 +217,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         """Called when a thread has done with a connection."""
         self.tpool.take_back()
         if is_kept:
-            if conn.parser.unreader.buf.getvalue():  # of the next request
-                self.enqueue_req(conn)
-            else:
-                self._keep(conn)
+            self._go_on(conn)
             return
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -209,8 +229,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_farewell, conn))
         self._on_farewell(conn, conn.sock)
 
-    def _keep(self, conn: Any) -> None:
-        """Wait for the next request of a connection."""
+    def _go_on(self, conn: Any) -> None:
+        """Take the next request of a connection, of which some may have come with the last one."""
+        if conn.parser.unreader.buf.getvalue():
+            self.enqueue_req(conn)
+            return
+        if isinstance(conn.sock, CallerSocket) and conn.sock.has_begun:
+            self._read_head(conn)
+            return
         conn.sock.setblocking(False)
         conn.set_timeout()
         if not self.alive:
