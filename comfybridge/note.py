@@ -20,14 +20,13 @@ def with_note(extra_data: Mapping[str, Any], note: Mapping[str, Any]) -> dict[st
 
 def note_of(extra_data: object) -> Mapping[str, Any]:
     """The note in a prompt's `extra_data`; empty if there is none. Whoever reaches ComfyUI may have written it."""
-    text = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
-    if not isinstance(text, str):
-        return {}
-    try:
-        note = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return note if isinstance(note, Mapping) else {}
+    note = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
+    if isinstance(note, str):
+        try:
+            note = json.loads(note)
+        except (ValueError, RecursionError):
+            return {}
+    return note if isinstance(note, Mapping) else {}  # an object it was at first
 
 
 def owner_of(extra_data: object) -> str | None:

@@ -130,6 +130,14 @@ def test_answers_without_a_body_end_where_the_next_begins(start: Callable[..., S
         assert (answer.status, bool(answer.read())) == (status, method == "GET")
 
 
+def test_a_body_that_nobody_wants_holds_up_no_answer(start: Callable[..., Server]) -> None:
+    server = start(PYTHON_APP)
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 3) as caller:
+        caller.sendall(f"HEAD /health HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\n".encode())
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
 # the second: as much as gunicorn takes at a time
 @pytest.mark.parametrize("size", [0, 8192, 14_000], ids="the first of {} bytes".format)

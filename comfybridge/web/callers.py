@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import select
@@ -106,7 +107,8 @@ class CallerSocket(socket.socket):
         poll = select.poll()
         poll.register(self, select.POLLIN)
         if poll.poll(seconds * 1000):
-            self.read_ahead()
+            with contextlib.suppress(BlockingIOError):
+                self.read_ahead()
 
     def begin(self) -> None:
         """From now on a request's body is expected."""
@@ -163,6 +165,12 @@ class CallerSocket(socket.socket):
         """
         if self._head:
             self.sendall(b"")
+
+    def shutdown(self, how: int, /) -> None:
+        """As ever."""
+        with contextlib.suppress(OSError):
+            self.flush()
+        super().shutdown(how)
 
     def _send_all(self, data: Any) -> None:
         rest = memoryview(data)

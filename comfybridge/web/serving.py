@@ -76,8 +76,10 @@ def give_way() -> None:
     for each prompt. Linux lets who wakes up go first; who is scheduled as a batch waits until there is room (see
     sched(7)), with the same share of the processor as before.
     """
-    if hasattr(os, "SCHED_BATCH"):
-        with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
+    if not hasattr(os, "SCHED_BATCH"):
+        return
+    with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody wanted something else
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -29,17 +29,30 @@ class Threads:
         self._given: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # None: a thread is to end
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether some work waits for a thread. May be asked by any thread."""
-        return not self._given.empty()
+    def has_plenty(self) -> bool:
+        """Whether most threads have nothing to do, or need not even have begun. May be asked by any thread."""
+        return 2 * self._under_way <= self._most
 
     def give(self, work: Work) -> None:
-        """Have a thread do some work; `take_back` must be called after it."""
+        """Have a thread do some work; `take_back` must be called after it.
+
+        Raises:
+            RuntimeError: the system allows not even one thread.
+        """
+        if self._begun < min(self._under_way + 1, self._most):
+            self._begin_another()
         self._under_way += 1
         self._given.put(work)
-        if self._begun < min(self._under_way, self._most):
+
+    def _begin_another(self) -> None:
+        try:
+            threading.Thread(target=self._run, name=f"comfybridge {self._begun + 1}", daemon=True).start()
+        except RuntimeError:
+            if not self._begun:
+                raise
+            log.warning("This system allows the bridge %d threads and no more.", self._begun)
+        else:
             self._begun += 1
-            threading.Thread(target=self._run, name=f"comfybridge {self._begun}", daemon=True).start()
 
     def take_back(self) -> None:
         """Some work has been done."""

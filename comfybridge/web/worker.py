@@ -149,27 +149,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         """Answer a request, in a thread, and those that come at once after it."""
         is_kept = False
         try:
-            is_kept = self._answer(conn)
-            while is_kept and self._goes_on(conn):
-                is_kept = self._answer(conn)
+            while True:
+                is_kept = False  # whatever is raised
+                is_kept = bool(self.handle(conn))
+                if not is_kept or not self._goes_on(conn):
+                    return
         except OSError:  # the caller is gone
             is_kept = False
         finally:
             self.method_queue.defer(self.finish_request, conn, is_kept)
 
-    def _answer(self, conn: Any) -> bool:
-        """Answer a request; whether another one may follow."""
-        is_kept = bool(self.handle(conn))
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Called by `handle`, which then throws away what is left of the request's body, and may wait for it."""
+        is_kept = super().handle_request(req, conn)
         if isinstance(conn.sock, CallerSocket):
             conn.sock.flush()
         return is_kept
 
     def _goes_on(self, conn: Any) -> bool:
-        """Whether the caller's next request comes at once, as long as nobody else waits for the thread.
+        """Whether the caller's next request comes at once, and nobody else needs the thread meanwhile.
 
         Who asks again and again is spared the way through the loop and back, which is a tenth of a request's time.
         """
-        if self.tpool.has_waiting or not isinstance(conn.sock, CallerSocket):
+        if not self.tpool.has_plenty or not isinstance(conn.sock, CallerSocket):
             return False
         if not conn.parser.unreader.buf.getvalue():
             conn.sock.await_head(AT_ONCE_SECONDS)
@@ -217,7 +219,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
         """Called when a thread has done with a connection."""
         self.tpool.take_back()
         if is_kept:
-            self._go_on(conn)
+            try:
+                self._go_on(conn)
+            except Exception:  # a bug, which must not end the worker
+                log.exception("A connection was closed.")
+                self._close(conn)
             return
         try:
             conn.sock.shutdown(socket.SHUT_WR)

@@ -176,7 +176,17 @@ def test_a_record_that_makes_no_sense_is_no_record(
     assert conversions == []  # as it asks for nothing
 
 
-@pytest.mark.parametrize("note", [None, 7, {"seed": 7}, "", "{", "[" * 100_000], ids=lambda each: str(each)[:20])
+@pytest.mark.parametrize("write", [json.dumps, dict], ids=["text", "object, as it was at first"])
+def test_a_record_is_read_however_it_is_written(
+    api: FlaskClient, sim: Simulator, write: Callable[[dict[str, Any]], object]
+) -> None:
+    note = write({"seed": 7, "params": {"steps": 3}})
+    prompt_id = finished_by_a_stranger(sim, graphs.picture(), extra_data={"comfybridge": note})
+    body = success(api.get(f"/results/{prompt_id}"))
+    assert (body["seed"], body["params"]) == (7, {"steps": 3})
+
+
+@pytest.mark.parametrize("note", [None, 7, ["seed"], "", "{", "[" * 100_000], ids=lambda each: str(each)[:20])
 def test_what_is_no_note_is_no_record(api: FlaskClient, sim: Simulator, note: object) -> None:
     prompt_id = finished_by_a_stranger(sim, graphs.picture(), extra_data={"comfybridge": note})
     assert success(api.get(f"/results/{prompt_id}"))["seed"] is None

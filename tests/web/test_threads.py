@@ -52,6 +52,17 @@ def test_threads_are_kept_for_the_next_work(threads: Threads) -> None:
     assert len(seen) == 1
 
 
+def test_there_is_plenty_until_half_of_them_have_work() -> None:
+    threads = Threads(4)
+    seen = []
+    for _ in range(3):
+        threads.give(lambda: None)
+        seen.append(threads.has_plenty)
+    threads.take_back()
+    assert [*seen, threads.has_plenty] == [True, True, False, True]
+    threads.shutdown()
+
+
 def test_a_bug_does_not_cost_the_thread(threads: Threads, caplog: pytest.LogCaptureFixture) -> None:
     worked = threading.Event()
 
@@ -71,3 +82,25 @@ def test_threads_end_when_what_they_were_given_is_done(threads: Threads) -> None
     thread = made.get(timeout=PATIENCE)
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+def test_fewer_threads_do_where_the_system_allows_no_more(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threads.give(lambda: done.put(1))
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    threads.give(lambda: done.put(2))
+    assert [done.get(timeout=PATIENCE), done.get(timeout=PATIENCE)] == [1, 2]
+
+
+def test_none_at_all_is_an_error_and_no_work_under_way(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _refuse)
+        with pytest.raises(RuntimeError):
+            threads.give(lambda: None)
+    done = threading.Event()
+    threads.give(done.set)
+    assert done.wait(PATIENCE)
+
+
+def _refuse(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
