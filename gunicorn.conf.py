@@ -13,7 +13,7 @@ from comfybridge.web.access import check_start
 from comfybridge.web.announcement import announce
 from comfybridge.web.demo import end_demo
 from comfybridge.web.open_files import RESERVE, most_connections
-from comfybridge.web.serving import finish_on_ctrl_c, give_way
+from comfybridge.web.serving import collect_seldom, finish_on_ctrl_c, give_way
 
 try:
     _settings = load_settings()
@@ -62,6 +62,7 @@ def post_worker_init(worker):
     """Say what is served, once requests are taken."""
     worker.patience = _settings.caller_timeout
     give_way()
+    collect_seldom()
     finish_on_ctrl_c(worker)
     address = worker.sockets[0].getsockname()
     announce(worker.wsgi, *address[:2])

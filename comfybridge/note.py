@@ -31,5 +31,8 @@ def note_of(extra_data: object) -> Mapping[str, Any]:
 
 def owner_of(extra_data: object) -> str | None:
     """The name of the API key that a prompt was queued with, if it was queued with one."""
+    note = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
+    if isinstance(note, str) and '"owner":"' not in note:  # of thousands in a queue not each is taken apart
+        return None
     owner = note_of(extra_data).get("owner")
     return owner if isinstance(owner, str) else None

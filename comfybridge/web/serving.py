@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -28,6 +29,9 @@ OUTGOING_BYTES = 1024 * 1024
 
 # Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
 MOST_CONNECTIONS_OF_SELECT = 480
+
+# So many looks for garbage among what has outlived one, some ten requests each, to one among everything.
+LOOKS_AT_THE_YOUNG = 1000
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,19 @@ def give_way() -> None:
     with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
         if os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody wanted something else
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def collect_seldom() -> None:
+    """Have Python look through everything for garbage seldom; through what is new it looks as often as ever.
+
+    A look takes 0.27 s where 4,000 requests are blocked, all wait for it, and it finds next to nothing: only what
+    refers to itself in a circle is left for it. Left to itself it comes whenever there is a quarter more than before,
+    so a dozen times while those callers come.
+    """
+    gc.collect()
+    gc.freeze()  # the code is no garbage
+    new, young, _ = gc.get_threshold()
+    gc.set_threshold(new, young, LOOKS_AT_THE_YOUNG)
 
 
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
