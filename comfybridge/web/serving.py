@@ -30,7 +30,7 @@ OUTGOING_BYTES = 1024 * 1024
 # Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
 MOST_CONNECTIONS_OF_SELECT = 480
 
-# So many looks for garbage among what has outlived one, some ten requests each, to one among everything.
+# So many looks for garbage among what is young to one among everything.
 LOOKS_AT_THE_YOUNG = 1000
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def collect_seldom() -> None:
 
     A look takes 0.27 s where 4,000 requests are blocked, all wait for it, and it finds next to nothing: only what
     refers to itself in a circle is left for it. Left to itself it comes whenever there is a quarter more than before,
-    so a dozen times while those callers come.
+    some ten times while those callers come.
     """
     gc.collect()
     gc.freeze()  # the code is no garbage

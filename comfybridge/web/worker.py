@@ -169,7 +169,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
     def _goes_on(self, conn: Any) -> bool:
         """Whether the caller's next request comes at once, and nobody else needs the thread meanwhile.
 
-        Who asks again and again is spared the way through the loop and back, which is a tenth of a request's time.
+        Who asks again and again is spared the way through the loop and back, some 4 % of a small request's CPU.
         """
         if not self.tpool.has_plenty or not isinstance(conn.sock, CallerSocket):
             return False

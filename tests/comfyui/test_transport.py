@@ -2,103 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import io
 import json
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, TooLong, Transport
+from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, TooLong
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TooLarge
+from tests.comfyui.asking import CHUNKED, CONTINUE, LARGE, SIGNED_OFF, TIMEOUT, UNTIL_CLOSED, Connect, ask, drain
 from tests.comfyui.exchange import (
-    CERTIFICATE,
     PATIENCE,
     Behaviour,
     Call,
     Exchange,
     and_close,
     and_reset,
-    dripping,
     early,
-    endless,
     hang_up,
     message,
     raw,
     reply,
     silent,
-    tunnel,
 )
-
-TIMEOUT = (5.0, float(PATIENCE))
-GPU = "http://gpu.example:8188"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\n"
-SIGNED_OFF = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd"
-LARGE = 48 * 1024 * 1024  # more than the kernel takes without anybody reading
-
-Connect = Callable[..., Transport]
-
-
-@pytest.fixture
-def comfyui() -> Iterator[Exchange]:
-    with Exchange() as exchange:
-        yield exchange
-
-
-@pytest.fixture
-def connect(comfyui: Exchange) -> Iterator[Connect]:
-    """Makes transports, to the scripted server unless they are told otherwise."""
-    made: list[Transport] = []
-
-    def make(address: ServerAddress | str = comfyui.url, most_idle: int = 8) -> Transport:
-        made.append(Transport(ServerAddress.parse(address) if isinstance(address, str) else address, most_idle))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
-    """The sockets that are opened from now on, on this side."""
-    sockets: list[socket.socket] = []
-    create = socket.create_connection
-
-    def note(*arguments: object, **options: object) -> socket.socket:
-        sockets.append(create(*arguments, **options))  # type: ignore[arg-type]
-        return sockets[-1]
-
-    monkeypatch.setattr(socket, "create_connection", note)
-    return sockets
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment that names no proxies, to be changed."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
-    return monkeypatch
-
-
-def ask(transport: Transport, path: str = "/a", method: str = "GET") -> bytes:
-    """What is answered, read to its end."""
-    with transport.send(method, path, TIMEOUT, body={"x": 1} if method == "POST" else None) as answer:
-        return answer.read(LARGE)
 
 
 def until_readable(sockets: list[socket.socket]) -> None:
@@ -498,271 +433,6 @@ def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head:
         ask(connect(), "/a")
 
 
-# -- answers that never end --------------------------------------------------------------------------------------
-
-DRIPPING_LINES = [
-    endless(b"", b"X", 0.02),
-    endless(b"HTTP/1.1 200 OK\r\nX: ", b"y", 0.02),
-    endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.02),
-    endless(CONTINUE + b"HTTP/1.1 100 Continue\r\nX: ", b"y", 0.02),
-    endless(CHUNKED, b"0", 0.02),
-    endless(CHUNKED + b"2\r\n{}\r\n0\r\n", b"A: b\r\n", 0.02),
-    endless(CHUNKED + b"2\r\n{}\r\n0\r\nA: ", b"b", 0.02),
-]
-DRIPPING_BODIES = [
-    endless(message(length=10**6), b" ", 0.02),
-    endless(UNTIL_CLOSED, b" ", 0.02),
-    endless(CHUNKED, b"1\r\n \r\n", 0.02),
-    endless(CHUNKED, b"1\r\n \r\n"),  # so much that there is no silence in it
-]
-
-
-def ask_history(address: ServerAddress | str, deadline: float = 60, read_timeout: float = 30) -> object:
-    """What the client makes of the answer; fails if it makes nothing of it."""
-    if isinstance(address, str):
-        address = ServerAddress.parse(address)
-    client = ComfyUIClient(address, read_timeout=read_timeout)
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(client.history, "id", Deadline(deadline)).result(PATIENCE)
-    finally:
-        pool.shutdown(wait=False)  # if it hangs, it does so until the server ends
-        client.close()
-
-
-@pytest.mark.parametrize("drip", [*DRIPPING_LINES, *DRIPPING_BODIES])
-def test_no_answer_outlasts_the_deadline(comfyui: Exchange, drip: Behaviour) -> None:
-    comfyui.on("GET", "/history/id", drip)
-    with pytest.raises(TimedOut):
-        ask_history(comfyui.url, deadline=0.3)
-
-
-@pytest.mark.parametrize("drip", DRIPPING_LINES)
-def test_a_head_that_drips_in_is_silence(comfyui: Exchange, drip: Behaviour) -> None:
-    comfyui.on("GET", "/history/id", drip)
-    with pytest.raises(ComfyUISilent):
-        ask_history(comfyui.url, read_timeout=0.2)
-
-
-def test_what_is_encrypted_does_not_outlast_the_deadline(environment: pytest.MonkeyPatch) -> None:
-    with Exchange(is_https=True) as comfyui:
-        comfyui.on("GET", "/history/id", DRIPPING_LINES[1])
-        with pytest.raises(TimedOut):
-            ask_history(comfyui.url, deadline=0.5)
-
-
-def drip_the_other_hello(call: Call) -> None:
-    """Lets a tunnel through, at whose end TLS begins well and goes on byte by byte."""
-    call.send(b"HTTP/1.1 200 Connected\r\n\r\n")
-    call.incoming.read(1)
-    endless(b"\x16\x03\x03\x3f\xff", b"\x02", 0.02)(call)
-
-
-@pytest.mark.parametrize("drip", [endless(b"HTTP/1.0 200 OK\r\n", b"X: y\r\n", 0.02), drip_the_other_hello])
-def test_no_proxy_outlasts_the_deadline(comfyui: Exchange, environment: pytest.MonkeyPatch, drip: Behaviour) -> None:
-    environment.setenv("HTTPS_PROXY", comfyui.url)
-    comfyui.on("CONNECT", "localhost:8443", drip)
-    with pytest.raises(TimedOut):
-        ask_history(elsewhere(), deadline=0.3)
-
-
-def test_an_answer_that_is_announced_for_ever_is_none(comfyui: Exchange) -> None:
-    comfyui.on("GET", "/history/id", endless(b"", CONTINUE))
-    with pytest.raises(ComfyUIUnreachable, match="closed the connection without an answer"):
-        ask_history(comfyui.url)
-
-
-def test_an_answer_without_an_end_of_its_trailers_is_cut_off(comfyui: Exchange) -> None:
-    comfyui.on("GET", "/history/id", endless(CHUNKED + b"2\r\n{}\r\n0\r\n", b"A: b\r\n"))
-    with pytest.raises(ComfyUIError, match="cut off in the middle"):
-        ask_history(comfyui.url)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        endless(UNTIL_CLOSED + b"[", b"1," * 10_000),
-        endless(CHUNKED, b"4e20\r\n" + b"1," * 10_000 + b"\r\n"),
-        raw(message(b"[", length=10**12)),
-    ],
-)
-def test_an_answer_that_is_too_long_is_an_error(
-    comfyui: Exchange, monkeypatch: pytest.MonkeyPatch, body: Behaviour
-) -> None:
-    monkeypatch.setattr("comfybridge.comfyui.client.LARGEST_ANSWER", 1_000_000)
-    comfyui.on("GET", "/history/id", body)
-    with pytest.raises(ComfyUIError, match="answers with more than 1000000 bytes to GET /history") as raised:
-        ask_history(comfyui.url)
-    assert type(raised.value) is ComfyUIError
-
-
-def test_a_queue_may_be_longer_than_other_answers(comfyui: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comfybridge.comfyui.client.LARGEST_ANSWER", 10)
-    comfyui.get("/queue", json_body={"queue_running": [[1, "a", {}, {}, []]], "queue_pending": []})
-    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
-    assert client.queue().running == ("a",)
-    client.close()
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        dripping(b"x" * 20, 0.05, message(length=20)),
-        dripping(b"1\r\nx\r\n" * 3 + b"0\r\n\r\n", 0.05, CHUNKED + b"11\r\n" + b"x" * 17 + b"\r\n"),
-    ],
-)
-def test_a_file_may_take_longer_than_silence_may_last(comfyui: Exchange, file: Behaviour) -> None:
-    comfyui.on("GET", "/view", file)
-    client = ComfyUIClient(ServerAddress.parse(comfyui.url), read_timeout=0.7)
-    assert b"".join(client.view("a", "", "output", Deadline(60))) == b"x" * 20
-    client.close()
-
-
-# -- where it is sent --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fd00::1"])
-def test_a_port_that_is_not_given_is_the_usual_one(
-    connect: Connect, environment: pytest.MonkeyPatch, host: str, scheme: str, port: int
-) -> None:
-    asked: list[object] = []
-
-    def refuse(address: object, *_: object, **__: object) -> None:
-        asked.append(address)
-        raise ConnectionRefusedError
-
-    environment.setattr(socket, "create_connection", refuse)
-    with pytest.raises(NotConnected, match="refuses"):
-        ask(connect(f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"))
-    assert asked == [(host, port)]
-
-
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_is_told_the_whole_address(
-    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, name: str
-) -> None:
-    environment.setenv(name, f"http://me:p%40ss@{comfyui.place}")
-    comfyui.get(f"{GPU}/comfy%20ui/a", "through")
-    transport = connect(f"{GPU}/comfy ui")
-    assert [ask(transport), ask(transport)] == [b"through"] * 2
-    assert [request.connection for request in comfyui.requests] == [1, 1]
-    sent = comfyui.requests[0].headers
-    assert sent["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
-    assert sent.get_all("Host") == ["gpu.example:8188"]
-
-
-def elsewhere(name: str = "localhost") -> ServerAddress:
-    """An https address that counts as one on another machine."""
-    return dataclasses.replace(ServerAddress.parse(f"https://{name}:8443", {"X-Secret": "s"}), is_loopback=False)
-
-
-def test_https_goes_through_a_proxy_s_tunnel(
-    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch
-) -> None:
-    environment.setenv("HTTPS_PROXY", f"http://me:p%40ss@{comfyui.place}")
-    comfyui.on("CONNECT", "localhost:8443", tunnel)
-    comfyui.get("/a", "through")
-    transport = connect(elsewhere())
-    assert [ask(transport), ask(transport)] == [b"through"] * 2
-    opening, inside, again = comfyui.requests
-    assert opening.headers["Proxy-Authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
-    assert "X-Secret" not in opening.headers
-    assert inside.headers["Host"] == "localhost:8443"
-    assert inside.headers["X-Secret"] == "s"
-    assert "Proxy-Authorization" not in inside.headers
-    assert again.connection == opening.connection
-
-
-def test_a_certificate_is_for_the_name_behind_the_tunnel(
-    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch
-) -> None:
-    environment.setenv("HTTPS_PROXY", comfyui.url)
-    comfyui.on("CONNECT", "gpu.example:8443", tunnel)
-    with pytest.raises(NotConnected, match="no certificate that can be trusted"):
-        ask(connect(elsewhere("gpu.example")))
-    assert len(comfyui.requests) == 1
-
-
-@pytest.mark.parametrize("refusal", [reply(status=407), reply(status=502), hang_up])
-def test_a_proxy_that_opens_no_tunnel_is_said_so(
-    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, refusal: Behaviour
-) -> None:
-    environment.setenv("HTTPS_PROXY", comfyui.url)
-    comfyui.on("CONNECT", "localhost:8443", refusal)
-    with pytest.raises(NotConnected, match="through the proxy that the environment names"):
-        ask(connect(elsewhere()))
-
-
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://127.0.0.1:x", "http://a..b", "http://a b"])
-def test_a_proxy_that_is_not_there_is_said_so(connect: Connect, environment: pytest.MonkeyPatch, proxy: str) -> None:
-    environment.setenv("ALL_PROXY", proxy)
-    for url in (GPU, "https://gpu.example"):
-        with pytest.raises(NotConnected, match="through the proxy that the environment names"):
-            ask(connect(url))
-
-
-@pytest.mark.parametrize("url", [GPU, "https://gpu.example"])
-def test_a_proxy_without_a_port_is_asked_at_80(connect: Connect, environment: pytest.MonkeyPatch, url: str) -> None:
-    asked: list[object] = []
-
-    def refuse(address: object, *_: object, **__: object) -> None:
-        asked.append(address)
-        raise ConnectionRefusedError
-
-    environment.setattr(socket, "create_connection", refuse)
-    environment.setenv("ALL_PROXY", "proxy.example")
-    with pytest.raises(NotConnected):
-        ask(connect(url))
-    assert asked == [("proxy.example", 80)]
-
-
-@pytest.mark.parametrize(
-    ("url", "exempt"),
-    [
-        (GPU, "gpu.example"),
-        (GPU, ".example"),
-        (GPU, "other, gpu.example:8188"),
-        (GPU, "*"),
-        ("http://10.1.2.3:8188", "10.1.2.3"),
-        ("http://10.1.2.3:8188", "other,10.0.0.0/8"),
-        ("http://[fd00::1]:8188", "fd00::/8"),
-    ],
-)
-@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_some_need_no_proxy(
-    connect: Connect, environment: pytest.MonkeyPatch, url: str, exempt: str, name: str
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise ConnectionRefusedError
-
-    environment.setattr(socket, "create_connection", refuse)
-    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    environment.setenv(name, exempt)
-    with pytest.raises(NotConnected, match="refuses the connection"):
-        ask(connect(url))
-
-
-@pytest.mark.parametrize("exempt", ["10.0.0.0/8", "other", "ample", "/", "x/8"])
-def test_others_need_it_all_the_same(
-    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, exempt: str
-) -> None:
-    environment.setenv("HTTP_PROXY", comfyui.url)
-    environment.setenv("NO_PROXY", exempt)
-    for url in (GPU, "http://11.1.2.3"):
-        comfyui.get(f"{url}/a", "through")
-        assert ask(connect(url)) == b"through"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_this_machine_is_asked_without_a_proxy(connect: Connect, environment: pytest.MonkeyPatch, host: str) -> None:
-    environment.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with Exchange(host="::1" if host == "[::1]" else "127.0.0.1") as comfyui:
-        comfyui.get("/a", "here")
-        assert ask(connect(f"http://{host}:{comfyui.port}")) == b"here"
-
-
 # -- many at once ------------------------------------------------------------------------------------------------
 
 
@@ -793,8 +463,3 @@ def test_a_cut_answer_is_told_by_the_client_as_comfyui_s_error(comfyui: Exchange
     with pytest.raises(ComfyUIError, match="cut off in the middle") as raised:
         list(client.view("a", "", "output"))
     assert type(raised.value) is ComfyUIError
-
-
-def drain(answer: object) -> bytes:
-    """A body, read piece by piece."""
-    return b"".join(iter(lambda: answer.read_some(4), b""))  # type: ignore[attr-defined]
