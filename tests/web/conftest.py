@@ -15,6 +15,7 @@ from comfybridge.comfyui import polling, socket, waiter
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
+from tests.web.policies import KEYS, MakeApi
 
 
 @pytest.fixture
@@ -49,3 +50,13 @@ def policy_file(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def api_for(make_app: Callable[..., Flask], policy_file: Callable[..., str]) -> MakeApi:
+    """A bridge on which one policy holds for the key `shop`."""
+
+    def make(**fields: Any) -> FlaskClient:
+        return make_app(api_keys=KEYS, policy_file=policy_file(shop=fields)).test_client()
+
+    return make
