@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.links import EQUIPMENT, Source, follow, links, may_go_on
+from comfybridge.workflow.links import (
+    EQUIPMENT,
+    Source,
+    Walked,
+    bundles,
+    follow,
+    links,
+    may_go_on,
+    side_of,
+    with_twins,
+)
+from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, plain, side
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
-# the text inputs of ComfyUI's own encoders (nodes.py and comfy_extras/nodes_*.py) and of the usual packs
-TEXTS = (
-    "text",
-    "text_g",
-    "text_l",
-    "clip_g",
-    "clip_l",
-    "t5xxl",
-    "llama",
-    "bert",
-    "mt5xl",
-    "prompt",
-    "user_prompt",
-    "tags",
-)
 FIRST = ("conditioning", "conditioning_to", "conditioning_1")
+GUIDANCE = ("guidance", "embedded_guidance_scale")
 # links that bring no conditioning to a node whose conditioning input has a name of its own
 OTHER = (
     *EQUIPMENT,
@@ -53,56 +49,98 @@ class Texts:
         encoders: the text inputs of each encoder, the nearest to the first conditioning in front.
         nodes: the encoders.
         guidance: the first guidance that a node on the way sets, if one does.
+        end: the last node that was looked at, where the way ended.
     """
 
     encoders: list[list[Target]] = field(default_factory=list)
     nodes: set[str] = field(default_factory=set)
     guidance: Target | None = None
+    end: str | None = None
 
 
-def find_texts(graph: Graph, start: Source | None, role: str) -> Texts:
-    """The texts that a conditioning is made of; `role` is what it is to the sampler: positive or negative."""
+def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Side) -> Texts:
+    """The texts that a conditioning is made of.
+
+    Args:
+        starts: where it comes from, and whether that is on no side yet: a bundle, say, or texts for both sides.
+        role: what it is to the sampler.
+    """
     found = Texts()
-    seen: set[Source] = set()
-    pending = [start] if start else []
+    seen: set[tuple[Source, Side, bool]] = set()
+    pending = [(start, role, is_open) for start, is_open in reversed(starts)]
     while pending and may_go_on(graph):
-        here = pending.pop()
+        here, wanted, is_open = pending.pop()
         node = here[0]
         # a zeroed conditioning has nothing left of its text, which is usually the other prompt's
-        if here in seen or graph[node]["class_type"] == "ConditioningZeroOut" or is_sampler(graph, node):
+        is_end = graph[node]["class_type"] == "ConditioningZeroOut" or is_sampler(graph, node)
+        if (here, wanted, is_open) in seen or is_end:
             continue
-        seen.add(here)
-        if found.guidance is None and "guidance" in graph[node]["inputs"]:
-            found.guidance = follow(graph, node, "guidance", "number")
-        texts = [] if node in found.nodes else _texts_of(graph, node, role)
+        seen.add((here, wanted, is_open))
+        graph.look_at(node)
+        found.end = node
+        if found.guidance is None:
+            found.guidance = guidance_of(graph, node)
+        if _has_sides(graph, node):
+            wanted = side_of(graph, here, wanted) or wanted
+        texts = [] if node in found.nodes else texts_of(graph, node, wanted, is_open=is_open)
         if texts:
             found.nodes.add(node)
             found.encoders.append(texts)
         elif node not in found.nodes:
-            pending.extend(reversed(_conditionings_of(graph, here, role)))
+            pending.extend((origin, wanted, still) for origin, still in reversed(_above(graph, node, wanted, is_open)))
     return found
 
 
-def _texts_of(graph: Graph, node: str, role: str) -> list[Target]:
-    """The text inputs of a node that makes a conditioning out of texts; none if it makes it out of others."""
+def guidance_of(graph: Walked, node: str) -> Target | None:
+    """The input of a node that tells a model how closely to follow the prompt."""
+    name = next((name for name in GUIDANCE if name in graph[node]["inputs"]), None)
+    return follow(graph, node, name, "number") if name else None
+
+
+def texts_of(graph: Walked, node: str, wanted: Side, *, is_open: bool = False) -> list[Target]:
+    """The text inputs of a node that makes a conditioning, or a picture, out of texts; none if it has none.
+
+    Args:
+        is_open: whether only a text that is named after the side counts.
+    """
     inputs = graph[node]["inputs"]
-    if isinstance(inputs.get(role), str):  # a loader that encodes both prompts itself
-        return [Target(node, role)]
-    names = [name for name in (*TEXTS, f"{role}_prompt", f"text_{role}") if name in inputs]
+    names = [name for name in inputs if is_encoded_text(name) or _is_sided_text(inputs, name)]
+    sided = [name for name in names if side(plain(name)) == wanted]
+    neutral = [name for name in names if side(plain(name)) is None]
+    # a negative prompt must say so where both sides are together; else what says nothing is on the side it serves
+    if is_open and wanted == "negative":
+        names = sided
+    elif wanted == "positive" or not any(side(plain(name)) for name in names):
+        names = sided or neutral
+    else:
+        names = sided
     strings = [name for name, value in inputs.items() if isinstance(value, str)]
-    if not names and "clip" in links(graph, node) and len(strings) == 1:
+    if not names and not is_open and "clip" in links(graph, node) and len(strings) == 1:
         names = strings
-    found = (follow(graph, node, name, "string") for name in names)
-    return list(dict.fromkeys(target for target in found if target))
+    found = [follow(graph, node, name, "string", wanted) for name in names]
+    return list(dict.fromkeys(twin for target in found if target for twin in with_twins(graph, target)))
 
 
-def _conditionings_of(graph: Graph, here: Source, role: str) -> list[Source]:
-    node, slot = here
+def _is_sided_text(inputs: dict[str, object], name: str) -> bool:
+    """Whether it is a text that is called after its side only, as of a loader that encodes both prompts itself."""
+    return isinstance(inputs[name], str) and plain(name).lower() in ("positive", "negative")
+
+
+def _has_sides(graph: Walked, node: str) -> bool:
+    """Whether a node has something on both sides, so that it matters which of its outputs is meant."""
+    return {"positive", "negative"} <= {side(name) for name in graph[node]["inputs"]}
+
+
+def _above(graph: Walked, node: str, wanted: Side, is_open: bool) -> list[tuple[Source, bool]]:
+    """What a node's conditioning is made of, and whether it is on no side there yet."""
     linked = links(graph, node)
-    pair = ("positive", "negative")
-    if all(name in linked for name in pair):  # such nodes give out both again, in this order
-        return [linked[pair[slot] if slot < 2 else role]]
-    named = [name for name in linked if name.startswith("cond") or name in pair]
-    chosen = named or [name for name in linked if name not in OTHER]
+    named = [origin for name, origin in linked.items() if side(name) == wanted]
+    if named:
+        return [(origin, False) for origin in named]
+    brought = [(origin, True) for origin in bundles(graph, node)]
+    # what is named after the other side only has nothing for this one
+    rest = [name for name in linked if side(name) is None and not is_bundle(name)]
+    named_so = [name for name in rest if name.startswith("cond")]
+    chosen = named_so or ([] if brought else [name for name in rest if name not in OTHER])
     chosen.sort(key=lambda name: name not in FIRST)
-    return [linked[name] for name in chosen]
+    return [*((linked[name], is_open) for name in chosen), *brought]

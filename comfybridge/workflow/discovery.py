@@ -1,24 +1,31 @@
 """The parameters that a graph has without anybody naming them, found by its links.
 
 From each sampler upwards: what feeds its positive input is the prompt, whatever it says. No node's title, id or
-text is looked at. Of several samplers the first is the one that no other comes before; a parameter feeds the
-inputs of the others too, where they hold the same value. Those that somebody set apart stay apart.
+text is looked at; the names of inputs and outputs are. Of several samplers the first is the one that no other comes
+before; a parameter feeds the inputs of the others too, where they hold the same value. Those that somebody set apart
+stay apart, but for the seeds of samplers that stand beside the first (`Parameter.beside`). In a graph without a
+sampler, the nodes that take a prompt of their own stand for the samplers.
+
+Where the way is not clear, there is no parameter, and `Discovery.unclear` says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, field
 from typing import Any
 
-from comfybridge.workflow.conditionings import Texts, find_texts
+from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.latents import Latent, find_latent
+from comfybridge.workflow.latents import Latent
 from comfybridge.workflow.links import Walked, literal_value
-from comfybridge.workflow.loaders import find_model
+from comfybridge.workflow.loaders import only_model
+from comfybridge.workflow.loras import find_loras
 from comfybridge.workflow.parameters import Parameter, Target, Type
-from comfybridge.workflow.samplers import PLACES, conditioning, find_samplers, latent, model, setting
+from comfybridge.workflow.pictures import find_pictures
+from comfybridge.workflow.samplers import PLACES
+from comfybridge.workflow.views import View, look
+from comfybridge.workflow.wording import clip
 
 MEANINGS: dict[str, tuple[Type, str]] = {
     "prompt": ("string", "what to show"),
@@ -34,28 +41,68 @@ MEANINGS: dict[str, tuple[Type, str]] = {
     "scheduler": ("string", "how the noise is spread over the steps"),
     "denoise": ("number", "how much of the start to replace, from 0 to 1"),
     "image": ("image", "the image to start from"),
+    "mask": ("image", "the mask: which part of the image is meant"),
     "guidance": ("number", "how closely to follow the prompt, for models that are told so"),
+    "lora_name": ("string", "the file of the LoRA"),
+    "lora_strength": ("number", "how much of the LoRA to add"),
 }
 SHORT_NAMES = tuple(MEANINGS)
 MOST_REPEATS = 64  # RepeatLatentBatch.amount, nodes.py
 
 
-def discover(graph: Graph) -> dict[str, Parameter]:
-    """The parameters found in a checked graph, by their short names."""
-    graph = Walked(graph)
-    samplers = find_samplers(graph)
-    if not samplers:
-        return {}
-    views = _look(graph, samplers)
-    found: dict[str, list[Target]] = {
-        name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES
+@dataclass(frozen=True)
+class Discovery:
+    """What was found in a graph.
+
+    Attributes:
+        parameters: by their short names.
+        unclear: why some that one might expect are not there, as sentences by name.
+        unknown: the classes of which a server could tell more that matters.
+    """
+
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    unclear: dict[str, str] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
+
+
+def discover(graph: Graph, facts: Facts | None = None) -> dict[str, Parameter]:
+    """The parameters found in a checked graph, by their short names; see `examine`."""
+    return examine(graph, facts).parameters
+
+
+def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
+    """The parameters of a checked graph, and what is not clear.
+
+    Args:
+        facts: what a server tells of node classes; without it, what is known of them must do.
+    """
+    walked = Walked(graph, facts)
+    views = look(walked)
+    found = _of_views(walked, views) if views else {}
+    if not found.get("model"):
+        found["model"] = only_model(walked) if not views else []
+    found.update(find_pictures(walked))
+    loras = find_loras(walked)
+    if len(loras) == 1:
+        name, strengths = loras[0]
+        found.update(lora_name=[name], lora_strength=strengths)
+    beside = _seeds_beside(walked, views, found.get("seed", []))
+    parameters = {
+        name: _parameter(graph, name, found[name], beside if name == "seed" else ())
+        for name in (*SHORT_NAMES, *(name for name in found if name not in MEANINGS))
+        if found.get(name)
     }
+    unclear = _unclear(walked, views, found, len(loras))
+    return Discovery(parameters, unclear, frozenset(walked.unknown))
+
+
+def _of_views(graph: Walked, views: list[View]) -> dict[str, list[Target]]:
+    found = {name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES}
     found["model"] = _agreeing(graph, [view.model for view in views])
     found["guidance"] = _agreeing(graph, [view.positive.guidance for view in views])
     latents = [view.latent for view in views]
     found["width"], found["height"] = _agreeing_sizes(graph, latents)
     found["batch_size"] = _agreeing(graph, [each.batch for each in latents])
-    found["image"] = _agreeing(graph, [image for each in latents for image in each.images])
     found["prompt"] = _agreeing_texts(graph, [texts for view in views for texts in view.positive.encoders])
     # what a prompt sets is never a negative prompt's, as where one encoder feeds both sides
     prompts = {target for view in views for texts in view.positive.encoders for target in texts}
@@ -63,38 +110,10 @@ def discover(graph: Graph) -> dict[str, Parameter]:
         [target for target in texts if target not in prompts] for view in views for texts in view.negative.encoders
     ]
     found["negative_prompt"] = _agreeing_texts(graph, [texts for texts in negatives if texts])
-    return {name: _parameter(graph, name, found[name]) for name in SHORT_NAMES if found[name]}
+    return found
 
 
-@dataclass
-class _View:
-    """What one sampler depends on."""
-
-    settings: dict[str, Target | None]
-    model: Target | None
-    positive: Texts
-    negative: Texts
-    latent: Latent
-
-
-def _look(graph: Graph, samplers: list[str]) -> list[_View]:
-    # samplers usually share what is above them, so each way up is gone once
-    texts = cache(partial(find_texts, graph))
-    models = cache(partial(find_model, graph))
-    latents = cache(partial(find_latent, graph))
-    return [
-        _View(
-            settings={name: setting(graph, sampler, name) for name in PLACES},
-            model=models(model(graph, sampler)),
-            positive=texts(conditioning(graph, sampler, "positive"), "positive"),
-            negative=texts(conditioning(graph, sampler, "negative"), "negative"),
-            latent=latents(latent(graph, sampler)),
-        )
-        for sampler in samplers
-    ]
-
-
-def _agreeing(graph: Graph, targets: list[Target | None] | list[Target]) -> list[Target]:
+def _agreeing(graph: Graph, targets: list[Target | None]) -> list[Target]:
     """The first sampler's input and the others' that hold the same; none if the first sampler has none."""
     if not targets or targets[0] is None:
         return []
@@ -123,8 +142,23 @@ def _agreeing_sizes(graph: Graph, latents: list[Latent]) -> tuple[list[Target], 
     return list(dict.fromkeys(pair[0] for pair in pairs)), list(dict.fromkeys(pair[1] for pair in pairs))
 
 
-def _parameter(graph: Graph, name: str, targets: list[Target]) -> Parameter:
-    kind, description = MEANINGS[name]
+def _seeds_beside(graph: Graph, views: list[View], seeds: list[Target]) -> tuple[tuple[Target, ...], ...]:
+    """The seeds that differ from the first one, of samplers that no other comes before: a group for each value."""
+    groups: dict[Any, list[Target]] = {}
+    for view in views:
+        target = view.settings["seed"]
+        if seeds and view.is_first and target is not None and target not in seeds:
+            group = groups.setdefault(literal_value(graph, target), [])
+            if target not in group:
+                group.append(target)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def _parameter(graph: Graph, name: str, targets: list[Target], beside: tuple[tuple[Target, ...], ...]) -> Parameter:
+    base, _, number = name.partition("_")
+    kind, description = MEANINGS[name] if name in MEANINGS else MEANINGS[base]
+    if name not in MEANINGS:
+        description = f"{base} {number}, by node {clip(targets[0].node)}"
     repeats = name == "batch_size" and targets[0].input == "amount"
     return Parameter(
         name=name,
@@ -133,4 +167,23 @@ def _parameter(graph: Graph, name: str, targets: list[Target]) -> Parameter:
         default=literal_value(graph, targets[0]),
         max=MOST_REPEATS if repeats else None,
         description=description,
+        beside=beside,
     )
+
+
+def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], loras: int) -> dict[str, str]:
+    """Why parameters that one might expect are not there."""
+    reasons: dict[str, str] = {}
+    met = "; ".join(dict.fromkeys(graph.met.values()))
+    if views:
+        for name in ("prompt", "negative_prompt", "width", "height", "seed", "steps", "model"):
+            if not found.get(name) and met:
+                reasons[name] = f"{name} is no parameter: {met}."
+        if not found.get("prompt") and "prompt" not in reasons:
+            reasons["prompt"] = (
+                f"prompt is no parameter: the links of node {clip(views[0].node)} "
+                f"({clip(graph[views[0].node]['class_type'])}) lead to no text that is written in the graph."
+            )
+    if loras > 1:
+        reasons["lora_name"] = f'lora_name is no parameter: the graph has {loras} LoRAs; name one as "NODE.INPUT".'
+    return reasons

@@ -1,12 +1,18 @@
-"""Walking up a graph's links: from an input to the literal that it gets its value from."""
+"""Walking up a graph's links: from an input to the literal that it gets its value from.
+
+What an output means is told by names: the output's own, where a server or the class tells it, else the role of the
+input that the link leads to, which the node's inputs are searched for.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from comfybridge.workflow.effective import effective_graph
+from comfybridge.workflow.facts import Facts, known_outputs, output_side
 from comfybridge.workflow.graph import Graph, is_link
+from comfybridge.workflow.names import Side, is_bundle, is_text, plain, side, words
 from comfybridge.workflow.parameters import Target
 
 Kind = Literal["string", "integer", "number"]
@@ -17,50 +23,71 @@ MOST_STEPS = 150_000
 
 # what nodes that hold one value call it, in core and in the usual node packs
 HOLDERS = ("value", "seed", "noise_seed", "int", "integer", "float", "number", "Number", "Value")
-TEXT_NAME = re.compile(r"^(value|text|string|prompt|str|positive|negative)([_ ]?[a-z0-9]+)?$", re.IGNORECASE)
 # texts that are no prose: chosen from a list, so never put together from parts
 CHOICES = ("sampler_name", "scheduler")
 # what passes only in its own kind of link, and never brings a value, a prompt or a latent along
 EQUIPMENT = ("model", "clip", "vae")
+# texts of one node of which the second is made of the first when the prompt is queued, or stands for it
+TWINS = (("wildcard_text", "populated_text"),)
+# values that come in pairs: which of them an output gives is told by its name
+_PAIRED = ({"width", "height"}, {"empty_latent_width", "empty_latent_height"})
 
 
 class Walked(Graph):
-    """A graph that nobody changes while it is walked, which remembers what was found out on the way.
+    """What takes effect in a graph that nobody changes while it is walked; remembers what was found on the way.
 
     Many walks lead through the same nodes: without a memory, a row of nodes that each ask where a long chain ends
     takes the square of their number. And it counts the steps: at its end, nothing more is found.
+
+    Attributes:
+        unknown: the classes that something was asked about which only a server can tell.
+        notes: what is left out of which nodes, as sentences.
+        met: the nodes with a note that walks came to.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        super().__init__(graph)
+    def __init__(self, graph: Graph, facts: Facts | None = None) -> None:
+        effective, self.notes = effective_graph(graph)
+        super().__init__(effective)
         self.steps_left = MOST_STEPS
         self.links: dict[str, dict[str, Source]] = {}
-        self.ends: dict[tuple[str, Kind], dict[str, Target | None]] = {}
+        self.ends: dict[tuple[str, Kind, Side | None], dict[Source, Target | None]] = {}
+        self.unknown: set[str] = set()
+        self.met: dict[str, str] = {}
+        self._facts = facts
+
+    def outputs(self, node: str) -> tuple[str, ...] | None:
+        """The names of a node's outputs, if they are known."""
+        class_type = self[node]["class_type"]
+        known = known_outputs(class_type)
+        if known is not None:
+            return known
+        self.unknown.add(class_type)
+        facts = self._facts(class_type) if self._facts else None
+        return tuple(facts.output_names) if facts else None
+
+    def look_at(self, node: str) -> None:
+        """Remember that a walk came here, where there is something to say of the node."""
+        if node in self.notes:
+            self.met[node] = self.notes[node]
 
 
-def may_go_on(graph: Graph) -> bool:
+def may_go_on(graph: Walked) -> bool:
     """Whether one more node may be looked at."""
-    if not isinstance(graph, Walked):
-        return True
     graph.steps_left -= 1
     return graph.steps_left >= 0
 
 
-def links(graph: Graph, node: str) -> dict[str, Source]:
+def links(graph: Walked, node: str) -> dict[str, Source]:
     """The links into a node by input name: the node each comes from, and the slot of its output."""
-    if isinstance(graph, Walked):
-        known = graph.links.get(node)
-        if known is None:
-            known = graph.links[node] = _links(graph, node)
-        return known
-    return _links(graph, node)
-
-
-def _links(graph: Graph, node: str) -> dict[str, Source]:
-    inputs = graph[node]["inputs"]
-    return {
-        name: (str(value[0]), value[1]) for name, value in inputs.items() if is_link(value) and str(value[0]) in graph
-    }
+    known = graph.links.get(node)
+    if known is None:
+        inputs = graph[node]["inputs"]
+        known = graph.links[node] = {
+            name: (str(value[0]), value[1])
+            for name, value in inputs.items()
+            if is_link(value) and str(value[0]) in graph
+        }
+    return known
 
 
 def literal_value(graph: Graph, target: Target) -> Any:
@@ -78,23 +105,54 @@ def is_kind(value: object, kind: Kind) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def follow(graph: Graph, node: str, name: str, kind: Kind) -> Target | None:
-    """Where the value of an input is really set: the input itself, or the literal that its link leads to."""
+def side_of(graph: Walked, here: Source, wanted: Side | None) -> Side | None:
+    """Which side an output is on: as it is named, else the side that it is wanted for."""
+    return output_side(graph.outputs(here[0]), here[1]) or wanted
+
+
+def bundles(graph: Walked, node: str) -> list[Source]:
+    """The links into a node that bring a model, conditionings, a latent and settings in one."""
+    return [origin for name, origin in links(graph, node).items() if is_bundle(name)]
+
+
+def follow(graph: Walked, node: str, name: str, kind: Kind, wanted: Side | None = None) -> Target | None:
+    """Where the value of an input is really set: the input itself, or the literal that its link leads to.
+
+    Args:
+        wanted: the side of the sampler that a text is for.
+    """
     value = graph[node]["inputs"].get(name)
     if not isinstance(value, (list, dict, bool)) and value is not None:
         return Target(node, name)
     start = links(graph, node).get(name)
-    if start is None:
-        return None
-    expand = _texts if kind == "string" and name not in CHOICES else _values
+    return follow_source(graph, start, name, kind, wanted) if start else None
+
+
+def follow_source(graph: Walked, start: Source, name: str, kind: Kind, wanted: Side | None = None) -> Target | None:
+    """The literal that an output's value comes from, as an input called `name` is to get it."""
+    is_prose = kind == "string" and name not in CHOICES
+
+    def expand(here: Source) -> Iterable[Source | Target]:
+        return _texts(graph, here, wanted) if is_prose else _values(graph, here, plain(name), kind)
+
     # what a text is called makes no difference to where it comes from
-    key = ("", kind) if expand is _texts else (name, kind)
-    ends = graph.ends.setdefault(key, {}) if isinstance(graph, Walked) else {}
-    return _end(start[0], lambda each: expand(graph, each, name, kind), ends)
+    ends = graph.ends.setdefault(("", kind, wanted) if is_prose else (name, kind, None), {})
+    return _end(start, expand, ends)
 
 
-def _end(start: str, expand: Callable[[str], list[str | Target]], ends: dict[str, Target | None]) -> Target | None:
-    """The first target up from a node, the ways up in their order; `ends` has those of nodes that were looked at."""
+def with_twins(graph: Walked, target: Target) -> list[Target]:
+    """A text, and the other one of its node that stands for the same."""
+    inputs = graph[target.node]["inputs"]
+    for pair in TWINS:
+        if target.input in pair and all(isinstance(inputs.get(name), str) for name in pair):
+            return [Target(target.node, name) for name in pair]
+    return [target]
+
+
+def _end(
+    start: Source, expand: Callable[[Source], Iterable[Source | Target]], ends: dict[Source, Target | None]
+) -> Target | None:
+    """The first target up from an output, the ways up in their order; `ends` has those that were looked at."""
     if start in ends:
         return ends[start]
     ends[start] = None
@@ -111,53 +169,81 @@ def _end(start: str, expand: Callable[[str], list[str | Target]], ends: dict[str
                 way.append((each, iter(expand(each))))
                 break
             if found is not None:
-                ends.update((node, found) for node, _ in way)
+                ends.update((source, found) for source, _ in way)
                 return found
         else:
             way.pop()
     return None
 
 
-def _texts(graph: Graph, node: str, name: str, kind: Kind) -> list[str | Target]:
+def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Target]:
     """Where a text may come from: of a concatenation, what is linked before what is written into it.
 
     The part that somebody took the trouble to wire up is the one meant to change; the literals are decoration.
     """
+    node = here[0]
+    graph.look_at(node)
     inputs, linked = graph[node]["inputs"], links(graph, node)
-    wired = [origin for each, (origin, _) in linked.items() if TEXT_NAME.match(each)]
-    written = [each for each, value in inputs.items() if isinstance(value, str) and TEXT_NAME.match(each)]
+    names = [name for name in inputs if is_text(name)]
+    if any(side(name) for name in names):
+        one = side_of(graph, here, wanted) or "positive"
+        names = [name for name in names if side(name) == one] or [name for name in names if side(name) is None]
+        if not names:
+            return list(bundles(graph, node))
+    if any(word in words(name) for name in linked for word in ("image", "images", "pixels")):
+        # a caption, unless it is asked for in words
+        names = [name for name in names if {"prompt", "question"} & set(words(name))]
+        return [*_wired(linked, names), *_written(node, inputs, names)]
+    wired, written = _wired(linked, names), _written(node, inputs, names)
     if wired or written:
-        return [*wired, *(Target(node, each) for each in written)]
+        return [*wired, *written]
     strings = [each for each, value in inputs.items() if isinstance(value, str)]
     if not linked and len(strings) == 1:
         return [Target(node, strings[0])]
     return _through(graph, node)
 
 
-def _values(graph: Graph, node: str, name: str, kind: Kind) -> list[str | Target]:
-    inputs = graph[node]["inputs"]
+def _wired(linked: dict[str, Source], names: list[str]) -> list[Source]:
+    return [linked[name] for name in names if name in linked]
+
+
+def _written(node: str, inputs: dict[str, Any], names: list[str]) -> list[Target]:
+    return [Target(node, name) for name in names if isinstance(inputs[name], str)]
+
+
+def _values(graph: Walked, here: Source, name: str, kind: Kind) -> list[Source | Target]:
+    node = here[0]
+    graph.look_at(node)
+    inputs, linked = graph[node]["inputs"], links(graph, node)
+    if any(name in pair and pair <= inputs.keys() for pair in _PAIRED):
+        outputs = graph.outputs(node)
+        named = outputs[here[1]].lower() if outputs and 0 <= here[1] < len(outputs) else name
+        name = named if any(named in pair for pair in _PAIRED) else name
     found = next((each for each in (name, *HOLDERS) if is_kind(inputs.get(each), kind)), None)
     if found is not None:
         return [Target(node, found)]
+    if name in linked:
+        return [linked[name]]
     fitting = [each for each, value in inputs.items() if is_kind(value, kind)]
-    if len(fitting) == 1 and not links(graph, node):
+    if len(fitting) == 1 and not linked:
         return [Target(node, fitting[0])]
-    return _through(graph, node)
+    return list(bundles(graph, node)) or _through(graph, node)
 
 
-def _through(graph: Graph, node: str) -> list[str | Target]:
+def _through(graph: Walked, node: str) -> list[Source | Target]:
     """The one node behind a node that only passes something on; one that computes is not looked through."""
     inputs, linked = graph[node]["inputs"], links(graph, node)
-    return [origin for origin, _ in linked.values()] if len(linked) == len(inputs) == 1 else []
+    return list(linked.values()) if len(linked) == len(inputs) == 1 else []
 
 
-def reach(graph: Graph, node: str, link: str, wanted: Callable[[str], bool]) -> str | None:
+def reach(graph: Walked, node: str, link: str, wanted: Callable[[str], bool]) -> str | None:
     """The first node that fits, going up a link and through whatever passes the same thing on."""
     seen = {node}
     here = links(graph, node).get(link)
     while here is not None and here[0] not in seen:
         node = here[0]
         seen.add(node)
+        graph.look_at(node)
         linked = links(graph, node)
         if link not in linked and wanted(node):
             return node

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.links import Source, follow, links, may_go_on
+from comfybridge.workflow.links import Source, Walked, follow, links, may_go_on
 from comfybridge.workflow.parameters import Target
 
 FILES = ("ckpt_name", "unet_name", "model_name", "diffusion_model_name", "checkpoint_name", "base_ckpt_name")
@@ -12,7 +11,7 @@ ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
 BESIDE = ("lora", "vae", "clip", "control", "style", "upscale", "embedding", "hypernetwork", "text_encoder")
 
 
-def find_model(graph: Graph, start: Source | None) -> Target | None:
+def find_model(graph: Walked, start: Source | None) -> Target | None:
     """The input that names the model's file, past LoRAs and patches."""
     seen: set[str] = set()
     pending = [start[0]] if start else []
@@ -21,6 +20,7 @@ def find_model(graph: Graph, start: Source | None) -> Target | None:
         if node in seen:
             continue
         seen.add(node)
+        graph.look_at(node)
         linked = links(graph, node)
         models = [origin for name, (origin, _) in linked.items() if name.startswith(("model", "unet"))]
         found = None if models else _file(graph, node)
@@ -30,7 +30,7 @@ def find_model(graph: Graph, start: Source | None) -> Target | None:
     return None
 
 
-def _file(graph: Graph, node: str) -> Target | None:
+def _file(graph: Walked, node: str) -> Target | None:
     inputs = graph[node]["inputs"]
     known = next((name for name in FILES if name in inputs), None)
     if known:
@@ -40,3 +40,9 @@ def _file(graph: Graph, node: str) -> Target | None:
         if is_name and isinstance(value, str) and value.lower().endswith(ENDINGS):
             return Target(node, name)
     return None
+
+
+def only_model(graph: Walked) -> list[Target]:
+    """The input that names a model's file, in a graph that has just one."""
+    found = [target for target in (_file(graph, node) for node in graph) if target]
+    return found if len(found) == 1 else []

@@ -49,6 +49,8 @@ class Parameter:
         min, max: the range of a number, both inclusive; ComfyUI's own limits if None.
         choices: the only values accepted, if it is one of a list.
         description: for people.
+        beside: inputs that a seed feeds with the numbers that follow it: the seeds of samplers that stand beside the
+            first one and differ from it, one group for each that differs.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Parameter:
     max: float | None = None
     choices: tuple[Any, ...] | None = None
     description: str = ""
+    beside: tuple[tuple[Target, ...], ...] = ()
 
     @property
     def is_seed(self) -> bool:

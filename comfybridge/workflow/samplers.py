@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.links import Kind, Source, follow, links, reach
+from comfybridge.workflow.links import Kind, Source, Walked, bundles, follow, follow_source, links, reach
+from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, side, words
 from comfybridge.workflow.parameters import SEED_INPUTS, Target
 
 KNOWN = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
-LATENT_LINKS = ("latent_image", "latent", "samples", "optional_latent", "latents", "init_latent", "image", "pixels")
+LATENT_LINKS = (
+    "latent_image",
+    "latent",
+    "samples",
+    "optional_latent",
+    "latents",
+    "init_latent",
+    "image_embeds",
+    "image",
+    "pixels",
+)
 # every walk starts at each of them
 MOST_SAMPLERS = 32
+STEPS = ("steps", "num_inference_steps", "inference_steps", "num_steps", "sampling_steps", "sample_steps")
 # what a setting is called, and the link behind which a sampler made of several nodes keeps it
 PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
     "seed": (SEED_INPUTS, "noise", "integer"),
-    "steps": (("steps",), "sigmas", "integer"),
-    "cfg": (("cfg", "cfg_conds"), "guider", "number"),
+    "steps": (STEPS, "sigmas", "integer"),
+    "cfg": (("cfg", "cfg_conds", "cfg_scale", "guidance_scale", "true_gs"), "guider", "number"),
     "sampler_name": (("sampler_name",), "sampler", "string"),
     "scheduler": (("scheduler",), "sigmas", "string"),
-    "denoise": (("denoise",), "sigmas", "number"),
+    "denoise": (("denoise", "denoise_strength", "denoising_strength"), "sigmas", "number"),
 }
-CONDITIONING = {"positive": ("positive", "conditioning", "cond1"), "negative": ("negative",)}
+# links that bring what a sampler is told, whatever it is: packs have names of their own
+_TOLD = frozenset(("conditioning", "conditionings", "cond", "conds", "cond1", "guider", "embeds", "text"))
 
 
-def find_samplers(graph: Graph) -> list[str]:
-    """The nodes that sample, those in front that no other one comes before."""
-    found = [node for node in graph if is_sampler(graph, node)][:MOST_SAMPLERS]
-    later = _downstream(graph, found)
-    return [node for node in found if node not in later] + [node for node in found if node in later]
+def find_samplers(graph: Walked) -> list[str]:
+    """The nodes that sample, in the graph's order."""
+    return [node for node in graph if is_sampler(graph, node)][:MOST_SAMPLERS]
 
 
-def is_sampler(graph: Graph, node: str) -> bool:
+def is_sampler(graph: Walked, node: str) -> bool:
     """Whether a node samples: one of ComfyUI's own, or one of a pack that looks like them."""
     inputs = graph[node]["inputs"]
     if graph[node]["class_type"] in KNOWN:
@@ -37,10 +47,20 @@ def is_sampler(graph: Graph, node: str) -> bool:
     linked = links(graph, node)
     if {"guider", "sigmas"} <= linked.keys():
         return True
-    return "positive" in linked and "steps" in inputs and any(name in inputs for name in SEED_INPUTS)
+    if not any(name in inputs for name in STEPS) or not any(name in inputs for name in SEED_INPUTS):
+        return False
+    if any(side(name) == "positive" or is_bundle(name) or _is_told(name) for name in linked):
+        return True
+    return any(is_encoded_text(name) for name in inputs)
 
 
-def setting(graph: Graph, sampler: str, name: str) -> Target | None:
+def _is_told(name: str) -> bool:
+    """Whether a link brings what to show: conditioning, text_embeds, hyvid_embeds; not image_embeds."""
+    found = words(name)
+    return side(name) is None and bool(_TOLD.intersection(found)) and not {"image", "audio", "vision"} & set(found)
+
+
+def setting(graph: Walked, sampler: str, name: str) -> Target | None:
     """The input that holds a sampler's seed, steps, cfg, sampler_name, scheduler or denoise."""
     names, link, kind = PLACES[name]
 
@@ -48,43 +68,53 @@ def setting(graph: Graph, sampler: str, name: str) -> Target | None:
         return any(each in graph[node]["inputs"] for each in names)
 
     holder = sampler if has_it(sampler) else reach(graph, sampler, link, has_it)
-    if holder is None:
-        return None
-    held = next(each for each in names if each in graph[holder]["inputs"])
-    return follow(graph, holder, held, kind)
+    if holder is not None:
+        held = next(each for each in names if each in graph[holder]["inputs"])
+        return follow(graph, holder, held, kind)
+    found = (follow_source(graph, bundle, each, kind) for bundle in bundles(graph, sampler) for each in names)
+    return next((target for target in found if target), None)
 
 
-def conditioning(graph: Graph, sampler: str, role: str) -> Source | None:
-    """Where a sampler's positive or negative conditioning comes from."""
-    return _linked(graph, sampler, CONDITIONING[role])
+def conditionings(graph: Walked, sampler: str, role: Side) -> tuple[tuple[Source, bool], ...]:
+    """Where what a sampler is told on one side may come from, and whether it is on no side there yet.
+
+    A link that is named after the side comes alone; one that is named after neither brings the positive side, and
+    the negative one too if the nodes behind it tell the two apart.
+    """
+    for node in (sampler, reach(graph, sampler, "guider", lambda each: _is_guider(graph, each))):
+        linked = links(graph, node) if node else {}
+        named = [origin for name, origin in linked.items() if side(name) == role]
+        if named:
+            return tuple((origin, False) for origin in named)
+        told = [origin for name, origin in linked.items() if _is_told(name) and name != "guider"]
+        brought = [origin for name, origin in linked.items() if is_bundle(name)]
+        if told or brought:
+            return (*((origin, role == "negative") for origin in told), *((origin, True) for origin in brought))
+    return ()
 
 
-def model(graph: Graph, sampler: str) -> Source | None:
+def model(graph: Walked, sampler: str) -> Source | None:
     """Where a sampler's model comes from."""
-    return _linked(graph, sampler, ("model",))
+    for node in (sampler, reach(graph, sampler, "guider", lambda each: _is_guider(graph, each))):
+        linked = links(graph, node) if node else {}
+        found = linked.get("model") or linked.get("unet") or next(iter(bundles(graph, node) if node else ()), None)
+        if found:
+            return found
+    return None
 
 
-def latent(graph: Graph, sampler: str) -> Source | None:
+def latent(graph: Walked, sampler: str) -> Source | None:
     """Where the latent that a sampler starts from comes from."""
     linked = links(graph, sampler)
-    return next((linked[name] for name in LATENT_LINKS if name in linked), None)
+    found = next((linked[name] for name in LATENT_LINKS if name in linked), None)
+    return found or next(iter(bundles(graph, sampler)), None)
 
 
-def _linked(graph: Graph, sampler: str, names: tuple[str, ...]) -> Source | None:
-    """A link of the sampler, or else of its guider."""
-    linked = links(graph, sampler)
-    if not any(name in linked for name in names):
-        guider = reach(graph, sampler, "guider", lambda node: _is_guider(graph, node))
-        linked = links(graph, guider) if guider else {}
-    return next((linked[name] for name in names if name in linked), None)
+def _is_guider(graph: Walked, node: str) -> bool:
+    return any(side(name) == "positive" or (_is_told(name) and name != "guider") for name in links(graph, node))
 
 
-def _is_guider(graph: Graph, node: str) -> bool:
-    linked = links(graph, node)
-    return any(name in linked for name in CONDITIONING["positive"])
-
-
-def _downstream(graph: Graph, nodes: list[str]) -> set[str]:
+def downstream(graph: Walked, nodes: list[str]) -> set[str]:
     """Everything that gets something from one of the nodes, however indirectly."""
     feeds: dict[str, list[str]] = {node: [] for node in graph}
     for node in graph:

@@ -1,0 +1,44 @@
+"""Nodes that make something of words without a sampler, as ComfyUI's partner nodes do: prompt, seed and model in one."""
+
+from __future__ import annotations
+
+from comfybridge.workflow.conditionings import texts_of
+from comfybridge.workflow.links import Kind, Walked, follow, is_kind, links
+from comfybridge.workflow.names import is_text, plain, words
+from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.samplers import MOST_SAMPLERS
+
+# what takes a text and makes nothing of it: a file's name, a label on a picture
+_NO_MAKERS = frozenset("save combine preview show note label draw overlay concatenate concat replace regex".split())
+
+
+def find_makers(graph: Walked) -> list[str]:
+    """The nodes that have a prompt of their own, in the graph's order."""
+    sources = _text_sources(graph)
+    found = [
+        node
+        for node in graph
+        if node not in sources
+        and not _NO_MAKERS.intersection(words(graph[node]["class_type"]))
+        and texts_of(graph, node, "positive")
+    ]
+    return found[:MOST_SAMPLERS]
+
+
+def _text_sources(graph: Walked) -> set[str]:
+    """The nodes that only give texts to others."""
+    fed: dict[str, list[str]] = {}
+    for node in graph:
+        for name, (origin, _) in links(graph, node).items():
+            fed.setdefault(origin, []).append(name)
+    return {node for node, names in fed.items() if all(is_text(name) or "prefix" in words(name) for name in names)}
+
+
+def own(graph: Walked, node: str, names: tuple[str, ...], kind: Kind) -> Target | None:
+    """The input of a node that has one of the names, or the literal that its link leads to."""
+    inputs = {plain(name).lower(): name for name in reversed(graph[node]["inputs"])}
+    for wanted in names:
+        target = follow(graph, node, inputs[wanted], kind) if wanted in inputs else None
+        if target is not None and is_kind(graph[target.node]["inputs"].get(target.input), kind):
+            return target
+    return None

@@ -1,0 +1,72 @@
+"""What the name of a node's input or output tells of its role."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal
+
+Side = Literal["positive", "negative"]
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+_SIDES: dict[str, Side] = {
+    "positive": "positive",
+    "positives": "positive",
+    "pos": "positive",
+    "negative": "negative",
+    "negatives": "negative",
+    "neg": "negative",
+    "uncond": "negative",
+    "unconditional": "negative",
+}
+# the text inputs of ComfyUI's own encoders (nodes.py and comfy_extras/nodes_*.py) and of the usual packs
+_ENCODED = frozenset(
+    "text text_g text_l clip_g clip_l t5xxl llama bert mt5xl qwen25_7b prompt user_prompt text_prompt prompt_text "
+    "tags caption texts prompts positive_prompt text_positive question instruction".split()
+)
+_TEXT_WORDS = frozenset("text texts string str value prompt prompts positive negative caption".split())
+# words that tell that a text is no prose, or that it is told to a language model beforehand
+_NO_PROSE = frozenset(
+    "log print show debug save prefix file filename path name format type mode style system instructions delimiter "
+    "separator select add seed strength weight scale language input".split()
+)
+_BUNDLES = frozenset("pipe pipeline ctx context bundle bus".split())
+_MOST_WORDS = 12
+
+
+@lru_cache(maxsize=4096)
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case: `textPositive_2` has `text`, `positive` and `2`."""
+    return tuple(word.lower() for word in _WORD.findall(name[:200])[:_MOST_WORDS])
+
+
+def plain(name: str) -> str:
+    """The name of an input without the choice that it belongs to: `prompt` of `model.prompt`."""
+    return name.rpartition(".")[2] or name
+
+
+def side(name: str) -> Side | None:
+    """The side of the sampler that a name speaks of, if it speaks of just one."""
+    sides = {_SIDES[word] for word in words(name) if word in _SIDES}
+    return sides.pop() if len(sides) == 1 else None
+
+
+def is_encoded_text(name: str) -> bool:
+    """Whether an encoder, or a node that makes pictures of words, calls its text so."""
+    last = plain(name)
+    if last.lower() in _ENCODED:
+        return True
+    found = words(last)
+    return side(last) is not None and len(found) <= 3 and bool({"prompt", "text"} & set(found))
+
+
+def is_text(name: str) -> bool:
+    """Whether a node that only hands texts on may call one so."""
+    found = words(plain(name))
+    return bool(_TEXT_WORDS.intersection(found)) and not _NO_PROSE.intersection(found)
+
+
+def is_bundle(name: str) -> bool:
+    """Whether a link of this name brings a bundle: a model, conditionings, a latent and settings in one."""
+    found = words(name)
+    return bool(_BUNDLES.intersection(found)) and "options" not in found

@@ -1,0 +1,106 @@
+"""What each node that makes pictures depends on: the samplers, or the nodes that take a prompt of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache, partial
+
+from comfybridge.workflow.conditionings import Texts, find_texts, guidance_of, texts_of
+from comfybridge.workflow.latents import Latent, find_latent, note_sizes
+from comfybridge.workflow.links import Walked, links
+from comfybridge.workflow.loaders import find_model
+from comfybridge.workflow.makers import find_makers, own
+from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.samplers import PLACES, conditionings, downstream, find_samplers, latent, model, setting
+
+COUNTS = ("batch_size", "num_images", "number_of_images", "num_outputs", "n")
+MODELS = ("model", "model_name", "ckpt_name", "unet_name", "model_id", "model_version")
+
+
+@dataclass
+class View:
+    """What a node that makes pictures depends on.
+
+    Attributes:
+        node: its id.
+        is_first: whether no other such node comes before it.
+        settings: the inputs that hold its seed, steps, cfg, sampler_name, scheduler and denoise.
+        model: the input that names its model.
+        positive, negative: the texts that it is told.
+        latent: what decides the size of its pictures.
+    """
+
+    node: str
+    is_first: bool
+    settings: dict[str, Target | None]
+    model: Target | None = None
+    positive: Texts = field(default_factory=Texts)
+    negative: Texts = field(default_factory=Texts)
+    latent: Latent = field(default_factory=Latent)
+
+
+def look(graph: Walked) -> list[View]:
+    """The views of the samplers, those in front that no other one comes before.
+
+    Without a sampler, those of the nodes that take a prompt of their own; without any, those of the nodes with a seed.
+    """
+    samplers = find_samplers(graph)
+    if samplers:
+        views = _of_samplers(graph, samplers)
+    else:
+        nodes = find_makers(graph) or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
+        later = downstream(graph, nodes)
+        views = [_of_maker(graph, node, node not in later) for node in nodes]
+    return sorted(views, key=lambda view: not view.is_first)
+
+
+def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
+    # samplers usually share what is above them, so each way up is gone once
+    texts = cache(partial(find_texts, graph))
+    models = cache(partial(find_model, graph))
+    latents = cache(partial(find_latent, graph))
+    later = downstream(graph, samplers)
+    views = []
+    for sampler in samplers:
+        view = View(
+            node=sampler,
+            is_first=sampler not in later,
+            settings={name: setting(graph, sampler, name) for name in PLACES},
+            model=models(model(graph, sampler)),
+            positive=texts(conditionings(graph, sampler, "positive"), "positive"),
+            negative=texts(conditionings(graph, sampler, "negative"), "negative"),
+            latent=latents(latent(graph, sampler)),
+        )
+        _add_own(graph, view)
+        views.append(view)
+    return views
+
+
+def _of_maker(graph: Walked, node: str, is_first: bool) -> View:
+    view = View(node, is_first, {name: own(graph, node, names, kind) for name, (names, _, kind) in PLACES.items()})
+    _add_own(graph, view)
+    return view
+
+
+def _add_own(graph: Walked, view: View) -> None:
+    """Add what a node holds itself, of which packs have all kinds: texts, a size, a model."""
+    node = view.node
+    if not view.positive.encoders:
+        view.positive = _own_texts(graph, node, "positive")
+        view.negative = view.negative if view.negative.encoders else _own_texts(graph, node, "negative")
+    if view.positive.guidance is None:
+        view.positive.guidance = guidance_of(graph, node)
+    mine = Latent()
+    note_sizes(graph, node, mine)
+    own_size = mine.sizes or mine.rescales
+    view.latent = view.latent if view.latent.size or not own_size else Latent(sizes=own_size, batches=view.latent.batches)
+    if view.latent.batch is None:
+        batch = own(graph, node, COUNTS, "integer")
+        view.latent = Latent(view.latent.sizes, view.latent.rescales, [batch] if batch else [], [])
+    if view.model is None:
+        view.model = own(graph, node, MODELS, "string")
+
+
+def _own_texts(graph: Walked, node: str, role: str) -> Texts:
+    texts = texts_of(graph, node, role, is_open=role == "negative")  # type: ignore[arg-type]
+    return Texts(encoders=[texts], nodes={node}) if texts else Texts()
