@@ -23,7 +23,6 @@ import weakref
 from collections.abc import Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
@@ -51,6 +50,7 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.slots import Slots
 from comfybridge.submission import Place, Submission
 from comfybridge.workflow.library import Library
+from comfybridge.workflow.offer import Offer, offer_of
 from comfybridge.workflow.template import Template
 
 log = logging.getLogger(__name__)
@@ -322,21 +322,17 @@ class Bridge:
 
     # -- what else is asked of it --------------------------------------------------------------------------------
 
-    def choices(self, template: Template, deadline: Deadline) -> dict[str, list[Any]]:
-        """What each of a template's parameters can be chosen from on the server, where it says so.
+    def offer(self, template: Template, deadline: Deadline) -> Offer:
+        """What a server takes for each of a template's parameters, where it says so.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
-        found = {}
-        for name, parameter in template.parameters.items():
-            target = parameter.targets[0]
-            class_type = template.graph[target.node]["class_type"]
-            node_class = self.servers.first(partial(_node_class, class_type), deadline)
-            choices = node_class.choices(target.input) if node_class else None
-            if choices is not None:
-                found[name] = choices
-        return found
+
+        def facts(class_type: str) -> NodeClass | None:
+            return self.servers.first(partial(_node_class, class_type), deadline)
+
+        return offer_of(template.learned(facts), facts)
 
     def has_free_slot(self) -> bool:
         """Whether one more request could begin right now."""

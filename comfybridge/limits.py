@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from comfybridge.workflow.graph import Graph, is_link
-from comfybridge.workflow.links import follow
+from comfybridge.workflow.links import Walked, follow
 from comfybridge.workflow.wording import clip
 
 _NO_LETTERS = re.compile(r"[^a-z]+")
@@ -72,8 +72,9 @@ def excess(graph: Graph, params: Mapping[str, Any], limits: Limits, *, is_truste
         problem = _beyond(limits, name, number_in(params.get(name)), name)
         if problem:
             return problem
+    walked = Walked(graph) if is_trusted else None
     for node_id, node in graph.items():
-        problem = _of_node(graph, node_id, node, limits, is_trusted)
+        problem = _of_node(graph, node_id, node, limits, walked)
         if problem:
             return problem
     return None
@@ -93,7 +94,9 @@ def number_in(value: object) -> float | None:
     return None
 
 
-def _of_node(graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits, is_trusted: bool) -> str | None:
+def _of_node(
+    graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits, trusted: Walked | None
+) -> str | None:
     sides: dict[tuple[str, str], float] = {}
     for name, value in node["inputs"].items():
         kind = _kind(name)
@@ -104,9 +107,9 @@ def _of_node(graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits
         if not _is_limited(limits, kind):
             continue
         where = f"{clip(name)} in node {clip(node_id)} ({clip(node['class_type'])})"
-        number = _number(graph, node_id, name, value, is_trusted)
+        number = _number(graph, node_id, name, value, trusted)
         if number is None:
-            if isinstance(value, (list, dict)) and not is_trusted and _letters(name) not in VAGUE:
+            if isinstance(value, (list, dict)) and trusted is None and _letters(name) not in VAGUE:
                 return f"no {where} that comes from where it may be any number; it must be a number itself"
             continue
         if kind == "pixels":
@@ -161,13 +164,13 @@ def _shown(number: float) -> str:
     return f"{number:.15g}"
 
 
-def _number(graph: Graph, node_id: str, name: str, value: object, is_trusted: bool) -> float | None:
-    """The number that an input gets, by itself or by a link."""
+def _number(graph: Graph, node_id: str, name: str, value: object, trusted: Walked | None) -> float | None:
+    """The number that an input gets, by itself or by a link; `trusted` is the graph if its links are a template's."""
     if not is_link(value):
         return number_in(value)
-    if not is_trusted:
+    if trusted is None:
         return _constant(graph, value)
-    target = follow(graph, node_id, name, "number" if _kind(name) == "pixels" else "integer")
+    target = follow(trusted, node_id, name, "number" if _kind(name) == "pixels" else "integer")
     return None if target is None else number_in(graph[target.node]["inputs"].get(target.input))
 
 

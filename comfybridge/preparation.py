@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from comfybridge.comfyui.catalog import Catalog
+from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
 from comfybridge.file_names import check_file_names
@@ -59,19 +59,22 @@ def prepare(
         node_class = catalog.node_class(class_type, deadline)
         return set(node_class.input_names) if node_class else None
 
+    def facts(class_type: str) -> NodeClass | None:
+        return catalog.node_class(class_type, deadline)
+
     if request.graph is not None:
         if request.workflow is not None:
             raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
         parameters: Mapping[str, Parameter] = (
-            discover(check_graph(request.graph)) if _may_bring_files(request) else {}
+            discover(check_graph(request.graph), facts) if _may_bring_files(request) else {}
         )
         params, files = split_params(request.params, parameters)
-        filled = fill_graph(request.graph, params, inputs_of)
+        filled = fill_graph(request.graph, params, inputs_of, facts)
     else:
-        template = library.get(default_workflow if request.workflow is None else request.workflow)
+        template = library.get(default_workflow if request.workflow is None else request.workflow).learned(facts)
         parameters = template.parameters
         params, files = split_params(request.params, parameters)
-        filled = fill(template, params, inputs_of)
+        filled = fill(template, params, inputs_of, facts)
         if template.model is not None:
             _settle_model(filled, template.model, catalog, deadline)
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)

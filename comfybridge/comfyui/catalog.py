@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +23,14 @@ class NodeClass:
         name: its `class_type`.
         is_output: whether ComfyUI runs a graph for its sake.
         required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`.
+        output_names: the names of its outputs, by their slots.
     """
 
     name: str
     is_output: bool
     required: Mapping[str, Any]
     optional: Mapping[str, Any]
+    output_names: tuple[str, ...] = ()
 
     @property
     def input_names(self) -> list[str]:
@@ -48,6 +51,15 @@ class NodeClass:
             options = config[1].get("options")
             return options if isinstance(options, list) else None
         return None
+
+    def limits(self, input_name: str) -> tuple[float | None, float | None]:
+        """The lowest and the highest number that an input takes; None where there is none, or it takes no number."""
+        config = self.required.get(input_name) or self.optional.get(input_name)
+        options = config[1] if isinstance(config, list) and len(config) > 1 else None
+        if not isinstance(options, Mapping):
+            return None, None
+        low, high = options.get("min"), options.get("max")
+        return (low if _is_number(low) else None), (high if _is_number(high) else None)
 
 
 @dataclass
@@ -87,7 +99,13 @@ class Catalog:
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
     inputs = _mapping(info.get("input"))
     required, optional = _mapping(inputs.get("required")), _mapping(inputs.get("optional"))
-    return NodeClass(name, bool(info.get("output_node")), required, optional)
+    names = info.get("output_name")
+    outputs = tuple(str(each) for each in names) if isinstance(names, list) else ()
+    return NodeClass(name, bool(info.get("output_node")), required, optional, outputs)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -164,6 +164,7 @@ class WorkflowAnswer(TypedDict):
     name: str
     description: str
     parameters: Annotated[dict[str, Any], Field(description="a JSON Schema, with defaults, ranges and choices")]
+    unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
 
 
 class ServerAnswer(TypedDict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any
+from typing import Annotated
 
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
@@ -13,6 +13,7 @@ from comfybridge.errors import BridgeError, InvalidWorkflow, UnknownWorkflow
 from comfybridge.web.answers import WorkflowAnswer, WorkflowsAnswer
 from comfybridge.web.current import current_bridge, current_rights
 from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.workflow.offer import Offer
 
 blueprint = Blueprint("workflows", __name__)
 
@@ -53,12 +54,13 @@ def get_workflow(name: str) -> Response:
     if rights is not None:
         rights.check_workflow(name)
     template = bridge.library.get(name)
-    choices: dict[str, list[Any]] = {}
+    offer = Offer(template)
     with contextlib.suppress(BridgeError):  # the template can be read without a ComfyUI
-        choices = bridge.choices(template, Deadline(CHOICES_SECONDS))
+        offer = bridge.offer(template, Deadline(CHOICES_SECONDS))
     body: WorkflowAnswer = {
         "name": template.name,
         "description": template.description,
-        "parameters": template.schema(choices),
+        "parameters": offer.template.schema(offer.choices, offer.limits),
+        "unclear": offer.template.unclear,
     }
     return jsonify(body)

@@ -87,7 +87,9 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
             found.nodes.add(node)
             found.encoders.append(texts)
         elif node not in found.nodes:
-            pending.extend((origin, wanted, still) for origin, still in reversed(_above(graph, node, wanted, is_open)))
+            pending.extend(
+                (origin, wanted, still) for origin, still in reversed(_above(graph, node, wanted, is_open))
+            )
     return found
 
 

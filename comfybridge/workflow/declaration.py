@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
-from comfybridge.workflow.discovery import MEANINGS, discover
+from comfybridge.workflow.discovery import MEANINGS
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, Type
@@ -36,16 +36,16 @@ TYPE_NAMES: dict[str, Type] = {
 FRACTIONS = ("cfg", "denoise", "guidance", "strength", "scale", "weight", "shift", "ratio", "percent")
 
 
-def declared(content: Any, graph: Graph, file_name: str) -> tuple[str, dict[str, Parameter]]:
+def declared(content: Any, graph: Graph, file_name: str) -> tuple[str, dict[str, Parameter] | None]:
     """The description and the parameters that a parameter file declares for a graph.
 
-    A file that only describes leaves the parameters to discovery.
+    A file that only describes leaves the parameters to discovery: None.
 
     Raises:
         InvalidWorkflow: what is wrong with which parameter.
     """
     if content is None:
-        return "", discover(graph)
+        return "", None
     if not isinstance(content, dict):
         raise InvalidWorkflow(f"{file_name} is {describe(content)}; it must be an object.")
     if file_name.endswith(".json"):
@@ -57,7 +57,7 @@ def declared(content: Any, graph: Graph, file_name: str) -> tuple[str, dict[str,
         return description, _all(_modernised(content["node_mappings"], file_name), graph, file_name)
     _check_keys(content, TOP_KEYS, file_name)
     if content.get("parameters") is None:
-        return description, discover(graph)
+        return description, None
     return description, _all(content["parameters"], graph, file_name)
 
 

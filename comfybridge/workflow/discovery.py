@@ -24,7 +24,7 @@ from comfybridge.workflow.loras import find_loras
 from comfybridge.workflow.parameters import Parameter, Target, Type
 from comfybridge.workflow.pictures import find_pictures
 from comfybridge.workflow.samplers import PLACES
-from comfybridge.workflow.views import View, look
+from comfybridge.workflow.views import View, first_seed, look
 from comfybridge.workflow.wording import clip
 
 MEANINGS: dict[str, tuple[Type, str]] = {
@@ -96,6 +96,11 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
     return Discovery(parameters, unclear, frozenset(walked.unknown))
 
 
+def find_seed(graph: Graph) -> Target | None:
+    """The input that holds a checked graph's seed: that of the parameter `seed`, for less work than to find all."""
+    return first_seed(Walked(graph))
+
+
 def _of_views(graph: Walked, views: list[View]) -> dict[str, list[Target]]:
     found = {name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES}
     found["model"] = _agreeing(graph, [view.model for view in views])
@@ -105,7 +110,7 @@ def _of_views(graph: Walked, views: list[View]) -> dict[str, list[Target]]:
     found["batch_size"] = _agreeing(graph, [each.batch for each in latents])
     found["prompt"] = _agreeing_texts(graph, [texts for view in views for texts in view.positive.encoders])
     # what a prompt sets is never a negative prompt's, as where one encoder feeds both sides
-    prompts = {target for view in views for texts in view.positive.encoders for target in texts}
+    prompts = found["prompt"]
     negatives = [
         [target for target in texts if target not in prompts] for view in views for texts in view.negative.encoders
     ]

@@ -1,18 +1,19 @@
 """What of a graph takes effect: without the branches that a switch leaves out, and values that a node passes over.
 
-    switches    the branch that is selected, and no other
-    displays    what they are given, and not what they showed the last time
-    presets     no width and height where the node takes its size from a list
+switches    the branch that is selected, and no other
+displays    what they are given, and not what they showed the last time
+presets     no width and height where the node takes its size from a list
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from comfybridge.workflow.graph import Graph, is_link
-from comfybridge.workflow.names import plain, words
+from comfybridge.workflow.names import plain, word_set, words
 from comfybridge.workflow.wording import clip
 
 Inputs = Mapping[str, Any]
@@ -28,16 +29,17 @@ _BRANCHES = (
     ("ontrue", "onfalse"),
     ("true", "false"),
 )
+_ALL_BRANCHES = frozenset(name for pair in _BRANCHES for name in pair)
 _MEMBER = re.compile(r"^(.*?)[_ ]?(\d+|[a-z])$", re.IGNORECASE)
-_SELECTORS = frozenset("switch select selected selector index input boolean bool condition cond choice which".split())
+_SELECTORS = word_set("switch select selected selector index input boolean bool condition cond choice which")
 _YES = frozenset(("true", "on", "yes", "enable", "enabled"))
 _NO = frozenset(("false", "off", "no", "disable", "disabled"))
 
-_DISPLAYS = frozenset("show shows shown display displays preview debug inspect print console".split())
+_DISPLAYS = word_set("show shows shown display displays preview debug inspect print console")
 
 _SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
-_PRESETS = frozenset("preset presets ratio aspect resolution resolutions dimensions size sizes".split())
-_NO_PRESETS = frozenset("keep maintain preserve lock constrain swap method mode batch tile".split())
+_PRESETS = word_set("preset presets ratio aspect resolution resolutions dimensions size sizes")
+_NO_PRESETS = word_set("keep maintain preserve lock constrain swap method mode batch tile")
 _PRESET = re.compile(r"\d+ *[:x×*/] *\d+|square|portrait|landscape|wide|\b\d{3,4}p\b", re.IGNORECASE)
 _CUSTOM = re.compile(r"custom|manual|none|width x height|自定义", re.IGNORECASE)
 
@@ -79,11 +81,11 @@ def effective_graph(graph: Graph) -> tuple[Graph, dict[str, str]]:
 def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
     """The inputs of a switch that count; None for a node that is no switch."""
     inputs = node["inputs"]
-    pair = next((pair for pair in _BRANCHES if any(is_link(inputs.get(name)) for name in pair)), None)
+    pair = None if _ALL_BRANCHES.isdisjoint(inputs) else _linked_pair(inputs)
     if pair is not None:
         chosen = pair[0] if _truth(graph, inputs, pair) else pair[1]
         return {chosen: inputs[chosen]} if chosen in inputs else {}
-    if not _SWITCH.search(node["class_type"]):
+    if not _is_switch(node["class_type"]):
         return None
     members = _members(inputs)
     if len(members) < 2:
@@ -94,6 +96,15 @@ def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
         first = next((name for name in members.values() if is_link(inputs[name])), None)
         return {first: inputs[first]} if first else None
     return _selected(inputs, members, selector, _literal(graph, inputs[selector]))
+
+
+def _linked_pair(inputs: Inputs) -> tuple[str, str] | None:
+    return next((pair for pair in _BRANCHES if any(is_link(inputs.get(name)) for name in pair)), None)
+
+
+@lru_cache(maxsize=4096)
+def _is_switch(class_type: str) -> bool:
+    return _SWITCH.search(class_type) is not None
 
 
 def _truth(graph: Graph, inputs: Inputs, pair: tuple[str, str]) -> bool:
@@ -172,18 +183,19 @@ def _literal(graph: Graph, value: object) -> object:
 
 def _is_display(node: dict[str, Any]) -> bool:
     """Whether a node shows what it is given and hands it on."""
-    if not _DISPLAYS.intersection(words(node["class_type"])):
+    if _DISPLAYS.isdisjoint(words(node["class_type"])):
         return False
     return any(is_link(value) for value in node["inputs"].values())
 
 
 def _preset(inputs: Inputs) -> str | None:
     """The input that a node takes its size from although it has a width and a height."""
-    if not any(all(name in inputs for name in pair) for pair in _SIZES):
+    if not any(width in inputs and height in inputs for width, height in _SIZES):
         return None
     for name, value in inputs.items():
         found = set(words(plain(name)))
-        if isinstance(value, str) and _PRESETS & found and not _NO_PRESETS & found:
-            if _PRESET.search(value) and not _CUSTOM.search(value):
-                return name
+        if not isinstance(value, str) or not _PRESETS & found or _NO_PRESETS & found:
+            continue
+        if _PRESET.search(value) and not _CUSTOM.search(value):
+            return name
     return None

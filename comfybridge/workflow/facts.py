@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from comfybridge.workflow.names import Side, side
+from comfybridge.workflow.names import Side, side, word_set
 
 
 class ClassFacts(Protocol):
@@ -25,21 +25,22 @@ class ClassFacts(Protocol):
 # tells of a class by its name; None if the server has no such class, or there is no server to ask
 Facts = Callable[[str], "ClassFacts | None"]
 
-# ComfyUI's own classes (nodes.py, comfy_extras) whose first two outputs are the positive and the negative conditioning
-_SIDES_FIRST = frozenset(
+# ComfyUI's own classes (nodes.py, comfy_extras) whose first two outputs are the positive and the negative side
+_SIDES_FIRST = word_set(
     "BerniniConditioning ConditioningStableAudio ControlNetApplyAdvanced ControlNetApplySD3 "
     "ControlNetInpaintingAliMamaApply HiDreamO1ReferenceImages Hunyuan3Dv2Conditioning "
     "Hunyuan3Dv2ConditioningMultiView HunyuanRefinerLatent HunyuanVideo15ImageToVideo "
-    "HunyuanVideo15SuperResolution InpaintModelConditioning InstructPixToPixConditioning Kandinsky5ImageToVideo "
-    "LTXVAddGuide LTXVConditioning LTXVCropGuides LTXVImgToVideo PairConditioningCombine "
-    "PairConditioningSetDefaultCombine PairConditioningSetProperties PairConditioningSetPropertiesAndCombine "
-    "Pixal3DConditioning SD_4XUpscale_Conditioning SV3D_Conditioning SVD_img2vid_Conditioning SeedVR2Conditioning "
-    "StableZero123_Conditioning StableZero123_Conditioning_Batched TextEncodeBooguEdit TextEncodeMageFlowEdit "
-    "Trellis2Conditioning Trellis2ShapeStage Trellis2TextureStage Trellis2UpsampleStage TripoSplatConditioning "
-    "VOIDInpaintConditioning Wan22FunControlToVideo WanAnimate2ToVideo WanAnimateToVideo WanCameraImageToVideo "
-    "WanDancerVideo WanFirstLastFrameToVideo WanFunControlToVideo WanFunInpaintToVideo WanHuMoImageToVideo "
-    "WanImageToVideo WanMoveTrackToVideo WanSCAILToVideo WanSoundImageToVideo WanSoundImageToVideoExtend "
-    "WanTrackToVideo WanVaceToVideo".split()
+    "HunyuanVideo15SuperResolution InpaintModelConditioning InstructPixToPixConditioning "
+    "Kandinsky5ImageToVideo LTXVAddGuide LTXVConditioning LTXVCropGuides LTXVImgToVideo "
+    "PairConditioningCombine PairConditioningSetDefaultCombine PairConditioningSetProperties "
+    "PairConditioningSetPropertiesAndCombine Pixal3DConditioning SD_4XUpscale_Conditioning SV3D_Conditioning "
+    "SVD_img2vid_Conditioning SeedVR2Conditioning StableZero123_Conditioning "
+    "StableZero123_Conditioning_Batched TextEncodeBooguEdit TextEncodeMageFlowEdit Trellis2Conditioning "
+    "Trellis2ShapeStage Trellis2TextureStage Trellis2UpsampleStage TripoSplatConditioning "
+    "VOIDInpaintConditioning Wan22FunControlToVideo WanAnimate2ToVideo WanAnimateToVideo "
+    "WanCameraImageToVideo WanDancerVideo WanFirstLastFrameToVideo WanFunControlToVideo WanFunInpaintToVideo "
+    "WanHuMoImageToVideo WanImageToVideo WanMoveTrackToVideo WanSCAILToVideo WanSoundImageToVideo "
+    "WanSoundImageToVideoExtend WanTrackToVideo WanVaceToVideo"
 )
 _MODEL_FIRST = frozenset(("LTXVReferenceAudio", "WanInfiniteTalkToVideo", "ApplyInstantID"))
 _KNOWN: dict[str, tuple[str, ...]] = {

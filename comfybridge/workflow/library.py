@@ -15,7 +15,7 @@ from pathlib import Path
 
 from comfybridge.errors import InvalidWorkflow, UnknownWorkflow
 from comfybridge.workflow.declaration import declared
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.reading import read_json, read_yaml
 from comfybridge.workflow.template import Template
@@ -144,13 +144,17 @@ class Library:
         except InvalidWorkflow as error:
             prefix = "" if error.message.startswith(graph_file) else f"{graph_file}: "
             raise InvalidWorkflow(prefix + error.message) from None
-        found = discover(graph)
+        found = examine(graph)
         if not parameter_files:
-            return Template(name, "", graph, found, found.get("model"))
+            return Template.of_discovery(name, "", graph, found)
         path = self._directory / parameter_files[0]
         content = read_json(path) if path.name.endswith(GRAPH) else read_yaml(path)
         description, parameters = declared(content, graph, path.name)
-        return Template(name, description, graph, parameters, parameters.get("model") or found.get("model"))
+        if parameters is None:
+            return Template.of_discovery(name, description, graph, found)
+        return Template(
+            name, description, graph, parameters, parameters.get("model") or found.parameters.get("model")
+        )
 
 
 def _template_name(file_name: str) -> str | None:

@@ -43,6 +43,10 @@ def _file(graph: Walked, node: str) -> Target | None:
 
 
 def only_model(graph: Walked) -> list[Target]:
-    """The input that names a model's file, in a graph that has just one."""
-    found = [target for target in (_file(graph, node) for node in graph) if target]
+    """The input that names a model, in a graph that has just one."""
+    found = [Target(node, name) for node in graph for name in (*FILES, "model") if _is_text(graph, node, name)]
     return found if len(found) == 1 else []
+
+
+def _is_text(graph: Walked, node: str, name: str) -> bool:
+    return isinstance(graph[node]["inputs"].get(name), str)

@@ -7,6 +7,7 @@ from comfybridge.workflow.names import plain, words
 from comfybridge.workflow.parameters import Target
 
 NAMES = ("lora_name", "lora")
+STRENGTHS = {"strength", "weight"}
 NOTHING = ("", "none")
 
 
@@ -29,9 +30,7 @@ def _is_lora(name: str) -> bool:
 def _strengths(graph: Walked, node: str) -> list[Target]:
     """The strength for the model, and those that hold the same, as for the text encoder."""
     inputs = graph[node]["inputs"]
-    names = [
-        name for name, value in inputs.items() if is_kind(value, "number") and {"strength", "weight"} & set(words(name))
-    ]
+    names = [name for name, value in inputs.items() if is_kind(value, "number") and STRENGTHS & set(words(name))]
     names.sort(key=lambda name: "clip" in words(name))
     targets = [Target(node, name) for name in names]
     return [target for target in targets if literal_value(graph, target) == literal_value(graph, targets[0])]

@@ -1,28 +1,29 @@
-"""Nodes that make something of words without a sampler, as ComfyUI's partner nodes do: prompt, seed and model in one."""
+"""Nodes that make something of words without a sampler, as ComfyUI's partner nodes do."""
 
 from __future__ import annotations
 
 from comfybridge.workflow.conditionings import texts_of
 from comfybridge.workflow.links import Kind, Walked, follow, is_kind, links
-from comfybridge.workflow.names import is_text, plain, words
+from comfybridge.workflow.names import is_text, plain, word_set, words
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import MOST_SAMPLERS
 
 # what takes a text and makes nothing of it: a file's name, a label on a picture
-_NO_MAKERS = frozenset("save combine preview show note label draw overlay concatenate concat replace regex".split())
+_NO_MAKERS = word_set("save combine preview show note label draw overlay concatenate concat replace regex")
 
 
 def find_makers(graph: Walked) -> list[str]:
-    """The nodes that have a prompt of their own, in the graph's order."""
+    """The nodes that have a prompt of their own, in the graph's order.
+
+    A node that only gives texts to others is one where there is no other, as in a graph that describes a picture.
+    """
     sources = _text_sources(graph)
     found = [
         node
         for node in graph
-        if node not in sources
-        and not _NO_MAKERS.intersection(words(graph[node]["class_type"]))
-        and texts_of(graph, node, "positive")
+        if not _NO_MAKERS.intersection(words(graph[node]["class_type"])) and texts_of(graph, node, "positive")
     ]
-    return found[:MOST_SAMPLERS]
+    return ([node for node in found if node not in sources] or found)[:MOST_SAMPLERS]
 
 
 def _text_sources(graph: Walked) -> set[str]:

@@ -8,6 +8,12 @@ from typing import Literal
 
 Side = Literal["positive", "negative"]
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 _SIDES: dict[str, Side] = {
     "positive": "positive",
@@ -20,17 +26,17 @@ _SIDES: dict[str, Side] = {
     "unconditional": "negative",
 }
 # the text inputs of ComfyUI's own encoders (nodes.py and comfy_extras/nodes_*.py) and of the usual packs
-_ENCODED = frozenset(
-    "text text_g text_l clip_g clip_l t5xxl llama bert mt5xl qwen25_7b prompt user_prompt text_prompt prompt_text "
-    "tags caption texts prompts positive_prompt text_positive question instruction".split()
+_ENCODED = word_set(
+    "text text_g text_l clip_g clip_l t5xxl llama bert mt5xl qwen25_7b prompt user_prompt text_prompt "
+    "prompt_text tags caption texts prompts positive_prompt text_positive question instruction"
 )
-_TEXT_WORDS = frozenset("text texts string str value prompt prompts positive negative caption".split())
+_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative caption")
 # words that tell that a text is no prose, or that it is told to a language model beforehand
-_NO_PROSE = frozenset(
-    "log print show debug save prefix file filename path name format type mode style system instructions delimiter "
-    "separator select add seed strength weight scale language input".split()
+_NO_PROSE = word_set(
+    "log print show debug save prefix file filename path name format type mode style system instructions "
+    "delimiter separator select add seed strength weight scale language input"
 )
-_BUNDLES = frozenset("pipe pipeline ctx context bundle bus".split())
+_BUNDLES = frozenset(["pipe", "pipeline", "ctx", "context", "bundle", "bus"])
 _MOST_WORDS = 12
 
 

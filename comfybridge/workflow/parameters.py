@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.wording import describe, describe_number, listed
 
+# the lowest and the highest number; None where there is none
+Limits = tuple["float | None", "float | None"]
 Type = Literal["string", "integer", "number", "boolean", "image"]
 TYPES: tuple[Type, ...] = ("string", "integer", "number", "boolean", "image")
 NUMERIC: tuple[Type, ...] = ("integer", "number")
@@ -64,6 +66,11 @@ class Parameter:
     beside: tuple[tuple[Target, ...], ...] = ()
 
     @property
+    def all_targets(self) -> tuple[Target, ...]:
+        """All inputs that it feeds, the seeds beside a seed too."""
+        return (*self.targets, *(target for group in self.beside for target in group))
+
+    @property
     def is_seed(self) -> bool:
         """Whether -1 or null means: draw one at random."""
         if self.type not in ("integer", None):
@@ -80,6 +87,15 @@ class Parameter:
         if self.is_seed:  # a file may say -1, which stands for a drawn one and is never sent to ComfyUI
             low = max(0, low or 0)
         return low, high if self.max is None else self.max
+
+    def within(self, low: float | None, high: float | None) -> Parameter:
+        """The parameter with a range that is no wider than that of the inputs that it feeds."""
+        if (low is None and high is None) or self.type not in NUMERIC:
+            return self
+        own_low, own_high = self.range
+        lowest = [each for each in (low, own_low) if each is not None]
+        highest = [each for each in (high, own_high) if each is not None]
+        return replace(self, min=max(lowest, default=None), max=min(highest, default=None))
 
     def check(self, value: Any) -> Any:
         """Give the value as ComfyUI is to get it.

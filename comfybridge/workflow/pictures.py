@@ -9,6 +9,7 @@ from comfybridge.workflow.parameters import Target
 MOST_PICTURES = 50
 IMAGE, MASK = "image", "mask"
 NAMES = ("image", "image_name", "image_file", "picture")
+LOADER = "LoadImage"
 MASK_SLOT = 1  # LoadImage's second output, nodes.py: the alpha channel
 
 
@@ -25,7 +26,7 @@ def find_pictures(graph: Walked) -> dict[str, list[Target]]:
         name = next((name for name in NAMES if name in graph[node]["inputs"]), None)
         target = follow(graph, node, name, "string") if name else None
         if target is not None:
-            role = MASK if _is_mask(graph, node, used[node]) else IMAGE
+            role = _role(graph, node, used[node])
             targets = found.setdefault((role, literal_value(graph, target)), [])
             if target not in targets:
                 targets.append(target)
@@ -33,6 +34,8 @@ def find_pictures(graph: Walked) -> dict[str, list[Target]]:
             break
     named: dict[str, list[Target]] = {}
     for (role, _), targets in found.items():
+        if len(found) == 1 and graph[targets[0].node]["class_type"] == LOADER:
+            role = IMAGE  # the only one, though no more than its alpha channel is used
         number = 1 + sum(name.partition("_")[0] == role for name in named)
         named[role if number == 1 else f"{role}_{number}"] = targets
     return named
@@ -52,7 +55,7 @@ def _is_loader(graph: Walked, node: str) -> bool:
     return "load" in found and "image" in found
 
 
-def _is_mask(graph: Walked, node: str, slots: set[int]) -> bool:
-    if "mask" in words(graph[node]["class_type"]):
-        return True
-    return graph[node]["class_type"] == "LoadImage" and slots == {MASK_SLOT}
+def _role(graph: Walked, node: str, slots: set[int]) -> str:
+    class_type = graph[node]["class_type"]
+    only_mask = class_type == LOADER and slots == {MASK_SLOT}
+    return MASK if only_mask or "mask" in words(class_type) else IMAGE

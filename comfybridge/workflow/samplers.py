@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from comfybridge.workflow.links import Kind, Source, Walked, bundles, follow, follow_source, links, reach
-from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, side, words
+from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, side, word_set, words
 from comfybridge.workflow.parameters import SEED_INPUTS, Target
 
 KNOWN = ("KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced")
@@ -31,7 +31,7 @@ PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
     "denoise": (("denoise", "denoise_strength", "denoising_strength"), "sigmas", "number"),
 }
 # links that bring what a sampler is told, whatever it is: packs have names of their own
-_TOLD = frozenset(("conditioning", "conditionings", "cond", "conds", "cond1", "guider", "embeds", "text"))
+_TOLD = word_set("conditioning conditionings cond conds cond1 guider embeds text")
 
 
 def find_samplers(graph: Walked) -> list[str]:

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.workflow.discovery import SHORT_NAMES, discover
+from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
+from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, check_graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
-from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, same
+from comfybridge.workflow.parameters import SEED_INPUTS, Limits, Parameter, Target, same
+from comfybridge.workflow.seeds import seed_limits
 from comfybridge.workflow.wording import clip, describe, listed
 from comfybridge.workflow.written import read_written
 
 EMPTY_LATENTS = ("EmptyLatentImage", "EmptySD3LatentImage")  # nodes.py, nodes_sd3.py: size // 8
 PIXELS_A_LATENT = 8
 MOST_SUGGESTED = 5
+NO_LINK = "no link from a sampler of the graph leads to one"
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()
 
@@ -33,6 +36,7 @@ class Template:
         graph: a checked graph.
         parameters: what callers may choose, by name.
         model: where its model is named, whether or not callers may choose another; None if that is not found.
+        discovery: what was found in its graph, where that is where its parameters come from.
     """
 
     name: str
@@ -40,17 +44,44 @@ class Template:
     graph: Graph
     parameters: dict[str, Parameter]
     model: Parameter | None = None
+    discovery: Discovery | None = None
 
-    def schema(self, choices: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
+    @classmethod
+    def of_discovery(cls, name: str, description: str, graph: Graph, found: Discovery) -> Template:
+        """A template whose parameters are those that were found in its graph."""
+        return cls(name, description, graph, found.parameters, found.parameters.get("model"), found)
+
+    @property
+    def unclear(self) -> dict[str, str]:
+        """Why parameters that one might expect were not found, as sentences by name."""
+        return self.discovery.unclear if self.discovery else {}
+
+    def learned(self, facts: Facts) -> Template:
+        """The template as it is for a server, which may tell what the nodes' outputs are; itself if that is known.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: as the facts do.
+        """
+        if self.discovery is None or not self.discovery.unknown:
+            return self
+        return Template.of_discovery(self.name, self.description, self.graph, examine(self.graph, facts))
+
+    def schema(
+        self, choices: Mapping[str, Sequence[Any]] | None = None, limits: Mapping[str, Limits] | None = None
+    ) -> dict[str, Any]:
         """A JSON Schema of the parameters.
 
         Args:
             choices: what the server offers, by the name of the parameter, such as its models.
+            limits: the lowest and highest numbers that the server takes, by the name of the parameter.
         """
-        offers = choices or {}
+        offers, ranges = choices or {}, limits or {}
         return {
             "type": "object",
-            "properties": {name: each.schema(offers.get(name)) for name, each in self.parameters.items()},
+            "properties": {
+                name: each.within(*ranges.get(name, (None, None))).schema(offers.get(name))
+                for name, each in self.parameters.items()
+            },
             "additionalProperties": False,
         }
 
@@ -78,6 +109,7 @@ def fill(
     template: Template,
     params: Mapping[str, Any],
     optional_inputs: InputsOf | None = None,
+    facts: Facts | None = None,
     *,
     rng: random.Random = SYSTEM_RANDOM,
 ) -> Filled:
@@ -86,13 +118,14 @@ def fill(
     Args:
         params: values by the parameter's name, or by `"NODE.INPUT"`, which wins over a parameter of the same input.
         optional_inputs: the inputs that a node class takes, for those that the graph leaves out.
+        facts: what the server tells of node classes, such as the highest seed that one takes.
         rng: what seeds are drawn from.
 
     Raises:
         InvalidRequest: a name is not known, or a value is not accepted.
     """
     params = read_written(params, template.parameters, template.graph)
-    filling = _Filling(copy_graph(template.graph), template.parameters, params, optional_inputs, rng)
+    filling = _Filling(copy_graph(template.graph), template.parameters, params, optional_inputs, facts, rng)
     for name, parameter in template.parameters.items():
         if name in params:
             filling.set(parameter, params[name])
@@ -106,6 +139,7 @@ def fill_graph(
     graph: object,
     params: Mapping[str, Any],
     optional_inputs: InputsOf | None = None,
+    facts: Facts | None = None,
     *,
     rng: random.Random = SYSTEM_RANDOM,
 ) -> Filled:
@@ -116,26 +150,30 @@ def fill_graph(
         InvalidRequest: a name is not known or not found, or a value is not accepted.
     """
     checked = check_graph(graph)
-    parameters = discover(checked)
+    if not params:
+        return _Filling(checked, {}, {}, optional_inputs, facts, rng).finish()
+    found = examine(checked, facts)
+    parameters = found.parameters
     params = read_written(params, parameters, checked)
     for name in params:
         if name in SHORT_NAMES and name not in parameters:
-            raise InvalidRequest(_not_found(name, checked, parameters))
-    filling = _Filling(checked, parameters, params, optional_inputs, rng)
+            raise InvalidRequest(_not_found(name, checked, found))
+    filling = _Filling(checked, parameters, params, optional_inputs, facts, rng)
     for name, value in params.items():
         if name in parameters:
             filling.set(parameters[name], value)
-    return filling.finish(None if params else parameters)
+    return filling.finish()
 
 
-def _not_found(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> str:
+def _not_found(name: str, graph: Graph, found: Discovery) -> str:
     """That the links lead to no input of a short name, and how to name one all the same."""
+    parameters = found.parameters
     same_name = [
         f'"{node}.{name}"'
         for node, each in graph.items()
         if name in each["inputs"] and not is_link(each["inputs"][name])
     ]
-    said = f"{name} was given, but no link from a sampler of the graph leads to one"
+    said = f"{name} was given, but {found.unclear.get(name, NO_LINK).rstrip('.')}"
     if same_name:
         return f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}."
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
@@ -151,9 +189,11 @@ class _Filling:
         parameters: Mapping[str, Parameter],
         params: Mapping[str, Any],
         optional_inputs: InputsOf | None,
+        facts: Facts | None,
         rng: random.Random,
     ) -> None:
         self.parameters = parameters
+        self.facts = facts
         self.rng = rng
         self.filled = Filled(graph, given=set(params))
         self.sources: dict[Target, str] = {}
@@ -166,26 +206,45 @@ class _Filling:
                 )
         for name, value in overrides.items():
             if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
-                overrides[name] = self.draw()
+                overrides[name] = self.draw(seed_limits(graph, [Target(*_parsed(name, graph))], facts))
         self.overridden = apply_overrides(graph, overrides, optional_inputs)
         self.filled.params.update(zip(overrides, self.overridden.values(), strict=False))
 
-    def draw(self, parameter: Parameter | None = None) -> int:
-        low, high = parameter.range if parameter else (None, None)
+    def draw(self, limits: Limits) -> int:
+        low, high = limits
         top = HIGHEST_DRAWN if high is None else min(int(high), HIGHEST_DRAWN)
         return self.rng.randint(min(int(low or 0), top), top)
+
+    def fitting(self, parameter: Parameter) -> Parameter:
+        """The parameter; a seed within the limits of all inputs that it feeds."""
+        if not parameter.is_seed:
+            return parameter
+        return parameter.within(*seed_limits(self.filled.graph, parameter.all_targets, self.facts))
 
     def set(self, parameter: Parameter, value: Any) -> None:
         """Set a parameter to the value a caller gave, or draw a seed."""
         drawn = parameter.is_seed and _is_random(value)
-        checked = self.draw(parameter) if drawn else parameter.check(value)
+        parameter = self.fitting(parameter)
+        checked = self.draw(parameter.range) if drawn else parameter.check(value)
         free = [target for target in parameter.targets if target not in self.overridden]
         for target in free:
             self._claim(target, parameter.name, checked)
             set_input(self.filled.graph, target.node, target.input, checked)
+        self.set_beside(parameter, checked)
         if not free:
             checked = self._overridden(parameter, None if drawn else checked)
         self.filled.params[parameter.name] = checked
+
+    def set_beside(self, parameter: Parameter, value: Any) -> None:
+        """Give the seeds beside a seed the numbers after it, from the lowest on after the highest."""
+        low, high = parameter.range
+        for number, group in enumerate(parameter.beside, 1):
+            following = value + number
+            if high is not None and following > high:
+                following = int(low or 0) + number - 1
+            for target in group:
+                if target not in self.overridden:
+                    set_input(self.filled.graph, target.node, target.input, following)
 
     def leave(self, parameter: Parameter) -> None:
         """Draw a seed that was not given, set a default that is not the graph's own, and report what is in use."""
@@ -194,7 +253,8 @@ class _Filling:
             target for target in parameter.targets if target not in self.overridden and target not in self.sources
         ]
         if parameter.is_seed:
-            value = self.draw(parameter)
+            parameter = self.fitting(parameter)
+            value = self.draw(parameter.range)
         else:
             value = literal_value(graph, first) if parameter.default is None else parameter.default
         own = graph[first.node]["inputs"].get(first.input)
@@ -202,6 +262,8 @@ class _Filling:
             for target in free:
                 self._claim(target, parameter.name, value)
                 set_input(graph, target.node, target.input, value)
+            if parameter.is_seed:
+                self.set_beside(parameter, value)
         value = literal_value(graph, first)
         if value is not None:
             self.filled.params[parameter.name] = value
@@ -217,22 +279,16 @@ class _Filling:
             )
         return given
 
-    def finish(self, discovered: Mapping[str, Parameter] | None = None) -> Filled:
-        """Report the seed, the parameters in the template's order, and sizes that ComfyUI won't keep.
-
-        Args:
-            discovered: what can be discovered in the filled graph, if that is known.
-        """
+    def finish(self) -> Filled:
+        """Report the seed, the parameters in the template's order, and sizes that ComfyUI won't keep."""
         graph = self.filled.graph
         order = [name for name in self.parameters if name in self.filled.params]
         self.filled.params = {name: self.filled.params[name] for name in [*order, *self.filled.params]}
         self.filled.warnings += self._rounded_sizes()
         seeds = [each for each in self.parameters.values() if each.is_seed]
         seeds.sort(key=lambda each: each.name != "seed")
-        if not seeds:
-            found = (discover(graph) if discovered is None else discovered).get("seed")
-            seeds = [found] if found else []
-        value = literal_value(graph, seeds[0].targets[0]) if seeds else None
+        target = seeds[0].targets[0] if seeds else find_seed(graph)
+        value = literal_value(graph, target) if target else None
         self.filled.seed = value if isinstance(value, int) and not isinstance(value, bool) else None
         return self.filled
 
@@ -255,6 +311,12 @@ class _Filling:
             raise InvalidRequest(
                 f"{name} and {other} feed the same input, {target.node}.{target.input}, so they must be equal."
             )
+
+
+def _parsed(name: str, graph: Graph) -> tuple[str, str]:
+    parsed = parse_target(name, graph)
+    assert parsed is not None  # looked at before
+    return parsed
 
 
 def _is_random(value: Any) -> bool:

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 from comfybridge.workflow.conditionings import Texts, find_texts, guidance_of, texts_of
 from comfybridge.workflow.latents import Latent, find_latent, note_sizes
-from comfybridge.workflow.links import Walked, links
+from comfybridge.workflow.links import Walked
 from comfybridge.workflow.loaders import find_model
 from comfybridge.workflow.makers import find_makers, own
 from comfybridge.workflow.parameters import Target
@@ -42,7 +42,7 @@ class View:
 def look(graph: Walked) -> list[View]:
     """The views of the samplers, those in front that no other one comes before.
 
-    Without a sampler, those of the nodes that take a prompt of their own; without any, those of the nodes with a seed.
+    Without a sampler, those of the nodes that take a prompt of their own, or else of the nodes with a seed.
     """
     samplers = find_samplers(graph)
     if samplers:
@@ -52,6 +52,15 @@ def look(graph: Walked) -> list[View]:
         later = downstream(graph, nodes)
         views = [_of_maker(graph, node, node not in later) for node in nodes]
     return sorted(views, key=lambda view: not view.is_first)
+
+
+def first_seed(graph: Walked) -> Target | None:
+    """The seed of the node that makes pictures which no other such node comes before."""
+    samplers = find_samplers(graph)
+    if not samplers:
+        return next((view.settings["seed"] for view in look(graph)), None)
+    later = downstream(graph, samplers) if len(samplers) > 1 else set()
+    return setting(graph, next((node for node in samplers if node not in later), samplers[0]), "seed")
 
 
 def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
@@ -93,7 +102,8 @@ def _add_own(graph: Walked, view: View) -> None:
     mine = Latent()
     note_sizes(graph, node, mine)
     own_size = mine.sizes or mine.rescales
-    view.latent = view.latent if view.latent.size or not own_size else Latent(sizes=own_size, batches=view.latent.batches)
+    if own_size and not view.latent.size:
+        view.latent = Latent(sizes=own_size, batches=view.latent.batches)
     if view.latent.batch is None:
         batch = own(graph, node, COUNTS, "integer")
         view.latent = Latent(view.latent.sizes, view.latent.rescales, [batch] if batch else [], [])

@@ -164,12 +164,12 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "a control net gives out both sides in order": (
         default(n3=sampler(positive=["20", 0], negative=["20", 1]), n20=CONTROLNET,
                 n21=node("ControlNetLoader", control_net_name="c.safetensors"), n22=node("LoadImage", image="a.png")),
-        ALL,
+        {**ALL, "image": "22.image"},
     ),
     "a control net with its outputs swapped": (
         default(n3=sampler(positive=["20", 1], negative=["20", 0]), n20=CONTROLNET,
                 n21=node("ControlNetLoader", control_net_name="c.safetensors"), n22=node("LoadImage", image="a.png")),
-        {**ALL, "prompt": "7.text", "negative_prompt": "6.text"},
+        {**ALL, "prompt": "7.text", "negative_prompt": "6.text", "image": "22.image"},
     ),
     "a zeroed prompt is no negative prompt": (
         default(n7=node("ConditioningZeroOut", conditioning=["6", 0])),
@@ -275,7 +275,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
                 n5=node("InpaintModelConditioning", positive=["6", 0], negative=["7", 0], vae=["4", 2],
                         pixels=["20", 0], mask=["21", 0], noise_mask=True),
                 n20=node("LoadImage", image="a.png"), n21=node("LoadImageMask", image="m.png", channel="red")),
-        {**without(ALL, *SIZE), "image": "20.image"},
+        {**without(ALL, *SIZE), "image": "20.image", "mask": "21.image"},
     ),
     "a sampler and a loader of a pack": (
         EFFICIENT,
@@ -286,7 +286,8 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
             "scheduler": "2.scheduler", "denoise": "2.denoise",
         },
     ),
-    "no sampler": ({"1": node("LoadImage", image="a.png"), "2": node("SaveImage", images=["1", 0])}, {}),
+    "no sampler": ({"1": node("LoadImage", image="a.png"), "2": node("SaveImage", images=["1", 0])},
+                   {"image": "1.image"}),
 }  # fmt: skip
 
 

@@ -1,0 +1,55 @@
+"""What a server takes for the parameters of a template: its choices, such as models, and its limits of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfybridge.workflow.facts import Facts
+from comfybridge.workflow.parameters import NUMERIC, Limits, Parameter
+from comfybridge.workflow.seeds import seed_limits
+from comfybridge.workflow.template import Template
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server takes.
+
+    Attributes:
+        template: with the parameters that were found with the server's help.
+        choices: what a parameter can be chosen from, by its name.
+        limits: the lowest and the highest number that it may be, by its name.
+    """
+
+    template: Template
+    choices: dict[str, list[Any]] = field(default_factory=dict)
+    limits: dict[str, Limits] = field(default_factory=dict)
+
+
+def offer_of(template: Template, facts: Facts) -> Offer:
+    """What a server takes, by what it tells of its node classes; raises what `facts` raises."""
+    offer = Offer(template)
+    for name, parameter in template.parameters.items():
+        first = parameter.targets[0]
+        told = facts(template.graph[first.node]["class_type"])
+        choices = told.choices(first.input) if told else None
+        if choices is not None:
+            offer.choices[name] = choices
+        if parameter.type in NUMERIC:
+            offer.limits[name] = _limits(template, parameter, facts)
+    return offer
+
+
+def _limits(template: Template, parameter: Parameter, facts: Facts) -> Limits:
+    """The limits that all inputs of a parameter have in common."""
+    graph = template.graph
+    if parameter.is_seed:
+        return seed_limits(graph, parameter.all_targets, facts)
+    lowest: list[float] = []
+    highest: list[float] = []
+    for target in parameter.targets:
+        told = facts(graph[target.node]["class_type"])
+        low, high = told.limits(target.input) if told else (None, None)
+        lowest += [] if low is None else [low]
+        highest += [] if high is None else [high]
+    return max(lowest, default=None), min(highest, default=None)
