@@ -17,7 +17,7 @@ from typing import Any
 
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph
-from comfybridge.workflow.latents import Latent
+from comfybridge.workflow.latents import Latent, final_size
 from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.loaders import only_model
 from comfybridge.workflow.loras import find_loras
@@ -78,9 +78,9 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
     """
     walked = Walked(graph, facts)
     views = look(walked)
-    found = _of_views(walked, views) if views else {}
-    if not found.get("model"):
-        found["model"] = only_model(walked) if not views else []
+    found, apart = _of_views(walked, views) if views else ({}, {})
+    if not any(view.is_sampler for view in views):
+        _add_without_samplers(walked, found)
     found.update(find_pictures(walked))
     loras = find_loras(walked)
     if len(loras) == 1:
@@ -92,7 +92,7 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
         for name in (*SHORT_NAMES, *(name for name in found if name not in MEANINGS))
         if found.get(name)
     }
-    unclear = _unclear(walked, views, found, len(loras))
+    unclear = {**_unclear(walked, views, found, len(loras)), **apart}
     return Discovery(parameters, unclear, frozenset(walked.unknown))
 
 
@@ -101,7 +101,17 @@ def find_seed(graph: Graph) -> Target | None:
     return first_seed(Walked(graph))
 
 
-def _of_views(graph: Walked, views: list[View]) -> dict[str, list[Target]]:
+def _add_without_samplers(graph: Walked, found: dict[str, list[Target]]) -> None:
+    """Add what a graph without a sampler may have: one model, and the size that its pictures end up with."""
+    if not found.get("model"):
+        found["model"] = only_model(graph)
+    size = None if found.get("width") else final_size(graph)
+    if size:
+        found["width"], found["height"] = [size[0]], [size[1]]
+
+
+def _of_views(graph: Walked, views: list[View]) -> tuple[dict[str, list[Target]], dict[str, str]]:
+    """What the views have, and why parameters are left out that nodes side by side have of their own."""
     found = {name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES}
     found["model"] = _agreeing(graph, [view.model for view in views])
     found["guidance"] = _agreeing(graph, [view.positive.guidance for view in views])
@@ -115,7 +125,36 @@ def _of_views(graph: Walked, views: list[View]) -> dict[str, list[Target]]:
         [target for target in texts if target not in prompts] for view in views for texts in view.negative.encoders
     ]
     found["negative_prompt"] = _agreeing_texts(graph, [texts for texts in negatives if texts])
-    return found
+    return found, _drop_what_differs(graph, views, found)
+
+
+def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[Target]]) -> dict[str, str]:
+    """Leave out what nodes that stand side by side hold differently, and say so: which of them would be meant?
+
+    Their seeds are another matter, see `Parameter.beside`.
+    """
+    first = [view for view in views if view.is_first]
+    reasons = {}
+    for name in found:
+        held = {} if name == "seed" else {view.node: _held(graph, view, name) for view in first}
+        values = list(dict.fromkeys(value for value in held.values() if value is not None))
+        if found[name] and len(values) > 1:
+            found[name] = []
+            nodes = " and ".join(clip(next(node for node in held if held[node] == value)) for value in values[:2])
+            reasons[name] = f"{name} is no parameter: nodes {nodes} stand side by side and hold different ones."
+    return reasons
+
+
+def _held(graph: Walked, view: View, name: str) -> Any:
+    """What a view holds under a parameter's name, as it is in the graph; None if nothing."""
+    texts = {"prompt": view.positive, "negative_prompt": view.negative}.get(name)
+    if texts is not None:
+        return tuple(literal_value(graph, target) for target in texts.encoders[0]) if texts.encoders else None
+    if name in ("width", "height"):
+        return tuple(literal_value(graph, target) for target in view.latent.size) if view.latent.size else None
+    others = {"model": view.model, "guidance": view.positive.guidance, "batch_size": view.latent.batch}
+    target = view.settings[name] if name in view.settings else others[name]
+    return literal_value(graph, target) if target else None
 
 
 def _agreeing(graph: Graph, targets: list[Target | None]) -> list[Target]:

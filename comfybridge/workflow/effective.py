@@ -30,12 +30,14 @@ _BRANCHES = (
     ("true", "false"),
 )
 _ALL_BRANCHES = frozenset(name for pair in _BRANCHES for name in pair)
-_MEMBER = re.compile(r"^(.*?)[_ ]?(\d+|[a-z])$", re.IGNORECASE)
+_MEMBER = re.compile(r"^(.*?)(?:[_ ]?(\d+)|[_ ]([A-Za-z])|(?<=[a-z])([A-Z]))$")
 _SELECTORS = word_set("switch select selected selector index input boolean bool condition cond choice which")
 _YES = frozenset(("true", "on", "yes", "enable", "enabled"))
 _NO = frozenset(("false", "off", "no", "disable", "disabled"))
 
 _DISPLAYS = word_set("show shows shown display displays preview debug inspect print console")
+
+_EQUIPMENT = ("model", "clip", "vae", "image", "images")
 
 _SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
 _PRESETS = word_set("preset presets ratio aspect resolution resolutions dimensions size sizes")
@@ -132,7 +134,8 @@ def _members(inputs: Inputs) -> dict[str, str]:
     for name in inputs:
         found = _MEMBER.match(plain(name))
         if found:
-            rows.setdefault(found[1].lower(), {})[found[2].lower()] = name
+            member = found[2] or found[3] or found[4]
+            rows.setdefault(found[1].lower(), {})[member.lower()] = name
     linked = [row for row in rows.values() if any(is_link(inputs[name]) for name in row.values())]
     best = max(linked or rows.values(), key=len, default={})
     return dict(sorted(best.items(), key=lambda item: (len(item[0]), item[0])))
@@ -182,10 +185,10 @@ def _literal(graph: Graph, value: object) -> object:
 
 
 def _is_display(node: dict[str, Any]) -> bool:
-    """Whether a node shows what it is given and hands it on."""
+    """Whether a node shows what it is given over a link, and hands it on."""
     if _DISPLAYS.isdisjoint(words(node["class_type"])):
         return False
-    return any(is_link(value) for value in node["inputs"].values())
+    return any(is_link(value) for name, value in node["inputs"].items() if name not in _EQUIPMENT)
 
 
 def _preset(inputs: Inputs) -> str | None:

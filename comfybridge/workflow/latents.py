@@ -76,6 +76,29 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
         found.repeats.append(repeat)
 
 
+def final_size(graph: Walked) -> tuple[Target, Target] | None:
+    """Width and height of what a graph without a sampler ends in: those of the node that sets them last."""
+    feeding = {origin for node in graph for origin, _ in links(graph, node).values()}
+    sizes = {_nearest_size(graph, node) for node in graph if node not in feeding} - {None}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _nearest_size(graph: Walked, node: str) -> tuple[Target, Target] | None:
+    seen: set[str] = set()
+    pending = [node]
+    while pending and may_go_on(graph):
+        node = pending.pop(0)
+        if node not in seen:
+            seen.add(node)
+            graph.look_at(node)
+            found = Latent()
+            note_sizes(graph, node, found)
+            if found.sizes or found.rescales:
+                return (found.sizes or found.rescales)[0]
+            pending.extend(_pictures_of(graph, node))
+    return None
+
+
 def _pictures_of(graph: Walked, node: str) -> list[str]:
     """The nodes that a node's latent or image may come from."""
     linked = links(graph, node)

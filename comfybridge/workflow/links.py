@@ -27,8 +27,13 @@ HOLDERS = ("value", "seed", "noise_seed", "int", "integer", "float", "number", "
 CHOICES = ("sampler_name", "scheduler")
 # what passes only in its own kind of link, and never brings a value, a prompt or a latent along
 EQUIPMENT = ("model", "clip", "vae")
-# texts of one node of which the second is made of the first when the prompt is queued, or stands for it
-TWINS = (("wildcard_text", "populated_text"),)
+# texts of one node that are set together: the second is made of the first when the prompt is queued, or says the same
+# to another encoder
+TWINS = (
+    ("wildcard_text", "populated_text"),
+    ("text_positive_g", "text_positive_l"),
+    ("text_negative_g", "text_negative_l"),
+)
 # values that come in pairs: which of them an output gives is told by its name
 _PAIRED = ({"width", "height"}, {"empty_latent_width", "empty_latent_height"})
 

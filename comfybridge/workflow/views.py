@@ -28,6 +28,7 @@ class View:
         model: the input that names its model.
         positive, negative: the texts that it is told.
         latent: what decides the size of its pictures.
+        is_sampler: whether it is a sampler.
     """
 
     node: str
@@ -37,6 +38,7 @@ class View:
     positive: Texts = field(default_factory=Texts)
     negative: Texts = field(default_factory=Texts)
     latent: Latent = field(default_factory=Latent)
+    is_sampler: bool = False
 
 
 def look(graph: Walked) -> list[View]:
@@ -79,6 +81,7 @@ def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
             positive=texts(conditionings(graph, sampler, "positive"), "positive"),
             negative=texts(conditionings(graph, sampler, "negative"), "negative"),
             latent=latents(latent(graph, sampler)),
+            is_sampler=True,
         )
         _add_own(graph, view)
         views.append(view)
