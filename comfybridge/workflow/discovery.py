@@ -105,9 +105,10 @@ def _add_without_samplers(graph: Walked, found: dict[str, list[Target]]) -> None
     """Add what a graph without a sampler may have: one model, and the size that its pictures end up with."""
     if not found.get("model"):
         found["model"] = only_model(graph)
-    size = None if found.get("width") else final_size(graph)
-    if size:
-        found["width"], found["height"] = [size[0]], [size[1]]
+    final = Latent() if found.get("width") else final_size(graph)
+    if final.size:
+        found["width"], found["height"] = [final.size[0]], [final.size[1]]
+        found["batch_size"] = found.get("batch_size") or ([final.batch] if final.batch else [])
 
 
 def _of_views(graph: Walked, views: list[View]) -> tuple[dict[str, list[Target]], dict[str, str]]:

@@ -76,14 +76,18 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
         found.repeats.append(repeat)
 
 
-def final_size(graph: Walked) -> tuple[Target, Target] | None:
-    """Width and height of what a graph without a sampler ends in: those of the node that sets them last."""
+def final_size(graph: Walked) -> Latent:
+    """What decides the size of what a graph without a sampler ends in: the node that sets it last."""
     feeding = {origin for node in graph for origin, _ in links(graph, node).values()}
-    sizes = {_nearest_size(graph, node) for node in graph if node not in feeding} - {None}
-    return sizes.pop() if len(sizes) == 1 else None
+    sized = {_nearest_sized(graph, node) for node in graph if node not in feeding} - {None}
+    found = Latent()
+    if len(sized) == 1:
+        note_sizes(graph, sized.pop() or "", found)
+    return found
 
 
-def _nearest_size(graph: Walked, node: str) -> tuple[Target, Target] | None:
+def _nearest_sized(graph: Walked, node: str) -> str | None:
+    """The nearest node above another, or that itself, that sets a size."""
     seen: set[str] = set()
     pending = [node]
     while pending and may_go_on(graph):
@@ -93,8 +97,8 @@ def _nearest_size(graph: Walked, node: str) -> tuple[Target, Target] | None:
             graph.look_at(node)
             found = Latent()
             note_sizes(graph, node, found)
-            if found.sizes or found.rescales:
-                return (found.sizes or found.rescales)[0]
+            if found.size:
+                return node
             pending.extend(_pictures_of(graph, node))
     return None
 

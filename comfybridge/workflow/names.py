@@ -28,7 +28,8 @@ _SIDES: dict[str, Side] = {
 # the text inputs of ComfyUI's own encoders (nodes.py and comfy_extras/nodes_*.py) and of the usual packs
 _ENCODED = word_set(
     "text text_g text_l clip_g clip_l t5xxl llama bert mt5xl qwen25_7b prompt user_prompt text_prompt "
-    "wildcard_text populated_text prompt_text tags caption texts prompts positive_prompt text_positive question instruction"
+    "wildcard_text populated_text prompt_text tags caption texts prompts positive_prompt "
+    "text_positive question instruction"
 )
 _TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative caption")
 # words that tell that a text is no prose, or that it is told to a language model beforehand
