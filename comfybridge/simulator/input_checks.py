@@ -47,7 +47,7 @@ class InputChecks:
         return verdict
 
     def _note_cycle(self, nodes: list[str]) -> None:
-        """Makes every node of a cycle invalid. An older ComfyUI recurses until Python stops it and names no problem."""
+        """Makes every node of a cycle invalid. An older ComfyUI recurses until Python stops it, without a word."""
         way = " -> ".join(f"{node_id} ({self._graph[node_id]['class_type']})" for node_id in [*nodes, nodes[0]])
         for node_id in nodes:
             problem = {

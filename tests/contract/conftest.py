@@ -1,4 +1,4 @@
-"""The server under contract: the simulator in the newest and the oldest version, or the real ComfyUI that --comfyui-url names."""
+"""The server under contract: the simulator in its newest and oldest version, or the ComfyUI at --comfyui-url."""
 
 from __future__ import annotations
 
