@@ -22,7 +22,7 @@ class InputChecks:
     def __init__(self, graph: Graph, world: World) -> None:
         self.verdicts: dict[str, list[Problem] | None] = {}
         """Per node checked so far: None when it is good, else its own problems (none when the fault lies above)."""
-        self._path: list[str] = []
+        self._path: dict[str, None] = {}  # the nodes that are being checked, each for the sake of the one before
         self._graph = graph
         self._world = world
 
@@ -31,15 +31,16 @@ class InputChecks:
 
         Raises KeyError or IndexError for a link to nowhere, as ComfyUI does.
         """
-        if node_id in self._path:
-            self._note_cycle(self._path[self._path.index(node_id) :])
+        if node_id not in self.verdicts and node_id in self._path:
+            path = list(self._path)
+            self._note_cycle(path[path.index(node_id) :])
         if node_id in self.verdicts:
             return self.verdicts[node_id]
-        self._path.append(node_id)
+        self._path[node_id] = None
         try:
             verdict = self._check(node_id)
         finally:
-            self._path.pop()
+            del self._path[node_id]
         noted = self.verdicts.get(node_id)
         if noted is not None:
             verdict = noted + [problem for problem in verdict or [] if problem not in noted]

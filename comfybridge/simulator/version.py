@@ -60,7 +60,7 @@ class Version:
     @property
     def remembers_only_the_run(self) -> bool:
         """Whether the history lists only what the prompt executed or announced, not all else that is cached."""
-        return self._numbers >= (0, 10)
+        return self._numbers >= (0, 3, 68)
 
     @property
     def names_missing_nodes(self) -> bool:
