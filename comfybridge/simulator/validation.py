@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.simulator.input_checks import InputChecks, Problem
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
+from comfybridge.simulator.nodes.catalog import node_classes
 from comfybridge.simulator.nodes.definition import Graph
 from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.version import Version
@@ -33,7 +33,7 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     for node_id in graph:
         if "class_type" not in graph[node_id]:
             return Verdict(error=_no_class(node_id, graph[node_id], world.version))
-        node_class = NODE_CLASSES.get(graph[node_id]["class_type"])
+        node_class = node_classes(world.version).get(graph[node_id]["class_type"])
         if node_class is None:
             return Verdict(error=_unknown_class(node_id, graph[node_id], world.version))
         if node_class.output_node and (targets is None or node_id in targets):
