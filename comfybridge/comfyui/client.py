@@ -43,6 +43,8 @@ RETRY_AFTER = 5
 # has every graph that waits, each with the workflow that it was made from: thousands of some 100 KB.
 LARGEST_ANSWER = 128 * 1024 * 1024
 LARGEST_QUEUE = 1024 * 1024 * 1024
+# Bytes of a file that make it worth to ask first whether ComfyUI takes one of that size.
+LARGE_UPLOAD = 8 * 1024 * 1024
 NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
@@ -248,6 +250,12 @@ class ComfyUIClient:
         Raises:
             TooLarge: ComfyUI does not take files of that size.
         """
+        if len(data) > LARGE_UPLOAD:
+            most = self._largest_upload(deadline)
+            if most is not None and len(data) > most:
+                raise TooLarge(
+                    f"ComfyUI takes input files of up to {most} bytes, and one of the request has {len(data)}."
+                )
         body, content_type = encode_multipart_formdata(
             {
                 "image": (filename, data, "application/octet-stream"),
@@ -267,6 +275,13 @@ class ComfyUIClient:
         if not isinstance(name, str) or not name or not isinstance(folder, str):
             raise ComfyUIError("ComfyUI's answer to POST /upload/image does not name the file.")
         return f"{folder}/{name}" if folder else name
+
+    def _largest_upload(self, deadline: Deadline | None) -> int | None:
+        """The most bytes that an upload may have; None if ComfyUI does not say."""
+        with contextlib.suppress(ComfyUIError):
+            most = self._get_json("/features", deadline).get("max_upload_size")
+            return most if isinstance(most, int) else None
+        return None
 
     # -- the server ----------------------------------------------------------------------------------------------
 

@@ -111,9 +111,9 @@ def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
     if kind == "prompt_no_outputs":
         return "it has no output node, such as SaveImage or PreviewImage"
     details = str(error.get("details") or "")
-    if kind == "missing_node_type":
-        extra = error["extra_info"]
-        return _missing_class(str(extra["node_id"]), extra["class_type"])
+    extra = error.get("extra_info")
+    if kind == "missing_node_type" and isinstance(extra, Mapping) and "node_id" in extra:
+        return _missing_class(str(extra["node_id"]), extra.get("class_type"))
     node = details.partition("#")[2].rstrip("'")
     if node in graph and "does not exist" in message:  # so did ComfyUI before 0.13, and named the node only
         return _missing_class(node, graph[node].get("class_type"))
