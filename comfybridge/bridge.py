@@ -25,6 +25,7 @@ from functools import partial
 from types import TracebackType
 
 from comfybridge.comfyui.catalog import NodeClass
+from comfybridge.comfyui.dynamic_inputs import ANY
 from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiter import OnEvent
@@ -332,7 +333,7 @@ class Bridge:
         def facts(class_type: str) -> NodeClass | None:
             return self.servers.first(partial(_node_class, class_type), deadline)
 
-        return offer_of(template.learned(facts), facts)
+        return offer_of(template.learned(facts), facts, ANY)
 
     def has_free_slot(self) -> bool:
         """Whether one more request could begin right now."""

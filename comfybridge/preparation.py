@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.deadline import Deadline
+from comfybridge.dynamic_choices import check_dynamic_choices
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
 from comfybridge.file_names import check_file_names
 from comfybridge.inputs import Placed, may_be_data, place_files, split_params
@@ -17,6 +19,7 @@ from comfybridge.workflow.library import Library
 from comfybridge.workflow.model_choice import settle_model
 from comfybridge.workflow.parameters import Parameter
 from comfybridge.workflow.template import Filled, fill, fill_graph
+from comfybridge.workflow.wording import describe
 
 MOST_NODES_NAMED = 20
 
@@ -55,13 +58,14 @@ def prepare(
         ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked.
     """
 
-    def inputs_of(class_type: str) -> set[str] | None:
-        node_class = catalog.node_class(class_type, deadline)
-        return set(node_class.input_names) if node_class else None
+    def inputs_of(node: Mapping[str, Any]) -> set[str] | None:
+        node_class = catalog.node_class(node["class_type"], deadline)
+        return set(node_class.inputs(node["inputs"])) if node_class else None
 
     def facts(class_type: str) -> NodeClass | None:
         return catalog.node_class(class_type, deadline)
 
+    _check_extra_data(request.extra_data)
     if request.graph is not None:
         if request.workflow is not None:
             raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
@@ -80,6 +84,7 @@ def prepare(
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
+    check_dynamic_choices(filled, catalog, deadline)
     placed = place_files([*request.images, *files], filled, parameters)
     check_file_names(
         filled,
@@ -92,15 +97,28 @@ def prepare(
     return Prepared(filled, placed)
 
 
+def _check_extra_data(extra_data: Mapping[str, Any]) -> None:
+    """Refuse what ComfyUI accepts, and what makes it fail whenever anybody asks for its jobs, until it is forgotten.
+
+    ComfyUI reads `extra_pnginfo.workflow.id` of each prompt (`_extract_job_metadata` in its comfy_execution/jobs.py).
+    """
+    for path in ("extra_pnginfo",), ("extra_pnginfo", "workflow"):
+        value: Any = extra_data
+        for name in path:
+            value = value.get(name, {})
+        if not isinstance(value, Mapping):
+            raise InvalidRequest(
+                f"extra_data: {'.'.join(path)} is {describe(value)}; it must be an object, or be left out."
+            )
+
+
 def _may_bring_files(request: GenerationRequest) -> bool:
     return bool(request.images) or any(may_be_data(value) for value in request.params.values())
 
 
 def _settle_model(filled: Filled, model: Parameter, catalog: Catalog, deadline: Deadline) -> None:
     target = model.targets[0]
-    node = filled.graph[target.node]
-    wanted = node["inputs"].get(target.input)
-    choices = catalog.choices(node["class_type"], target.input, wanted, deadline)
+    choices = catalog.choices(filled.graph[target.node], target.input, deadline)
     if choices is not None:
         settle_model(filled, model, choices)
 

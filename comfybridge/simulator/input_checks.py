@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
+from comfybridge.simulator.nodes.catalog import node_classes
 from comfybridge.simulator.nodes.definition import Graph, NodeClass
+from comfybridge.simulator.nodes.dynamic import spelled_out
 from comfybridge.simulator.tracebacks import traceback_lines
+from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
 
 Problem = dict[str, Any]
@@ -21,6 +23,8 @@ class InputChecks:
     def __init__(self, graph: Graph, world: World) -> None:
         self.verdicts: dict[str, list[Problem] | None] = {}
         """Per node checked so far: None when it is good, else its own problems (none when the fault lies above)."""
+        self._path: dict[str, None] = {}  # the nodes that are being checked, each for the sake of the one before
+        self._classes = node_classes(world.version)
         self._graph = graph
         self._world = world
 
@@ -29,23 +33,38 @@ class InputChecks:
 
         Raises KeyError or IndexError for a link to nowhere, as ComfyUI does.
         """
+        if node_id not in self.verdicts and node_id in self._path:
+            path = list(self._path)
+            self._note_cycle(path[path.index(node_id) :])
         if node_id in self.verdicts:
             return self.verdicts[node_id]
-        # A cycle makes ComfyUI recurse until Python stops it, which leaves every node in it invalid and none with a
-        # problem of its own. The same comes of calling a node invalid while it is being checked.
-        self.verdicts[node_id] = []
+        self._path[node_id] = None
         try:
             verdict = self._check(node_id)
-        except Exception:
-            del self.verdicts[node_id]
-            raise
+        finally:
+            del self._path[node_id]
+        noted = self.verdicts.get(node_id)
+        if noted is not None:
+            verdict = noted + [problem for problem in verdict or [] if problem not in noted]
         self.verdicts[node_id] = verdict
         return verdict
 
+    def _note_cycle(self, nodes: list[str]) -> None:
+        """Makes every node of a cycle invalid. An older ComfyUI recurses until Python stops it, without a word."""
+        way = " -> ".join(f"{node_id} ({self._graph[node_id]['class_type']})" for node_id in [*nodes, nodes[0]])
+        for node_id in nodes:
+            problem = {
+                "type": "dependency_cycle",
+                "message": "Dependency cycle detected",
+                "details": way,
+                "extra_info": {"node_id": node_id, "cycle_nodes": nodes},
+            }
+            self.verdicts[node_id] = [problem] if self._world.version.finds_cycles else []
+
     def _check(self, node_id: str) -> list[Problem] | None:
         inputs = self._graph[node_id]["inputs"]
-        node_class = NODE_CLASSES[self._graph[node_id]["class_type"]]
-        types = node_class.input_types(self._world)
+        node_class = self._classes[self._graph[node_id]["class_type"]]
+        types = spelled_out(node_class.input_types(self._world), inputs)
         problems: list[Problem] = []
         good = True
         for group in ("required", "optional"):
@@ -53,13 +72,16 @@ class InputChecks:
                 config = [spec[0], spec[1] if len(spec) > 1 else {}]
                 if name not in inputs:
                     if group == "required":
-                        problems.append(_problem("required_input_missing", "Required input is missing", name, name))
+                        problems.append(
+                            _problem("required_input_missing", "Required input is missing", name.split(".")[-1], name)
+                        )
                 elif isinstance(inputs[name], list):
                     problem, sound = self._check_link(name, inputs[name], config)
                     good = good and sound
                     problems += [problem] if problem else []
                 else:
-                    problem = _check_value(name, inputs, config, custom=name in node_class.accepts_inputs)
+                    custom = name in node_class.accepts_inputs
+                    problem = _check_value(name, inputs, config, custom, self._world.version)
                     problems += [problem] if problem else []
         problems += self._custom_problems(node_class, inputs)
         return None if good and not problems else problems
@@ -72,7 +94,7 @@ class InputChecks:
             extra = {"input_config": config, "received_value": link}
             return _problem("bad_linked_input", message, name, name, extra), True
         source = link[0]
-        received = NODE_CLASSES[self._graph[source]["class_type"]].returns[link[1]]
+        received = self._classes[self._graph[source]["class_type"]].returns[link[1]]
         if not _fits(received, config[0]):
             details = f"{name}, received_type({received}) mismatch input_type({config[0]})"
             extra = {"input_config": config, "received_type": received, "linked_node": link}
@@ -126,7 +148,9 @@ def _fits(received: Any, wanted: Any) -> bool:
     return not set(received.split(",")).isdisjoint(wanted.split(","))
 
 
-def _check_value(name: str, inputs: dict[str, Any], config: list[Any], custom: bool) -> Problem | None:
+def _check_value(
+    name: str, inputs: dict[str, Any], config: list[Any], custom: bool, version: Version
+) -> Problem | None:
     """Converts the value in place and judges it; `custom`: the node has checks of its own for it."""
     kind, limits = config
     value = inputs[name]
@@ -149,9 +173,10 @@ def _check_value(name: str, inputs: dict[str, Any], config: list[Any], custom: b
     if "max" in limits and value > limits["max"]:
         message = f"Value {value} bigger than max of {limits['max']}"
         return _problem("value_bigger_than_max", message, name, name, extra)
-    if isinstance(kind, list) and value not in kind:
-        choices = str(kind)
-        if len(kind) > _LONGEST_LIST_SHOWN:
-            choices, extra["input_config"] = f"(list of length {len(kind)})", None
+    options = limits.get("options", []) if kind == "COMBO" and version.checks_options else kind
+    if isinstance(options, list) and value not in options:
+        choices = str(options)
+        if len(options) > _LONGEST_LIST_SHOWN:
+            choices, extra["input_config"] = f"(list of length {len(options)})", None
         return _problem("value_not_in_list", "Value not in list", f"{name}: '{value}' not in {choices}", name, extra)
     return None

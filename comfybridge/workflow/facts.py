@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from comfybridge.workflow.names import Side, side, word_set
@@ -18,8 +18,8 @@ class ClassFacts(Protocol):
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
         """The lowest and the highest number that an input takes; None where the server names none."""
 
-    def choices(self, input_name: str) -> list[Any] | None:
-        """What an input is chosen from; None if it is no choice."""
+    def choices(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any] | None:
+        """What an input of a node with the given values is chosen from; None if it is no choice."""
 
 
 # tells of a class by its name; None if the server has no such class, or there is no server to ask

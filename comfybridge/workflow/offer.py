@@ -26,13 +26,20 @@ class Offer:
     limits: dict[str, Limits] = field(default_factory=dict)
 
 
-def offer_of(template: Template, facts: Facts) -> Offer:
-    """What a server takes, by what it tells of its node classes; raises what `facts` raises."""
+def offer_of(template: Template, facts: Facts, unknown: object = None) -> Offer:
+    """What a server takes, by what it tells of its node classes; raises what `facts` raises.
+
+    Args:
+        unknown: what stands for the value of an input that a caller may choose, on which other inputs may depend.
+    """
     offer = Offer(template)
+    settable = [target for parameter in template.parameters.values() for target in parameter.targets]
     for name, parameter in template.parameters.items():
         first = parameter.targets[0]
-        told = facts(template.graph[first.node]["class_type"])
-        choices = told.choices(first.input) if told else None
+        node = template.graph[first.node]
+        told = facts(node["class_type"])
+        given = {**node["inputs"], **{each.input: unknown for each in settable if each.node == first.node}}
+        choices = told.choices(first.input, given) if told else None
         if choices is not None:
             offer.choices[name] = choices
         if parameter.type in NUMERIC:

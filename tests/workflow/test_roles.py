@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class Told:
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
         return None, None
 
-    def choices(self, input_name: str) -> list[Any] | None:
+    def choices(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any] | None:
         return None
 
 

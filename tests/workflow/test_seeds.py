@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Told:
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
         return 0, self.high
 
-    def choices(self, input_name: str) -> list[Any] | None:
+    def choices(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any] | None:
         return None
 
 
