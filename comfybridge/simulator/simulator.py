@@ -296,6 +296,10 @@ class Simulator:
         """Makes this node class block its successors with a message, as ComfyUI's ExecutionBlocker does."""
         self._faults.add_node(class_type, NodeFault(message, blocks=True, times=times))
 
+    def forget_interrupts(self, times: int = 1) -> None:
+        """Has the next interrupts answered and forgotten, as ComfyUI does while a prompt begins."""
+        self._faults.forget_interrupts(times)
+
     def fail_route(
         self,
         path: str,
