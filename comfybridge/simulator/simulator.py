@@ -188,6 +188,15 @@ class Simulator:
     def temp_directory(self) -> Path:
         return self._paths.temp
 
+    @property
+    def version(self) -> str:
+        """The ComfyUI that it poses as; another one counts from the next start on, as an upgrade does."""
+        return self._version.text
+
+    @version.setter
+    def version(self, version: str) -> None:
+        self._version = Version(version)
+
     # Pace
 
     @property
