@@ -256,7 +256,7 @@ class Bridge:
             request = submission.request
             submission.close()  # the slot is for others; telling a ComfyUI that is asleep takes long
             if not request.outlasts_its_time:
-                try_to_drop(submission.server.client, submission.prompt.id)
+                try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
@@ -390,8 +390,8 @@ class Bridge:
             submission.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
 
     def _overdue(self, submission: Submission) -> TimedOut:
-        client, seconds = submission.server.client, submission.deadline.seconds
-        return settle_overdue(client, submission.prompt.id, seconds, keep=submission.request.outlasts_its_time)
+        canceller, seconds = submission.server.canceller, submission.deadline.seconds
+        return settle_overdue(canceller, submission.prompt.id, seconds, keep=submission.request.outlasts_its_time)
 
 
 def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:

@@ -6,8 +6,7 @@ import logging
 import queue
 import threading
 
-from comfybridge.comfyui.cancelling import InterruptNotAimed, cancel, drop
-from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.cancelling import Canceller, InterruptNotAimed
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
 
@@ -22,7 +21,7 @@ CANCELLED = {
 }
 
 
-def settle_overdue(client: ComfyUIClient, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
+def settle_overdue(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
     """Cancel a prompt that did not finish within so many seconds, unless it is to be kept.
 
     Returns:
@@ -35,7 +34,7 @@ def settle_overdue(client: ComfyUIClient, prompt_id: str, seconds: float, *, kee
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def tell() -> None:
-        said.put(try_to_cancel(client, prompt_id))
+        said.put(try_to_cancel(canceller, prompt_id))
 
     threading.Thread(target=tell, name="comfybridge canceller", daemon=True).start()
     try:
@@ -45,10 +44,10 @@ def settle_overdue(client: ComfyUIClient, prompt_id: str, seconds: float, *, kee
     return TimedOut(f"{sentence}{what}", prompt_id=prompt_id)
 
 
-def try_to_cancel(client: ComfyUIClient, prompt_id: str) -> str:
+def try_to_cancel(canceller: Canceller, prompt_id: str) -> str:
     """Cancel a prompt; returns the rest of a sentence that says how that went."""
     try:
-        return f"; it {CANCELLED[cancel(client, prompt_id, Deadline(CANCEL_SECONDS))]}."
+        return f"; it {CANCELLED[canceller.cancel(prompt_id, Deadline(CANCEL_SECONDS))]}."
     except InterruptNotAimed as failure:
         return f". {failure.message}"
     except BridgeError as failure:
@@ -56,9 +55,9 @@ def try_to_cancel(client: ComfyUIClient, prompt_id: str) -> str:
         return "; it could not be cancelled: ComfyUI does not answer."
 
 
-def try_to_drop(client: ComfyUIClient, prompt_id: str) -> None:
+def try_to_drop(canceller: Canceller, prompt_id: str) -> None:
     """Cancel a prompt of which nobody wants to know any more what it did."""
     try:
-        drop(client, prompt_id, Deadline(CANCEL_SECONDS))
+        canceller.drop(prompt_id, Deadline(CANCEL_SECONDS))
     except BridgeError as failure:
         log.warning("Prompt %s, which nobody waits for, could not be cancelled: %s", prompt_id, failure.message)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from comfybridge.comfyui.cancelling import cancel
-from comfybridge.comfyui.client import PROMPT_ID, Queue
+from comfybridge.comfyui.client import PROMPT_ID
 from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt, outcome_of_history
+from comfybridge.comfyui.queued import Queue
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NoOutput, TimedOut, UnknownPrompt
@@ -147,14 +147,18 @@ class Prompts:
         """Whether `cancel` took a prompt out of the queue, in any process of this machine."""
         return self._machine.is_marked(prompt_id)
 
-    def queues(self, deadline: Deadline) -> list[tuple[Server, Queue]]:
+    def queues(self, deadline: Deadline, *, with_owners: bool = False) -> list[tuple[Server, Queue]]:
         """What runs and what waits on each server that answers; one look at it serves all who ask at the same time.
+
+        Args:
+            with_owners: whether the queues must tell whose the prompts are, which is dearer to find out.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: none of them answers.
         """
         return self._servers.answers(
-            lambda server, patience: server.lookup.recent_queue(time.monotonic(), patience), deadline
+            lambda server, patience: server.lookup.recent_queue(time.monotonic(), patience, with_owners=with_owners),
+            deadline,
         )
 
     def _of_whom_it_is(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
@@ -177,7 +181,7 @@ class Prompts:
     def _cancel(self, server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Status:
         # remembered first, so that who waits for it can't look before
         remember = partial(self._machine.mark, prompt_id)
-        was = cancel(server.client, prompt_id, deadline, before_deleting=remember, owner=owner)
+        was = server.canceller.cancel(prompt_id, deadline, before_deleting=remember, owner=owner)
         if was == "pending":
             self._on_taken_out(prompt_id)
         if was != "gone":
@@ -197,8 +201,7 @@ def _find(server: Server, prompt_id: str, deadline: Deadline, owner: str | None)
     # history only saves the queue, which is heavy, for a prompt that has finished already.
     entry = server.client.history(prompt_id, deadline)
     if entry is None or not _is_of(entry, owner):
-        queue = server.lookup.recent_queue(time.monotonic(), deadline)
-        unfinished = _place(prompt_id, queue) if queue.is_of(prompt_id, owner) else None
+        unfinished = _place(server, prompt_id, deadline, owner)
         if unfinished is not None:
             return unfinished
         entry = server.client.history(prompt_id, deadline)
@@ -225,7 +228,13 @@ def _check_id(prompt_id: str) -> None:
         raise UnknownPrompt("No prompt has such an id; prompt_id in an answer of /generate is one.")
 
 
-def _place(prompt_id: str, queue: Queue) -> Unfinished | None:
+def _place(server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Unfinished | None:
+    now = time.monotonic()
+    if owner is not None and server.lookup.find(prompt_id, now, deadline) is None:
+        return None  # to tell whose it is would be dear, and it is not there
+    queue = server.lookup.recent_queue(now, deadline, with_owners=owner is not None)
+    if not queue.is_of(prompt_id, owner):
+        return None
     if prompt_id in queue.running:
         return Unfinished(prompt_id, "running", 0)
     if prompt_id in queue.pending:

@@ -138,7 +138,7 @@ class Queueing:
             )
         except TimedOut:  # it may have been queued all the same
             keep = request.outlasts_its_time
-            raise settle_overdue(server.client, prompt.id, deadline.seconds, keep=keep) from None
+            raise settle_overdue(server.canceller, prompt.id, deadline.seconds, keep=keep) from None
         except ComfyUINotReached:
             raise  # nothing was sent: another server may have it
         except (ComfyUIUnreachable, ComfyUIError) as error:

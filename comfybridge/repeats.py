@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from comfybridge.comfyui.lookup import FRESH_SECONDS
+from comfybridge.comfyui.looks import FRESH_SECONDS
 from comfybridge.comfyui.outcome import Prompt, outcome_of_history
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
@@ -172,9 +172,9 @@ def _look(server: Server, prompt_id: str, deadline: Deadline, *, is_thorough: bo
     earlier = _of_history(server, prompt_id, entry)
     if earlier is not None and not earlier.is_over:
         return earlier
-    # Heavy, so it comes second, and a look that is not thorough shares one with others.
+    # It may be heavy, so it comes second, and a look that is not thorough shares one with others.
     at = time.monotonic() - (0.0 if is_thorough else FRESH_SECONDS)
-    if server.lookup.recent_queue(at, deadline).holds(prompt_id):
+    if server.lookup.find(prompt_id, at, deadline) is not None:
         item = client.queued(prompt_id, deadline)
         if item is not None:
             return _earlier(server, prompt_id, item)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Literal
 
 from comfybridge.comfyui.client import ComfyUIClient, can_aim_interrupts
+from comfybridge.comfyui.interrupting import Interrupter
+from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.queued import Job
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 
@@ -16,60 +20,84 @@ class InterruptNotAimed(ComfyUIError):
     """The prompt runs on: this ComfyUI is too old to interrupt one prompt alone."""
 
 
-def cancel(
-    client: ComfyUIClient,
-    prompt_id: str,
-    deadline: Deadline,
-    before_deleting: Callable[[], None] | None = None,
-    owner: str | None = None,
-) -> Was:
-    """Take a prompt out of the queue if it waits, interrupt it if it runs.
+class Canceller:
+    """Cancels prompts of one server. Safe to share between threads.
 
-    Args:
-        before_deleting: called before a waiting prompt is deleted.
-        owner: whose prompt it must be; None: anybody's.
-
-    Returns:
-        What it did until then; one that ran stops at its next sampling step. `gone` if it did neither, or is not
-        whose it must be.
-
-    Raises:
-        InterruptNotAimed: it runs, and can't be interrupted without the risk of hitting another.
-        ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+    Not by the calls that ComfyUI has for it since 0.26, which copy its whole queue each time: with 500 prompts
+    waiting, deleting one took 2 ms, and cancelling one 140 ms.
     """
-    queue = client.queue(deadline)
-    if not queue.is_of(prompt_id, owner):
-        return "gone"
-    if prompt_id in queue.pending:
-        if before_deleting is not None:
-            before_deleting()
-        client.delete_pending(prompt_id, deadline)
-        # ComfyUI says yes to any deletion, also to that of a prompt whose turn came meanwhile
-        queue = client.queue(deadline)
-        if prompt_id not in queue.running:
-            return "pending" if client.history(prompt_id, deadline) is None else "gone"
-    if prompt_id not in queue.running:
-        return "gone"
-    version = client.version(deadline)
-    if not can_aim_interrupts(version):
-        raise InterruptNotAimed(
-            f"The prompt runs on: this ComfyUI ({version}) can't interrupt one prompt alone; 0.3.57 and later can.",
-            prompt_id=prompt_id,
-        )
-    client.interrupt(prompt_id, deadline)
-    return "running"
 
+    def __init__(self, client: ComfyUIClient, lookup: PromptLookup) -> None:
+        self._client = client
+        self._lookup = lookup
+        self._interrupter = Interrupter(client, lookup)
 
-def drop(client: ComfyUIClient, prompt_id: str, deadline: Deadline) -> None:
-    """Cancel a prompt of which nobody wants to know any more what it did.
+    def close(self) -> None:
+        """End its thread; what ComfyUI forgot by then is not repeated."""
+        self._interrupter.close()
 
-    Without a look at the queue, which carries every graph: a thousand callers may hang up at once.
+    def cancel(
+        self,
+        prompt_id: str,
+        deadline: Deadline,
+        before_deleting: Callable[[], None] | None = None,
+        owner: str | None = None,
+    ) -> Was:
+        """Take a prompt out of the queue if it waits, interrupt it if it runs, and again if it runs on.
 
-    Raises:
-        InterruptNotAimed, ComfyUIUnreachable, ComfyUIError, TimedOut: as `cancel`.
-    """
-    if can_aim_interrupts(client.version(deadline)):
-        client.delete_pending(prompt_id, deadline)
-        client.interrupt(prompt_id, deadline)  # in this order: its turn may come between the two
-    else:
-        cancel(client, prompt_id, deadline)
+        Args:
+            before_deleting: called before a waiting prompt is deleted.
+            owner: whose prompt it must be; None: anybody's.
+
+        Returns:
+            What it did until then; one that ran stops at its next sampling step. `gone` if it did neither, or is not
+            whose it must be.
+
+        Raises:
+            InterruptNotAimed: it runs, and can't be interrupted without the risk of hitting another.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        """
+        job = self._lookup.find_of(prompt_id, owner, deadline)
+        if job is not None and job.status == "pending":
+            if before_deleting is not None:
+                before_deleting()
+            self._client.delete_pending(prompt_id, deadline)
+            # ComfyUI says yes to any deletion, also to that of a prompt whose turn came meanwhile
+            job = self._lookup.find(prompt_id, time.monotonic(), deadline)
+            if job is None or job.status != "running":
+                return "pending" if self._client.history(prompt_id, deadline) is None else "gone"
+        if job is None:
+            return "gone"
+        self._interrupt(prompt_id, job, deadline)
+        return "running"
+
+    def drop(self, prompt_id: str, deadline: Deadline) -> None:
+        """Cancel a prompt of which nobody wants to know any more what it did.
+
+        A thousand callers may hang up at once: without a look at the queue, which carries every graph, and without an
+        interrupt, for which ComfyUI copies the queue, where it can be told cheaply that the prompt does not run.
+
+        Raises:
+            InterruptNotAimed, ComfyUIUnreachable, ComfyUIError, TimedOut: as `cancel`.
+        """
+        self._client.delete_pending(prompt_id, deadline)
+        queue = self._lookup.cheaply_running(time.monotonic(), deadline)
+        if queue is not None:
+            job = queue.find(prompt_id)
+        elif can_aim_interrupts(self._client.version(deadline)):
+            self._interrupter.interrupt(prompt_id, "", deadline)  # it may run, for all that is known
+            return
+        else:
+            job = self._lookup.find(prompt_id, time.monotonic(), deadline)
+        if job is not None:
+            self._interrupt(prompt_id, job, deadline)
+
+    def _interrupt(self, prompt_id: str, job: Job, deadline: Deadline) -> None:
+        version = self._client.version(deadline)
+        if not can_aim_interrupts(version):
+            raise InterruptNotAimed(
+                f"The prompt runs on: this ComfyUI ({version}) can't interrupt one prompt alone; 0.3.57 and later "
+                "can.",
+                prompt_id=prompt_id,
+            )
+        self._interrupter.interrupt(prompt_id, job.run, deadline)

@@ -12,8 +12,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from urllib3.filepost import encode_multipart_formdata
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.queued import Job, NotAQueue, Queue, items_of, job_of, queue_of, queue_of_jobs
 from comfybridge.comfyui.reasons import ChoicesOf, refusal
 from comfybridge.comfyui.transport import (
     Answer,
@@ -35,7 +35,6 @@ from comfybridge.comfyui.transport import (
 )
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
-from comfybridge.note import owner_of
 
 RETRY_AFTER = 5
 
@@ -51,6 +50,9 @@ NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 # Before, it stops whatever runs, whoever it belongs to.
 AIMED_INTERRUPT = (0, 3, 57)
 
+# What the job list says of a prompt that ComfyUI does not know. A ComfyUI without the list answers 404 as well.
+UNKNOWN_JOB = {"error": "Job not found"}
+
 # An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
 # ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
 PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
@@ -62,6 +64,10 @@ class ComfyUISilent(ComfyUIUnreachable):
 
 class ComfyUINotReached(ComfyUIUnreachable):
     """No connection was made, so nothing was sent."""
+
+
+class NoJobList(ComfyUIError):
+    """ComfyUI does not tell of its jobs: it is older than 0.6.0, or some prompt's `extra_data` breaks the list."""
 
 
 @dataclass(frozen=True)
@@ -77,31 +83,6 @@ class Accepted:
     prompt_id: str
     number: float
     node_errors: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Queue:
-    """The ids of the prompts that run and of those that wait, first come first.
-
-    Attributes:
-        owners: whose a prompt is, by its id, if it is known.
-    """
-
-    running: tuple[str, ...]
-    pending: tuple[str, ...]
-    owners: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    @cached_property
-    def _all(self) -> frozenset[str]:
-        return frozenset((*self.running, *self.pending))
-
-    def holds(self, prompt_id: str) -> bool:
-        """Whether a prompt runs or waits."""
-        return prompt_id in self._all
-
-    def is_of(self, prompt_id: str, owner: str | None) -> bool:
-        """Whether a prompt is whose it must be; None: anybody's."""
-        return owner is None or self.owners.get(prompt_id) == owner
 
 
 class ComfyUIClient:
@@ -168,38 +149,70 @@ class ComfyUIClient:
         return entry if isinstance(entry, Mapping) else None
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
-        """What runs and what waits. Heavy: ComfyUI sends every queued graph along."""
-        items_running, items_pending = self._queue_items(deadline)
+        """What runs and what waits, and whose it is. Heavy: ComfyUI sends every queued graph along."""
+        said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
-            running = tuple(item[1] for item in items_running)
-            pending = tuple(item[1] for item in sorted(items_pending, key=lambda item: tuple(item[:2])))
-        except (TypeError, IndexError):
+            return queue_of(said)
+        except NotAQueue:
             raise ComfyUIError(NO_QUEUE) from None
-        if not all(isinstance(each, str) for each in (*running, *pending)):
-            raise ComfyUIError(NO_QUEUE)
-        return Queue(running, pending, _owners([*items_running, *items_pending]))
 
     def queued(self, prompt_id: str, deadline: Deadline | None = None) -> Sequence[Any] | None:
         """What ComfyUI's queue holds of a prompt: its number, id, graph, `extra_data`, and more; None if nothing.
 
         As heavy as `queue`.
         """
-        running, pending = self._queue_items(deadline)
-        try:
-            return next((item for item in (*running, *pending) if item[1] == prompt_id), None)
-        except (TypeError, IndexError):
-            raise ComfyUIError(NO_QUEUE) from None
-
-    def _queue_items(self, deadline: Deadline | None) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
-        """The items that run and those that wait: `[number, id, graph, extra_data, outputs]`."""
         said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
-            running, pending = (
-                [_queue_item(each) for each in said[f"queue_{state}"]] for state in ("running", "pending")
-            )
-        except (KeyError, TypeError):
+            return next((item for item in items_of(said) if item[1] == prompt_id), None)
+        except (KeyError, TypeError, IndexError):
             raise ComfyUIError(NO_QUEUE) from None
-        return running, pending
+
+    def jobs(self, deadline: Deadline | None = None, *, running_only: bool = False) -> Queue:
+        """What runs and what waits, without owners: in a third of the time of `queue`, and in a tenth of the bytes.
+
+        Args:
+            running_only: leave out what waits, however much that is.
+
+        Raises:
+            NoJobList: this ComfyUI has no job list, or can't make it.
+        """
+        query = {"status": "in_progress" if running_only else "in_progress,pending"}
+        status, said = self._ask_jobs("/api/jobs", deadline, query)
+        try:
+            if status == 200:
+                return queue_of_jobs(said)
+        except NotAQueue:
+            pass
+        raise NoJobList(f"ComfyUI's answer to GET /api/jobs ({status}) is not a list of jobs.")
+
+    def job(self, prompt_id: str, deadline: Deadline | None = None) -> Job | None:
+        """Whether a prompt waits, runs or has ended; None if ComfyUI knows no such prompt.
+
+        Cheap, unless it has ended: then ComfyUI sends its graph and its outputs along. Of an id that has ended and is
+        queued again, ComfyUI tells only that it has ended.
+
+        Raises:
+            NoJobList: this ComfyUI has no job list, or can't tell of this prompt.
+        """
+        status, said = self._ask_jobs(f"/api/jobs/{quote(prompt_id, safe='')}", deadline)
+        if status == 404 and said == UNKNOWN_JOB:
+            return None
+        try:
+            if status == 200 and said.get("id") == prompt_id:
+                return job_of(said)
+        except NotAQueue:
+            pass
+        raise NoJobList(f"ComfyUI's answer to GET /api/jobs/{prompt_id} ({status}) is not a job.")
+
+    def _ask_jobs(
+        self, path: str, deadline: Deadline | None, query: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, Any]]:
+        """The status and the JSON object that the job list answers with; an empty one where it is none."""
+        with self._call("GET", path, deadline, query=query) as answer:
+            if answer.status in (502, 503, 504):  # a proxy that does not reach ComfyUI
+                self._check_status(answer)
+            said = _json(answer, LARGEST_QUEUE)
+            return answer.status, said if isinstance(said, dict) else {}
 
     def queue_length(self, deadline: Deadline | None = None) -> int:
         """How many prompts run or wait. Cheap: the right probe for whether ComfyUI answers."""
@@ -393,21 +406,6 @@ def can_aim_interrupts(version: str) -> bool:
     """Whether a ComfyUI of that version heeds the prompt id given to `/interrupt`; no if it can't be told."""
     numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     return numbers is not None and tuple(int(each or 0) for each in numbers.groups()) >= AIMED_INTERRUPT
-
-
-def _queue_item(item: Any) -> Sequence[Any]:
-    """An item of the queue as ComfyUI gives it, a list; hiddenswitch's fork gives an object instead."""
-    if isinstance(item, Mapping):
-        return [item["priority"], item["prompt_id"], *map(item.get, ("prompt", "extra_data", "good_outputs"))]
-    if not isinstance(item, list):
-        raise TypeError
-    return item
-
-
-def _owners(items: Sequence[Sequence[Any]]) -> dict[str, str]:
-    """Whose the prompts of a queue are."""
-    found = {item[1]: owner_of(item[3]) for item in items if len(item) > 3}
-    return {prompt_id: owner for prompt_id, owner in found.items() if owner is not None}
 
 
 def _json_object(answer: Answer, most: int | None = None) -> dict[str, Any]:

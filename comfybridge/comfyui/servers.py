@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from comfybridge.address import ServerAddress
+from comfybridge.comfyui.cancelling import Canceller
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.hub import HubWaiter
@@ -69,6 +70,7 @@ class Server:
 
     Attributes:
         client, catalog, lookup: how it is asked.
+        canceller: cancels its prompts.
         waiters: the ways to wait for its prompts, by name.
         is_up: whether it answered when it was last asked.
     """
@@ -79,6 +81,7 @@ class Server:
         )
         self.catalog = Catalog(self.client)
         self.lookup = PromptLookup(self.client)
+        self.canceller = Canceller(self.client, self.lookup)
         self._hub = HubWaiter(self.client, self.lookup)
         waiters: list[Waiter] = [
             self._hub,
@@ -152,6 +155,7 @@ class Server:
         """Close all connections to it."""
         for waiter in self.waiters.values():
             waiter.close()
+        self.canceller.close()
         self.client.close()
 
 

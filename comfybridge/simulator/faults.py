@@ -43,6 +43,7 @@ class Faults:
         self._lock = threading.Lock()
         self._nodes: dict[str, NodeFault] = {}
         self._routes: list[RouteFault] = []
+        self._interrupts_to_forget = 0
 
     def add_node(self, class_type: str, fault: NodeFault) -> None:
         with self._lock:
@@ -52,10 +53,15 @@ class Faults:
         with self._lock:
             self._routes.append(fault)
 
+    def forget_interrupts(self, times: int) -> None:
+        with self._lock:
+            self._interrupts_to_forget = times
+
     def heal(self) -> None:
         with self._lock:
             self._nodes.clear()
             self._routes.clear()
+            self._interrupts_to_forget = 0
 
     def of_node(self, class_type: str) -> NodeFault | None:
         """The fault of the run that begins now, if any; counts it."""
@@ -66,6 +72,13 @@ class Faults:
                 if fault.times <= 0:
                     del self._nodes[class_type]
             return fault
+
+    def forgets_interrupt(self) -> bool:
+        """Whether the interrupt that comes now is to be forgotten; counts it."""
+        with self._lock:
+            is_forgotten = self._interrupts_to_forget > 0
+            self._interrupts_to_forget -= is_forgotten
+            return is_forgotten
 
     def of_request(self, method: str, path: str) -> RouteFault | None:
         """The fault of the request that arrives now, the oldest first; counts it."""

@@ -18,6 +18,7 @@ from comfybridge.simulator.prompt_queue import PromptQueue
 from comfybridge.simulator.recorder import Recorder
 from comfybridge.simulator.routes_files import FileRoutes
 from comfybridge.simulator.routes_info import InfoRoutes
+from comfybridge.simulator.routes_jobs import JobRoutes
 from comfybridge.simulator.routes_prompts import PromptRoutes
 from comfybridge.simulator.sockets import Sockets
 from comfybridge.simulator.web_layers import authorization_layer, fault_layer, recording_layer, trouble_layer
@@ -53,7 +54,7 @@ class Instance:
         self.sockets = Sockets(asyncio.get_running_loop(), features)
         self.queue = PromptQueue(self._announce_queue)
         self.executor = Executor(world, gate, faults, self.sockets, previews, self._stopping.is_set)
-        self._parts = Parts(world, self.queue, self.executor, gate, features)
+        self._parts = Parts(world, self.queue, self.executor, gate, faults, features)
         self.sockets.on_change = on_sockets
         self.sockets.greeting = self._parts.queue_info
         self.sockets.now_executing = self._now_executing
@@ -97,6 +98,7 @@ class Instance:
         routes = [
             web.get("/ws", self.sockets.handle),
             *PromptRoutes(self._parts).table(),
+            *JobRoutes(self._parts).table(),
             *InfoRoutes(self._parts).table(),
             *FileRoutes(self._parts).table(),
         ]

@@ -86,15 +86,16 @@ class PromptQueue:
             self._pending = []
             self._notify()
 
-    def delete(self, prompt_id: str) -> None:
-        """Takes one pending item of this id out, if there is one."""
+    def delete(self, prompt_id: str) -> bool:
+        """Takes one pending item of this id out, if there is one; whether there was one."""
         with self._lock:
             for place, item in enumerate(self._pending):
                 if item[1] == prompt_id:
                     del self._pending[place]
                     heapq.heapify(self._pending)
                     self._notify()
-                    return
+                    return True
+            return False
 
     @property
     def remaining(self) -> int:

@@ -122,9 +122,7 @@ class PromptRoutes:
         except ValueError:
             body = {}
         aim = body.get("prompt_id") if self._version.aims_interrupts else None
-        if not aim or any(item[1] == aim for item in self._parts.queue.running):
-            self._parts.executor.interrupt.raised = True
-            self._parts.gate.wake()
+        self._parts.interrupt(aim or None)
         return web.Response()
 
     async def post_free(self, request: web.Request) -> web.Response:

@@ -188,6 +188,15 @@ class Simulator:
     def temp_directory(self) -> Path:
         return self._paths.temp
 
+    @property
+    def version(self) -> str:
+        """The ComfyUI that it poses as; another one counts from the next start on, as an upgrade does."""
+        return self._version.text
+
+    @version.setter
+    def version(self, version: str) -> None:
+        self._version = Version(version)
+
     # Pace
 
     @property
@@ -295,6 +304,10 @@ class Simulator:
     def block_node(self, class_type: str, message: str, *, times: int | None = None) -> None:
         """Makes this node class block its successors with a message, as ComfyUI's ExecutionBlocker does."""
         self._faults.add_node(class_type, NodeFault(message, blocks=True, times=times))
+
+    def forget_interrupts(self, times: int = 1) -> None:
+        """Has the next interrupts answered and forgotten, as ComfyUI does while a prompt begins."""
+        self._faults.forget_interrupts(times)
 
     def fail_route(
         self,

@@ -75,7 +75,7 @@ def get_queue() -> Response:
     The position counts what others have waiting too.
     """
     owner = whose_prompts()
-    queues = current_bridge().prompts.queues(request_deadline())
+    queues = current_bridge().prompts.queues(request_deadline(), with_owners=owner is not None)
     body: QueueAnswer = {
         "running": [
             {"prompt_id": each, "server": server.url}

@@ -235,7 +235,8 @@ def test_many_who_wait_for_the_same_prompt_are_no_load(make_front: MakeFront, si
     asked += [other.ask(graph, headers=KEY) for _ in range(20)]
     until_true(lambda: len(other.bridge._submissions) == 20)
     sim.forget_requests()
-    until_true(lambda: sum(each.path == "/queue" for each in sim.requests) >= 2)
+    until_true(lambda: sum(each.path == "/api/jobs" for each in sim.requests) >= 2)
+    assert not [each for each in sim.requests if each.path == "/queue"]
     assert not [each for each in sim.requests if each.path.startswith("/history")]
     sim.release()
     for each in asked:

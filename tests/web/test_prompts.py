@@ -52,9 +52,9 @@ def before(monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], Non
     """Has something happen just before a call of the bridge reaches ComfyUI."""
     original = getattr(ComfyUIClient, call)
 
-    def late(*args: Any) -> Any:
+    def late(*args: Any, **options: Any) -> Any:
         happens()
-        return original(*args)
+        return original(*args, **options)
 
     monkeypatch.setattr(ComfyUIClient, call, late)
 
@@ -291,7 +291,7 @@ def test_a_prompt_that_finishes_during_the_look_is_no_unknown_one(
         sim.release()
         sim.wait_until_idle()
 
-    before(monkeypatch, "queue", finish)
+    before(monkeypatch, "jobs", finish)
     success(api.get(f"/results/{prompt_id}"))
 
 

@@ -1,0 +1,114 @@
+"""Interrupting prompts, and interrupting them again where ComfyUI forgot it.
+
+ComfyUI clears its mark for an interrupt when a prompt begins, which is a little after the prompt counts as running:
+an interrupt that comes in between is answered 200 and forgotten, and the prompt runs on to its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError
+
+log = logging.getLogger(__name__)
+
+# So long after an interrupt it is seen whether the prompt still runs, and then again so long after each other one. An
+# interrupt takes effect at the next sampling step, and a second one of a prompt that is about to stop does no harm.
+PAUSES = (1.0, 2.0, 4.0, 8.0)
+# What one look and its interrupts may take.
+ROUND_SECONDS = 10.0
+
+
+@dataclass
+class Told:
+    """A prompt that was told to stop.
+
+    Attributes:
+        run: what tells this run from another one under the same id; empty where it is not known yet.
+        look_at: when it is looked at next, on `time.monotonic()`'s clock.
+        looks: how often it has been looked at.
+    """
+
+    prompt_id: str
+    run: str
+    look_at: float
+    looks: int = 0
+
+
+class Interrupter:
+    """Interrupts prompts on one server, and sees to it that they stop, in a thread that runs while there are any.
+
+    Only for servers that `can_aim_interrupts`. Safe to share between threads.
+    """
+
+    def __init__(self, client: ComfyUIClient, lookup: PromptLookup) -> None:
+        self._client = client
+        self._lookup = lookup
+        self._told: list[Told] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def interrupt(self, prompt_id: str, run: str, deadline: Deadline) -> None:
+        """Interrupt a prompt now, and again in a while if it still runs then.
+
+        Args:
+            run: what tells this run from another one under the same id, as `Job.run`; empty if it is not known.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        """
+        self._client.interrupt(prompt_id, deadline)
+        with self._changed:
+            if self._is_closed:
+                return
+            self._told.append(Told(prompt_id, run, time.monotonic() + PAUSES[0]))
+            self._changed.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="comfybridge interrupter", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._told or self._is_closed:
+                    self._thread = None
+                    return
+                self._changed.wait(min(each.look_at for each in self._told) - time.monotonic())
+                now = time.monotonic()
+                due = [each for each in self._told if each.look_at <= now]
+                self._told = [each for each in self._told if each.look_at > now]
+            left = self._look(due, now) if due else []
+            with self._changed:
+                self._told += left
+
+    def _look(self, due: list[Told], now: float) -> list[Told]:
+        """Interrupt those that still run; returns those that are to be looked at again."""
+        deadline = Deadline(ROUND_SECONDS)
+        for each in due:
+            each.look_at = now + PAUSES[min(each.looks + 1, len(PAUSES) - 1)]
+            each.looks += 1
+        try:
+            running = self._lookup.running(now, deadline)
+            due = [each for each in due if each.prompt_id in running.running]
+            for each in due:
+                each.run = each.run or running.runs[each.prompt_id]
+            due = [each for each in due if each.run == running.runs[each.prompt_id]]
+            for each in due:
+                log.info("Prompt %s was told to stop and still runs; it is told again.", each.prompt_id)
+                self._client.interrupt(each.prompt_id, deadline)
+        except BridgeError as error:  # busy, suspended, or gone
+            log.info("Whether %d prompts have stopped is not known: %s", len(due), error.message)
+        return [each for each in due if each.looks < len(PAUSES)]

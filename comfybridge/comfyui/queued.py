@@ -1,0 +1,153 @@
+"""What ComfyUI tells of its queue: `GET /queue` with every graph, and since 0.6.0 its job list without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from comfybridge.note import KEY, owner_of
+
+Status = Literal["pending", "running", "ended"]
+
+# What the job list calls what became of a prompt.
+STATUS: Mapping[str, Status] = {
+    "pending": "pending",
+    "in_progress": "running",
+    "completed": "ended",
+    "failed": "ended",
+    "cancelled": "ended",
+}
+
+
+class NotAQueue(Exception):
+    """An answer that is no queue, or no job list."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A prompt as the queue or the job list has it.
+
+    Attributes:
+        run: tells this run of the prompt from another one under the same id; empty for one that waits.
+    """
+
+    status: Status
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The ids of the prompts that run and of those that wait, first come first.
+
+    Attributes:
+        owners: whose a prompt is, by its id, if it has an owner; None where ComfyUI did not tell.
+        runs: what tells each run from another one under the same id, by that id.
+    """
+
+    running: tuple[str, ...]
+    pending: tuple[str, ...]
+    owners: Mapping[str, str] | None = field(default=None, repr=False, compare=False)
+    runs: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset((*self.running, *self.pending))
+
+    def holds(self, prompt_id: str) -> bool:
+        """Whether a prompt runs or waits."""
+        return prompt_id in self._all
+
+    def find(self, prompt_id: str) -> Job | None:
+        """A prompt that runs or waits; None if it does neither."""
+        if not self.holds(prompt_id):
+            return None
+        return Job("running" if prompt_id in self.running else "pending", self.runs.get(prompt_id, ""))
+
+    def is_of(self, prompt_id: str, owner: str | None) -> bool:
+        """Whether a prompt is whose it must be; None: anybody's."""
+        return owner is None or (self.owners or {}).get(prompt_id) == owner
+
+
+def queue_of(said: Mapping[str, Any]) -> Queue:
+    """The queue that an answer of `GET /queue` tells of.
+
+    Raises:
+        NotAQueue: it tells of none.
+    """
+    try:
+        items_running, items_pending = _items(said, "queue_running"), _items(said, "queue_pending")
+        running = tuple(item[1] for item in items_running)
+        pending = tuple(item[1] for item in sorted(items_pending, key=lambda item: tuple(item[:2])))
+        if not all(isinstance(each, str) for each in (*running, *pending)):
+            raise NotAQueue
+        owners = {item[1]: owner_of(item[3]) for item in (*items_running, *items_pending) if len(item) > 3}
+        runs = {item[1]: _run(item[0], item[3] if len(item) > 3 else None) for item in items_running}
+    except (KeyError, TypeError, IndexError):
+        raise NotAQueue from None
+    return Queue(running, pending, {each: owner for each, owner in owners.items() if owner is not None}, runs)
+
+
+def items_of(said: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """What `GET /queue` holds of each prompt: its number, id, graph, `extra_data`, and more.
+
+    Raises:
+        KeyError, TypeError: it is no queue.
+    """
+    yield from _items(said, "queue_running")
+    yield from _items(said, "queue_pending")
+
+
+def _items(said: Mapping[str, Any], state: str) -> list[Sequence[Any]]:
+    return [_item(each) for each in said[state]]
+
+
+def _item(item: Any) -> Sequence[Any]:
+    """An item of the queue as ComfyUI gives it, a list; hiddenswitch's fork gives an object instead."""
+    if isinstance(item, Mapping):
+        return [item["priority"], item["prompt_id"], *map(item.get, ("prompt", "extra_data", "good_outputs"))]
+    if not isinstance(item, list):
+        raise TypeError
+    return item
+
+
+def queue_of_jobs(said: Mapping[str, Any]) -> Queue:
+    """The queue that an answer of `GET /api/jobs` tells of, which knows no owners.
+
+    Raises:
+        NotAQueue: it is no job list.
+    """
+    try:
+        jobs = [(job["priority"], job["id"], STATUS[job["status"]], job) for job in said["jobs"]]
+        jobs.sort(key=lambda each: each[:2])  # the list comes latest first, whatever the queue's order is
+        if not all(isinstance(each[1], str) for each in jobs):
+            raise NotAQueue
+        running, pending = (tuple(each[1] for each in jobs if each[2] == status) for status in ("running", "pending"))
+        return Queue(
+            running, pending, runs={each[1]: _run(each[0], each[3]) for each in jobs if each[2] == "running"}
+        )
+    except (KeyError, TypeError):
+        raise NotAQueue from None
+
+
+def job_of(said: Mapping[str, Any]) -> Job:
+    """The prompt that an answer of `GET /api/jobs/ID` tells of.
+
+    Raises:
+        NotAQueue: it tells of none.
+    """
+    try:
+        status = STATUS[said["status"]]
+        return Job(status, _run(said.get("priority"), said) if status == "running" else "")
+    except (KeyError, TypeError):
+        raise NotAQueue from None
+
+
+def _run(number: object, told: object) -> str:
+    """What tells a run from another one under the same id: its number, and when it was queued.
+
+    Since 0.3.69, ComfyUI notes the time in `extra_data` and in the job list. The bridge's own note has it always.
+    """
+    told = told if isinstance(told, Mapping) else {}
+    return f"{number} {told.get('create_time') or told.get(KEY)}"
