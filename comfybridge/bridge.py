@@ -38,6 +38,7 @@ from comfybridge.errors import (
     PromptLost,
     TimedOut,
 )
+from comfybridge.expectations import learn
 from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
@@ -248,6 +249,8 @@ class Bridge:
         try:
             outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
             submission.ran(outcome.executing)
+            if outcome.spent:
+                learn(submission.server.node_times, submission.prompt.graph, outcome.spent, outcome.executing)
             return outcome
         except TimedOut:
             raise self._overdue(submission) from None

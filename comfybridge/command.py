@@ -11,6 +11,7 @@ import argparse
 import base64
 import contextlib
 import json
+import math
 import os
 import sys
 from collections import Counter
@@ -29,7 +30,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
-from comfybridge.progress import Progress, ProgressMeter
+from comfybridge.progress import Progress, meter_of
 from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
 from comfybridge.saving import safe_name, save
 from comfybridge.settings import SettingsError, load_settings
@@ -42,13 +43,14 @@ WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 NO_KIND = media_type_of("")
 BAR_WIDTH = 30
+LONGEST_STEP, TOLD_WIDTH = 30, 44  # columns of the node's name and step, and of those with the time left
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0  # a bridge sends a comment every 15 s
 CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
 
 API_KEY = "COMFYBRIDGE_API_KEY"
 
-ShowProgress = Callable[[float, str], None]
+ShowProgress = Callable[[float, str, "float | None"], None]
 
 
 class CommandFailed(Exception):
@@ -210,12 +212,12 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
         bridge = stack.enter_context(Bridge(settings))
         asked = parse_generation(body, GenerationRequest().started)
         with bridge.submit(asked) as submission:
-            meter = ProgressMeter(submission.prompt)
+            meter = meter_of(submission)
 
             def listen(event: Event) -> None:
                 for each in meter.read(event):
                     if isinstance(each, Progress):
-                        show(each.percent, _step(each.class_type, each.value, each.max))
+                        show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
 
             try:
                 outcome = bridge.wait(submission, listen)
@@ -261,7 +263,8 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProg
                 if event == "queued":
                     prompt_id = data["prompt_id"]
                 elif event == "progress":
-                    show(data["percent"], _step(data["class_type"], data["value"], data["max"]))
+                    what = _step(data["class_type"], data["value"], data["max"])
+                    show(data["percent"], what, data.get("eta_seconds"))
                 elif event == "error":
                     raise CommandFailed(data["error"])
                 elif event == "result":
@@ -402,6 +405,18 @@ def _step(class_type: str, value: float, most: float) -> str:
     return f"{class_type} {value:g}/{most:g}" if most > 1 else class_type
 
 
+def _left(eta_seconds: float | None) -> str:
+    """How long it will still take: `, 12 s left`, `, 3:05 left`, `, 1:02:30 left`; nothing if that is unknown."""
+    if eta_seconds is None:
+        return ""
+    seconds = math.ceil(eta_seconds)
+    if seconds < 60:
+        return f", {seconds} s left"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f", {hours}:{minutes:02}:{seconds:02} left" if hours else f", {minutes}:{seconds:02} left"
+
+
 class _Bar:
     """A progress bar on a terminal; nothing elsewhere."""
 
@@ -409,13 +424,14 @@ class _Bar:
         self._stream = stream
         self._shown = stream.isatty()
 
-    def show(self, percent: float, what: str) -> None:
+    def show(self, percent: float, what: str, eta_seconds: float | None) -> None:
         if self._shown:
             done = "#" * int(BAR_WIDTH * percent / 100)
-            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {percent:3.0f}% {printable(what[:40]):<40}")
+            told = printable(what[:LONGEST_STEP]) + _left(eta_seconds)
+            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {int(percent):3d}% {told:<{TOLD_WIDTH}}")
             self._stream.flush()
 
     def clear(self) -> None:
         if self._shown:
-            self._stream.write("\r" + " " * (BAR_WIDTH + 50) + "\r")
+            self._stream.write("\r" + " " * (BAR_WIDTH + TOLD_WIDTH + 10) + "\r")
             self._stream.flush()

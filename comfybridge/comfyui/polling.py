@@ -87,7 +87,10 @@ def confirmed(waiter: Waiter, prompt: Prompt, told: Outcome, deadline: Deadline,
     if silent and not told.warnings:  # which may say that a node was kept from running
         without_images_lost(prompt, known)
     return dataclasses.replace(
-        known, shown=in_graph_order(prompt, [*known.outputs, *told.frames]), warnings=told.warnings
+        known,
+        shown=in_graph_order(prompt, [*known.outputs, *told.frames]),
+        warnings=told.warnings,
+        spent=told.spent,
     )
 
 

@@ -16,6 +16,7 @@ from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.node_times import NodeTimes
 from comfybridge.comfyui.polling import PollingWaiter
 from comfybridge.comfyui.socket import SocketWaiter
 from comfybridge.comfyui.waiter import Waiter
@@ -70,6 +71,7 @@ class Server:
     Attributes:
         client, catalog, lookup: how it is asked.
         waiters: the ways to wait for its prompts, by name.
+        node_times: what nodes took that ran there.
         is_up: whether it answered when it was last asked.
     """
 
@@ -86,6 +88,7 @@ class Server:
             PollingWaiter(self.client, self.lookup),
         ]
         self.waiters = {waiter.name: waiter for waiter in waiters}
+        self.node_times = NodeTimes()
         self.is_up = True
         self._lock = threading.Lock()
         self._in_flight = 0

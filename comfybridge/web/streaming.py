@@ -23,7 +23,7 @@ from flask import Response, g
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError
-from comfybridge.progress import Preview, Progress, ProgressMeter
+from comfybridge.progress import Preview, Progress, eta_of, meter_of
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.submission import Submission
 from comfybridge.web.answers import ErrorAnswer
@@ -47,10 +47,12 @@ class Queued:
 
     Attributes:
         position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
+        eta_seconds: how long it will take to wait and run; None if that is unknown.
     """
 
     prompt_id: str
     position: int | None
+    eta_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def event_stream(bridge: Bridge, request: GenerationRequest, render: Render, ren
             if heard is None:
                 yield b": waiting\n\n"
             elif isinstance(heard, Queued):
-                yield _frame("queued", asdict(heard))
+                yield _frame("queued", _without_unknown_eta(heard))
             elif isinstance(heard, Progress):
-                yield _frame("progress", asdict(heard))
+                yield _frame("progress", _without_unknown_eta(heard))
             elif isinstance(heard, Preview):
                 data = base64.b64encode(heard.data).decode("ascii")
                 yield _frame("preview", {"node_id": heard.node_id, "media_type": heard.media_type, "data": data})
@@ -199,7 +201,7 @@ class Hearing:
     def _result(self) -> Result:
         with contextlib.ExitStack() as held:
             submission = held.enter_context(self._bridge.submit(self._request))
-            self._unread.put(Queued(submission.prompt.id, self._position(submission)))
+            self._unread.put(self._queued(submission))
             listen = self._listener(submission) if self._is_followed else None
             body = self._render(held.enter_context(self._bridge.finishing(submission, listen)))
             if isinstance(body, Streamed):
@@ -207,14 +209,16 @@ class Hearing:
                 return Result(body, held.pop_all().close)
         return Result(body)  # after the slot is free: who has the answer may ask again at once
 
-    def _position(self, submission: Submission) -> int | None:
+    def _queued(self, submission: Submission) -> Queued:
+        prompt_id = submission.prompt.id
         if self._is_followed:
             with contextlib.suppress(BridgeError):  # the waiting will tell whether ComfyUI is gone
-                return self._bridge.position(submission)
-        return None
+                position = self._bridge.position(submission)
+                return Queued(prompt_id, position, eta_of(submission, position))
+        return Queued(prompt_id, None)
 
     def _listener(self, submission: Submission) -> Callable[[Event], None]:
-        meter = ProgressMeter(submission.prompt)
+        meter = meter_of(submission)
 
         def listen(event: Event) -> None:
             for each in meter.read(event):
@@ -264,6 +268,13 @@ def _sent(result: Result) -> Iterator[bytes]:
         yield result.body
     else:
         yield from sent(result.body, result.release)
+
+
+def _without_unknown_eta(told: Queued | Progress) -> dict[str, Any]:
+    fields = asdict(told)
+    if told.eta_seconds is None:
+        del fields["eta_seconds"]
+    return fields
 
 
 def _frame(event: str, data: Mapping[str, Any]) -> bytes:
