@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
+from comfybridge.comfyui.dynamic_inputs import ANY
 from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiter import OnEvent
@@ -332,11 +333,14 @@ class Bridge:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
         found = {}
+        settable = [target for parameter in template.parameters.values() for target in parameter.targets]
         for name, parameter in template.parameters.items():
             target = parameter.targets[0]
-            class_type = template.graph[target.node]["class_type"]
+            node = template.graph[target.node]
+            class_type = node["class_type"]
             node_class = self.servers.first(partial(_node_class, class_type), deadline)
-            choices = node_class.choices(target.input) if node_class else None
+            given = {**node["inputs"], **{each.input: ANY for each in settable if each.node == target.node}}
+            choices = node_class.choices(target.input, given) if node_class else None
             if choices is not None:
                 found[name] = choices
         return found

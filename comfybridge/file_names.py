@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
+from comfybridge.comfyui.dynamic_inputs import parts
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.graph import Graph, is_link, parse_target
 from comfybridge.workflow.parameters import Parameter, Target
@@ -173,10 +174,14 @@ def names_file(class_type: str, input_name: str, class_of: NodeClassOf, *, is_li
     node_class = class_of(class_type)
     if node_class is None:
         return _loads(class_type)
-    kind, options = _declared(node_class, input_name)
+    declared = node_class.declarations(input_name) or [None]
+    return any(_names_file(*parts(config), _loads(class_type), is_link) for config in declared)
+
+
+def _names_file(kind: Any, options: Mapping[str, Any], loads: bool, is_link: bool) -> bool:
     if any(name == "upload" or str(name).endswith("_upload") for name, value in options.items() if value):
         return True
-    if not _loads(class_type):
+    if not loads:
         return False
     if is_link:
         return isinstance(kind, list) or kind == "COMBO" or str(kind).startswith("LOAD")
@@ -188,16 +193,8 @@ def _is_prose(class_type: str, input_name: str, class_of: NodeClassOf) -> bool:
     node_class = class_of(class_type)
     if node_class is None:
         return False
-    kind, options = _declared(node_class, input_name)
-    return kind == "STRING" and bool(options.get("multiline"))
-
-
-def _declared(node_class: NodeClass, input_name: str) -> tuple[Any, Mapping[str, Any]]:
-    config = node_class.required.get(input_name) or node_class.optional.get(input_name)
-    if not isinstance(config, (list, tuple)) or not config:
-        return None, {}
-    options = config[1] if len(config) > 1 else None
-    return config[0], options if isinstance(options, Mapping) else {}
+    declared = [parts(config) for config in node_class.declarations(input_name)]
+    return bool(declared) and all(kind == "STRING" and options.get("multiline") for kind, options in declared)
 
 
 def _check_links(graph: Graph, elsewhere: Mapping[str, str], class_of: NodeClassOf) -> None:

@@ -8,6 +8,8 @@ Looked at are the numbers in inputs of certain names, in whatever node they stan
   `resolution`): they are held against both, and their square against the pixels;
 - `amount` where a batch is repeated.
 
+Of an input within another, such as `resize_type.width`, vague names and `amount` are looked for behind the last dot.
+
 Sizes of what is no picture are not among them (`tile_size`, `kernel_size`). What a node makes of something else, such
 as an upscaler of its factor, can't be told.
 """
@@ -97,7 +99,7 @@ def _of_node(graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits
     sides: dict[tuple[str, str], float] = {}
     for name, value in node["inputs"].items():
         kind = _kind(name)
-        if kind is None and name == "amount" and "Batch" in node["class_type"]:
+        if kind is None and _last_part(name) == "amount" and "Batch" in node["class_type"]:
             kind = "batch_size"
         if kind is None:
             continue
@@ -106,7 +108,7 @@ def _of_node(graph: Graph, node_id: str, node: Mapping[str, Any], limits: Limits
         where = f"{clip(name)} in node {clip(node_id)} ({clip(node['class_type'])})"
         number = _number(graph, node_id, name, value, is_trusted)
         if number is None:
-            if isinstance(value, (list, dict)) and not is_trusted and _letters(name) not in VAGUE:
+            if isinstance(value, (list, dict)) and not is_trusted and _letters(_last_part(name)) not in VAGUE:
                 return f"no {where} that comes from where it may be any number; it must be a number itself"
             continue
         if kind == "pixels":
@@ -187,6 +189,10 @@ def _kind(name: str) -> str | None:
     return _kind_of(name) if len(name) <= LONGEST_NAME else _kind_of.__wrapped__(name)
 
 
+def _last_part(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
 def _letters(name: str) -> str:
     return _NO_LETTERS.sub("", name.lower())
 
@@ -196,7 +202,7 @@ def _kind_of(name: str) -> str | None:
     letters = _letters(name)
     match = _NAMES.search(letters)
     if match is None:
-        return VAGUE.get(letters) or ("side" if _SIDES.search(letters) else None)
+        return VAGUE.get(_letters(_last_part(name))) or ("side" if _SIDES.search(letters) else None)
     word = match[1]
     if word == "megapixels":
         return "pixels"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.deadline import Deadline
+from comfybridge.dynamic_choices import check_dynamic_choices
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
 from comfybridge.file_names import check_file_names
 from comfybridge.inputs import Placed, may_be_data, place_files, split_params
@@ -55,9 +57,9 @@ def prepare(
         ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked.
     """
 
-    def inputs_of(class_type: str) -> set[str] | None:
-        node_class = catalog.node_class(class_type, deadline)
-        return set(node_class.input_names) if node_class else None
+    def inputs_of(node: Mapping[str, Any]) -> set[str] | None:
+        node_class = catalog.node_class(node["class_type"], deadline)
+        return set(node_class.inputs(node["inputs"])) if node_class else None
 
     if request.graph is not None:
         if request.workflow is not None:
@@ -77,6 +79,7 @@ def prepare(
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
+    check_dynamic_choices(filled, catalog, deadline)
     placed = place_files([*request.images, *files], filled, parameters)
     check_file_names(
         filled,
@@ -95,9 +98,7 @@ def _may_bring_files(request: GenerationRequest) -> bool:
 
 def _settle_model(filled: Filled, model: Parameter, catalog: Catalog, deadline: Deadline) -> None:
     target = model.targets[0]
-    node = filled.graph[target.node]
-    wanted = node["inputs"].get(target.input)
-    choices = catalog.choices(node["class_type"], target.input, wanted, deadline)
+    choices = catalog.choices(filled.graph[target.node], target.input, deadline)
     if choices is not None:
         settle_model(filled, model, choices)
 

@@ -113,7 +113,7 @@ def start(sim: Simulator) -> Iterator[Callable[..., Server]]:
 def test_it_says_what_it_found_and_serves(start: Callable[..., Server], sim: Simulator, arguments: list[str]) -> None:
     server = start(arguments)
     assert f"listens on {server.url}" in server.said
-    assert f"ComfyUI 0.3.64 found at {sim.url}" in server.said
+    assert f"ComfyUI 0.33.0 found at {sim.url}" in server.said
     assert "txt2img (the default)" in server.said
     answer = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
     assert answer.json()["status"] == "success"

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.dynamic_inputs import COMBO, keys, parts, spelled_out
 from comfybridge.deadline import Deadline
 
 # Node classes change when ComfyUI restarts, model lists when somebody copies a file.
 FRESH_SECONDS = 30.0
+# Where ComfyUI's page fetches the choices itself, those that are listed are none, or not all.
+FETCHED = ("remote", "remote_combo")
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class NodeClass:
     Attributes:
         name: its `class_type`.
         is_output: whether ComfyUI runs a graph for its sake.
-        required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`.
+        required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`. Inputs within
+            others are not spelled out.
     """
 
     name: str
@@ -29,25 +33,34 @@ class NodeClass:
     required: Mapping[str, Any]
     optional: Mapping[str, Any]
 
-    @property
-    def input_names(self) -> list[str]:
-        """All inputs that it takes."""
-        return [*self.required, *self.optional]
+    def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`."""
+        return dict(spelled_out({"required": self.required, "optional": self.optional}, given))
 
-    def choices(self, input_name: str) -> list[Any] | None:
-        """What an input can be chosen from; None if it is not a choice.
+    def declarations(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any]:
+        """The options of one input, as ComfyUI gives them: more than one where they depend on what is not given.
 
-        ComfyUI writes a choice as `[[...], {...}]` or as `["COMBO", {"options": [...]}]`.
+        Args:
+            given: the values that a node has; None: whatever it may have.
         """
-        config = self.required.get(input_name) or self.optional.get(input_name)
-        if not isinstance(config, list) or not config:
+        if "." not in input_name:  # most are not
+            return [group[input_name] for group in (self.required, self.optional) if input_name in group]
+        declared = spelled_out({"required": self.required, "optional": self.optional}, given)
+        return [config for name, config in declared if name == input_name]
+
+    def choices(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any] | None:
+        """What an input can be chosen from; None if it is not a choice, or the choices are not known.
+
+        Args:
+            given: as for `declarations`.
+        """
+        found = [_choices(config) for config in self.declarations(input_name, given)]
+        if not found or None in found:
             return None
-        if isinstance(config[0], list):
-            return config[0]
-        if config[0] == "COMBO" and len(config) > 1 and isinstance(config[1], Mapping):
-            options = config[1].get("options")
-            return options if isinstance(options, list) else None
-        return None
+        together = [choice for choices in found for choice in choices or ()]
+        return (
+            found[0] if len(found) == 1 else [each for at, each in enumerate(together) if each not in together[:at]]
+        )
 
 
 @dataclass
@@ -74,20 +87,36 @@ class Catalog:
         self._known[name] = (time.monotonic(), node_class)
         return node_class
 
-    def choices(self, class_type: str, input_name: str, wanted: object, deadline: Deadline) -> list[Any] | None:
-        """What an input can be chosen from; asked for anew if the wanted value is not among what is known."""
+    def choices(self, node: Mapping[str, Any], input_name: str, deadline: Deadline) -> list[Any] | None:
+        """What a node's input can be chosen from; asked for anew if its value is not among what is known."""
+        class_type, given = node["class_type"], node["inputs"]
         node_class = self.node_class(class_type, deadline)
-        choices = node_class.choices(input_name) if node_class else None
-        if choices is not None and wanted not in choices:
+        choices = node_class.choices(input_name, given) if node_class else None
+        if choices is not None and given.get(input_name) not in choices:
             node_class = self.node_class(class_type, deadline, fresh=True)
-            choices = node_class.choices(input_name) if node_class else None
+            choices = node_class.choices(input_name, given) if node_class else None
         return choices
+
+    def knows(self, name: str) -> bool:
+        """Whether the server has been asked for a node class, lately or not."""
+        return name in self._known
 
 
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
     inputs = _mapping(info.get("input"))
     required, optional = _mapping(inputs.get("required")), _mapping(inputs.get("optional"))
     return NodeClass(name, bool(info.get("output_node")), required, optional)
+
+
+def _choices(config: Any) -> list[Any] | None:
+    """The choices of one input: ComfyUI writes `[[...], {...}]`, `["COMBO", {"options": [...]}]`, or more."""
+    kind, options = parts(config)
+    if isinstance(kind, list):
+        return kind
+    if kind == COMBO:
+        return keys(config)
+    listed = options.get("options") if kind == "COMBO" and not any(map(options.get, FETCHED)) else None
+    return listed if isinstance(listed, list) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

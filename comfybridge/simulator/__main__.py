@@ -6,6 +6,7 @@ import threading
 from types import FrameType
 
 from comfybridge.simulator.simulator import Simulator
+from comfybridge.simulator.version import NEWEST, OLDEST
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8188, help="0 lets the system choose")
     parser.add_argument("--step-seconds", type=float, default=0.02, help="time of one sampling step")
     parser.add_argument("--checkpoint", action="append", help="a checkpoint's name; may be given several times")
-    parser.add_argument("--version", default="0.3.64", help="the ComfyUI version to pose as")
+    parser.add_argument(
+        "--version",
+        default=NEWEST,
+        help=f"the ComfyUI to pose as: {NEWEST} (the default), {OLDEST} or another version",
+    )
     parser.add_argument("--directory", help="keep input and output files here instead of in a temporary folder")
     return parser
 

@@ -115,6 +115,7 @@ class Executor:
         cached = self._cache.get(node_id)
         if cached is not None:
             self._gate.end_node(lambda: self.interrupt.raised, self._stopped)
+            run.note_shown(node_id, cached)
             run.send_to_client("executed", {**display, "output": cached.shown})
             run.progress.finish(node_id)
             return
@@ -124,6 +125,7 @@ class Executor:
         run.send_to_client("executing", display)
         result = self._result(run, node_id)
         if result.shown:
+            run.note_shown(node_id, result)
             run.send_to_client("executed", {**display, "output": result.shown})
         self._cache.put(node_id, result)
         run.progress.finish(node_id)
@@ -184,18 +186,21 @@ class Executor:
             run.send(event, stamped)
 
     def _entry(self, run: Run, success: bool) -> Entry:
-        # Lists every node of the graph that has something cached to show, also those that were not asked for.
-        shown = {
-            node_id: cached
-            for node_id in run.graph
-            if (cached := self._cache.get(node_id)) is not None and cached.shown
-        }
+        shown = run.shown if self._world.version.remembers_only_the_run else self._all_cached(run)
         word = "success" if success else "error"
         return Entry(
             outputs={node_id: cached.shown for node_id, cached in shown.items()},
             meta={node_id: cached.meta for node_id, cached in shown.items()},
             status={"status_str": word, "completed": success, "messages": self._messages},
         )
+
+    def _all_cached(self, run: Run) -> dict[str, Cached]:
+        """Every node of the graph that has something cached to show, also those that were not asked for."""
+        return {
+            node_id: cached
+            for node_id in run.graph
+            if (cached := self._cache.get(node_id)) is not None and cached.shown
+        }
 
 
 def _class_type(run: Run, node_id: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from comfybridge.simulator.nodes.catalog import NODE_CLASSES
 from comfybridge.simulator.nodes.definition import Graph, NodeClass
 from comfybridge.simulator.tracebacks import traceback_lines
+from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
 
 Problem = dict[str, Any]
@@ -21,6 +22,7 @@ class InputChecks:
     def __init__(self, graph: Graph, world: World) -> None:
         self.verdicts: dict[str, list[Problem] | None] = {}
         """Per node checked so far: None when it is good, else its own problems (none when the fault lies above)."""
+        self._path: list[str] = []
         self._graph = graph
         self._world = world
 
@@ -29,18 +31,32 @@ class InputChecks:
 
         Raises KeyError or IndexError for a link to nowhere, as ComfyUI does.
         """
+        if node_id in self._path:
+            self._note_cycle(self._path[self._path.index(node_id) :])
         if node_id in self.verdicts:
             return self.verdicts[node_id]
-        # A cycle makes ComfyUI recurse until Python stops it, which leaves every node in it invalid and none with a
-        # problem of its own. The same comes of calling a node invalid while it is being checked.
-        self.verdicts[node_id] = []
+        self._path.append(node_id)
         try:
             verdict = self._check(node_id)
-        except Exception:
-            del self.verdicts[node_id]
-            raise
+        finally:
+            self._path.pop()
+        noted = self.verdicts.get(node_id)
+        if noted is not None:
+            verdict = noted + [problem for problem in verdict or [] if problem not in noted]
         self.verdicts[node_id] = verdict
         return verdict
+
+    def _note_cycle(self, nodes: list[str]) -> None:
+        """Makes every node of a cycle invalid. An older ComfyUI recurses until Python stops it, without a word."""
+        way = " -> ".join(f"{node_id} ({self._graph[node_id]['class_type']})" for node_id in [*nodes, nodes[0]])
+        for node_id in nodes:
+            problem = {
+                "type": "dependency_cycle",
+                "message": "Dependency cycle detected",
+                "details": way,
+                "extra_info": {"node_id": node_id, "cycle_nodes": nodes},
+            }
+            self.verdicts[node_id] = [problem] if self._world.version.finds_cycles else []
 
     def _check(self, node_id: str) -> list[Problem] | None:
         inputs = self._graph[node_id]["inputs"]
@@ -59,7 +75,8 @@ class InputChecks:
                     good = good and sound
                     problems += [problem] if problem else []
                 else:
-                    problem = _check_value(name, inputs, config, custom=name in node_class.accepts_inputs)
+                    custom = name in node_class.accepts_inputs
+                    problem = _check_value(name, inputs, config, custom, self._world.version)
                     problems += [problem] if problem else []
         problems += self._custom_problems(node_class, inputs)
         return None if good and not problems else problems
@@ -126,7 +143,9 @@ def _fits(received: Any, wanted: Any) -> bool:
     return not set(received.split(",")).isdisjoint(wanted.split(","))
 
 
-def _check_value(name: str, inputs: dict[str, Any], config: list[Any], custom: bool) -> Problem | None:
+def _check_value(
+    name: str, inputs: dict[str, Any], config: list[Any], custom: bool, version: Version
+) -> Problem | None:
     """Converts the value in place and judges it; `custom`: the node has checks of its own for it."""
     kind, limits = config
     value = inputs[name]
@@ -149,9 +168,10 @@ def _check_value(name: str, inputs: dict[str, Any], config: list[Any], custom: b
     if "max" in limits and value > limits["max"]:
         message = f"Value {value} bigger than max of {limits['max']}"
         return _problem("value_bigger_than_max", message, name, name, extra)
-    if isinstance(kind, list) and value not in kind:
-        choices = str(kind)
-        if len(kind) > _LONGEST_LIST_SHOWN:
-            choices, extra["input_config"] = f"(list of length {len(kind)})", None
+    options = limits.get("options", []) if kind == "COMBO" and version.checks_options else kind
+    if isinstance(options, list) and value not in options:
+        choices = str(options)
+        if len(options) > _LONGEST_LIST_SHOWN:
+            choices, extra["input_config"] = f"(list of length {len(options)})", None
         return _problem("value_not_in_list", "Value not in list", f"{name}: '{value}' not in {choices}", name, extra)
     return None

@@ -5,6 +5,7 @@ from typing import Any
 
 from PIL import Image
 
+from comfybridge.simulator.cache import Cached
 from comfybridge.simulator.frames import image_frame, image_frame_with_metadata
 from comfybridge.simulator.gate import Gate
 from comfybridge.simulator.nodes.definition import Graph
@@ -51,6 +52,12 @@ class Run:
         self.stopped = stopped
         self.progress = Progress(self.prompt_id, self.send)
         self.executed: list[str] = []
+        self.shown: dict[str, Cached] = {}
+        """What nodes gave to show, by node."""
+
+    def note_shown(self, node_id: str, result: Cached) -> None:
+        if result.shown:
+            self.shown[node_id] = result
 
     def send(self, event: str, data: Any) -> None:
         """To the client that queued the prompt; without one to every socket, as ComfyUI does."""

@@ -11,7 +11,7 @@ from typing import Any
 _LONGEST_HISTORY = 10_000
 
 # Keys of extra_data that ComfyUI keeps out of the history.
-_SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
+SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 
 # [number, prompt id, graph, extra_data, outputs to run]: a queue item as the API shows it.
 Item = tuple[float, str, dict[str, Any], dict[str, Any], list[str]]
@@ -65,7 +65,7 @@ class PromptQueue:
             self._running = None
             if len(self._history) > _LONGEST_HISTORY:
                 del self._history[next(iter(self._history))]
-            for secret in _SECRETS:
+            for secret in SECRETS:
                 item[3].pop(secret, None)
             self._history[item[1]] = {
                 "prompt": item,

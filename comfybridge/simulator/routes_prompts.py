@@ -1,11 +1,13 @@
 """The routes that queue, cancel and look up prompts."""
 
+import time
 import uuid
 from typing import Any
 
 from aiohttp import web
 
 from comfybridge.simulator.instance_parts import Parts
+from comfybridge.simulator.prompt_queue import SECRETS
 from comfybridge.simulator.validation import refusal, validate
 
 
@@ -14,6 +16,7 @@ class PromptRoutes:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._version = parts.world.version
         self._counter = 0
 
     def table(self) -> list[web.RouteDef]:
@@ -38,6 +41,13 @@ class PromptRoutes:
             error = refusal("no_prompt", "No prompt provided", "No prompt provided")
             return web.json_response({"error": error, "node_errors": {}}, status=400)
         number = self._number(body)
+        if not self._fits(body.get("prompt_id")):
+            details = (
+                "prompt_id must be a UUID string in canonical lowercase hyphenated form; omit it to let the server "
+                "generate one"
+            )
+            error = refusal("invalid_prompt_id", "prompt_id must be a valid UUID", details)
+            return web.json_response({"error": error, "node_errors": {}}, status=400)
         verdict = validate(body["prompt"], body.get("partial_execution_targets"), self._parts.world)
         if verdict.error is not None:
             answer = {"error": verdict.error, "node_errors": verdict.node_errors}
@@ -45,6 +55,11 @@ class PromptRoutes:
         extra_data = body.get("extra_data", {})
         if "client_id" in body:
             extra_data["client_id"] = body["client_id"]
+        if self._version.hides_secrets:
+            for secret in SECRETS:
+                extra_data.pop(secret, None)
+        if self._version.stamps_prompts:
+            extra_data["create_time"] = int(time.time() * 1000)
         prompt_id = self._prompt_id(body)
         self._parts.queue.put((number, prompt_id, body["prompt"], extra_data, verdict.outputs))
         return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
@@ -58,9 +73,17 @@ class PromptRoutes:
         return -number if body.get("front") else number
 
     def _prompt_id(self, body: dict[str, Any]) -> str:
-        if self._parts.world.version.takes_prompt_ids and "prompt_id" in body:
-            return str(body["prompt_id"])
-        return str(uuid.uuid4())
+        chosen = body.get("prompt_id") if self._version.takes_prompt_ids else None
+        return str(uuid.uuid4() if chosen is None else chosen)
+
+    def _fits(self, prompt_id: Any) -> bool:
+        """Whether a client's id may be a prompt's; None lets the server choose."""
+        if prompt_id is None or not self._version.demands_uuids:
+            return True
+        try:
+            return isinstance(prompt_id, str) and str(uuid.UUID(prompt_id)) == prompt_id
+        except ValueError:
+            return False
 
     async def get_queue(self, _: web.Request) -> web.Response:
         queue = self._parts.queue
@@ -98,7 +121,7 @@ class PromptRoutes:
             body = await request.json()
         except ValueError:
             body = {}
-        aim = body.get("prompt_id") if self._parts.world.version.aims_interrupts else None
+        aim = body.get("prompt_id") if self._version.aims_interrupts else None
         if not aim or any(item[1] == aim for item in self._parts.queue.running):
             self._parts.executor.interrupt.raised = True
             self._parts.gate.wake()

@@ -17,7 +17,7 @@ from comfybridge.simulator.gate import Gate
 from comfybridge.simulator.instance import Instance
 from comfybridge.simulator.recorder import RecordedRequest, Recorder
 from comfybridge.simulator.sockets import Distort
-from comfybridge.simulator.version import Version
+from comfybridge.simulator.version import NEWEST, Version
 from comfybridge.simulator.world import Folders, World, model_lists
 
 _T = TypeVar("_T")
@@ -40,7 +40,7 @@ class Simulator:
         port: int = 0,
         step_seconds: float = 0.02,
         checkpoints: list[str] | None = None,
-        version: str = "0.3.64",
+        version: str = NEWEST,
         prefix: str = "",
         authorization: str | None = None,
         ssl_context: ssl.SSLContext | None = None,

@@ -10,6 +10,7 @@ from comfybridge.simulator.input_checks import InputChecks, Problem
 from comfybridge.simulator.nodes.catalog import NODE_CLASSES
 from comfybridge.simulator.nodes.definition import Graph
 from comfybridge.simulator.tracebacks import traceback_lines
+from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
 
 
@@ -31,12 +32,10 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     outputs = []
     for node_id in graph:
         if "class_type" not in graph[node_id]:
-            message = "Cannot execute because a node is missing the class_type property."
-            return Verdict(error=refusal("invalid_prompt", message, f"Node ID '#{node_id}'"))
+            return Verdict(error=_no_class(node_id, graph[node_id], world.version))
         node_class = NODE_CLASSES.get(graph[node_id]["class_type"])
         if node_class is None:
-            message = f"Cannot execute because node {graph[node_id]['class_type']} does not exist."
-            return Verdict(error=refusal("invalid_prompt", message, f"Node ID '#{node_id}'"))
+            return Verdict(error=_unknown_class(node_id, graph[node_id], world.version))
         if node_class.output_node and (targets is None or node_id in targets):
             outputs.append(node_id)
     if not outputs:
@@ -44,9 +43,29 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     return _judge_outputs(graph, outputs, world)
 
 
-def refusal(kind: str, message: str, details: str) -> dict[str, Any]:
+def refusal(kind: str, message: str, details: str, **extra: Any) -> dict[str, Any]:
     """The `error` object of a 400."""
-    return {"type": kind, "message": message, "details": details, "extra_info": {}}
+    return {"type": kind, "message": message, "details": details, "extra_info": extra}
+
+
+def _no_class(node_id: str, node: dict[str, Any], version: Version) -> dict[str, Any]:
+    details = f"Node ID '#{node_id}'"
+    if not version.names_missing_nodes:
+        message = "Cannot execute because a node is missing the class_type property."
+        return refusal("invalid_prompt", message, details)
+    title = node.get("_meta", {}).get("title")
+    name = title or f"ID #{node_id}"
+    message = f"Node '{name}' has no class_type. The workflow may be corrupted or a custom node is missing."
+    return refusal("missing_node_type", message, details, node_id=node_id, class_type=None, node_title=title)
+
+
+def _unknown_class(node_id: str, node: dict[str, Any], version: Version) -> dict[str, Any]:
+    details, class_type = f"Node ID '#{node_id}'", node["class_type"]
+    if not version.names_missing_nodes:
+        return refusal("invalid_prompt", f"Cannot execute because node {class_type} does not exist.", details)
+    title = node.get("_meta", {}).get("title", class_type)
+    message = f"Node '{title}' not found. The custom node may not be installed."
+    return refusal("missing_node_type", message, details, node_id=node_id, class_type=class_type, node_title=title)
 
 
 def _judge_outputs(graph: Graph, outputs: list[str], world: World) -> Verdict:

@@ -10,8 +10,8 @@ from comfybridge.workflow.graph import Graph, check_cycles, copy_value, is_link,
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.wording import clip, listed
 
-# the inputs that a node class takes, by its name; None if the class is not known
-InputsOf = Callable[[str], "set[str] | None"]
+# the inputs that a node takes, as its class and its other inputs have it; None if the class is not known
+InputsOf = Callable[[Mapping[str, Any]], "set[str] | None"]
 
 
 def apply_overrides(
@@ -23,15 +23,16 @@ def apply_overrides(
         InvalidRequest: a node or input is not there, or a value can't be sent to ComfyUI.
         InvalidWorkflow: a link that was set closes a circle.
     """
-    done: dict[Target, Any] = {}
-    for name, given in overrides.items():
+    found: dict[str, tuple[Target, Any]] = {}
+    for name in sorted(overrides, key=lambda name: name.count(".")):  # what an input brings along is named after it
         target = find_target(graph, name, optional_inputs)
         try:
-            value = resolve_link(graph, copy_value(given))
+            value = resolve_link(graph, copy_value(overrides[name]))
         except ValueError as error:
             raise InvalidRequest(f"{clip(name)} {error}.") from None
         set_input(graph, target.node, target.input, value)
-        done[target] = value
+        found[name] = target, value
+    done = dict(found[name] for name in overrides)
     if any(is_link(value) for value in done.values()):
         check_cycles(graph)
     return done
@@ -53,7 +54,7 @@ def find_target(graph: Graph, name: str, optional_inputs: InputsOf | None = None
         )
     node = graph[node_id]
     if input_name not in node["inputs"]:
-        known = (optional_inputs(node["class_type"]) if optional_inputs else None) or set()
+        known = (optional_inputs(node) if optional_inputs else None) or set()
         if input_name not in known:
             inputs = [*node["inputs"], *sorted(known - node["inputs"].keys())]
             raise InvalidRequest(

@@ -7,6 +7,7 @@ import io
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -237,8 +238,8 @@ def test_somebody_else_s_prompts_count_too(make: Callable[..., Flask], sim: Simu
     api = make(comfyui_url=sim.url, max_queue=2).test_client()
     sim.hold()
     client = api.application.extensions["comfybridge"].servers.all[0].client
-    for number in range(2):
-        client.queue_prompt(Prompt(f"theirs-{number}", graphs.picture()), "somebody")
+    for _ in range(2):
+        client.queue_prompt(Prompt(str(uuid.uuid4()), graphs.picture()), "somebody")
     failure(generate(api), 503, "busy")
     sim.release()
 

@@ -1,4 +1,4 @@
-"""The server under contract: the simulator, or the real ComfyUI that --comfyui-url names."""
+"""The server under contract: the simulator in its newest and oldest version, or the ComfyUI at --comfyui-url."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from comfybridge.simulator import Simulator
+from comfybridge.simulator.version import NEWEST, OLDEST
 from tests.contract import graphs
 from tests.contract.ear import Ear
 from tests.contract.server import Server
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs each test on the simulator in both versions, or once on a real ComfyUI."""
+    if "server" in metafunc.fixturenames:
+        url = metafunc.config.getoption("--comfyui-url")
+        metafunc.parametrize("server", [url] if url else [NEWEST, OLDEST], indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """One server for all contract tests: each of them must live with what the others have left there."""
-    url = request.config.getoption("--comfyui-url")
-    if url:
-        yield Server(url.rstrip("/"), patience=120)  # a CPU takes its time to load a checkpoint
+    if "://" in request.param:
+        yield Server(request.param.rstrip("/"), patience=120)  # a CPU takes its time to load a checkpoint
     else:
-        with Simulator(step_seconds=0.005) as simulator:
+        with Simulator(step_seconds=0.005, version=request.param) as simulator:
             yield Server(simulator.url)
 
 

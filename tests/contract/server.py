@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from comfybridge.simulator.version import Version
 from tests.contract.ear import PATIENCE, Ear
 
 
@@ -16,7 +17,15 @@ class Server:
 
     def __init__(self, url: str, patience: float = PATIENCE) -> None:
         self.url = url
+        self._version: Version | None = None
         self.patience = patience
+
+    @property
+    def version(self) -> Version:
+        """The version that it says it is; some behaviour differs between versions."""
+        if self._version is None:
+            self._version = Version(self.get("/system_stats").json()["system"]["comfyui_version"])
+        return self._version
 
     def get(self, path: str, **query: Any) -> requests.Response:
         return requests.get(self.url + path, params=query, timeout=self.patience)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from comfybridge.simulator import Simulator
+from comfybridge.simulator.version import OLDEST
 from tests.contract.ear import Ear, Frame
 from tests.contract.server import Server
 
@@ -71,7 +72,7 @@ def shape_of(frame: Frame) -> tuple[str, Any]:
 @pytest.fixture
 def recorded_server() -> Any:
     """A simulator with the checkpoint and the files that the recording server had."""
-    with Simulator(step_seconds=0, checkpoints=["random-sd15.safetensors"]) as sim:
+    with Simulator(step_seconds=0, checkpoints=["random-sd15.safetensors"], version=OLDEST) as sim:
         buffer = io.BytesIO()
         Image.effect_noise((64, 64), 90).save(buffer, "PNG")
         (sim.input_directory / "corrupt.png").write_bytes(buffer.getvalue()[:500])

@@ -32,7 +32,7 @@ def test_an_unknown_folder_is_not_found_and_the_known_ones_are_named(api: FlaskC
 def test_stats_tell_versions_devices_and_memory(api: FlaskClient, sim: Simulator) -> None:
     (server,) = api.get("/stats").get_json()["servers"]
     assert server["server"] == sim.url
-    assert server["system"]["comfyui_version"] == "0.3.64"
+    assert server["system"]["comfyui_version"] == "0.33.0"
     assert server["system"]["python_version"]
     assert server["system"]["ram_total"] > 0
     assert server["devices"][0]["name"] == "ComfyBridge simulator"
