@@ -121,7 +121,7 @@ class Bridge:
 
         Args:
             on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
-                where the way of waiting brings any.
+                where the way of waiting brings any. ComfyUI is then asked for previews too.
 
         Raises:
             BridgeError: what went wrong, as `comfybridge.errors` draws it.
@@ -132,7 +132,8 @@ class Bridge:
     @contextlib.contextmanager
     def generating(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Iterator[Generation]:
         """`generate`, for use in a `with`: the request keeps its slot until its outputs have been read there."""
-        with self.finishing(self.submit(request), on_event) as generation:
+        submission = self.submit(request, is_followed=on_event is not None)
+        with self.finishing(submission, on_event) as generation:
             yield generation
 
     @contextlib.contextmanager
@@ -217,8 +218,12 @@ class Bridge:
             dataclasses.replace(lost, listener=server.waiters["poll"].listen(lost.prompt, lost.deadline))
         )
 
-    def submit(self, request: GenerationRequest) -> Submission:
+    def submit(self, request: GenerationRequest, *, is_followed: bool = False) -> Submission:
         """Check a request, make its graph and queue it. The submission must be closed, or used in a `with`.
+
+        Args:
+            is_followed: whether its events will be listened to: then ComfyUI is asked for previews, else for none,
+                unless the request's `extra_data` has a `preview_method` of its own.
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
@@ -228,6 +233,7 @@ class Bridge:
             TimedOut: the deadline passed meanwhile.
         """
         deadline = self._deadline(request)
+        request.trace.is_followed = is_followed
         rights = self.policies.of(request.owner)
         if rights is not None:
             workflow = self.settings.default_workflow if request.workflow is None else request.workflow

@@ -70,6 +70,7 @@ class Trace:
         ran_at: when that was known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
         is_abandoned: whether nobody waits for it any more.
+        is_followed: whether somebody follows the events of its prompt, previews included.
     """
 
     workflow: str | None = None
@@ -80,6 +81,7 @@ class Trace:
     ran_at: float | None = None
     error: BridgeError | None = None
     is_abandoned: bool = False
+    is_followed: bool = False
 
 
 @dataclass

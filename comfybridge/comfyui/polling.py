@@ -46,6 +46,8 @@ class PollingListener(Listener):
     Without any client id, ComfyUI would send the prompt's progress to everybody's sockets.
     """
 
+    receives_images = False
+
     def __init__(self, waiter: Waiter) -> None:
         self._waiter = waiter
         self.client_id = uuid.uuid4().hex

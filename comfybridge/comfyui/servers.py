@@ -18,6 +18,7 @@ from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.node_times import NodeTimes
 from comfybridge.comfyui.polling import PollingWaiter
+from comfybridge.comfyui.previews import Previews
 from comfybridge.comfyui.socket import SocketWaiter
 from comfybridge.comfyui.waiter import Waiter
 from comfybridge.deadline import Deadline
@@ -72,6 +73,7 @@ class Server:
         client, catalog, lookup: how it is asked.
         waiters: the ways to wait for its prompts, by name.
         node_times: what nodes took that ran there.
+        previews: which previews it is asked for.
         is_up: whether it answered when it was last asked.
     """
 
@@ -89,6 +91,7 @@ class Server:
         ]
         self.waiters = {waiter.name: waiter for waiter in waiters}
         self.node_times = NodeTimes()
+        self.previews = Previews(self.client)
         self.is_up = True
         self._lock = threading.Lock()
         self._in_flight = 0

@@ -82,9 +82,7 @@ class QueuedEvent(TypedDict):
     eta_seconds: NotRequired[
         Annotated[
             float,
-            Field(
-                description="seconds that it will wait and run; absent if none like it ran on that server yet"
-            ),
+            Field(description="seconds that it will wait and run; absent if none like it ran on that server yet"),
         ]
     ]
 
