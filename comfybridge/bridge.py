@@ -132,8 +132,8 @@ class Bridge:
     @contextlib.contextmanager
     def generating(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Iterator[Generation]:
         """`generate`, for use in a `with`: the request keeps its slot until its outputs have been read there."""
-        submission = self.submit(request, is_followed=on_event is not None)
-        with self.finishing(submission, on_event) as generation:
+        request.is_followed |= on_event is not None
+        with self.finishing(self.submit(request), on_event) as generation:
             yield generation
 
     @contextlib.contextmanager
@@ -218,12 +218,8 @@ class Bridge:
             dataclasses.replace(lost, listener=server.waiters["poll"].listen(lost.prompt, lost.deadline))
         )
 
-    def submit(self, request: GenerationRequest, *, is_followed: bool = False) -> Submission:
+    def submit(self, request: GenerationRequest) -> Submission:
         """Check a request, make its graph and queue it. The submission must be closed, or used in a `with`.
-
-        Args:
-            is_followed: whether its events will be listened to: then ComfyUI is asked for previews, else for none,
-                unless the request's `extra_data` has a `preview_method` of its own.
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
@@ -233,7 +229,6 @@ class Bridge:
             TimedOut: the deadline passed meanwhile.
         """
         deadline = self._deadline(request)
-        request.trace.is_followed = is_followed
         rights = self.policies.of(request.owner)
         if rights is not None:
             workflow = self.settings.default_workflow if request.workflow is None else request.workflow

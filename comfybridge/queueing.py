@@ -134,7 +134,7 @@ class Queueing:
         warnings = [*filled.warnings, *listener.warnings]
         extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
         if previews.KEY not in extra_data:
-            is_seen = request.trace.is_followed and listener.receives_images
+            is_seen = request.is_followed and listener.receives_images
             extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
         options = _options(request, extra_data)
         try:

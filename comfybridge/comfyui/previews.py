@@ -35,7 +35,7 @@ class Previews:
         self._method = ANY_PREVIEWS
 
     def method(self, deadline: Deadline) -> str:
-        """The method for a prompt whose previews somebody will see: the one that the server was started with, if any."""
+        """The method for a prompt whose previews somebody sees: that of the server's command line, if it has one."""
         now = time.monotonic()
         if now - self._asked_at >= FRESH_SECONDS:
             self._asked_at = now

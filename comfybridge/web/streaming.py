@@ -145,7 +145,7 @@ class Hearing:
         self._bridge = bridge
         self._request = request
         self._render = render
-        self._is_followed = is_followed
+        self._is_followed = request.is_followed = is_followed
         self._unread = Unread()
         self._closed = threading.Event()
         self._watch = Watch(bridge, request)
@@ -200,7 +200,7 @@ class Hearing:
 
     def _result(self) -> Result:
         with contextlib.ExitStack() as held:
-            submission = held.enter_context(self._bridge.submit(self._request, is_followed=self._is_followed))
+            submission = held.enter_context(self._bridge.submit(self._request))
             self._unread.put(self._queued(submission))
             listen = self._listener(submission) if self._is_followed else None
             body = self._render(held.enter_context(self._bridge.finishing(submission, listen)))
