@@ -50,7 +50,7 @@ CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
 
 API_KEY = "COMFYBRIDGE_API_KEY"
 
-ShowProgress = Callable[[float, str, "float | None"], None]
+ShowProgress = Callable[[float, str, object], None]
 
 
 class CommandFailed(Exception):
@@ -405,11 +405,11 @@ def _step(class_type: str, value: float, most: float) -> str:
     return f"{class_type} {value:g}/{most:g}" if most > 1 else class_type
 
 
-def _left(eta_seconds: float | None) -> str:
+def _left(eta_seconds: object) -> str:
     """How long it will still take: `, 12 s left`, `, 3:05 left`, `, 1:02:30 left`; nothing if that is unknown."""
-    if eta_seconds is None:
+    if not isinstance(eta_seconds, (int, float)) or not math.isfinite(eta_seconds):
         return ""
-    seconds = math.ceil(eta_seconds)
+    seconds = math.ceil(max(eta_seconds, 0))
     if seconds < 60:
         return f", {seconds} s left"
     minutes, seconds = divmod(seconds, 60)
@@ -424,7 +424,7 @@ class _Bar:
         self._stream = stream
         self._shown = stream.isatty()
 
-    def show(self, percent: float, what: str, eta_seconds: float | None) -> None:
+    def show(self, percent: float, what: str, eta_seconds: object) -> None:
         if self._shown:
             done = "#" * int(BAR_WIDTH * percent / 100)
             told = printable(what[:LONGEST_STEP]) + _left(eta_seconds)

@@ -56,3 +56,6 @@ class NodeTimes:
         """The last runs, the newest last."""
         with self._lock:
             return tuple(self._runs.get(key, ()))
+
+    def __len__(self) -> int:
+        return len(self._runs)
