@@ -14,6 +14,7 @@ import json
 import math
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
-from comfybridge.progress import Progress, meter_of
+from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
 from comfybridge.saving import safe_name, save
 from comfybridge.settings import SettingsError, load_settings
@@ -214,13 +215,17 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
         with bridge.submit(asked) as submission:
             meter = meter_of(submission)
 
+            def tell(each: Progress | Preview | None) -> None:
+                if isinstance(each, Progress):
+                    show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
+
             def listen(event: Event) -> None:
                 for each in meter.read(event):
-                    if isinstance(each, Progress):
-                        show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
+                    tell(each)
 
             try:
-                outcome = bridge.wait(submission, listen)
+                with _every_second(lambda: tell(meter.still())):
+                    outcome = bridge.wait(submission, listen)
             except KeyboardInterrupt:
                 raise _cancelled(bridge, submission) from None
             generation = bridge.collect(submission, outcome)
@@ -231,6 +236,24 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
                 again = _gone(generation.prompt_id)
             names, warnings = _save(map(Output.open, generation.outputs), options.output, again)
         return Made(names, generation.seed, [*generation.warnings, *warnings])
+
+
+@contextlib.contextmanager
+def _every_second(call: Callable[[], None]) -> Iterator[None]:
+    """Call something every second, in a thread of its own."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(1):
+            call()
+
+    thread = threading.Thread(target=run, name="progress bar", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _cancelled(bridge: Bridge, submission: Submission) -> KeyboardInterrupt:

@@ -1,11 +1,12 @@
 """What a prompt's nodes will take on a server, as far as earlier runs there tell.
 
-A node's run is remembered twice: by its class, and by its class together with what it worked on, the models and
-sizes in its graph. The second is the better estimate, where there is one.
+A node's run is remembered three times: by its class, by its class and what it worked on, which are the models and
+sizes in its graph, and by these and its own settings. The last is the best estimate, where there is one.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ MOST_SAMPLERS = 200
 
 MODEL_FILES = (".safetensors", ".ckpt", ".gguf", ".sft", ".pt", ".pth", ".bin", ".onnx")
 SIZES = {"width", "height", "batch_size", "length", "frames", "num_frames", "video_frames", "megapixels", "scale_by"}
+
+# What differs from prompt to prompt and makes no node slower, or is reckoned with.
+NO_SETTING = re.compile(r"seed|steps?$|prefix|text|prompt", re.IGNORECASE)
+LONGEST_CHOICE = 40  # characters of what is chosen from a list; what is longer was written by somebody
 
 Graph = Mapping[str, Mapping[str, Any]]
 
@@ -63,9 +68,7 @@ def learn(times: NodeTimes, graph: Graph, spent: Mapping[str, Spent], total: flo
             continue
         steps = steps_of(graph, node) if each.units else None
         took = Took(each.seconds, each.units, each.unit_seconds, each.tail, steps)
-        class_type = str(graph[node].get("class_type"))
-        runs.append((class_type, took))
-        runs.append(((class_type, work), took))
+        runs.extend((key, took) for key in _keys(graph[node], work))
     if total is not None:
         runs.append((_whole(graph, work), Took(total, 0, None, 0, None)))
     times.add(runs)
@@ -83,9 +86,9 @@ def expected_nodes(times: NodeTimes, graph: Graph, targets: Collection[str] | No
     for node in graph if targets is None else needed(graph, targets):
         steps = steps_of(graph, node) if samplers < MOST_SAMPLERS else None
         samplers += steps is not None
-        class_type = str(graph[node].get("class_type"))
-        alike = times.of((class_type, work))
-        expected[node] = _expected(alike or times.of(class_type), steps, is_alike=bool(alike))
+        exactly, alike, of_class = _keys(graph[node], work)
+        runs = times.of(exactly) or times.of(alike)
+        expected[node] = _expected(runs or times.of(of_class), steps, is_alike=bool(runs))
     return expected
 
 
@@ -135,6 +138,18 @@ def _middle(values: Iterable[float]) -> float:
 def _inputs(node: Mapping[str, Any]) -> Mapping[str, Any]:
     inputs = node.get("inputs")
     return inputs if isinstance(inputs, Mapping) else {}
+
+
+def _keys(node: Mapping[str, Any], work: int) -> tuple[Hashable, Hashable, Hashable]:
+    """What a node's runs are remembered by, the narrowest first. Its steps are reckoned with, so they don't count."""
+    class_type = str(node.get("class_type"))
+    settings = [
+        (name, value)
+        for name, value in _inputs(node).items()
+        if isinstance(value, (int, float)) or (isinstance(value, str) and len(value) <= LONGEST_CHOICE)
+        if not NO_SETTING.search(name)
+    ]
+    return (class_type, work, hash(tuple(settings))), (class_type, work), class_type
 
 
 def _work(graph: Graph) -> int:

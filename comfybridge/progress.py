@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ MOST_BEFORE_END = 99.9
 MOST_UNITS_WEIGHED = 40.0
 # How many steps of this run count as much as what earlier ones took for theirs.
 TRUST = 1.0
+# What takes longer than expected is expected to go on for this part of the time that has passed.
+OVERDUE = 10.0
 # A run on other models or sizes is taken to be so many times slower or faster at most.
 MOST_TIMES_SLOWER = 100.0
 
@@ -84,10 +87,31 @@ class ProgressMeter:
         self._pace: float | None = None  # seconds for a step, as this run's last sampler took them
         self._slowness = 1.0  # how many times longer than on other models and sizes
         self._percent = 0.0
+        self._last: Progress | None = None
+        self._lock = threading.Lock()
 
-    def read(self, event: events.Event) -> Iterator[Progress | Preview]:
+    def read(self, event: events.Event) -> list[Progress | Preview]:
         """What an event means to somebody who waits; often nothing."""
-        now = time.monotonic()
+        with self._lock:
+            told = list(self._read(event, time.monotonic()))
+            for each in told:
+                if isinstance(each, Progress):
+                    self._last = each
+            return told
+
+    def still(self) -> Progress | None:
+        """How far the prompt is by now, while no event comes; None if nothing new can be said. From any thread."""
+        with self._lock:
+            last = self._last
+            if last is None or not self._is_timed or last.percent == 100:
+                return None
+            told = self._progress(last.node_id, last.value, last.max, time.monotonic())
+            if (told.percent, told.eta_seconds) == (last.percent, last.eta_seconds):
+                return None
+            self._last = told
+            return told
+
+    def _read(self, event: events.Event, now: float) -> Iterator[Progress | Preview]:
         if self._started is None:
             self._started = now
         if isinstance(event, events.ExecutionCached):
@@ -212,18 +236,17 @@ class ProgressMeter:
         spent = self._clock.nodes[node]
         slowness = 1.0 if expected.is_alike else self._slowness
         if spent.units:
+            silent = spent.silent(now)
             units_left = spent.most - spent.value
             if expected.is_alike and expected.units is not None:
                 units_left = max(units_left, expected.units - spent.units)
-            if not units_left:
-                return expected.tail * slowness
-            rate = self._rate(node, expected)
-            return None if rate is None else units_left * rate + expected.tail * slowness
+            rate = self._rate(node, expected) if units_left else 0.0
+            return None if rate is None else _rest(units_left * rate + expected.tail * slowness, silent)
         seconds = expected.seconds
         if seconds is not None:
-            return max(seconds * slowness - self._clock.seconds_of(node, now), 0.0)
+            return _rest(seconds * slowness, self._clock.seconds_of(node, now))
         step = self._pace if expected.steps is not None else self._ahead.step_seconds(self._pace)
-        return None if step is None else expected.weight * step
+        return None if step is None else _rest(expected.weight * step, self._clock.seconds_of(node, now))
 
     def _rate(self, node: str, expected: Expected) -> float | None:
         """What a step of a node takes: as measured, at first more as it took before on the same models and sizes.
@@ -238,6 +261,11 @@ class ProgressMeter:
         return (TRUST * before + measured * spent.unit_seconds) / (TRUST + measured)
 
 
+def _rest(expected: float, passed: float) -> float:
+    """What is left of a time; what takes longer than it should goes on for a while."""
+    return max(expected - passed, passed / OVERDUE)
+
+
 def meter_of(submission: Submission) -> ProgressMeter:
     """A meter for a prompt that is queued."""
     server, request = submission.server, submission.request
@@ -250,10 +278,13 @@ def eta_of(submission: Submission, position: int) -> float | None:
     Args:
         position: its place among those that wait, from 1; 0 if it runs. Of what runs before it half is over.
     """
-    own = expected_seconds(submission.server.node_times, submission.prompt.graph)
+    server = submission.server
+    if position == 1 and server.load <= 1:  # there is nothing before it: it is about to run
+        position = 0
+    own = expected_seconds(server.node_times, submission.prompt.graph)
     if own is None:
         return None
-    ahead = max(position - 0.5, 0.0) * submission.server.seconds_per_prompt()
+    ahead = max(position - 0.5, 0.0) * server.seconds_per_prompt()
     return round(ahead + own, 1)
 
 

@@ -389,6 +389,38 @@ def test_what_a_sampler_does_after_its_steps_counts_too(server: Server) -> None:
     assert max(told.eta_errors) < 0.5
 
 
+def test_a_node_that_says_nothing_is_reckoned_on_from_what_it_took_before(server: Server, clock: Clock) -> None:
+    parts = [Part("3", 0, 20, 0.5), Part("8", 30), Part("9", 0)]
+    server.run(txt2img(), parts)
+    meter, told, began = ProgressMeter(Prompt(ID, txt2img()), server.times), [], clock.now
+    meter.read(events.ExecutionStart(ID, 0))
+    assert meter.still() is None
+    meter.read(events.ExecutionCached(ID, ("4", "5", "6", "7")))
+    meter.read(events.Executing(ID, "3", "3"))
+    for step in range(1, 21):
+        clock.now += 0.5
+        meter.read(events.Progress(ID, "3", step, 20))
+    meter.read(events.Executing(ID, "8", "8"))
+    for _ in range(45):
+        clock.now += 1
+        told.append((clock.now - began, meter.still()))
+    assert all(each is not None and each.node_id == "8" for _, each in told)
+    on_time = [(at, each) for at, each in told if each is not None and at < 36]
+    assert all(each.percent == pytest.approx(100 * at / 40, abs=1) for at, each in on_time)
+    assert all(each.eta_seconds == pytest.approx(40 - at, abs=0.1) for at, each in on_time)
+    overdue = [each for at, each in told if each is not None and at > 40]
+    assert all(each.percent < 95 and 2 < (each.eta_seconds or 0) < 6 for each in overdue)
+    meter.read(events.ExecutionSuccess(ID, 1))
+    assert meter.still() is None
+
+
+def test_where_nothing_is_known_silence_tells_nothing(server: Server, clock: Clock) -> None:
+    meter = ProgressMeter(Prompt(ID, txt2img()), server.times)
+    meter.read(events.Executing(ID, "4", "4"))
+    clock.now += 60
+    assert meter.still() is None
+
+
 def test_what_failed_teaches_nothing(server: Server) -> None:
     server.run(txt2img(), whole(load=500), fails=True)
     assert server.run(txt2img(), whole()).heard[0][1].eta_seconds is None

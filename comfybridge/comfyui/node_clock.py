@@ -50,8 +50,11 @@ class Spent:
     def run(self, since: float, now: float) -> None:
         """Take in that it ran between two moments."""
         self.seconds += now - since
-        if self._last is not None:
-            self.tail = max(0.0, now - self._last)
+        self.tail = self.silent(now)
+
+    def silent(self, now: float) -> float:
+        """Seconds since it last announced something; 0 if it never did."""
+        return 0.0 if self._last is None else max(0.0, now - self._last)
 
     @property
     def timed_units(self) -> float:

@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,7 @@ from flask import Response, g
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError
-from comfybridge.progress import Preview, Progress, eta_of, meter_of
+from comfybridge.progress import Preview, Progress, ProgressMeter, eta_of, meter_of
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.submission import Submission
 from comfybridge.web.answers import ErrorAnswer
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 # Proxies cut a stream that is silent for 60 s, some for 30.
 HEARTBEAT_SECONDS = 15.0
+
+# So often a follower is told how far a prompt is of which nothing is heard, where earlier runs tell.
+STILL_SECONDS = 1.0
 
 Render = Callable[[Generation], Body]
 RenderError = Callable[[BridgeError], ErrorAnswer]
@@ -147,6 +151,8 @@ class Hearing:
         self._render = render
         self._is_followed = request.is_followed = is_followed
         self._unread = Unread()
+        self._meter: ProgressMeter | None = None  # once somebody follows a prompt
+        self._telling = threading.Lock()  # so that progress is told in the order in which the meter finds it out
         self._closed = threading.Event()
         self._watch = Watch(bridge, request)
         threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
@@ -174,8 +180,20 @@ class Hearing:
         heard = self._unread.take(0)
         while not isinstance(heard, (Result, BridgeError)):
             yield heard
-            heard = self._unread.take(patience)
+            heard = self._unread.take(patience) if self._meter is None else self._next(self._meter, patience)
         yield heard
+
+    def _next(self, meter: ProgressMeter, patience: float) -> Heard | None:
+        """What is heard next, or how far the prompt is by now; None if there is neither for so many seconds."""
+        until = time.monotonic() + patience
+        while True:
+            left = until - time.monotonic()
+            heard = self._unread.take(max(0.0, min(left, STILL_SECONDS)))
+            if heard is None and left > STILL_SECONDS:
+                with self._telling:
+                    heard = self._unread.take(0) or meter.still()
+            if heard is not None or left <= STILL_SECONDS:
+                return heard
 
     def close(self) -> None:
         """Nobody listens any more: let go of a result that nobody took, now or when it comes."""
@@ -218,12 +236,13 @@ class Hearing:
         return Queued(prompt_id, None)
 
     def _listener(self, submission: Submission) -> Callable[[Event], None]:
-        meter = meter_of(submission)
+        meter = self._meter = meter_of(submission)
 
         def listen(event: Event) -> None:
-            for each in meter.read(event):
-                if not self._closed.is_set():
-                    self._unread.put(each)
+            with self._telling:
+                for each in meter.read(event):
+                    if not self._closed.is_set():
+                        self._unread.put(each)
 
         return listen
 

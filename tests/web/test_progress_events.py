@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from comfybridge.cli import main
 from comfybridge.simulator import Simulator
+from comfybridge.web import streaming
 from tests import graphs
 from tests.web.answers import success
 
@@ -85,6 +86,19 @@ def test_a_prompt_that_waits_is_told_how_long_those_before_it_will_take(api: Fla
     second.close()
     assert queued["position"] == 1
     assert queued["eta_seconds"] > alone["eta_seconds"]
+
+
+def test_the_bar_moves_while_a_node_says_nothing(
+    api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "STILL_SECONDS", 0.01)
+    sim.step_seconds = 0.5
+    for seed in range(2):
+        progress = told(api, graphs.txt2img(sim.checkpoints[0], steps=2, seed=seed))["progress"]
+    first_step = [each["percent"] for each in progress if (each["class_type"], each["value"]) == ("KSampler", 0)]
+    assert len(first_step) > 3
+    assert first_step == sorted(first_step)
+    assert first_step[-1] > 20
 
 
 def test_an_estimate_is_nothing_that_polling_can_give(api: FlaskClient, sim: Simulator) -> None:
