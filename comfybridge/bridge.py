@@ -38,6 +38,7 @@ from comfybridge.errors import (
     PromptLost,
     TimedOut,
 )
+from comfybridge.expectations import learn
 from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
 from comfybridge.outputs import outputs_of
@@ -120,7 +121,7 @@ class Bridge:
 
         Args:
             on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
-                where the way of waiting brings any.
+                where the way of waiting brings any. ComfyUI is then asked for previews too.
 
         Raises:
             BridgeError: what went wrong, as `comfybridge.errors` draws it.
@@ -131,6 +132,7 @@ class Bridge:
     @contextlib.contextmanager
     def generating(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Iterator[Generation]:
         """`generate`, for use in a `with`: the request keeps its slot until its outputs have been read there."""
+        request.is_followed |= on_event is not None
         with self.finishing(self.submit(request), on_event) as generation:
             yield generation
 
@@ -249,6 +251,8 @@ class Bridge:
         try:
             outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
             submission.ran(outcome.executing)
+            if outcome.spent:
+                learn(submission.server.node_times, submission.prompt.graph, outcome.spent, outcome.executing)
             return outcome
         except TimedOut:
             raise self._overdue(submission) from None

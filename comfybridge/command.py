@@ -11,8 +11,10 @@ import argparse
 import base64
 import contextlib
 import json
+import math
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
-from comfybridge.progress import Progress, ProgressMeter
+from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
 from comfybridge.saving import safe_name, save
 from comfybridge.settings import SettingsError, load_settings
@@ -42,13 +44,14 @@ WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 NO_KIND = media_type_of("")
 BAR_WIDTH = 30
+LONGEST_STEP, TOLD_WIDTH = 30, 44  # columns of the node's name and step, and of those with the time left
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0  # a bridge sends a comment every 15 s
 CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
 
 API_KEY = "COMFYBRIDGE_API_KEY"
 
-ShowProgress = Callable[[float, str], None]
+ShowProgress = Callable[[float, str, object], None]
 
 
 class CommandFailed(Exception):
@@ -210,15 +213,19 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
         bridge = stack.enter_context(Bridge(settings))
         asked = parse_generation(body, GenerationRequest().started)
         with bridge.submit(asked) as submission:
-            meter = ProgressMeter(submission.prompt)
+            meter = meter_of(submission)
+
+            def tell(each: Progress | Preview | None) -> None:
+                if isinstance(each, Progress):
+                    show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
 
             def listen(event: Event) -> None:
                 for each in meter.read(event):
-                    if isinstance(each, Progress):
-                        show(each.percent, _step(each.class_type, each.value, each.max))
+                    tell(each)
 
             try:
-                outcome = bridge.wait(submission, listen)
+                with _every_second(lambda: tell(meter.still())):
+                    outcome = bridge.wait(submission, listen)
             except KeyboardInterrupt:
                 raise _cancelled(bridge, submission) from None
             generation = bridge.collect(submission, outcome)
@@ -229,6 +236,24 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
                 again = _gone(generation.prompt_id)
             names, warnings = _save(map(Output.open, generation.outputs), options.output, again)
         return Made(names, generation.seed, [*generation.warnings, *warnings])
+
+
+@contextlib.contextmanager
+def _every_second(call: Callable[[], None]) -> Iterator[None]:
+    """Call something every second, in a thread of its own."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(1):
+            call()
+
+    thread = threading.Thread(target=run, name="progress bar", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _cancelled(bridge: Bridge, submission: Submission) -> KeyboardInterrupt:
@@ -261,7 +286,8 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProg
                 if event == "queued":
                     prompt_id = data["prompt_id"]
                 elif event == "progress":
-                    show(data["percent"], _step(data["class_type"], data["value"], data["max"]))
+                    what = _step(data["class_type"], data["value"], data["max"])
+                    show(data["percent"], what, data.get("eta_seconds"))
                 elif event == "error":
                     raise CommandFailed(data["error"])
                 elif event == "result":
@@ -402,6 +428,18 @@ def _step(class_type: str, value: float, most: float) -> str:
     return f"{class_type} {value:g}/{most:g}" if most > 1 else class_type
 
 
+def _left(eta_seconds: object) -> str:
+    """How long it will still take: `, 12 s left`, `, 3:05 left`, `, 1:02:30 left`; nothing if that is unknown."""
+    if not isinstance(eta_seconds, (int, float)) or not math.isfinite(eta_seconds):
+        return ""
+    seconds = math.ceil(max(eta_seconds, 0))
+    if seconds < 60:
+        return f", {seconds} s left"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f", {hours}:{minutes:02}:{seconds:02} left" if hours else f", {minutes}:{seconds:02} left"
+
+
 class _Bar:
     """A progress bar on a terminal; nothing elsewhere."""
 
@@ -409,13 +447,14 @@ class _Bar:
         self._stream = stream
         self._shown = stream.isatty()
 
-    def show(self, percent: float, what: str) -> None:
+    def show(self, percent: float, what: str, eta_seconds: object) -> None:
         if self._shown:
             done = "#" * int(BAR_WIDTH * percent / 100)
-            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {percent:3.0f}% {printable(what[:40]):<40}")
+            told = printable(what[:LONGEST_STEP]) + _left(eta_seconds)
+            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {int(percent):3d}% {told:<{TOLD_WIDTH}}")
             self._stream.flush()
 
     def clear(self) -> None:
         if self._shown:
-            self._stream.write("\r" + " " * (BAR_WIDTH + 50) + "\r")
+            self._stream.write("\r" + " " * (BAR_WIDTH + TOLD_WIDTH + 10) + "\r")
             self._stream.flush()

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import Any
 
+from comfybridge.comfyui import previews
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import Accepted, ComfyUINotReached
 from comfybridge.comfyui.outcome import Prompt
@@ -131,7 +132,11 @@ class Queueing:
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
         warnings = [*filled.warnings, *listener.warnings]
-        options = _options(request, _record(request, filled, warnings))
+        extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
+        if previews.KEY not in extra_data:
+            is_seen = request.is_followed and listener.receives_images
+            extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
+        options = _options(request, extra_data)
         try:
             accepted = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
@@ -218,9 +223,9 @@ def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> 
     )
 
 
-def _options(request: GenerationRequest, record: Record) -> dict[str, Any]:
+def _options(request: GenerationRequest, extra_data: dict[str, Any]) -> dict[str, Any]:
     options = {
-        "extra_data": record.to_extra_data(request.extra_data),
+        "extra_data": extra_data,
         "front": request.front,
         "number": request.number,
         "partial_execution_targets": request.partial_execution_targets,

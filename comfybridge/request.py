@@ -104,6 +104,8 @@ class GenerationRequest:
         idempotency_key: with one, the same request asked again gets the prompt that was queued for it first. That is
             not cancelled when the time is up.
         fingerprint: what tells it from another request with the same key; made of its fields if None.
+        is_followed: whether somebody follows the events of its prompt: then ComfyUI is asked for previews, else for
+            none, unless `extra_data` has a `preview_method` of its own. `Bridge.generate` sees to it.
         trace: how far it has come.
     """
 
@@ -125,6 +127,7 @@ class GenerationRequest:
     owner: str | None = None
     idempotency_key: str | None = field(default=None, repr=False)
     fingerprint: str | None = None
+    is_followed: bool = False
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 
     @property

@@ -332,6 +332,12 @@ class ComfyUIClient:
         version = system.get("comfyui_version") if isinstance(system, Mapping) else None
         return str(version or "unknown")
 
+    def command_line(self, deadline: Deadline | None = None) -> list[str]:
+        """What ComfyUI was started with; nothing where it does not say."""
+        system = self.system_stats(deadline).get("system")
+        arguments = system.get("argv") if isinstance(system, Mapping) else None
+        return [str(each) for each in arguments] if isinstance(arguments, list) else []
+
     # -- how a call is made --------------------------------------------------------------------------------------
 
     def _get_json(self, path: str, deadline: Deadline | None, most: int | None = None) -> Mapping[str, Any]:

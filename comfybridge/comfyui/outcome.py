@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.comfyui import events
+from comfybridge.comfyui.node_clock import NodeClock, Spent
 from comfybridge.comfyui.paths import without_paths
 from comfybridge.comfyui.reasons import execution_sentence
 from comfybridge.errors import ComfyUIError, ExecutionFailed, Interrupted, PromptLost
@@ -84,6 +86,7 @@ class Outcome:
         executing: seconds that it ran, by ComfyUI's own clock; None if it did not say.
         is_complete: whether it is certain that nothing is missing; else the history tells.
         over_websocket: the nodes that ran, as the history tells, and whose images only a websocket carried.
+        spent: what each node took that ran, if the events told it from the beginning.
     """
 
     shown: list[NodeOutput | Frame] = field(default_factory=list)
@@ -91,6 +94,7 @@ class Outcome:
     executing: float | None = None
     is_complete: bool = True
     over_websocket: list[str] = field(default_factory=list)
+    spent: Mapping[str, Spent] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def outputs(self) -> list[NodeOutput]:
@@ -113,6 +117,7 @@ class OutcomeReader:
         self._warnings: list[str] = []
         self._started: int | None = None
         self._current_node: str | None = None
+        self._clock = NodeClock()
         self._told: set[str] = set()
         self._announced_frames: dict[str, float] = {}
 
@@ -139,23 +144,29 @@ class OutcomeReader:
             self._started = event.timestamp
         elif isinstance(event, events.Executing):
             self._current_node = event.display_node or event.node
+            if event.node is not None:
+                self._clock.begin(event.node, event.display_node or event.node, time.monotonic())
         elif isinstance(event, events.Executed):
             self._told.add(event.display_node)
             if event.output:
                 self._outputs[event.node] = NodeOutput(event.display_node, event.output)
-        elif isinstance(event, events.Progress) and event.node in self.prompt.websocket_outputs:
-            self._announced_frames[event.node] = event.max
+        elif isinstance(event, events.Progress) and event.node is not None:
+            self._clock.announce(event.node, event.value, event.max, time.monotonic())
+            if event.node in self.prompt.websocket_outputs:
+                self._announced_frames[event.node] = event.max
         elif isinstance(event, events.Image):
             self._read_image(event)
         elif isinstance(event, events.ExecutionError) and event.is_block:
             self._warnings.append(execution_sentence(event))
         elif isinstance(event, events.ExecutionSuccess):
             self._check_frames()
+            self._clock.stop(time.monotonic())
             return Outcome(
                 in_graph_order(self.prompt, [*self._outputs.values(), *self._frames]),
                 self._warnings,
                 _seconds_between(self._started, event.timestamp),
                 self._is_complete,
+                spent=self._clock.nodes if self._started is not None else {},
             )
         else:
             raise_if_failed(event)

@@ -46,6 +46,8 @@ class PollingListener(Listener):
     Without any client id, ComfyUI would send the prompt's progress to everybody's sockets.
     """
 
+    receives_images = False
+
     def __init__(self, waiter: Waiter) -> None:
         self._waiter = waiter
         self.client_id = uuid.uuid4().hex
@@ -87,7 +89,10 @@ def confirmed(waiter: Waiter, prompt: Prompt, told: Outcome, deadline: Deadline,
     if silent and not told.warnings:  # which may say that a node was kept from running
         without_images_lost(prompt, known)
     return dataclasses.replace(
-        known, shown=in_graph_order(prompt, [*known.outputs, *told.frames]), warnings=told.warnings
+        known,
+        shown=in_graph_order(prompt, [*known.outputs, *told.frames]),
+        warnings=told.warnings,
+        spent=told.spent,
     )
 
 

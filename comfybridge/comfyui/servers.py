@@ -17,7 +17,9 @@ from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.lookup import PromptLookup
+from comfybridge.comfyui.node_times import NodeTimes
 from comfybridge.comfyui.polling import PollingWaiter
+from comfybridge.comfyui.previews import Previews
 from comfybridge.comfyui.socket import SocketWaiter
 from comfybridge.comfyui.waiter import Waiter
 from comfybridge.deadline import Deadline
@@ -72,6 +74,8 @@ class Server:
         client, catalog, lookup: how it is asked.
         canceller: cancels its prompts.
         waiters: the ways to wait for its prompts, by name.
+        node_times: what nodes took that ran there.
+        previews: which previews it is asked for.
         is_up: whether it answered when it was last asked.
     """
 
@@ -89,6 +93,8 @@ class Server:
             PollingWaiter(self.client, self.lookup),
         ]
         self.waiters = {waiter.name: waiter for waiter in waiters}
+        self.node_times = NodeTimes()
+        self.previews = Previews(self.client)
         self.is_up = True
         self._lock = threading.Lock()
         self._in_flight = 0

@@ -33,10 +33,12 @@ class Listener(ABC):
     Attributes:
         client_id: what the prompt must be queued with.
         warnings: sentences on what had to be done otherwise than asked.
+        receives_images: whether images that are sent over the websocket reach it.
     """
 
     client_id: str
     warnings: list[str]
+    receives_images: ClassVar[bool] = True
 
     @abstractmethod
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:

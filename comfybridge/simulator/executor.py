@@ -18,6 +18,9 @@ from comfybridge.simulator.sockets import Sockets
 from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.world import World
 
+_PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
+"""What else is asked for, "default" too, is what the server was started with."""
+
 
 class NodeFailed(Exception):
     """A node raised `cause` while it was given `inputs`."""
@@ -190,10 +193,17 @@ class Executor:
         if fault is not None and not fault.blocks:
             raise OrderedFailure(fault)
         memory = self._cache.memory(node_id, node_class.name)
-        given = node_class.run(RunningNode(run, node_id, memory, self._previews), **inputs)
+        given = node_class.run(RunningNode(run, node_id, memory, self._makes_previews(run)), **inputs)
         if fault is not None:
             return tuple(Blocked(fault.message) for _ in node_class.returns)
         return given
+
+    def _makes_previews(self, run: Run) -> bool:
+        """As the prompt asks for them, where it may; else as the server was started."""
+        method = run.extra_data.get("preview_method")
+        if self._world.version.takes_preview_methods and method in _PREVIEW_METHODS:
+            return bool(method != "none")
+        return self._previews
 
     def _tell(self, run: Run, event: str, data: dict[str, Any], broadcast: bool = False) -> None:
         """Sends an event and notes it for the history."""

@@ -30,7 +30,7 @@ class Simulator:
     demo checkpoint. `version` is the ComfyUI to pose as (what that changes: `version.py`). `prefix` ("/comfy") goes
     before every path. `authorization` ("Bearer x") is the header value that every request must bear, or be answered
     401. With an `ssl_context` it speaks TLS. Files live in `directory`, which is kept, or in a temporary one.
-    `previews` False keeps samplers from sending pictures.
+    `previews` False keeps samplers from sending pictures, unless a prompt asks for them (0.13 and later).
     """
 
     def __init__(

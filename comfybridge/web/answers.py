@@ -79,16 +79,31 @@ class QueuedEvent(TypedDict):
         int | None,
         Field(description="its place among those that wait, from 1; 0 if it runs; null if that is unknown"),
     ]
+    eta_seconds: NotRequired[
+        Annotated[
+            float,
+            Field(description="seconds that it will wait and run; absent if none like it ran on that server yet"),
+        ]
+    ]
 
 
 class ProgressEvent(TypedDict):
     """An event of a stream: a step forward."""
 
-    percent: Annotated[float, Field(description="of the whole graph; never falls")]
+    percent: Annotated[float, Field(description="of the whole prompt; never falls, and is 100 at its end only")]
     node_id: Annotated[str, Field(description="the node that is at it")]
     class_type: Annotated[str, Field(description="that node's class")]
     value: Annotated[float, Field(description="its step")]
     max: Annotated[float, Field(description="of how many")]
+    eta_seconds: NotRequired[
+        Annotated[
+            float,
+            Field(
+                description="seconds that ComfyUI will still be at it, as such nodes took before on that server, and "
+                "as the steps of this run take; absent while neither is known"
+            ),
+        ]
+    ]
 
 
 class PreviewEvent(TypedDict):

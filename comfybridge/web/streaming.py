@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,7 @@ from flask import Response, g
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError
-from comfybridge.progress import Preview, Progress, ProgressMeter
+from comfybridge.progress import Preview, Progress, ProgressMeter, eta_of, meter_of
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.submission import Submission
 from comfybridge.web.answers import ErrorAnswer
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 # Proxies cut a stream that is silent for 60 s, some for 30.
 HEARTBEAT_SECONDS = 15.0
+
+# So often a follower is told how far a prompt is of which nothing is heard, where earlier runs tell.
+STILL_SECONDS = 1.0
 
 Render = Callable[[Generation], Body]
 RenderError = Callable[[BridgeError], ErrorAnswer]
@@ -47,10 +51,12 @@ class Queued:
 
     Attributes:
         position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
+        eta_seconds: how long it will take to wait and run; None if that is unknown.
     """
 
     prompt_id: str
     position: int | None
+    eta_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,9 @@ def event_stream(bridge: Bridge, request: GenerationRequest, render: Render, ren
             if heard is None:
                 yield b": waiting\n\n"
             elif isinstance(heard, Queued):
-                yield _frame("queued", asdict(heard))
+                yield _frame("queued", _without_unknown_eta(heard))
             elif isinstance(heard, Progress):
-                yield _frame("progress", asdict(heard))
+                yield _frame("progress", _without_unknown_eta(heard))
             elif isinstance(heard, Preview):
                 data = base64.b64encode(heard.data).decode("ascii")
                 yield _frame("preview", {"node_id": heard.node_id, "media_type": heard.media_type, "data": data})
@@ -143,8 +149,10 @@ class Hearing:
         self._bridge = bridge
         self._request = request
         self._render = render
-        self._is_followed = is_followed
+        self._is_followed = request.is_followed = is_followed
         self._unread = Unread()
+        self._meter: ProgressMeter | None = None  # once somebody follows a prompt
+        self._telling = threading.Lock()  # so that progress is told in the order in which the meter finds it out
         self._closed = threading.Event()
         self._watch = Watch(bridge, request)
         threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
@@ -172,8 +180,20 @@ class Hearing:
         heard = self._unread.take(0)
         while not isinstance(heard, (Result, BridgeError)):
             yield heard
-            heard = self._unread.take(patience)
+            heard = self._unread.take(patience) if self._meter is None else self._next(self._meter, patience)
         yield heard
+
+    def _next(self, meter: ProgressMeter, patience: float) -> Heard | None:
+        """What is heard next, or how far the prompt is by now; None if there is neither for so many seconds."""
+        until = time.monotonic() + patience
+        while True:
+            left = until - time.monotonic()
+            heard = self._unread.take(max(0.0, min(left, STILL_SECONDS)))
+            if heard is None and left > STILL_SECONDS:
+                with self._telling:
+                    heard = self._unread.take(0) or meter.still()
+            if heard is not None or left <= STILL_SECONDS:
+                return heard
 
     def close(self) -> None:
         """Nobody listens any more: let go of a result that nobody took, now or when it comes."""
@@ -199,7 +219,7 @@ class Hearing:
     def _result(self) -> Result:
         with contextlib.ExitStack() as held:
             submission = held.enter_context(self._bridge.submit(self._request))
-            self._unread.put(Queued(submission.prompt.id, self._position(submission)))
+            self._unread.put(self._queued(submission))
             listen = self._listener(submission) if self._is_followed else None
             body = self._render(held.enter_context(self._bridge.finishing(submission, listen)))
             if isinstance(body, Streamed):
@@ -207,19 +227,22 @@ class Hearing:
                 return Result(body, held.pop_all().close)
         return Result(body)  # after the slot is free: who has the answer may ask again at once
 
-    def _position(self, submission: Submission) -> int | None:
+    def _queued(self, submission: Submission) -> Queued:
+        prompt_id = submission.prompt.id
         if self._is_followed:
             with contextlib.suppress(BridgeError):  # the waiting will tell whether ComfyUI is gone
-                return self._bridge.position(submission)
-        return None
+                position = self._bridge.position(submission)
+                return Queued(prompt_id, position, eta_of(submission, position))
+        return Queued(prompt_id, None)
 
     def _listener(self, submission: Submission) -> Callable[[Event], None]:
-        meter = ProgressMeter(submission.prompt)
+        meter = self._meter = meter_of(submission)
 
         def listen(event: Event) -> None:
-            for each in meter.read(event):
-                if not self._closed.is_set():
-                    self._unread.put(each)
+            with self._telling:
+                for each in meter.read(event):
+                    if not self._closed.is_set():
+                        self._unread.put(each)
 
         return listen
 
@@ -264,6 +287,13 @@ def _sent(result: Result) -> Iterator[bytes]:
         yield result.body
     else:
         yield from sent(result.body, result.release)
+
+
+def _without_unknown_eta(told: Queued | Progress) -> dict[str, Any]:
+    fields = asdict(told)
+    if told.eta_seconds is None:
+        del fields["eta_seconds"]
+    return fields
 
 
 def _frame(event: str, data: Mapping[str, Any]) -> bytes:
