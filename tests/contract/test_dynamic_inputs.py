@@ -50,7 +50,7 @@ def test_inputs_that_a_choice_brings_are_named_after_it(server: Server, ear: Ear
     prompt_id = server.run(saved(**PNG), ear)
 
     [file] = server.files(prompt_id, "2")
-    assert file["filename"] == "x_00001_.png"
+    assert file["filename"] == "x_00001.png"
 
 
 def test_what_a_choice_brings_must_be_given_and_fit(server: Server) -> None:
