@@ -44,6 +44,8 @@ LARGEST_ANSWER = 128 * 1024 * 1024
 LARGEST_QUEUE = 1024 * 1024 * 1024
 # Bytes of a file that make it worth to ask first whether ComfyUI takes one of that size.
 LARGE_UPLOAD = 8 * 1024 * 1024
+# What aiohttp, on which ComfyUI runs, says of a handler that failed; a proxy says something else.
+STUMBLED = b"Server got itself in trouble"
 NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
@@ -135,13 +137,23 @@ class ComfyUIClient:
         """
         body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
         with self._call("POST", "/prompt", deadline, body=body) as answer:
-            if answer.status == 400:
-                raise refusal(_json_object(answer), prompt.graph, choices_of)
-            self._check_status(answer)
-            said = _json_object(answer)
-            if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
-                raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
-            return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
+            if answer.status != 500 or all("_meta" in node for node in prompt.graph.values()):
+                return self._accepted(answer, prompt, choices_of)
+            if STUMBLED not in answer.read(LARGEST_ANSWER):
+                self._check_status(answer)
+        # ComfyUI 0.33 puts another class in the place of a retired one, and fails if that node has no `_meta`.
+        body["prompt"] = {node_id: {"_meta": {}, **node} for node_id, node in prompt.graph.items()}
+        with self._call("POST", "/prompt", deadline, body=body) as answer:
+            return self._accepted(answer, prompt, choices_of)
+
+    def _accepted(self, answer: Answer, prompt: Prompt, choices_of: ChoicesOf) -> Accepted:
+        if answer.status == 400:
+            raise refusal(_json_object(answer), prompt.graph, choices_of)
+        self._check_status(answer)
+        said = _json_object(answer)
+        if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
+            raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
+        return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""

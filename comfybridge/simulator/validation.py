@@ -13,6 +13,9 @@ from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
 
+# One of several; of this one, no input is taken over.
+_RETIRED = {"Preview3DAnimation": "Preview3D"}
+
 
 @dataclass
 class Verdict:
@@ -29,6 +32,8 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     Converts input values to their declared types in place, as ComfyUI does. Raises TypeError and the like for what is
     no graph at all: the server then answers 500.
     """
+    if world.version.is_modern:
+        _replace_retired(graph)
     outputs = []
     for node_id in graph:
         if "class_type" not in graph[node_id]:
@@ -41,6 +46,14 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     if not outputs:
         return Verdict(error=refusal("prompt_no_outputs", "Prompt has no outputs", ""))
     return _judge_outputs(graph, outputs, world)
+
+
+def _replace_retired(graph: Graph) -> None:
+    """Puts newer classes in the place of retired ones. Raises KeyError for such a node without `_meta`."""
+    for node_id, node in graph.items():
+        newer = _RETIRED.get(node.get("class_type", "")) if "inputs" in node else None
+        if newer is not None:
+            graph[node_id] = {**node, "class_type": newer, "inputs": {}, "_meta": dict(node["_meta"])}
 
 
 def refusal(kind: str, message: str, details: str, **extra: Any) -> dict[str, Any]:

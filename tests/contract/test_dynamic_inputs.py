@@ -50,7 +50,7 @@ def test_inputs_that_a_choice_brings_are_named_after_it(server: Server, ear: Ear
     prompt_id = server.run(saved(**PNG), ear)
 
     [file] = server.files(prompt_id, "2")
-    assert file["filename"] == "x_00001_.png"
+    assert file["filename"] == "x_00001.png"
 
 
 def test_what_a_choice_brings_must_be_given_and_fit(server: Server) -> None:
@@ -106,3 +106,13 @@ def test_some_nodes_that_are_no_outputs_show_what_they_have_even_if_it_is_cached
     for prompt_id in (first, second):
         executed = {frame.data["node"] for frame in ear.of(prompt_id) if frame.type == "executed"}
         assert executed == set(server.entry(prompt_id)["outputs"]) == {"2", "3"}
+
+
+def test_a_retired_class_is_replaced_if_its_node_has_a_meta(server: Server) -> None:
+    graph: Graph = {**graphs.saved(), "3": graphs.node("Preview3DAnimation", model_file="x.glb")}
+
+    assert server.post("/prompt", {"prompt": graph}).status_code == 500
+    graph["3"]["_meta"] = {}
+    errors = server.accepted(graph)["node_errors"]
+
+    assert errors["3"]["class_type"] == "Preview3D"

@@ -92,3 +92,14 @@ def test_a_node_class_that_is_not_there_is_named_and_not_its_title(version: str)
     assert body["error"] == (
         "ComfyUI refused the graph: node 5: this ComfyUI has no node class 'NoSuchNode' (is a custom node missing?)."
     )
+
+
+def test_a_retired_class_is_replaced_by_comfyui_though_its_node_has_no_meta(api: FlaskClient, sim: Simulator) -> None:
+    """ComfyUI 0.33 answers 500 to such a graph as it is."""
+    graph = graphs.picture()
+    graph["3"] = {"class_type": "Preview3DAnimation", "inputs": {"model_file": "x.glb"}}
+
+    body = success(api.post("/generate", json={"workflow": graph}))
+
+    assert "node 3 (Preview3D)" in body["warnings"][0]
+    assert [each.body["prompt"]["3"].get("_meta") for each in sim.requests if each.path == "/prompt"] == [None, {}]

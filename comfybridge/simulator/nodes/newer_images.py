@@ -50,7 +50,8 @@ def save_image_advanced(run: NodeRun, images: Pictures, filename_prefix: str, fo
     """Writes PNG files of 8 bits a channel, whatever depth is asked for."""
     if format["format"] != "png":
         raise NotImplementedError("the simulator writes no EXR")
-    return Result((images,), save_pictures(run, images, filename_prefix, "output", compress_level=4))
+    shown = save_pictures(run, images, filename_prefix, "output", compress_level=4, after_number="")
+    return Result((images,), shown)
 
 
 @node(

@@ -68,7 +68,7 @@ def save_audio(run: NodeRun, audio: Sound, filename_prefix: str) -> dict[str, An
                 filename_prefix,
                 "flac",
                 batch_number=0,
-                plain_number=run.world.version.numbers_plainly,
+                after_number=_after_number(run),
             )
         ]
     }
@@ -93,7 +93,7 @@ def save_mp3(run: NodeRun, audio: Sound, filename_prefix: str, quality: str) -> 
                 filename_prefix,
                 "mp3",
                 batch_number=0,
-                plain_number=run.world.version.numbers_plainly,
+                after_number=_after_number(run),
             )
         ]
     }
@@ -119,7 +119,7 @@ def preview_audio(run: NodeRun, audio: Sound) -> dict[str, Any]:
                 "flac",
                 kind="temp",
                 batch_number=0,
-                plain_number=run.world.version.numbers_plainly,
+                after_number=_after_number(run),
             )
         ]
     }
@@ -127,6 +127,10 @@ def preview_audio(run: NodeRun, audio: Sound) -> dict[str, Any]:
 
 def _flac(sound: Sound) -> bytes:
     return stand_ins.flac(_note(sound), sound.rate, sound.channels, sound.samples)
+
+
+def _after_number(run: NodeRun) -> str:
+    return "" if run.world.version.numbers_plainly else "_"
 
 
 def _note(sound: Sound) -> str:
