@@ -48,6 +48,9 @@ LARGEST_QUEUE = 1024 * 1024 * 1024
 # Before, it stops whatever runs, whoever it belongs to.
 AIMED_INTERRUPT = (0, 3, 57)
 
+# What `/system_stats` calls it: Python's `os.name`, and since 2026 its `sys.platform`.
+WINDOWS = ("nt", "win32")
+
 # An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
 # ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
 PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
@@ -59,6 +62,10 @@ class ComfyUISilent(ComfyUIUnreachable):
 
 class ComfyUINotReached(ComfyUIUnreachable):
     """No connection was made, so nothing was sent."""
+
+
+class FileNotServed(ComfyUIError):
+    """ComfyUI has no such file, or does not hand it out."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,7 @@ class ComfyUIClient:
         self.read_timeout = read_timeout
         self._transport = Transport(address, pool_size)
         self.ca_bundle = self._transport.ca_bundle
+        self._is_on_windows: bool | None = None
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -217,16 +225,40 @@ class ComfyUIClient:
             type: the folder that `subfolder` is in: `output`, `temp` or `input`.
 
         Raises:
-            ComfyUIError: the file is not there (any more).
+            FileNotServed: the file is not there (any more), or ComfyUI refuses its name.
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         with contextlib.ExitStack() as stack:
             call = self._call("GET", "/view", deadline, query=query)
             answer = stack.enter_context(call)
             if answer.status == 404:
-                raise ComfyUIError(f"ComfyUI no longer has the output file {filename!r}.")
+                raise FileNotServed(f"ComfyUI no longer has the output file {filename!r}.")
+            if answer.status == 400:
+                raise FileNotServed(
+                    f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name."
+                )
             self._check_status(answer)
             return Download(answer, stack.pop_all(), filename, deadline)
+
+    def serves(self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None) -> bool:
+        """Whether `view` would find a file. Of the file itself one byte is asked for."""
+        query = {"filename": filename, "subfolder": subfolder, "type": type}
+        with self._call("GET", "/view", deadline, query=query, headers={"Range": "bytes=0-0"}) as answer:
+            if answer.status in (400, 403, 404):
+                return False
+            if answer.status == 206:
+                answer.read_some(1)  # so that the connection can be kept
+            elif answer.status != 416:  # an empty file has no first byte
+                self._check_status(answer)
+            return True
+
+    def is_on_windows(self, deadline: Deadline | None = None) -> bool:
+        """Whether ComfyUI runs on Windows, where a backslash separates folders. Asked once."""
+        if self._is_on_windows is None:
+            system = self.system_stats(deadline).get("system")
+            name = str(system.get("os")) if isinstance(system, Mapping) else ""
+            self._is_on_windows = name.lower() in WINDOWS
+        return self._is_on_windows
 
     def upload(self, filename: str, data: bytes, subfolder: str, deadline: Deadline | None = None) -> str:
         """Put a file into ComfyUI's input folder.
