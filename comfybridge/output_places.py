@@ -7,6 +7,7 @@ that is handed out is another one where the file's own is unfit to be saved unde
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _FOLDERS = ("output", "temp", "input")
 # separators of folders, drives, control characters and halves of characters
 _UNFIT = re.compile("[\x00-\x1f\x7f/\\\\\ud800-\udfff]|^[A-Za-z]:")
 _UNFIT_FOLDER = re.compile("^[A-Za-z]:|[\x00-\x1f\x7f\ud800-\udfff]")
+# ComfyUI's /view refuses the first wherever they stand, and can't write the others into the head of its answer.
+_UNSERVED = re.compile(r"\.\.|[\r\n]")
 _SEPARATORS = re.compile(r"[/\\]+")
 _ROOT = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 _OTHER_MACHINE = re.compile(r"[/\\]{2}")
@@ -52,9 +55,18 @@ class OutputPlace:
         """The folder to tell of: none if it is told from the root, for where ComfyUI is installed is not told."""
         if _ROOT.match(self.subfolder):
             return ""
+        if ".." in _SEPARATORS.split(self.subfolder):
+            return posixpath.normpath(self.subfolder.replace("\\", "/"))
         if not _UNFIT_FOLDER.search(self.subfolder):
             return self.subfolder
         return "/".join(safe_name(part) for part in _SEPARATORS.split(self.subfolder) if part)
+
+    @property
+    def why_not_served(self) -> str:
+        """What keeps ComfyUI from serving the file."""
+        if _UNSERVED.search(self.filename) and ".." not in _SEPARATORS.split(self.filename):
+            return "has two dots in a row or a line break in its name, and ComfyUI serves no such file"
+        return "lies in none of ComfyUI's folders"
 
     def is_served(self, client: ComfyUIClient, deadline: Deadline) -> bool:
         """Whether the name can be that of a file in ComfyUI's folders; ComfyUI is asked only where that is unclear.
@@ -88,14 +100,14 @@ class OutputPlace:
         # ComfyUI would look for what stands behind the last one in the folder that is named beside it
         place = _place(self.filename.replace("\\", "/"), self.subfolder, self.type)
         if not place._may_be_served:
-            raise ComfyUIError(f"The output file {self.shown_filename!r} lies in none of ComfyUI's folders.")
+            raise ComfyUIError(f"The output file {self.shown_filename!r} {place.why_not_served}.")
         return place
 
     @property
     def _may_be_served(self) -> bool:
         return (
             self.filename not in ("", ".")
-            and ".." not in self.filename  # ComfyUI refuses these, wherever in the name they are
+            and not _UNSERVED.search(self.filename)
             and not re.search("[\x00\ud800-\udfff]", self.filename + self.subfolder)
             and self.type in _FOLDERS
             and not _leads_out(self.subfolder)

@@ -54,15 +54,20 @@ def collect_outputs(
     options = options or OutputOptions()
     found: list[Output] = []
     refused: list[Output] = []
+    warnings: list[str] = []
     frame_numbers = itertools.count(1)
     for each in outcome.shown:
         if isinstance(each, Frame):
             found.append(_frame(each, next(frame_numbers), options))
         else:
-            for output, is_served in _shown(each, client, deadline, options):
-                (found if is_served else refused).append(output)
+            for output, refusal in _shown(each, client, deadline, options):
+                if refusal is None:
+                    found.append(output)
+                elif options.nodes is None or each.node_id in options.nodes:
+                    refused.append(output)
+                    warnings.append(refusal)
     if options.nodes is not None:
-        found, refused = ([each for each in some if each.node_id in options.nodes] for some in (found, refused))
+        found = [output for output in found if output.node_id in options.nodes]
     if not found and not refused:
         wanted = [each for each in outcome.outputs if options.nodes is None or each.node_id in options.nodes]
         return Collected([_text(each, number) for each in wanted for number in numbers_of(each)])
@@ -71,7 +76,7 @@ def collect_outputs(
         found = [output for output in found if output.type != "temp"]
     if not found:
         return Collected(refused)
-    return Collected(found, [_refusal(each.node_id) for each in refused])
+    return Collected(found, warnings)
 
 
 def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
@@ -86,22 +91,26 @@ def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
 
 def _shown(
     node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
-) -> Iterator[tuple[Output, bool]]:
-    """The outputs of a node, each with whether ComfyUI serves it, as far as its name tells."""
-    places = list(places_of(node))
-    served = [place.is_served(client, deadline) for place in places]
-    files = [
-        _file(node.node_id, place, client, deadline, options) if is_served else _refused(node.node_id, place)
-        for place, is_served in zip(places, served, strict=True)
-    ]
+) -> Iterator[tuple[Output, str | None]]:
+    """The outputs of a node, each with what keeps ComfyUI from serving it, as far as its name tells."""
+    files: list[Output] = []
+    refusals: list[str | None] = []
+    for place in places_of(node):
+        if place.is_served(client, deadline):
+            files.append(_file(node.node_id, place, client, deadline, options))
+            refusals.append(None)
+        else:
+            refusal = f"Node {node.node_id} names an output file that {place.why_not_served}."
+            files.append(_refused(node.node_id, place, refusal))
+            refusals.append(refusal)
     texts = texts_of(node, has_files=bool(files))
-    if texts and len(texts) == len(files) and all(map(_holds_text, files)):
+    if texts and len(texts) == len(files) and all(map(_holds_text, files)) and not any(refusals):
         # a node that saves a text shows it too: one output, not two
         files = [replace(file, kind="text", text=text) for file, text in zip(files, texts, strict=True)]
         texts = []
-    yield from zip(files, served, strict=True)
+    yield from zip(files, refusals, strict=True)
     for text in texts:
-        yield _text(node, text), True
+        yield _text(node, text), None
 
 
 def _holds_text(file: Output) -> bool:
@@ -142,18 +151,15 @@ def _open(place: OutputPlace, client: ComfyUIClient, deadline: Deadline, media_t
     return OpenFile(media_type, place.shown_filename, download, size=download.size, close=download.close)
 
 
-def _refused(node_id: str, place: OutputPlace) -> Output:
+def _refused(node_id: str, place: OutputPlace, refusal: str) -> Output:
+    """A file that ComfyUI does not serve; its source raises the error that says so."""
     media_type, kind = media_type_of(place.filename)
-    refuse = partial(_refuse, node_id)
-    return Output(node_id, kind, place.shown_filename, place.shown_subfolder, place.type, media_type, refuse)
+    source = partial(_refuse, refusal)
+    return Output(node_id, kind, place.shown_filename, place.shown_subfolder, place.type, media_type, source)
 
 
-def _refuse(node_id: str) -> OpenFile:
-    raise ComfyUIError(_refusal(node_id))
-
-
-def _refusal(node_id: str) -> str:
-    return f"Node {node_id} names an output file that lies in none of ComfyUI's folders."
+def _refuse(sentence: str) -> OpenFile:
+    raise ComfyUIError(sentence)
 
 
 def _conversion(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:

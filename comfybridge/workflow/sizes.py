@@ -20,7 +20,7 @@ _SHAPES = ("grid", "stitch", "concat", "collage", "crop", "pad", "rotate", "outp
 
 
 def expected_size(graph: Graph, params: Mapping[str, Any], max_size: int | None) -> ExpectedSize | None:
-    """The size that the parameters `width` and `height` ask for; None if they don't, or the graph shapes its pictures.
+    """The size that the parameters `width` and `height` ask for; None if they don't, or the graph cuts its pictures.
 
     Args:
         params: the parameters that are used.
