@@ -14,7 +14,9 @@ from typing import Any
 from comfybridge.comfyui.outcome import NodeOutput
 
 # Keys that are for what people read, also beside files.
-_TEXT_KEYS = ("text", "texts", "string", "strings", "tags", "caption", "captions")
+_TEXT_KEY = re.compile(
+    r"(?:.*_)?(?:texts?|strings?|tags?|captions?|descriptions?|answers?|responses?)", re.IGNORECASE
+)
 # Keys of files, and of what belongs to them: a name alone, a camera, a flag is no text.
 _FILE_KEY = re.compile(
     r"(?:.*_)?(?:images?|gifs?|audios?|videos?|3d|mesh(?:es)?|models?|files?|filenames?|paths?|subfolders?|latents?"
@@ -38,7 +40,7 @@ def texts_of(node: NodeOutput, *, has_files: bool) -> list[str]:
     """
     found: list[str] = []
     for key, value in node.output.items():
-        if str(key).lower() in _TEXT_KEYS:
+        if _TEXT_KEY.fullmatch(str(key)):
             found += _written(value, node.class_type)
         elif not has_files and not _FILE_KEY.fullmatch(str(key)):
             found += [text for text in _plain(value, node.class_type) if text.strip() and not _is_place_or_data(text)]

@@ -88,8 +88,9 @@ def test_what_stands_beside_files_is_no_text(more: dict[str, Any]) -> None:
     assert [each["kind"] for each in body["outputs"]] == ["image"]
 
 
-def test_a_text_beside_a_picture_is_a_text() -> None:
-    body = success(shown({"images": [IMAGE], "text": ["64x64"]}, view=PNG))
+@pytest.mark.parametrize("key", ["text", "tags", "wd14_tags", "Caption"])
+def test_a_text_beside_a_picture_is_a_text(key: str) -> None:
+    body = success(shown({"images": [IMAGE], key: ["64x64"]}, view=PNG))
 
     assert [(each["kind"], each.get("text")) for each in body["outputs"]] == [("image", None), ("text", "64x64")]
 
