@@ -55,11 +55,12 @@ class OutputPlace:
         """The folder to tell of: none if it is told from the root, for where ComfyUI is installed is not told."""
         if _ROOT.match(self.subfolder):
             return ""
-        if ".." in _SEPARATORS.split(self.subfolder):
-            return posixpath.normpath(self.subfolder.replace("\\", "/"))
-        if not _UNFIT_FOLDER.search(self.subfolder):
+        parts = _SEPARATORS.split(self.subfolder)
+        if ".." in parts:
+            parts = posixpath.normpath("/".join(parts)).split("/")
+        elif not _UNFIT_FOLDER.search(self.subfolder):
             return self.subfolder
-        return "/".join(safe_name(part) for part in _SEPARATORS.split(self.subfolder) if part)
+        return "/".join(safe_name(part) for part in parts if part not in ("", "."))
 
     @property
     def why_not_served(self) -> str:
@@ -76,7 +77,9 @@ class OutputPlace:
         """
         if not self._may_be_served:
             return False
-        return not _ROOT.match(self.subfolder) or client.serves(self.filename, self.subfolder, self.type, deadline)
+        if not _ROOT.match(self.subfolder):
+            return True
+        return client.look(self.filename, self.subfolder, self.type, deadline) != "refused"
 
     def view(self, client: ComfyUIClient, deadline: Deadline) -> Download:
         """Begin to download the file.
@@ -91,7 +94,7 @@ class OutputPlace:
     def is_there(self, client: ComfyUIClient, deadline: Deadline) -> bool:
         """Whether ComfyUI still has the file; raises what `view` raises."""
         place = self._on_its_system(client, deadline)
-        return client.serves(place.filename, place.subfolder, place.type, deadline)
+        return client.look(place.filename, place.subfolder, place.type, deadline) == "there"
 
     def _on_its_system(self, client: ComfyUIClient, deadline: Deadline) -> OutputPlace:
         """The place as the system reads it that ComfyUI runs on."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from urllib3.filepost import encode_multipart_formdata
@@ -240,17 +240,24 @@ class ComfyUIClient:
             self._check_status(answer)
             return Download(answer, stack.pop_all(), filename, deadline)
 
-    def serves(self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None) -> bool:
-        """Whether `view` would find a file. Of the file itself one byte is asked for."""
+    def look(
+        self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None
+    ) -> Literal["there", "gone", "refused"]:
+        """What `view` would come to: whether the file is there, and whether ComfyUI serves that place at all.
+
+        Of the file itself one byte is asked for.
+        """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         with self._call("GET", "/view", deadline, query=query, headers={"Range": "bytes=0-0"}) as answer:
-            if answer.status in (400, 403, 404):
-                return False
+            if answer.status == 404:
+                return "gone"
+            if answer.status in (400, 403, 500):  # the last one where it is on another drive, on Windows
+                return "refused"
             if answer.status == 206:
                 answer.read_some(1)  # so that the connection can be kept
             elif answer.status != 416:  # an empty file has no first byte
                 self._check_status(answer)
-            return True
+            return "there"
 
     def is_on_windows(self, deadline: Deadline | None = None) -> bool:
         """Whether ComfyUI runs on Windows, where a backslash separates folders. Asked once."""

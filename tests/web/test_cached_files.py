@@ -46,8 +46,15 @@ def runs(sim: Simulator) -> int:
     return sum(each.method == "POST" and each.path.endswith("/prompt") for each in sim.requests)
 
 
+def with_a_drive() -> dict[str, Any]:
+    """A graph whose prefix is left alone, as it may lead out on ComfyUI's system."""
+    graph = graphs.picture()
+    graph["2"]["inputs"]["filename_prefix"] = "C:/renders/cat"
+    return graph
+
+
 @pytest.mark.parametrize("wait", WAITS)
-@pytest.mark.parametrize("make", [linked_prefix, preview])
+@pytest.mark.parametrize("make", [linked_prefix, preview, with_a_drive])
 def test_a_picture_that_is_gone_is_made_again(api: FlaskClient, sim: Simulator, make: Any, wait: str) -> None:
     graph = make()
     first = ask(api, graph, wait=wait)
