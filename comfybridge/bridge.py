@@ -41,7 +41,7 @@ from comfybridge.errors import (
 from comfybridge.expectations import learn
 from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
-from comfybridge.outputs import outputs_of
+from comfybridge.outputs import collect_outputs
 from comfybridge.overdue import settle_overdue, try_to_drop
 from comfybridge.policy import Turn, load_policies
 from comfybridge.prompts import Prompts
@@ -53,6 +53,7 @@ from comfybridge.slots import Slots
 from comfybridge.submission import Place, Submission
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.offer import Offer, offer_of
+from comfybridge.workflow.sizes import expected_size
 from comfybridge.workflow.template import Template
 
 log = logging.getLogger(__name__)
@@ -142,8 +143,10 @@ class Bridge:
 
         A prompt that ComfyUI lost, or that was lost with it, is submitted again as often as its request allows. One
         of which only the images were lost with a websocket is so once in any case: ComfyUI has the rest in its cache.
+        So is one for which ComfyUI named files out of its cache that are gone: the nodes that made them run again.
         """
         submission, outcome = self._wait_out(submission, on_event)
+        submission, outcome = self._past_cache(submission, outcome, on_event)
         with submission:
             try:
                 yield self.collect(submission, outcome)
@@ -171,6 +174,33 @@ class Bridge:
                 raise
             log.warning("Prompt %s is queued again: %s", submission.prompt.id, failure.message)
             submission = self._again(submission, failure)
+
+    def _past_cache(
+        self, submission: Submission, outcome: Outcome, on_event: OnEvent | None
+    ) -> tuple[Submission, Outcome]:
+        """The outcome, or that of another run where files that ComfyUI had from an earlier one have been deleted."""
+        try:
+            gone = self._gone(submission, outcome)
+            if not gone:
+                return submission, outcome
+            log.warning("Prompt %s is run once more: cached files of it are gone.", submission.prompt.id)
+            again = self._known(self._queueing.submit_past_cache(submission, gone))
+        except BridgeError as error:
+            submission.close()
+            raise _about(error, submission.prompt) from None
+        except BaseException:
+            submission.close()
+            raise
+        return self._wait_out(again, on_event)
+
+    def _gone(self, submission: Submission, outcome: Outcome) -> set[str]:
+        """The nodes whose wanted files are from an earlier run, and not there any more."""
+        nodes = {each.node_id for each in outcome.outputs if submission.is_repeat or each.node_id in outcome.cached}
+        if not nodes:
+            return set()
+        client, options = submission.server.client, submission.request.output
+        outputs = collect_outputs(outcome, client, submission.deadline, options).outputs
+        return {each.node_id for each in outputs if each.node_id in nodes and each.is_remote and not each.is_there()}
 
     def _again(self, lost: Submission, failure: BridgeError) -> Submission:
         """A submission in the place of one that was lost, once ComfyUI is back."""
@@ -279,10 +309,9 @@ class Bridge:
             NoOutput: the prompt finished with nothing to show.
             InvalidRequest: what it has to show is of other nodes than those that were asked for.
         """
-        outputs = outputs_of(outcome, submission.server.client, submission.deadline, submission.request.output)
-        warnings = [*submission.warnings, *outcome.warnings]
-        if not outputs:
-            client, options = submission.server.client, submission.request.output
+        client, options = submission.server.client, submission.request.output
+        collected = collect_outputs(outcome, client, submission.deadline, options)
+        if not collected.outputs:
             raise nothing_to_show(outcome, client, submission.deadline, options, submission.prompt.id)
         now = time.monotonic()
         queued = None if outcome.executing is None else now - submission.queued_at - outcome.executing
@@ -295,13 +324,14 @@ class Bridge:
         trace.timings, trace.ran_at = timings, now
         return Generation(
             prompt_id=submission.prompt.id,
-            outputs=outputs,
+            outputs=collected.outputs,
             seed=submission.filled.seed,
             params=submission.filled.params,
-            warnings=warnings,
+            warnings=[*submission.warnings, *outcome.warnings, *collected.warnings],
             timings=timings,
             started=submission.request.started,
             deadline=submission.deadline,
+            size=expected_size(submission.filled.graph, submission.filled.params, options.max_size),
         )
 
     def position(self, submission: Submission) -> int:

@@ -3,58 +3,118 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Frame, NodeOutput, Outcome
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 from comfybridge.media import convert, extension_of, media_type_of
+from comfybridge.output_places import OutputPlace, output_place
+from comfybridge.output_texts import numbers_of, texts_of
 from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions
 
-# ComfyUI's folders that it serves files of (server.py: view_image)
-_FOLDERS = ("output", "temp", "input")
-# separators of folders, drives, control characters and halves of characters
-_UNFIT = re.compile("[\x00-\x1f\x7f/\\\\\ud800-\udfff]")
-_UNFIT_FOLDER = re.compile("^[A-Za-z]:|[\x00-\x1f\x7f\ud800-\udfff]")
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass
+class Collected:
+    """What an outcome has for a request.
+
+    Attributes:
+        outputs: in the outcome's order; converted as the request asks when they are loaded.
+        warnings: sentences on what was made and can't be handed out.
+    """
+
+    outputs: list[Output] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def outputs_of(
     outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
 ) -> list[Output]:
-    """The outputs of an outcome that the options ask for, in its order; converted as they ask when they are loaded.
+    """The outputs of `collect_outputs`."""
+    return collect_outputs(outcome, client, deadline, options).outputs
+
+
+def collect_outputs(
+    outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
+) -> Collected:
+    """What an outcome has of what the options ask for.
 
     Previews (`temp` files) only if there is no other file, or if they are asked for. ComfyUI's keys (`images`,
-    `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a file name is a file, and `text`
-    holds texts.
+    `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a file name is a file. One that
+    ComfyUI does not serve is left out where there is anything else.
+
+    Raises:
+        ComfyUIError, ComfyUIUnreachable, TimedOut: ComfyUI could not be asked whether it serves a file.
     """
     options = options or OutputOptions()
     found: list[Output] = []
+    refused: list[Output] = []
+    warnings: list[str] = []
     frame_numbers = itertools.count(1)
     for each in outcome.shown:
         if isinstance(each, Frame):
             found.append(_frame(each, next(frame_numbers), options))
         else:
-            found.extend(_files(each, client, deadline, options))
-            found.extend(_texts(each))
+            for output, refusal in _shown(each, client, deadline, options):
+                if refusal is None:
+                    found.append(output)
+                elif options.nodes is None or each.node_id in options.nodes:
+                    refused.append(output)
+                    warnings.append(refusal)
     if options.nodes is not None:
         found = [output for output in found if output.node_id in options.nodes]
+    if not found and not refused:
+        wanted = [each for each in outcome.outputs if options.nodes is None or each.node_id in options.nodes]
+        return Collected([_text(each, number) for each in wanted for number in numbers_of(each)])
     # a text has no type, and says nothing of pictures
     if not options.previews and any(output.type not in ("temp", "") for output in found):
-        return [output for output in found if output.type != "temp"]
-    return found
+        found = [output for output in found if output.type != "temp"]
+    if not found:
+        return Collected(refused)
+    return Collected(found, warnings)
 
 
-def _files(node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions) -> Iterator[Output]:
+def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
+    """Where the files of a node are."""
     for key, entries in node.output.items():
         for each in entries if isinstance(entries, list) else []:
             entry = _model_file(each) if key == "result" and isinstance(each, str) else each
-            if isinstance(entry, Mapping) and isinstance(entry.get("filename"), str):
-                yield _file(node.node_id, entry, client, deadline, options)
+            place = output_place(entry) if isinstance(entry, Mapping) else None
+            if place is not None:
+                yield place
+
+
+def _shown(
+    node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
+) -> Iterator[tuple[Output, str | None]]:
+    """The outputs of a node, each with what keeps ComfyUI from serving it, as far as its name tells."""
+    files: list[Output] = []
+    refusals: list[str | None] = []
+    for place in places_of(node):
+        if place.is_served(client, deadline):
+            files.append(_file(node.node_id, place, client, deadline, options))
+            refusals.append(None)
+        else:
+            refusal = f"Node {node.node_id} names an output file that {place.why_not_served}."
+            files.append(_refused(node.node_id, place, refusal))
+            refusals.append(refusal)
+    texts = texts_of(node, has_files=bool(files))
+    if texts and len(texts) == len(files) and all(map(_holds_text, files)) and not any(refusals):
+        # a node that saves a text shows it too: one output, not two
+        files = [replace(file, kind="text", text=text) for file, text in zip(files, texts, strict=True)]
+        texts = []
+    yield from zip(files, refusals, strict=True)
+    for text in texts:
+        yield _text(node, text), None
+
+
+def _holds_text(file: Output) -> bool:
+    return file.kind == "text" or file.media_type == "application/json"
 
 
 def _model_file(path: str) -> Mapping[str, str] | None:
@@ -70,49 +130,36 @@ def _model_file(path: str) -> Mapping[str, str] | None:
 
 
 def _file(
-    node_id: str, entry: Mapping[str, Any], client: ComfyUIClient, deadline: Deadline, options: OutputOptions
+    node_id: str, place: OutputPlace, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
 ) -> Output:
-    filename, subfolder = entry["filename"], str(entry.get("subfolder") or "")
-    type = str(entry.get("type") or "output")
-    media_type, kind = media_type_of(filename)
-    view = partial(client.view, filename, subfolder, type, deadline)
-    if not _can_be_fetched(filename, subfolder, type):
-        view = partial(_refuse, node_id)
+    media_type, kind = media_type_of(place.filename)
     return Output(
         node_id=node_id,
         kind=kind,
-        filename=filename,
-        subfolder=subfolder,
-        type=type,
+        filename=place.shown_filename,
+        subfolder=place.shown_subfolder,
+        type=place.type,
         media_type=media_type,
-        source=partial(_open, view, filename, media_type),
+        source=partial(_open, place, client, deadline, media_type),
         convert=_conversion(kind, options),
+        is_there=partial(place.is_there, client, deadline),
     )
 
 
-def _can_be_fetched(filename: str, subfolder: str, type: str) -> bool:
-    """Whether these name a file below one of ComfyUI's folders, and nothing that leads whoever saves it elsewhere.
-
-    ComfyUI itself serves no other, but a node may name one, and so may whatever else is at COMFYUI_URL.
-    """
-    below = subfolder.replace("\\", "/")
-    return (
-        filename not in ("", ".", "..")
-        and not _UNFIT.search(filename)
-        and not _UNFIT_FOLDER.search(below)
-        and not below.startswith("/")
-        and ".." not in below.split("/")
-        and type in _FOLDERS
-    )
+def _open(place: OutputPlace, client: ComfyUIClient, deadline: Deadline, media_type: str) -> OpenFile:
+    download = place.view(client, deadline)
+    return OpenFile(media_type, place.shown_filename, download, size=download.size, close=download.close)
 
 
-def _refuse(node_id: str) -> Download:
-    raise ComfyUIError(f"Node {node_id} names an output file that lies in none of ComfyUI's folders.")
+def _refused(node_id: str, place: OutputPlace, refusal: str) -> Output:
+    """A file that ComfyUI does not serve; its source raises the error that says so."""
+    media_type, kind = media_type_of(place.filename)
+    source = partial(_refuse, refusal)
+    return Output(node_id, kind, place.shown_filename, place.shown_subfolder, place.type, media_type, source)
 
 
-def _open(view: Callable[[], Download], filename: str, media_type: str) -> OpenFile:
-    download = view()
-    return OpenFile(media_type, filename, download, size=download.size, close=download.close)
+def _refuse(sentence: str) -> OpenFile:
+    raise ComfyUIError(sentence)
 
 
 def _conversion(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:
@@ -131,22 +178,17 @@ def _converted(file: LoadedFile, options: OutputOptions) -> LoadedFile:
     return LoadedFile(converted.data, converted.media_type, filename, tuple(converted.warnings))
 
 
-def _texts(node: NodeOutput) -> Iterator[Output]:
-    media_type = "text/plain; charset=utf-8"
-    texts = node.output.get("text")
-    for said in texts if isinstance(texts, list) else [texts]:
-        if isinstance(said, str):
-            text = said.encode(errors="replace").decode()  # half a character is no text
-            yield Output(
-                node_id=node.node_id,
-                kind="text",
-                filename="",
-                subfolder="",
-                type="",
-                media_type=media_type,
-                source=partial(OpenFile.of, LoadedFile(text.encode(), media_type, "")),
-                text=text,
-            )
+def _text(node: NodeOutput, text: str) -> Output:
+    return Output(
+        node_id=node.node_id,
+        kind="text",
+        filename="",
+        subfolder="",
+        type="",
+        media_type=TEXT,
+        source=partial(OpenFile.of, LoadedFile(text.encode(), TEXT, "")),
+        text=text,
+    )
 
 
 def _frame(frame: Frame, number: int, options: OutputOptions) -> Output:

@@ -21,9 +21,11 @@ from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, No
 from comfybridge.machine import Machine
 from comfybridge.note import owner_of
 from comfybridge.nothing import nothing_to_show
-from comfybridge.outputs import outputs_of
+from comfybridge.outputs import collect_outputs
 from comfybridge.record import Record
 from comfybridge.request import Generation, OutputOptions, Timings
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.sizes import expected_size
 
 T = TypeVar("T")
 Status = Literal["pending", "running"]
@@ -57,6 +59,7 @@ class Finished:
         server: where it ran.
         lost_nodes: the nodes that ran and whose images went over a websocket, and nowhere else.
         queued: seconds that it waited; None if unknown.
+        graph: what was queued.
     """
 
     prompt_id: str
@@ -65,6 +68,7 @@ class Finished:
     server: Server
     lost_nodes: list[str]
     queued: float | None
+    graph: Graph
 
 
 class Prompts:
@@ -104,10 +108,10 @@ class Prompts:
             NoOutput: the prompt finished with nothing to show, or with nothing that can still be fetched.
             InvalidRequest: it has something to show, but not of the nodes that are wanted.
         """
-        outputs = outputs_of(finished.outcome, finished.server.client, deadline, options)
+        collected = collect_outputs(finished.outcome, finished.server.client, deadline, options)
         wanted = [node for node in finished.lost_nodes if options.nodes is None or node in options.nodes]
         lost = [_lost_sentence(node) for node in wanted]
-        if not outputs:
+        if not collected.outputs:
             if lost:
                 raise NoOutput(" ".join(lost), prompt_id=finished.prompt_id)
             client = finished.server.client
@@ -115,13 +119,14 @@ class Prompts:
         total = (finished.queued or 0.0) + (finished.outcome.executing or 0.0)
         return Generation(
             prompt_id=finished.prompt_id,
-            outputs=outputs,
+            outputs=collected.outputs,
             seed=finished.record.seed,
             params=finished.record.params,
-            warnings=[*finished.record.warnings, *finished.outcome.warnings, *lost],
+            warnings=[*finished.record.warnings, *finished.outcome.warnings, *collected.warnings, *lost],
             timings=Timings(queued=finished.queued, executing=finished.outcome.executing, total=total),
             started=time.monotonic() - total,
             deadline=deadline,
+            size=expected_size(finished.graph, finished.record.params, options.max_size),
         )
 
     def cancel(self, prompt_id: str, deadline: Deadline, owner: str | None = None) -> Status:
@@ -251,7 +256,7 @@ def _finished(server: Server, prompt_id: str, entry: Mapping[str, Any]) -> Finis
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ComfyUIError("ComfyUI's history entry of the prompt makes no sense.", prompt_id=prompt_id) from None
     record = Record.from_extra_data(extra_data)
-    return Finished(prompt_id, outcome, record, server, lost_nodes, _seconds_in_queue(record, entry))
+    return Finished(prompt_id, outcome, record, server, lost_nodes, _seconds_in_queue(record, entry), graph)
 
 
 def _seconds_in_queue(record: Record, entry: Mapping[str, Any]) -> float | None:

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import logging
 import time
+import uuid
+from collections.abc import Collection
 from typing import Any
 
 from comfybridge.comfyui import previews
@@ -27,8 +29,9 @@ from comfybridge.repeats import Repeats, fingerprint_of, prompt_id_of
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
 from comfybridge.submission import Place, Submission
-from comfybridge.workflow.folders import save_into_folder
+from comfybridge.workflow.folders import make_prefixes_plain, save_into_folder
 from comfybridge.workflow.library import Library
+from comfybridge.workflow.past_cache import past_cache
 from comfybridge.workflow.template import Filled
 
 log = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ class Queueing:
         check_file = None if rights is None else rights.check_file
         self._uploader.feed(prepared.placed, filled, server.client, deadline, check_file)
         prompt = Prompt(prompt_id_of(request), filled.graph)
+        make_prefixes_plain(filled.graph)
         if self._settings.request_folders:
             save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
         if request.idempotency_key is None:
@@ -93,6 +97,33 @@ class Queueing:
             if earlier is not None:
                 turn.give_back()
                 return earlier
+            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+
+    def submit_past_cache(self, earlier: Submission, nodes: Collection[str]) -> Submission:
+        """Queue the graph of a prompt that has run once more, on the same server, in the same slot.
+
+        Args:
+            nodes: those that ComfyUI must not take from its cache; of the others it will.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: as `submit`.
+        """
+        server, request, deadline = earlier.server, earlier.request, earlier.deadline
+
+        def writes_files(class_type: str) -> bool:
+            node_class = server.catalog.node_class(class_type, deadline)
+            return node_class is not None and node_class.is_output
+
+        prompt_id = prompt_id_of(request)
+        graph = past_cache(earlier.filled.graph, nodes, uuid.uuid4().hex, writes_files)
+        filled = dataclasses.replace(earlier.filled, graph=graph)
+        waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
+        server.begin()
+        place.move(server)
+        if request.idempotency_key is None:
+            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+        with self._repeats.alone(request, deadline):
+            server.client.forget(prompt_id, deadline)  # or that one would be taken for what becomes of this one
             return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
 
     def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:

@@ -118,6 +118,7 @@ class Repeats:
             queued_at=time.monotonic(),
             listener=listener,
             _place=place,
+            is_repeat=True,
         )
 
     def _find(self, prompt_id: str, deadline: Deadline, *, is_thorough: bool) -> list[Earlier]:

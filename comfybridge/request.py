@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
+from comfybridge.expected_size import ExpectedSize
 from comfybridge.saving import save
 
 # bytes of a file that are handled at a time, at most; a multiple of 3, which suits base64
@@ -242,6 +243,7 @@ class Output:
         source: opens it as ComfyUI made it; nothing is fetched before it is called.
         text: the text, if it is one.
         convert: makes of it what its request asked for, and takes the whole of it for that; None: it stays as it is.
+        is_there: whether ComfyUI still has it; raises ComfyUIError, ComfyUIUnreachable or TimedOut.
     """
 
     node_id: str
@@ -253,6 +255,7 @@ class Output:
     source: Callable[[], OpenFile] = field(repr=False)
     text: str | None = None
     convert: Callable[[LoadedFile], LoadedFile] | None = field(default=None, repr=False)
+    is_there: Callable[[], bool] = field(default=lambda: True, repr=False)
 
     @property
     def is_remote(self) -> bool:
@@ -314,6 +317,7 @@ class Generation:
         timings: where the time went.
         started: when the request came in, on `time.monotonic()`'s clock.
         deadline: when the caller gives up, by which the outputs must have been fetched.
+        size: the size that the images should have, if the parameters say.
     """
 
     prompt_id: str
@@ -324,6 +328,7 @@ class Generation:
     timings: Timings
     started: float
     deadline: Deadline
+    size: ExpectedSize | None = None
 
     @property
     def images(self) -> list[Output]:

@@ -29,6 +29,7 @@ class Submission:
         warnings: what the caller should know so far.
         queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
         listener: what is heard of it.
+        is_repeat: whether the prompt was queued for an earlier request with the same idempotency key.
     """
 
     prompt: Prompt
@@ -40,6 +41,7 @@ class Submission:
     queued_at: float
     listener: Listener = dataclasses.field(repr=False)
     _place: Place = dataclasses.field(repr=False)
+    is_repeat: bool = False
 
     def ran(self, seconds: float | None) -> None:
         """Say that the prompt is over, so that its server may be given another."""

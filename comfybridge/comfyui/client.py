@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from urllib3.filepost import encode_multipart_formdata
@@ -54,6 +54,8 @@ AIMED_INTERRUPT = (0, 3, 57)
 
 # What the job list says of a prompt that ComfyUI does not know. A ComfyUI without the list answers 404 as well.
 UNKNOWN_JOB = {"error": "Job not found"}
+# What `/system_stats` calls it: Python's `os.name`, and since 2026 its `sys.platform`.
+WINDOWS = ("nt", "win32")
 
 # An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
 # ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
@@ -70,6 +72,10 @@ class ComfyUINotReached(ComfyUIUnreachable):
 
 class NoJobList(ComfyUIError):
     """ComfyUI does not tell of its jobs: it is older than 0.6.0, or some prompt's `extra_data` breaks the list."""
+
+
+class FileNotServed(ComfyUIError):
+    """ComfyUI has no such file, or does not hand it out."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class ComfyUIClient:
         self.read_timeout = read_timeout
         self._transport = Transport(address, pool_size)
         self.ca_bundle = self._transport.ca_bundle
+        self._is_on_windows: bool | None = None
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -255,16 +262,47 @@ class ComfyUIClient:
             type: the folder that `subfolder` is in: `output`, `temp` or `input`.
 
         Raises:
-            ComfyUIError: the file is not there (any more).
+            FileNotServed: the file is not there (any more), or ComfyUI refuses its name.
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         with contextlib.ExitStack() as stack:
             call = self._call("GET", "/view", deadline, query=query)
             answer = stack.enter_context(call)
             if answer.status == 404:
-                raise ComfyUIError(f"ComfyUI no longer has the output file {filename!r}.")
+                raise FileNotServed(f"ComfyUI no longer has the output file {filename!r}.")
+            if answer.status == 400:
+                raise FileNotServed(
+                    f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name."
+                )
             self._check_status(answer)
             return Download(answer, stack.pop_all(), filename, deadline)
+
+    def look(
+        self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None
+    ) -> Literal["there", "gone", "refused"]:
+        """What `view` would come to: whether the file is there, and whether ComfyUI serves that place at all.
+
+        Of the file itself one byte is asked for.
+        """
+        query = {"filename": filename, "subfolder": subfolder, "type": type}
+        with self._call("GET", "/view", deadline, query=query, headers={"Range": "bytes=0-0"}) as answer:
+            if answer.status == 404:
+                return "gone"
+            if answer.status in (400, 403, 500):  # the last one where it is on another drive, on Windows
+                return "refused"
+            if answer.status == 206:
+                answer.read_some(1)  # so that the connection can be kept
+            elif answer.status != 416:  # an empty file has no first byte
+                self._check_status(answer)
+            return "there"
+
+    def is_on_windows(self, deadline: Deadline | None = None) -> bool:
+        """Whether ComfyUI runs on Windows, where a backslash separates folders. Asked once."""
+        if self._is_on_windows is None:
+            system = self.system_stats(deadline).get("system")
+            name = str(system.get("os")) if isinstance(system, Mapping) else ""
+            self._is_on_windows = name.lower() in WINDOWS
+        return self._is_on_windows
 
     def upload(self, filename: str, data: bytes, subfolder: str, deadline: Deadline | None = None) -> str:
         """Put a file into ComfyUI's input folder.

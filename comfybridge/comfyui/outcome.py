@@ -46,6 +46,10 @@ class Prompt:
         """The ids of the nodes of a class, in the graph's order."""
         return [node for node, each in self.graph.items() if each.get("class_type") == class_type]
 
+    def class_of(self, node: str) -> str:
+        """The class of a node; empty if the graph has no such node."""
+        return str(self.graph[node].get("class_type", "")) if node in self.graph else ""
+
     @property
     def websocket_outputs(self) -> list[str]:
         """The nodes whose images come over the websocket only."""
@@ -64,6 +68,7 @@ class NodeOutput:
 
     node_id: str
     output: Mapping[str, Any]
+    class_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,8 @@ class Outcome:
         is_complete: whether it is certain that nothing is missing; else the history tells.
         over_websocket: the nodes that ran, as the history tells, and whose images only a websocket carried.
         spent: what each node took that ran, if the events told it from the beginning.
+        cached: the nodes that did not run, as ComfyUI still had what they made.
+        silent: the output nodes that have nothing to show, as the history tells, and their classes.
     """
 
     shown: list[NodeOutput | Frame] = field(default_factory=list)
@@ -95,6 +102,8 @@ class Outcome:
     is_complete: bool = True
     over_websocket: list[str] = field(default_factory=list)
     spent: Mapping[str, Spent] = field(default_factory=dict, repr=False, compare=False)
+    cached: frozenset[str] = frozenset()
+    silent: dict[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> list[NodeOutput]:
@@ -120,6 +129,7 @@ class OutcomeReader:
         self._clock = NodeClock()
         self._told: set[str] = set()
         self._announced_frames: dict[str, float] = {}
+        self._cached: frozenset[str] = frozenset()
 
     def is_about_this(self, event: events.Event) -> bool:
         """Whether an event concerns the prompt; images without metadata do if one of its nodes is running."""
@@ -142,6 +152,8 @@ class OutcomeReader:
         """
         if isinstance(event, events.ExecutionStart):
             self._started = event.timestamp
+        elif isinstance(event, events.ExecutionCached):
+            self._cached = frozenset(event.nodes)
         elif isinstance(event, events.Executing):
             self._current_node = event.display_node or event.node
             if event.node is not None:
@@ -149,7 +161,8 @@ class OutcomeReader:
         elif isinstance(event, events.Executed):
             self._told.add(event.display_node)
             if event.output:
-                self._outputs[event.node] = NodeOutput(event.display_node, event.output)
+                class_type = self.prompt.class_of(event.display_node)
+                self._outputs[event.node] = NodeOutput(event.display_node, event.output, class_type)
         elif isinstance(event, events.Progress) and event.node is not None:
             self._clock.announce(event.node, event.value, event.max, time.monotonic())
             if event.node in self.prompt.websocket_outputs:
@@ -167,6 +180,7 @@ class OutcomeReader:
                 _seconds_between(self._started, event.timestamp),
                 self._is_complete,
                 spent=self._clock.nodes if self._started is not None else {},
+                cached=self._cached,
             )
         else:
             raise_if_failed(event)
@@ -244,12 +258,16 @@ def _outcome_of(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
             finished = event.timestamp
     if status.get("status_str") == "error":
         raise ExecutionFailed("The prompt failed, and ComfyUI's history does not say why.", prompt_id=prompt.id)
-    outputs = _announced_outputs(entry, cached)
-    ran = {str(node) for node in entry["prompt"][4]}.difference(cached)
+    outputs = _announced_outputs(prompt, entry, cached)
+    targets = [str(node) for node in entry["prompt"][4]]
+    ran = set(targets).difference(cached)
+    shown = {each.node_id for each in outputs}
     return Outcome(
         in_graph_order(prompt, outputs),
         executing=_seconds_between(started, finished),
         over_websocket=[node for node in prompt.websocket_outputs if node in ran],
+        cached=frozenset(cached),
+        silent={node: prompt.class_of(node) for node in targets if node not in shown},
     )
 
 
@@ -305,7 +323,7 @@ def _messages(status: Mapping[str, Any]) -> list[events.Event]:
     return found
 
 
-def _announced_outputs(entry: Mapping[str, Any], cached: tuple[str, ...]) -> list[NodeOutput]:
+def _announced_outputs(prompt: Prompt, entry: Mapping[str, Any], cached: tuple[str, ...]) -> list[NodeOutput]:
     _, _, _, extra_data, targets, *_ = entry["prompt"]
     lists_cache = STAMP not in (extra_data or {})
     executed_targets = {str(node) for node in targets}
@@ -316,7 +334,7 @@ def _announced_outputs(entry: Mapping[str, Any], cached: tuple[str, ...]) -> lis
         # some nodes that are no outputs announce what they have even if it is cached, in newer versions only
         announced = not lists_cache or node in executed_targets or display_node not in cached
         if announced and output and isinstance(output, Mapping):
-            outputs.append(NodeOutput(display_node, output))
+            outputs.append(NodeOutput(display_node, output, prompt.class_of(display_node)))
     return outputs
 
 

@@ -50,6 +50,7 @@ GENERATION = Answer(
     headers={
         "X-Prompt-Id": "the id under which ComfyUI ran it",
         "X-Seed": "the seed that was used, where the answer is a file or a zip",
+        "X-Warnings": "the warnings, as a JSON list, where the answer is a file or a zip and there are any",
         "Content-Disposition": "the name of the file or the zip, where the answer is one",
     },
 )

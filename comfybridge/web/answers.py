@@ -20,7 +20,7 @@ class OutputAnswer(TypedDict):
 
     node_id: Annotated[str, Field(description="the node of the graph that it comes from")]
     kind: Kind
-    filename: Annotated[str, Field(description="as ComfyUI named it; empty for a text")]
+    filename: Annotated[str, Field(description="as ComfyUI named it, made fit for a file name; empty for a text")]
     subfolder: Annotated[str, Field(description="the folder it lies in, below ComfyUI's folder of that type")]
     type: Annotated[str, Field(description="output, temp (a preview), input or websocket; empty for a text")]
     media_type: Annotated[str, Field(description="such as image/png")]

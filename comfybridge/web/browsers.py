@@ -18,7 +18,7 @@ ANY = "*"
 FOREIGN_SITES = ("cross-site", "same-site")  # same-site is another port of this machine, say
 # What a page may send beside what it always may, and what it may read of an answer beside the body.
 REQUEST_HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-Id"
-EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed"
+EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed, X-Warnings"
 PREFLIGHT_SECONDS = 600
 
 

@@ -7,12 +7,15 @@ from urllib.parse import quote
 
 from flask import Response
 
-from comfybridge.delivery import Delivery
+from comfybridge.delivery import DeliveredFile, Delivery
 from comfybridge.errors import InvalidRequest, NotAcceptable
+from comfybridge.expected_size import size_warnings
 from comfybridge.request import Generation
 from comfybridge.saving import safe_name
 from comfybridge.web.negotiation import Wanted
 from comfybridge.web.sending import Body, Streamed, respond
+from comfybridge.web.warnings import HEADER as WARNINGS
+from comfybridge.web.warnings import warnings_header
 from comfybridge.web.zipping import zip_chunks, zip_in_memory, zip_length
 
 SVG = "image/svg+xml"
@@ -59,7 +62,9 @@ def file_response(generation: Generation, wanted: Wanted, index: int, held: cont
     response.headers["Content-Disposition"] = _disposition("inline", file.filename)
     if file.media_type == SVG:
         response.headers["Content-Security-Policy"] = NO_SCRIPTS
-    return _with_facts(response, generation)
+    # one of several nodes' pictures does not tell whether another has the size that was asked for
+    measured = delivery.files if len({each.node_id for each in generation.images}) == 1 else []
+    return _with_facts(response, generation, delivery.files, measured)
 
 
 def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response:
@@ -76,7 +81,7 @@ def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response
         body = Streamed(zip_chunks(delivery), zip_length(delivery), delivery, generation)
     response = respond(body, "application/zip", held)
     response.headers["Content-Disposition"] = _disposition("attachment", f"{generation.prompt_id}.zip")
-    return _with_facts(response, generation)
+    return _with_facts(response, generation, delivery.files, delivery.files)
 
 
 def _disposition(kind: str, filename: str) -> str:
@@ -87,8 +92,19 @@ def _disposition(kind: str, filename: str) -> str:
     return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _with_facts(response: Response, generation: Generation) -> Response:
+def _with_facts(
+    response: Response, generation: Generation, files: list[DeliveredFile], measured: list[DeliveredFile]
+) -> Response:
+    """The response with what JSON would say of the generation and these files, as far as it is known by now.
+
+    Args:
+        measured: the files of which one should have the size that was asked for.
+    """
     response.headers["X-Content-Type-Options"] = "nosniff"  # a web page that a node calls a picture stays a picture
     if generation.seed is not None:
         response.headers["X-Seed"] = str(generation.seed)
+    warnings = [*generation.warnings, *(warning for file in files for warning in file.warnings)]
+    warnings += size_warnings(generation.size, [file.pixels for file in measured if file.pixels])
+    if warnings:
+        response.headers[WARNINGS] = warnings_header(warnings)
     return response

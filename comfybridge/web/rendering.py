@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import cast
 
 from comfybridge.delivery import DeliveredFile, Delivery
+from comfybridge.expected_size import size_warnings
 from comfybridge.request import Generation, Output
 from comfybridge.web.answers import GenerationAnswer, OutputAnswer
 from comfybridge.web.sending import Body, Streamed
@@ -102,6 +103,7 @@ class _Page:
             index, file = next(images) if output.kind == "image" else (None, next(others))
             outputs.append(self._file(file, index))
             warnings += file.warnings
+        warnings += size_warnings(generation.size, [file.pixels for file in self._images if file.pixels])
         body: GenerationAnswer = {
             "status": "success",
             "prompt_id": generation.prompt_id,

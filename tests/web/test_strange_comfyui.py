@@ -90,13 +90,7 @@ def test_a_strange_file_name_breaks_no_header_and_no_zip(name: str) -> None:
     assert inside == safe_name(name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("../../etc/passwd.png", "/etc/passwd.png", "..\\..\\x.png", "C:\\x.png", "sub/x.png", "a\r\nX-Evil: 1.png"),
-        *("a\0.png", "..", ".", "", "\ud800.png"),
-    ],
-)
+@pytest.mark.parametrize("name", ["../../etc/passwd.png", "..\\..\\x.png", "a\0.png", "..", ".", "", "\ud800.png"])
 def test_a_file_name_that_leads_elsewhere_is_never_handed_on(name: str) -> None:
     for accept in ("application/json", "application/zip", "image/*, */*;q=0.1"):
         response = answered(image(name), accept=accept, view=None)
@@ -107,10 +101,7 @@ def test_a_file_name_that_leads_elsewhere_is_never_handed_on(name: str) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        *(
-            {"subfolder": each}
-            for each in ("..", "a/../..", "/etc", "\\\\host\\share", "..\\..", "C:\\", "a\nb", "a\0")
-        ),
+        *({"subfolder": each} for each in ("..", "a/../..", "\\\\host\\share", "//host/share", "..\\..", "a\0")),
         *({"type": each} for each in ("../models", "custom_nodes", "output\r\n", "/")),
     ],
 )
@@ -126,9 +117,7 @@ def test_folders_of_windows_are_fine() -> None:
 @pytest.mark.parametrize(
     "output",
     [
-        {"text": 5},
-        {"text": {"a": "b"}},
-        {"text": [5, None, ["x"]]},
+        {"text": [None, []]},
         {"images": 7, "gifs": {"filename": "x"}, "x": [[], 5, None]},
         {"result": [5, "../x.glb", "/x.glb", "C:/x.glb"]},
         {"images": [{"filename": 5}, {"subfolder": "x"}]},

@@ -1,0 +1,146 @@
+"""Where ComfyUI has an output file, and what that file is called when it is handed out.
+
+A node may name its file anything: after a graph of another system (`renders\\cat` is a name on Linux), after a
+prompt, by a path. The file is asked for under its own name, and ComfyUI decides what lies in its folders. The name
+that is handed out is another one where the file's own is unfit to be saved under.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.download import Download
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError
+from comfybridge.saving import safe_name
+
+# ComfyUI's folders that it serves files of (server.py: view_image)
+_FOLDERS = ("output", "temp", "input")
+# separators of folders, drives, control characters and halves of characters
+_UNFIT = re.compile("[\x00-\x1f\x7f/\\\\\ud800-\udfff]|^[A-Za-z]:")
+_UNFIT_FOLDER = re.compile("^[A-Za-z]:|[\x00-\x1f\x7f\ud800-\udfff]")
+# ComfyUI's /view refuses the first wherever they stand, and can't write the others into the head of its answer.
+_UNSERVED = re.compile(r"\.\.|[\r\n]")
+_SEPARATORS = re.compile(r"[/\\]+")
+_ROOT = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_OTHER_MACHINE = re.compile(r"[/\\]{2}")
+
+
+@dataclass(frozen=True)
+class OutputPlace:
+    """Where a node says that its file is.
+
+    Attributes:
+        filename: the file's own name, without folders; backslashes in it may separate folders all the same.
+        subfolder: the folder it lies in, below ComfyUI's folder of that `type`, or from the root of the disk.
+        type: `output`, `temp` or `input`.
+    """
+
+    filename: str
+    subfolder: str
+    type: str
+
+    @property
+    def shown_filename(self) -> str:
+        """The name to hand the file out under: its own, unless that is unfit for a file name."""
+        return safe_name(self.filename) if _UNFIT.search(self.filename) else self.filename
+
+    @property
+    def shown_subfolder(self) -> str:
+        """The folder to tell of: none if it is told from the root, for where ComfyUI is installed is not told."""
+        if _ROOT.match(self.subfolder):
+            return ""
+        parts = _SEPARATORS.split(self.subfolder)
+        if ".." in parts:
+            parts = posixpath.normpath("/".join(parts)).split("/")
+        elif not _UNFIT_FOLDER.search(self.subfolder):
+            return self.subfolder
+        return "/".join(safe_name(part) for part in parts if part not in ("", "."))
+
+    @property
+    def why_not_served(self) -> str:
+        """What keeps ComfyUI from serving the file."""
+        if _UNSERVED.search(self.filename) and ".." not in _SEPARATORS.split(self.filename):
+            return "has two dots in a row or a line break in its name, and ComfyUI serves no such file"
+        return "lies in none of ComfyUI's folders"
+
+    def is_served(self, client: ComfyUIClient, deadline: Deadline) -> bool:
+        """Whether the name can be that of a file in ComfyUI's folders; ComfyUI is asked only where that is unclear.
+
+        Raises:
+            ComfyUIError, ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
+        """
+        if not self._may_be_served:
+            return False
+        if not _ROOT.match(self.subfolder):
+            return True
+        return client.look(self.filename, self.subfolder, self.type, deadline) != "refused"
+
+    def view(self, client: ComfyUIClient, deadline: Deadline) -> Download:
+        """Begin to download the file.
+
+        Raises:
+            ComfyUIError: ComfyUI does not have it, or does not hand it out.
+            ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
+        """
+        place = self._on_its_system(client, deadline)
+        return client.view(place.filename, place.subfolder, place.type, deadline)
+
+    def is_there(self, client: ComfyUIClient, deadline: Deadline) -> bool:
+        """Whether ComfyUI still has the file; raises what `view` raises."""
+        place = self._on_its_system(client, deadline)
+        return client.look(place.filename, place.subfolder, place.type, deadline) == "there"
+
+    def _on_its_system(self, client: ComfyUIClient, deadline: Deadline) -> OutputPlace:
+        """The place as the system reads it that ComfyUI runs on."""
+        if "\\" not in self.filename or not client.is_on_windows(deadline):
+            return self
+        # ComfyUI would look for what stands behind the last one in the folder that is named beside it
+        place = _place(self.filename.replace("\\", "/"), self.subfolder, self.type)
+        if not place._may_be_served:
+            raise ComfyUIError(f"The output file {self.shown_filename!r} {place.why_not_served}.")
+        return place
+
+    @property
+    def _may_be_served(self) -> bool:
+        return (
+            self.filename not in ("", ".")
+            and not _UNSERVED.search(self.filename)
+            and not re.search("[\x00\ud800-\udfff]", self.filename + self.subfolder)
+            and self.type in _FOLDERS
+            and not _leads_out(self.subfolder)
+        )
+
+
+def output_place(entry: Mapping[str, Any]) -> OutputPlace | None:
+    """The place that a node's `{filename, subfolder, type}` names; None if it is no such entry."""
+    filename = entry.get("filename")
+    if not isinstance(filename, str):
+        return None
+    return _place(filename, str(entry.get("subfolder") or ""), str(entry.get("type") or "output"))
+
+
+def _place(filename: str, subfolder: str, type: str) -> OutputPlace:
+    """The place of a file; ComfyUI ignores folders in a filename, so they are put into the subfolder."""
+    folders, slash, name = filename.rpartition("/")
+    if slash:
+        is_whole_path = _ROOT.match(filename) is not None
+        subfolder = (folders or "/") if is_whole_path or not subfolder else f"{subfolder}/{folders}"
+    return OutputPlace(name, subfolder, type)
+
+
+def _leads_out(subfolder: str) -> bool:
+    """Whether a folder is surely outside: on another machine, or above the folder that it is told from."""
+    if _OTHER_MACHINE.match(subfolder):
+        return True
+    depth = 0
+    for part in _SEPARATORS.split(subfolder):
+        depth += -1 if part == ".." else part not in ("", ".")
+        if depth < 0:
+            return True
+    return False
