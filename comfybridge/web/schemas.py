@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.inputs import read_images
+from comfybridge.media import usual_media_type
 from comfybridge.request import GenerationRequest, OutputOptions
 from comfybridge.web.body import check_values
 from comfybridge.web.envelopes import opened
@@ -57,7 +58,7 @@ def _format(value: object) -> object:
     if not isinstance(value, str):
         return value
     name = value.strip().lower().removeprefix("image/")
-    return "jpeg" if name == "jpg" else name
+    return usual_media_type(f"image/{name}").removeprefix("image/")
 
 
 def _color(value: object) -> object:
