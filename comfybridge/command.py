@@ -189,7 +189,7 @@ def _workflow(name: str) -> Any:
     data = Path(name).read_bytes()
     if file_extension(data) is None:
         try:
-            return json.loads(data.decode("utf-8-sig"))
+            return json.loads(data)  # of any of the UTFs
         except (ValueError, RecursionError):
             raise CommandFailed(f"{name} is neither JSON nor a picture.") from None
     graph = embedded_graph(data)

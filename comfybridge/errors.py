@@ -11,6 +11,7 @@ BridgeError
 ├── MethodNotAllowed        405 method_not_allowed
 ├── NotAcceptable           406 not_acceptable
 ├── TooLarge                413 too_large
+├── UnsupportedMediaType    415 unsupported_media_type
 ├── Interrupted             409 interrupted
 ├── IdempotencyConflict     409 idempotency_conflict
 ├── RateLimited             429 rate_limited
@@ -138,6 +139,13 @@ class TooLarge(BridgeError):
 
     status = 413
     type = "too_large"
+
+
+class UnsupportedMediaType(BridgeError):
+    """The body is compressed, or its characters are written, in a way that the bridge does not read."""
+
+    status = 415
+    type = "unsupported_media_type"
 
 
 class Interrupted(BridgeError):

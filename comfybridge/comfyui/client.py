@@ -23,6 +23,7 @@ from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.queued import Job, NotAQueue, Queue, items_of, job_of, queue_of, queue_of_jobs
 from comfybridge.comfyui.reasons import ChoicesOf, refusal
+from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, check_status, is_page
 from comfybridge.comfyui.transport import (
     Answer,
     CallFailed,
@@ -37,6 +38,11 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 
 RETRY_AFTER = 5
+
+# Of what ComfyUI says of a graph that it refuses, one of these at least.
+REFUSAL = {"error", "node_errors"}
+# A workflow may make one of its own, of which older versions say so.
+WEB_PAGES = (".html", ".htm", ".xhtml")
 
 # Bytes of a JSON answer, which is held in memory as a whole. Histories can have images in them, as texts; the queue
 # has every graph that waits, each with the workflow that it was made from: thousands of some 100 KB.
@@ -155,11 +161,16 @@ class ComfyUIClient:
 
     def _accepted(self, answer: Answer, prompt: Prompt, choices_of: ChoicesOf) -> Accepted:
         if answer.status == 400:
-            raise refusal(_json_object(answer), prompt.graph, choices_of)
+            said = _json_object(answer)
+            if not REFUSAL & said.keys():
+                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt and does not say why; {ITSELF}.")
+            raise refusal(said, prompt.graph, choices_of)
         self._check_status(answer)
         said = _json_object(answer)
         if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
-            raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
+            raise ComfyUIError(
+                f"ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one; {ITSELF}."
+            )
         return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
@@ -239,7 +250,9 @@ class ComfyUIClient:
         try:
             return int(said["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise ComfyUIError("ComfyUI's answer to GET /prompt does not tell the queue's length.") from None
+            raise ComfyUIError(
+                f"ComfyUI's answer to GET /prompt does not tell the queue's length; {ITSELF}."
+            ) from None
 
     def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
         """Take a waiting prompt out of the queue. ComfyUI says yes even if it has just begun to run."""
@@ -268,13 +281,15 @@ class ComfyUIClient:
         with contextlib.ExitStack() as stack:
             call = self._call("GET", "/view", deadline, query=query)
             answer = stack.enter_context(call)
-            if answer.status == 404:
+            if answer.status == 404 and not is_page(answer):
                 raise FileNotServed(f"ComfyUI no longer has the output file {filename!r}.")
-            if answer.status == 400:
+            if answer.status == 400 and not is_page(answer):
                 raise FileNotServed(
                     f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name."
                 )
             self._check_status(answer)
+            if is_page(answer) and not filename.lower().endswith(WEB_PAGES):
+                check_is_comfyui(answer)
             return Download(answer, stack.pop_all(), filename, deadline)
 
     def look(
@@ -367,7 +382,7 @@ class ComfyUIClient:
         if folder in (".", ".."):  # would be taken out of the address, and ask for another one
             return None
         with self._call("GET", f"/models/{quote(folder, safe='')}", deadline) as answer:
-            if answer.status == 404:
+            if answer.status == 404 and not is_page(answer):
                 return None
             self._check_status(answer)
             return _json_texts(answer)
@@ -408,6 +423,10 @@ class ComfyUIClient:
         try:
             with self._transport.send(method, path, timeout, deadline=deadline, **options) as answer:
                 yield answer
+        except NotComfyUI as error:
+            raise ComfyUIError(
+                f"What answers at COMFYUI_URL ({self.address.url}) is not ComfyUI but {error}."
+            ) from None
         except NoConnectionInTime as error:
             raise self._too_late(deadline, what, ComfyUINotReached, str(error)) from None
         except NotConnected as error:
@@ -422,17 +441,7 @@ class ComfyUIClient:
             raise self._unreachable(ComfyUIUnreachable, str(error)) from None
 
     def _check_status(self, answer: Answer) -> None:
-        status = answer.status
-        if status == 200:
-            return
-        what = f"ComfyUI answered {status} to {answer.method} {answer.path}"
-        if status in (502, 503, 504):  # ComfyUI itself never says so: a proxy that does not reach it does
-            raise self._unreachable(ComfyUIUnreachable, f"is not reached by the proxy before it (HTTP {status})")
-        if status in (401, 403):
-            raise ComfyUIError(f"{what}: it does not accept the credentials in COMFYUI_URL or COMFYUI_HEADERS.")
-        if 300 <= status < 400:
-            raise ComfyUIError(f"{what}, a redirect: COMFYUI_URL must name the place that it leads to.")
-        raise ComfyUIError(f"{what}.")
+        check_status(answer, has_credentials=bool(self.address.headers))
 
     def _too_late(
         self, deadline: Deadline | None, what: str, kind: type[ComfyUIUnreachable], why: str
@@ -479,10 +488,12 @@ def _json_texts(answer: Answer) -> list[str]:
 
 
 def _json(answer: Answer, most: int | None = None) -> object:
+    data = answer.read(most or LARGEST_ANSWER)
     with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(answer.read(most or LARGEST_ANSWER))
+        return json.loads(data)
+    check_is_comfyui(answer, data)
     return None
 
 
 def _nonsense(answer: Answer, wanted: str) -> ComfyUIError:
-    return ComfyUIError(f"ComfyUI's answer to {answer.method} {answer.path} is not {wanted}.")
+    return ComfyUIError(f"ComfyUI's answer to {answer.method} {answer.path} is not {wanted}; {ITSELF}.")

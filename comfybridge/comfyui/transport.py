@@ -39,6 +39,7 @@ SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
 IDLE_SECONDS = 30.0
 AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path
 PORTS = {"http": 80, "https": 443}
+TLS_ALERT = "\x15\x03"  # what a server says to a caller that does not begin to encrypt
 # The lines of a request's head, as RFC 9110 lets them be.
 TARGET = re.compile(r"[!-~]+")
 FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -334,8 +335,10 @@ class Transport:
             raise OSError("The proxy opens no tunnel.")
 
     def _why_not_connected(self, error: Exception) -> str:
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, ssl.SSLCertVerificationError):
             return "offers no certificate that can be trusted"
+        if isinstance(error, ssl.SSLError):
+            return "does not speak TLS as https does (is it at http:// instead?)"
         if self._proxy is not None:
             return "cannot be reached through the proxy that the environment names"
         if isinstance(error, ConnectionRefusedError):
@@ -355,6 +358,10 @@ class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # u
             return
         if isinstance(error, TimeoutError):
             raise NoAnswerInTime("does not answer") from None
+        if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
+            if str(error).startswith(TLS_ALERT):
+                raise HungUp("speaks TLS, so that it is at https:// instead") from None
+            raise HungUp("answers with something that is not HTTP") from None
         if isinstance(error, (OSError, http.client.HTTPException)):
             raise HungUp("closed the connection without an answer") from None
 

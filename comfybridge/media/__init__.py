@@ -6,7 +6,7 @@ from comfybridge.media.checking import check_still_image
 from comfybridge.media.colors import parse_color
 from comfybridge.media.conversion import Converted, convert
 from comfybridge.media.graph import embedded_graph
-from comfybridge.media.kinds import extension_of, file_extension, media_type_of, suffix_of
+from comfybridge.media.kinds import extension_of, file_extension, media_type_of, suffix_of, usual_media_type
 from comfybridge.media.opening import image_size
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "media_type_of",
     "parse_color",
     "suffix_of",
+    "usual_media_type",
 ]

@@ -7,11 +7,13 @@ from PIL import Image, features
 from comfybridge.errors import InvalidRequest
 from comfybridge.media import gif, png
 from comfybridge.media.containers import Malformed
+from comfybridge.media.foreign import foreign_kind
 from comfybridge.media.kinds import file_extension, media_type_of
 from comfybridge.media.opening import Exhausting, Unreadable, load, open_image
 from comfybridge.media.room import ROOM
 
 _STILL_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff", "image/avif"}
+WANTED = "send a picture as PNG, JPEG, WebP, GIF, BMP or TIFF"
 _END_OF_JPEG = b"\xff\xd9"
 
 
@@ -43,9 +45,11 @@ def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) ->
     except Unreadable as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise InvalidRequest(f"The image {shown} has more than {_most_pixels()} pixels.") from error
-        if _known_magic(data):
+        foreign = foreign_kind(name, data)
+        if _known_magic(data) and foreign is None:
             raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
-        raise InvalidRequest(f"The file {shown} is no image.") from error
+        what = foreign or "no image"
+        raise InvalidRequest(f"The file {shown} is {what}; {WANTED}.") from error
     with image:
         width, height = image.size
         if width * height > _most_pixels():

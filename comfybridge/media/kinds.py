@@ -46,6 +46,25 @@ _MEDIA_TYPES: dict[str, tuple[str, Kind]] = {
     "zip": ("application/zip", "file"),
 }
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_OTHER_NAMES = {
+    **dict.fromkeys(
+        ("image/jpg", "image/pjpeg", "image/x-jpeg", "image/x-jpg", "image/jpe", "image/jfif"), "image/jpeg"
+    ),
+    **dict.fromkeys(("image/x-png", "image/x-citrix-png"), "image/png"),
+    **dict.fromkeys(("image/x-webp", "application/webp"), "image/webp"),
+    **dict.fromkeys(("image/x-gif",), "image/gif"),
+    **dict.fromkeys(("image/svg", "image/x-svg", "application/svg+xml"), "image/svg+xml"),
+    **dict.fromkeys(("video/x-mp4", "video/m4v", "video/x-m4v"), "video/mp4"),
+    **dict.fromkeys(("video/x-webm",), "video/webm"),
+    **dict.fromkeys(("video/matroska", "video/mkv"), "video/x-matroska"),
+    **dict.fromkeys(("audio/x-wav", "audio/wave", "audio/x-pn-wav", "audio/vnd.wave"), "audio/wav"),
+    **dict.fromkeys(("audio/mp3", "audio/x-mp3", "audio/x-mpeg", "audio/mpeg3"), "audio/mpeg"),
+    **dict.fromkeys(("audio/x-flac",), "audio/flac"),
+    **dict.fromkeys(("audio/x-ogg", "application/ogg", "audio/opus"), "audio/ogg"),
+    **dict.fromkeys(("audio/m4a", "audio/x-m4a"), "audio/mp4"),
+    **dict.fromkeys(("application/x-zip", "application/x-zip-compressed", "multipart/x-zip"), "application/zip"),
+    **dict.fromkeys(("text/json", "text/x-json", "application/x-json"), "application/json"),
+}
 _USUAL_ENDING = re.compile(r"[a-z0-9]{1,16}")
 
 # leading bytes, and where they stand
@@ -62,7 +81,9 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"glTF", "glb"),
 )
 _RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
-_FTYP = {b"avif": "avif", b"avis": "avif", b"qt  ": "mov", b"M4A ": "m4a", b"heic": "heic", b"heix": "heic"}
+_FTYP = {b"avif": "avif", b"avis": "avif", b"qt  ": "mov", b"M4A ": "m4a"}
+# HEIF's pictures and series of them; what they are coded with may be said only by a brand further on
+_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 _BMP_HEADER_SIZES = {12, 40, 52, 56, 64, 108, 124}
 # endings that say more than the container does
 _CLOSER = {"mp4": {"m4a", "m4v", "mov"}, "ogg": {"opus"}}
@@ -71,6 +92,11 @@ _CLOSER = {"mp4": {"m4a", "m4v", "mov"}, "ogg": {"opus"}}
 def media_type_of(filename: str) -> tuple[str, Kind]:
     """The media type and the kind of a file; `application/octet-stream` and `file` if its ending says nothing."""
     return _MEDIA_TYPES.get(_ending_of(filename), ("application/octet-stream", "file"))
+
+
+def usual_media_type(media_type: str) -> str:
+    """The registered name of a media type that some programs name otherwise, `image/jpeg` for `image/jpg`."""
+    return _OTHER_NAMES.get(media_type, media_type)
 
 
 def extension_of(media_type: str) -> str:
@@ -89,7 +115,7 @@ def file_extension(data: bytes) -> str | None:
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
-        return _FTYP.get(data[8:12], "mp4")
+        return _of_ftyp(data)
     if data[:4] == b"\x1aE\xdf\xa3":  # EBML; the DocType is among its first elements
         return "webm" if b"webm" in data[:64] else "mkv"
     # two letters alone would make many a file a bitmap
@@ -98,6 +124,15 @@ def file_extension(data: bytes) -> str | None:
     if _is_mpeg_audio(data):
         return "mp3"
     return None
+
+
+def _of_ftyp(data: bytes) -> str:
+    """The ending by the brands of a file of the MP4 family."""
+    brand = data[8:12]
+    if brand not in _HEIF:
+        return _FTYP.get(brand, "mp4")
+    brands = data[16 : min(int.from_bytes(data[:4], "big"), 256)]
+    return "avif" if b"avif" in brands or b"avis" in brands else "heic"
 
 
 def suffix_of(data: bytes, name: str) -> str:

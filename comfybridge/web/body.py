@@ -7,108 +7,54 @@ ComfyUI could not hold, and nesting that would break whoever walks it, end here.
 from __future__ import annotations
 
 import json
-import logging
 import math
 import re
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
-from flask import Request
-
-from comfybridge.errors import InvalidRequest, TooLarge
+from comfybridge.errors import InvalidRequest
 from comfybridge.json_size import MOST_VALUES, holds_too_much
-
-log = logging.getLogger(__name__)
+from comfybridge.web.charsets import decoded
 
 WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
-URLENCODED = "application/x-www-form-urlencoded"  # what curl -d says of whatever it sends
-_URLENCODED_FIELD = re.compile(rb"([a-z_]{1,40})=")
-CHUNK = 64 * 1024
 DEEPEST = 100
 # JSON can write one half of a character that takes two; nothing beyond could write it to a file
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # ComfyUI's largest integers are seeds of 64 bits.
 LARGEST_INTEGER = 2**64 - 1
-# A client that is still sending does not see an answer; so much of what is too large is read and thrown away.
-MOST_DISCARDED = 256 * 1024 * 1024
 
 
-def read_json(request: Request, most_bytes: int) -> dict[str, Any]:
-    """Read and parse the whole body.
+def read_json(raw: bytes, charset: str | None) -> dict[str, Any]:
+    """Parse a whole body.
+
+    Args:
+        charset: as `charsets.charset_of` gives it.
 
     Raises:
-        TooLarge: it has more than `most_bytes`.
-        InvalidRequest: it is no JSON object, or holds what JSON or ComfyUI can't.
+        InvalidRequest: it is no JSON object, or holds what JSON does not have.
     """
-    raw = _read(request, most_bytes)
     if not raw.strip():
         raise InvalidRequest(f"The body is empty; {WANTED}.")
-    try:
-        body = parse_json(raw)
-    except InvalidRequest:
-        if request.mimetype == URLENCODED and _URLENCODED_FIELD.match(raw):
-            raise InvalidRequest(
-                f"The body is urlencoded; {WANTED}, or a form with files as curl -F {_first_field(raw)} sends it."
-            ) from None
-        raise
+    body = parse_json(raw, charset=charset)
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
-    check_values(body)
     return body
 
 
-def _first_field(raw: bytes) -> str:
-    """The name of the first field of a urlencoded body, as an argument of curl."""
-    match = _URLENCODED_FIELD.match(raw)
-    return f"{match[1].decode('ascii')}=..." if match else "prompt=..."
-
-
-def _read(request: Request, most_bytes: int) -> bytes:
-    chunks, size = [], 0
-    while chunk := read_some(request.stream, CHUNK):
-        size += len(chunk)
-        if size <= most_bytes:
-            chunks.append(chunk)
-        else:
-            chunks.clear()
-        if size > most_bytes + MOST_DISCARDED:
-            break
-    if size > most_bytes:
-        raise TooLarge(f"The body has more than {most_bytes} bytes, the most that a JSON body may have.")
-    return b"".join(chunks)
-
-
-def read_some(stream: IO[bytes], size: int) -> bytes:
-    """Read more of a body, as the server gives it.
-
-    Raises:
-        InvalidRequest: the server can't: each has errors of its own for that.
-    """
-    try:
-        return stream.read(size)
-    except Exception as error:
-        log.info("A body could not be read: %r", error)
-        raise InvalidRequest(
-            "The body did not come whole: it was cut off, came too slowly, or its chunks are malformed."
-        ) from None
-
-
-def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED) -> object:
+def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset: str | None = None) -> object:
     """The JSON in some bytes.
 
     Args:
         what: they are, for the message.
         wanted: what they must be.
+        charset: as `charsets.charset_of` gives it.
 
     Raises:
         InvalidRequest: it is none, holds what JSON does not have, or more values than anybody needs.
     """
     if holds_too_much(raw):
         raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values; nobody needs so many.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"{what} is not UTF-8 text (at byte {error.start}); {wanted}.") from None
+    text = decoded(raw, charset, what, wanted)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:

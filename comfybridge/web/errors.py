@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from comfybridge.errors import BridgeError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
 from comfybridge.web.answers import ErrorAnswer
+from comfybridge.web.body_stream import ENCODINGS
 from comfybridge.web.describing import readable_path
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ def answer(error: BridgeError) -> Response:
     response.status_code = error.status
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 415:
+        response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

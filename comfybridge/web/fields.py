@@ -7,17 +7,69 @@ that nobody filled.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.inputs import MOST_FILES
+from comfybridge.web.body import parse_json
 from comfybridge.web.schemas import GenerateBody, OutputBody
 from comfybridge.workflow.wording import clip
 from comfybridge.workflow.written import Written
 
 PARAMS = "params"
 OUTPUT = "output"
+IMAGES = "images"
+REQUEST = "request"  # all fields as one JSON object
+MOST_FIELDS = 2 * MOST_FILES
+# how PHP and jQuery write what dots say here
+_BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES})\[([^\[\]]+)\]")
+
+
+def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The fields that a form's texts stand for, as a JSON body would have held them.
+
+    Args:
+        given: fields that the form brings otherwise.
+
+    Raises:
+        InvalidRequest: a field is there twice, has no name, or can't be read.
+    """
+    fields: dict[str, Any] = {}
+    plain = []
+    for name, text in texts:
+        if name != REQUEST:
+            plain.append((name, text))
+        elif text.strip():  # a browser sends it although nobody filled it
+            _merge(fields, json_fields(text.encode()))
+    for each in given:
+        _merge(fields, each)
+    for name, text in sorted(plain, key=lambda field: _is_inner(field[0])):  # the whole before its parts
+        add_field(fields, name, text)
+    return fields
+
+
+def json_fields(raw: bytes) -> dict[str, Any]:
+    """The fields in a form's part `request`.
+
+    Raises:
+        InvalidRequest: it is no JSON object.
+    """
+    fields = parse_json(raw, f"The form's part {REQUEST}")
+    if not isinstance(fields, dict):
+        raise InvalidRequest(f"The form's part {REQUEST} must be a JSON object.")
+    return fields
+
+
+def _merge(fields: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        set_once(fields, name, value)
+
+
+def _is_inner(name: str) -> bool:
+    return "." in name or "[" in name
 
 
 def add_field(fields: dict[str, Any], name: str, text: str) -> None:
@@ -30,6 +82,9 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
         raise InvalidRequest("The form has a field without a name; write -F prompt=..., for example.")
     if not text.strip():
         return
+    brackets = _BRACKETS.fullmatch(name)
+    if brackets is not None:
+        name = ".".join(brackets.groups())
     outer, _, inner = name.partition(".")
     types = _field_types()
     if name in types:
@@ -41,6 +96,8 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
             set_once(fields, name, value)
     elif outer == OUTPUT and inner:
         set_once(_inside(fields, OUTPUT), inner, _converted(text, _output_types().get(inner, {"string"})), name)
+    elif outer == IMAGES and inner:
+        set_once(_inside(fields, IMAGES), inner, text, name)
     elif outer == PARAMS and inner:
         set_once(_inside(fields, PARAMS), inner, Written(text), name)
     else:
@@ -71,21 +128,12 @@ def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _converted(text: str, types: set[str]) -> Any:
     """The value that a text stands for; the text itself where it is no such value, and the schema will say so."""
-    may_be_text = "string" in types
-    if may_be_text and ("object" not in types or not text.lstrip().startswith("{")):
+    if "string" in types:  # one that is a graph is known as one wherever it comes from
         return text
     try:
-        value = json.loads(text.strip().lower() if types == {"boolean"} else text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return text if may_be_text and not _looks_like_graph(value) else value
-
-
-def _looks_like_graph(value: object) -> bool:
-    """Whether it is a graph in API format, or what ComfyUI's editor saves, which gets an error of its own."""
-    if not isinstance(value, dict):
-        return False
-    return "nodes" in value or any(isinstance(each, dict) and "class_type" in each for each in value.values())
 
 
 @cache

@@ -25,10 +25,14 @@ OTHERS = {
     "format": "binary",
     "description": "a file, under a name that the graph mentions; or a text, the value of the parameter of that name",
 }
+WORKFLOW_OR_FILE = (
+    "a template's name, such as txt2img or img2img, or a whole graph as JSON; or a file: "
+    "a graph as JSON, or a PNG or WebP that ComfyUI made"
+)
 SHOWN = {"prompt": PROMPT, "steps": STEPS}
+PARAMETER = {"type": "string", "description": "the value of the parameter of that name"}
 DESCRIPTIONS = {
-    "workflow": "a template's name, such as txt2img or img2img, or a whole graph as JSON; or a file: "
-    "a graph as JSON, or a PNG or WebP that ComfyUI made",
+    "workflow": "a template's name, such as txt2img or img2img, or a whole graph as JSON",
     "prompt": "text, for the workflow's prompt parameter; or a whole graph as JSON",
 }
 
@@ -37,6 +41,16 @@ def _as_boxes(schema: dict[str, Any]) -> None:
     """Change the JSON schema of the fields into that of the texts that stand for them."""
     fields = {name: _box(name, field) for name, field in schema["properties"].items()}
     first = {name: fields.pop(name) for name in ("workflow", "prompt")}
+    schema["properties"] = {**first, **fields}
+    schema["additionalProperties"] = PARAMETER
+
+
+def _as_boxes_and_files(schema: dict[str, Any]) -> None:
+    """The same, and pickers of files."""
+    _as_boxes(schema)
+    fields = schema["properties"]
+    first = {name: fields.pop(name) for name in ("workflow", "prompt")}
+    first["workflow"] |= {"description": WORKFLOW_OR_FILE}
     schema["properties"] = {**first, "image": IMAGE, **fields}
     schema["additionalProperties"] = OTHERS
 
@@ -57,10 +71,16 @@ def _box(name: str, field: dict[str, Any]) -> dict[str, Any]:
     return {**box, "description": described, "examples": [SHOWN.get(name, "")]}
 
 
-class GenerateForm(GenerateBody):
-    """The fields of a form, each a text. `output.format` and `params.steps` name a field within one."""
+class GenerateFields(GenerateBody):
+    """The fields of a form without files, each a text. `output.format` and `params.steps` name a field within one."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_as_boxes)
-    __pydantic_extra__: dict[str, Annotated[bytes, WithJsonSchema(OTHERS)]]
 
     request: GenerateBody | None = Field(None, description="all fields as one object, instead of the others")
+
+
+class GenerateForm(GenerateFields):
+    """The fields of a form, each a text. `output.format` and `params.steps` name a field within one."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_as_boxes_and_files)
+    __pydantic_extra__: dict[str, Annotated[bytes, WithJsonSchema(OTHERS)]]

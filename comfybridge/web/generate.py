@@ -15,17 +15,22 @@ from comfybridge.errors import (
     RateLimited,
     TooLarge,
     UnknownWorkflow,
+    UnsupportedMediaType,
 )
 from comfybridge.repeats import fingerprint_of
+from comfybridge.settings import Settings
 from comfybridge.web.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
 from comfybridge.web.body import read_json
+from comfybridge.web.body_stream import BodyStream
+from comfybridge.web.charsets import charset_of
 from comfybridge.web.current import current_bridge, current_owner
 from comfybridge.web.describing import describes
 from comfybridge.web.examples import JSON_EXAMPLES
-from comfybridge.web.form_schema import GenerateForm
-from comfybridge.web.multipart import is_multipart, read_form
+from comfybridge.web.form_schema import GenerateFields, GenerateForm
+from comfybridge.web.multipart import Form, is_multipart, read_form
 from comfybridge.web.repeating import HEADER, KEY, idempotency_key
-from comfybridge.web.schemas import GenerateBody, parse_generation
+from comfybridge.web.schemas import GenerateBody, generation_of, read_fields
+from comfybridge.web.urlencoded import MEDIA_TYPE, is_urlencoded, read_urlencoded, unescaped
 
 blueprint = Blueprint("generate", __name__)
 
@@ -33,7 +38,7 @@ blueprint = Blueprint("generate", __name__)
 @blueprint.post("/generate")
 @describes(
     tag="Generate",
-    body={"application/json": GenerateBody, "multipart/form-data": GenerateForm},
+    body={"application/json": GenerateBody, "multipart/form-data": GenerateForm, MEDIA_TYPE: GenerateFields},
     examples={"application/json": JSON_EXAMPLES},
     query={"index": INDEX},
     headers={HEADER: KEY},
@@ -43,6 +48,7 @@ blueprint = Blueprint("generate", __name__)
         InvalidWorkflow,
         UnknownWorkflow,
         TooLarge,
+        UnsupportedMediaType,
         PromptLost,
         Busy,
         IdempotencyConflict,
@@ -53,22 +59,31 @@ def generate() -> Response:
     """Run a workflow and answer with what it made.
 
     The call blocks until the picture is there. `Accept` chooses the form of the answer. In a form (multipart), files
-    stand beside the fields, under the names that the graph mentions, and what is no field is a parameter.
+    stand beside the fields, under the names that the graph mentions, and what is no field is a parameter. A body may
+    be compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
     """
     bridge = current_bridge()
     settings = bridge.settings
-    if is_multipart(request):
-        form = read_form(request, settings.max_json_bytes, settings.max_upload_bytes)
-        body, files = form.fields, form.files
-    else:
-        body, files = read_json(request, settings.max_json_bytes), []
-    asked = parse_generation(body, g.started, _parameters_of)
-    asked.images += files
+    sent = _form(settings)
+    fields = read_fields(sent.fields, _parameters_of)
+    asked = generation_of(fields, g.started)
+    asked.images += sent.files
     asked.idempotency_key = idempotency_key(request)
     asked.fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
     asked.owner = current_owner()
-    keepalive = body.get("keepalive") or bridge.settings.keepalive
+    keepalive = fields.keepalive or settings.keepalive
     return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
+
+
+def _form(settings: Settings) -> Form:
+    """The fields and the files of the request, whatever its body is."""
+    if is_multipart(request):
+        return read_form(request, settings.max_json_bytes, settings.max_upload_bytes)
+    charset = charset_of(request)
+    raw = BodyStream(request, settings.max_json_bytes, "one without files may have").read_all()
+    if is_urlencoded(request, raw):
+        return Form(read_urlencoded(raw, charset), [])
+    return Form(read_json(unescaped(request, raw), charset), [])
 
 
 def _parameters_of(workflow: str | None) -> Collection[str]:

@@ -14,6 +14,7 @@ from flask import Request, g
 from werkzeug.http import parse_list_header, parse_options_header
 
 from comfybridge.errors import NotAcceptable
+from comfybridge.media import usual_media_type
 from comfybridge.request import Kind
 
 Form = Literal["json", "file", "zip", "events"]
@@ -145,7 +146,8 @@ def parse_accept(header: str) -> Accept:
     ranges = []
     for order, item in enumerate(parse_list_header(header[:LONGEST])[:MOST_RANGES]):
         media_range, options = parse_options_header(item)
-        type, _, subtype = ("*/*" if media_range == "*" else media_range.strip().lower()).partition("/")
+        named = "*/*" if media_range == "*" else usual_media_type(media_range.strip().lower())
+        type, _, subtype = named.partition("/")
         quality = _quality(options.get("q", "1"))
         if type and subtype and quality is not None:
             ranges.append(Range(type, subtype, quality, order))

@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SkipValidation,
-    StrictBool,
     StrictStr,
     ValidationError,
     WithJsonSchema,
@@ -21,20 +20,45 @@ from typing_extensions import TypedDict
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.inputs import read_images
+from comfybridge.media import usual_media_type
 from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.web.body import check_values
+from comfybridge.web.envelopes import opened
 from comfybridge.web.sentences import ParametersOf, sentence
+from comfybridge.workflow.written import boolean_in, number_in
 
-MOST_FIELDS = 20_000  # a body that is a graph itself has one for each node
+MOST_FIELDS = 1000
 COLOR = "^#[0-9a-fA-F]{6}$"
+
+
+def _number(value: object) -> object:
+    """Some programs have no numbers: "20" is one too where one is wanted."""
+    number = number_in(value) if isinstance(value, str) else None
+    return value if number is None else number
 
 
 def _whole(value: object) -> object:
     """Some languages write every number as a float: 20.0 is an integer too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    number = _number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _boolean(value: object) -> object:
+    said = boolean_in(value) if isinstance(value, str) else None
+    return value if said is None else said
 
 
 Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
-Number = Annotated[float, Field(strict=True)]
+Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
+Boolean = Annotated[bool, Field(strict=True), BeforeValidator(_boolean)]
+
+
+def _format(value: object) -> object:
+    """The name of a format: endings and media types are names too."""
+    if not isinstance(value, str):
+        return value
+    name = value.strip().lower().removeprefix("image/")
+    return usual_media_type(f"image/{name}").removeprefix("image/")
 
 
 def _color(value: object) -> object:
@@ -48,9 +72,11 @@ class OutputBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    format: Literal["png", "jpeg", "webp"] | None = Field(None, description="what still images are converted to")
+    format: Annotated[Literal["png", "jpeg", "webp"] | None, BeforeValidator(_format)] = Field(
+        None, description="what still images are converted to"
+    )
     quality: Integer = Field(90, ge=1, le=100, description="for jpeg and webp; no effect on png")
-    lossless: StrictBool = Field(False, description="webp without loss")
+    lossless: Boolean = Field(False, description="webp without loss")
     background: Annotated[str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": COLOR})] = Field(
         "#ffffff", description="#rrggbb, the colour that transparency is flattened onto for jpeg"
     )
@@ -61,7 +87,7 @@ class OutputBody(BaseModel):
     nodes: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
         None, description="the output nodes wanted; all if not given"
     )
-    previews: StrictBool = Field(False, description="previews (temp files) too, beside other files")
+    previews: Boolean = Field(False, description="previews (temp files) too, beside other files")
 
     def options(self) -> OutputOptions:
         """The same for the bridge."""
@@ -124,7 +150,7 @@ class GenerateBody(BaseModel):
     output: OutputBody | None = Field(None, description="how the outputs are to come back")
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
-    front: StrictBool | None = Field(None, description="whether ComfyUI is to run it before all that waits")
+    front: Boolean | None = Field(None, description="whether ComfyUI is to run it before all that waits")
     number: Number | None = Field(None, description="its place in ComfyUI's queue: the lowest runs first")
     partial_execution_targets: list[StrictStr] | None = Field(
         None, description="the output nodes that ComfyUI is to run the graph for; all if not given"
@@ -151,21 +177,38 @@ SHORT_NAMES = {
 def parse_generation(
     body: Mapping[str, Any], started: float, parameters_of: ParametersOf = lambda _: ()
 ) -> GenerationRequest:
-    """Make the request that a JSON body asks for.
+    """Make the request that a JSON body asks for: `read_fields` and `generation_of` in a row."""
+    return generation_of(read_fields(body, parameters_of), started)
+
+
+def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _: ()) -> GenerateBody:
+    """The fields of a body, which may be a graph itself, or be wrapped as other tools do it.
 
     Args:
-        started: when it came in, on `time.monotonic()`'s clock.
         parameters_of: the names of a template's parameters, for whoever takes one for a field.
 
     Raises:
-        InvalidRequest: a field is unknown, of the wrong type, out of range, or at odds with another.
+        InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
     """
-    if len(body) > MOST_FIELDS:  # pydantic would find something to say of each
-        raise InvalidRequest(f"The body has {len(body)} fields; there are {len(GenerateBody.model_fields)}.")
+    fields = opened(body, GenerateBody.model_fields)
+    check_values(fields)
+    if len(fields) > MOST_FIELDS:  # pydantic would find something to say of each
+        raise InvalidRequest(f"The body has {len(fields)} fields; there are {len(GenerateBody.model_fields)}.")
     try:
-        fields = GenerateBody.model_validate(body)
+        return GenerateBody.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest(sentence(error, GenerateBody, body, parameters_of)) from None
+        raise InvalidRequest(sentence(error, GenerateBody, fields, parameters_of)) from None
+
+
+def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
+    """The request that the fields of a body ask for.
+
+    Args:
+        started: when it came in, on `time.monotonic()`'s clock.
+
+    Raises:
+        InvalidRequest: a field is at odds with another, or an input file can't be read.
+    """
     graph = _graph(fields)
     given = {name: getattr(fields, name) for name in ("timeout", "wait", "on_timeout", "retries", "extra_data")}
     return GenerationRequest(
@@ -209,7 +252,7 @@ def _params(fields: GenerateBody) -> dict[str, Any]:
         wanted = value is not None or (field == "seed" and "seed" in fields.model_fields_set)
         if not wanted:
             continue
-        if name in params and params[name] != value:
+        if name in params and params[name] != value and str(params[name]) != str(value):
             other = "params" if name in (fields.params or {}) else "another field"
             raise InvalidRequest(f"{field} is {value!r}, but {other} gives {name} as {params[name]!r}.")
         params[name] = value

@@ -36,8 +36,6 @@ def sentence(
     """What is wrong with which field, and what is accepted."""
     errors = error.errors()
     unknown = [each for each in errors if each["type"] == "extra_forbidden"]
-    if unknown and all(isinstance(each["input"], dict) and "class_type" in each["input"] for each in errors):
-        return 'The body is a graph itself; put it into an object, under workflow: {"workflow": {...}}.'
     if unknown:
         return _unknown_field(_field(unknown[0]), unknown[0]["input"], model, body, parameters_of)
     field = _field(errors[0])

@@ -19,7 +19,7 @@ from flask import Flask
 from comfybridge import logs
 from comfybridge.settings import Settings
 from comfybridge.web.announcement import announce
-from comfybridge.web.body import MOST_DISCARDED
+from comfybridge.web.body_stream import MOST_DISCARDED
 from comfybridge.web.demo import end_demo
 from comfybridge.web.open_files import RESERVE, most_connections
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.wording import clip, describe
+from comfybridge.workflow.wrapping import is_of_editor, unwrap
 
 Graph = dict[str, dict[str, Any]]
 
@@ -42,6 +43,9 @@ def is_link(value: object) -> bool:
 
 def check_graph(value: object) -> Graph:
     """Give a copy of the graph that is known to be well-formed, links with integer node ids turned into texts.
+
+    Args:
+        value: the graph, or what `wrapping.py` knows how to take it out of.
 
     Raises:
         InvalidWorkflow: what is wrong with it, and in which node.
@@ -165,21 +169,15 @@ def _circle(needs: dict[str, list[str]], stuck: dict[str, int]) -> list[str]:
 
 
 def _nodes_of(value: object) -> dict[Any, Any]:
+    found = unwrap(value)
+    if found is not None:
+        value = found.graph
     if not isinstance(value, dict):
         raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be {API_FORMAT}.")
     if not value:
         raise InvalidWorkflow(f"The workflow is empty; it must be {API_FORMAT}.")
-    if isinstance(value.get("nodes"), list):
+    if is_of_editor(value):
         raise InvalidWorkflow(HOW_TO_EXPORT)
-    for key in ("prompt", "output", "workflow"):
-        inner = value.get(key)
-        if isinstance(inner, dict) and "class_type" not in inner:
-            if isinstance(inner.get("nodes"), list) and not isinstance(value.get("output"), dict):
-                raise InvalidWorkflow(HOW_TO_EXPORT)
-            if any(isinstance(node, dict) and "class_type" in node for node in inner.values()):
-                raise InvalidWorkflow(
-                    f'The graph is wrapped in an object, under "{key}"; give the object under "{key}" itself.'
-                )
     return value
 
 

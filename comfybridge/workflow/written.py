@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from comfybridge.workflow.graph import Graph, parse_target
 from comfybridge.workflow.parameters import Parameter
+
+NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?\s*")
+LARGEST = 2**64 - 1  # of ComfyUI's integers, its seeds
+BOOLEANS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+WANTED_BY_TYPE: dict[str | None, str] = {
+    "string": "text",
+    "image": "text",
+    "integer": "number",
+    "number": "number",
+    "boolean": "boolean",
+}
 
 
 class Written(str):
@@ -17,29 +29,59 @@ class Written(str):
 
 
 def read_written(params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph) -> dict[str, Any]:
-    """The parameters with what their texts mean: by a parameter's type, or by what an input of the graph holds."""
+    """The parameters with what their texts mean: by a parameter's type, or by what an input of the graph holds.
+
+    Any text is a number where a number is wanted, and true or false where that is: not all programs that write JSON
+    have numbers. What else a text may mean, such as null or a link, only a `Written` one does.
+    """
     return {
-        name: _read(value, _is_text(name, parameters, graph)) if isinstance(value, Written) else value
+        name: _read(value, _wanted(name, parameters, graph)) if isinstance(value, str) else value
         for name, value in params.items()
     }
 
 
-def _is_text(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> bool:
+def number_in(text: str) -> int | float | None:
+    """The number that a text is; None if it is none, or too large for ComfyUI."""
+    if not NUMBER.fullmatch(text):
+        return None
+    try:
+        number: int | float = int(text)
+    except ValueError:
+        number = float(text)
+    return number if abs(number) <= LARGEST else None
+
+
+def boolean_in(text: str) -> bool | None:
+    """What a text says as forms and programs do, `true` or `on`, `False` or `0`; None if it says neither."""
+    return BOOLEANS.get(text.strip().lower())
+
+
+def _wanted(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> str | None:
+    """`text`, `number` or `boolean`; None if it is not known."""
     if name in parameters:
-        return parameters[name].type in ("string", "image")
-    parsed = parse_target(name, graph)
+        parameter = parameters[name]
+        return "number" if parameter.is_seed else WANTED_BY_TYPE.get(parameter.type)
+    parsed = parse_target(name, graph) if isinstance(name, str) else None  # callers of the Python API may err
     if parsed is None or parsed[0] not in graph:
-        return False
-    return isinstance(graph[parsed[0]]["inputs"].get(parsed[1]), str)
+        return None
+    held = graph[parsed[0]]["inputs"].get(parsed[1])
+    if isinstance(held, str):
+        return "text"
+    if isinstance(held, bool):
+        return "boolean"
+    return "number" if isinstance(held, (int, float)) else None
 
 
-def _read(text: str, is_text: bool) -> Any:
-    """A number, true or false; the text itself where it is none, or a text is wanted."""
-    if not is_text:
+def _read(text: str, wanted: str | None) -> Any:
+    """What a text means where something is wanted; the text itself if it means no such thing."""
+    if wanted == "text":
+        return str(text)
+    meant = number_in(text) if wanted == "number" else boolean_in(text) if wanted == "boolean" else None
+    if meant is None and isinstance(text, Written):
         try:
             value = json.loads(text if text[:1] != "T" and text[:1] != "F" else text.lower())
         except (ValueError, RecursionError):
             return str(text)
         if isinstance(value, (int, float, bool, list)) or value is None:
             return value
-    return str(text)
+    return str(text) if meant is None else meant

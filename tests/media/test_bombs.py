@@ -208,7 +208,7 @@ def test_what_cameras_and_savers_write_claims_what_there_is() -> None:
     ],
 )
 def test_what_is_called_an_image_and_is_something_else_is_refused(data: bytes, name: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"is no image|is truncated or broken"):
+    with pytest.raises(InvalidRequest, match=r"; send a picture as PNG|is truncated or broken"):
         check_still_image(name, data, must_be_image=True)
 
 

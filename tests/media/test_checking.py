@@ -57,8 +57,8 @@ def test_a_truncated_image_is_found_without_any_ending() -> None:
 
 
 def test_what_is_named_an_image_and_is_none_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"cat\.png is no image"):
-        check_still_image("cat.png", b"<html>Not found</html>")
+    with pytest.raises(InvalidRequest, match=r"cat\.png is no image; send a picture as PNG, JPEG"):
+        check_still_image("cat.png", b"Not found")
     with pytest.raises(InvalidRequest, match=r"cat\.png is empty"):
         check_still_image("cat.png", b"")
 

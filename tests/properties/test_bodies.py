@@ -18,6 +18,10 @@ from tests.properties.contract import kept
 from tests.properties.made_up import FIELDS, graphs, json_values, links, params, small, texts
 
 TIMEOUT = 20
+MEDIA_TYPES = (
+    *("application/json", "multipart/form-data", "application/x-www-form-urlencoded"),
+    *("application/json; charset=utf-16", "application/x-www-form-urlencoded; charset=gbk"),
+)
 PATHS = (
     *("/generate", "/results/", "/cancel/", "/queue", "/workflows", "/workflows/", "/models", "/models/", "/stats"),
     *("/health", "/ready", "/openapi.json", "/docs", "/docs/", "/", "/%2f", "/../", "/metrics"),
@@ -70,10 +74,12 @@ def loading(name: str) -> dict[str, Any]:
 
 @given(
     body=st.binary(max_size=200),
-    media_type=header_values | st.sampled_from(["application/json", "multipart/form-data"]),
+    media_type=header_values | st.sampled_from(MEDIA_TYPES),
+    encoding=st.sampled_from(["", "gzip", "deflate", "br"]),
 )
-def test_any_bytes(api: FlaskClient, body: bytes, media_type: str) -> None:
-    kept(lambda: api.post("/generate", data=body, headers={"Content-Type": media_type}))
+def test_any_bytes(api: FlaskClient, body: bytes, media_type: str, encoding: str) -> None:
+    headers = {"Content-Type": media_type, "Content-Encoding": encoding}
+    kept(lambda: api.post("/generate", data=body, headers=headers))
 
 
 @given(body=fields | json_values(st.sampled_from(FIELDS)))

@@ -33,7 +33,7 @@ def nested(levels: int) -> str:
         ),
         (b"{prompt: a cat}", "invalid_request", "did the shell take its quotes away?"),
         (b'{"prompt": "a cat"', "invalid_request", "not JSON"),
-        (b"\xff\xfe{}", "invalid_request", "UTF-8"),
+        (b'{"prompt": "\xff"}', "invalid_request", "UTF-8 text (at byte 12)"),
         (b"[]", "invalid_request", "a list"),
         (b'"a cat"', "invalid_request", "a text"),
         (b"7", "invalid_request", "a number"),
@@ -61,7 +61,7 @@ def test_a_body_that_is_no_usable_json_object(
     [
         ({"prompt": 5}, "prompt must be a text or an object, not 5"),
         ({"prompt": ["a"]}, "prompt must be"),
-        ({"prompt": "x", "steps": "20"}, "steps must be an integer, not '20'"),
+        ({"prompt": "x", "steps": "twenty"}, "steps must be an integer, not 'twenty'"),
         ({"prompt": "x", "steps": 2.5}, "steps must be an integer, not 2.5"),
         ({"prompt": "x", "steps": True}, "steps must be an integer, not true"),
         ({"prompt": "x", "cfg": "high"}, "cfg must be a number"),
@@ -130,16 +130,6 @@ def test_a_graph_that_cannot_run(
 ) -> None:
     assert said in failure(api.post("/generate", json={field: graph}), 400, "invalid_workflow")["error"]
     assert not [each for each in sim.requests if each.method == "POST"]
-
-
-def test_a_urlencoded_form_is_told_what_to_be(api: FlaskClient, sim: Simulator) -> None:
-    """As `curl -d 'prompt=hello'` sends it."""
-    said = failure(api.post("/generate", data={"prompt": "hello"}), 400, "invalid_request")["error"]
-    assert said == (
-        'The body is urlencoded; it must be a JSON object, such as {"prompt": "a cat"}, or a form with files as curl '
-        "-F prompt=... sends it."
-    )
-    assert sim.requests == []
 
 
 def test_a_long_chain_of_nodes_is_no_deep_nesting(api: FlaskClient) -> None:
@@ -230,11 +220,6 @@ def test_a_message_of_a_node_tells_no_path(api: FlaskClient, sim: Simulator) -> 
     said = "no space on <path> nor on <path>, 1/2 done"
     assert said in body["error"]
     assert said in body["node"]["exception_message"]
-
-
-def test_a_graph_as_the_whole_body_is_told_where_to_go(api: FlaskClient) -> None:
-    body = failure(api.post("/generate", json=graphs.picture()), 400, "invalid_request")
-    assert '{"workflow": {...}}' in body["error"]
 
 
 def test_an_unknown_node_class_is_named(api: FlaskClient) -> None:

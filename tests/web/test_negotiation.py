@@ -78,6 +78,32 @@ def test_the_form_that_is_liked_best_of_those_that_there_are(
 
 
 @pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("IMAGE/JPG", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("image/x-png", "image/png"),
+        ("image/x-webp;q=0.9, image/jpg;q=0.1", "image/webp"),
+        ("image/jpg;q=0, image/*", "image/png"),
+        ("image/jpg, image/png;q=0.5", "image/jpeg"),
+        ("application/x-zip-compressed", "application/zip"),
+        ("text/json", JSON),
+    ],
+)
+def test_a_type_may_be_named_as_some_programs_do(api: FlaskClient, accept: str, answered: str) -> None:
+    response = ask(api, accept, graphs.picture())
+    assert (response.status_code, response.content_type) == (200, answered), response.text
+
+
+@pytest.mark.parametrize("format", ["jpg", "JPEG", "image/jpg", "Png", "x-png", " webp "])
+def test_a_format_may_be_named_as_some_programs_do(api: FlaskClient, format: str) -> None:
+    response = ask(api, "image/*", graphs.picture(), output={"format": format})
+    usual = {"jpg": "jpeg", "image/jpg": "jpeg", "x-png": "png"}.get(format, format.strip().lower())
+    assert response.content_type == f"image/{usual}"
+
+
+@pytest.mark.parametrize(
     "accept", ["image/avif", "image/avif, image/x-exr;q=0.5", "text/html", "image/*;q=0", "image", "video", ";q=1"]
 )
 def test_what_cannot_come_is_refused_before_anything_runs(api: FlaskClient, sim: Simulator, accept: str) -> None:
