@@ -27,9 +27,9 @@ from comfybridge.file_names import PROSE
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.discovery import discover
-from comfybridge.workflow.graph import Graph, parse_target, set_input
+from comfybridge.workflow.graph import Graph, set_input
 from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.template import Filled, targets_of
 from comfybridge.workflow.wording import clip, listed
 
 SUBFOLDER = "comfybridge"
@@ -240,7 +240,7 @@ class _Mentions:
                             self._targets.setdefault(written, []).append(target)
         self._parameters: dict[Target, list[str]] = {}
         for name in filled.params:
-            for target in _targets_of(name, graph, parameters):
+            for target in targets_of(name, graph, parameters):
                 self._parameters.setdefault(target, []).append(name)
         self._order = {name: place for place, name in enumerate(filled.params)}
 
@@ -274,13 +274,6 @@ def _takes(graph: Graph, parameters: Mapping[str, Parameter]) -> list[str]:
             if plain and (loads or (node["class_type"] in IMAGE_LOADERS and value == node["inputs"].get("image"))):
                 names.append(plain)
     return list(dict.fromkeys(names))
-
-
-def _targets_of(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> set[Target]:
-    if name in parameters:
-        return set(parameters[name].targets)
-    parsed = parse_target(name, graph)
-    return {Target(*parsed)} if parsed else set()
 
 
 # -- onto ComfyUI's disk -------------------------------------------------------------------------------------------

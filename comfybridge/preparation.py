@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.deadline import Deadline
@@ -12,9 +14,10 @@ from comfybridge.file_names import check_file_names
 from comfybridge.inputs import Placed, may_be_data, place_files, split_params
 from comfybridge.request import GenerationRequest
 from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.editor_texts import replace_as_editor
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.model_choice import settle_model
+from comfybridge.workflow.model_choice import settle_model, spell_as_installed
 from comfybridge.workflow.parameters import Parameter
 from comfybridge.workflow.template import Filled, fill, fill_graph
 
@@ -41,6 +44,7 @@ def prepare(
     default_workflow: str,
     deadline: Deadline,
     *,
+    dynamic_texts: bool = True,
     is_confined: bool = False,
 ) -> Prepared:
     """The request's graph with its parameters filled in, and where its input files go.
@@ -48,6 +52,7 @@ def prepare(
     Args:
         catalog: tells what the server's node classes take, and which models it has.
         default_workflow: the template for a request that names none.
+        dynamic_texts: whether texts are replaced as ComfyUI's editor does it, where the request does not say.
         is_confined: whether the request's owner has nothing but the parameters of templates.
 
     Raises:
@@ -58,6 +63,13 @@ def prepare(
     def inputs_of(class_type: str) -> set[str] | None:
         node_class = catalog.node_class(class_type, deadline)
         return set(node_class.input_names) if node_class else None
+
+    def choices_of(class_type: str, input_name: str, wanted: str) -> list[Any] | None:
+        return catalog.choices(class_type, input_name, wanted, deadline)
+
+    def takes_choices(class_type: str, input_name: str) -> bool:
+        node_class = catalog.node_class(class_type, deadline)
+        return node_class is not None and bool(node_class.declared(input_name)[1].get("dynamicPrompts"))
 
     if request.graph is not None:
         if request.workflow is not None:
@@ -74,6 +86,9 @@ def prepare(
         filled = fill(template, params, inputs_of)
         if template.model is not None:
             _settle_model(filled, template.model, catalog, deadline)
+    spell_as_installed(filled, parameters, choices_of)
+    if dynamic_texts if request.dynamic_texts is None else request.dynamic_texts:
+        replace_as_editor(filled, parameters, takes_choices, datetime.now())
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, catalog, deadline)

@@ -72,6 +72,7 @@ class Queueing:
             server.catalog,
             self._settings.default_workflow,
             deadline,
+            dynamic_texts=self._settings.dynamic_texts,
             is_confined=rights is not None and rights.is_confined,
         )
         filled = prepared.filled

@@ -34,6 +34,14 @@ class NodeClass:
         """All inputs that it takes."""
         return [*self.required, *self.optional]
 
+    def declared(self, input_name: str) -> tuple[Any, Mapping[str, Any]]:
+        """The type and the options of an input; None and no options for one that it does not take."""
+        config = self.required.get(input_name) or self.optional.get(input_name)
+        if not isinstance(config, (list, tuple)) or not config:
+            return None, {}
+        options = config[1] if len(config) > 1 else None
+        return config[0], options if isinstance(options, Mapping) else {}
+
     def choices(self, input_name: str) -> list[Any] | None:
         """What an input can be chosen from; None if it is not a choice.
 

@@ -1,18 +1,61 @@
-"""Which model runs when a template's own is not the one that is installed."""
+"""Which model runs when the one that is named is not the one that is installed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
-from comfybridge.workflow.parameters import Parameter, offered
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.parameters import Parameter, Target, offered
+from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
 
 # where ComfyUI looks for the file that an input names (folder_paths.py)
 FOLDERS = {"ckpt_name": "checkpoints", "unet_name": "diffusion_models"}
+
+# What an input of a node class can be chosen from, by class and input, for a wanted value; None if it is no choice.
+ChoicesOf = Callable[[str, str, str], "Sequence[Any] | None"]
+
+LONGEST_PATH = 260
+# `folder\file`, but not `\(`, with which prompts escape parentheses; `folder/file.ending`, but not "a cat/dog"
+_IN_FOLDER = re.compile(r"[^\n\r]*(\\\w|/[^\n\r]*\.[A-Za-z0-9]{1,11}$)[^\n\r]*")
+# what loaders of pictures and the like name: ComfyUI does not list files in folders of its input folder
+_NO_MODEL = re.compile(
+    r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|mp4|m4v|webm|mkv|mov|avi|wav|mp3|flac|ogg|opus|m4a|glb)$", re.IGNORECASE
+)
+
+
+def spell_as_installed(filled: Filled, parameters: Mapping[str, Parameter], choices_of: ChoicesOf) -> None:
+    r"""Name each model as the server does, where a graph's name differs only in its slashes.
+
+    A graph from Windows says `style\ink.safetensors` where others say `style/ink.safetensors`, and the other way
+    round. Looked at are values that can be a path in a folder; what is in the server's list stays.
+
+    Args:
+        parameters: those of the template; of a whole graph, they are found if they are needed.
+    """
+    spelled: dict[Target, str] = {}
+    for node_id, node in filled.graph.items():
+        for name, value in node["inputs"].items():
+            if not isinstance(value, str) or not _may_be_in_folder(value):
+                continue
+            installed = offered(value, choices_of(node["class_type"], name, value) or ())
+            if installed is not None and installed != value:
+                spelled[Target(node_id, name)] = installed
+    for target, installed in spelled.items():
+        set_input(filled.graph, target.node, target.input, installed)
+    if spelled:
+        report(filled, parameters or discover(filled.graph), spelled)
+
+
+def _may_be_in_folder(value: str) -> bool:
+    if "\\" not in value and "/" not in value:
+        return False
+    return len(value) <= LONGEST_PATH and _IN_FOLDER.fullmatch(value) is not None and not _NO_MODEL.search(value)
 
 
 def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -> None:

@@ -86,10 +86,11 @@ class Parameter:
         """
         checked = self._of_type(value)
         if self.choices is not None:
-            if not any(same(checked, choice) for choice in self.choices):
+            chosen = offered(checked, self.choices)
+            if chosen is None:
                 near = value if isinstance(value, str) else ""
                 raise self._refuse(value, f"one of {listed(self.choices, near)}")
-            return checked
+            return chosen
         low, high = self.range
         if (low is not None and checked < low) or (high is not None and checked > high):
             raise self._refuse(value, self._accepted())

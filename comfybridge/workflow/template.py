@@ -142,6 +142,29 @@ def _not_found(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> 
     return f'{said}{takes}; any input can be named in params, as "NODE.INPUT".'
 
 
+def report(filled: Filled, parameters: Mapping[str, Parameter], values: Mapping[Target, Any]) -> None:
+    """Say in a filled graph's `params` what inputs came to: by the names there that set them, else as `"NODE.INPUT"`.
+
+    Args:
+        parameters: those of the template, or those that were found in the graph.
+    """
+    names: dict[Target, list[str]] = {}
+    for name in filled.params:
+        for target in targets_of(name, filled.graph, parameters):
+            names.setdefault(target, []).append(name)
+    for target, value in values.items():
+        for name in names.get(target, [f"{target.node}.{target.input}"]):
+            filled.params[name] = value
+
+
+def targets_of(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> tuple[Target, ...]:
+    """The inputs that a name in `params` sets: a parameter's, or the one that `"NODE.INPUT"` is."""
+    if name in parameters:
+        return parameters[name].targets
+    parsed = parse_target(name, graph)
+    return (Target(*parsed),) if parsed else ()
+
+
 class _Filling:
     """One request's way through its parameters; what was set by `"NODE.INPUT"` is not set again."""
 
