@@ -115,7 +115,7 @@ class Rights:
 
         Raises:
             Forbidden: what it may not, and what it may.
-            UnknownWorkflow, InvalidWorkflow: of `parameters_of`.
+            UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
         """
         policy = self.policy
         if request.graph is not None and not policy.takes_graphs:

@@ -9,7 +9,7 @@ from typing import Any
 
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.deadline import Deadline
-from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.errors import BrokenWorkflow, InvalidRequest, InvalidWorkflow
 from comfybridge.file_names import check_file_names
 from comfybridge.inputs import Placed, may_be_data, place_files, split_params
 from comfybridge.request import GenerationRequest
@@ -18,8 +18,8 @@ from comfybridge.workflow.editor_texts import replace_as_editor
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.model_choice import settle_model, spell_as_installed
-from comfybridge.workflow.parameters import Parameter
-from comfybridge.workflow.template import Filled, fill, fill_graph
+from comfybridge.workflow.parameters import Parameter, Target
+from comfybridge.workflow.template import Filled, Template, check_required, fill, fill_graph
 
 MOST_NODES_NAMED = 20
 
@@ -31,10 +31,17 @@ class Prepared:
     Attributes:
         filled: the graph with its parameters.
         placed: the request's input files, and the inputs that are to name them.
+        template: what it was made of; None for a graph of the caller's own.
     """
 
     filled: Filled
     placed: list[Placed]
+    template: Template | None
+
+    @property
+    def brought(self) -> set[Target]:
+        """The inputs that are to name a file that came with the request."""
+        return {target for each in self.placed for target in each.targets}
 
 
 def prepare(
@@ -57,6 +64,7 @@ def prepare(
 
     Raises:
         InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+        BrokenWorkflow, ModelMissing: its template can't.
         ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked.
     """
 
@@ -71,6 +79,7 @@ def prepare(
         node_class = catalog.node_class(class_type, deadline)
         return node_class is not None and bool(node_class.declared(input_name)[1].get("dynamicPrompts"))
 
+    template = None
     if request.graph is not None:
         if request.workflow is not None:
             raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
@@ -85,36 +94,39 @@ def prepare(
         params, files = split_params(request.params, parameters)
         filled = fill(template, params, inputs_of)
         if template.model is not None:
-            _settle_model(filled, template.model, catalog, deadline)
+            _settle_model(filled, template, template.model, catalog, deadline)
     spell_as_installed(filled, parameters, choices_of)
     if dynamic_texts if request.dynamic_texts is None else request.dynamic_texts:
         replace_as_editor(filled, parameters, takes_choices, datetime.now())
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
-    _check_has_output(filled, request.partial_execution_targets, catalog, deadline)
+    _check_has_output(filled, request.partial_execution_targets, template, catalog, deadline)
     placed = place_files([*request.images, *files], filled, parameters)
+    prepared = Prepared(filled, placed, template)
+    if template is not None:
+        check_required(template, filled, prepared.brought)
     check_file_names(
         filled,
         parameters,
-        {target for each in placed for target in each.targets},
+        prepared.brought,
         lambda class_type: catalog.node_class(class_type, deadline),
         is_own_graph=request.graph is not None,
         is_confined=is_confined,
     )
-    return Prepared(filled, placed)
+    return prepared
 
 
 def _may_bring_files(request: GenerationRequest) -> bool:
     return bool(request.images) or any(may_be_data(value) for value in request.params.values())
 
 
-def _settle_model(filled: Filled, model: Parameter, catalog: Catalog, deadline: Deadline) -> None:
+def _settle_model(filled: Filled, template: Template, model: Parameter, catalog: Catalog, deadline: Deadline) -> None:
     target = model.targets[0]
     node = filled.graph[target.node]
     wanted = node["inputs"].get(target.input)
     choices = catalog.choices(node["class_type"], target.input, wanted, deadline)
     if choices is not None:
-        settle_model(filled, model, choices)
+        settle_model(filled, model, choices, template.models)
 
 
 def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> None:
@@ -126,7 +138,9 @@ def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> Non
         )
 
 
-def _check_has_output(filled: Filled, targets: list[str] | None, catalog: Catalog, deadline: Deadline) -> None:
+def _check_has_output(
+    filled: Filled, targets: list[str] | None, template: Template | None, catalog: Catalog, deadline: Deadline
+) -> None:
     """Refuse a graph none of whose nodes ComfyUI would run it for; where a class is unknown, ComfyUI decides."""
     graph = filled.graph
     feeding = {
@@ -142,6 +156,8 @@ def _check_has_output(filled: Filled, targets: list[str] | None, catalog: Catalo
             return
     if targets is not None:
         raise InvalidRequest("partial_execution_targets names no output node of the graph.")
+    if template is not None:
+        raise BrokenWorkflow(f"The workflow {template.name} has no output node, so ComfyUI would make nothing of it.")
     raise InvalidWorkflow(
         "The graph has no output node, so ComfyUI would make nothing of it; add one, such as SaveImage."
     )

@@ -6,16 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from comfybridge.errors import InvalidRequest
+from comfybridge.errors import InvalidRequest, ModelMissing
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.model_files import ModelFile, how_to_get
 from comfybridge.workflow.parameters import Parameter, Target, offered
 from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
-
-# where ComfyUI looks for the file that an input names (folder_paths.py)
-FOLDERS = {"ckpt_name": "checkpoints", "unet_name": "diffusion_models"}
 
 # What an input of a node class can be chosen from, by class and input, for a wanted value; None if it is no choice.
 ChoicesOf = Callable[[str, str, str], "Sequence[Any] | None"]
@@ -58,7 +56,9 @@ def _may_be_in_folder(value: str) -> bool:
     return len(value) <= LONGEST_PATH and _IN_FOLDER.fullmatch(value) is not None and not _NO_MODEL.search(value)
 
 
-def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -> None:
+def settle_model(
+    filled: Filled, parameter: Parameter, choices: Sequence[str], models: Sequence[ModelFile] = ()
+) -> None:
     """Make a filled template use a model that the server has.
 
     A name that differs from an installed one only in its slashes becomes that one. A template's default that is not
@@ -67,9 +67,11 @@ def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -
     Args:
         parameter: the template's parameter for the model.
         choices: the models that the server has for it.
+        models: where the template's models can be had.
 
     Raises:
-        InvalidRequest: the model is not installed and nothing can take its place without asking; lists what could.
+        InvalidRequest: the model that the caller named is not installed; lists those that are.
+        ModelMissing: the template's own is not, and nothing can take its place without asking.
     """
     graph = filled.graph
     literals = [target for target in parameter.targets if isinstance(literal_value(graph, target), str)]
@@ -77,7 +79,7 @@ def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -
     for name in wanted:
         chosen = offered(name, choices)
         if chosen is None:
-            chosen = _stand_in(filled, parameter, name, choices)
+            chosen = _stand_in(filled, parameter, name, choices, models)
         for target in literals:
             if literal_value(graph, target) == name:
                 set_input(graph, target.node, target.input, chosen)
@@ -85,15 +87,20 @@ def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -
             filled.params[parameter.name] = chosen
 
 
-def _stand_in(filled: Filled, parameter: Parameter, name: str, choices: Sequence[str]) -> str:
-    keys = {parameter.name, *(f"{target.node}.{target.input}" for target in parameter.targets)}
+def _stand_in(
+    filled: Filled, parameter: Parameter, name: str, choices: Sequence[str], models: Sequence[ModelFile]
+) -> str:
+    is_given = bool(
+        filled.given & {parameter.name, *(f"{target.node}.{target.input}" for target in parameter.targets)}
+    )
     missing = f"{parameter.name} is '{clip(name)}', which is not installed in ComfyUI"
+    remedy = how_to_get(name, parameter.targets[0].input, models)
+    kind = InvalidRequest if is_given else ModelMissing
     if not choices:
-        folder = FOLDERS.get(parameter.targets[0].input)
-        where = f"its models folder {folder}" if folder else "the folder of its models"
-        raise InvalidRequest(f"{missing}, nor is any other such model; put {clip(name)} into {where}.")
-    if keys & filled.given or len(choices) > 1:
-        raise InvalidRequest(f"{missing}; give {parameter.name} as one of those that are: {listed(choices, name)}.")
+        raise kind(f"{missing}, nor is any other such model; {remedy}.")
+    if is_given or len(choices) > 1:
+        own = "" if is_given else f"{remedy}, or "
+        raise kind(f"{missing}; {own}give {parameter.name} as one of those that are: {listed(choices, name)}.")
     filled.warnings.append(
         f"The workflow's model {clip(name)} is not installed; {clip(choices[0])} was used instead."
     )

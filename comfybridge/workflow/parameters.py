@@ -49,6 +49,7 @@ class Parameter:
         min, max: the range of a number, both inclusive; ComfyUI's own limits if None.
         choices: the only values accepted, if it is one of a list.
         description: for people.
+        required: whether a caller must give it.
     """
 
     name: str
@@ -59,6 +60,15 @@ class Parameter:
     max: float | None = None
     choices: tuple[Any, ...] | None = None
     description: str = ""
+    required: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What a caller must give, for a sentence."""
+        meaning = f"{self.description.rstrip('.')}. Give " if self.description else "give "
+        if self.type == "image":
+            return f"{meaning}the file in images, or its name in ComfyUI's input folder in params"
+        return f"{meaning}{self._accepted()}"
 
     @property
     def is_seed(self) -> bool:
@@ -118,7 +128,7 @@ class Parameter:
             if limit is not None and accepted is None:
                 schema[key] = limit
         default = self.default if accepted is None else offered(self.default, accepted)
-        if default is not None:
+        if default is not None and not self.required:
             schema["default"] = default
         return schema
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import SHORT_NAMES, discover
 from comfybridge.workflow.graph import Graph, check_graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.model_files import ModelFile
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, same
 from comfybridge.workflow.wording import clip, describe, listed
@@ -33,6 +34,7 @@ class Template:
         graph: a checked graph.
         parameters: what callers may choose, by name.
         model: where its model is named, whether or not callers may choose another; None if that is not found.
+        models: where its models can be had, as far as its owner says.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Template:
     graph: Graph
     parameters: dict[str, Parameter]
     model: Parameter | None = None
+    models: tuple[ModelFile, ...] = ()
 
     def schema(self, choices: Mapping[str, Sequence[Any]] | None = None) -> dict[str, Any]:
         """A JSON Schema of the parameters.
@@ -48,9 +51,11 @@ class Template:
             choices: what the server offers, by the name of the parameter, such as its models.
         """
         offers = choices or {}
+        required = [name for name, each in self.parameters.items() if each.required]
         return {
             "type": "object",
             "properties": {name: each.schema(offers.get(name)) for name, each in self.parameters.items()},
+            **({"required": required} if required else {}),
             "additionalProperties": False,
         }
 
@@ -140,6 +145,26 @@ def _not_found(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> 
         return f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}."
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
     return f'{said}{takes}; any input can be named in params, as "NODE.INPUT".'
+
+
+def check_required(template: Template, filled: Filled, brought: Collection[Target]) -> None:
+    """Refuse a filled template for which the caller has not given what must be given.
+
+    Args:
+        brought: the inputs that are to name a file that came with the request.
+
+    Raises:
+        InvalidRequest: which parameter is missing, and what it is for.
+    """
+    given = given_targets(filled, template.parameters).union(brought)
+    for name, parameter in template.parameters.items():
+        if parameter.required and name not in filled.given and given.isdisjoint(parameter.targets):
+            raise InvalidRequest(f"The workflow {clip(template.name)} needs {clip(name)}: {parameter.wanted}.")
+
+
+def given_targets(filled: Filled, parameters: Mapping[str, Parameter]) -> set[Target]:
+    """The inputs that the caller has set."""
+    return {target for name in filled.given for target in targets_of(name, filled.graph, parameters)}
 
 
 def report(filled: Filled, parameters: Mapping[str, Parameter], values: Mapping[Target, Any]) -> None:
