@@ -25,8 +25,8 @@ from requests.auth import AuthBase
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
-from comfybridge.demo import demo_comfyui
 from comfybridge.deadline import Deadline
+from comfybridge.demo import demo_comfyui
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of

@@ -139,6 +139,24 @@ class Fetcher:
             ) from None
         raise InvalidRequest(f"{place.host} redirects once more, after {MOST_REDIRECTS} redirects.")
 
+    def check(self, url: str, deadline: Deadline | None = None) -> None:
+        """Refuse a URL that somebody else is to fetch where the fetcher itself would not ask that host.
+
+        Raises:
+            InvalidRequest: the URL can't be used, may not be used, or holds credentials.
+            TimedOut: the request's deadline passed.
+        """
+        place = parse(url)
+        if place.authorization is not None:
+            raise InvalidRequest(f"The URL holds credentials for {place.host}, which ComfyUI would write down.")
+        limit = Deadline(self.seconds if deadline is None else min(self.seconds, deadline.remaining()))
+        try:
+            self._checked_addresses(place, limit)
+        except TimeoutError:
+            if deadline is not None and deadline.passed:
+                raise TimedOut(f"The time was up while {place.host} was being looked up.") from None
+            raise InvalidRequest(f"{place.host} can't be found within {self.seconds:g} s.") from None
+
     def _ask(self, place: _Place, allowance: Allowance, limit: Deadline) -> bytes | _Place:
         """The file, or where else it is said to be."""
         addresses = self._checked_addresses(place, limit)

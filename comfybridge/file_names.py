@@ -173,7 +173,7 @@ def names_file(class_type: str, input_name: str, class_of: NodeClassOf, *, is_li
     node_class = class_of(class_type)
     if node_class is None:
         return _loads(class_type)
-    kind, options = _declared(node_class, input_name)
+    kind, options = node_class.declared(input_name)
     if any(name == "upload" or str(name).endswith("_upload") for name, value in options.items() if value):
         return True
     if not _loads(class_type):
@@ -188,16 +188,8 @@ def _is_prose(class_type: str, input_name: str, class_of: NodeClassOf) -> bool:
     node_class = class_of(class_type)
     if node_class is None:
         return False
-    kind, options = _declared(node_class, input_name)
+    kind, options = node_class.declared(input_name)
     return kind == "STRING" and bool(options.get("multiline"))
-
-
-def _declared(node_class: NodeClass, input_name: str) -> tuple[Any, Mapping[str, Any]]:
-    config = node_class.required.get(input_name) or node_class.optional.get(input_name)
-    if not isinstance(config, (list, tuple)) or not config:
-        return None, {}
-    options = config[1] if len(config) > 1 else None
-    return config[0], options if isinstance(options, Mapping) else {}
 
 
 def _check_links(graph: Graph, elsewhere: Mapping[str, str], class_of: NodeClassOf) -> None:

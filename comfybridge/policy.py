@@ -240,6 +240,19 @@ class Rights:
                     f"{self.who} can't load {clip(value)}, only files of its own, or of ComfyUI's input folder."
                 )
 
+    def check_unseen(self, file: InputFile) -> None:
+        """Refuse a file that ComfyUI is to fetch where images have limits: nobody sees how large it is.
+
+        Raises:
+            Forbidden
+        """
+        limits = self.policy.limits
+        if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
+            raise Forbidden(
+                f"{self.who} can send images of limited size; that of {clip(file.name)} is not known, as a node "
+                "of the graph is to fetch it."
+            )
+
 
 class Turn:
     """How one request counts against its owner's rate: once if it is queued, however often that is tried.

@@ -90,8 +90,8 @@ class Queueing:
         if rights is not None:
             rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
         turn.take()
-        check_file = None if rights is None else rights.check_file
-        self._uploader.feed(prepared.placed, filled, server.client, deadline, check_file)
+        checks = () if rights is None else (rights.check_file, rights.check_unseen)
+        self._uploader.feed(prepared.placed, filled, server.client, deadline, *checks)
         prompt = Prompt(prompt_id_of(request), filled.graph)
         if self._settings.request_folders:
             save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)

@@ -21,6 +21,7 @@ class NodeClass:
     Attributes:
         name: its `class_type`.
         is_output: whether ComfyUI runs a graph for its sake.
+        display_name, description: what people read of it.
         required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`.
     """
 
@@ -28,6 +29,8 @@ class NodeClass:
     is_output: bool
     required: Mapping[str, Any]
     optional: Mapping[str, Any]
+    display_name: str = ""
+    description: str = ""
 
     @property
     def input_names(self) -> list[str]:
@@ -95,7 +98,8 @@ class Catalog:
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
     inputs = _mapping(info.get("input"))
     required, optional = _mapping(inputs.get("required")), _mapping(inputs.get("optional"))
-    return NodeClass(name, bool(info.get("output_node")), required, optional)
+    display_name, description = (str(info.get(key) or "") for key in ("display_name", "description"))
+    return NodeClass(name, bool(info.get("output_node")), required, optional, display_name, description)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from comfybridge.errors import InvalidRequest, ModelMissing
+from comfybridge.errors import BridgeError, InvalidRequest, ModelMissing
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
@@ -16,7 +16,7 @@ from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
 
 # What an input of a node class can be chosen from, by class and input, for a wanted value; None if it is no choice.
-ChoicesOf = Callable[[str, str, str], "Sequence[Any] | None"]
+ChoicesOf = Callable[[str, str, str], "list[Any] | None"]
 
 LONGEST_PATH = 260
 # `folder\file`, but not `\(`, with which prompts escape parentheses; `folder/file.ending`, but not "a cat/dog"
@@ -93,9 +93,12 @@ def _stand_in(
     is_given = bool(
         filled.given & {parameter.name, *(f"{target.node}.{target.input}" for target in parameter.targets)}
     )
-    missing = f"{parameter.name} is '{clip(name)}', which is not installed in ComfyUI"
+    missing = f"The workflow's model {clip(name)} is not installed in ComfyUI"
+    kind: type[BridgeError] = ModelMissing
+    if is_given:
+        missing = f"{parameter.name} is '{clip(name)}', which is not installed in ComfyUI"
+        kind = InvalidRequest
     remedy = how_to_get(name, parameter.targets[0].input, models)
-    kind = InvalidRequest if is_given else ModelMissing
     if not choices:
         raise kind(f"{missing}, nor is any other such model; {remedy}.")
     if is_given or len(choices) > 1:
