@@ -102,7 +102,7 @@ def test_a_form_can_turn_it_off(api: FlaskClient) -> None:
 PREFIXES = {
     "a date": ("%date:yyyy-MM-dd%/x", DAY + "/x"),
     "a date with dots": ("%date:yy.M.d%", r"\d\d\.\d{1,2}\.\d{1,2}"),
-    "a time": ("%date:hh%mm_%date:hhmmss%", r"\d\d%mm_\d{6}"),
+    "a time": ("%date:hh%mm_%date:hhmmss%", r"\d\dmm_\d{6}"),
     "an input by its class": ("%EmptyImage.width%x%EmptyImage.height%", "64x48"),
     "an input by its title": ("%My picture.batch_size%", "1"),
     "a text as a file's name": ("%PrimitiveString.value%", "a_b_c"),
