@@ -7,7 +7,7 @@ its tooltip, the name of the node's class (`ETN_LoadImageBase64`, `LoadImageFrom
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from comfybridge.comfyui.catalog import NodeClass
@@ -33,8 +33,8 @@ MOST_NODES_PASSED = 32  # between a text and the node that loads what it says
 _DATA_URI = re.compile(r"data[ _:-]?ur[il]", re.IGNORECASE)
 _FORMATS = re.compile(r"web[pm]", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_URL_WORDS = ("url", "urls", "uri", "uris")
-_WEB_WORDS = ("http", "https", "web", "internet")  # not in prose, where they may lead to the author's page
+_PAGE = re.compile(r"https?://\S*")  # in a description, mostly the author's
+_URL_WORDS = ("url", "urls", "uri", "uris", "http", "https", "web", "internet")
 _PATH_WORDS = ("path", "filepath", "filename", "file", "folder", "directory", "dir")
 SHOWN: Mapping[Form, str] = {
     "name": "a file's name",
@@ -108,32 +108,33 @@ def _told(node_class: NodeClass, input_name: str, options: Mapping[str, Any]) ->
     """What a text is, by the first that tells: its name, its options, the node's name, the node's description."""
     if options.get("vhs_path_extensions"):  # the video helper suite's paths, which may be addresses too
         return frozenset(("path", "url"))
+    said = [str(options.get(name) or "") for name in ("default", "placeholder", "tooltip")]
+    if any(text.startswith("data:") for text in said):
+        return frozenset(("data_uri",))
     return (
-        _forms_in(input_name)
-        or _forms_in_options(options)
-        or _forms_in(f"{node_class.name} {node_class.display_name}")
-        or _forms_in(node_class.description, is_prose=True)
+        _forms_in(input_name, _PATH_WORDS)
+        or _unless_name_alone(_forms_in(" ".join(said), ("path",)))
+        or _forms_in(f"{node_class.name} {node_class.display_name}", _PATH_WORDS)
+        or _unless_name_alone(_forms_in(_PAGE.sub(" ", node_class.description), ("path",)))
         or (NAME if "Load" in node_class.name else frozenset())
     )
 
 
-def _forms_in_options(options: Mapping[str, Any]) -> frozenset[Form]:
-    texts = [str(options.get(name) or "") for name in ("default", "placeholder", "tooltip")]
-    if any(text.startswith("data:") for text in texts):
-        return frozenset(("data_uri",))
-    return _forms_in(" ".join(texts)) - NAME  # an example of a path says little
+def _unless_name_alone(forms: frozenset[Form]) -> frozenset[Form]:
+    """Nothing where prose mentions a path and no more: an example says little."""
+    return frozenset() if forms == NAME else forms
 
 
-def _forms_in(text: str, *, is_prose: bool = False) -> frozenset[Form]:
+def _forms_in(text: str, path_words: Collection[str]) -> frozenset[Form]:
+    """The forms that a text mentions."""
     forms: set[Form] = set()
     if _DATA_URI.search(text):
         forms.add("data_uri")
     if "base64" in text.lower() or "b64" in text.lower():
         forms.add("base64")
-    rest = _FORMATS.sub(" ", _DATA_URI.sub(" ", text))
-    for word in map(str.lower, _WORDS.findall(rest)):
-        if word in _URL_WORDS or (word in _WEB_WORDS and not is_prose) or re.fullmatch(r"[a-z]{2,}urls?", word):
+    for word in map(str.lower, _WORDS.findall(_FORMATS.sub(" ", _DATA_URI.sub(" ", text)))):
+        if word in _URL_WORDS or re.fullmatch(r"[a-z]{2,}urls?", word):
             forms.add("url")
-        elif word in _PATH_WORDS:
+        elif word in path_words:
             forms.add("name")
     return frozenset(forms)

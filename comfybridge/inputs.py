@@ -68,15 +68,13 @@ class Placed:
 
     Attributes:
         file: the file.
-        targets: the inputs that are to name it.
+        forms: the inputs that it is for, and the form in which each takes it.
         reported: the parameters through which a caller sees these inputs.
-        forms: in which form each of the inputs takes it.
     """
 
     file: InputFile
-    targets: tuple[Target, ...]
-    reported: tuple[str, ...]
     forms: Mapping[Target, Form]
+    reported: tuple[str, ...]
 
     @property
     def is_handed_on(self) -> bool:
@@ -233,7 +231,7 @@ def place_files(
     graph = _Mentions(filled, parameters)
     for file in files:
         place = _place(file, filled, parameters, graph, forms)
-        for target in place.targets:
+        for target in place.forms:
             other = taken.setdefault(target, file.name)
             if other != file.name:
                 raise InvalidRequest(
@@ -262,13 +260,16 @@ def _place(
     seen_as = mentions.parameters_of(targets)
     reported = dict.fromkeys([*seen_as, *([file.name] if is_own_name else [])])
     chosen = {target: _form(file, target, filled.graph, forms) for target in targets}
-    return Placed(file, tuple(chosen), tuple(reported), chosen)
+    return Placed(file, chosen, tuple(reported))
 
 
 def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Form:
-    """The form in which an input is to have a file: an address as it is where the input takes that."""
+    """The form in which an input is to have a file: an address as it is where the input takes that.
+
+    A name comes last: nodes that take paths too may look elsewhere for them.
+    """
     accepted = forms.of(target)
-    wanted: tuple[Form, ...] = ("name", "base64", "data_uri")
+    wanted: tuple[Form, ...] = ("base64", "data_uri", "name")
     if isinstance(file, LinkedFile):
         wanted = ("url", *wanted)
     chosen = next((form for form in wanted if form in accepted), None)

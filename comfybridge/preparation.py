@@ -44,7 +44,7 @@ class Prepared:
     @property
     def brought(self) -> set[Target]:
         """The inputs that are to name a file that came with the request."""
-        return {target for each in self.placed for target in each.targets}
+        return {target for each in self.placed for target in each.forms}
 
 
 def prepare(

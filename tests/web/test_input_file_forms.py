@@ -35,6 +35,7 @@ TAKE_BASE64 = {
     "by the input": loader("easy loader", "base64_data"),
     "by a short word": loader("LoadMaskB64", "mask"),
     "by the tooltip": loader("Picture", "value", ("STRING", {"tooltip": "The image, encoded as Base64."})),
+    "rather than by a path": loader("LoadImage", "value", ("STRING", {"tooltip": "A path, or base64."})),
     "by the input's name before the class's": loader("LoadImageFromUrl", "image_base64"),
 }
 
