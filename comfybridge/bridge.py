@@ -32,6 +32,7 @@ from comfybridge.comfyui.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
     BridgeError,
+    BrokenWorkflow,
     ComfyUIUnreachable,
     Interrupted,
     InvalidRequest,
@@ -253,6 +254,7 @@ class Bridge:
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            BrokenWorkflow, ModelMissing: its template can't.
             Forbidden, RateLimited: its owner may not ask for it, or not so often.
             Busy: every slot is taken.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
@@ -433,9 +435,11 @@ def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClas
 
 
 def _was_not_queued(error: BaseException) -> bool:
-    """Whether a request surely was not queued: it was wrong, or no ComfyUI was there."""
+    """Whether a request surely was not queued: it or its template was wrong, or no ComfyUI was there."""
     if isinstance(error, ComfyUIUnreachable):
         return error.prompt_id is None
+    if isinstance(error, BrokenWorkflow):
+        return True
     return isinstance(error, BridgeError) and error.status < 500
 
 

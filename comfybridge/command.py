@@ -28,6 +28,7 @@ from requests.auth import AuthBase
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.deadline import Deadline
+from comfybridge.demo import demo_comfyui
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
@@ -35,7 +36,6 @@ from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
 from comfybridge.saving import safe_name, save
 from comfybridge.settings import SettingsError, load_settings
-from comfybridge.simulator import Simulator
 from comfybridge.submission import Submission
 from comfybridge.web.schemas import parse_generation
 from comfybridge.workflow.written import Written
@@ -208,7 +208,9 @@ def _image(text: str) -> tuple[str, str]:
 def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowProgress) -> Made:
     """Made by a bridge of our own, in front of a ComfyUI or of the simulator."""
     with contextlib.ExitStack() as stack:
-        url = stack.enter_context(Simulator()).url if options.demo else options.comfyui_url
+        url = options.comfyui_url
+        if options.demo:
+            url = stack.enter_context(demo_comfyui(load_settings().workflows_dir)).url
         settings = load_settings(**({"comfyui_url": url} if url else {}))
         bridge = stack.enter_context(Bridge(settings))
         asked = parse_generation(body, GenerationRequest().started)

@@ -15,6 +15,8 @@ BridgeError
 ├── Interrupted             409 interrupted
 ├── IdempotencyConflict     409 idempotency_conflict
 ├── RateLimited             429 rate_limited
+├── BrokenWorkflow          500 broken_workflow
+│   └── ModelMissing        500 model_missing
 ├── ExecutionFailed         500 execution_failed
 ├── NoOutput                500 no_output
 ├── InternalError           500 internal_error
@@ -167,6 +169,18 @@ class RateLimited(BridgeError):
 
     status = 429
     type = "rate_limited"
+
+
+class BrokenWorkflow(BridgeError):
+    """A template can't run, through no fault of the caller: its files are broken, or do not fit this ComfyUI."""
+
+    type = "broken_workflow"
+
+
+class ModelMissing(BrokenWorkflow):
+    """A model that a template itself names is not installed in ComfyUI."""
+
+    type = "model_missing"
 
 
 class ExecutionFailed(BridgeError):

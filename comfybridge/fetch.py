@@ -38,6 +38,8 @@ PORTS = {"http": 80, "https": 443}
 MEDIA_TYPES = re.compile(r"(image|video|audio)/.+|(application|binary)/octet-stream")
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
 LONGEST_URL = 8000  # characters; few servers take longer ones, and Python remembers those that it took apart
+LOOKUP_SECONDS = 5.0  # for a name of which it is only asked whether it is public
+PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")  # RFC 6761, 6762, 8375, and what is usual
 LONGEST_HOST = 253  # characters (RFC 1035)
 # A name server that does not answer keeps a thread for as long as the system waits for it.
 _lookups = threading.BoundedSemaphore(64)
@@ -139,6 +141,29 @@ class Fetcher:
             ) from None
         raise InvalidRequest(f"{place.host} redirects once more, after {MOST_REDIRECTS} redirects.")
 
+    def check(self, url: str, deadline: Deadline) -> None:
+        """Refuse a URL that somebody else is to fetch where the fetcher itself would not ask that host.
+
+        A host of which no address is known here passes, if its name is not one of a private network: whoever
+        fetches it may know more.
+
+        Raises:
+            InvalidRequest: the URL can't be used, may not be used, or holds credentials.
+            TimedOut: the request's deadline passed.
+        """
+        place = parse(url)
+        if place.authorization is not None:
+            raise InvalidRequest(f"The URL holds credentials for {place.host}, which ComfyUI would write down.")
+        try:
+            addresses = resolve(place.host, place.port, Deadline(min(LOOKUP_SECONDS, deadline.remaining())))
+        except (InvalidRequest, TimeoutError):
+            if deadline.passed:
+                raise TimedOut(f"The time was up while {place.host} was being looked up.") from None
+            addresses = []
+            if place.host not in self._names and ("." not in place.host or place.host.endswith(PRIVATE_NAMES)):
+                raise _not_public(place) from None
+        self._check_addresses(place, addresses)
+
     def _ask(self, place: _Place, allowance: Allowance, limit: Deadline) -> bytes | _Place:
         """The file, or where else it is said to be."""
         addresses = self._checked_addresses(place, limit)
@@ -162,10 +187,12 @@ class Fetcher:
     def _checked_addresses(self, place: _Place, limit: Deadline) -> list[Address]:
         """All addresses of the host, provided that each of them may be asked."""
         addresses = resolve(place.host, place.port, limit)
-        for address in addresses:
-            if not is_public(address) and not self._is_allowed(place, address):
-                raise _not_public(place)
+        self._check_addresses(place, addresses)
         return addresses
+
+    def _check_addresses(self, place: _Place, addresses: Iterable[Address]) -> None:
+        if not all(is_public(address) or self._is_allowed(place, address) for address in addresses):
+            raise _not_public(place)
 
     def _check_is_elsewhere(self, place: _Place, connection: socket.socket) -> None:
         """Refuse this very machine under a public address of its own: what keeps others out lets it in."""

@@ -21,28 +21,32 @@ from urllib.parse import unquote_to_bytes
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import InvalidRequest
+from comfybridge.errors import InvalidRequest, TooLarge
 from comfybridge.fetch import Allowance, Fetcher
+from comfybridge.file_forms import FILE_INPUTS, SHOWN, FileForms, Form
 from comfybridge.file_names import PROSE
-from comfybridge.media import check_still_image, media_type_of, suffix_of
+from comfybridge.media import check_still_image, file_extension, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.discovery import discover
-from comfybridge.workflow.graph import Graph, parse_target, set_input
+from comfybridge.workflow.graph import Graph, set_input
 from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Filled
-from comfybridge.workflow.wording import clip, listed
+from comfybridge.workflow.template import Filled, targets_of
+from comfybridge.workflow.wording import clip, describe, listed
 
 SUBFOLDER = "comfybridge"
 MOST_FILES = 100
 MOST_AT_ONCE = 4  # URLs of one request
+MOST_IN_GRAPH = 32 * 1024 * 1024  # bytes of the files that a graph holds as base64
 DIGITS = 32
 LONGEST_NAME = 260  # no file system takes more; the smallest PNG in base64 is not much more either
 ANNOTATION = " [input]"  # what ComfyUI's own page writes after a file's name; folder_paths.annotated_filepath
 FORMS = "base64, a data URI, or an http or https URL"
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{16,}={0,2}\s*")
 IMAGES_FORMS = "{name: data} or [{name, image}]"
 
 # these open a picture with Pillow, as the check here does
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask", "LoadImageOutput")
+_PICTURE = re.compile(r"(?<!To)(Image|Mask)")  # in the name of a class that takes pictures as base64
 # a text for file names to come: equal to a file's name by chance only, as prose is
 PROSE_INPUTS = ("filename_prefix",)
 
@@ -52,7 +56,7 @@ POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 @dataclass(frozen=True)
 class LinkedFile(InputFile):
-    """An input file of which only the URL is known: it is fetched when the request has its slot."""
+    """An input file of which only the URL is known: it is fetched when the request has its slot, or by a node."""
 
     data: bytes = field(default=b"", repr=False)
     url: str = field(default="", repr=False)
@@ -64,13 +68,18 @@ class Placed:
 
     Attributes:
         file: the file.
-        targets: the inputs that are to name it.
+        forms: the inputs that it is for, and the form in which each takes it.
         reported: the parameters through which a caller sees these inputs.
     """
 
     file: InputFile
-    targets: tuple[Target, ...]
+    forms: Mapping[Target, Form]
     reported: tuple[str, ...]
+
+    @property
+    def is_handed_on(self) -> bool:
+        """Whether nothing but the file's address is needed."""
+        return isinstance(self.file, LinkedFile) and set(self.forms.values()) == {"url"}
 
 
 # -- out of the request --------------------------------------------------------------------------------------------
@@ -105,60 +114,85 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
 
 
 def split_params(
-    params: Mapping[str, Any], parameters: Mapping[str, Parameter]
+    params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph
 ) -> tuple[dict[str, Any], list[InputFile]]:
-    """The parameters without those of type `image` whose value is a file itself, not a file's name; and these files.
+    """The parameters without those for a file whose value is the file itself, not its name; and these files.
 
     Raises:
         InvalidRequest: a file's data can't be read.
     """
     files = [
-        read_file(name, value)
+        read_file(name, value, "params")
         for name, value in params.items()
-        if name in parameters and parameters[name].type == "image" and may_be_data(value)
+        if may_be_data(value) and _is_for_file(name, parameters, graph)
     ]
     lifted = {file.name for file in files}
     return {name: value for name, value in params.items() if name not in lifted}, files
 
 
-def may_be_data(value: object) -> bool:
-    """Whether a value can't be a file's name, so that it may be its data."""
-    return isinstance(value, str) and (
-        len(value) > LONGEST_NAME or value[:8].lower().startswith(("data:", "http://", "https://"))
+def _is_for_file(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> bool:
+    """Whether a parameter is of type `image`, or a `"NODE.INPUT"` is one of ComfyUI's own inputs for files."""
+    if name in parameters:
+        return parameters[name].type == "image"
+    return any(
+        target.node in graph and FILE_INPUTS.get(graph[target.node]["class_type"]) == target.input
+        for target in targets_of(name, graph, parameters)
     )
 
 
-def read_file(name: str, data: object) -> InputFile:
+def may_be_data(value: object) -> bool:
+    """Whether a value can't be a file's name, so that it may be its data."""
+    return isinstance(value, str) and (
+        len(value) > LONGEST_NAME
+        or value[:8].lower().startswith(("data:", "http://", "https://"))
+        or _holds_file(value)
+    )
+
+
+def _holds_file(text: str) -> bool:
+    """Whether a text is base64 of what begins as files of a known kind do."""
+    if not _BASE64.fullmatch(text):
+        return False
+    try:
+        return file_extension(_of_base64("", text, "")) is not None
+    except InvalidRequest:
+        return False
+
+
+def read_file(name: str, data: object, field: str = "images") -> InputFile:
     """A file from the text that stands for it: base64, a data URI or a URL.
+
+    Args:
+        field: where the request has it, for the sentence.
 
     Raises:
         InvalidRequest: it can't be read.
     """
     if not isinstance(data, str):
-        raise InvalidRequest(f"images: {clip(name)} must be a text: {FORMS}.")
+        raise InvalidRequest(f"{field}: {clip(name)} must be a text: {FORMS}.")
     text = data.strip()
     start = text[:8].lower()
     if start.startswith(("http://", "https://")):
         return LinkedFile(name, url=text)
     if start.startswith("data:"):
-        return InputFile(name, _of_data_uri(name, text))
+        return InputFile(name, _of_data_uri(name, text, field))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text[:40]):
-        raise InvalidRequest(f"images: {clip(name)} begins with {text[:40].partition(':')[0]}:; it must be {FORMS}.")
-    return InputFile(name, _of_base64(name, text))
+        raise InvalidRequest(f"{field}: {clip(name)} begins with {text[:40].partition(':')[0]}:; it must be {FORMS}.")
+    return InputFile(name, _of_base64(name, text, field))
 
 
-def _of_data_uri(name: str, text: str) -> bytes:
+def _of_data_uri(name: str, text: str, field: str) -> bytes:
     head, comma, payload = text[len("data:") :].partition(",")
     if not comma:
-        raise InvalidRequest(f"images: {clip(name)} is a data URI without a comma before its data.")
+        raise InvalidRequest(f"{field}: {clip(name)} is a data URI without a comma before its data.")
     if not head.strip().lower().endswith(";base64"):
         return unquote_to_bytes(payload)
     if "%" in payload:
         payload = unquote_to_bytes(payload).decode("latin-1")
-    return _of_base64(name, payload)
+    return _of_base64(name, payload, field)
 
 
-def _of_base64(name: str, text: str) -> bytes:
+def _of_base64(name: str, text: str, field: str) -> bytes:
     """The bytes; line breaks, the alphabet for URLs and missing padding are fine."""
     plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
@@ -166,20 +200,24 @@ def _of_base64(name: str, text: str) -> bytes:
             raise ValueError
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except ValueError:
-        raise InvalidRequest(f"images: {clip(name)} is not valid base64; it must be {FORMS}.") from None
+        raise InvalidRequest(f"{field}: {clip(name)} is not valid base64; it must be {FORMS}.") from None
 
 
 # -- into the graph ------------------------------------------------------------------------------------------------
 
 
-def place_files(files: Sequence[InputFile], filled: Filled, parameters: Mapping[str, Parameter]) -> list[Placed]:
-    """Find the inputs that each file is for.
+def place_files(
+    files: Sequence[InputFile], filled: Filled, parameters: Mapping[str, Parameter], forms: FileForms
+) -> list[Placed]:
+    """Find the inputs that each file is for, and the form in which each takes it.
 
     Args:
         parameters: those of the template, or those that were found in the graph.
+        forms: tells what the graph's inputs take; asked only if there are files.
 
     Raises:
-        InvalidRequest: a name belongs nowhere or occurs twice, or there are too many files.
+        InvalidRequest: a name belongs nowhere or occurs twice, an input can't take the file, or there are too many.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what an input takes.
     """
     if not files:
         return []
@@ -192,8 +230,8 @@ def place_files(files: Sequence[InputFile], filled: Filled, parameters: Mapping[
     placed = []
     graph = _Mentions(filled, parameters)
     for file in files:
-        place = _place(file, filled, parameters, graph)
-        for target in place.targets:
+        place = _place(file, filled, parameters, graph, forms)
+        for target in place.forms:
             other = taken.setdefault(target, file.name)
             if other != file.name:
                 raise InvalidRequest(
@@ -203,9 +241,15 @@ def place_files(files: Sequence[InputFile], filled: Filled, parameters: Mapping[
     return placed
 
 
-def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter], mentions: _Mentions) -> Placed:
+def _place(
+    file: InputFile, filled: Filled, parameters: Mapping[str, Parameter], mentions: _Mentions, forms: FileForms
+) -> Placed:
     targets = mentions.of(file.name)
     parameter = parameters.get(file.name)
+    is_own_name = parameter is not None
+    if parameter is None and _is_for_file(file.name, parameters, filled.graph):
+        targets += targets_of(file.name, filled.graph, parameters)
+        is_own_name = True
     if parameter is not None and parameter.type == "image":
         _check_not_given(file.name, parameter, filled)
         targets += parameter.targets
@@ -214,8 +258,49 @@ def _place(file: InputFile, filled: Filled, parameters: Mapping[str, Parameter],
         rest = f"; the names that it takes are {listed(names, file.name)}" if names else ", and none loads a file"
         raise InvalidRequest(f"images: no node of the graph mentions {clip(file.name)!r}{rest}.")
     seen_as = mentions.parameters_of(targets)
-    reported = dict.fromkeys([*seen_as, *([file.name] if parameter is not None else [])])
-    return Placed(file, tuple(dict.fromkeys(targets)), tuple(reported))
+    reported = dict.fromkeys([*seen_as, *([file.name] if is_own_name else [])])
+    chosen = {target: _form(file, target, filled.graph, forms) for target in targets}
+    return Placed(file, chosen, tuple(reported))
+
+
+def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Form:
+    """The form in which an input is to have a file: an address as it is where the input takes that.
+
+    A name comes last: nodes that take paths too may look elsewhere for them.
+    """
+    accepted = forms.of(target)
+    wanted: tuple[Form, ...] = ("base64", "data_uri", "name")
+    if isinstance(file, LinkedFile):
+        wanted = ("url", *wanted)
+    chosen = next((form for form in wanted if form in accepted), None)
+    if chosen is None:
+        takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
+        where = f"{target.node}.{target.input} ({clip(graph[target.node]['class_type'])})"
+        raise InvalidRequest(
+            f"images: {clip(file.name)} is for {where}, which takes {takes}, not the file itself; give its URL."
+        )
+    return chosen
+
+
+def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: FileForms) -> None:
+    """Refuse a name for a parameter of type `image` where the node takes no names.
+
+    Raises:
+        InvalidRequest: which parameter, and what it takes.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what an input takes.
+    """
+    for name in filled.given:
+        parameter = parameters.get(name)
+        if parameter is None or parameter.type != "image":
+            continue
+        for target in parameter.targets:
+            accepted = forms.of(target)
+            if accepted.isdisjoint(("name", "path")):
+                takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
+                raise InvalidRequest(
+                    f"{clip(name)} is {describe(filled.params.get(name))}, but {target.node}.{target.input} "
+                    f"({clip(filled.graph[target.node]['class_type'])}), which it feeds, takes {takes}."
+                )
 
 
 class _Mentions:
@@ -240,7 +325,7 @@ class _Mentions:
                             self._targets.setdefault(written, []).append(target)
         self._parameters: dict[Target, list[str]] = {}
         for name in filled.params:
-            for target in _targets_of(name, graph, parameters):
+            for target in targets_of(name, graph, parameters):
                 self._parameters.setdefault(target, []).append(name)
         self._order = {name: place for place, name in enumerate(filled.params)}
 
@@ -276,13 +361,6 @@ def _takes(graph: Graph, parameters: Mapping[str, Parameter]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _targets_of(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> set[Target]:
-    if name in parameters:
-        return set(parameters[name].targets)
-    parsed = parse_target(name, graph)
-    return {Target(*parsed)} if parsed else set()
-
-
 # -- onto ComfyUI's disk -------------------------------------------------------------------------------------------
 
 
@@ -305,28 +383,46 @@ class Uploader:
         client: ComfyUIClient,
         deadline: Deadline,
         check_file: Callable[[InputFile], None] | None = None,
+        check_unseen: Callable[[InputFile], None] | None = None,
     ) -> None:
-        """Upload the files to a server, and have the graph name them as it does.
+        """Bring the files to a server, and have the graph say of each what its inputs take: mostly, the name that it
+        was uploaded under.
 
         Args:
             check_file: raises what is to be raised of a file that may not be used.
+            check_unseen: the same of one that ComfyUI is to fetch, so that it is not seen here.
 
         Raises:
             InvalidRequest: a file can't be fetched, is empty, or is no image where only an image can be.
             TooLarge: the files are too large.
             ComfyUIUnreachable, ComfyUIError, TimedOut: they could not be uploaded.
         """
+        for each in placed:
+            if each.is_handed_on and isinstance(each.file, LinkedFile):
+                self._check_address(each.file, deadline)
+                if check_unseen is not None:
+                    check_unseen(each.file)
         loaded = self._loaded(placed, deadline)
         for each in loaded:
+            if each.is_handed_on:
+                continue
             _check(each, filled.graph)
             if check_file is not None:
                 check_file(each.file)
+        _check_room(loaded)
         stored: dict[str, str] = {}
         for each in loaded:
             filename = stored_name(each.file)
-            if filename not in stored:
+            if "name" in each.forms.values() and filename not in stored:
                 stored[filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
-            _rewrite(each, filled, stored[filename])
+            _rewrite(each, filled, stored.get(filename, ""))
+
+    def _check_address(self, file: LinkedFile, deadline: Deadline) -> None:
+        """Refuse an address that the bridge would not fetch itself."""
+        try:
+            self._fetcher.check(file.url, deadline)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
 
     def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
         """The files with their data, as long as they are not too large together.
@@ -336,7 +432,7 @@ class Uploader:
         here = sum(len(each.file.data) for each in placed)
         allowance = Allowance(self._most_bytes)
         allowance.take(here)
-        linked = [each.file for each in placed if isinstance(each.file, LinkedFile)]
+        linked = [each.file for each in placed if isinstance(each.file, LinkedFile) and not each.is_handed_on]
         if not linked:
             return list(placed)
         with ThreadPoolExecutor(min(MOST_AT_ONCE, len(linked)), "fetch") as pool:
@@ -363,17 +459,52 @@ def _check(placed: Placed, graph: Graph) -> None:
     if not file.data:
         raise InvalidRequest(f"images: {clip(file.name)} is empty.")
     opened = any(
-        target.input == "image" and graph[target.node]["class_type"] in IMAGE_LOADERS for target in placed.targets
+        (target.input == "image" and graph[target.node]["class_type"] in IMAGE_LOADERS)
+        or (form in ("base64", "data_uri") and _PICTURE.search(graph[target.node]["class_type"]))
+        for target, form in placed.forms.items()
     )
     if file.data.startswith(POSTSCRIPT):
         raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.")
     check_still_image(clip(file.name), file.data, must_be_image=opened)
 
 
+def _check_room(placed: Sequence[Placed]) -> None:
+    """Refuse more files within a graph than ComfyUI should keep there: it copies its queue at every look."""
+    size = sum(
+        len(each.file.data) for each in placed for form in each.forms.values() if form in ("base64", "data_uri")
+    )
+    if size > MOST_IN_GRAPH:
+        raise TooLarge(
+            f"The graph's nodes take files of {size} bytes as base64; they may have {MOST_IN_GRAPH} together."
+        )
+
+
 def _rewrite(placed: Placed, filled: Filled, stored: str) -> None:
-    for target in placed.targets:
+    for target, form in placed.forms.items():
         value: Any = filled.graph[target.node]["inputs"].get(target.input)
         annotated = isinstance(value, str) and value.endswith(ANNOTATION)
-        set_input(filled.graph, target.node, target.input, stored + ANNOTATION if annotated else stored)
+        written = _written(placed.file, form, stored)
+        set_input(filled.graph, target.node, target.input, written + ANNOTATION if annotated else written)
     for name in placed.reported:
-        filled.params[name] = stored
+        filled.params[name] = _reported(placed, stored)
+
+
+def _written(file: InputFile, form: Form, stored: str) -> str:
+    """A file as an input takes it."""
+    if form == "url" and isinstance(file, LinkedFile):
+        return file.url
+    if form in ("base64", "data_uri"):
+        data = base64.b64encode(file.data).decode("ascii")
+        return data if form == "base64" else f"data:{_media_type(file)};base64,{data}"
+    return stored
+
+
+def _reported(placed: Placed, stored: str) -> str:
+    """What is told of a file: where it is, or, as its data would be too much, what it is."""
+    if placed.is_handed_on and isinstance(placed.file, LinkedFile):
+        return placed.file.url
+    return stored or f"{_media_type(placed.file)} as base64, {len(placed.file.data)} bytes"
+
+
+def _media_type(file: InputFile) -> str:
+    return media_type_of(f"x.{suffix_of(file.data, file.name)}")[0]

@@ -115,7 +115,7 @@ class Rights:
 
         Raises:
             Forbidden: what it may not, and what it may.
-            UnknownWorkflow, InvalidWorkflow: of `parameters_of`.
+            UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
         """
         policy = self.policy
         if request.graph is not None and not policy.takes_graphs:
@@ -239,6 +239,19 @@ class Rights:
                 raise Forbidden(
                     f"{self.who} can't load {clip(value)}, only files of its own, or of ComfyUI's input folder."
                 )
+
+    def check_unseen(self, file: InputFile) -> None:
+        """Refuse a file that ComfyUI is to fetch where images have limits: nobody sees how large it is.
+
+        Raises:
+            Forbidden
+        """
+        limits = self.policy.limits
+        if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
+            raise Forbidden(
+                f"{self.who} can send images of limited size; that of {clip(file.name)} is not known, as a node "
+                "of the graph is to fetch it."
+            )
 
 
 class Turn:

@@ -18,13 +18,21 @@ from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sente
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.waiter import Listener, Waiter
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, InvalidRequest, TimedOut
+from comfybridge.errors import (
+    BridgeError,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    InvalidRequest,
+    InvalidWorkflow,
+    TimedOut,
+)
 from comfybridge.fetch import Fetcher
 from comfybridge.inputs import Uploader
 from comfybridge.overdue import settle_overdue
 from comfybridge.policy import Policies, Turn
-from comfybridge.preparation import prepare
+from comfybridge.preparation import Prepared, prepare
 from comfybridge.record import Record
+from comfybridge.refusals import as_of_template
 from comfybridge.repeats import Repeats, fingerprint_of, prompt_id_of
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
@@ -62,6 +70,7 @@ class Queueing:
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            BrokenWorkflow, ModelMissing: its template can't.
             Forbidden, RateLimited: the graph holds more than its owner may ask for, or it asks too often.
             IdempotencyConflict: its key belongs to another one.
             ComfyUIUnreachable: ComfyUI does not answer. The error has a prompt id if the prompt may be queued there.
@@ -76,6 +85,7 @@ class Queueing:
             server.catalog,
             self._settings.default_workflow,
             deadline,
+            dynamic_texts=self._settings.dynamic_texts,
             is_confined=rights is not None and rights.is_confined,
         )
         filled = prepared.filled
@@ -84,20 +94,20 @@ class Queueing:
         if rights is not None:
             rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
         turn.take()
-        check_file = None if rights is None else rights.check_file
-        self._uploader.feed(prepared.placed, filled, server.client, deadline, check_file)
+        checks = () if rights is None else (rights.check_file, rights.check_unseen)
+        self._uploader.feed(prepared.placed, filled, server.client, deadline, *checks)
         prompt = Prompt(prompt_id_of(request), filled.graph)
         make_prefixes_plain(filled.graph)
         if self._settings.request_folders:
             save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
         if request.idempotency_key is None:
-            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
         with self._repeats.alone(request, deadline):
             earlier = self._repeats.attach(request, place, deadline, is_alone=True)
             if earlier is not None:
                 turn.give_back()
                 return earlier
-            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
 
     def submit_past_cache(self, earlier: Submission, nodes: Collection[str]) -> Submission:
         """Queue the graph of a prompt that has run once more, on the same server, in the same slot.
@@ -116,15 +126,15 @@ class Queueing:
 
         prompt_id = prompt_id_of(request)
         graph = past_cache(earlier.filled.graph, nodes, uuid.uuid4().hex, writes_files)
-        filled = dataclasses.replace(earlier.filled, graph=graph)
+        prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [])
         waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
         server.begin()
         place.move(server)
         if request.idempotency_key is None:
-            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
         with self._repeats.alone(request, deadline):
             server.client.forget(prompt_id, deadline)  # or that one would be taken for what becomes of this one
-            return self._listen_and_queue(waiter, server, prompt, request, filled, place, deadline)
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
 
     def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
         name = request.wait or self._settings.wait
@@ -139,13 +149,13 @@ class Queueing:
         server: Server,
         prompt: Prompt,
         request: GenerationRequest,
-        filled: Filled,
+        prepared: Prepared,
         place: Place,
         deadline: Deadline,
     ) -> Submission:
         listener = waiter.listen(prompt, deadline)
         try:
-            return self._queue(server, prompt, request, filled, listener, place, deadline)
+            return self._queue(server, prompt, request, prepared, listener, place, deadline)
         except BaseException:
             listener.close()
             raise
@@ -155,13 +165,14 @@ class Queueing:
         server: Server,
         prompt: Prompt,
         request: GenerationRequest,
-        filled: Filled,
+        prepared: Prepared,
         listener: Listener,
         place: Place,
         deadline: Deadline,
     ) -> Submission:
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
+        filled = prepared.filled
         warnings = [*filled.warnings, *listener.warnings]
         extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
         if previews.KEY not in extra_data:
@@ -172,6 +183,10 @@ class Queueing:
             accepted = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
+        except InvalidWorkflow as refusal:
+            if prepared.template is None or request.partial_execution_targets is not None:
+                raise
+            raise as_of_template(refusal, prepared.template, filled, prepared.brought) from None
         except TimedOut:  # it may have been queued all the same
             keep = request.outlasts_its_time
             raise settle_overdue(server.canceller, prompt.id, deadline.seconds, keep=keep) from None

@@ -98,6 +98,8 @@ class GenerationRequest:
         retries: how often a prompt that ComfyUI lost is queued again, within the same deadline.
         extra_data: handed to ComfyUI as it is, as are `front`, `number` and `partial_execution_targets`.
         images: files for the graph's loader nodes.
+        dynamic_texts: whether `{a|b}` in prompts and `%date:...%` in the prefixes of file names are replaced as
+            ComfyUI's editor does; as the settings say if None.
         output: how the outputs are to come back.
         started: when the request came in, on `time.monotonic()`'s clock.
         wants_first_image: whether the answer is to give the first image apart from the others too.
@@ -122,6 +124,7 @@ class GenerationRequest:
     number: float | None = None
     partial_execution_targets: list[str] | None = None
     images: list[InputFile] = field(default_factory=list)
+    dynamic_texts: bool | None = None
     output: OutputOptions = field(default_factory=OutputOptions)
     started: float = field(default_factory=time.monotonic)
     wants_first_image: bool = False

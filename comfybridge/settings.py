@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     request_folders: bool = Field(
         True, description="whether each request's files go into a folder of its own on ComfyUI's disk"
     )
+    dynamic_texts: bool = Field(
+        True,
+        description="whether {a|b} in prompts and dates in file names are replaced, as ComfyUI's editor does, for "
+        "requests that do not say",
+    )
     max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
     max_upload_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="how much the input files of one request may have together"

@@ -28,6 +28,7 @@ class NodeClass:
         required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`. Inputs within
             others are not spelled out.
         output_names: the names of its outputs, by their slots.
+        display_name, description: what people read of it.
     """
 
     name: str
@@ -35,10 +36,19 @@ class NodeClass:
     required: Mapping[str, Any]
     optional: Mapping[str, Any]
     output_names: tuple[str, ...] = ()
+    display_name: str = ""
+    description: str = ""
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`."""
         return dict(spelled_out({"required": self.required, "optional": self.optional}, given))
+
+    def declared(self, input_name: str) -> tuple[Any, Mapping[str, Any]]:
+        """The type and the options of an input, the first of them if they depend on other inputs' values.
+
+        None and no options for an input that the class does not take.
+        """
+        return parts(next(iter(self.declarations(input_name)), None))
 
     def declarations(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any]:
         """The options of one input, as ComfyUI gives them: more than one where they depend on what is not given.
@@ -117,7 +127,8 @@ def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
     required, optional = _mapping(inputs.get("required")), _mapping(inputs.get("optional"))
     names = info.get("output_name")
     outputs = tuple(str(each) for each in names) if isinstance(names, list) else ()
-    return NodeClass(name, bool(info.get("output_node")), required, optional, outputs)
+    display_name, description = (str(info.get(key) or "") for key in ("display_name", "description"))
+    return NodeClass(name, bool(info.get("output_node")), required, optional, outputs, display_name, description)
 
 
 def _numbers(values: Iterable[Any]) -> list[float]:

@@ -168,6 +168,11 @@ class Simulator:
         return 0 if self._instance is None else self._instance.sockets.count
 
     @property
+    def models(self) -> dict[str, list[str]]:
+        """The file names of its models by folder; the lists may be changed at any time."""
+        return self._models
+
+    @property
     def checkpoints(self) -> list[str]:
         """The file names of the checkpoints that it offers; may be changed at any time."""
         return list(self._models["checkpoints"])

@@ -173,6 +173,14 @@ class WorkflowsAnswer(TypedDict):
     broken: list[BrokenWorkflow]
 
 
+class ModelAnswer(TypedDict):
+    """A model that a template needs."""
+
+    name: Annotated[str, Field(description="as the graph names it")]
+    directory: Annotated[str, Field(description="the folder below ComfyUI's models; empty if it is not told")]
+    url: Annotated[str, Field(description="where it can be had; empty if it is not public")]
+
+
 class WorkflowAnswer(TypedDict):
     """One template."""
 
@@ -180,6 +188,7 @@ class WorkflowAnswer(TypedDict):
     description: str
     parameters: Annotated[dict[str, Any], Field(description="a JSON Schema, with defaults, ranges and choices")]
     unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
+    models: Annotated[list[ModelAnswer], Field(description="those that it needs, as far as its owner says")]
 
 
 class ServerAnswer(TypedDict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from comfybridge.demo import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web.announcement import DEMO
@@ -14,7 +15,7 @@ _SIMULATOR = "comfybridge.simulator"
 
 def create_demo() -> Flask:
     """The application with a simulator, in a thread of this process, as its ComfyUI."""
-    simulator = Simulator()
+    simulator = demo_comfyui(load_settings().workflows_dir)
     simulator.start()
     app = create_app(load_settings(comfyui_url=simulator.url, comfyui_headers={}))
     app.config[DEMO] = True

@@ -8,9 +8,11 @@ from flask import Blueprint, Response, g, request
 
 from comfybridge.errors import (
     BridgeError,
+    BrokenWorkflow,
     Busy,
     IdempotencyConflict,
     InvalidWorkflow,
+    ModelMissing,
     PromptLost,
     RateLimited,
     TooLarge,
@@ -46,6 +48,8 @@ blueprint = Blueprint("generate", __name__)
     raises=(
         *COLLECTING_ERRORS,
         InvalidWorkflow,
+        BrokenWorkflow,
+        ModelMissing,
         UnknownWorkflow,
         TooLarge,
         UnsupportedMediaType,

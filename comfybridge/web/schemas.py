@@ -147,6 +147,11 @@ class GenerateBody(BaseModel):
         description="input files as {name: data} or [{name, image}], data being base64, a data URI or a URL; a name "
         "is one that the graph mentions, or that of an image parameter",
     )
+    dynamic_texts: Boolean | None = Field(
+        None,
+        description="whether {a|b} in prompts and %date:...% in filename_prefix are replaced, as ComfyUI's editor "
+        "does; the server's setting if not given",
+    )
     output: OutputBody | None = Field(None, description="how the outputs are to come back")
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
@@ -210,7 +215,10 @@ def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
         InvalidRequest: a field is at odds with another, or an input file can't be read.
     """
     graph = _graph(fields)
-    given = {name: getattr(fields, name) for name in ("timeout", "wait", "on_timeout", "retries", "extra_data")}
+    given = {
+        name: getattr(fields, name)
+        for name in ("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts")
+    }
     return GenerationRequest(
         workflow=_workflow_name(fields, graph),
         graph=graph,

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, InvalidWorkflow, UnknownWorkflow
+from comfybridge.errors import BridgeError, BrokenWorkflow, UnknownWorkflow
 from comfybridge.web.answers import WorkflowAnswer, WorkflowsAnswer
 from comfybridge.web.current import current_bridge, current_rights
 from comfybridge.web.describing import Variable, describes, json_answer
@@ -46,7 +46,7 @@ def list_workflows() -> Response:
     tag="Workflows",
     path={"name": Variable("the template's name", NAME)},
     answers=json_answer("What it takes.", WorkflowAnswer),
-    raises=(UnknownWorkflow, InvalidWorkflow),
+    raises=(UnknownWorkflow, BrokenWorkflow),
 )
 def get_workflow(name: str) -> Response:
     """One template, its parameters as a JSON Schema, with the choices that ComfyUI offers if it answers."""
@@ -62,5 +62,6 @@ def get_workflow(name: str) -> Response:
         "description": template.description,
         "parameters": offer.template.schema(offer.choices, offer.limits),
         "unclear": offer.template.unclear,
+        "models": [{"name": each.name, "directory": each.directory, "url": each.url} for each in template.models],
     }
     return jsonify(body)

@@ -4,7 +4,9 @@ Three formats: this bridge's own, and two that others have used, which load as t
 
     NAME.yaml          description: ...
                        parameters: {seed: {node: 3, input: seed, type: integer, min: 0, description: ...}}
-                       (`targets: [{node, input}, ...]` instead of node and input, for several inputs)
+                       (`targets: [{node, input}, ...]` instead of node and input, for several inputs;
+                       `required: true` for what callers must give)
+                       models: as `model_files.py` reads them
     NAME.yaml          node_mappings: {seed: {node_id: "3", property: seed}}
     NAME.params.json   {seed: {node_id: 3, input_name: seed, type: int, min: 0, max: 9, default: 1}}
 """
@@ -15,15 +17,16 @@ import math
 from typing import Any
 
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.workflow import model_files
 from comfybridge.workflow.discovery import MEANINGS
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, Type
 from comfybridge.workflow.wording import clip, describe, listed
 
-TOP_KEYS = ("description", "parameters")
+TOP_KEYS = ("description", "parameters", model_files.KEY)
 LARGEST_BITS = 256  # ComfyUI's largest integers have 64
-KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description")
+KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description", "required")
 TYPE_NAMES: dict[str, Type] = {
     **{name: name for name in TYPES},
     "str": "string",
@@ -86,7 +89,7 @@ def _modernised(entries: Any, file_name: str) -> Any:
             raise InvalidWorkflow(
                 f"{file_name}: parameter {clip(name)} is {describe(entry)}; it must be an object with node_id."
             )
-        kept = {key: value for key, value in entry.items() if key in KEYS and value is not None}
+        kept = {key: value for key, value in entry.items() if key in KEYS and key != "required" and value is not None}
         node, input_name = entry.get("node_id"), entry.get("input_name", entry.get("property"))
         if node is not None:
             kept["node"] = node
@@ -120,12 +123,24 @@ def _parameter(name: str, entry: dict[str, Any], graph: Graph, where: str) -> Pa
         max=high,
         choices=_choices(entry.get("choices"), where),
         description=description or (MEANINGS[name][1] if name in MEANINGS else ""),
+        required=_required(entry, where),
     )
     stated = any(entry.get(key) is not None for key in ("default", "min", "max", "choices"))
     # a seed is drawn unless it is given, so what an older file states as its default (often -1) is never used
     if stated and parameter.default is not None and not parameter.is_seed:
         _check_default(parameter, where)
     return parameter
+
+
+def _required(entry: dict[str, Any], where: str) -> bool:
+    required = entry.get("required")
+    if required is None:
+        return False
+    if not isinstance(required, bool):
+        raise InvalidWorkflow(f"{where}: required is {describe(required)}; it must be true or false.")
+    if required and entry.get("default") is not None:
+        raise InvalidWorkflow(f"{where} is required, and has a default, which would never be used.")
+    return required
 
 
 def _targets(entry: dict[str, Any], graph: Graph, where: str) -> tuple[Target, ...]:

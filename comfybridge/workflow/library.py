@@ -13,10 +13,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfybridge.errors import InvalidWorkflow, UnknownWorkflow
+from comfybridge.errors import BrokenWorkflow, InvalidWorkflow, UnknownWorkflow
 from comfybridge.workflow.declaration import declared
 from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import check_graph
+from comfybridge.workflow.model_files import declared_models
 from comfybridge.workflow.reading import read_json, read_yaml
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, listed, nearest
@@ -56,14 +57,14 @@ class Library:
 
         Raises:
             UnknownWorkflow: there is none of that name; names those that there are.
-            InvalidWorkflow: its files are broken, and how.
+            BrokenWorkflow: its files are broken, and how.
         """
         entries = self._look()
         entry = entries.get(name) if isinstance(name, str) else None
         if entry is None:
             raise UnknownWorkflow(self._unknown(name, [each for each in entries if entries[each].template]))
         if entry.template is None:
-            raise InvalidWorkflow(f"The workflow {name} is broken: {entry.error}")
+            raise BrokenWorkflow(f"The workflow {name} is broken: {entry.error}")
         return entry.template
 
     def names(self) -> list[str]:
@@ -150,11 +151,11 @@ class Library:
         path = self._directory / parameter_files[0]
         content = read_json(path) if path.name.endswith(GRAPH) else read_yaml(path)
         description, parameters = declared(content, graph, path.name)
+        models = declared_models(content, path.name)
         if parameters is None:
-            return Template.of_discovery(name, description, graph, found)
-        return Template(
-            name, description, graph, parameters, parameters.get("model") or found.parameters.get("model")
-        )
+            return Template.of_discovery(name, description, graph, found, models)
+        model = parameters.get("model") or found.parameters.get("model")
+        return Template(name, description, graph, parameters, model, models)
 
 
 def _template_name(file_name: str) -> str | None:

@@ -1,21 +1,64 @@
-"""Which model runs when a template's own is not the one that is installed."""
+"""Which model runs when the one that is named is not the one that is installed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from comfybridge.errors import InvalidRequest
+from comfybridge.errors import BridgeError, InvalidRequest, ModelMissing
+from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
-from comfybridge.workflow.parameters import Parameter, offered
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.model_files import ModelFile, how_to_get
+from comfybridge.workflow.parameters import Parameter, Target, offered
+from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
 
-# where ComfyUI looks for the file that an input names (folder_paths.py)
-FOLDERS = {"ckpt_name": "checkpoints", "unet_name": "diffusion_models"}
+# What an input of a node can be chosen from; None if it is no choice, or the choices are not known.
+ChoicesOf = Callable[[Mapping[str, Any], str], "list[Any] | None"]
+
+LONGEST_PATH = 260
+# `folder\file`, but not `\(`, with which prompts escape parentheses; `folder/file.ending`, but not "a cat/dog"
+_IN_FOLDER = re.compile(r"[^\n\r]*(\\\w|/[^\n\r]*\.[A-Za-z0-9]{1,11}$)[^\n\r]*")
+# what loaders of pictures and the like name: ComfyUI does not list files in folders of its input folder
+_NO_MODEL = re.compile(
+    r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|mp4|m4v|webm|mkv|mov|avi|wav|mp3|flac|ogg|opus|m4a|glb)$", re.IGNORECASE
+)
 
 
-def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -> None:
+def spell_as_installed(filled: Filled, parameters: Mapping[str, Parameter], choices_of: ChoicesOf) -> None:
+    r"""Name each model as the server does, where a graph's name differs only in its slashes.
+
+    A graph from Windows says `style\ink.safetensors` where others say `style/ink.safetensors`, and the other way
+    round. Looked at are values that can be a path in a folder; what is in the server's list stays.
+
+    Args:
+        parameters: those of the template; of a whole graph, they are found if they are needed.
+    """
+    spelled: dict[Target, str] = {}
+    for node_id, node in filled.graph.items():
+        for name, value in node["inputs"].items():
+            if not isinstance(value, str) or not _may_be_in_folder(value):
+                continue
+            installed = offered(value, choices_of(node, name) or ())
+            if installed is not None and installed != value:
+                spelled[Target(node_id, name)] = installed
+    for target, installed in spelled.items():
+        set_input(filled.graph, target.node, target.input, installed)
+    if spelled:
+        report(filled, parameters or discover(filled.graph), spelled)
+
+
+def _may_be_in_folder(value: str) -> bool:
+    if "\\" not in value and "/" not in value:
+        return False
+    return len(value) <= LONGEST_PATH and _IN_FOLDER.fullmatch(value) is not None and not _NO_MODEL.search(value)
+
+
+def settle_model(
+    filled: Filled, parameter: Parameter, choices: Sequence[str], models: Sequence[ModelFile] = ()
+) -> None:
     """Make a filled template use a model that the server has.
 
     A name that differs from an installed one only in its slashes becomes that one. A template's default that is not
@@ -24,9 +67,11 @@ def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -
     Args:
         parameter: the template's parameter for the model.
         choices: the models that the server has for it.
+        models: where the template's models can be had.
 
     Raises:
-        InvalidRequest: the model is not installed and nothing can take its place without asking; lists what could.
+        InvalidRequest: the model that the caller named is not installed; lists those that are.
+        ModelMissing: the template's own is not, and nothing can take its place without asking.
     """
     graph = filled.graph
     literals = [target for target in parameter.targets if isinstance(literal_value(graph, target), str)]
@@ -34,7 +79,7 @@ def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -
     for name in wanted:
         chosen = offered(name, choices)
         if chosen is None:
-            chosen = _stand_in(filled, parameter, name, choices)
+            chosen = _stand_in(filled, parameter, name, choices, models)
         for target in literals:
             if literal_value(graph, target) == name:
                 set_input(graph, target.node, target.input, chosen)
@@ -42,15 +87,23 @@ def settle_model(filled: Filled, parameter: Parameter, choices: Sequence[str]) -
             filled.params[parameter.name] = chosen
 
 
-def _stand_in(filled: Filled, parameter: Parameter, name: str, choices: Sequence[str]) -> str:
-    keys = {parameter.name, *(f"{target.node}.{target.input}" for target in parameter.targets)}
-    missing = f"{parameter.name} is '{clip(name)}', which is not installed in ComfyUI"
+def _stand_in(
+    filled: Filled, parameter: Parameter, name: str, choices: Sequence[str], models: Sequence[ModelFile]
+) -> str:
+    is_given = bool(
+        filled.given & {parameter.name, *(f"{target.node}.{target.input}" for target in parameter.targets)}
+    )
+    missing = f"The workflow's model {clip(name)} is not installed in ComfyUI"
+    kind: type[BridgeError] = ModelMissing
+    if is_given:
+        missing = f"{parameter.name} is '{clip(name)}', which is not installed in ComfyUI"
+        kind = InvalidRequest
+    remedy = how_to_get(name, parameter.targets[0].input, models)
     if not choices:
-        folder = FOLDERS.get(parameter.targets[0].input)
-        where = f"its models folder {folder}" if folder else "the folder of its models"
-        raise InvalidRequest(f"{missing}, nor is any other such model; put {clip(name)} into {where}.")
-    if keys & filled.given or len(choices) > 1:
-        raise InvalidRequest(f"{missing}; give {parameter.name} as one of those that are: {listed(choices, name)}.")
+        raise kind(f"{missing}, nor is any other such model; {remedy}.")
+    if is_given or len(choices) > 1:
+        own = "" if is_given else f"{remedy}, or "
+        raise kind(f"{missing}; {own}give {parameter.name} as one of those that are: {listed(choices, name)}.")
     filled.warnings.append(
         f"The workflow's model {clip(name)} is not installed; {clip(choices[0])} was used instead."
     )

@@ -53,6 +53,7 @@ class Parameter:
         description: for people.
         beside: inputs that a seed feeds with the numbers that follow it: the seeds of samplers that stand beside the
             first one and differ from it, one group for each that differs.
+        required: whether a caller must give it.
     """
 
     name: str
@@ -64,11 +65,20 @@ class Parameter:
     choices: tuple[Any, ...] | None = None
     description: str = ""
     beside: tuple[tuple[Target, ...], ...] = ()
+    required: bool = False
 
     @property
     def all_targets(self) -> tuple[Target, ...]:
         """All inputs that it feeds, the seeds beside a seed too."""
         return (*self.targets, *(target for group in self.beside for target in group))
+
+    @property
+    def wanted(self) -> str:
+        """What a caller must give, for a sentence."""
+        meaning = f"{self.description.rstrip('.')}. Give " if self.description else "give "
+        if self.type == "image":
+            return f"{meaning}the file in images, or its name in ComfyUI's input folder in params"
+        return f"{meaning}{self._accepted()}"
 
     @property
     def is_seed(self) -> bool:
@@ -105,10 +115,11 @@ class Parameter:
         """
         checked = self._of_type(value)
         if self.choices is not None:
-            if not any(same(checked, choice) for choice in self.choices):
+            chosen = offered(checked, self.choices)
+            if chosen is None:
                 near = value if isinstance(value, str) else ""
                 raise self._refuse(value, f"one of {listed(self.choices, near)}")
-            return checked
+            return chosen
         low, high = self.range
         if (low is not None and checked < low) or (high is not None and checked > high):
             raise self._refuse(value, self._accepted())
@@ -136,7 +147,7 @@ class Parameter:
             if limit is not None and accepted is None:
                 schema[key] = limit
         default = self.default if accepted is None else offered(self.default, accepted)
-        if default is not None:
+        if default is not None and not self.required:
             schema["default"] = default
         return schema
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, check_graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.model_files import ModelFile
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Limits, Parameter, Target, same
 from comfybridge.workflow.seeds import seed_limits
@@ -36,6 +37,7 @@ class Template:
         graph: a checked graph.
         parameters: what callers may choose, by name.
         model: where its model is named, whether or not callers may choose another; None if that is not found.
+        models: where its models can be had, as far as its owner says.
         discovery: what was found in its graph, where that is where its parameters come from.
     """
 
@@ -44,12 +46,15 @@ class Template:
     graph: Graph
     parameters: dict[str, Parameter]
     model: Parameter | None = None
+    models: tuple[ModelFile, ...] = ()
     discovery: Discovery | None = None
 
     @classmethod
-    def of_discovery(cls, name: str, description: str, graph: Graph, found: Discovery) -> Template:
+    def of_discovery(
+        cls, name: str, description: str, graph: Graph, found: Discovery, models: tuple[ModelFile, ...] = ()
+    ) -> Template:
         """A template whose parameters are those that were found in its graph."""
-        return cls(name, description, graph, found.parameters, found.parameters.get("model"), found)
+        return cls(name, description, graph, found.parameters, found.parameters.get("model"), models, found)
 
     @property
     def unclear(self) -> dict[str, str]:
@@ -64,7 +69,8 @@ class Template:
         """
         if self.discovery is None or not self.discovery.unknown:
             return self
-        return Template.of_discovery(self.name, self.description, self.graph, examine(self.graph, facts))
+        found = examine(self.graph, facts)
+        return Template.of_discovery(self.name, self.description, self.graph, found, self.models)
 
     def schema(
         self, choices: Mapping[str, Sequence[Any]] | None = None, limits: Mapping[str, Limits] | None = None
@@ -76,12 +82,14 @@ class Template:
             limits: the lowest and highest numbers that the server takes, by the name of the parameter.
         """
         offers, ranges = choices or {}, limits or {}
+        required = [name for name, each in self.parameters.items() if each.required]
         return {
             "type": "object",
             "properties": {
                 name: each.within(*ranges.get(name, (None, None))).schema(offers.get(name))
                 for name, each in self.parameters.items()
             },
+            **({"required": required} if required else {}),
             "additionalProperties": False,
         }
 
@@ -178,6 +186,49 @@ def _not_found(name: str, graph: Graph, found: Discovery) -> str:
         return f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}."
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
     return f'{said}{takes}; any input can be named in params, as "NODE.INPUT".'
+
+
+def check_required(template: Template, filled: Filled, brought: Collection[Target]) -> None:
+    """Refuse a filled template for which the caller has not given what must be given.
+
+    Args:
+        brought: the inputs that are to name a file that came with the request.
+
+    Raises:
+        InvalidRequest: which parameter is missing, and what it is for.
+    """
+    given = given_targets(filled, template.parameters).union(brought)
+    for name, parameter in template.parameters.items():
+        if parameter.required and name not in filled.given and given.isdisjoint(parameter.targets):
+            raise InvalidRequest(f"The workflow {clip(template.name)} needs {clip(name)}: {parameter.wanted}.")
+
+
+def given_targets(filled: Filled, parameters: Mapping[str, Parameter]) -> set[Target]:
+    """The inputs that the caller has set."""
+    return {target for name in filled.given for target in targets_of(name, filled.graph, parameters)}
+
+
+def report(filled: Filled, parameters: Mapping[str, Parameter], values: Mapping[Target, Any]) -> None:
+    """Say in a filled graph's `params` what inputs came to: by the names there that set them, else as `"NODE.INPUT"`.
+
+    Args:
+        parameters: those of the template, or those that were found in the graph.
+    """
+    names: dict[Target, list[str]] = {}
+    for name in filled.params:
+        for target in targets_of(name, filled.graph, parameters):
+            names.setdefault(target, []).append(name)
+    for target, value in values.items():
+        for name in names.get(target, [f"{target.node}.{target.input}"]):
+            filled.params[name] = value
+
+
+def targets_of(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> tuple[Target, ...]:
+    """The inputs that a name in `params` sets: a parameter's, or the one that `"NODE.INPUT"` is."""
+    if name in parameters:
+        return parameters[name].targets
+    parsed = parse_target(name, graph)
+    return (Target(*parsed),) if parsed else ()
 
 
 class _Filling:

@@ -205,7 +205,7 @@ def test_of_several_models_the_caller_must_name_one() -> None:
         from comfybridge.web import create_app
 
         api = create_app(load_settings(comfyui_url=sim.url)).test_client()
-        body = failure(api.post("/generate", json={"prompt": "a cat"}), 400, "invalid_request")
+        body = failure(api.post("/generate", json={"prompt": "a cat"}), 500, "model_missing")
         assert "a.safetensors" in body["error"]
         assert "b.safetensors" in body["error"]
         asked = {"prompt": "a cat", "model": "b.safetensors", "width": 64, "height": 64}

@@ -183,8 +183,8 @@ def test_nor_by_a_way_around_the_folders(
         said = failure(confined.post("/generate", json={"params": {"name": value}}), 400, "invalid_request")["error"]
         assert said.startswith("name is '")
         # as far as ComfyUI, which has no such node
-        failure(free.post("/generate", json={"params": {"name": value}}), 400, "invalid_workflow")
-        failure(confined.post("/generate", json={"params": {"text": value}}), 400, "invalid_workflow")  # is prose
+        failure(free.post("/generate", json={"params": {"name": value}}), 500, "broken_workflow")
+        failure(confined.post("/generate", json={"params": {"text": value}}), 500, "broken_workflow")  # is prose
     assert len(sim.history) == 1
 
 
@@ -393,7 +393,7 @@ def test_a_template_s_links_are_its_owner_s_business(
     (tmp_path / "linked.yaml").write_text("parameters: {width: {node: 7, input: value}}")
     policies = policy_file(default={"max_width": 128})
     api = make_app(workflows_dir=tmp_path, default_workflow="linked", policy_file=policies).test_client()
-    for width, type, status in ((64, "invalid_workflow", 400), (136, "forbidden", 403)):
+    for width, type, status in ((64, "broken_workflow", 500), (136, "forbidden", 403)):
         failure(api.post("/generate", json={"width": width}), status, type)
     # one that the caller made is not
     refused(api, sim, {"width": 64, "params": {"1.width": ["7", 0]}}, {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from comfybridge.errors import InvalidRequest, InvalidWorkflow, UnknownWorkflow
+from comfybridge.errors import BrokenWorkflow, InvalidRequest, UnknownWorkflow
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.reading import read_json
@@ -143,7 +143,7 @@ def test_a_broken_graph_is_named_and_breaks_nothing_else(folder: Folder, content
     folder.write("good.json", default())
     assert sentence in folder.error()
     assert folder.library.names() == ["good"]
-    with pytest.raises(InvalidWorkflow, match="The workflow a is broken"):
+    with pytest.raises(BrokenWorkflow, match="The workflow a is broken"):
         folder.library.get("a")
 
 

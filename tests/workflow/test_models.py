@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from comfybridge.errors import InvalidRequest
+from comfybridge.errors import InvalidRequest, ModelMissing
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.model_choice import settle_model
@@ -41,12 +41,12 @@ def test_the_only_installed_model_stands_in_with_a_warning() -> None:
 
 
 def test_with_several_installed_the_error_lists_them() -> None:
-    with pytest.raises(InvalidRequest, match=r"v1-5\.safetensors.*not installed.*: .*a\.ckpt.*b\.ckpt"):
+    with pytest.raises(ModelMissing, match=r"v1-5\.safetensors.*not installed.*: .*a\.ckpt.*b\.ckpt"):
         settled(["a.ckpt", "b.ckpt"])
 
 
 def test_with_none_installed_the_error_says_what_to_put_where() -> None:
-    with pytest.raises(InvalidRequest, match=r"put v1-5\.safetensors into its models folder checkpoints"):
+    with pytest.raises(ModelMissing, match=r"put v1-5\.safetensors into its models folder checkpoints"):
         settled([])
 
 

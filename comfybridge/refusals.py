@@ -1,0 +1,73 @@
+"""Whose fault it is that ComfyUI refuses the graph of a template: the caller's, or that of the template itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from comfybridge.errors import BridgeError, BrokenWorkflow, InvalidWorkflow, ModelMissing
+from comfybridge.workflow.model_files import how_to_get
+from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.template import Filled, Template, given_targets, targets_of
+from comfybridge.workflow.wording import clip
+
+_FILE = re.compile(r".+\.[A-Za-z0-9]{2,12}")
+
+
+def as_of_template(
+    refusal: InvalidWorkflow, template: Template, filled: Filled, brought: Collection[Target]
+) -> BridgeError:
+    """The refusal itself where it is about what the caller has given, and else the fault of the template.
+
+    Args:
+        brought: the inputs that name a file that came with the request.
+    """
+    values = [filled.graph[target.node]["inputs"].get(target.input) for target in _overridden(filled, template)]
+    if any(isinstance(value, (list, dict)) for value in values):
+        return refusal  # the caller has joined nodes anew, so that anything may have come of it
+    callers = given_targets(filled, template.parameters).union(brought)
+    # an example picture of the owner's, in the place of which the caller has given none
+    callers.update(*(each.targets for each in template.parameters.values() if each.type == "image"))
+    problems = list(_problems(refusal.node_errors or {}))
+    if any(target in callers for target, _ in problems):
+        return refusal
+    missing = [target for target, error in problems if _is_missing_model(error)]
+    if missing and len(missing) == len(problems):
+        return ModelMissing(_missing(template, filled, missing), node_errors=refusal.node_errors)
+    return BrokenWorkflow(
+        f"The workflow {clip(template.name)} does not fit this ComfyUI. {refusal.message}",
+        node_errors=refusal.node_errors,
+    )
+
+
+def _overridden(filled: Filled, template: Template) -> Iterator[Target]:
+    for name in filled.given:
+        if name not in template.parameters:
+            yield from targets_of(name, filled.graph, template.parameters)
+
+
+def _problems(node_errors: Mapping[str, Any]) -> Iterator[tuple[Target, Mapping[str, Any]]]:
+    """Each error that ComfyUI has found, and the input that it is about; whatever is of another shape is left out."""
+    for node, said in node_errors.items():
+        errors = said.get("errors") if isinstance(said, Mapping) else None
+        for error in errors if isinstance(errors, list) else []:
+            extra = error.get("extra_info") if isinstance(error, Mapping) else None
+            name = extra.get("input_name") if isinstance(extra, Mapping) else None
+            if isinstance(error, Mapping):
+                yield Target(node, str(name)), error
+
+
+def _is_missing_model(error: Mapping[str, Any]) -> bool:
+    extra = error.get("extra_info")
+    wanted = extra.get("received_value") if isinstance(extra, Mapping) else None
+    return error.get("type") == "value_not_in_list" and isinstance(wanted, str) and bool(_FILE.fullmatch(wanted))
+
+
+def _missing(template: Template, filled: Filled, targets: list[Target]) -> str:
+    named: dict[str, Target] = {}
+    for target in targets:
+        named.setdefault(str(filled.graph[target.node]["inputs"].get(target.input)), target)
+    remedies = "; ".join(how_to_get(name, target.input, template.models) for name, target in named.items())
+    which = ", ".join(f"{clip(name)} ({target.input} of node {target.node})" for name, target in named.items())
+    return f"The workflow {clip(template.name)} needs {which}, not installed in ComfyUI; {remedies}."

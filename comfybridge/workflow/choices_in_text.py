@@ -1,0 +1,114 @@
+r"""`{red|blue}` in a prompt: one of the options is drawn, as ComfyUI's editor does before it queues a graph.
+
+The rules are those of `processDynamicPrompt` in ComfyUI's frontend: groups nest, an option may be empty, `\{`, `\|`
+and `\}` are plain characters, and `// ...` and `/* ... */` are comments. It differs where the editor would spoil
+what callers of an API send:
+
+- Braces without a `|` between them stay, for a graph that the editor exported has been through this once and holds
+  its plain braces bare; so does an object in JSON, `|` or not, for models that take their prompts so.
+- `//` behind a colon is no comment but an address.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+LONGEST = 100_000  # characters; longer texts are left as they are, as are more deeply nested ones
+DEEPEST = 64
+
+_SIGNS = re.compile(r"\{|\\[{}|]|//|/\*")
+_COMMENT = re.compile(r"/\*|(?<![:/])//")
+_LINE_END = re.compile(r"[\n\r\u2028\u2029]")
+_ESCAPED = re.compile(r"\\([{}|])")
+_TOKEN = re.compile(r"\\.|[{|}]", re.DOTALL)
+
+
+@dataclass
+class _Group:
+    """What stands between braces, or the whole text."""
+
+    start: int
+    options: list[list[str | _Group]] = field(default_factory=lambda: [[]])
+    end: int | None = None  # None: it was never closed
+
+
+def may_hold_choices(text: str) -> bool:
+    """Whether a text has any of the signs that `choose` heeds: a quick look."""
+    return _SIGNS.search(text) is not None and len(text) <= LONGEST
+
+
+def choose(text: str, draw: Callable[[], float]) -> str:
+    """The text with one option of each group, and without comments.
+
+    Args:
+        draw: gives numbers from 0 up to, but not including, 1; called once for each choice.
+    """
+    plain = _without_comments(text)
+    whole = _parse(plain)
+    return text if whole is None else _render(whole.options[0], plain, draw)
+
+
+def _without_comments(text: str) -> str:
+    kept, at = [], 0
+    while match := _COMMENT.search(text, at):
+        if match[0] == "//":
+            line_end = _LINE_END.search(text, match.end())
+            end = line_end.start() if line_end else len(text)
+        else:
+            closing = text.find("*/", match.end())
+            if closing < 0:  # none of those that follow is closed either
+                break
+            end = closing + 2
+        kept.append(text[at : match.start()])
+        at = end
+    return "".join(kept) + text[at:]
+
+
+def _parse(text: str) -> _Group | None:
+    """The text taken apart; None if it is nested too deeply."""
+    whole = _Group(0)
+    stack, at = [whole], 0
+    for match in _TOKEN.finditer(text):
+        group, token = stack[-1], match[0]
+        if token[0] == "\\" or (group is whole and token != "{"):
+            continue
+        group.options[-1].append(text[at : match.start()])
+        at = match.end()
+        if token == "{":
+            inner = _Group(match.start())
+            group.options[-1].append(inner)
+            stack.append(inner)
+            if len(stack) > DEEPEST:
+                return None
+        elif token == "|":
+            group.options.append([])
+        else:
+            group.end = match.end()
+            stack.pop()
+    stack[-1].options[-1].append(text[at:])
+    return whole
+
+
+def _render(parts: list[str | _Group], text: str, draw: Callable[[], float]) -> str:
+    return "".join(
+        _ESCAPED.sub(r"\1", part) if isinstance(part, str) else _render_group(part, text, draw) for part in parts
+    )
+
+
+def _render_group(group: _Group, text: str, draw: Callable[[], float]) -> str:
+    if len(group.options) > 1 and not _is_json(text[group.start : group.end]):
+        return _render(group.options[int(draw() * len(group.options))], text, draw)
+    inside = "|".join(_render(option, text, draw) for option in group.options)
+    return "{" + inside + ("" if group.end is None else "}")
+
+
+def _is_json(text: str) -> bool:
+    if text[1:].lstrip()[:1] != '"':
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

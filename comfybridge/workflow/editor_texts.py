@@ -1,0 +1,67 @@
+"""What ComfyUI's editor replaces in a graph's texts before it queues it, and ComfyUI itself does not: choices in
+prompts, and patterns in the prefixes of file names. Whoever calls an API means the same by them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from comfybridge.workflow.choices_in_text import choose, may_hold_choices
+from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.file_name_patterns import fill_patterns
+from comfybridge.workflow.folders import PREFIX_INPUT
+from comfybridge.workflow.graph import set_input
+from comfybridge.workflow.parameters import Parameter, Target
+from comfybridge.workflow.template import SYSTEM_RANDOM, Filled, report
+
+# whether the editor draws choices in an input, by the node's class and the input's name
+TakesChoices = Callable[[str, str], bool]
+
+
+def replace_as_editor(
+    filled: Filled, parameters: Mapping[str, Parameter], takes_choices: TakesChoices, now: datetime
+) -> None:
+    """Replace what the editor would, and report each text that is used.
+
+    What is drawn depends on the text and the seed alone, so that the same request gives the same picture; in a graph
+    without a seed it is another each time.
+
+    Args:
+        parameters: those of the template; of a whole graph, they are found if they are needed.
+        takes_choices: asked only about inputs whose texts hold something to replace.
+        now: the time that file names tell.
+    """
+    replaced = _choices(filled, takes_choices)
+    for target, text in replaced.items():
+        set_input(filled.graph, target.node, target.input, text)
+    for target, text in _prefixes(filled, now).items():
+        set_input(filled.graph, target.node, target.input, text)
+        replaced[target] = text
+    if replaced:
+        report(filled, parameters or discover(filled.graph), replaced)
+
+
+def _choices(filled: Filled, takes_choices: TakesChoices) -> dict[Target, str]:
+    replaced = {}
+    for node_id, node in filled.graph.items():
+        for name, value in node["inputs"].items():
+            if isinstance(value, str) and may_hold_choices(value) and takes_choices(node["class_type"], name):
+                # the same text in two nodes, as one prompt for two encoders, comes to the same
+                draws = SYSTEM_RANDOM if filled.seed is None else random.Random(f"{filled.seed} {value}")
+                text = choose(value, draws.random)
+                if text != value:
+                    replaced[Target(node_id, name)] = text
+    return replaced
+
+
+def _prefixes(filled: Filled, now: datetime) -> dict[Target, str]:
+    replaced = {}
+    for node_id, node in filled.graph.items():
+        prefix = node["inputs"].get(PREFIX_INPUT)
+        if isinstance(prefix, str) and "%" in prefix:
+            text = fill_patterns(prefix, filled.graph, now)
+            if text != prefix:
+                replaced[Target(node_id, PREFIX_INPUT)] = text
+    return replaced

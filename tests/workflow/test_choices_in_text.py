@@ -1,0 +1,73 @@
+"""`{a|b}` in texts, by the rules of ComfyUI's editor."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from comfybridge.workflow.choices_in_text import LONGEST, choose, may_hold_choices
+
+
+def first(text: str) -> str:
+    return choose(text, lambda: 0.0)
+
+
+def last(text: str) -> str:
+    return choose(text, lambda: 0.999)
+
+
+# a text, and what it comes to if the first and the last of all options are drawn
+TEXTS = {
+    "two options": ("a {red|blue} ball", "a red ball", "a blue ball"),
+    "an empty option": ("a {very |}old man", "a very old man", "a old man"),
+    "one within another": ("{a {big|small} cat|a dog}", "a big cat", "a dog"),
+    "several": ("{a|b} {c|d}", "a c", "b d"),
+    "one that is not closed": ("a {red|blue", "a red", "a blue"),
+    "signs that are plain": (r"\{a\|b\} {c\|d|e}", "{a|b} c|d", "{a|b} e"),
+    "other backslashes": (r"a \(cat\) {b|c\n}", r"a \(cat\) b", r"a \(cat\) c\n"),
+    "a line of comment": ("a cat // not a dog\nand {x|y}", "a cat \nand x", "a cat \nand y"),
+    "a block of comment": ("a /* {no|choice}\n */cat", "a cat", "a cat"),
+    "a comment within options": ("{red /* dark */|blue}", "red ", "blue"),
+}
+UNTOUCHED = {
+    "no signs": "a cat, (best quality:1.2), [x|y] | z",
+    "braces around one": "{{masterpiece}}, a {cat}",
+    "an object in JSON": '{"scene": "a {cat}", "style": "red|blue", "of": {"x": [1, "a|b"]}}',
+    "JSON within a text": 'Paint this: {"a": "b|c"}',
+    "addresses": "as on https://example.org/a",
+    "a brace that is closed only": "a } b | c",
+    "a comment that is not closed": "a /* b {c}",
+    "nested too deeply": "{a|" * 100 + "}" * 100,
+}
+
+
+@pytest.mark.parametrize(("text", "by_first", "by_last"), TEXTS.values(), ids=TEXTS.keys())
+def test_one_option_of_each_group_is_drawn(text: str, by_first: str, by_last: str) -> None:
+    assert may_hold_choices(text)
+    assert (first(text), last(text)) == (by_first, by_last)
+
+
+@pytest.mark.parametrize("text", UNTOUCHED.values(), ids=UNTOUCHED.keys())
+def test_what_holds_no_choice_stays(text: str) -> None:
+    assert (first(text), last(text)) == (text, text)
+
+
+def test_options_within_json_are_drawn_and_the_object_stays() -> None:
+    assert last('{"color": "{red|blue}", "n": 1}') == '{"color": "blue", "n": 1}'
+
+
+def test_each_option_is_drawn_as_often_as_the_others() -> None:
+    draws = itertools.count()
+    drawn = [choose("{a|b|c}", lambda: next(draws) % 300 / 300) for _ in range(300)]
+    assert {each: drawn.count(each) for each in "abc"} == {"a": 100, "b": 100, "c": 100}
+
+
+@pytest.mark.parametrize("part", ["{", "{a|", "/*", "{}", "\\", '{"a|', "//", "{{|}"])
+def test_no_text_takes_long(part: str) -> None:
+    text = part * (LONGEST // len(part))
+    began = time.process_time()
+    choose(text, lambda: 0.5)
+    assert time.process_time() - began < 5
+    assert not may_hold_choices(text + "{a|b}" * LONGEST)
