@@ -21,9 +21,16 @@ def find_makers(graph: Walked) -> list[str]:
     found = [
         node
         for node in graph
-        if not _NO_MAKERS.intersection(words(graph[node]["class_type"])) and texts_of(graph, node, "positive")
+        if not _NO_MAKERS.intersection(words(graph[node]["class_type"]))
+        and not _only_holds_texts(graph, node)
+        and texts_of(graph, node, "positive")
     ]
     return ([node for node in found if node not in sources] or found)[:MOST_SAMPLERS]
+
+
+def _only_holds_texts(graph: Walked, node: str) -> bool:
+    """Whether a node has nothing but texts, none of which is called a prompt."""
+    return all(is_text(name) and "prompt" not in words(name) for name in graph[node]["inputs"])
 
 
 def _text_sources(graph: Walked) -> set[str]:

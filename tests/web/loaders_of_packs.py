@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from comfybridge.simulator.nodes import catalog
-from comfybridge.simulator.nodes.definition import NODE_CLASSES, NodeClass, NodeRun
+from comfybridge.simulator.nodes.catalog import node_classes
+from comfybridge.simulator.nodes.definition import NodeClass, NodeRun
+from comfybridge.simulator.version import NEWEST, Version
 from tests.graphs import node
 
 TEXT = ("STRING", {"multiline": True})
@@ -28,9 +29,8 @@ def loader(name: str, input_name: str, spec: tuple[Any, ...] = TEXT) -> NodeClas
 
 def install(monkeypatch: pytest.MonkeyPatch, *classes: NodeClass) -> None:
     """Have the simulator know the node classes, and `TextBox`, which gives on a text."""
-    assert catalog.NODE_CLASSES is NODE_CLASSES
     for each in (*classes, NodeClass("TextBox", _give_on, {"text": TEXT}, returns=("STRING",))):
-        monkeypatch.setitem(NODE_CLASSES, each.name, each)
+        monkeypatch.setitem(node_classes(Version(NEWEST)), each.name, each)
 
 
 def loading_text(name: str, input_name: str, value: object = "a.png") -> dict[str, Any]:

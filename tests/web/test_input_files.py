@@ -114,7 +114,7 @@ def test_a_prompt_that_happens_to_be_a_files_name_stays(api: FlaskClient, sim: S
 def test_a_name_that_no_node_mentions_is_refused_with_those_that_there_are(api: FlaskClient, sim: Simulator) -> None:
     asked = {"workflow": loading("dog.png"), "images": {"cat.png": b64(png())}}
     response = api.post("/generate", json=asked)
-    refused(response, sim, "no node of the graph mentions 'cat.png'; the names that it takes are dog.png.")
+    refused(response, sim, "no node of the graph mentions 'cat.png'; the names that it takes are image, dog.png.")
 
 
 @pytest.mark.parametrize(
