@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -128,6 +129,24 @@ def test_answers_without_a_body_end_where_the_next_begins(start: Callable[..., S
         connection.request(method, "/workflows", headers=headers)
         answer = connection.getresponse()
         assert (answer.status, bool(answer.read())) == (status, method == "GET")
+
+
+@pytest.mark.parametrize("arguments", EVERY_SERVER)
+def test_compressed_bodies_come_through_whether_or_not_their_length_is_told(
+    start: Callable[..., Server], arguments: list[str]
+) -> None:
+    server = start(arguments, COMFYBRIDGE_MAX_JSON_BYTES="100000")
+    headers = {"Content-Encoding": "gzip"}
+    with requests.Session() as session:  # one connection: what is refused must be read to its end, too
+        for content, status in ((json.dumps({"workflow": graphs.picture()}), 200), (" " * 5_000_000, 413)):
+            body = gzip.compress(content.encode())
+            for data in (body, iter([body[:20], body[20:]])):
+                answer = session.post(f"{server.url}/generate", data=data, headers=headers, timeout=SECONDS)
+                assert answer.status_code == status, answer.text
+        answer = session.post(
+            f"{server.url}/generate", data=body, headers={"Content-Encoding": "br"}, timeout=SECONDS
+        )
+        assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "gzip, deflate")
 
 
 def test_a_body_that_nobody_wants_holds_up_no_answer(start: Callable[..., Server]) -> None:

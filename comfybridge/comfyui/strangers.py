@@ -31,7 +31,10 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _PAGE = re.compile(r"<(?:!doctype html|html|head|body|title|script|meta|h1|center)\b", re.IGNORECASE)
 _PASSWORD = re.compile(r"""type\s*=\s*["']?password""", re.IGNORECASE)
-_LOGIN = re.compile(r"log[-_ ]?in\b|sign[-_ ]?in\b|\bauth|oauth|\bsso\b|saml|cloudflareaccess|\baccounts?\.", re.I)
+_LOGIN = re.compile(
+    r"log[-_ ]?in\b|sign[-_ ]?in\b|\bauth\b|authen|authori[sz]|oauth|\bsso\b|saml|cloudflareaccess|\baccounts?\.",
+    re.IGNORECASE,
+)
 _TUNNEL = re.compile(r"\bERR_NGROK_[0-9]+\b|tunnel (?:not found|unavailable|error)|error 1033", re.IGNORECASE)
 _OF_A_BRIDGE = {"status", "type", "error", "request_id"}
 

@@ -338,7 +338,7 @@ class Transport:
         if isinstance(error, ssl.SSLCertVerificationError):
             return "offers no certificate that can be trusted"
         if isinstance(error, ssl.SSLError):
-            return "does not speak TLS as https does (is it at http:// instead?)"
+            return "does not speak TLS (if it has no https, COMFYUI_URL must begin with http://)"
         if self._proxy is not None:
             return "cannot be reached through the proxy that the environment names"
         if isinstance(error, ConnectionRefusedError):
@@ -360,7 +360,7 @@ class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # u
             raise NoAnswerInTime("does not answer") from None
         if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
             if str(error).startswith(TLS_ALERT):
-                raise HungUp("speaks TLS, so that it is at https:// instead") from None
+                raise HungUp("speaks TLS, so that COMFYUI_URL must begin with https://") from None
             raise HungUp("answers with something that is not HTTP") from None
         if isinstance(error, (OSError, http.client.HTTPException)):
             raise HungUp("closed the connection without an answer") from None

@@ -35,6 +35,8 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
         raise InvalidRequest(f"The graph in the image sent as the workflow holds more than {MOST_VALUES} values.")
     try:
         graph = json.loads(texts["prompt"], parse_constant=lambda _: None)
+        if isinstance(graph, str):  # some tools write it as a text of JSON
+            graph = json.loads(graph, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The graph in the image sent as the workflow is no valid JSON.") from error
     if not isinstance(graph, dict):

@@ -36,6 +36,8 @@ def read_json(raw: bytes, charset: str | None) -> dict[str, Any]:
     if not raw.strip():
         raise InvalidRequest(f"The body is empty; {WANTED}.")
     body = parse_json(raw, charset=charset)
+    if isinstance(body, str) and body.lstrip().startswith("{"):  # a program made JSON of it twice
+        body = parse_json(body.encode("utf-8", "surrogatepass"))
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
     return body

@@ -35,8 +35,12 @@ def opened(body: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
         fields = {**job, **fields}
     if is_of_editor(fields):
         return {WORKFLOW: fields}
-    nodes = {name: fields.pop(name) for name, value in list(fields.items()) if is_node(value)}
-    if nodes:
+    if any(map(is_node, fields.values())):  # then what else is an object and no field is meant as a node, too
+        nodes = {
+            name: fields.pop(name)
+            for name, value in list(fields.items())
+            if is_node(value) or (name not in known and isinstance(value, dict))
+        }
         if WORKFLOW in fields:
             raise InvalidRequest("The body is a graph itself and has a workflow too; one request runs one graph.")
         fields[WORKFLOW] = nodes

@@ -176,7 +176,11 @@ HALF = raw(message(b"{", length=100))
     [
         (hang_up, ComfyUIUnreachable, "closed the connection without an answer"),
         (raw(b"nonsense\r\n\r\n"), ComfyUIUnreachable, "answers with something that is not HTTP"),
-        (and_close(raw(b"\x15\x03\x01\0\x02\x02F")), ComfyUIUnreachable, "speaks TLS, so that it is at https://"),
+        (
+            and_close(raw(b"\x15\x03\x01\0\x02\x02F")),
+            ComfyUIUnreachable,
+            "speaks TLS, so that COMFYUI_URL must begin",
+        ),
         (silent, ComfyUISilent, "does not answer GET /prompt"),
         (HALF, ComfyUISilent, "does not answer GET /prompt"),
         (and_close(HALF), ComfyUIError, "cut off in the middle"),

@@ -225,5 +225,5 @@ def test_http_is_not_taken_for_https() -> None:
         response = create_app(load_settings(comfyui_url=url)).test_client().get("/ready")
         answering.join()
     assert failure(response, 503, UNREACHABLE)["error"] == (
-        f"ComfyUI at {url} does not speak TLS as https does (is it at http:// instead?)."
+        f"ComfyUI at {url} does not speak TLS (if it has no https, COMFYUI_URL must begin with http://)."
     )

@@ -73,8 +73,9 @@ def test_a_wrapped_graph_is_a_template(
     assert success(api.post("/generate", json={"prompt": "a fox"}))["params"]["prompt"] == "a fox"
 
 
-def test_a_graph_that_a_picture_wraps_runs(api: FlaskClient) -> None:
-    picture = encoded(drawn(), pnginfo=texts(prompt=json.dumps({"prompt": graphs.picture()})))
+@pytest.mark.parametrize("wrap", [lambda graph: {"prompt": graph}, json.dumps])
+def test_a_graph_that_a_picture_wraps_runs(api: FlaskClient, wrap: Callable[[Any], Any]) -> None:
+    picture = encoded(drawn(), pnginfo=texts(prompt=json.dumps(wrap(graphs.picture()))))
     success(api.post("/generate", data={"workflow": (io.BytesIO(picture), "x.png")}))
 
 
@@ -100,6 +101,10 @@ def test_a_graph_is_the_whole_body_or_wrapped_by_it(
     asked = {**wrap(graphs.picture()), "params": {"1.width": "32"}, "timeout": "60"}
     success(api.post("/generate", json=asked))
     assert sent_graph(sim)["1"]["inputs"]["width"] == 32
+
+
+def test_a_body_that_was_made_json_twice_is_read(api: FlaskClient) -> None:
+    success(api.post("/generate", json=json.dumps({"workflow": graphs.picture()})))
 
 
 def test_nodes_may_have_the_names_of_fields(api: FlaskClient, sim: Simulator) -> None:
@@ -155,6 +160,8 @@ def test_a_job_may_name_a_template(api: FlaskClient) -> None:
             "invalid_request",
             "workflow and prompt both hold a graph; one request runs one graph.",
         ),
+        ({**graphs.picture(), "3": {"inputs": {}}}, "invalid_workflow", "Node 3: class_type is missing or empty"),
+        ({**graphs.picture(), "zoom": 3}, "invalid_request", "Unknown field 'zoom'"),
         ({"a": graphs.picture(), "b": graphs.picture()}, "invalid_request", "a and b both hold a graph"),
         (
             {"workflow": {"a": graphs.picture(), "b": graphs.picture()}},
