@@ -13,7 +13,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -138,6 +138,26 @@ def _is_for_file(name: str, parameters: Mapping[str, Parameter], graph: Graph) -
         target.node in graph and FILE_INPUTS.get(graph[target.node]["class_type"]) == target.input
         for target in targets_of(name, graph, parameters)
     )
+
+
+def files_in(graph: object, but: Collection[str] = ()) -> list[InputFile]:
+    """The files that a caller's graph itself holds, where ComfyUI's own loaders take names; each named `NODE.INPUT`.
+
+    Args:
+        graph: as it came, checked or not.
+        but: inputs that are not looked at, as their values are replaced.
+
+    Raises:
+        InvalidRequest: a file's data can't be read.
+    """
+    files = []
+    for node_id, node in graph.items() if isinstance(graph, dict) else ():
+        input_name = FILE_INPUTS.get(str(node.get("class_type"))) if isinstance(node, dict) else None
+        inputs = node["inputs"] if input_name is not None and isinstance(node.get("inputs"), dict) else {}
+        name, value = f"{node_id}.{input_name}", inputs.get(input_name)
+        if may_be_data(value) and name not in but:
+            files.append(read_file(name, value, "workflow"))
+    return files
 
 
 def may_be_data(value: object) -> bool:

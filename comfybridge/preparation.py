@@ -13,7 +13,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BrokenWorkflow, InvalidRequest, InvalidWorkflow
 from comfybridge.file_forms import FileForms
 from comfybridge.file_names import NodeClassOf, check_file_names
-from comfybridge.inputs import Placed, check_names, may_be_data, place_files, split_params
+from comfybridge.inputs import Placed, check_names, files_in, may_be_data, place_files, split_params
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.editor_texts import replace_as_editor
@@ -104,7 +104,9 @@ def prepare(
 def _filled(
     request: GenerationRequest, library: Library, default_workflow: str, node_class_of: NodeClassOf
 ) -> tuple[Template | None, Mapping[str, Parameter], Filled, list[InputFile]]:
-    """The template, the parameters that are needed to place files, the filled graph, and the files among `params`."""
+    """The template, the parameters that are needed to place files, the filled graph, and the files that are in it or
+    in `params`.
+    """
 
     def inputs_of(class_type: str) -> set[str] | None:
         node_class = node_class_of(class_type)
@@ -117,11 +119,12 @@ def _filled(
     if request.workflow is not None:
         raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
     parameters: Mapping[str, Parameter] = {}
-    params, files = request.params, []
-    if _may_bring_files(request):
+    params, files = request.params, files_in(request.graph, request.params)
+    if files or _may_bring_files(request):
         graph = check_graph(request.graph)
         parameters = discover(graph)
-        params, files = split_params(request.params, parameters, graph)
+        params, others = split_params(request.params, parameters, graph)
+        files += others
     return None, parameters, fill_graph(request.graph, params, inputs_of), files
 
 
