@@ -13,8 +13,9 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BrokenWorkflow, InvalidRequest, InvalidWorkflow
 from comfybridge.file_forms import FileForms
 from comfybridge.file_names import NodeClassOf, check_file_names
-from comfybridge.inputs import Placed, check_names, files_in, may_be_data, place_files, split_params
+from comfybridge.inputs import Placed, check_names, place_files
 from comfybridge.request import GenerationRequest, InputFile
+from comfybridge.sent_files import files_in, may_be_data, split_params
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.editor_texts import replace_as_editor
 from comfybridge.workflow.graph import check_graph

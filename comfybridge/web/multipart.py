@@ -18,9 +18,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from comfybridge.errors import InvalidRequest, TooLarge
-from comfybridge.inputs import MOST_FILES
 from comfybridge.media import embedded_graph, file_extension
 from comfybridge.request import InputFile
+from comfybridge.sent_files import MOST_FILES
 from comfybridge.web.body import MOST_DISCARDED, check_values, parse_json, read_some
 from comfybridge.web.fields import add_field, set_once
 

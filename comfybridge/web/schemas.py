@@ -20,8 +20,8 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.inputs import read_images
 from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.sent_files import read_images
 from comfybridge.web.sentences import ParametersOf, sentence
 
 MOST_FIELDS = 20_000  # a body that is a graph itself has one for each node
@@ -76,7 +76,7 @@ class NamedImage(TypedDict):
     image: Annotated[str, Field(description="base64, a data URI, or an http or https URL")]
 
 
-# `inputs.py` checks it, with sentences that name the file.
+# `sent_files.py` checks it, with sentences that name the file.
 Images = Annotated[dict[str, str] | list[NamedImage] | None, SkipValidation]
 
 
