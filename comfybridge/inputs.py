@@ -1,4 +1,4 @@
-"""Input files: out of a request, onto ComfyUI's disk, and into the inputs of the graph that name them.
+"""Input files: onto ComfyUI's disk, and into the inputs of the graph that name them.
 
     placed = place_files(request.images, filled, parameters)         every name belongs somewhere, or 400
     Uploader(fetcher, most_bytes).feed(placed, filled, client, deadline)   fetched, looked at, uploaded, rewritten
@@ -13,20 +13,20 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, TooLarge
 from comfybridge.fetch import Allowance, Fetcher
-from comfybridge.file_forms import FILE_INPUTS, SHOWN, FileForms, Form
+from comfybridge.file_forms import SHOWN, FileForms, Form
 from comfybridge.file_names import PROSE
-from comfybridge.media import check_still_image, file_extension, media_type_of, suffix_of
+from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
+from comfybridge.sent_files import LinkedFile, check_count, is_for_file
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import Graph, set_input
 from comfybridge.workflow.parameters import Parameter, Target
@@ -34,15 +34,10 @@ from comfybridge.workflow.template import Filled, targets_of
 from comfybridge.workflow.wording import clip, describe, listed
 
 SUBFOLDER = "comfybridge"
-MOST_FILES = 100
 MOST_AT_ONCE = 4  # URLs of one request
 MOST_IN_GRAPH = 32 * 1024 * 1024  # bytes of the files that a graph holds as base64
 DIGITS = 32
-LONGEST_NAME = 260  # no file system takes more; the smallest PNG in base64 is not much more either
 ANNOTATION = " [input]"  # what ComfyUI's own page writes after a file's name; folder_paths.annotated_filepath
-FORMS = "base64, a data URI, or an http or https URL"
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{16,}={0,2}\s*")
-IMAGES_FORMS = "{name: data} or [{name, image}]"
 
 # these open a picture with Pillow, as the check here does
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask", "LoadImageOutput")
@@ -52,14 +47,6 @@ PROSE_INPUTS = ("filename_prefix",)
 
 # Pillow opens these by running Ghostscript, which nobody should do with what a stranger sent
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
-
-
-@dataclass(frozen=True)
-class LinkedFile(InputFile):
-    """An input file of which only the URL is known: it is fetched when the request has its slot, or by a node."""
-
-    data: bytes = field(default=b"", repr=False)
-    url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -82,127 +69,6 @@ class Placed:
         return isinstance(self.file, LinkedFile) and set(self.forms.values()) == {"url"}
 
 
-# -- out of the request --------------------------------------------------------------------------------------------
-
-
-def read_images(value: object) -> list[InputFile]:
-    """The files of a request's `images`: `{name: data}` or `[{name, image}]`.
-
-    Raises:
-        InvalidRequest: it is something else, or a file's data can't be read.
-    """
-    if isinstance(value, (dict, list)):
-        _check_count(len(value))
-    return [read_file(name, data) for name, data in _pairs(value)]
-
-
-def _check_count(count: int) -> None:
-    if count > MOST_FILES:
-        raise InvalidRequest(f"images has {count} files; a request may have {MOST_FILES}.")
-
-
-def _pairs(value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        yield from value.items()
-        return
-    if not isinstance(value, list):
-        raise InvalidRequest(f"images must be {IMAGES_FORMS}.")
-    for number, item in enumerate(value, 1):
-        if not isinstance(item, dict) or item.keys() != {"name", "image"} or not isinstance(item["name"], str):
-            raise InvalidRequest(f"images: item {number} must be an object with a name and an image, and no more.")
-        yield item["name"], item["image"]
-
-
-def split_params(
-    params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph
-) -> tuple[dict[str, Any], list[InputFile]]:
-    """The parameters without those for a file whose value is the file itself, not its name; and these files.
-
-    Raises:
-        InvalidRequest: a file's data can't be read.
-    """
-    files = [
-        read_file(name, value, "params")
-        for name, value in params.items()
-        if may_be_data(value) and _is_for_file(name, parameters, graph)
-    ]
-    lifted = {file.name for file in files}
-    return {name: value for name, value in params.items() if name not in lifted}, files
-
-
-def _is_for_file(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> bool:
-    """Whether a parameter is of type `image`, or a `"NODE.INPUT"` is one of ComfyUI's own inputs for files."""
-    if name in parameters:
-        return parameters[name].type == "image"
-    return any(
-        target.node in graph and FILE_INPUTS.get(graph[target.node]["class_type"]) == target.input
-        for target in targets_of(name, graph, parameters)
-    )
-
-
-def may_be_data(value: object) -> bool:
-    """Whether a value can't be a file's name, so that it may be its data."""
-    return isinstance(value, str) and (
-        len(value) > LONGEST_NAME
-        or value[:8].lower().startswith(("data:", "http://", "https://"))
-        or _holds_file(value)
-    )
-
-
-def _holds_file(text: str) -> bool:
-    """Whether a text is base64 of what begins as files of a known kind do."""
-    if not _BASE64.fullmatch(text):
-        return False
-    try:
-        return file_extension(_of_base64("", text, "")) is not None
-    except InvalidRequest:
-        return False
-
-
-def read_file(name: str, data: object, field: str = "images") -> InputFile:
-    """A file from the text that stands for it: base64, a data URI or a URL.
-
-    Args:
-        field: where the request has it, for the sentence.
-
-    Raises:
-        InvalidRequest: it can't be read.
-    """
-    if not isinstance(data, str):
-        raise InvalidRequest(f"{field}: {clip(name)} must be a text: {FORMS}.")
-    text = data.strip()
-    start = text[:8].lower()
-    if start.startswith(("http://", "https://")):
-        return LinkedFile(name, url=text)
-    if start.startswith("data:"):
-        return InputFile(name, _of_data_uri(name, text, field))
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text[:40]):
-        raise InvalidRequest(f"{field}: {clip(name)} begins with {text[:40].partition(':')[0]}:; it must be {FORMS}.")
-    return InputFile(name, _of_base64(name, text, field))
-
-
-def _of_data_uri(name: str, text: str, field: str) -> bytes:
-    head, comma, payload = text[len("data:") :].partition(",")
-    if not comma:
-        raise InvalidRequest(f"{field}: {clip(name)} is a data URI without a comma before its data.")
-    if not head.strip().lower().endswith(";base64"):
-        return unquote_to_bytes(payload)
-    if "%" in payload:
-        payload = unquote_to_bytes(payload).decode("latin-1")
-    return _of_base64(name, payload, field)
-
-
-def _of_base64(name: str, text: str, field: str) -> bytes:
-    """The bytes; line breaks, the alphabet for URLs and missing padding are fine."""
-    plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        if len(plain) % 4 == 1 or not plain.isascii():
-            raise ValueError
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except ValueError:
-        raise InvalidRequest(f"{field}: {clip(name)} is not valid base64; it must be {FORMS}.") from None
-
-
 # -- into the graph ------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +87,7 @@ def place_files(
     """
     if not files:
         return []
-    _check_count(len(files))
+    check_count(len(files))
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
@@ -247,7 +113,7 @@ def _place(
     targets = mentions.of(file.name)
     parameter = parameters.get(file.name)
     is_own_name = parameter is not None
-    if parameter is None and _is_for_file(file.name, parameters, filled.graph):
+    if parameter is None and is_for_file(file.name, parameters, filled.graph):
         targets += targets_of(file.name, filled.graph, parameters)
         is_own_name = True
     if parameter is not None and parameter.type == "image":

@@ -14,8 +14,9 @@ from comfybridge.dynamic_choices import check_dynamic_choices
 from comfybridge.errors import BrokenWorkflow, InvalidRequest, InvalidWorkflow
 from comfybridge.file_forms import FileForms
 from comfybridge.file_names import NodeClassOf, check_file_names
-from comfybridge.inputs import Placed, check_names, may_be_data, place_files, split_params
+from comfybridge.inputs import Placed, check_names, place_files
 from comfybridge.request import GenerationRequest, InputFile
+from comfybridge.sent_files import files_in, may_be_data, split_params
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.editor_texts import replace_as_editor
 from comfybridge.workflow.graph import check_graph
@@ -108,7 +109,9 @@ def prepare(
 def _filled(
     request: GenerationRequest, library: Library, default_workflow: str, node_class_of: NodeClassOf
 ) -> tuple[Template | None, Mapping[str, Parameter], Filled, list[InputFile]]:
-    """The template, the parameters that are needed to place files, the filled graph, and the files among `params`."""
+    """The template, the parameters that are needed to place files, the filled graph, and the files that are in it or
+    in `params`.
+    """
 
     def inputs_of(node: Mapping[str, Any]) -> set[str] | None:
         node_class = node_class_of(node["class_type"])
@@ -122,11 +125,12 @@ def _filled(
     if request.workflow is not None:
         raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
     parameters: Mapping[str, Parameter] = {}
-    params, files = request.params, []
-    if _may_bring_files(request):
+    params, files = request.params, files_in(request.graph, request.params)
+    if files or _may_bring_files(request):
         graph = check_graph(request.graph)
         parameters = discover(graph, node_class_of)
-        params, files = split_params(request.params, parameters, graph)
+        params, others = split_params(request.params, parameters, graph)
+        files += others
     return None, parameters, fill_graph(request.graph, params, inputs_of, node_class_of), files
 
 

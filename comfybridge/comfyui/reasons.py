@@ -137,7 +137,7 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
         hint = f' (in a request, "model": {json.dumps(choices[0])})' if choices and name in MODEL_INPUTS else ""
         return f"{name} {_shortened(repr(value))} is not one of {_listed(choices, value)}{hint}"
     if kind == "custom_validation_failed" and (missing := _MISSING_FILE.search(str(error.get("details")))):
-        return f"{name} {missing[1]!r} is no file in ComfyUI's input folder; images can bring it"
+        return f"{name} {_shortened(missing[1])!r} is no file in ComfyUI's input folder; images can bring it"
     if kind == "value_smaller_than_min" and isinstance(config, list):
         return f"{name} {value!r} is less than {_option(config, 'min')}, the least it takes"
     if kind == "value_bigger_than_max" and isinstance(config, list):

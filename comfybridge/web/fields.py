@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.inputs import MOST_FILES
+from comfybridge.sent_files import MOST_FILES
 from comfybridge.web.body import parse_json
 from comfybridge.web.schemas import GenerateBody, OutputBody
 from comfybridge.workflow.wording import clip

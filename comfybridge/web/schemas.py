@@ -19,9 +19,9 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.inputs import read_images
 from comfybridge.media import usual_media_type
 from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.sent_files import read_images
 from comfybridge.web.body import check_values
 from comfybridge.web.envelopes import opened
 from comfybridge.web.sentences import ParametersOf, sentence
@@ -102,7 +102,7 @@ class NamedImage(TypedDict):
     image: Annotated[str, Field(description="base64, a data URI, or an http or https URL")]
 
 
-# `inputs.py` checks it, with sentences that name the file.
+# `sent_files.py` checks it, with sentences that name the file.
 Images = Annotated[dict[str, str] | list[NamedImage] | None, SkipValidation]
 
 

@@ -37,7 +37,7 @@ class _Group:
 
 def may_hold_choices(text: str) -> bool:
     """Whether a text has any of the signs that `choose` heeds: a quick look."""
-    return _SIGNS.search(text) is not None and len(text) <= LONGEST
+    return len(text) <= LONGEST and _SIGNS.search(text) is not None
 
 
 def choose(text: str, draw: Callable[[], float]) -> str:

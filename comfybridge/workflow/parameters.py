@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.workflow.wording import describe, describe_number, listed
+from comfybridge.workflow.wording import clip, describe, describe_number, listed
 
 # the lowest and the highest number; None where there is none
 Limits = tuple["float | None", "float | None"]
@@ -74,11 +74,11 @@ class Parameter:
 
     @property
     def wanted(self) -> str:
-        """What a caller must give, for a sentence."""
-        meaning = f"{self.description.rstrip('.')}. Give " if self.description else "give "
+        """Its name, and what a caller must give, for a sentence."""
+        meaning = f" ({clip(self.description).rstrip('.')})" if self.description else ""
         if self.type == "image":
-            return f"{meaning}the file in images, or its name in ComfyUI's input folder in params"
-        return f"{meaning}{self._accepted()}"
+            return f"{clip(self.name)}{meaning}: give the file in images, or its name in params"
+        return f"{clip(self.name)}{meaning}: give {self._accepted()}"
 
     @property
     def is_seed(self) -> bool:

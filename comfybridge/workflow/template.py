@@ -200,7 +200,7 @@ def check_required(template: Template, filled: Filled, brought: Collection[Targe
     given = given_targets(filled, template.parameters).union(brought)
     for name, parameter in template.parameters.items():
         if parameter.required and name not in filled.given and given.isdisjoint(parameter.targets):
-            raise InvalidRequest(f"The workflow {clip(template.name)} needs {clip(name)}: {parameter.wanted}.")
+            raise InvalidRequest(f"The workflow {clip(template.name)} needs {parameter.wanted}.")
 
 
 def given_targets(filled: Filled, parameters: Mapping[str, Parameter]) -> set[Target]:

@@ -155,7 +155,7 @@ def test_a_missing_model_does_not_count_against_a_rate(api_for: MakeApi, sim: Si
 def test_img2img_needs_an_image(api: FlaskClient, sim: Simulator) -> None:
     assert api.get("/workflows/img2img").get_json()["parameters"]["required"] == ["image"]
     asked = {"workflow": "img2img", "prompt": "x", "steps": 1}
-    refused(api.post("/generate", json=asked), sim, "The workflow img2img needs image: the picture to start from")
+    refused(api.post("/generate", json=asked), sim, "The workflow img2img needs image (the picture to start from")
     refused(api.post("/generate", data=asked, content_type="multipart/form-data"), sim, "img2img needs image")
     for given in (
         {"images": {"image": b64(png())}},
@@ -172,7 +172,7 @@ def test_any_parameter_can_be_required(own: FlaskClient, sim: Simulator, write: 
     schema = own.get("/workflows/own").get_json()["parameters"]
     assert schema["required"] == ["width"]
     assert "default" not in schema["properties"]["width"]
-    refused(own.post("/generate", json={}), sim, "needs width: How wide. Give an integer from 16 to 64.")
+    refused(own.post("/generate", json={}), sim, "needs width (How wide): give an integer from 16 to 64.")
     success(own.post("/generate", json={"width": 32}))
 
 

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from comfybridge.simulator import Simulator
 from tests.graphs import node
 from tests.web.answers import failure, success
-from tests.web.input_files import b64, loading, png, refused, stored
+from tests.web.input_files import b64, loading, png, refused, sent_graph, stored
 from tests.web.loaders_of_packs import TEXT, install, loader, loading_text
 from tests.web.policies import SHOP, MakeApi
 
@@ -213,6 +213,20 @@ def test_a_short_picture_in_base64_is_the_picture_and_no_name(api: FlaskClient, 
     assert (body["outputs"][0]["width"], body["outputs"][0]["height"]) == (8, 8)
     assert body["params"][name].startswith("comfybridge/")
     assert body["params"]["image"] == body["params"][name]
+
+
+@pytest.mark.parametrize("data", [SMALLEST, f"data:image/png;base64,{SMALLEST}"])
+def test_data_within_a_graph_s_loader_is_a_file_too(api: FlaskClient, sim: Simulator, data: str) -> None:
+    body = success(api.post("/generate", json={"workflow": loading(data)}))
+    assert body["params"] == {"10.image": sent_graph(sim)["10"]["inputs"]["image"]}
+    assert (body["outputs"][0]["width"], body["outputs"][0]["height"]) == (8, 4)
+    given = {"workflow": loading(data), "params": {"10.image": b64(png())}}
+    assert success(api.post("/generate", json=given))["outputs"][0]["width"] == 40
+
+
+def test_a_url_within_a_graph_s_loader_is_fetched(api: FlaskClient, sim: Simulator) -> None:
+    said = "images: 10.image: 127.0.0.1 is no public host"
+    refused(api.post("/generate", json={"workflow": loading("http://127.0.0.1/cat.png")}), sim, said)
 
 
 def test_data_that_is_cut_off_in_params_is_told_of_where_it_is(api: FlaskClient, sim: Simulator) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.simulator import Simulator
@@ -49,6 +53,18 @@ def test_so_are_those_of_parameters_and_overrides(api: FlaskClient, sim: Simulat
     assert said == {name: value.replace(other, slash) for name, value in params.items()}
     template = {"prompt": "a cat", "steps": 1, "width": 64, "height": 64, "model": params["model"]}
     assert success(api.post("/generate", json=template))["params"]["model"] == f"SDXL{slash}copax.safetensors"
+
+
+def test_so_are_those_that_a_template_lists(
+    make_app: Callable[..., Flask], tmp_path: Path, sim: Simulator, slash: str
+) -> None:
+    checkpoint = f"SDXL{slash}copax.safetensors"
+    (tmp_path / "own.json").write_text(json.dumps(graphs.txt2img("plain.safetensors")))
+    model = {"node": 4, "input": "ckpt_name", "choices": ["SDXL/copax.safetensors", "plain.safetensors"]}
+    (tmp_path / "own.yaml").write_text(json.dumps({"parameters": {"model": model}}))
+    api = make_app(workflows_dir=tmp_path, default_workflow="own").test_client()
+    body = success(api.post("/generate", json={"model": "SDXL\\copax.safetensors"}))
+    assert body["params"]["model"] == sent_graph(sim)["4"]["inputs"]["ckpt_name"] == checkpoint
 
 
 def test_another_file_of_the_same_name_is_not_taken(api: FlaskClient, sim: Simulator, slash: str) -> None:
