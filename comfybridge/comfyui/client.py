@@ -42,6 +42,11 @@ RETRY_AFTER = 5
 # has every graph that waits, each with the workflow that it was made from: thousands of some 100 KB.
 LARGEST_ANSWER = 128 * 1024 * 1024
 LARGEST_QUEUE = 1024 * 1024 * 1024
+# Bytes of a file that make it worth to ask first whether ComfyUI takes one of that size.
+LARGE_UPLOAD = 8 * 1024 * 1024
+# What aiohttp, on which ComfyUI runs, says of a handler that failed; a proxy says something else.
+STUMBLED = b"Server got itself in trouble"
+NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
 # Before, it stops whatever runs, whoever it belongs to.
@@ -132,13 +137,23 @@ class ComfyUIClient:
         """
         body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
         with self._call("POST", "/prompt", deadline, body=body) as answer:
-            if answer.status == 400:
-                raise refusal(_json_object(answer), prompt.graph, choices_of)
-            self._check_status(answer)
-            said = _json_object(answer)
-            if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
-                raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
-            return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
+            if answer.status != 500 or all("_meta" in node for node in prompt.graph.values()):
+                return self._accepted(answer, prompt, choices_of)
+            if STUMBLED not in answer.read(LARGEST_ANSWER):
+                self._check_status(answer)
+        # ComfyUI 0.33 puts another class in the place of a retired one, and fails if that node has no `_meta`.
+        body["prompt"] = {node_id: {"_meta": {}, **node} for node_id, node in prompt.graph.items()}
+        with self._call("POST", "/prompt", deadline, body=body) as answer:
+            return self._accepted(answer, prompt, choices_of)
+
+    def _accepted(self, answer: Answer, prompt: Prompt, choices_of: ChoicesOf) -> Accepted:
+        if answer.status == 400:
+            raise refusal(_json_object(answer), prompt.graph, choices_of)
+        self._check_status(answer)
+        said = _json_object(answer)
+        if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
+            raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
+        return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""
@@ -151,7 +166,7 @@ class ComfyUIClient:
         try:
             return queue_of(said)
         except NotAQueue:
-            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
+            raise ComfyUIError(NO_QUEUE) from None
 
     def queued(self, prompt_id: str, deadline: Deadline | None = None) -> Sequence[Any] | None:
         """What ComfyUI's queue holds of a prompt: its number, id, graph, `extra_data`, and more; None if nothing.
@@ -160,9 +175,10 @@ class ComfyUIClient:
         """
         said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
-            return next((item for item in items_of(said) if item[1] == prompt_id), None)
-        except (KeyError, TypeError, IndexError):
-            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
+            running, pending = items_of(said)
+            return next((item for item in (*running, *pending) if item[1] == prompt_id), None)
+        except (NotAQueue, IndexError):
+            raise ComfyUIError(NO_QUEUE) from None
 
     def jobs(self, deadline: Deadline | None = None, *, running_only: bool = False) -> Queue:
         """What runs and what waits, without owners: in a third of the time of `queue`, and in a tenth of the bytes.
@@ -260,6 +276,12 @@ class ComfyUIClient:
         Raises:
             TooLarge: ComfyUI does not take files of that size.
         """
+        if len(data) > LARGE_UPLOAD:
+            most = self._largest_upload(deadline)
+            if most is not None and len(data) > most:
+                raise TooLarge(
+                    f"ComfyUI takes input files of up to {most} bytes, and one of the request has {len(data)}."
+                )
         body, content_type = encode_multipart_formdata(
             {
                 "image": (filename, data, "application/octet-stream"),
@@ -279,6 +301,13 @@ class ComfyUIClient:
         if not isinstance(name, str) or not name or not isinstance(folder, str):
             raise ComfyUIError("ComfyUI's answer to POST /upload/image does not name the file.")
         return f"{folder}/{name}" if folder else name
+
+    def _largest_upload(self, deadline: Deadline | None) -> int | None:
+        """The most bytes that an upload may have; None if ComfyUI does not say."""
+        with contextlib.suppress(ComfyUIError):
+            most = self._get_json("/features", deadline).get("max_upload_size")
+            return most if isinstance(most, int) else None
+        return None
 
     # -- the server ----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -76,26 +76,39 @@ def queue_of(said: Mapping[str, Any]) -> Queue:
     Raises:
         NotAQueue: it tells of none.
     """
+    items_running, items_pending = items_of(said)
     try:
-        running = tuple(item[1] for item in said["queue_running"])
-        pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[:2]))
-        if not all(isinstance(each, str) for each in (*running, *pending)):
-            raise NotAQueue
-        owners = {item[1]: owner_of(item[3]) for item in items_of(said) if len(item) > 3}
-        runs = {item[1]: _run(item[0], item[3] if len(item) > 3 else None) for item in said["queue_running"]}
-    except (KeyError, TypeError, IndexError):
+        running = tuple(item[1] for item in items_running)
+        pending = tuple(item[1] for item in sorted(items_pending, key=lambda item: tuple(item[:2])))
+        runs = {item[1]: _run(item[0], item[3] if len(item) > 3 else None) for item in items_running}
+    except (TypeError, IndexError):
         raise NotAQueue from None
+    if not all(isinstance(each, str) for each in (*running, *pending)):
+        raise NotAQueue
+    owners = {item[1]: owner_of(item[3]) for item in (*items_running, *items_pending) if len(item) > 3}
     return Queue(running, pending, {each: owner for each, owner in owners.items() if owner is not None}, runs)
 
 
-def items_of(said: Mapping[str, Any]) -> Iterator[Any]:
-    """What `GET /queue` holds of each prompt: its number, id, graph, `extra_data`, and more.
+def items_of(said: Mapping[str, Any]) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
+    """The items that run and those that wait, by `GET /queue`: `[number, id, graph, extra_data, outputs]`.
 
     Raises:
-        KeyError, TypeError: it is no queue.
+        NotAQueue: it tells of none.
     """
-    yield from said["queue_running"]
-    yield from said["queue_pending"]
+    try:
+        running, pending = ([_item(each) for each in said[f"queue_{state}"]] for state in ("running", "pending"))
+    except (KeyError, TypeError):
+        raise NotAQueue from None
+    return running, pending
+
+
+def _item(item: Any) -> Sequence[Any]:
+    """An item of the queue as ComfyUI gives it, a list; hiddenswitch's fork gives an object instead."""
+    if isinstance(item, Mapping):
+        return [item["priority"], item["prompt_id"], *map(item.get, ("prompt", "extra_data", "good_outputs"))]
+    if not isinstance(item, list):
+        raise TypeError
+    return item
 
 
 def queue_of_jobs(said: Mapping[str, Any]) -> Queue:
