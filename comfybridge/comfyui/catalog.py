@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.dynamic_inputs import COMBO, keys, parts, spelled_out
+from comfybridge.comfyui.dynamic_inputs import COMBO, DYNAMIC, keys, parts, spelled_out
 from comfybridge.deadline import Deadline
 
 # Node classes change when ComfyUI restarts, model lists when somebody copies a file.
@@ -32,6 +33,11 @@ class NodeClass:
     is_output: bool
     required: Mapping[str, Any]
     optional: Mapping[str, Any]
+
+    @cached_property
+    def has_dynamic_inputs(self) -> bool:
+        """Whether the inputs that a node takes depend on what some of them say."""
+        return any(parts(config)[0] in DYNAMIC for config in (*self.required.values(), *self.optional.values()))
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`."""
@@ -97,9 +103,10 @@ class Catalog:
             choices = node_class.choices(input_name, given) if node_class else None
         return choices
 
-    def knows(self, name: str) -> bool:
-        """Whether the server has been asked for a node class, lately or not."""
-        return name in self._known
+    def known(self, name: str) -> NodeClass | None:
+        """A node class as the server last described it, however long ago; None if it was not asked for it."""
+        known = self._known.get(name)
+        return None if known is None else known[1]
 
 
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
