@@ -45,10 +45,11 @@ def check_dynamic_choices(filled: Filled, catalog: Catalog, deadline: Deadline) 
 def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterator[str]:
     for node_id, node in graph.items():
         class_type, given = node["class_type"], node["inputs"]
-        # the others have hardly ever such inputs, and asking for each class would cost a new graph some 10 calls
-        if not catalog.knows(class_type) and not any("." in name for name in given):
-            continue
-        found = _wrong_choice(catalog.node_class(class_type, deadline), given)
+        node_class = catalog.known(class_type)
+        # others have hardly ever such inputs, and to ask for each class would cost a new graph some 10 calls
+        if node_class is None and any("." in name for name in given):
+            node_class = catalog.node_class(class_type, deadline)
+        found = _wrong_choice(node_class, given)
         if found is not None:  # ComfyUI may have been updated meanwhile
             found = _wrong_choice(catalog.node_class(class_type, deadline, fresh=True), given)
         if found is not None:
@@ -60,7 +61,7 @@ def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterat
 
 
 def _wrong_choice(node_class: NodeClass | None, given: Mapping[str, Any]) -> tuple[str, list[Any]] | None:
-    if node_class is None:
+    if node_class is None or not node_class.has_dynamic_inputs:
         return None
     for name, config in node_class.inputs(given).items():
         choices = keys(config) if name in given else None

@@ -235,8 +235,12 @@ def _check_id(prompt_id: str) -> None:
 
 def _place(server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Unfinished | None:
     now = time.monotonic()
-    if owner is not None and server.lookup.find(prompt_id, now, deadline) is None:
-        return None  # to tell whose it is would be dear, and it is not there
+    job = server.lookup.find(prompt_id, now, deadline)
+    if job is None:
+        return None
+    if job.status == "running" and owner is None:
+        return Unfinished(prompt_id, "running", 0)
+    # its place among the others, and whose it is, are dearer to find out
     queue = server.lookup.recent_queue(now, deadline, with_owners=owner is not None)
     if not queue.is_of(prompt_id, owner):
         return None

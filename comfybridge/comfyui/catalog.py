@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.dynamic_inputs import COMBO, keys, parts, spelled_out
+from comfybridge.comfyui.dynamic_inputs import COMBO, DYNAMIC, keys, parts, spelled_out
 from comfybridge.deadline import Deadline
 
 # Node classes change when ComfyUI restarts, model lists when somebody copies a file.
@@ -38,6 +39,11 @@ class NodeClass:
     output_names: tuple[str, ...] = ()
     display_name: str = ""
     description: str = ""
+
+    @cached_property
+    def has_dynamic_inputs(self) -> bool:
+        """Whether the inputs that a node takes depend on what some of them say."""
+        return any(parts(config)[0] in DYNAMIC for config in (*self.required.values(), *self.optional.values()))
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`."""
@@ -117,9 +123,10 @@ class Catalog:
             choices = node_class.choices(input_name, given) if node_class else None
         return choices
 
-    def knows(self, name: str) -> bool:
-        """Whether the server has been asked for a node class, lately or not."""
-        return name in self._known
+    def known(self, name: str) -> NodeClass | None:
+        """A node class as the server last described it, however long ago; None if it was not asked for it."""
+        known = self._known.get(name)
+        return None if known is None else known[1]
 
 
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:

@@ -193,8 +193,9 @@ class ComfyUIClient:
         """
         said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
-            return next((item for item in items_of(said) if item[1] == prompt_id), None)
-        except (KeyError, TypeError, IndexError):
+            running, pending = items_of(said)
+            return next((item for item in (*running, *pending) if item[1] == prompt_id), None)
+        except (NotAQueue, IndexError):
             raise ComfyUIError(NO_QUEUE) from None
 
     def jobs(self, deadline: Deadline | None = None, *, running_only: bool = False) -> Queue:

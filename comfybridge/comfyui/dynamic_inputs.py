@@ -15,6 +15,7 @@ from typing import Any
 COMBO = "COMFY_DYNAMICCOMBO_V3"
 SLOT = "COMFY_DYNAMICSLOT_V3"
 ROW = "COMFY_AUTOGROW_V3"
+DYNAMIC = (COMBO, SLOT, ROW)
 LONGEST_ROW = 100  # as ComfyUI has it
 
 GROUPS = ("required", "optional")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -76,31 +76,30 @@ def queue_of(said: Mapping[str, Any]) -> Queue:
     Raises:
         NotAQueue: it tells of none.
     """
+    items_running, items_pending = items_of(said)
     try:
-        items_running, items_pending = _items(said, "queue_running"), _items(said, "queue_pending")
         running = tuple(item[1] for item in items_running)
         pending = tuple(item[1] for item in sorted(items_pending, key=lambda item: tuple(item[:2])))
-        if not all(isinstance(each, str) for each in (*running, *pending)):
-            raise NotAQueue
-        owners = {item[1]: owner_of(item[3]) for item in (*items_running, *items_pending) if len(item) > 3}
         runs = {item[1]: _run(item[0], item[3] if len(item) > 3 else None) for item in items_running}
-    except (KeyError, TypeError, IndexError):
+    except (TypeError, IndexError):
         raise NotAQueue from None
+    if not all(isinstance(each, str) for each in (*running, *pending)):
+        raise NotAQueue
+    owners = {item[1]: owner_of(item[3]) for item in (*items_running, *items_pending) if len(item) > 3}
     return Queue(running, pending, {each: owner for each, owner in owners.items() if owner is not None}, runs)
 
 
-def items_of(said: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
-    """What `GET /queue` holds of each prompt: its number, id, graph, `extra_data`, and more.
+def items_of(said: Mapping[str, Any]) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
+    """The items that run and those that wait, by `GET /queue`: `[number, id, graph, extra_data, outputs]`.
 
     Raises:
-        KeyError, TypeError: it is no queue.
+        NotAQueue: it tells of none.
     """
-    yield from _items(said, "queue_running")
-    yield from _items(said, "queue_pending")
-
-
-def _items(said: Mapping[str, Any], state: str) -> list[Sequence[Any]]:
-    return [_item(each) for each in said[state]]
+    try:
+        running, pending = ([_item(each) for each in said[f"queue_{state}"]] for state in ("running", "pending"))
+    except (KeyError, TypeError):
+        raise NotAQueue from None
+    return running, pending
 
 
 def _item(item: Any) -> Sequence[Any]:

@@ -37,6 +37,13 @@ def interrupts(sim: Simulator) -> list[str]:
     return [each.body["prompt_id"] for each in sim.requests if each.path.endswith("/interrupt")]
 
 
+def times_interrupted(sim: Simulator, prompt_id: str) -> int:
+    """How often ComfyUI was asked to interrupt a prompt, which no other may have been."""
+    found = interrupts(sim)
+    assert set(found) <= {prompt_id}
+    return len(found)
+
+
 def until_looked_after(front: Front) -> None:
     """Until nobody sees to it any more that cancelled prompts stop."""
     until_true(lambda: not [each for each in threading.enumerate() if each.name == "comfybridge interrupter"])
@@ -56,7 +63,7 @@ def test_a_cancel_that_was_forgotten_is_repeated(front: Front, sim: Simulator) -
     assert front.app.test_client().post(f"/cancel/{prompt_id}").get_json()["was"] == "running"
     assert asked.error() == (409, "interrupted")
     sim.wait_until_idle()
-    assert interrupts(sim) == [prompt_id] * 3
+    assert times_interrupted(sim, prompt_id) >= 3
 
 
 def test_the_cancel_of_a_prompt_out_of_time_is_repeated(front: Front, sim: Simulator) -> None:
@@ -65,7 +72,7 @@ def test_the_cancel_of_a_prompt_out_of_time_is_repeated(front: Front, sim: Simul
     asked = front.ask(timeout=1)
     assert asked.error() == (504, "timeout")
     sim.wait_until_idle()
-    assert interrupts(sim) == [asked.response.get_json()["prompt_id"]] * 2
+    assert times_interrupted(sim, asked.response.get_json()["prompt_id"]) >= 2
 
 
 def test_the_cancel_for_a_caller_who_hung_up_is_repeated(front: Front, sim: Simulator) -> None:
@@ -78,7 +85,7 @@ def test_the_cancel_for_a_caller_who_hung_up_is_repeated(front: Front, sim: Simu
     with pytest.raises(Abandoned), submission:
         front.bridge.wait(submission)
     sim.wait_until_idle()
-    assert interrupts(sim) == [submission.prompt.id] * 2
+    assert times_interrupted(sim, submission.prompt.id) >= 2
     assert front.bridge.slots.taken == 0
 
 
@@ -92,7 +99,7 @@ def test_the_prompt_that_runs_next_is_left_alone(front: Front, sim: Simulator) -
     sim.wait_until_running(next_one)
     until_looked_after(front)
     assert sim.running == [next_one]
-    assert interrupts(sim) == [prompt_id]
+    assert times_interrupted(sim, prompt_id) >= 1
     sim.release()
 
 
@@ -111,7 +118,7 @@ def test_the_same_request_asked_again_under_its_key_is_left_alone(
     sim.wait_until_running(prompt_id)
     until_looked_after(front)
     assert sim.running == [prompt_id]
-    assert interrupts(sim) == [prompt_id]
+    assert times_interrupted(sim, prompt_id) >= 1
     sim.release()
     assert again.picture()["prompt_id"] == prompt_id
 
@@ -124,7 +131,7 @@ def test_it_is_not_repeated_for_ever(front: Front, sim: Simulator) -> None:
     sim.forget_interrupts(1000)
     front.app.test_client().post(f"/cancel/{prompt_id}")
     until_looked_after(front)
-    assert interrupts(sim) == [prompt_id] * (1 + len(interrupting.PAUSES))
+    assert times_interrupted(sim, prompt_id) == 1 + len(interrupting.PAUSES)
     sim.release()
     asked.picture()
 

@@ -135,6 +135,20 @@ def test_a_choice_within_a_choice_is_refused_where_that_does_not_offer_it(api: F
     assert "format.codec is the text 'h264'; it must be one of auto, av1" in body["error"]
 
 
+def test_an_input_left_over_from_another_choice_is_refused_where_it_would_have_no_effect(api: FlaskClient) -> None:
+    left = {"format.codec": "auto", "format.codec.encoding": "auto", "format.codec.encoding.crf": 20}
+    video = node("SaveVideo", video=["3", 0], filename_prefix="x", format="mp4", **left)
+    graph = {**graphs.picture(), "3": node("CreateVideo", images=["1", 0], fps=8), "4": video}
+    crf = {"4.format.codec.encoding.crf": 40}
+
+    success(api.post("/generate", json={"workflow": graph}))  # ComfyUI passes over them
+    body = failure(api.post("/generate", json={"workflow": graph, "params": crf}), 400, "invalid_request")
+    right = {**crf, "4.format.codec.encoding": "re-encode", "4.format.codec": "h264"}
+    success(api.post("/generate", json={"workflow": graph, "params": right}))
+
+    assert "4.format.codec.encoding.crf has no effect as the other inputs of node 4 (SaveVideo) are" in body["error"]
+
+
 def test_one_more_input_of_a_row_can_be_linked(api: FlaskClient, sim: Simulator) -> None:
     graph = graphs.picture()
     graph["3"] = graphs.picture()["1"]

@@ -291,7 +291,7 @@ def test_a_prompt_that_finishes_during_the_look_is_no_unknown_one(
         sim.release()
         sim.wait_until_idle()
 
-    before(monkeypatch, "jobs", finish)
+    before(monkeypatch, "job", finish)
     success(api.get(f"/results/{prompt_id}"))
 
 

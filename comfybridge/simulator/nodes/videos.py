@@ -35,7 +35,14 @@ def create_video(_: NodeRun, images: Pictures, fps: float, audio: Sound | None =
 
 
 def _codecs(*names: str) -> tuple[str, dict[str, Any]]:
-    return (COMBO, {"options": [{"key": name, "inputs": {"required": {}}} for name in names]})
+    crf = decimal(23.0, 0.0, 51.0, 1.0)
+    modes = [
+        {"key": "auto", "inputs": {"required": {}}},
+        {"key": "re-encode", "inputs": {"required": {"crf": crf}}},
+    ]
+    encoding = {"encoding": (COMBO, {"options": modes})}
+    rest = {name: {} if name == "auto" else encoding for name in names}
+    return (COMBO, {"options": [{"key": name, "inputs": {"required": {}, "optional": rest[name]}} for name in names]})
 
 
 def _container(name: str, *codecs: str) -> dict[str, Any]:
