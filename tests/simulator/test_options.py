@@ -85,7 +85,7 @@ def test_an_older_version_chooses_the_prompt_id_itself() -> None:
 
 @pytest.mark.parametrize("version", ["", "new", "0.33.x", "v0.33"])
 def test_what_is_no_version_is_refused(version: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="is not a version number such as 0.33.0"):
+    with pytest.raises(ValueError, match="is not a version number"):
         Simulator(version=version)
     with pytest.raises(SystemExit):
         main(["--version", version])
