@@ -6,7 +6,7 @@ import threading
 from types import FrameType
 
 from comfybridge.simulator.simulator import Simulator
-from comfybridge.simulator.version import NEWEST, OLDEST
+from comfybridge.simulator.version import NEWEST, OLDEST, Version
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,11 +51,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", action="append", help="a checkpoint's name; may be given several times")
     parser.add_argument(
         "--version",
+        type=_version,
         default=NEWEST,
         help=f"the ComfyUI to pose as: {NEWEST} (the default), {OLDEST} or another version",
     )
     parser.add_argument("--directory", help="keep input and output files here instead of in a temporary folder")
     return parser
+
+
+def _version(text: str) -> str:
+    try:
+        return Version(text).text
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

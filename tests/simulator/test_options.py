@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from comfybridge.simulator import Simulator
+from comfybridge.simulator.__main__ import main
 from tests.contract import graphs
 from tests.contract.ear import Ear
 from tests.contract.server import Server
@@ -80,6 +81,25 @@ def test_an_older_version_chooses_the_prompt_id_itself() -> None:
 
         assert answer["prompt_id"] != "mine"
         assert Server(sim.url).get("/system_stats").json()["system"]["comfyui_version"] == "0.3.40"
+
+
+@pytest.mark.parametrize("version", ["", "new", "0.33.x", "v0.33"])
+def test_what_is_no_version_is_refused(version: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="is not a version number"):
+        Simulator(version=version)
+    with pytest.raises(SystemExit):
+        main(["--version", version])
+    assert "is not a version number such as 0.33.0" in capsys.readouterr().err
+
+
+def test_it_speaks_the_newest_version_unless_told_otherwise(sim: Simulator) -> None:
+    def poses_as(server: Server) -> tuple[str, bool]:
+        version = server.get("/system_stats").json()["system"]["comfyui_version"]
+        return version, bool(server.get("/object_info/SaveImageAdvanced").json())
+
+    with Simulator(version="0.3.64") as older:
+        assert poses_as(Server(older.url)) == ("0.3.64", False)
+    assert poses_as(Server(sim.url)) == ("0.33.0", True)
 
 
 def test_its_own_folder_goes_and_a_given_one_stays(tmp_path: Path) -> None:
