@@ -19,6 +19,7 @@ from comfybridge.workflow.library import Library
 from comfybridge.workflow.model_choice import settle_model
 from comfybridge.workflow.parameters import Parameter
 from comfybridge.workflow.template import Filled, fill, fill_graph
+from comfybridge.workflow.wording import describe
 
 MOST_NODES_NAMED = 20
 
@@ -61,6 +62,7 @@ def prepare(
         node_class = catalog.node_class(node["class_type"], deadline)
         return set(node_class.inputs(node["inputs"])) if node_class else None
 
+    _check_extra_data(request.extra_data)
     if request.graph is not None:
         if request.workflow is not None:
             raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
@@ -90,6 +92,21 @@ def prepare(
         is_confined=is_confined,
     )
     return Prepared(filled, placed)
+
+
+def _check_extra_data(extra_data: Mapping[str, Any]) -> None:
+    """Refuse what ComfyUI accepts, and what makes it fail whenever anybody asks for its jobs, until it is forgotten.
+
+    ComfyUI reads `extra_pnginfo.workflow.id` of each prompt (`_extract_job_metadata` in its comfy_execution/jobs.py).
+    """
+    for path in ("extra_pnginfo",), ("extra_pnginfo", "workflow"):
+        value: Any = extra_data
+        for name in path:
+            value = value.get(name, {})
+        if not isinstance(value, Mapping):
+            raise InvalidRequest(
+                f"extra_data: {'.'.join(path)} is {describe(value)}; it must be an object, or be left out."
+            )
 
 
 def _may_bring_files(request: GenerationRequest) -> bool:

@@ -43,6 +43,11 @@ RETRY_AFTER = 5
 # has every graph that waits, each with the workflow that it was made from: thousands of some 100 KB.
 LARGEST_ANSWER = 128 * 1024 * 1024
 LARGEST_QUEUE = 1024 * 1024 * 1024
+# Bytes of a file that make it worth to ask first whether ComfyUI takes one of that size.
+LARGE_UPLOAD = 8 * 1024 * 1024
+# What aiohttp, on which ComfyUI runs, says of a handler that failed; a proxy says something else.
+STUMBLED = b"Server got itself in trouble"
+NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
 # Before, it stops whatever runs, whoever it belongs to.
@@ -151,13 +156,23 @@ class ComfyUIClient:
         """
         body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
         with self._call("POST", "/prompt", deadline, body=body) as answer:
-            if answer.status == 400:
-                raise refusal(_json_object(answer), prompt.graph, choices_of)
-            self._check_status(answer)
-            said = _json_object(answer)
-            if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
-                raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
-            return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
+            if answer.status != 500 or all("_meta" in node for node in prompt.graph.values()):
+                return self._accepted(answer, prompt, choices_of)
+            if STUMBLED not in answer.read(LARGEST_ANSWER):
+                self._check_status(answer)
+        # ComfyUI 0.33 puts another class in the place of a retired one, and fails if that node has no `_meta`.
+        body["prompt"] = {node_id: {"_meta": {}, **node} for node_id, node in prompt.graph.items()}
+        with self._call("POST", "/prompt", deadline, body=body) as answer:
+            return self._accepted(answer, prompt, choices_of)
+
+    def _accepted(self, answer: Answer, prompt: Prompt, choices_of: ChoicesOf) -> Accepted:
+        if answer.status == 400:
+            raise refusal(_json_object(answer), prompt.graph, choices_of)
+        self._check_status(answer)
+        said = _json_object(answer)
+        if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
+            raise ComfyUIError("ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one.")
+        return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""
@@ -166,27 +181,37 @@ class ComfyUIClient:
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
         """What runs and what waits. Heavy: ComfyUI sends every queued graph along."""
-        said = self._get_json("/queue", deadline, LARGEST_QUEUE)
+        items_running, items_pending = self._queue_items(deadline)
         try:
-            running = tuple(item[1] for item in said["queue_running"])
-            pending = tuple(item[1] for item in sorted(said["queue_pending"], key=lambda item: item[:2]))
-        except (KeyError, TypeError, IndexError):
-            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
+            running = tuple(item[1] for item in items_running)
+            pending = tuple(item[1] for item in sorted(items_pending, key=lambda item: tuple(item[:2])))
+        except (TypeError, IndexError):
+            raise ComfyUIError(NO_QUEUE) from None
         if not all(isinstance(each, str) for each in (*running, *pending)):
-            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.")
-        return Queue(running, pending, _owners(said))
+            raise ComfyUIError(NO_QUEUE)
+        return Queue(running, pending, _owners([*items_running, *items_pending]))
 
     def queued(self, prompt_id: str, deadline: Deadline | None = None) -> Sequence[Any] | None:
         """What ComfyUI's queue holds of a prompt: its number, id, graph, `extra_data`, and more; None if nothing.
 
         As heavy as `queue`.
         """
+        running, pending = self._queue_items(deadline)
+        try:
+            return next((item for item in (*running, *pending) if item[1] == prompt_id), None)
+        except (TypeError, IndexError):
+            raise ComfyUIError(NO_QUEUE) from None
+
+    def _queue_items(self, deadline: Deadline | None) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
+        """The items that run and those that wait: `[number, id, graph, extra_data, outputs]`."""
         said = self._get_json("/queue", deadline, LARGEST_QUEUE)
         try:
-            items = [*said["queue_running"], *said["queue_pending"]]
-            return next((item for item in items if item[1] == prompt_id), None)
-        except (KeyError, TypeError, IndexError):
-            raise ComfyUIError("ComfyUI's answer to GET /queue is not a queue.") from None
+            running, pending = (
+                [_queue_item(each) for each in said[f"queue_{state}"]] for state in ("running", "pending")
+            )
+        except (KeyError, TypeError):
+            raise ComfyUIError(NO_QUEUE) from None
+        return running, pending
 
     def queue_length(self, deadline: Deadline | None = None) -> int:
         """How many prompts run or wait. Cheap: the right probe for whether ComfyUI answers."""
@@ -237,6 +262,12 @@ class ComfyUIClient:
         Raises:
             TooLarge: ComfyUI does not take files of that size.
         """
+        if len(data) > LARGE_UPLOAD:
+            most = self._largest_upload(deadline)
+            if most is not None and len(data) > most:
+                raise TooLarge(
+                    f"ComfyUI takes input files of up to {most} bytes, and one of the request has {len(data)}."
+                )
         body, content_type = encode_multipart_formdata(
             {
                 "image": (filename, data, "application/octet-stream"),
@@ -256,6 +287,13 @@ class ComfyUIClient:
         if not isinstance(name, str) or not name or not isinstance(folder, str):
             raise ComfyUIError("ComfyUI's answer to POST /upload/image does not name the file.")
         return f"{folder}/{name}" if folder else name
+
+    def _largest_upload(self, deadline: Deadline | None) -> int | None:
+        """The most bytes that an upload may have; None if ComfyUI does not say."""
+        with contextlib.suppress(ComfyUIError):
+            most = self._get_json("/features", deadline).get("max_upload_size")
+            return most if isinstance(most, int) else None
+        return None
 
     # -- the server ----------------------------------------------------------------------------------------------
 
@@ -375,9 +413,18 @@ def can_aim_interrupts(version: str) -> bool:
     return numbers is not None and tuple(int(each or 0) for each in numbers.groups()) >= AIMED_INTERRUPT
 
 
-def _owners(said: Mapping[str, Any]) -> dict[str, str]:
+def _queue_item(item: Any) -> Sequence[Any]:
+    """An item of the queue as ComfyUI gives it, a list; hiddenswitch's fork gives an object instead."""
+    if isinstance(item, Mapping):
+        return [item["priority"], item["prompt_id"], *map(item.get, ("prompt", "extra_data", "good_outputs"))]
+    if not isinstance(item, list):
+        raise TypeError
+    return item
+
+
+def _owners(items: Sequence[Sequence[Any]]) -> dict[str, str]:
     """Whose the prompts of a queue are."""
-    found = {item[1]: owner_of(item[3]) for item in (*said["queue_running"], *said["queue_pending"]) if len(item) > 3}
+    found = {item[1]: owner_of(item[3]) for item in items if len(item) > 3}
     return {prompt_id: owner for prompt_id, owner in found.items() if owner is not None}
 
 

@@ -22,6 +22,10 @@ WEBSOCKET_OUTPUT_CLASS = "SaveImageWebsocket"
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
+# What ComfyUI adds to `extra_data` since 0.3.69, when the history listed no more than the prompt had announced.
+STAMP = "create_time"
+
+
 class ImagesLost(PromptLost):
     """The prompt ran, and images that only a websocket carried were lost with it."""
 
@@ -212,8 +216,8 @@ class OutcomeReader:
 def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
     """The outcome that a history entry tells of.
 
-    An entry also lists what earlier prompts left in ComfyUI's cache: only what this prompt's own `executed`
-    events announced is taken, which is what its output nodes have and what ran just now.
+    Only what this prompt's own `executed` events announced is taken. Until 0.3.67, ComfyUI's entries also list what
+    earlier prompts left in its cache.
 
     Raises:
         ExecutionFailed: a node failed.
@@ -302,12 +306,15 @@ def _messages(status: Mapping[str, Any]) -> list[events.Event]:
 
 
 def _announced_outputs(entry: Mapping[str, Any], cached: tuple[str, ...]) -> list[NodeOutput]:
-    executed_targets = {str(node) for node in entry["prompt"][4]}
+    _, _, _, extra_data, targets, *_ = entry["prompt"]
+    lists_cache = STAMP not in (extra_data or {})
+    executed_targets = {str(node) for node in targets}
     meta = entry.get("meta") or {}
     outputs = []
     for node, output in entry["outputs"].items():
         display_node = str((meta.get(node) or {}).get("display_node") or node)
-        announced = node in executed_targets or display_node not in cached
+        # some nodes that are no outputs announce what they have even if it is cached, in newer versions only
+        announced = not lists_cache or node in executed_targets or display_node not in cached
         if announced and output and isinstance(output, Mapping):
             outputs.append(NodeOutput(display_node, output))
     return outputs

@@ -24,6 +24,8 @@ LONGEST_REASON = 500
 LONGEST_READ = 20_000  # characters of what it may say about everything
 # What reading an error of a shape that no ComfyUI sends may raise.
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+# the check of a node, or of one above it, broke down, as it does of links that lead nowhere
+EXCEPTIONS = ("exception_during_validation", "exception_during_inner_validation")
 MODEL_INPUTS = ("ckpt_name", "unet_name")  # what the short name `model` sets
 
 _MISSING_FILE = re.compile(r"Invalid \w+ file: (.+)")  # nodes.py: LoadImage.VALIDATE_INPUTS and its like
@@ -106,14 +108,23 @@ def _reason_of_all(error: Any, graph: Mapping[str, Any]) -> str:
 
 def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
     kind, message = error.get("type"), str(error.get("message") or error.get("type") or "it did not say why")
-    node = str(error.get("details") or "").partition("#")[2].rstrip("'")
-    class_type = graph.get(node, {}).get("class_type") if node else None
     if kind == "prompt_no_outputs":
         return "it has no output node, such as SaveImage or PreviewImage"
-    if class_type and "does not exist" in message:
-        return f"node {node}: this ComfyUI has no node class {class_type!r} (is a custom node missing?)"
-    extra = error.get("details")
-    return _shortened(without_paths(f"{message.rstrip('.')} ({extra})" if extra else message.rstrip(".")))
+    details = str(error.get("details") or "")
+    extra = error.get("extra_info")
+    if kind == "missing_node_type" and isinstance(extra, Mapping) and "node_id" in extra:
+        return _missing_class(str(extra["node_id"]), extra.get("class_type"))
+    node = details.partition("#")[2].rstrip("'")
+    if node in graph and "does not exist" in message:  # so did ComfyUI before 0.13, and named the node only
+        return _missing_class(node, graph[node].get("class_type"))
+    return _shortened(without_paths(f"{message.rstrip('.')} ({details})" if details else message.rstrip(".")))
+
+
+def _missing_class(node: str, class_type: object) -> str:
+    if not class_type:
+        return f"node {_shortened(node)} has no class_type; it must name a node class, such as KSampler"
+    name = _shortened(str(class_type))
+    return f"node {_shortened(node)}: this ComfyUI has no node class {name!r} (is a custom node missing?)"
 
 
 def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) -> str:
@@ -124,7 +135,7 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
     if kind == "value_not_in_list":
         choices = _choices(config) if isinstance(config, list) else choices_of(class_type, name)
         hint = f' (in a request, "model": {json.dumps(choices[0])})' if choices and name in MODEL_INPUTS else ""
-        return f"{name} {value!r} is not one of {_listed(choices, value)}{hint}"
+        return f"{name} {_shortened(repr(value))} is not one of {_listed(choices, value)}{hint}"
     if kind == "custom_validation_failed" and (missing := _MISSING_FILE.search(str(error.get("details")))):
         return f"{name} {missing[1]!r} is no file in ComfyUI's input folder; images can bring it"
     if kind == "value_smaller_than_min" and isinstance(config, list):
@@ -133,21 +144,28 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
         return f"{name} {value!r} is more than {_option(config, 'max')}, the most it takes"
     if kind == "invalid_input_type" and isinstance(config, list):
         return f"{name} {_shortened(repr(value))} is no {config[0]}"
-    if kind == "exception_during_validation" and extra.get("exception_type") == "KeyError":
+    if kind in EXCEPTIONS and extra.get("exception_type") == "KeyError":
         missing_node = str(error.get("details")).strip("'")
         return f"an input links to node {missing_node}, which is not in the graph"
+    if kind in EXCEPTIONS and "tuple index out of range" in str(error.get("details")):
+        return "an input links to an output that its node does not have"
+    if kind == "dependency_cycle" and (nodes := extra.get("cycle_nodes")):
+        return f"its inputs need its own output, by way of {' -> '.join(map(str, [*nodes, nodes[0]]))}"
+    if kind == "bad_linked_input":
+        return f"{name} is {_shortened(repr(value))}; a link must be a node's id and the number of its output"
     if kind == "return_type_mismatch":
         source = (extra.get("linked_node") or ["?"])[0]
         return f"{name} is linked to node {source}, which gives {extra.get('received_type')}, not {_type(config)}"
-    return _shortened(f"{error.get('message', 'refused')}: {error.get('details', '')}".rstrip(": "))
+    said = error.get("message") or str(kind or "refused").replace("_", " ")
+    return _shortened(f"{said}: {error.get('details') or ''}".rstrip(": "))
 
 
 def _input_name(error: Mapping[str, Any]) -> str:
     return str((error.get("extra_info") or {}).get("input_name") or error.get("details"))
 
 
-def _choices(config: list[Any]) -> list[Any]:
-    return config[0] if isinstance(config[0], list) else (_option(config, "options") or [])
+def _choices(config: list[Any]) -> list[Any] | None:
+    return config[0] if isinstance(config[0], list) else _option(config, "options")
 
 
 def _listed(choices: list[Any] | None, wanted: object) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfybridge.simulator.links import is_link
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
+from comfybridge.simulator.nodes.catalog import node_classes
 from comfybridge.simulator.nodes.definition import Graph
 from comfybridge.simulator.world import World
 
@@ -72,7 +72,7 @@ def _own_signature(node: dict[str, Any] | None, places: dict[str, int], world: W
 
 
 def _changed(node: dict[str, Any], world: World) -> Any:
-    changed = NODE_CLASSES[node["class_type"]].changed
+    changed = node_classes(world.version)[node["class_type"]].changed
     if changed is None:
         return False
     if "is_changed" not in node:

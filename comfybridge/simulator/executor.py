@@ -9,8 +9,9 @@ from comfybridge.simulator.faults import Faults, NodeFault
 from comfybridge.simulator.gate import Gate
 from comfybridge.simulator.links import is_link
 from comfybridge.simulator.node_run import Interrupt, Interrupted, Run, RunningNode
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
-from comfybridge.simulator.nodes.definition import NodeClass
+from comfybridge.simulator.nodes.catalog import node_classes
+from comfybridge.simulator.nodes.definition import NodeClass, Result
+from comfybridge.simulator.nodes.dynamic import nested, spelled_out
 from comfybridge.simulator.plan import Plan
 from comfybridge.simulator.prompt_queue import Entry, Item
 from comfybridge.simulator.sockets import Sockets
@@ -95,7 +96,7 @@ class Executor:
         self._cache.start_prompt(run.graph)
 
     def _run_nodes(self, run: Run) -> bool:
-        plan = Plan(run.graph, run.outputs, self._cache)
+        plan = Plan(run.graph, run.outputs, self._cache, node_classes(self._world.version))
         node_id = ""
         try:
             while plan:
@@ -110,8 +111,20 @@ class Executor:
         except NodeFailed as failure:
             self._tell(run, "execution_error", _error(run, failure))
             return False
+        self._announce_cached(run)
         self._tell(run, "execution_success", {"prompt_id": run.prompt_id})
         return True
+
+    def _announce_cached(self, run: Run) -> None:
+        """Shows what nodes have that are no outputs and did not run."""
+        classes = node_classes(self._world.version)
+        for node_id in run.graph:
+            if node_id not in run.executed and classes[_class_type(run, node_id)].announces_cached:
+                cached = self._cache.get(node_id)
+                if cached is not None:
+                    run.note_shown(node_id, cached)
+                    display = {"node": node_id, "display_node": node_id}
+                    run.send_to_client("executed", {**display, "output": cached.shown})
 
     def _run_node(self, run: Run, node_id: str) -> None:
         display = {"node": node_id, "display_node": node_id}
@@ -135,7 +148,7 @@ class Executor:
         run.executed.append(node_id)
 
     def _result(self, run: Run, node_id: str) -> Cached:
-        node_class = NODE_CLASSES[_class_type(run, node_id)]
+        node_class = node_classes(self._world.version)[_class_type(run, node_id)]
         inputs = self._inputs(run, node_id, node_class)
         try:
             self.interrupt.check()
@@ -148,25 +161,29 @@ class Executor:
             raise NodeFailed(node_id, error, error.exception_type, inputs) from error
         except Exception as error:
             raise NodeFailed(node_id, error, _type_name(error), inputs) from error
-        if isinstance(given, dict):
-            meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
-            return Cached((), given or None, meta)
-        return Cached(given, None, None)
+        if isinstance(given, tuple):
+            return Cached(given, None, None)
+        meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
+        if isinstance(given, Result):
+            return Cached(given.outputs, given.shown, meta)
+        return Cached((), given or None, meta)
 
     def _inputs(self, run: Run, node_id: str, node_class: NodeClass) -> dict[str, Any]:
-        known = {*node_class.required, *node_class.optional}
+        given = run.graph[node_id]["inputs"]
+        types = spelled_out({"required": node_class.required, "optional": node_class.optional}, given)
+        known = {*types["required"], *types["optional"]}
         inputs = {}
-        for name, value in run.graph[node_id]["inputs"].items():
+        for name, value in given.items():
             if is_link(value):
                 source = self._cache.get(value[0])
                 inputs[name] = source.outputs[int(value[1])] if source else None
             elif name in known:
                 inputs[name] = value
-        return inputs
+        return nested(types, inputs)
 
     def _call(
         self, run: Run, node_id: str, node_class: NodeClass, inputs: dict[str, Any]
-    ) -> tuple[Any, ...] | dict[str, Any]:
+    ) -> tuple[Any, ...] | dict[str, Any] | Result:
         for value in inputs.values():
             if isinstance(value, Blocked):
                 if value.message is not None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
+from comfybridge.simulator.nodes.catalog import node_classes
 from comfybridge.simulator.nodes.definition import Graph, NodeClass
+from comfybridge.simulator.nodes.dynamic import spelled_out
 from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
@@ -22,7 +23,8 @@ class InputChecks:
     def __init__(self, graph: Graph, world: World) -> None:
         self.verdicts: dict[str, list[Problem] | None] = {}
         """Per node checked so far: None when it is good, else its own problems (none when the fault lies above)."""
-        self._path: list[str] = []
+        self._path: dict[str, None] = {}  # the nodes that are being checked, each for the sake of the one before
+        self._classes = node_classes(world.version)
         self._graph = graph
         self._world = world
 
@@ -31,15 +33,16 @@ class InputChecks:
 
         Raises KeyError or IndexError for a link to nowhere, as ComfyUI does.
         """
-        if node_id in self._path:
-            self._note_cycle(self._path[self._path.index(node_id) :])
+        if node_id not in self.verdicts and node_id in self._path:
+            path = list(self._path)
+            self._note_cycle(path[path.index(node_id) :])
         if node_id in self.verdicts:
             return self.verdicts[node_id]
-        self._path.append(node_id)
+        self._path[node_id] = None
         try:
             verdict = self._check(node_id)
         finally:
-            self._path.pop()
+            del self._path[node_id]
         noted = self.verdicts.get(node_id)
         if noted is not None:
             verdict = noted + [problem for problem in verdict or [] if problem not in noted]
@@ -60,8 +63,8 @@ class InputChecks:
 
     def _check(self, node_id: str) -> list[Problem] | None:
         inputs = self._graph[node_id]["inputs"]
-        node_class = NODE_CLASSES[self._graph[node_id]["class_type"]]
-        types = node_class.input_types(self._world)
+        node_class = self._classes[self._graph[node_id]["class_type"]]
+        types = spelled_out(node_class.input_types(self._world), inputs)
         problems: list[Problem] = []
         good = True
         for group in ("required", "optional"):
@@ -69,7 +72,9 @@ class InputChecks:
                 config = [spec[0], spec[1] if len(spec) > 1 else {}]
                 if name not in inputs:
                     if group == "required":
-                        problems.append(_problem("required_input_missing", "Required input is missing", name, name))
+                        problems.append(
+                            _problem("required_input_missing", "Required input is missing", name.split(".")[-1], name)
+                        )
                 elif isinstance(inputs[name], list):
                     problem, sound = self._check_link(name, inputs[name], config)
                     good = good and sound
@@ -89,7 +94,7 @@ class InputChecks:
             extra = {"input_config": config, "received_value": link}
             return _problem("bad_linked_input", message, name, name, extra), True
         source = link[0]
-        received = NODE_CLASSES[self._graph[source]["class_type"]].returns[link[1]]
+        received = self._classes[self._graph[source]["class_type"]].returns[link[1]]
         if not _fits(received, config[0]):
             details = f"{name}, received_type({received}) mismatch input_type({config[0]})"
             extra = {"input_config": config, "received_type": received, "linked_node": link}

@@ -46,7 +46,10 @@ class Instance:
         self._stopping = threading.Event()
         self._gate = gate
         self._prefix = prefix
-        features = {"supports_preview_metadata": True, "max_upload_size": MAX_UPLOAD_BYTES}
+        features: dict[str, Any] = {"supports_preview_metadata": True, "max_upload_size": MAX_UPLOAD_BYTES}
+        if world.version.is_modern:
+            features.update(node_replacements=True, assets=False, supports_model_type_tags=True)
+            features["extension"] = {"manager": {"supports_v4": True}}
         self.sockets = Sockets(asyncio.get_running_loop(), features)
         self.queue = PromptQueue(self._announce_queue)
         self.executor = Executor(world, gate, faults, self.sockets, previews, self._stopping.is_set)

@@ -2,14 +2,14 @@
 
 from comfybridge.simulator.cache import Cache
 from comfybridge.simulator.links import linked_nodes
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
-from comfybridge.simulator.nodes.definition import Graph
+from comfybridge.simulator.nodes.definition import Graph, NodeClass
 
 
 class Plan:
     """The nodes still to run for the chosen outputs; those with a cached result are not gone into."""
 
-    def __init__(self, graph: Graph, outputs: list[str], cache: Cache) -> None:
+    def __init__(self, graph: Graph, outputs: list[str], cache: Cache, classes: dict[str, NodeClass]) -> None:
+        self._classes = classes
         self._graph = graph
         self._pending: dict[str, None] = {}
         self._blockers: dict[str, set[str]] = {}
@@ -53,5 +53,5 @@ class Plan:
 
     def _leads_to_output(self, node_id: str, distance: int) -> bool:
         if distance == 0:
-            return NODE_CLASSES[self._graph[node_id]["class_type"]].output_node
+            return self._classes[self._graph[node_id]["class_type"]].output_node
         return any(self._leads_to_output(blocked, distance - 1) for blocked in self._blocks[node_id])

@@ -6,7 +6,7 @@ import sys
 from aiohttp import web
 
 from comfybridge.simulator.instance_parts import Parts
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
+from comfybridge.simulator.nodes.catalog import node_classes
 
 # Figures of a machine that nobody has; bytes.
 _MEMORY = 16 * 1024**3
@@ -37,10 +37,10 @@ class InfoRoutes:
 
     async def object_info(self, _: web.Request) -> web.Response:
         world = self._parts.world
-        return web.json_response({name: kind.info(world) for name, kind in NODE_CLASSES.items()})
+        return web.json_response({name: kind.info(world) for name, kind in node_classes(world.version).items()})
 
     async def object_info_of(self, request: web.Request) -> web.Response:
-        kind = NODE_CLASSES.get(request.match_info["name"])
+        kind = node_classes(self._parts.world.version).get(request.match_info["name"])
         return web.json_response({} if kind is None else {kind.name: kind.info(self._parts.world)})
 
     async def model_folders(self, _: web.Request) -> web.Response:
@@ -58,13 +58,14 @@ class InfoRoutes:
         return web.json_response(self._parts.features)
 
     async def system_stats(self, _: web.Request) -> web.Response:
+        world = self._parts.world
         memory = {"vram_total": _MEMORY, "vram_free": _MEMORY}
         torch_memory = {"torch_vram_total": _MEMORY, "torch_vram_free": _MEMORY}
         system = {
-            "os": os.name,
+            "os": sys.platform if world.version.is_modern else os.name,
             "ram_total": _MEMORY,
             "ram_free": _MEMORY,
-            "comfyui_version": self._parts.world.version.text,
+            "comfyui_version": world.version.text,
             "required_frontend_version": "1.27.10",
             "installed_templates_version": "0.1.95",
             "required_templates_version": "0.1.95",
@@ -73,5 +74,7 @@ class InfoRoutes:
             "embedded_python": False,
             "argv": ["simulator"],
         }
+        if world.version.is_modern:
+            system.update(comfy_package_versions=[], deploy_environment="local-git")
         device = {"name": "ComfyBridge simulator", "type": "cpu", "index": None, **memory, **torch_memory}
         return web.json_response({"system": system, "devices": [device]})

@@ -58,6 +58,6 @@ def _last_counter(folder: str, name: str) -> int:
     counters = [0]
     for file in os.listdir(folder):
         if os.path.normcase(file).startswith(start):
-            digits = file[len(start) :].split("_")[0]
+            digits = file[len(start) :].split(".")[0].split("_")[0]
             counters.append(int(digits) if digits.isdecimal() else 0)
     return max(counters)

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.simulator.input_checks import InputChecks, Problem
-from comfybridge.simulator.nodes.catalog import NODE_CLASSES
+from comfybridge.simulator.nodes.catalog import node_classes
 from comfybridge.simulator.nodes.definition import Graph
 from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
+
+# One of several; of this one, no input is taken over.
+_RETIRED = {"Preview3DAnimation": "Preview3D"}
 
 
 @dataclass
@@ -29,11 +32,13 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     Converts input values to their declared types in place, as ComfyUI does. Raises TypeError and the like for what is
     no graph at all: the server then answers 500.
     """
+    if world.version.is_modern:
+        _replace_retired(graph)
     outputs = []
     for node_id in graph:
         if "class_type" not in graph[node_id]:
             return Verdict(error=_no_class(node_id, graph[node_id], world.version))
-        node_class = NODE_CLASSES.get(graph[node_id]["class_type"])
+        node_class = node_classes(world.version).get(graph[node_id]["class_type"])
         if node_class is None:
             return Verdict(error=_unknown_class(node_id, graph[node_id], world.version))
         if node_class.output_node and (targets is None or node_id in targets):
@@ -41,6 +46,14 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
     if not outputs:
         return Verdict(error=refusal("prompt_no_outputs", "Prompt has no outputs", ""))
     return _judge_outputs(graph, outputs, world)
+
+
+def _replace_retired(graph: Graph) -> None:
+    """Puts newer classes in the place of retired ones. Raises KeyError for such a node without `_meta`."""
+    for node_id, node in graph.items():
+        newer = _RETIRED.get(node.get("class_type", "")) if "inputs" in node else None
+        if newer is not None:
+            graph[node_id] = {**node, "class_type": newer, "inputs": {}, "_meta": dict(node["_meta"])}
 
 
 def refusal(kind: str, message: str, details: str, **extra: Any) -> dict[str, Any]:

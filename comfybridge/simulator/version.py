@@ -20,7 +20,11 @@ class Version:
 
     @property
     def _numbers(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in self.text.split("."))
+        return _numbers(self.text)
+
+    def reaches(self, first: str) -> bool:
+        """Whether what came with the version `first` is in this one."""
+        return self._numbers >= _numbers(first)
 
     @property
     def takes_prompt_ids(self) -> bool:
@@ -60,7 +64,7 @@ class Version:
     @property
     def remembers_only_the_run(self) -> bool:
         """Whether the history lists only what the prompt executed or announced, not all else that is cached."""
-        return self._numbers >= (0, 10)
+        return self._numbers >= (0, 3, 68)
 
     @property
     def names_missing_nodes(self) -> bool:
@@ -83,6 +87,15 @@ class Version:
         return self.is_modern
 
     @property
+    def numbers_plainly(self) -> bool:
+        """Whether savers of sounds write `x_00001.flac`, without a `_` behind the number."""
+        return self._numbers >= (0, 21)
+
+    @property
     def checks_options(self) -> bool:
         """Whether choices given as `options` are checked before the graph runs."""
         return self.is_modern
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))

@@ -216,6 +216,8 @@ def _check_node(node_id: str, node: object) -> dict[str, Any]:
             f"{_title(node_id, node)}: inputs is {describe(inputs)}; it must be an object of values by name."
         )
     checked = {key: _copy(node_id, node, key, item) for key, item in node.items() if key != "inputs"}
+    if not isinstance(checked.get("_meta", {}), dict):  # a note for people, and ComfyUI fails if it is no object
+        del checked["_meta"]
     checked["inputs"] = {name: _copy(node_id, node, f"input {name}", item) for name, item in inputs.items()}
     return checked
 

@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -265,6 +266,33 @@ def test_the_queue_is_in_the_order_in_which_it_will_run(comfyui: Exchange, clien
     queue = client().queue()
     assert queue.running == ("now",)
     assert queue.pending == ("first", "second", "late")
+
+
+def test_a_queue_of_objects_is_read_as_well(comfyui: Exchange, client: Client) -> None:
+    """So hiddenswitch's fork gives it."""
+
+    def item(priority: int, prompt_id: str) -> dict[str, Any]:
+        extra_data = {"comfybridge": json.dumps({"owner": "shop"}, separators=(",", ":"))}
+        rest = {"extra_data": extra_data, "good_outputs": ["2"], "sensitive": None}
+        return {"priority": priority, "prompt_id": prompt_id, "prompt": {"1": {}}, **rest}
+
+    body = {"queue_running": [item(0, "now")], "queue_pending": [item(5, "late"), item(-1, "first")]}
+    comfyui.get("/queue", json_body=body)
+    queue = client().queue()
+    assert (queue.running, queue.pending) == (("now",), ("first", "late"))
+    assert queue.is_of("late", "shop")
+    comfyui.get("/queue", json_body=body)
+    found = client().queued("first")
+    assert found is not None
+    assert list(found[:3]) == [-1, "first", {"1": {}}]
+    assert found[4] == ["2"]
+
+
+@pytest.mark.parametrize("item", [{}, {"priority": 1}, {"prompt_id": "x"}, "text", 5, None])
+def test_a_queue_of_something_else_is_none(comfyui: Exchange, client: Client, item: Any) -> None:
+    comfyui.get("/queue", json_body={"queue_running": [], "queue_pending": [item]})
+    with pytest.raises(ComfyUIError, match="is not a queue"):
+        client().queue()
 
 
 def test_a_file_name_with_spaces_and_other_letters_is_asked_for_as_it_is(comfyui: Exchange, client: Client) -> None:

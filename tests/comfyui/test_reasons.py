@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,114 @@ def test_an_error_that_is_a_mere_text_is_told_too() -> None:
     """Custom nodes and proxies answer 400 in shapes of their own."""
     assert refusal({"error": "bad prompt"}, {}).message == "ComfyUI refused the graph: bad prompt."
     assert refusal({}, {}).message == "ComfyUI refused the graph: it did not say why."
+
+
+def general(kind: str, message: str, details: str = "", **extra: Any) -> dict[str, Any]:
+    return {"error": {"type": kind, "message": message, "details": details, "extra_info": extra}, "node_errors": {}}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            general(
+                "missing_node_type",
+                "Node 'T' not found.",
+                "Node ID '#7'",
+                node_id="7",
+                class_type="A",
+                node_title="T",
+            ),
+            "node 7: this ComfyUI has no node class 'A' (is a custom node missing?)",
+        ),
+        (
+            general("missing_node_type", "Node 'T' has no class_type.", "Node ID '#7'", node_id="7", class_type=None),
+            "node 7 has no class_type; it must name a node class, such as KSampler",
+        ),
+        (
+            general("missing_node_type", "Node 'T' not found.", "Node ID '#7'"),  # in a shape of its own
+            "Node 'T' not found (Node ID '#7')",
+        ),
+        (
+            general("invalid_prompt_id", "prompt_id must be a valid UUID", "omit it"),
+            "prompt_id must be a valid UUID (omit it)",
+        ),
+        (general("out_of_cheese", "There is no cheese."), "There is no cheese"),
+        (general("out_of_cheese", ""), "out_of_cheese"),
+    ],
+)
+def test_newer_refusals_of_a_graph_as_a_whole(body: dict[str, Any], sentence: str) -> None:
+    graph = {"7": {"class_type": "Other", "inputs": {}}}
+
+    assert refusal(body, graph).message == f"ComfyUI refused the graph: {sentence}."
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            {
+                "type": "dependency_cycle",
+                "message": "Dependency cycle detected",
+                "details": "1 (A) -> 3 (B) -> 1 (A)",
+                "extra_info": {"node_id": "1", "cycle_nodes": ["1", "3"]},
+            },
+            "its inputs need its own output, by way of 1 -> 3 -> 1",
+        ),
+        ({"type": "dependency_cycle", "message": "Dependency cycle detected"}, "Dependency cycle detected"),
+        (
+            {
+                "type": "bad_linked_input",
+                "message": "Bad linked input, must be a length-2 list of [node_id, slot_index]",
+                "details": "images",
+                "extra_info": {"input_name": "images", "received_value": ["1"]},
+            },
+            "images is ['1']; a link must be a node's id and the number of its output",
+        ),
+        (
+            {
+                "type": "exception_during_inner_validation",
+                "message": "Exception when validating inner node",
+                "details": "'7'",
+                "extra_info": {"exception_type": "KeyError", "linked_node": ["1", 0]},
+            },
+            "an input links to node 7, which is not in the graph",
+        ),
+        (
+            {
+                "type": "exception_during_validation",
+                "message": "Exception when validating node",
+                "details": "tuple index out of range",
+                "extra_info": {"exception_type": "IndexError"},
+            },
+            "an input links to an output that its node does not have",
+        ),
+        (
+            {
+                "type": "required_input_missing",
+                "message": "Required input is missing",
+                "details": "bit_depth",
+                "extra_info": {"input_name": "format.bit_depth"},
+            },
+            "the input format.bit_depth must be given",
+        ),
+        (
+            {
+                "type": "value_not_in_list",
+                "details": "x: 'a' not in []",
+                "extra_info": {"input_name": "x", "received_value": "a", "input_config": ["COMBO", {"remote": {}}]},
+            },
+            "x 'a' is not one of its choices",
+        ),
+        (
+            {"type": "invalid_dynamic_input", "message": "Invalid choice", "details": "format: 'avif'"},
+            "Invalid choice: format: 'avif'",
+        ),
+        ({"type": "something_new"}, "something new"),
+        ({}, "refused"),
+    ],
+)
+def test_newer_refusals_of_a_node(error: dict[str, Any], sentence: str) -> None:
+    errors = {"1": {"class_type": "A", "errors": [error]}}
+
+    assert node_sentences(errors) == [f"node 1 (A): {sentence}"]

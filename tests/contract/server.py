@@ -65,8 +65,8 @@ class Server:
         return entry
 
     def files(self, prompt_id: str, node_id: str) -> list[dict[str, str]]:
-        """What a node of a finished prompt has saved."""
-        images: list[dict[str, str]] = self.entry(prompt_id)["outputs"][node_id]["images"]
+        """What a node of a finished prompt has saved, without the ids of assets."""
+        images: list[dict[str, str]] = without_ids(self.entry(prompt_id)["outputs"][node_id])["images"]
         return images
 
     def in_queue(self, prompt_id: str) -> bool:
@@ -84,3 +84,13 @@ class Server:
     def upload(self, content: bytes, name: str, kind: str = "image", **fields: str) -> requests.Response:
         files = {"image": (name, content, "image/png")}
         return requests.post(f"{self.url}/upload/{kind}", files=files, data=fields, timeout=self.patience)
+
+
+def without_ids(output: dict[str, Any]) -> dict[str, Any]:
+    """What a node shows, without the ids that its files have where ComfyUI keeps assets."""
+    return {
+        key: [
+            {name: each[name] for name in each if name != "id"} if isinstance(each, dict) else each for each in value
+        ]
+        for key, value in output.items()
+    }

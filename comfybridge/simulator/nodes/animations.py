@@ -38,7 +38,7 @@ def save_animated_webp(
     options = {"lossless": lossless, "quality": quality, "method": _METHODS[method], "exif": _exif(run)}
     content = _encoded(images, "WEBP", fps, **options)
     file = save_file(run, content, filename_prefix, "webp", size=images[0].size)
-    return {"images": [file], "animated": [len(images) > 1]}
+    return _shown(run, file, len(images) > 1, is_marked=True)
 
 
 @node(
@@ -59,7 +59,14 @@ def save_animated_png(
 ) -> dict[str, Any]:
     content = _encoded(images, "PNG", fps, compress_level=compress_level, pnginfo=_chunks(run))
     file = save_file(run, content, filename_prefix, "png", size=images[0].size)
-    return {"images": [file], "animated": [True]}  # of a single picture too
+    return _shown(run, file, len(images) > 1, is_marked=False)
+
+
+def _shown(run: NodeRun, file: dict[str, str], is_animated: bool, *, is_marked: bool) -> dict[str, Any]:
+    """What a saver shows. Of a single picture, older versions said whether it moves: a WebP not, a PNG yes."""
+    if run.world.version.is_modern:
+        return {"images": [file], **({"animated": [True]} if is_animated else {})}
+    return {"images": [file], "animated": [is_animated or not is_marked]}
 
 
 def _encoded(images: Pictures, format: str, fps: float, **options: Any) -> bytes:

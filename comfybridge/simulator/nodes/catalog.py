@@ -9,15 +9,15 @@ from comfybridge.simulator.nodes import (
     latents,
     loaders,
     models_3d,
+    newer_images,
     outputs,
     sampling,
     sounds,
     videos,
 )
-from comfybridge.simulator.nodes.definition import NODE_CLASSES
+from comfybridge.simulator.nodes.definition import node_classes
 
 __all__ = [
-    "NODE_CLASSES",
     "animations",
     "conditioning",
     "custom_sampling",
@@ -25,6 +25,8 @@ __all__ = [
     "latents",
     "loaders",
     "models_3d",
+    "newer_images",
+    "node_classes",
     "outputs",
     "sampling",
     "sounds",

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 from PIL import Image
 
+from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
 
 Spec = tuple[Any, ...]
@@ -28,6 +30,14 @@ class InputSounds:
     """Stands in a declaration for the list of sounds and videos in the input folder."""
 
 
+@dataclass(frozen=True)
+class Result:
+    """What a node gives that both has outputs and shows something (`ui`)."""
+
+    outputs: tuple[Any, ...]
+    shown: dict[str, Any]
+
+
 class NodeRun(Protocol):
     """What a node function can reach while it runs: its first argument."""
 
@@ -46,10 +56,10 @@ class NodeRun(Protocol):
 
 @dataclass(frozen=True)
 class NodeClass:
-    """One node class. `run` returns a tuple of outputs, or a dict of what it shows (`ui`)."""
+    """One node class. `run` returns a tuple of outputs, a dict of what it shows (`ui`), or both as a Result."""
 
     name: str
-    run: Callable[..., tuple[Any, ...] | dict[str, Any]]
+    run: Callable[..., tuple[Any, ...] | dict[str, Any] | Result]
     required: Mapping[str, Spec]
     optional: Mapping[str, Spec] = field(default_factory=dict)
     saves_metadata: bool = False
@@ -67,6 +77,15 @@ class NodeClass:
     accepts: Callable[..., bool | str] | None = None
     """`VALIDATE_INPUTS`: called with the world and the inputs named in `accepts_inputs`; True or the objection."""
     accepts_inputs: tuple[str, ...] = ()
+    announces_cached: bool = False
+    """`has_intermediate_output`: whether it shows what it has, cached or not, although it is no output node."""
+    since: str = ""
+    until: str = ""
+    """The ComfyUI version that it came with, and the one that dropped it; empty: before all, and never."""
+
+    def is_of(self, version: Version) -> bool:
+        """Whether a ComfyUI of this version has it."""
+        return version.reaches(self.since or "0") and not (self.until and version.reaches(self.until))
 
     def input_types(self, world: World) -> InputTypes:
         """The inputs in ComfyUI's shape, with the choices there are at this moment."""
@@ -94,6 +113,8 @@ class NodeClass:
             "category": self.category,
             "output_node": self.output_node,
         }
+        if world.version.is_modern:
+            info.update(is_input_list=False, has_intermediate_output=self.announces_cached, search_aliases=[])
         if self.modern:
             info["output_tooltips"] = [None] * len(self.returns)
             info.update(deprecated=False, experimental=self.experimental, api_node=False)
@@ -102,14 +123,20 @@ class NodeClass:
         return info
 
 
-NODE_CLASSES: dict[str, NodeClass] = {}
+_DECLARED: list[NodeClass] = []
+
+
+@cache
+def node_classes(version: Version) -> dict[str, NodeClass]:
+    """All node classes of a ComfyUI version by name, in the order in which /object_info lists them."""
+    return {each.name: each for each in _DECLARED if each.is_of(version)}
 
 
 def node(name: str, required: Mapping[str, Spec], **rest: Any) -> Callable[..., Callable[..., Any]]:
     """Declares the decorated function to be the node class `name`; `rest` are fields of NodeClass."""
 
     def declare(run: Callable[..., Any]) -> Callable[..., Any]:
-        NODE_CLASSES[name] = NodeClass(name=name, run=run, required=required, **rest)
+        _DECLARED.append(NodeClass(name=name, run=run, required=required, **rest))
         return run
 
     return declare
@@ -133,7 +160,14 @@ def _number(kind: str, default: float, low: float, high: float, step: float | No
 
 
 def _resolved(inputs: Mapping[str, Spec], world: World) -> dict[str, Any]:
-    return {name: (_choices(spec[0], world), *spec[1:]) for name, spec in inputs.items()}
+    resolved = {}
+    for name, spec in inputs.items():
+        kind = _choices(spec[0], world)
+        if isinstance(spec[0], InputSounds) and world.version.is_modern:
+            resolved[name] = ("COMBO", {"multiselect": False, "options": kind, **spec[1]})
+        else:
+            resolved[name] = (kind, *spec[1:])
+    return resolved
 
 
 def _choices(kind: Any, world: World) -> Any:

@@ -15,5 +15,6 @@ from comfybridge.simulator.nodes.definition import NodeRun, node
     module="comfy_extras.nodes_load_3d",
     experimental=True,
 )
-def preview_3d(_: NodeRun, model_file: str, camera_info: Any = None) -> dict[str, Any]:
-    return {"result": [model_file, camera_info]}
+def preview_3d(run: NodeRun, model_file: str, camera_info: Any = None) -> dict[str, Any]:
+    background = [None] if run.world.version.is_modern else []
+    return {"result": [model_file, camera_info, *background]}

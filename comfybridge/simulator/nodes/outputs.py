@@ -22,7 +22,7 @@ from comfybridge.simulator.world import World
     title="Save Image",
 )
 def save_image(run: NodeRun, images: Pictures, filename_prefix: str = "ComfyUI") -> dict[str, Any]:
-    return _saved(run, images, filename_prefix, "output", compress_level=4)
+    return save_pictures(run, images, filename_prefix, "output", compress_level=4)
 
 
 @node(
@@ -34,7 +34,7 @@ def save_image(run: NodeRun, images: Pictures, filename_prefix: str = "ComfyUI")
     title="Preview Image",
 )
 def preview_image(run: NodeRun, images: Pictures) -> dict[str, Any]:
-    return _saved(run, images, preview_prefix(run), "temp", compress_level=1)
+    return save_pictures(run, images, preview_prefix(run), "temp", compress_level=1)
 
 
 @node(
@@ -47,16 +47,19 @@ def preview_image(run: NodeRun, images: Pictures) -> dict[str, Any]:
 )
 def mask_preview(run: NodeRun, mask: Pictures) -> dict[str, Any]:
     pictures = [picture.convert("RGB") for picture in mask]
-    return _saved(run, pictures, preview_prefix(run), "temp", compress_level=4)
+    return save_pictures(run, pictures, preview_prefix(run), "temp", compress_level=4)
 
 
-def _saved(run: NodeRun, images: Pictures, prefix: str, kind: str, compress_level: int) -> dict[str, Any]:
+def save_pictures(
+    run: NodeRun, images: Pictures, prefix: str, kind: str, compress_level: int, *, after_number: str = "_"
+) -> dict[str, Any]:
+    """Writes PNG files below the folder `kind`; returns what the node has to show."""
     folder = run.world.folders.of_type(kind)
     assert folder is not None
     place = save_path(prefix, folder, *images[0].size)
     files = []
     for number, image in enumerate(images):
-        name = f"{place.name.replace('%batch_num%', str(number))}_{place.counter + number:05}_.png"
+        name = f"{place.name.replace('%batch_num%', str(number))}_{place.counter + number:05}{after_number}.png"
         image.save(place.folder / name, pnginfo=_metadata(run), compress_level=compress_level)
         files.append({"filename": name, "subfolder": place.subfolder, "type": kind})
     return {"images": files}

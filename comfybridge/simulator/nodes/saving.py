@@ -31,15 +31,17 @@ def save_file(
     size: tuple[int, int] = (0, 0),
     kind: str = "output",
     batch_number: int | None = None,
+    after_number: str = "_",
 ) -> dict[str, str]:
     """Writes one file below the folder `kind`; returns how ComfyUI speaks of it.
 
     `batch_number` stands for `%batch_num%` in the name; savers that put a whole batch into one file leave that alone.
+    `after_number` comes behind the number in the name.
     """
     folder = run.world.folders.of_type(kind)
     assert folder is not None
     place = save_path(prefix, folder, *size)
     stem = place.name if batch_number is None else place.name.replace("%batch_num%", str(batch_number))
-    name = f"{stem}_{place.counter:05}_.{ending}"
+    name = f"{stem}_{place.counter:05}{after_number}.{ending}"
     (place.folder / name).write_bytes(content)
     return {"filename": name, "subfolder": place.subfolder, "type": kind}

@@ -60,7 +60,18 @@ def _sound_in(path: Path) -> Sound:
 )
 def save_audio(run: NodeRun, audio: Sound, filename_prefix: str) -> dict[str, Any]:
     """Writes a FLAC as far as its first blocks go, without any sound."""
-    return {"audio": [save_file(run, _flac(audio), filename_prefix, "flac", batch_number=0)]}
+    return {
+        "audio": [
+            save_file(
+                run,
+                _flac(audio),
+                filename_prefix,
+                "flac",
+                batch_number=0,
+                after_number=_after_number(run),
+            )
+        ]
+    }
 
 
 @node(
@@ -74,7 +85,18 @@ def save_audio(run: NodeRun, audio: Sound, filename_prefix: str) -> dict[str, An
 )
 def save_mp3(run: NodeRun, audio: Sound, filename_prefix: str, quality: str) -> dict[str, Any]:
     """Writes an MP3 with hardly any sound."""
-    return {"audio": [save_file(run, stand_ins.mp3(_note(audio)), filename_prefix, "mp3", batch_number=0)]}
+    return {
+        "audio": [
+            save_file(
+                run,
+                stand_ins.mp3(_note(audio)),
+                filename_prefix,
+                "mp3",
+                batch_number=0,
+                after_number=_after_number(run),
+            )
+        ]
+    }
 
 
 @node(
@@ -88,11 +110,27 @@ def save_mp3(run: NodeRun, audio: Sound, filename_prefix: str, quality: str) -> 
 )
 def preview_audio(run: NodeRun, audio: Sound) -> dict[str, Any]:
     """Writes a FLAC as far as its first blocks go, without any sound."""
-    return {"audio": [save_file(run, _flac(audio), preview_prefix(run), "flac", kind="temp", batch_number=0)]}
+    return {
+        "audio": [
+            save_file(
+                run,
+                _flac(audio),
+                preview_prefix(run),
+                "flac",
+                kind="temp",
+                batch_number=0,
+                after_number=_after_number(run),
+            )
+        ]
+    }
 
 
 def _flac(sound: Sound) -> bytes:
     return stand_ins.flac(_note(sound), sound.rate, sound.channels, sound.samples)
+
+
+def _after_number(run: NodeRun) -> str:
+    return "" if run.world.version.numbers_plainly else "_"
 
 
 def _note(sound: Sound) -> str:

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 from comfybridge.simulator import stand_ins
-from comfybridge.simulator.nodes.definition import NodeRun, decimal, node
+from comfybridge.simulator.nodes.definition import NodeRun, Result, decimal, node
+from comfybridge.simulator.nodes.dynamic import COMBO
 from comfybridge.simulator.nodes.saving import save_file
 from comfybridge.simulator.nodes.values import Pictures, Sound, Video
 
@@ -14,6 +15,9 @@ _CATEGORY = "image/video"
 _FORMATS = ["auto", "mp4"]
 _CODECS = ["auto", "h264"]
 _WEBM_CODECS = ["vp9", "av1"]
+DYNAMIC = (
+    "0.26"  # or somewhat before or after: between 0.18 and 0.33, the choice of a format brought a choice of codecs
+)
 
 
 @node(
@@ -30,6 +34,51 @@ def create_video(_: NodeRun, images: Pictures, fps: float, audio: Sound | None =
     return (Video(images, fps, audio),)
 
 
+def _codecs(*names: str) -> tuple[str, dict[str, Any]]:
+    return (COMBO, {"options": [{"key": name, "inputs": {"required": {}}} for name in names]})
+
+
+def _container(name: str, *codecs: str) -> dict[str, Any]:
+    return {"key": name, "inputs": {"required": {"codec": _codecs(*codecs)}}}
+
+
+@node(
+    "SaveVideo",
+    {
+        "video": ("VIDEO", {}),
+        "filename_prefix": ("STRING", {"default": "video/ComfyUI", "multiline": False}),
+        "format": (
+            COMBO,
+            {
+                "options": [
+                    *(_container(name, "auto", "h264", "av1") for name in ("auto", "mp4", "mkv")),
+                    _container("webm", "auto", "av1"),
+                ]
+            },
+        ),
+    },
+    optional={"codec": _codecs("auto", "h264", "av1")},
+    returns=("VIDEO",),
+    return_names=("video",),
+    saves_metadata=True,
+    output_node=True,
+    category="video",
+    title="Save Video",
+    module=_MODULE,
+    modern=True,
+    since=DYNAMIC,
+)
+def save_video_of_format(
+    run: NodeRun, video: Video, filename_prefix: str, format: dict[str, Any], codec: dict[str, Any] | None = None
+) -> Result:
+    """As `save_video`; a WebM or MKV begins as a WebM."""
+    container = format["format"]
+    ending = "mp4" if container == "auto" else container
+    make = stand_ins.mp4 if ending == "mp4" else stand_ins.webm
+    file = save_file(run, make(_note(video)), filename_prefix, ending, size=video.pictures[0].size)
+    return Result((video,), _shown(file))
+
+
 @node(
     "SaveVideo",
     {
@@ -44,6 +93,7 @@ def create_video(_: NodeRun, images: Pictures, fps: float, audio: Sound | None =
     title="Save Video",
     module=_MODULE,
     modern=True,
+    until=DYNAMIC,
 )
 def save_video(run: NodeRun, video: Video, filename_prefix: str, format: str, codec: str) -> dict[str, Any]:
     """Writes an MP4 as far as its first bytes go, with a note of what the video would show, and no video."""
