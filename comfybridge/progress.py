@@ -75,7 +75,15 @@ class ProgressMeter:
         self._graph: Mapping[str, Mapping[str, Any]] = prompt.graph
         self._finished_images = set(prompt.websocket_outputs)
         self._targets = targets
-        self._expected = expected_nodes(times or NodeTimes(), prompt.graph, targets)
+        self._times = times or NodeTimes()
+        self._percent = 0.0
+        self._last: Progress | None = None
+        self._lock = threading.Lock()
+        self._start()
+
+    def _start(self) -> None:
+        """Nothing has run yet; also where a prompt that was lost is queued again."""
+        self._expected = expected_nodes(self._times, self._graph, self._targets)
         self._ahead = _Ahead(self._expected.values())
         self._weight = sum(each.weight for each in self._expected.values())
         self._begun: set[str] = set()
@@ -86,9 +94,6 @@ class ProgressMeter:
         self._is_timed: bool | None = None  # whether the percentage goes by time; decided when the first node begins
         self._pace: float | None = None  # seconds for a step, as this run's last sampler took them
         self._slowness = 1.0  # how many times longer than on other models and sizes
-        self._percent = 0.0
-        self._last: Progress | None = None
-        self._lock = threading.Lock()
 
     def read(self, event: events.Event) -> list[Progress | Preview]:
         """What an event means to somebody who waits; often nothing."""
@@ -112,6 +117,8 @@ class ProgressMeter:
             return told
 
     def _read(self, event: events.Event, now: float) -> Iterator[Progress | Preview]:
+        if isinstance(event, events.ExecutionStart) and self._begun:
+            self._start()
         if self._started is None:
             self._started = now
         if isinstance(event, events.ExecutionCached):

@@ -414,6 +414,24 @@ def test_a_node_that_says_nothing_is_reckoned_on_from_what_it_took_before(server
     assert meter.still() is None
 
 
+def test_a_prompt_that_is_queued_again_begins_anew_and_its_bar_never_falls(server: Server, clock: Clock) -> None:
+    server.run(txt2img(), again())
+    meter, told = ProgressMeter(Prompt(ID, txt2img()), server.times), []
+    for steps in (10, 20):  # the first time, the server goes away in the middle
+        told += meter.read(events.ExecutionStart(ID, 0))
+        told += meter.read(events.ExecutionCached(ID, ("4", "5", "6", "7")))
+        told += meter.read(events.Executing(ID, "3", "3"))
+        for step in range(1, steps + 1):
+            clock.now += 0.5
+            told += meter.read(events.Progress(ID, "3", step, 20))
+    progress = [each for each in told if isinstance(each, Progress)]
+    percents = [each.percent for each in progress]
+    assert percents == sorted(percents)
+    assert progress[11].eta_seconds == progress[0].eta_seconds == pytest.approx(11.1, abs=0.1)
+    assert progress[-1].eta_seconds == pytest.approx(1.1, abs=0.1)
+    assert progress[-1].percent == pytest.approx(100 * 10 / 11.1, abs=1)
+
+
 def test_where_nothing_is_known_silence_tells_nothing(server: Server, clock: Clock) -> None:
     meter = ProgressMeter(Prompt(ID, txt2img()), server.times)
     meter.read(events.Executing(ID, "4", "4"))

@@ -137,6 +137,17 @@ def test_a_bridge_asks_for_previews_only_where_somebody_listens(sim: Simulator) 
     assert asked_for(sim) == ["auto", "none"]
 
 
+@pytest.mark.parametrize("first_listens", [True, False])
+def test_listening_makes_no_other_request_of_one_with_a_key(sim: Simulator, first_listens: bool) -> None:
+    graph = graphs.txt2img(sim.checkpoints[0])
+    ids = set()
+    with Bridge(load_settings(comfyui_url=sim.url)) as bridge:
+        for listens in (first_listens, not first_listens):
+            request = GenerationRequest(graph=graph, idempotency_key="one")
+            ids.add(bridge.generate(request, (lambda event: None) if listens else None).prompt_id)
+    assert len(ids) == 1
+
+
 def test_a_prompt_that_is_queued_again_is_still_followed(api: FlaskClient, sim: Simulator) -> None:
     sim.hold()
     with api.post("/generate", json=body(sim, retries=1), headers=EVENTS, buffered=False) as answer:
