@@ -21,18 +21,17 @@ from urllib3.filepost import encode_multipart_formdata
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.download import Download
-from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.reasons import ChoicesOf, refusal
-from comfybridge.comfyui.transport import (
-    Answer,
+from comfybridge.comfyui.failures import (
     CallFailed,
     CutOff,
     NoAnswerInTime,
     NoConnectionInTime,
     NotConnected,
     TooLong,
-    Transport,
 )
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.reasons import ChoicesOf, refusal
+from comfybridge.comfyui.transport import Answer, Transport
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 from comfybridge.note import owner_of
@@ -109,6 +108,9 @@ class ComfyUIClient:
         connect_timeout: seconds to get a connection.
         read_timeout: seconds that the server may be silent within a call.
         pool_size: connections that are kept alive.
+
+    Attributes:
+        route: how connections are made.
     """
 
     def __init__(
@@ -123,7 +125,7 @@ class ComfyUIClient:
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self._transport = Transport(address, pool_size)
-        self.ca_bundle = self._transport.ca_bundle
+        self.route = self._transport.route
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -331,8 +333,14 @@ class ComfyUIClient:
         if status == 200:
             return
         what = f"ComfyUI answered {status} to {answer.method} {answer.path}"
+        proxy = self.route.proxy if self.route.is_proxied_plainly else None
         if status in (502, 503, 504):  # ComfyUI itself never says so: a proxy that does not reach it does
-            raise self._unreachable(ComfyUIUnreachable, f"is not reached by the proxy before it (HTTP {status})")
+            which = proxy or "the proxy before it"
+            raise self._unreachable(ComfyUIUnreachable, f"is not reached by {which} (HTTP {status})")
+        if status == 407 and proxy is not None:
+            raise self._unreachable(ComfyUIUnreachable, f"is not reached: {proxy} wants other credentials (HTTP 407)")
+        if proxy is not None:  # which may have answered in its place
+            what += f" through {proxy}"
         if status in (401, 403):
             raise ComfyUIError(f"{what}: it does not accept the credentials in COMFYUI_URL or COMFYUI_HEADERS.")
         if 300 <= status < 400:
