@@ -13,7 +13,7 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 from comfybridge.address import ServerAddress
@@ -32,18 +32,35 @@ class Proxy:
 
     Attributes:
         named_by: what names it: a variable of the environment, or the system's settings.
-        authorization: what it is told of the caller; None without credentials.
+        credentials: `user:password@` as it stands in an address, or nothing.
     """
 
     host: str
     port: int
     named_by: str
-    authorization: str | None = field(default=None, repr=False)
+    credentials: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         """The proxy in a sentence, without its credentials."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"the proxy http://{host}:{self.port} ({self.named_by})"
+        return f"the proxy http://{self._place} ({self.named_by})"
+
+    @property
+    def url(self) -> str:
+        """Its address with its credentials; never shown."""
+        return f"http://{self.credentials}{self._place}"
+
+    @property
+    def authorization(self) -> str | None:
+        """What it is told of the caller in `Proxy-Authorization`; None without credentials."""
+        if not self.credentials:
+            return None
+        user, _, password = self.credentials.removesuffix("@").partition(":")
+        pair = f"{unquote(user)}:{unquote(password)}"
+        return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+    @property
+    def _place(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
 def proxy_for(address: ServerAddress) -> Proxy | None:
@@ -76,20 +93,14 @@ def _parsed(url: str, named_by: str) -> Proxy:
     # an @ further back ends a password that has a / in it
     if not HOST.fullmatch(host) or "@" in parts.path + parts.query + parts.fragment:
         raise UnusableProxy(f"{named_by} is no address of a proxy such as http://proxy.example:3128")
-    return Proxy(host, HTTP_PROXY_PORT if port is None else port, named_by, _authorization(parts))
+    credentials, at, _ = parts.netloc.rpartition("@")
+    return Proxy(host, HTTP_PROXY_PORT if port is None else port, named_by, credentials + at)
 
 
 def _named_by(kind: str) -> str:
     """What names the proxy of a kind: the variable as it is written, of which that in lower case counts."""
     names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name]]
     return min(names, key=lambda name: not name.islower(), default="the system's settings")
-
-
-def _authorization(parts: SplitResult) -> str | None:
-    if parts.username is None:
-        return None
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
 
 
 def _is_exempt(address: ServerAddress, exempt: str) -> bool:

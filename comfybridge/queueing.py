@@ -132,6 +132,7 @@ class Queueing:
             raise TimedOut("The time was up before the prompt could be queued.")
         warnings = [*filled.warnings, *listener.warnings]
         options = _options(request, _record(request, filled, warnings))
+        request.trace.sent_as = prompt.id
         try:
             accepted = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
