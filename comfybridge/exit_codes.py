@@ -13,6 +13,7 @@ from comfybridge.errors import (
     NoOutput,
     PromptLost,
     RateLimited,
+    ShuttingDown,
     TimedOut,
 )
 
@@ -50,6 +51,7 @@ _BY_TYPE = {
     TimedOut.type: TIMEOUT,
     Busy.type: BUSY,
     RateLimited.type: BUSY,
+    ShuttingDown.type: BUSY,
     Interrupted.type: CANCELLED,
     InternalError.type: NOT_SAVED,
 }

@@ -13,6 +13,7 @@ from comfybridge.errors import (
     InvalidWorkflow,
     PromptLost,
     RateLimited,
+    ShuttingDown,
     TooLarge,
     UnknownWorkflow,
 )
@@ -45,6 +46,7 @@ blueprint = Blueprint("generate", __name__)
         TooLarge,
         PromptLost,
         Busy,
+        ShuttingDown,
         IdempotencyConflict,
         RateLimited,
     ),
