@@ -61,14 +61,15 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Say what is served, once requests are taken."""
+    """Log what is served, once requests are taken."""
     worker.patience = _settings.caller_timeout
     give_way()
     collect_seldom()
     worker.stop = Stop(worker.wsgi)
     heed_signals(worker)
-    address = worker.sockets[0].getsockname()
-    announce(worker.wsgi, *address[:2])
+    if worker.age == 1:  # the first of them speaks for all
+        places = [each.getsockname() for each in worker.sockets]
+        announce(worker.wsgi, [place if isinstance(place, str) else place[:2] for place in places])
     if sharing.is_sharing():
         from comfybridge.web.metrics import publish_always
 

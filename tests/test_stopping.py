@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,18 +30,12 @@ PROMPTS = re.compile(r"[0-9a-f-]{36}")
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "log"
-
-
-@pytest.fixture
-def start(sim: Simulator, log: Path) -> Iterator[Start]:
+def start(sim: Simulator) -> Iterator[Start]:
     started: list[Server] = []
 
     def start(arguments: list[str], **environment: str) -> Server:
         given = {"COMFYUI_URL": sim.url, "COMFYBRIDGE_PORT": free_port(), "COMFYBRIDGE_LOG_FORMAT": "json"}
-        with log.open("w") as file:
-            started.append(Server(arguments, log=file, **{**given, **environment}))
+        started.append(Server(arguments, **{**given, **environment}))
         return started[-1]
 
     yield start
@@ -69,14 +62,16 @@ class Caller(threading.Thread):
         return self.answer
 
 
-def messages(log: Path) -> list[str]:
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+def messages(server: Server) -> list[str]:
+    """What a server that has ended logged of its stop."""
+    server.end()
+    lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
     return [line["message"] for line in lines if line.get("logger") == "comfybridge.web.stopping"]
 
 
 @pytest.mark.parametrize("arguments", SERVERS)
 def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
-    start: Start, sim: Simulator, log: Path, arguments: list[str]
+    start: Start, sim: Simulator, arguments: list[str]
 ) -> None:
     server = start(arguments, COMFYBRIDGE_SHUTDOWN_TIMEOUT="0.5")
     sim.hold()
@@ -98,7 +93,7 @@ def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
     assert [sim.history[body["prompt_id"]]["status"]["status_str"]] == ["success"]
     others = {running.answered().json()["prompt_id"], waiting.answered().json()["prompt_id"]}
     assert all(sim.history[each]["status"]["status_str"] == "error" for each in others & sim.history.keys())
-    waits, cancels, keeps = messages(log)
+    waits, cancels, keeps = messages(server)
     # one may have been queued a moment ago, so that the bridge does not know of it yet
     assert waits.startswith("Stopping; waiting 0.5 s at most for 3 requests")
     assert set(PROMPTS.findall(waits)) <= {*others, body["prompt_id"]}
@@ -108,7 +103,7 @@ def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
 
 @pytest.mark.parametrize("arguments", SERVERS)
 def test_without_a_bound_it_waits_longer_than_any_request_may_take(
-    start: Start, sim: Simulator, log: Path, arguments: list[str]
+    start: Start, sim: Simulator, arguments: list[str]
 ) -> None:
     server = start(arguments, COMFYBRIDGE_MAX_TIMEOUT="400")
     sim.hold()
@@ -118,15 +113,15 @@ def test_without_a_bound_it_waits_longer_than_any_request_may_take(
     sim.release()
     assert caller.answered().status_code == 200
     assert server.process.wait(SECONDS) == 0
-    assert messages(log)[0].startswith("Stopping; waiting 460 s at most for 1 request")
+    assert messages(server)[0].startswith("Stopping; waiting 460 s at most for 1 request")
 
 
 @pytest.mark.parametrize("arguments", SERVERS)
-def test_where_nothing_runs_it_ends_at_once(start: Start, log: Path, arguments: list[str]) -> None:
+def test_where_nothing_runs_it_ends_at_once(start: Start, arguments: list[str]) -> None:
     server = start(arguments)
     os.killpg(server.process.pid, signal.SIGTERM)
     assert server.process.wait(SECONDS) == 0
-    assert messages(log) == ["Stopping; no request is running."]
+    assert messages(server) == ["Stopping; no request is running."]
 
 
 @pytest.mark.parametrize("arguments", SERVERS)

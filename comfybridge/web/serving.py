@@ -144,7 +144,9 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     )
     loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
     loop.heed_signals(FINISHING)
-    announce(app, server.effective_host, server.effective_port)
+    # several where a name such as localhost stands for several addresses
+    several = getattr(server, "effective_listen", None)
+    announce(app, several or [(server.effective_host, server.effective_port)])
     loop.run(settings.shutdown_seconds + LAST_SECONDS)
     server.task_dispatcher.shutdown()
     end_demo(app)
