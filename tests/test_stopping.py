@@ -97,8 +97,8 @@ def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
     # one may have been queued a moment ago, so that the bridge does not know of it yet
     assert waits.startswith("Stopping; waiting 0.5 s at most for 3 requests")
     assert set(PROMPTS.findall(waits)) <= {*others, body["prompt_id"]}
-    assert cancels == f"The wait is over: prompts {', '.join(sorted(others))} are cancelled; their callers are told."
-    assert keeps == f"The wait is over: prompts {body['prompt_id']} are kept, and run on; their callers are told."
+    assert cancels == f"The wait is over; cancelling prompts {', '.join(sorted(others))}."
+    assert keeps == f"The wait is over; keeping prompt {body['prompt_id']} in ComfyUI's queue."
 
 
 @pytest.mark.parametrize("arguments", SERVERS)

@@ -39,7 +39,7 @@ class Stop:
                 "Stopping; waiting %g s at most for %s%s.",
                 seconds,
                 _requests(count),
-                f" (prompts {_listed(prompts)})" if prompts else "",
+                f" ({_listed(prompts)})" if prompts else "",
             )
         threading.Thread(target=self._end, args=[seconds], name="comfybridge stop", daemon=True).start()
 
@@ -50,9 +50,10 @@ class Stop:
     def _end(self, seconds: float) -> None:
         self._over.wait(seconds)
         cancelled, kept = self._bridge.shut_down()
-        for prompts, what in ((cancelled, "are cancelled"), (kept, "are kept, and run on")):
-            if prompts:
-                log.warning("The wait is over: prompts %s %s; their callers are told.", _listed(prompts), what)
+        if cancelled:
+            log.warning("The wait is over; cancelling %s.", _listed(cancelled))
+        if kept:
+            log.warning("The wait is over; keeping %s in ComfyUI's queue.", _listed(kept))
 
 
 def _requests(count: int) -> str:
@@ -61,4 +62,4 @@ def _requests(count: int) -> str:
 
 def _listed(prompts: list[str]) -> str:
     more = f" and {len(prompts) - MOST_NAMED} more" if len(prompts) > MOST_NAMED else ""
-    return ", ".join(prompts[:MOST_NAMED]) + more
+    return f"{'prompt' if len(prompts) == 1 else 'prompts'} {', '.join(prompts[:MOST_NAMED])}{more}"
