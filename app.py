@@ -2,13 +2,15 @@
 
 import sys
 
-from comfybridge.settings import SettingsError
-
 if __name__ == "__main__":
-    from comfybridge.cli import main
+    try:
+        from comfybridge.cli import main
 
-    sys.exit(main())
+        sys.exit(main())
+    except KeyboardInterrupt:  # while it begins
+        sys.exit(130)
 else:
+    from comfybridge.settings import SettingsError
     from comfybridge.web import create_app
 
     try:

@@ -4,6 +4,7 @@ Threads, because a request is blocked nearly all of its time; one process, becau
 What may be set (address, slots, time) is taken from ComfyBridge's own settings.
 """
 
+import math
 import sys
 
 from comfybridge import logs
@@ -13,7 +14,8 @@ from comfybridge.web.access import check_start
 from comfybridge.web.announcement import announce
 from comfybridge.web.demo import end_demo
 from comfybridge.web.open_files import RESERVE, most_connections
-from comfybridge.web.serving import collect_seldom, finish_on_ctrl_c, give_way
+from comfybridge.web.serving import collect_seldom, give_way, heed_signals
+from comfybridge.web.stopping import LAST_SECONDS, Stop
 
 try:
     _settings = load_settings()
@@ -33,8 +35,8 @@ worker_connections = most_connections(_settings)  # those that ask for nothing t
 
 # The worker's main thread sends the heartbeat, whatever the request threads do: this is no limit on requests.
 timeout = 30
-# At a stop, running requests finish; none can last longer than the largest timeout, and its files a little more.
-graceful_timeout = int(_settings.max_timeout) + 60
+# At a stop, running requests finish; then those that have not are told so.
+graceful_timeout = math.ceil(_settings.shutdown_seconds) + LAST_SECONDS
 keepalive = 75
 
 loglevel = "warning"
@@ -59,13 +61,15 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Say what is served, once requests are taken."""
+    """Log what is served, once requests are taken."""
     worker.patience = _settings.caller_timeout
     give_way()
     collect_seldom()
-    finish_on_ctrl_c(worker)
-    address = worker.sockets[0].getsockname()
-    announce(worker.wsgi, *address[:2])
+    worker.stop = Stop(worker.wsgi)
+    heed_signals(worker)
+    if worker.age == 1:  # the first of them speaks for all
+        places = [each.getsockname() for each in worker.sockets]
+        announce(worker.wsgi, [place if isinstance(place, str) else place[:2] for place in places])
     if sharing.is_sharing():
         from comfybridge.web.metrics import publish_always
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+PORTS = {"http": 80, "https": 443}
+
 
 @dataclass(frozen=True)
 class ServerAddress:
@@ -24,6 +26,22 @@ class ServerAddress:
     websocket_url: str
     is_loopback: bool
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is spoken to over TLS."""
+        return self.url.startswith("https:")
+
+    @property
+    def host(self) -> str:
+        """Its name or IP address, the latter without brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Its port, given or usual."""
+        parts = urlsplit(self.url)
+        return parts.port or PORTS[parts.scheme]
 
     @classmethod
     def parse(cls, url: str, headers: Mapping[str, str] | None = None) -> ServerAddress:
@@ -66,7 +84,11 @@ def _headers(user: str | None, password: str | None, given: Mapping[str, str]) -
 
 
 def _is_loopback(host: str) -> bool:
+    """Whether a host is this very machine; 0.0.0.0, where servers listen, leads here too."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
+        name = host.removesuffix(".")
+        return name == "localhost" or name.endswith(".localhost")  # RFC 6761
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified

@@ -37,6 +37,7 @@ from comfybridge.errors import (
     Interrupted,
     InvalidRequest,
     PromptLost,
+    ShuttingDown,
     TimedOut,
 )
 from comfybridge.expectations import learn
@@ -65,9 +66,14 @@ TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
 
+LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
+
 
 class Abandoned(Interrupted):
     """Nobody waits for the prompt any more."""
+
+
+STOPPED = "The bridge is being stopped"
 
 
 class Bridge:
@@ -103,6 +109,7 @@ class Bridge:
         self._queueing = Queueing(self.settings, self.library, self._repeats, self.policies)
         # those that are waited for, by the `id()` of their requests
         self._submissions: weakref.WeakValueDictionary[int, Submission] = weakref.WeakValueDictionary()
+        self._is_shut_down = False
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -217,6 +224,7 @@ class Bridge:
                         raise _about(error, lost.prompt) from None
                 place.leave_server()
                 time.sleep(pause)
+                self._check_goes_on()
                 if lost.request.trace.is_abandoned:
                     raise Abandoned(HUNG_UP, prompt_id=lost.prompt.id)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -257,10 +265,12 @@ class Bridge:
             BrokenWorkflow, ModelMissing: its template can't.
             Forbidden, RateLimited: its owner may not ask for it, or not so often.
             Busy: every slot is taken.
+            ShuttingDown: the bridge is being stopped.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
             TimedOut: the deadline passed meanwhile.
         """
         deadline = self._deadline(request)
+        self._check_goes_on()
         rights = self.policies.of(request.owner)
         if rights is not None:
             workflow = self.settings.default_workflow if request.workflow is None else request.workflow
@@ -278,7 +288,7 @@ class Bridge:
         """Block until the prompt has ended. On a timeout it is cancelled, or kept if so asked.
 
         Raises:
-            ExecutionFailed, Interrupted, PromptLost, TimedOut, ComfyUIUnreachable, ComfyUIError
+            ExecutionFailed, Interrupted, PromptLost, TimedOut, ComfyUIUnreachable, ComfyUIError, ShuttingDown
         """
         try:
             outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
@@ -294,6 +304,8 @@ class Bridge:
             if not request.outlasts_its_time:
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
+        except ShuttingDown:
+            raise ShuttingDown(self._cut_off(submission), prompt_id=submission.prompt.id, retry_after=5) from None
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
                 raise Interrupted(TAKEN_OUT, prompt_id=submission.prompt.id) from None
@@ -357,6 +369,26 @@ class Bridge:
         if submission is not None:
             submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
 
+    def prompts_waited_for(self) -> list[str]:
+        """The ids of the prompts that requests wait for."""
+        return sorted({each.prompt.id for each in self._submissions.values()})
+
+    def shut_down(self) -> tuple[list[str], list[str]]:
+        """Give up all requests that wait, for the process ends; those to come are refused.
+
+        Their prompts are cancelled, but for those that would be kept on a timeout too.
+
+        Returns:
+            The ids of the prompts that are cancelled, and of those that are kept.
+        """
+        self._is_shut_down = True
+        cancelled: set[str] = set()
+        kept: set[str] = set()
+        for submission in list(self._submissions.values()):
+            (kept if submission.request.outlasts_its_time else cancelled).add(submission.prompt.id)
+            submission.listener.stop(ShuttingDown(STOPPED, prompt_id=submission.prompt.id))
+        return sorted(cancelled - kept), sorted(kept)
+
     # -- what else is asked of it --------------------------------------------------------------------------------
 
     def offer(self, template: Template, deadline: Deadline) -> Offer:
@@ -414,6 +446,8 @@ class Bridge:
         trace.workflow = request.workflow_name(self.settings.default_workflow)
         trace.server, trace.prompt_id = submission.server.url, submission.prompt.id
         trace.params = submission.filled.params
+        if self._is_shut_down:
+            submission.listener.stop(ShuttingDown(STOPPED))
         return submission
 
     def _of_prompt(self, prompt_id: str) -> list[Submission]:
@@ -424,6 +458,18 @@ class Bridge:
     def _tell_taken_out(self, prompt_id: str) -> None:
         for submission in self._of_prompt(prompt_id):
             submission.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
+
+    def _check_goes_on(self) -> None:
+        if self._is_shut_down:
+            raise ShuttingDown(f"{STOPPED}; nothing was queued.", retry_after=5)
+
+    def _cut_off(self, submission: Submission) -> str:
+        """Cancel the prompt of a request that is cut off, unless it is to be kept; returns the sentence on that."""
+        if submission.request.outlasts_its_time:
+            return f"{STOPPED}; the prompt is kept, and its results can be asked for later."
+        if try_to_drop(submission.server.canceller, submission.prompt.id, LAST_CANCEL_SECONDS):
+            return f"{STOPPED}; the prompt was cancelled."
+        return f"{STOPPED}; the prompt could not be cancelled."
 
     def _overdue(self, submission: Submission) -> TimedOut:
         canceller, seconds = submission.server.canceller, submission.deadline.seconds

@@ -8,8 +8,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from comfybridge import keys
+from comfybridge import __version__, keys
 from comfybridge.command import generate
+from comfybridge.listing import list_workflows
 from comfybridge.settings import SECRET, Settings, SettingsError, environment_name, load_settings
 from comfybridge.web.access import check_start
 from comfybridge.web.application import create_app
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return generate(given[1:])
     if given[:1] == ["key"]:
         return make_key(given[1:])
+    if given[:1] == ["workflows"]:
+        return list_workflows(given[1:])
     parser = _parser()
     options = vars(parser.parse_args(given))
     demo = options.pop("demo")
@@ -62,10 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
-        epilog="`app.py generate --help` makes one picture instead of serving, `app.py key` an API key. "
+        epilog="`app.py generate` makes one picture instead of serving, `app.py workflows` lists the templates, "
+        "`app.py key` makes an API key; each has a --help. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )
+    parser.add_argument("--version", action="version", version=f"ComfyBridge {__version__}")
     parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
     for name, field in Settings.model_fields.items():
         if name in SECRET and name != "comfyui_url":

@@ -1,8 +1,8 @@
 """`python app.py generate`: one picture from the command line.
 
 It is made by a bridge that runs elsewhere (`--url`), by a bridge of its own in front of a ComfyUI, or by the demo's
-stand-in. On success the file names are printed; on failure one line says why, and the exit code is 1. Ctrl-C cancels
-the prompt, and the exit code is 130.
+stand-in. On success the file names are printed; on failure one line says why, and the exit code says of what kind it
+is. Ctrl-C and SIGTERM cancel the prompt.
 """
 
 from __future__ import annotations
@@ -13,49 +13,47 @@ import contextlib
 import json
 import math
 import os
+import signal
 import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 from urllib.parse import quote
 
-import requests
-from requests.auth import AuthBase
-
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
+from comfybridge.comfyui.outcome import Outcome
 from comfybridge.deadline import Deadline
 from comfybridge.demo import demo_comfyui
-from comfybridge.errors import BridgeError
+from comfybridge.elsewhere import API_KEY, RemoteBridge, code_of
+from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
+from comfybridge.exit_codes import CTRL_C, DONE, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
+from comfybridge.placing import FORMATS, CommandFailed, MadeFile, Place, check_ending, place_of
 from comfybridge.progress import Preview, Progress, meter_of
-from comfybridge.request import GenerationRequest, LoadedFile, OpenFile, Output
-from comfybridge.saving import safe_name, save
+from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.submission import Submission
 from comfybridge.web.schemas import parse_generation
+from comfybridge.workflow.graph import check_graph
+from comfybridge.workflow.products import endings_of
 from comfybridge.workflow.written import Written
 
 WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
-FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-NO_KIND = media_type_of("")
 BAR_WIDTH = 30
 LONGEST_STEP, TOLD_WIDTH = 30, 44  # columns of the node's name and step, and of those with the time left
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0  # a bridge sends a comment every 15 s
 CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
-
-API_KEY = "COMFYBRIDGE_API_KEY"
 
 ShowProgress = Callable[[float, str, object], None]
 
 
-class CommandFailed(Exception):
-    """What went wrong, in one line."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is heeded as Ctrl-C is."""
 
 
 @dataclass
@@ -68,10 +66,7 @@ class Made:
 
 
 def generate(arguments: Sequence[str]) -> int:
-    """Run the command; returns the exit code.
-
-    0; 1 if what was wanted was not made or not saved, 2 if the command line is wrong, 130 after Ctrl-C.
-    """
+    """Run the command; returns the exit code, one of `exit_codes`."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if sum(map(bool, (options.url, options.comfyui_url, options.demo))) > 1:
@@ -80,18 +75,18 @@ def generate(arguments: Sequence[str]) -> int:
         parser.error("--api-key is for the bridge that --url names")
     bar = _Bar(sys.stderr)
     try:
-        _check_place(options.output)
-        body = _body(options)
-        made = (_by_bridge if options.url else _by_ourselves)(options, body, bar.show)
+        with _heeding_sigterm():
+            place = place_of(options.output)
+            body = _body(options)
+            made = (_by_bridge if options.url else _by_ourselves)(options, body, place, bar.show)
     except (CommandFailed, BridgeError, SettingsError, OSError) as error:
         bar.clear()
-        print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
-        return 1
+        _say(error)
+        return _code_of(error)
     except KeyboardInterrupt as stop:
         bar.clear()
-        if stop.args:
-            print(f"app.py generate: {printable(str(stop))}", file=sys.stderr)
-        return 130
+        _say(stop if stop.args else "Stopped.")
+        return TERMINATED if isinstance(stop, Terminated) else CTRL_C
     bar.clear()
     for warning in made.warnings:
         print(f"Warning: {printable(str(warning))}", file=sys.stderr)
@@ -99,11 +94,39 @@ def generate(arguments: Sequence[str]) -> int:
         print(name)
     if made.seed is not None:
         print(f"seed {made.seed}", file=sys.stderr)
-    return 0
+    return DONE
+
+
+@contextlib.contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the program as Ctrl-C does, which cancels the prompt."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(error: object) -> None:
+    print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
+
+
+def _code_of(error: Exception) -> int:
+    if isinstance(error, CommandFailed):
+        return error.code
+    return exit_code_of(error.type) if isinstance(error, BridgeError) else USAGE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py generate", description="Make a picture and save it.")
+    parser = argparse.ArgumentParser(
+        prog="app.py generate",
+        description="Make a picture and save it.",
+        epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()) + ".",
+    )
     parser.add_argument("prompt", nargs="?", help="the text")
     parser.add_argument(
         "-w",
@@ -126,8 +149,8 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FILE",
-        help="where to save what fits the ending, and beside it what else is made; "
-        ".png, .jpg and .webp say the format",
+        help="where to save what fits the ending (it is replaced), and beside it what else is made (nothing is "
+        "replaced); .png, .jpg and .webp say the format; -: the bytes go to standard output",
     )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long it may take")
     parser.add_argument("--url", metavar="URL", help="a running bridge, such as http://127.0.0.1:8189")
@@ -135,23 +158,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--comfyui-url", metavar="URL", help="a ComfyUI (default: COMFYUI_URL)")
     parser.add_argument("--demo", action="store_true", help="the stand-in ComfyUI of the demo")
     return parser
-
-
-def _check_place(output: str | None) -> None:
-    """Make sure that files can be saved there, before anybody works on them.
-
-    Raises:
-        CommandFailed: they can't.
-    """
-    place = Path(os.path.realpath(output)) if output is not None else Path.cwd() / "any"
-    if place.is_dir():
-        raise CommandFailed(f"-o takes the name of a file, and {output!r} is a folder.")
-    if place.exists() and not place.is_file():  # a terminal, a pipe, /dev/null
-        return
-    if not place.parent.is_dir():
-        raise CommandFailed(f"There is no folder {place.parent} to save files in.")
-    if not os.access(place.parent, os.W_OK):
-        raise CommandFailed(f"The folder {place.parent} can't be written to.")
 
 
 def _body(options: argparse.Namespace) -> dict[str, Any]:
@@ -174,7 +180,7 @@ def _body(options: argparse.Namespace) -> dict[str, Any]:
 def _param(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise CommandFailed(f"-p takes NAME=VALUE, not {text!r}.")
+        raise CommandFailed(f"-p takes NAME=VALUE, not {text!r}.", USAGE)
     with contextlib.suppress(ValueError, RecursionError):
         read = json.loads(value)
         if isinstance(read, (str, dict)):  # a text in quotes is one in any case
@@ -191,10 +197,12 @@ def _workflow(name: str) -> Any:
         try:
             return json.loads(data)  # of any of the UTFs
         except (ValueError, RecursionError):
-            raise CommandFailed(f"{name} is neither JSON nor a picture.") from None
+            raise CommandFailed(f"{name} is neither JSON nor a picture.", USAGE) from None
     graph = embedded_graph(data)
     if graph is None:
-        raise CommandFailed(f"{name} carries no graph: ComfyUI did not make it, or its metadata was taken away.")
+        raise CommandFailed(
+            f"{name} carries no graph: ComfyUI did not make it, or its metadata was taken away.", USAGE
+        )
     return graph
 
 
@@ -205,7 +213,7 @@ def _image(text: str) -> tuple[str, str]:
     return name, base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
-def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowProgress) -> Made:
+def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
     """Made by a bridge of our own, in front of a ComfyUI or of the simulator."""
     with contextlib.ExitStack() as stack:
         url = options.comfyui_url
@@ -214,30 +222,40 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], show: ShowP
         settings = load_settings(**({"comfyui_url": url} if url else {}))
         bridge = stack.enter_context(Bridge(settings))
         asked = parse_generation(body, GenerationRequest().started)
-        with bridge.submit(asked) as submission:
-            meter = meter_of(submission)
+        if options.output is not None:
+            workflow = asked.workflow or settings.default_workflow
+            _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
+        try:
+            with bridge.submit(asked) as submission:
+                outcome = _followed(bridge, submission, show)
+                generation = bridge.collect(submission, outcome)
+                again = _again(submission, generation, is_demo=options.demo)
+                files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
+                saved = place.put(files, again)
+        except KeyboardInterrupt as stop:
+            raise type(stop)(_cancelled(bridge, asked)) from None
+        except ComfyUIUnreachable as error:
+            if url or "comfyui_url" in settings.model_fields_set:
+                raise
+            hint = "--comfyui-url says where yours is, and --demo needs none."
+            raise CommandFailed(f"{error.message} {hint}", UNREACHABLE) from None
+        return Made(saved.names, generation.seed, [*generation.warnings, *saved.warnings])
 
-            def tell(each: Progress | Preview | None) -> None:
-                if isinstance(each, Progress):
-                    show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
 
-            def listen(event: Event) -> None:
-                for each in meter.read(event):
-                    tell(each)
+def _followed(bridge: Bridge, submission: Submission, show: ShowProgress) -> Outcome:
+    """What becomes of a prompt, waited for with its progress shown."""
+    meter = meter_of(submission)
 
-            try:
-                with _every_second(lambda: tell(meter.still())):
-                    outcome = bridge.wait(submission, listen)
-            except KeyboardInterrupt:
-                raise _cancelled(bridge, submission) from None
-            generation = bridge.collect(submission, outcome)
-            again = f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
-            if options.demo:
-                again = "What was made has gone with the demo."
-            elif not all(each.is_remote for each in generation.outputs):
-                again = _gone(generation.prompt_id)
-            names, warnings = _save(map(Output.open, generation.outputs), options.output, again)
-        return Made(names, generation.seed, [*generation.warnings, *warnings])
+    def tell(each: Progress | Preview | None) -> None:
+        if isinstance(each, Progress):
+            show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
+
+    def listen(event: Event) -> None:
+        for each in meter.read(event):
+            tell(each)
+
+    with _every_second(lambda: tell(meter.still())):
+        return bridge.wait(submission, listen)
 
 
 @contextlib.contextmanager
@@ -258,84 +276,120 @@ def _every_second(call: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def _cancelled(bridge: Bridge, submission: Submission) -> KeyboardInterrupt:
-    prompt_id = submission.prompt.id
+def _again(submission: Submission, generation: Generation, *, is_demo: bool) -> str:
+    """The sentence on whether what was made can still be had."""
+    if is_demo:
+        return "What was made has gone with the demo."
+    if not all(each.is_remote for each in generation.outputs):
+        return _gone(generation.prompt_id)
+    return f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
+
+
+def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
+    """Cancel what was queued for a request; returns a sentence that says how that went."""
+    prompt_id = asked.trace.prompt_id or asked.trace.sent_as
+    if prompt_id is None:
+        return "Stopped before a prompt was queued."
     try:
         bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
     except BridgeError as error:
+        if isinstance(error, UnknownPrompt) and asked.trace.prompt_id is None:
+            return "Stopped before a prompt was queued."
         return _not_cancelled(prompt_id, error.message)
-    return KeyboardInterrupt()
+    return f"Prompt {prompt_id} was cancelled."
 
 
-def _by_bridge(options: argparse.Namespace, body: dict[str, Any], show: ShowProgress) -> Made:
+def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
     """Made by a bridge that runs elsewhere, whose events are followed."""
-    url = options.url
-    address = (url if "://" in url else f"http://{url}").rstrip("/")
+    bridge = RemoteBridge(options.url, _api_key(options))
+    if options.output is not None:
+        asked = parse_generation(body, GenerationRequest().started)
+        _check_ending(options.output, asked.graph, asked.workflow, partial(_endings_there, bridge, asked.workflow))
     prompt_id = ""
     try:
-        with requests.post(
-            f"{address}/generate",
-            files=_form(body),
-            headers={"Accept": "text/event-stream"},
-            auth=_auth(options),
-            stream=True,
-            timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
+        with bridge.ask(
+            "POST", "/generate", files=_form(body), headers={"Accept": "text/event-stream"}, stream=True
         ) as answer:
             if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-                raise CommandFailed(_sentence(answer))
+                raise bridge.refusal(answer)
             prompt_id = answer.headers.get("X-Prompt-Id", "")
-            for event, data in _events(answer):
+            for event, data in bridge.events(answer):
                 if event == "queued":
                     prompt_id = data["prompt_id"]
                 elif event == "progress":
                     what = _step(data["class_type"], data["value"], data["max"])
                     show(data["percent"], what, data.get("eta_seconds"))
                 elif event == "error":
-                    raise CommandFailed(data["error"])
+                    raise CommandFailed(data["error"], code_of(data))
                 elif event == "result":
-                    again = f"{address}/results/{prompt_id} has what was made, while ComfyUI remembers it."
+                    again = f"{bridge.url}/results/{prompt_id} has what was made, while ComfyUI remembers it."
                     if any(each.get("type") == "websocket" for each in data["outputs"]):
                         again = _gone(prompt_id)
-                    names, _ = _save(_files(data), options.output, again)
-                    return Made(names, data["seed"], data["warnings"])
-    except (requests.RequestException, ValueError, KeyError) as error:
-        raise CommandFailed(f"The bridge at {url} can't be asked: {type(error).__name__}.") from None
-    except KeyboardInterrupt:
-        raise _cancelled_elsewhere(address, prompt_id, _auth(options)) if prompt_id else KeyboardInterrupt from None
-    raise CommandFailed(f"The bridge at {url} cut its answer off.")
+                    saved = place.put(_files(data), again)
+                    return Made(saved.names, data["seed"], [*data["warnings"], *saved.warnings])
+    except (KeyError, TypeError, ValueError):
+        raise bridge.nonsense() from None
+    except KeyboardInterrupt as stop:
+        raise type(stop)(_cancelled_elsewhere(bridge, prompt_id)) from None
+    raise CommandFailed(f"The bridge at {bridge.url} cut its answer off.", UNREACHABLE)
 
 
-def _auth(options: argparse.Namespace) -> _Bearer | None:
-    key = (options.api_key or os.environ.get(API_KEY, "")).strip()
-    return _Bearer(key) if key else None
+def _api_key(options: argparse.Namespace) -> str:
+    return str(options.api_key or os.environ.get(API_KEY, "")).strip()
 
 
-class _Bearer(AuthBase):
-    """An API key; a header of its own would give way to what `.netrc` says of the host."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
-
-def _cancelled_elsewhere(address: str, prompt_id: str, auth: AuthBase | None) -> KeyboardInterrupt:
+def _cancelled_elsewhere(bridge: RemoteBridge, prompt_id: str) -> str:
+    """Have a bridge cancel a prompt; returns a sentence that says how that went."""
+    if not prompt_id:  # the bridge notices that nobody waits any more
+        return "Stopped before the bridge named a prompt; what it has queued, it cancels."
     timeouts = (CANCEL_SECONDS / 2, CANCEL_SECONDS / 2)  # for the connection and for the answer
     try:
-        answer = requests.post(f"{address}/cancel/{quote(prompt_id, safe='')}", timeout=timeouts, auth=auth)
-    except requests.RequestException as error:
-        return _not_cancelled(prompt_id, f"{type(error).__name__}.")
-    return KeyboardInterrupt() if answer.ok else _not_cancelled(prompt_id, _sentence(answer))
+        answer = bridge.ask("POST", f"/cancel/{quote(prompt_id, safe='')}", timeout=timeouts)
+    except CommandFailed as failure:
+        return _not_cancelled(prompt_id, str(failure))
+    return (
+        f"Prompt {prompt_id} was cancelled." if answer.ok else _not_cancelled(prompt_id, str(bridge.refusal(answer)))
+    )
 
 
-def _not_cancelled(prompt_id: str, why: str) -> KeyboardInterrupt:
-    return KeyboardInterrupt(f"Prompt {prompt_id} could not be cancelled: {why}")
+def _not_cancelled(prompt_id: str, why: str) -> str:
+    return f"Prompt {prompt_id} could not be cancelled: {why}"
 
 
 def _gone(prompt_id: str) -> str:
     return f"Prompt {prompt_id} has run, and what it made can't all be fetched again."
+
+
+def _check_ending(
+    output: str, graph: Mapping[str, Any] | None, workflow: str | None, of_template: Callable[[], list[str] | None]
+) -> None:
+    """Refuse an ending of `-o` that what is asked for can't make; whatever else is wrong with it is told later.
+
+    Args:
+        workflow: the template's name, where it is known.
+        of_template: gives the endings of what the template makes.
+
+    Raises:
+        CommandFailed
+    """
+    try:
+        made = of_template() if graph is None else endings_of(check_graph(graph))
+    except (BridgeError, CommandFailed):
+        return
+    check_ending(output, made, "the graph" if graph is not None else f"the workflow {workflow or ''}".rstrip())
+
+
+def _endings_here(bridge: Bridge, workflow: str) -> list[str] | None:
+    return endings_of(bridge.library.get(workflow).graph)
+
+
+def _endings_there(bridge: RemoteBridge, workflow: str | None) -> list[str] | None:
+    """What a bridge elsewhere says that its template makes; None if it does not say."""
+    said = bridge.json("/workflows")
+    name = workflow or said.get("default")
+    with contextlib.suppress(TypeError, KeyError, AttributeError):
+        return next((each.get("makes") for each in said["workflows"] if each["name"] == name), None)
+    return None
 
 
 def _form(body: dict[str, Any]) -> list[tuple[str, tuple[None, str]]]:
@@ -347,83 +401,18 @@ def _form(body: dict[str, Any]) -> list[tuple[str, tuple[None, str]]]:
     return [(name, (None, value)) for name, value in fields.items()]
 
 
-def _events(answer: requests.Response) -> Iterator[tuple[str, Any]]:
-    event = ""
-    for line in answer.iter_lines():
-        name, _, value = line.decode("utf-8").partition(": ")
-        if name == "event":
-            event = value
-        elif name == "data":
-            yield event, json.loads(value)
-
-
-def _sentence(answer: requests.Response) -> str:
-    try:
-        return str(answer.json()["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"{answer.url} answered {answer.status_code}; is a bridge there?"
-
-
-def _files(body: dict[str, Any]) -> Iterator[OpenFile]:
+def _files(body: dict[str, Any]) -> list[MadeFile]:
     """The files in an answer of `/generate`."""
+    files = []
     for output in body["outputs"]:
         if output["index"] is not None:
             data = base64.b64decode(body["images"][output["index"]])
         else:
             data = base64.b64decode(output["data"]) if "data" in output else output["text"].encode()
-        yield OpenFile.of(LoadedFile(data, output["media_type"], output["filename"]))
-
-
-def _save(files: Iterable[OpenFile], wanted: str | None, again: str) -> tuple[list[str], list[str]]:
-    """Write the files: under their own names, or as the wanted one, those of other endings beside it.
-
-    Several of one ending are numbered. An ending that no kind of file is known by is not looked at.
-
-    Args:
-        again: the sentence on whether they can still be had.
-
-    Returns:
-        The names, and warnings.
-
-    Raises:
-        CommandFailed: none is what the wanted name says, in which case they are saved all the same; or one can't be
-            written.
-    """
-    place = None if wanted is None else Path(wanted)
-    counts: Counter[str] = Counter()
-    names: list[str] = []
-    warnings: list[str] = []
-    fits = place is None
-    for number, file in enumerate(files, 1):
-        with file:
-            target = Path(safe_name(file.filename or f"text_{number}.txt"))
-            is_wanted = False
-            if place is not None:
-                is_wanted = media_type_of(place.name) in (media_type_of(target.name), NO_KIND)
-                ending = place.suffix if is_wanted else target.suffix
-                counts[ending] += 1
-                count = f"_{counts[ending]}" if counts[ending] > 1 else ""
-                target = place.with_name(f"{place.stem}{count}{ending}")
-                fits |= is_wanted
-            if not is_wanted:
-                target = _unused(target)
-            try:
-                names.append(str(save(file, target)))
-            except OSError as error:
-                raise CommandFailed(f"{target} can't be written: {error.strerror or error}. {again}") from None
-            warnings += file.warnings
-    if place is not None and not fits:
-        raise CommandFailed(f"The workflow made no {place.suffix} file. What it made is saved: {', '.join(names)}.")
-    return names, warnings
-
-
-def _unused(target: Path) -> Path:
-    """The name, with a number if there is such a file: who makes the files must not choose which are replaced."""
-    number, unused = 1, target
-    while unused.exists() or unused.is_symlink():
-        number += 1
-        unused = target.with_name(f"{target.stem} ({number}){target.suffix}")
-    return unused
+        file = LoadedFile(data, output["media_type"], output["filename"])
+        kind = "text" if "text" in output else media_type_of(file.filename)[1]
+        files.append(MadeFile(file.filename, kind, partial(OpenFile.of, file)))
+    return files
 
 
 def _step(class_type: str, value: float, most: float) -> str:

@@ -23,6 +23,7 @@ BridgeError
 ├── ComfyUIError            502 comfyui_error
 ├── PromptLost              502 prompt_lost
 ├── Busy                    503 busy
+├── ShuttingDown            503 shutting_down
 ├── ComfyUIUnreachable      503 comfyui_unreachable
 └── TimedOut                504 timeout
 
@@ -218,6 +219,13 @@ class Busy(BridgeError):
 
     status = 503
     type = "busy"
+
+
+class ShuttingDown(BridgeError):
+    """The bridge is being stopped, and can't wait for the prompt any longer."""
+
+    status = 503
+    type = "shutting_down"
 
 
 class ComfyUIUnreachable(BridgeError):

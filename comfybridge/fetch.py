@@ -1,7 +1,8 @@
 """Files from URLs, fetched so that nobody can use the bridge to look into its own network.
 
 A host's addresses are looked up once, all of them are checked, and the connection goes to one that was checked: a
-second, different answer of the name server has no effect. Every redirect is a new URL, checked like the first.
+second, different answer of the name server has no effect. A proxy, which would look the host up again, is not used.
+Every redirect is a new URL, checked like the first.
 The time limit holds for the whole fetch, however slowly the bytes come in.
 """
 

@@ -55,9 +55,11 @@ def try_to_cancel(canceller: Canceller, prompt_id: str) -> str:
         return "; it could not be cancelled: ComfyUI does not answer."
 
 
-def try_to_drop(canceller: Canceller, prompt_id: str) -> None:
-    """Cancel a prompt of which nobody wants to know any more what it did."""
+def try_to_drop(canceller: Canceller, prompt_id: str, seconds: float = CANCEL_SECONDS) -> bool:
+    """Cancel a prompt of which nobody wants to know any more what it did; returns whether ComfyUI was told."""
     try:
-        canceller.drop(prompt_id, Deadline(CANCEL_SECONDS))
+        canceller.drop(prompt_id, Deadline(seconds))
+        return True
     except BridgeError as failure:
         log.warning("Prompt %s, which nobody waits for, could not be cancelled: %s", prompt_id, failure.message)
+        return False

@@ -179,6 +179,7 @@ class Queueing:
             is_seen = request.is_followed and listener.receives_images
             extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
         options = _options(request, extra_data)
+        request.trace.sent_as = prompt.id
         try:
             accepted = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)

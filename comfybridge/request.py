@@ -66,6 +66,7 @@ class Trace:
         workflow: the template's name, or `graph`; None before the request was found to make sense.
         server: the URL of the ComfyUI that it went to last, without credentials.
         prompt_id: what is queued for it.
+        sent_as: the id under which ComfyUI was last asked to queue something for it, whether or not it did.
         params: the parameters that are used.
         timings: where the time went until its prompt had run; None before.
         ran_at: when that was known, on `time.monotonic()`'s clock.
@@ -76,6 +77,7 @@ class Trace:
     workflow: str | None = None
     server: str | None = None
     prompt_id: str | None = None
+    sent_as: str | None = None
     params: dict[str, Any] | None = field(default=None, repr=False)
     timings: Timings | None = None
     ran_at: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # What separates folders, breaks a header or a file system, or has a name read as another: control characters, marks
@@ -59,3 +59,22 @@ def save(chunks: Iterable[bytes], path: str | Path) -> Path:
     finally:
         unfinished.unlink(missing_ok=True)
     return target
+
+
+def save_beside(chunks: Iterable[bytes], names: Iterator[Path]) -> Path:
+    """Write a file under the first of some names that no file has, so that none is replaced.
+
+    Raises:
+        OSError: it can't be written; and whatever the chunks raise.
+    """
+    for name in names:
+        try:
+            name.open("xb").close()  # so that nobody else takes it meanwhile
+        except FileExistsError:
+            continue
+        try:
+            return save(chunks, name)
+        except BaseException:
+            name.unlink(missing_ok=True)
+            raise
+    raise FileExistsError("every name is taken")

@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     caller_timeout: Seconds = Field(
         60, description="seconds a caller may be silent within its request, or not read any of its answer"
     )
+    shutdown_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="seconds that a stop waits for running requests, before it cancels their prompts; "
+        "max_timeout + 60 if not set",
+    )
     cancel_on_hangup: bool = Field(
         True, description="whether the prompt of a caller who hangs up before the answer is cancelled"
     )
@@ -153,6 +158,12 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_origins(cls, value: object) -> object:
         return tuple(_origin(each) for each in _split(value)) if isinstance(value, str) else value
+
+    @property
+    def shutdown_seconds(self) -> float:
+        """How long a stop waits for running requests."""
+        # by default none is cut off: none can last longer than the largest timeout, and its files a little more
+        return self.max_timeout + 60 if self.shutdown_timeout is None else self.shutdown_timeout
 
     @property
     def addresses(self) -> list[ServerAddress]:

@@ -92,25 +92,25 @@ def test_a_graph_of_one_s_own_is_run(maker: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (["x", "-p", "steps=0"], "steps is 0; it must be an integer from 1 to 10000."),
-        (["x", "-p", "steps"], "-p takes NAME=VALUE, not 'steps'."),
-        (["x", "-w", "nope"], "There is no workflow 'nope'"),
-        (["x", "-w", "nope.json"], "nope.json"),
-        (["x", "-w", "words.json"], "words.json is neither JSON nor a picture."),
-        (["x", "-w", "plain.png"], "plain.png carries no graph"),
-        (["x", "-o", "nowhere/out.png"], "nowhere to save files in."),
-        (["x", "-o", "folder"], "-o takes the name of a file, and 'folder' is a folder."),
+        (["x", "-p", "steps=0"], 3, "steps is 0; it must be an integer from 1 to 10000."),
+        (["x", "-p", "steps"], 2, "-p takes NAME=VALUE, not 'steps'."),
+        (["x", "-w", "nope"], 3, "There is no workflow 'nope'"),
+        (["x", "-w", "nope.json"], 2, "nope.json"),
+        (["x", "-w", "words.json"], 2, "words.json is neither JSON nor a picture."),
+        (["x", "-w", "plain.png"], 2, "plain.png carries no graph"),
+        (["x", "-o", "nowhere/out.png"], 2, "nowhere to save files in."),
+        (["x", "-o", "folder"], 2, "-o takes the name of a file, and 'folder' is a folder."),
     ],
 )
 def test_a_failure_is_one_line_and_a_code(
-    maker: list[str], capsys: pytest.CaptureFixture[str], sim: Simulator, arguments: list[str], said: str
+    maker: list[str], capsys: pytest.CaptureFixture[str], sim: Simulator, arguments: list[str], code: int, said: str
 ) -> None:
     Path("words.json").write_text("a cat")
     Image.new("RGB", (8, 8)).save("plain.png")
     Path("folder").mkdir()
-    assert main(["generate", *arguments, *maker]) == 1
+    assert main(["generate", *arguments, *maker]) == code
     assert sim.history == {}
     error = capsys.readouterr().err
     assert error.startswith("app.py generate: ")
@@ -120,12 +120,12 @@ def test_a_failure_is_one_line_and_a_code(
 
 @pytest.mark.parametrize("option", ["--url", "--comfyui-url"])
 def test_nobody_there_is_said_so(capsys: pytest.CaptureFixture[str], option: str) -> None:
-    assert main(["generate", "x", option, "http://127.0.0.1:1"]) == 1
+    assert main(["generate", "x", option, "http://127.0.0.1:1"]) == 4
     assert "http://127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_what_is_no_bridge_is_said_so(sim: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["generate", "x", "--url", sim.url]) == 1
+    assert main(["generate", "x", "--url", sim.url]) == 4
     assert "is a bridge there?" in capsys.readouterr().err
 
 
@@ -166,25 +166,20 @@ def test_the_name_that_was_wanted_goes_to_what_fits_its_ending(
     assert {path.name: format_of(path) for path in tmp_path.iterdir()} == made
 
 
-@pytest.mark.parametrize(
-    ("graph", "wanted", "said"),
-    [
-        (VIDEO, "out.png", "The workflow made no .png file. What it made is saved: out.mp4."),
-        (graphs.picture(), "out.gif", "The workflow made no .gif file. What it made is saved: out.png."),
-    ],
-)
-def test_nothing_that_fits_the_wanted_ending_is_a_failure_and_saved_all_the_same(
-    maker: list[str],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    graph: dict[str, Any],
-    wanted: str,
-    said: str,
+# node 9 is none of those that are known to save files, and leads nowhere: it may save anything
+UNSURE = {**graphs.picture(), "9": node("EmptyImage", width=8, height=8, batch_size=1, color=0)}
+
+
+@pytest.mark.parametrize("wanted", ["out.gif", "out.mp4", "out.TIFF"])
+def test_what_was_not_made_as_wanted_is_a_failure_and_saved_all_the_same(
+    maker: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, wanted: str
 ) -> None:
-    Path("graph.json").write_text(json.dumps(graph))
+    Path("graph.json").write_text(json.dumps(UNSURE))
     assert main(["generate", "-w", "graph.json", "-o", wanted, *maker]) == 1
-    assert capsys.readouterr() == ("", f"app.py generate: {said}\n")
-    assert {path.suffix for path in tmp_path.iterdir()} == {".json", said[-5:-1]}
+    ending = Path(wanted).suffix
+    said = f"app.py generate: The workflow made no {ending} file. What it made is saved: out.png.\n"
+    assert capsys.readouterr() == ("", said)
+    assert {path.name for path in tmp_path.iterdir()} == {"graph.json", "out.png"}
 
 
 def format_of(path: Path) -> str:
@@ -252,8 +247,8 @@ def test_a_parameter_that_is_a_text_takes_numbers_as_one(maker: list[str], value
 # -- Ctrl-C
 
 
-def interrupted(arguments: list[str]) -> tuple[int, str, float]:
-    """Run the command on a terminal, and press Ctrl-C when its bar shows.
+def interrupted(arguments: list[str], number: signal.Signals = signal.SIGINT) -> tuple[int, str, float]:
+    """Run the command on a terminal, and press Ctrl-C (or send another signal) when its bar shows.
 
     Returns:
         The exit code, what the terminal shows then, and how many seconds it took.
@@ -271,7 +266,7 @@ def interrupted(arguments: list[str]) -> tuple[int, str, float]:
         while "%" not in shown:
             shown += os.read(terminal, 1000).decode()
         began = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait(10)
         return process.returncode, os.read(terminal, 1000).decode(), time.monotonic() - began
     finally:
@@ -282,12 +277,15 @@ def interrupted(arguments: list[str]) -> tuple[int, str, float]:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
 @pytest.mark.parametrize("option", ["--url", "--comfyui-url"])
-def test_ctrl_c_cancels_the_prompt(sim: Simulator, bridge_url: str, option: str) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_cancels_the_prompt(
+    sim: Simulator, bridge_url: str, option: str, number: signal.Signals, exit_code: int
+) -> None:
     sim.hold()
-    code, shown, _ = interrupted(["x", *SMALL, option, bridge_url if option == "--url" else sim.url])
-    assert (code, shown.strip()) == (130, "")
+    code, shown, _ = interrupted(["x", *SMALL, option, bridge_url if option == "--url" else sim.url], number)
     sim.wait_until_idle()
-    [entry] = sim.history.values()
+    [(prompt_id, entry)] = sim.history.items()
+    assert (code, shown.strip()) == (exit_code, f"app.py generate: Prompt {prompt_id} was cancelled.")
     assert entry["status"]["messages"][-1][0] == "execution_interrupted"
 
 
@@ -331,14 +329,24 @@ def elsewhere() -> Iterator[responses.RequestsMock]:
 
 
 @pytest.mark.parametrize(
-    ("status", "content_type", "body", "said"),
+    ("status", "content_type", "body", "code", "said"),
     [
-        (200, "text/html", "<html>", f"{ELSEWHERE}/generate answered 200; is a bridge there?"),
-        (404, "application/json", "[]", f"{ELSEWHERE}/generate answered 404; is a bridge there?"),
-        (503, "application/json", '{"error": "Too many wait."}', "Too many wait."),
-        (200, EVENTS, PROGRESS, f"The bridge at {ELSEWHERE} cut its answer off."),
-        (200, EVENTS, f"{PROGRESS}event: result\ndata: {{", f"The bridge at {ELSEWHERE} can't be asked"),
-        (200, EVENTS, 'event: error\ndata: {"error": "It broke."}\n\n', "It broke."),
+        (200, "text/html", "<html>", 4, f"{ELSEWHERE}/generate answered 200; is a bridge there?"),
+        (404, "application/json", "[]", 4, f"{ELSEWHERE}/generate answered 404; is a bridge there?"),
+        (503, "application/json", '{"error": "Too many wait.", "type": "busy"}', 7, "Too many wait."),
+        (422, "application/json", '{"error": "No.", "type": "new"}', 3, "No."),
+        (507, "application/json", '{"error": "Oh.", "type": "new"}', 5, "Oh."),
+        (200, EVENTS, PROGRESS, 4, f"The bridge at {ELSEWHERE} cut its answer off."),
+        (
+            200,
+            EVENTS,
+            f"{PROGRESS}event: result\ndata: {{",
+            4,
+            f"The bridge at {ELSEWHERE} sent an answer that makes",
+        ),
+        (200, EVENTS, 'event: error\ndata: {"error": "It broke.", "type": "execution_failed"}\n\n', 5, "It broke."),
+        (200, EVENTS, 'event: error\ndata: {"error": "Late.", "type": "timeout"}\n\n', 6, "Late."),
+        (200, EVENTS, 'event: error\ndata: {"error": "Gone.", "type": "interrupted"}\n\n', 8, "Gone."),
     ],
 )
 def test_what_a_bridge_elsewhere_does_not_make_is_said_in_one_line(
@@ -348,10 +356,12 @@ def test_what_a_bridge_elsewhere_does_not_make_is_said_in_one_line(
     status: int,
     content_type: str,
     body: str,
+    code: int,
     said: str,
 ) -> None:
+    elsewhere.get(f"{ELSEWHERE}/workflows", status=404)
     elsewhere.post(f"{ELSEWHERE}/generate", body=body, status=status, content_type=content_type)
-    assert main(["generate", "x", "-o", "out.png", "--url", ELSEWHERE]) == 1
+    assert main(["generate", "x", "-o", "out.png", "--url", ELSEWHERE]) == code
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith(f"app.py generate: {said}")
@@ -394,7 +404,7 @@ def test_a_bridge_that_wants_a_key_says_so(
     sim: Simulator, capsys: pytest.CaptureFixture[str], key: str | None
 ) -> None:
     with served(create_app(load_settings(comfyui_url=sim.url, api_keys="secret"))) as url:
-        assert main(["generate", "x", "--url", url, *(["--api-key", key] if key else [])]) == 1
+        assert main(["generate", "x", "--url", url, *(["--api-key", key] if key else [])]) == 3
         assert "API key" in capsys.readouterr().err
         assert main(["generate", "x", *SMALL, "--url", url, "--api-key", "secret"]) == 0
 
@@ -437,7 +447,7 @@ def _written(graph: dict[str, Any]) -> str:
 def test_what_an_answer_says_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     error = {"status": "error", "error": "\x1b]0;owned\x07\nline two"}
     responses.post(f"{ELSEWHERE}/generate", json=error, status=400)
-    assert main(["generate", "x", "--url", ELSEWHERE]) == 1
+    assert main(["generate", "x", "--url", ELSEWHERE]) == 3
     said = capsys.readouterr().err
     assert "\x1b" not in said
     assert len(said.splitlines()) == 1

@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 import requests
@@ -43,34 +42,36 @@ EVERY_SERVER = [
 class Server:
     """A server process, started and ready for requests.
 
-    Args:
-        log: where its standard error goes.
+    Attributes:
+        said: its log so far.
     """
 
-    def __init__(self, arguments: list[str], log: int | IO[str] = subprocess.DEVNULL, **environment: str) -> None:
+    def __init__(self, arguments: list[str], **environment: str) -> None:
         self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
             env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=log,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        self.said = self._read_until("Workflows:")
+        self.said = ""
+        self._is_ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._is_ready.wait(SECONDS) or "Workflows:" not in self.said:
+            self.end()
+            raise AssertionError(f"the server was never ready:\n{self.said}")
 
-    def _read_until(self, last: str) -> str:
-        guard = threading.Timer(SECONDS, self.process.kill)
-        guard.start()
-        said = ""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            said += line
-            if last in line:
-                guard.cancel()
-                return said
-        raise AssertionError(f"the server ended before it was ready:\n{said}")
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.said += line
+            if "Workflows:" in line:
+                self._is_ready.set()
+        self._is_ready.set()  # it has ended
 
     def stop(self, number: signal.Signals) -> None:
         """Send a signal as the terminal does, to the whole group, and wait until nobody is taken any more."""
@@ -87,7 +88,8 @@ class Server:
         else:  # with its workers, which would notice only a second later
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        self.process.wait()
+        self._reader.join(SECONDS)
 
 
 def free_port() -> str:

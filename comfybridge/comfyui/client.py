@@ -20,20 +20,19 @@ from urllib3.filepost import encode_multipart_formdata
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.download import Download
-from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.queued import Job, NotAQueue, Queue, items_of, job_of, queue_of, queue_of_jobs
-from comfybridge.comfyui.reasons import ChoicesOf, refusal
-from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, check_status, is_page
-from comfybridge.comfyui.transport import (
-    Answer,
+from comfybridge.comfyui.failures import (
     CallFailed,
     CutOff,
     NoAnswerInTime,
     NoConnectionInTime,
     NotConnected,
     TooLong,
-    Transport,
 )
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.queued import Job, NotAQueue, Queue, items_of, job_of, queue_of, queue_of_jobs
+from comfybridge.comfyui.reasons import ChoicesOf, refusal
+from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, check_status, is_page
+from comfybridge.comfyui.transport import Answer, Transport
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
 
@@ -107,6 +106,9 @@ class ComfyUIClient:
         connect_timeout: seconds to get a connection.
         read_timeout: seconds that the server may be silent within a call.
         pool_size: connections that are kept alive.
+
+    Attributes:
+        route: how connections are made.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class ComfyUIClient:
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self._transport = Transport(address, pool_size)
-        self.ca_bundle = self._transport.ca_bundle
+        self.route = self._transport.route
         self._is_on_windows: bool | None = None
 
     def close(self) -> None:
@@ -442,7 +444,8 @@ class ComfyUIClient:
             raise self._unreachable(ComfyUIUnreachable, str(error)) from None
 
     def _check_status(self, answer: Answer) -> None:
-        check_status(answer, has_credentials=bool(self.address.headers))
+        proxy = self.route.proxy if self.route.is_proxied_plainly else None
+        check_status(answer, has_credentials=bool(self.address.headers), proxy=str(proxy) if proxy else None)
 
     def _too_late(
         self, deadline: Deadline | None, what: str, kind: type[ComfyUIUnreachable], why: str

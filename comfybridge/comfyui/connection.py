@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 import websocket
 
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.client import RETRY_AFTER, ComfyUIClient, ComfyUISilent
 from comfybridge.comfyui.events import FEATURE_FLAGS, Event, Unknown, parse_binary, parse_text
+from comfybridge.comfyui.failures import NoConnectionInTime, NotConnected
 from comfybridge.deadline import Deadline
 from comfybridge.errors import TimedOut
 
@@ -21,8 +22,9 @@ WHOLE_MESSAGE = (0x80 | websocket.ABNF.OPCODE_TEXT, 0x80 | websocket.ABNF.OPCODE
 TWO_BYTES_OF_SIZE = 126
 LONGEST_HEADER = 4
 
-# A peer that is gone without a word is noticed by the system, so that a read ends.
-KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+# A peer that is gone without a word is noticed by the system after a minute, so that a read ends.
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+SWITCHING_PROTOCOLS = 101
 
 
 class SocketLost(Exception):
@@ -165,29 +167,45 @@ def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connec
     """
     address = client.address
     url = f"{address.websocket_url}?{urlencode({'clientId': client_id})}"
-    patience = min(client.connect_timeout, deadline.remaining())
-    if patience <= 0:
+    limit = Deadline(min(client.connect_timeout, deadline.remaining()))
+    if limit.passed:
         raise TimedOut("The time was up before ComfyUI's websocket could be opened.")
     try:
+        # the way that the HTTP calls take: websocket-client has rules of its own for proxies and certificates
+        way = client.route.connect(limit.remaining(), tunnel=True)
+        _keep_alive(way)
+        way.settimeout(max(limit.remaining(), 0.001))
         opened = websocket.create_connection(
             url,
-            timeout=patience,
+            timeout=max(limit.remaining(), 0.001),
             header=[f"{name}: {value}" for name, value in address.headers.items()],
-            sslopt={"ca_certs": client.ca_bundle},
-            sockopt=KEEP_ALIVE,
+            socket=way,
+            redirect_limit=0,
             suppress_origin=True,
             skip_utf8_validation=True,
             enable_multithread=True,
         )
+        if opened.getstatus() != SWITCHING_PROTOCOLS:
+            raise websocket.WebSocketException("a redirect")
         opened.send(FEATURE_FLAGS)
     except websocket.WebSocketBadStatusException as error:
         raise SocketLost(f"ComfyUI at {address.url} lets no websocket through (HTTP {error.status_code}).") from None
-    except (websocket.WebSocketTimeoutException, TimeoutError):
+    except (websocket.WebSocketTimeoutException, TimeoutError, NoConnectionInTime) as error:
         if deadline.passed:
             raise TimedOut("The time was up while ComfyUI's websocket was being opened.") from None
-        raise ComfyUISilent(f"ComfyUI at {address.url} does not answer.", retry_after=5) from None
-    except (websocket.WebSocketException, OSError):
+        why = str(error) if isinstance(error, NoConnectionInTime) else "does not answer"
+        raise ComfyUISilent(f"ComfyUI at {address.url} {why}.", retry_after=RETRY_AFTER) from None
+    except (websocket.WebSocketException, OSError, NotConnected) as error:
         # Nobody there, or a proxy that cuts websockets off: the HTTP calls will tell which.
         client.queue_length(deadline)
+        if isinstance(error, NotConnected):
+            raise SocketLost(f"The websocket of ComfyUI at {address.url} {error}.") from None
         raise SocketLost(f"ComfyUI at {address.url} cuts websockets off.") from None
     return Connection(client_id, opened)
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEP_ALIVE.items():
+        if hasattr(socket, name):  # not everywhere
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -11,7 +11,8 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from comfybridge.comfyui.transport import Answer, CallFailed
+from comfybridge.comfyui.failures import CallFailed
+from comfybridge.comfyui.transport import Answer
 from comfybridge.errors import ComfyUIError
 
 ITSELF = "COMFYUI_URL must name ComfyUI itself, with the path that it is served under"
@@ -19,6 +20,7 @@ ELSEWHERE = "COMFYUI_URL must name the place that it leads to"
 CREDENTIALS = "COMFYUI_URL or COMFYUI_HEADERS must hold credentials that it accepts"
 # "You may not", of ComfyUI or of what stands before it
 NOT_LET_IN = {401, 403, 407, 511}
+PROXY_CREDENTIALS = 407
 # ComfyUI never says these itself. 520 to 530 are Cloudflare's, for a server or a tunnel that does not answer.
 OF_PROXIES = {502, 503, 504, *range(520, 528), 530}
 INTERNAL_ERROR = 500
@@ -43,11 +45,12 @@ class NotComfyUI(CallFailed):
     """Something else answers. The message says what, and what to do about it."""
 
 
-def check_status(answer: Answer, *, has_credentials: bool) -> None:
+def check_status(answer: Answer, *, has_credentials: bool, proxy: str | None = None) -> None:
     """Refuse an answer that is not HTTP 200.
 
     Args:
         has_credentials: whether the settings have any.
+        proxy: the proxy that the call went to, which may have answered in ComfyUI's place.
 
     Raises:
         NotComfyUI: something else answers.
@@ -58,7 +61,9 @@ def check_status(answer: Answer, *, has_credentials: bool) -> None:
     if status == 200:
         return
     if status in OF_PROXIES:
-        raise CallFailed(f"is not reached by the proxy before it (HTTP {status})")
+        raise CallFailed(f"is not reached by {proxy or 'the proxy before it'} (HTTP {status})")
+    if status == PROXY_CREDENTIALS and proxy:
+        raise CallFailed(f"is not reached: {proxy} wants other credentials (HTTP {status})")
     if 300 <= status < 400:
         raise _redirect(answer)
     body = _beginning(answer)
@@ -66,6 +71,7 @@ def check_status(answer: Answer, *, has_credentials: bool) -> None:
     if tunnel:
         raise CallFailed(f"is not reached by the tunnel before it ({tunnel}, HTTP {status})")
     page = f" with {_page(body)[0]}" if is_page(answer, body) else ""
+    page += f" through {proxy}" if proxy else ""
     if status in NOT_LET_IN:
         why = "does not accept the credentials in" if has_credentials else "wants credentials, which belong into"
         raise ComfyUIError(f"ComfyUI answered {_asked(answer)}{page}: it {why} COMFYUI_URL or COMFYUI_HEADERS.")

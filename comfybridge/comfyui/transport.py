@@ -8,70 +8,31 @@ is followed, no cookie kept, no .netrc file read.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
-import ipaddress
 import json
-import os
-import re
 import select
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
 from typing import IO, Any
-from urllib.parse import SplitResult, quote, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
-
-from certifi import where
+from urllib.parse import quote, urlsplit
 
 from comfybridge.address import ServerAddress
+from comfybridge.comfyui.failures import CallFailed, CutOff, HungUp, NoAnswerInTime, NotConnected, TooLong
+from comfybridge.comfyui.head import TARGET, fields_of, host_field
 from comfybridge.comfyui.incoming import Incoming, patience
 from comfybridge.comfyui.response import Response
+from comfybridge.comfyui.route import SHORTEST_SILENCE, Route, proxy_fields
 from comfybridge.deadline import Deadline
 
 BLOCK = 64 * 1024  # of a file that is sent
-SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
 # Networks forget connections on which nothing is said, and tell nobody.
 IDLE_SECONDS = 30.0
 AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path
-PORTS = {"http": 80, "https": 443}
 TLS_ALERT = "\x15\x03"  # what a server says to a caller that does not begin to encrypt
-# The lines of a request's head, as RFC 9110 lets them be.
-TARGET = re.compile(r"[!-~]+")
-FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-FIELD_VALUE = re.compile(r"[\t -~\x80-\xff]*")
-
-
-class CallFailed(Exception):
-    """A call did not come to an answer. The message says what the server does, as in "refuses the connection"."""
-
-
-class NotConnected(CallFailed):
-    """No connection was made, so nothing was sent."""
-
-
-class NoConnectionInTime(NotConnected):
-    """The server did not take the connection in time."""
-
-
-class NoAnswerInTime(CallFailed):
-    """The server took the call, and was silent for too long."""
-
-
-class HungUp(CallFailed):
-    """The connection ended before an answer."""
-
-
-class CutOff(CallFailed):
-    """The answer ended before its end."""
-
-
-class TooLong(CallFailed):
-    """The answer is larger than it may be."""
 
 
 class Answer:
@@ -166,31 +127,23 @@ class Transport:
     Args:
         address: where it is, and what every request carries.
         most_idle: connections that are kept alive.
+
+    Attributes:
+        route: how connections are made.
     """
 
     def __init__(self, address: ServerAddress, most_idle: int) -> None:
-        # one's own certificates, for http and websocket alike, and whether or not the environment's proxies are used
-        self.ca_bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
-        self._parts = urlsplit(address.url)
-        self._tls: ssl.SSLContext | None = None
-        if self._parts.scheme == "https":
-            is_folder = os.path.isdir(self.ca_bundle)
-            self._tls = (
-                ssl.create_default_context(capath=self.ca_bundle)
-                if is_folder
-                else ssl.create_default_context(cafile=self.ca_bundle)
-            )
-        # Proxies of the environment are for other machines.
-        self._proxy = None if address.is_loopback else _proxy_for(self._parts)
-        self._target = quote(self._parts.path, safe=AS_IT_IS)
-        headers = {"Host": _host(self._parts.netloc), "User-Agent": "comfybridge", "Accept": "*/*"}
+        self.route = Route(address)
+        parts = urlsplit(address.url)
+        self._target = quote(parts.path, safe=AS_IT_IS)
+        headers = {"Host": host_field(parts.netloc), "User-Agent": "comfybridge", "Accept": "*/*"}
         headers |= {"Accept-Encoding": "identity"}
-        if self._proxy is not None and self._tls is None:  # it is told the whole address
-            self._target = f"http://{self._parts.netloc}{self._target}"
-            headers |= _proxy_authorization(self._proxy)
+        if self.route.proxy is not None and self.route.is_proxied_plainly:
+            self._target = f"http://{host_field(parts.netloc)}{self._target}"
+            headers |= proxy_fields(self.route.proxy)
         given = {name.lower() for name in address.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in given}
-        self._fields = _fields({**headers, **address.headers})
+        self._fields = fields_of({**headers, **address.headers})
         self._idle: deque[tuple[socket.socket, float]] = deque(maxlen=most_idle)  # with when they were last used
 
     def send(
@@ -218,7 +171,7 @@ class Transport:
             CallFailed: it could not be sent, or nothing came back.
         """
         target = f"{self._target}{path}?{_query(query)}" if query else self._target + path
-        head = self._head(method, target, _fields(headers) if headers else b"")
+        head = self._head(method, target, fields_of(headers) if headers else b"")
         data: bytes | IO[bytes] | None = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -235,7 +188,7 @@ class Transport:
             except HungUp:  # it may have been closed just now; but what may have been heard is not said twice
                 if method != "GET":
                     raise
-        connection = self._connected(patience(connect, deadline))
+        connection = self.route.connect(patience(connect, deadline))
         return self._exchange(connection, method, path, head, data, silence, deadline)
 
     def keep(self, connection: socket.socket) -> None:
@@ -299,54 +252,6 @@ class Transport:
                 return connection
             connection.close()
 
-    def _connected(self, seconds: float) -> socket.socket:
-        limit = Deadline(seconds)
-        connection: socket.socket | None = None
-        try:
-            place = _place(self._proxy or self._parts)
-            connection = socket.create_connection(place, max(seconds, SHORTEST_SILENCE))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                if self._proxy is not None:
-                    self._open_tunnel(connection, self._proxy, seconds, limit)
-                connection.settimeout(max(limit.remaining(), SHORTEST_SILENCE))
-                connection = self._tls.wrap_socket(connection, server_hostname=self._parts.hostname)
-            return connection
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
-            if isinstance(error, TimeoutError):
-                raise NoConnectionInTime("cannot be reached") from None
-            if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
-                raise NotConnected(self._why_not_connected(error)) from None
-            raise
-
-    def _open_tunnel(self, connection: socket.socket, proxy: SplitResult, seconds: float, limit: Deadline) -> None:
-        """Have the proxy pass on all that is said from now on."""
-        host, port = _place(self._parts)
-        target = f"[{host}]:{port}" if ":" in host else f"{_host(host)}:{port}"
-        fields = _fields({"Host": target, **_proxy_authorization(proxy)})
-        if fields is None or not TARGET.fullmatch(target):
-            raise ValueError("That is no host name.")
-        connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
-        response = Response(Incoming(connection, seconds, limit))  # nothing follows its head before we speak
-        response.begin()
-        if response.status != 200:
-            raise OSError("The proxy opens no tunnel.")
-
-    def _why_not_connected(self, error: Exception) -> str:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return "offers no certificate that can be trusted"
-        if isinstance(error, ssl.SSLError):
-            return "does not speak TLS (if it has no https, COMFYUI_URL must begin with http://)"
-        if self._proxy is not None:
-            return "cannot be reached through the proxy that the environment names"
-        if isinstance(error, ConnectionRefusedError):
-            return "refuses the connection (is it running?)"
-        if isinstance(error, (socket.gaierror, UnicodeError)):  # the second: no name at all
-            return "cannot be found: its host name is unknown"
-        return "cannot be reached"
-
 
 class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # used like a function
     """Names the errors of a connection that is open. (A class, for it is passed through with every call.)"""
@@ -366,24 +271,9 @@ class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # u
             raise HungUp("closed the connection without an answer") from None
 
 
-def _fields(headers: Mapping[str, str]) -> bytes | None:
-    """The lines of headers; None if HTTP can't carry them."""
-    if not all(FIELD_NAME.fullmatch(name) and FIELD_VALUE.fullmatch(value) for name, value in headers.items()):
-        return None
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("latin-1")
-
-
 def _query(query: Mapping[str, str]) -> str:
     """The query of an address; its names are ours."""
     return "&".join([f"{name}={quote(value)}" for name, value in query.items()])
-
-
-def _host(netloc: str) -> str:
-    """A host as it stands in a header; one that can't is not found either, which is said when it is looked for."""
-    try:
-        return netloc.encode("idna").decode() if not netloc.isascii() else netloc
-    except UnicodeError:
-        return ""
 
 
 def _send(
@@ -412,32 +302,3 @@ def _is_readable(opened: socket.socket) -> bool:
     poll = select.poll()
     poll.register(opened, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _proxy_for(parts: SplitResult) -> SplitResult | None:
-    """The proxy that the environment names for an address."""
-    proxies = getproxies()
-    url = proxies.get(parts.scheme) or proxies.get("all")
-    if not url or proxy_bypass(parts.netloc) or _is_in_network(parts.hostname or "", proxies.get("no", "")):
-        return None
-    return urlsplit(url if "://" in url else f"http://{url}")
-
-
-def _is_in_network(host: str, exempt: str) -> bool:
-    """Whether an IP address is in one of the networks of NO_PROXY, which urllib takes for names."""
-    for each in exempt.split(","):
-        with contextlib.suppress(ValueError):
-            if "/" in each and ipaddress.ip_address(host) in ipaddress.ip_network(each.strip(), strict=False):
-                return True
-    return False
-
-
-def _place(parts: SplitResult) -> tuple[str, int]:
-    return parts.hostname or "", parts.port or PORTS.get(parts.scheme, 80)
-
-
-def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
-    if proxy.username is None:
-        return {}
-    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode("ascii")}

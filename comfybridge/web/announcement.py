@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
+import logging
 import os
-import sys
+from collections.abc import Sequence
 
 from flask import Flask
 
@@ -17,33 +17,57 @@ from comfybridge.errors import BridgeError
 from comfybridge.settings import Settings, misspelt_variables
 from comfybridge.web.current import EXTENSION
 
+log = logging.getLogger(__name__)
+
+# A host and a port, or the path of a Unix socket.
+Place = tuple[str, int] | str
+# What is logged: how grave it is, and a sentence.
+Fact = tuple[int, str]
+
 STARTUP_SECONDS = 3.0
 DEMO = "COMFYBRIDGE_DEMO"  # set in the configuration of an application whose ComfyUI is the simulator
 
 
-def announce(app: Flask, host: str, port: int | str) -> None:
-    """Print the announcement, a line a fact, to standard output.
+def announce(app: Flask, places: Sequence[Place]) -> None:
+    """Log the announcement, a line a fact, once for a server; the demo prints what to try, too.
 
     Args:
-        host, port: where the server listens.
+        places: where the server listens.
     """
     bridge = app.extensions[EXTENSION]
-    url = url_of(host, port)
-    lines = [f"ComfyBridge listens on {url}", *_callers(bridge.settings)]
-    lines += [*_comfyui(bridge), *_templates(bridge), *misspelt_variables()]
+    log.info("ComfyBridge listens on %s", " and ".join(map(_shown, places)))
+    for line in _callers(bridge.settings):
+        log.info(line)
+    for level, line in (*_comfyui(bridge), *_templates(bridge)):
+        log.log(level, line)
+    for line in misspelt_variables():
+        log.warning(line)
     if app.config.get(DEMO):
-        lines += ["This is the demo: a stand-in paints the pictures. Try it; this saves picture.png:", ""]
-        lines += [f"  {example(url, needs_key=bool(bridge.settings.api_keys))}", ""]
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal can't show is no reason not to start
-        sys.stdout.reconfigure(errors="backslashreplace")
-    print("\n".join(lines), flush=True)
+        command = example(url_of(places[0]), needs_key=bool(bridge.settings.api_keys))
+        print("\nThis is the demo: a stand-in paints the pictures. Try it; this saves picture.png:\n")
+        print(f"  {command}\n", flush=True)
 
 
-def url_of(host: str, port: int | str) -> str:
+def _shown(place: Place) -> str:
+    """A place as it is listened on, and how this machine gets there where that is another address."""
+    if isinstance(place, str):
+        return f"unix:{place}"
+    host, port = place
+    listened = f"http://{_bracketed(host)}:{port}"
+    here = url_of(place)
+    return listened if here == listened else f"{listened} (every address of this machine, such as {here})"
+
+
+def url_of(place: Place) -> str:
     """The address at which a server that listens there is reached from this machine."""
-    if host in ("0.0.0.0", "::", ""):
-        host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if isinstance(place, str):
+        return f"unix:{place}"
+    host, port = place
+    return f"http://{_bracketed({'0.0.0.0': '127.0.0.1', '': '127.0.0.1', '::': 'localhost'}.get(host, host))}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def example(url: str, *, needs_key: bool = False) -> str:
@@ -63,36 +87,40 @@ def _callers(settings: Settings) -> list[str]:
     return ["Nobody needs an API key: whoever reaches this address can use it"] if settings.allow_anonymous else []
 
 
-def _comfyui(bridge: Bridge) -> list[str]:
-    return [line for server in bridge.servers.all for line in _server(server, alone=len(bridge.servers.all) == 1)]
+def _comfyui(bridge: Bridge) -> list[Fact]:
+    return [fact for server in bridge.servers.all for fact in _server(server, alone=len(bridge.servers.all) == 1)]
 
 
-def _server(server: Server, *, alone: bool) -> list[str]:
+def _server(server: Server, *, alone: bool) -> list[Fact]:
     try:
         version = server.client.version(Deadline(STARTUP_SECONDS))
     except BridgeError as error:
         meanwhile = (
             "Requests get an error until it is there." if alone else "Requests go to others until it is there."
         )
-        return [f"No ComfyUI yet: {error.message} {meanwhile}"]
-    lines = [f"ComfyUI {version} found at {server.url}"]
+        return [(logging.WARNING, f"No ComfyUI yet: {error.message} {meanwhile}")]
+    proxy = server.client.route.proxy
+    facts = [(logging.INFO, f"ComfyUI {version} found at {server.url}{f' through {proxy}' if proxy else ''}")]
     if not can_aim_interrupts(version):
-        lines.append(
+        sentence = (
             f"ComfyUI {version} can't interrupt one prompt alone (0.3.57 and later can): a prompt that runs when "
             "its time is up is left to finish."
         )
-    return lines
+        facts.append((logging.WARNING, sentence))
+    return facts
 
 
-def _templates(bridge: Bridge) -> list[str]:
+def _templates(bridge: Bridge) -> list[Fact]:
     library, default = bridge.library, bridge.settings.default_workflow
     names = [f"{name} (the default)" if name == default else name for name in library.names()]
-    lines = [f"Workflows: {', '.join(names) or 'none'}"]
+    facts = [(logging.INFO, f"Workflows: {', '.join(names) or 'none'}")]
     broken = [each["name"] for each in library.broken()]
     if broken:
-        lines.append(f"Broken workflows: {', '.join(broken)}; GET /workflows and the log say why")
+        sentence = f"Broken workflows: {', '.join(broken)}; GET /workflows and the log say why"
+        facts.append((logging.WARNING, sentence))
     if library.is_missing:
-        lines.append("The folder that COMFYBRIDGE_WORKFLOWS_DIR names does not exist.")
+        facts.append((logging.WARNING, "The folder that COMFYBRIDGE_WORKFLOWS_DIR names does not exist."))
     elif default not in library.names():
-        lines.append(f"There is no workflow {default!r}, the default; COMFYBRIDGE_DEFAULT_WORKFLOW names another.")
-    return lines
+        sentence = f"There is no workflow {default!r}, the default; COMFYBRIDGE_DEFAULT_WORKFLOW names another."
+        facts.append((logging.WARNING, sentence))
+    return facts

@@ -157,6 +157,10 @@ class WorkflowSummary(TypedDict):
     name: str
     description: str
     parameters: Annotated[list[str], Field(description="their names")]
+    makes: Annotated[
+        list[str] | None,
+        Field(description="the endings of the files that it can make, such as png; null: a node of it may make any"),
+    ]
 
 
 class BrokenWorkflow(TypedDict):
@@ -169,6 +173,7 @@ class BrokenWorkflow(TypedDict):
 class WorkflowsAnswer(TypedDict):
     """All templates."""
 
+    default: Annotated[str | None, Field(description="the template for requests that name none, if it is there")]
     workflows: list[WorkflowSummary]
     broken: list[BrokenWorkflow]
 

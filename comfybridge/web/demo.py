@@ -9,6 +9,7 @@ from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web.announcement import DEMO
 from comfybridge.web.application import create_app
+from comfybridge.web.current import EXTENSION
 
 _SIMULATOR = "comfybridge.simulator"
 
@@ -26,5 +27,6 @@ def create_demo() -> Flask:
 def end_demo(app: Flask | None) -> None:
     """Stop the simulator of an application, and delete its folder, if it has one."""
     simulator: Simulator | None = app.extensions.get(_SIMULATOR) if app is not None else None
-    if simulator is not None:
+    if app is not None and simulator is not None:
+        app.extensions[EXTENSION].close()  # which would complain of a ComfyUI that is lost
         simulator.stop()

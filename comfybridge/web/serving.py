@@ -22,6 +22,7 @@ from comfybridge.web.announcement import announce
 from comfybridge.web.body_stream import MOST_DISCARDED
 from comfybridge.web.demo import end_demo
 from comfybridge.web.open_files import RESERVE, most_connections
+from comfybridge.web.stopping import LAST_SECONDS, Stop
 
 GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
 # What waitress takes from an answer before the caller has read it; 16 MB of its own accord, for each of them.
@@ -32,6 +33,8 @@ MOST_CONNECTIONS_OF_SELECT = 480
 
 # So many looks for garbage among what is young to one among everything.
 LOOKS_AT_THE_YOUNG = 1000
+
+FINISHING = "Finishing the requests that run; Ctrl-C again cancels them."
 
 log = logging.getLogger(__name__)
 
@@ -62,15 +65,24 @@ def serve(load_app: LoadApp, settings: Settings) -> None:
     Gunicorn().run()
 
 
-def finish_on_ctrl_c(worker: Any) -> None:
-    """Have a gunicorn worker finish its requests at the first Ctrl-C, as at SIGTERM, and end at the second."""
+def heed_signals(worker: Any) -> None:
+    """Have a gunicorn worker finish its requests at the first Ctrl-C, as at SIGTERM.
+
+    At the second, as at SIGQUIT, it waits for them no longer; at the third it ends as it is.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, hurry)
+        print(FINISHING, flush=True)
+        worker.handle_exit(number, frame)
+
+    def hurry(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(1))
-        print("Finishing the requests that run; Ctrl-C again drops them.", flush=True)
+        worker.stop.hurry()
         worker.handle_exit(number, frame)
 
     signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGQUIT, hurry)
 
 
 def give_way() -> None:
@@ -130,9 +142,11 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         outbuf_high_watermark=OUTGOING_BYTES,
         log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
     )
-    loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections)
-    loop.heed_signals()
-    announce(app, server.effective_host, server.effective_port)
-    loop.run()
+    loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
+    loop.heed_signals(FINISHING)
+    # several where a name such as localhost stands for several addresses
+    several = getattr(server, "effective_listen", None)
+    announce(app, several or [(server.effective_host, server.effective_port)])
+    loop.run(settings.shutdown_seconds + LAST_SECONDS)
     server.task_dispatcher.shutdown()
     end_demo(app)

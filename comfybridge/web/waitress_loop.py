@@ -21,6 +21,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer
 
 from comfybridge.web.callers import LEAST_RATE
+from comfybridge.web.stopping import Stop
 
 # So often it is looked who is too slow.
 LOOK_SECONDS = 0.5
@@ -37,34 +38,45 @@ class Loop:
         sockets: waitress's map, with all its sockets.
         patience: seconds; `callers.py` says with what.
         most: how many sockets there may be.
+        stop: bounds the wait for running requests at a stop.
     """
 
-    def __init__(self, sockets: dict[int, Any], *, use_poll: bool, patience: float, most: int) -> None:
+    def __init__(self, sockets: dict[int, Any], *, use_poll: bool, patience: float, most: int, stop: Stop) -> None:
         self._sockets = sockets
         self._servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
         self._use_poll = use_poll
         self._patience = patience
         self._most = most
-        self._is_stopping = False
+        self._stop = stop
+        self._finishing = ""
+        self._is_stopping = self._is_hurrying = False
         self._next_look = 0.0
         self._waited_for: dict[HTTPChannel, tuple[Hashable, float]] = {}
 
-    def heed_signals(self) -> None:
-        """From now on, SIGTERM and Ctrl-C end `run`."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
+    def heed_signals(self, finishing: str) -> None:
+        """From now on, SIGTERM and Ctrl-C end `run`. A second Ctrl-C has it wait no longer, a third ends all.
 
-    def run(self) -> None:
-        """Serve until a signal says to stop, and then until all requests are answered."""
+        Args:
+            finishing: what is printed at the first Ctrl-C.
+        """
+        self._finishing = finishing
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._heed)
+
+    def run(self, seconds: float) -> None:
+        """Serve until a signal says to stop, and then until all are answered, or so many seconds are over."""
         while not self._is_stopping:
             self._turn(1.0)
-        self._finish()
+        self._finish(time.monotonic() + seconds)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_stopping:
-            print("Finishing the requests that run; Ctrl-C again drops them.", flush=True)
-        elif number == signal.SIGINT:
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self._is_hurrying:
             os._exit(1)
+        if number == signal.SIGINT and self._is_stopping:
+            self._is_hurrying = True
+            self._stop.hurry()
+        elif number == signal.SIGINT:
+            print(self._finishing, flush=True)
         self._is_stopping = True
         for server in self._servers:
             server.pull_trigger()  # the loop may be waiting
@@ -121,14 +133,15 @@ class Loop:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        """Take nobody any more, and answer those who are there."""
+    def _finish(self, end: float) -> None:
+        """Take nobody any more, and answer those who are there, until that time on `time.monotonic()`'s clock."""
         for server in self._servers:
             self._take_the_waiting(server)
             wasyncore.dispatcher.close(server)  # its own `close` would close what threads wake the loop with, too
         self._servers = []
         until = time.monotonic() + LINGER_SECONDS
-        while channels := self._channels():
+        self._stop.begin()
+        while (channels := self._channels()) and time.monotonic() < end:
             for channel in channels:
                 for request in channel.requests:
                     request.headers["CONNECTION"] = "close"  # so its answer says so, and the connection ends with it

@@ -22,6 +22,7 @@ from typing import Any
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from comfybridge.web.callers import CallerSocket
+from comfybridge.web.stopping import Stop
 from comfybridge.web.threads import Threads
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
 
     Attributes:
         patience: seconds within which a head must have come, and more that `CallerSocket` says.
+        stop: bounds the wait for running requests at a stop.
     """
 
     patience = 60.0
+    stop: Stop | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,6 +129,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
                 waiting[conn] = min(until, linger_until)
         for conn in self.keepalived_conns:
             conn.timeout = min(conn.timeout, linger_until)
+        if self.stop is not None:
+            self.stop.begin()
 
     # -- waiting for requests ------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from comfybridge.web.answers import WorkflowAnswer, WorkflowsAnswer
 from comfybridge.web.current import current_bridge, current_rights
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.workflow.offer import Offer
+from comfybridge.workflow.products import endings_of
 
 blueprint = Blueprint("workflows", __name__)
 
@@ -26,11 +27,18 @@ CHOICES_SECONDS = 2.0
 def list_workflows() -> Response:
     """All templates that the caller may use, and which ones are broken and why."""
     library, rights = current_bridge().library, current_rights()
+    templates = [each for each in library.templates() if rights is None or rights.allows_workflow(each.name)]
+    default = current_bridge().settings.default_workflow
     body: WorkflowsAnswer = {
+        "default": default if any(each.name == default for each in templates) else None,
         "workflows": [
-            {"name": each.name, "description": each.description, "parameters": list(each.parameters)}
-            for each in library.templates()
-            if rights is None or rights.allows_workflow(each.name)
+            {
+                "name": each.name,
+                "description": each.description,
+                "parameters": list(each.parameters),
+                "makes": endings_of(each.graph),
+            }
+            for each in templates
         ],
         "broken": [
             {"name": each["name"], "error": each["error"]}

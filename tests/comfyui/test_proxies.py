@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 
 import pytest
 
-from comfybridge.comfyui.transport import NotConnected
+from comfybridge.comfyui.failures import NotConnected
 from tests.comfyui.asking import GPU, Connect, ask, elsewhere
 from tests.comfyui.exchange import (
     Behaviour,
@@ -76,22 +77,56 @@ def test_a_certificate_is_for_the_name_behind_the_tunnel(
     assert len(comfyui.requests) == 1
 
 
-@pytest.mark.parametrize("refusal", [reply(status=407), reply(status=502), hang_up])
-def test_a_proxy_that_opens_no_tunnel_is_said_so(
-    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, refusal: Behaviour
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (reply(status=407), r"lets nothing through to it \(HTTP 407\)"),
+        (reply(status=502), r"lets nothing through to it \(HTTP 502\)"),
+        (hang_up, "gives no answer that makes sense"),
+    ],
+)
+def test_a_proxy_that_opens_no_tunnel_is_named(
+    comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, refusal: Behaviour, said: str
 ) -> None:
-    environment.setenv("HTTPS_PROXY", comfyui.url)
+    environment.setenv("HTTPS_PROXY", f"http://me:secret@{comfyui.place}")
     comfyui.on("CONNECT", "localhost:8443", refusal)
-    with pytest.raises(NotConnected, match="through the proxy that the environment names"):
+    named = f"cannot be reached: the proxy {comfyui.url} (HTTPS_PROXY)"
+    with pytest.raises(NotConnected, match=f"^{re.escape(named)} {said}$"):
         ask(connect(elsewhere()))
 
 
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://127.0.0.1:x", "http://a..b", "http://a b"])
-def test_a_proxy_that_is_not_there_is_said_so(connect: Connect, environment: pytest.MonkeyPatch, proxy: str) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("http://me:secret@127.0.0.1:1", "the proxy http://127.0.0.1:1 (ALL_PROXY) refuses the connection"),
+        ("127.0.0.1:1", "the proxy http://127.0.0.1:1 (ALL_PROXY) refuses the connection"),
+        ("http://me:secret@a..b", "the proxy http://a..b:80 (ALL_PROXY) cannot be found"),
+        ("http://127.0.0.1:secret", "ALL_PROXY is no address of a proxy such as http://proxy.example:3128"),
+        ("http://a secret b", "ALL_PROXY is no address of a proxy such as http://proxy.example:3128"),
+        ("http://me:1/secret@127.0.0.1:1", "ALL_PROXY is no address of a proxy such as http://proxy.example:3128"),
+        (
+            "socks5h://me:secret@127.0.0.1",
+            "ALL_PROXY names a proxy of the kind socks5h://, and only http:// is understood",
+        ),
+        ("https://127.0.0.1:1", "ALL_PROXY names a proxy of the kind https://, and only http:// is understood"),
+    ],
+)
+def test_a_proxy_that_is_not_there_is_named_without_its_credentials(
+    connect: Connect, environment: pytest.MonkeyPatch, proxy: str, said: str
+) -> None:
     environment.setenv("ALL_PROXY", proxy)
     for url in (GPU, "https://gpu.example"):
-        with pytest.raises(NotConnected, match="through the proxy that the environment names"):
+        with pytest.raises(NotConnected, match=f"^{re.escape(f'cannot be reached: {said}')}$"):
             ask(connect(url))
+
+
+def test_of_two_that_name_a_proxy_the_one_in_lower_case_counts(
+    connect: Connect, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:2")
+    environment.setenv("http_proxy", "http://127.0.0.1:1")
+    with pytest.raises(NotConnected, match=re.escape("the proxy http://127.0.0.1:1 (http_proxy) refuses")):
+        ask(connect(GPU))
 
 
 @pytest.mark.parametrize("url", [GPU, "https://gpu.example"])
@@ -113,12 +148,26 @@ def test_a_proxy_without_a_port_is_asked_at_80(connect: Connect, environment: py
     ("url", "exempt"),
     [
         (GPU, "gpu.example"),
+        (GPU, "GPU.Example."),
         (GPU, ".example"),
+        (GPU, "*.example"),
+        (GPU, "example"),
         (GPU, "other, gpu.example:8188"),
+        (GPU, "other gpu.example"),
         (GPU, "*"),
+        (GPU, "other,*"),
+        ("http://GPU.example.", "gpu.example:80"),
+        ("http://gpü.example", "gpü.example"),
+        ("http://xn--gp-zka.example", "gpü.example"),
         ("http://10.1.2.3:8188", "10.1.2.3"),
+        ("http://10.1.2.3:8188", "10.1.2.3:8188"),
         ("http://10.1.2.3:8188", "other,10.0.0.0/8"),
+        ("http://10.1.2.3:8188", "10.1.2.3/8"),
         ("http://[fd00::1]:8188", "fd00::/8"),
+        ("http://[fd00::1]:8188", "FD00:0:0::1"),
+        ("http://[fd00::1]:8188", "[fd00::1]"),
+        ("http://[fd00::1]:8188", "[fd00::1]:8188"),
+        ("http://[::ffff:10.1.2.3]:8188", "10.0.0.0/8"),
     ],
 )
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
@@ -135,7 +184,23 @@ def test_some_need_no_proxy(
         ask(connect(url))
 
 
-@pytest.mark.parametrize("exempt", ["10.0.0.0/8", "other", "ample", "/", "x/8"])
+@pytest.mark.parametrize(
+    "exempt",
+    [
+        "10.0.0.0/8",
+        "other",
+        "ample",
+        "u.example",
+        "/",
+        "x/8",
+        "gpu.example:8189",
+        ":8188",
+        "1.2.3",
+        ".",
+        "*.",
+        "fd00::/8",
+    ],
+)
 def test_others_need_it_all_the_same(
     comfyui: Exchange, connect: Connect, environment: pytest.MonkeyPatch, exempt: str
 ) -> None:
@@ -146,7 +211,7 @@ def test_others_need_it_all_the_same(
         assert ask(connect(url)) == b"through"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "[::1]", "0.0.0.0"])
 def test_this_machine_is_asked_without_a_proxy(connect: Connect, environment: pytest.MonkeyPatch, host: str) -> None:
     environment.setenv("ALL_PROXY", "http://127.0.0.1:1")
     environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")

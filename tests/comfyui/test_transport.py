@@ -15,8 +15,8 @@ import pytest
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.failures import CallFailed, CutOff, NoAnswerInTime, NotConnected, TooLong
 from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.transport import CallFailed, CutOff, NoAnswerInTime, NotConnected, TooLong
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TooLarge
 from tests.comfyui.asking import CHUNKED, CONTINUE, LARGE, SIGNED_OFF, TIMEOUT, UNTIL_CLOSED, Connect, ask, drain

@@ -222,6 +222,15 @@ def test_the_docs_page_loads_nothing_from_elsewhere(api: FlaskClient) -> None:
     assert 'url: "openapi.json"' in page.text
 
 
+def test_the_docs_page_asks_for_pictures_by_what_its_scripts_know(api: FlaskClient) -> None:
+    page, script = api.get("/docs").text, api.get("/docs/swagger.js").text
+    answers = api.get("/openapi.json").get_json()["paths"]["/generate"]["post"]["responses"]
+    assert '"image/*"' in page
+    assert "image/*" in answers["200"]["content"]
+    for action in re.findall(r"oas3Actions\.(\w+)\(", page):
+        assert f"{action}:" in script
+
+
 @pytest.mark.parametrize("name", ["scalar.js", "swagger_bundle.js", "..%2Furl.json", "url.json"])
 def test_the_docs_page_has_its_own_files_only(api: FlaskClient, name: str) -> None:
     failure(api.get(f"/docs/{name}"), 404, "not_found")

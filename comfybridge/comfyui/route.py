@@ -1,0 +1,130 @@
+"""How connections to a server are made, for HTTP and websockets: straight or through a proxy, with TLS or not."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+
+from certifi import where
+
+from comfybridge.address import ServerAddress
+from comfybridge.comfyui.failures import NoConnectionInTime, NotConnected
+from comfybridge.comfyui.head import TARGET, fields_of, host_field
+from comfybridge.comfyui.incoming import Incoming
+from comfybridge.comfyui.response import Response
+from comfybridge.deadline import Deadline
+from comfybridge.proxies import Proxy, UnusableProxy, proxy_for
+
+SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
+
+
+class Route:
+    """The way to one server, as the environment has it when this is made.
+
+    Attributes:
+        proxy: what it leads through, if it does.
+    """
+
+    def __init__(self, address: ServerAddress) -> None:
+        self._address = address
+        self._tls = _tls() if address.is_encrypted else None
+        self.proxy: Proxy | None = None
+        self._unusable: UnusableProxy | None = None
+        try:
+            self.proxy = proxy_for(address)
+        except UnusableProxy as error:
+            self._unusable = error  # said at each call, as other reasons are
+
+    @property
+    def is_proxied_plainly(self) -> bool:
+        """Whether HTTP calls go to a proxy that is told the whole address, without a tunnel."""
+        return self.proxy is not None and self._tls is None
+
+    def connect(self, seconds: float, *, tunnel: bool = False) -> socket.socket:
+        """Make a connection, within so many seconds.
+
+        Args:
+            tunnel: whether it must lead to the server itself, which a connection with TLS does in any case.
+
+        Raises:
+            NotConnected: it can't be made; its message names the proxy where that is at fault.
+        """
+        if self._unusable is not None:
+            raise NotConnected(f"cannot be reached: {self._unusable}")
+        limit = Deadline(seconds)
+        connection: socket.socket | None = None
+        place = (self.proxy.host, self.proxy.port) if self.proxy else (self._address.host, self._address.port)
+        try:
+            connection = socket.create_connection(place, max(seconds, SHORTEST_SILENCE))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.proxy is not None and (tunnel or self._tls is not None):
+                self._open_tunnel(connection, self.proxy, seconds, limit)
+            if self._tls is not None:
+                connection.settimeout(max(limit.remaining(), SHORTEST_SILENCE))
+                connection = self._tls.wrap_socket(connection, server_hostname=self._address.host)
+            return connection
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
+                kind = NoConnectionInTime if isinstance(error, TimeoutError) else NotConnected
+                raise kind(self._why_not(error)) from None
+            raise
+
+    def _open_tunnel(self, connection: socket.socket, proxy: Proxy, seconds: float, limit: Deadline) -> None:
+        """Have the proxy pass on all that is said from now on."""
+        host = self._address.host
+        target = f"[{host}]:{self._address.port}" if ":" in host else f"{host_field(host)}:{self._address.port}"
+        fields = fields_of({"Host": target, **proxy_fields(proxy)})
+        if fields is None or not TARGET.fullmatch(target):
+            raise ValueError("That is no host name.")
+        connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
+        response = Response(Incoming(connection, seconds, limit))  # nothing follows its head before we speak
+        response.begin()
+        if response.status != 200:
+            raise _NoTunnel(f"lets nothing through to it (HTTP {response.status})")
+
+    def _why_not(self, error: Exception) -> str:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return "offers no certificate that can be trusted"
+        if isinstance(error, ssl.SSLError):
+            return "does not speak TLS (if it has no https, COMFYUI_URL must begin with http://)"
+        if self.proxy is not None:
+            return f"cannot be reached: {self.proxy} {_fault_of_proxy(error)}"
+        if isinstance(error, ConnectionRefusedError):
+            return "refuses the connection (is it running?)"
+        if isinstance(error, (socket.gaierror, UnicodeError)):  # the second: no name at all
+            return "cannot be found: its host name is unknown"
+        return "cannot be reached"
+
+
+class _NoTunnel(OSError):
+    """The proxy opens no tunnel; the message says what it does instead."""
+
+
+def _fault_of_proxy(error: Exception) -> str:
+    if isinstance(error, _NoTunnel):
+        return str(error)
+    if isinstance(error, ConnectionRefusedError):
+        return "refuses the connection"
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return "cannot be found"
+    if isinstance(error, (http.client.HTTPException, ConnectionError)):
+        return "gives no answer that makes sense"
+    return "does not answer" if isinstance(error, TimeoutError) else "cannot be reached"
+
+
+def proxy_fields(proxy: Proxy) -> Mapping[str, str]:
+    """The headers that are for the proxy alone."""
+    return {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
+
+
+def _tls() -> ssl.SSLContext:
+    """With one's own certificates where the environment names some."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
+    if os.path.isdir(bundle):
+        return ssl.create_default_context(capath=bundle)
+    return ssl.create_default_context(cafile=bundle)

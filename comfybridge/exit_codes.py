@@ -1,0 +1,80 @@
+"""The exit codes of the command line, which tell scripts what kind of thing went wrong."""
+
+from __future__ import annotations
+
+from comfybridge.errors import (
+    BridgeError,
+    Busy,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    ExecutionFailed,
+    InternalError,
+    Interrupted,
+    NoOutput,
+    PromptLost,
+    RateLimited,
+    ShuttingDown,
+    TimedOut,
+)
+
+DONE = 0
+NOT_SAVED = 1  # it was made, and not saved as was wanted; or a bug
+USAGE = 2  # the command line, a setting, or a file that it names
+REFUSED = 3  # the request: it is wrong, or not allowed
+UNREACHABLE = 4  # ComfyUI or the bridge does not answer, or answers nonsense
+FAILED = 5  # the workflow
+TIMEOUT = 6
+BUSY = 7  # worth another try later
+CANCELLED = 8  # by somebody else
+CTRL_C = 130
+TERMINATED = 143
+
+MEANINGS = {
+    DONE: "the files are saved",
+    NOT_SAVED: "what was made could not be saved as wanted",
+    USAGE: "the command line, a setting or an input file is wrong",
+    REFUSED: "the request is refused: it is wrong, or not allowed",
+    UNREACHABLE: "ComfyUI or the bridge does not answer, or answers nonsense",
+    FAILED: "the workflow failed, or made nothing",
+    TIMEOUT: "the time was up",
+    BUSY: "too many requests at the moment; try again later",
+    CANCELLED: "somebody else cancelled the prompt",
+    CTRL_C: "Ctrl-C (143: SIGTERM); the prompt is cancelled",
+}
+
+_BY_TYPE = {
+    ComfyUIUnreachable.type: UNREACHABLE,
+    ComfyUIError.type: UNREACHABLE,
+    ExecutionFailed.type: FAILED,
+    NoOutput.type: FAILED,
+    PromptLost.type: FAILED,
+    TimedOut.type: TIMEOUT,
+    Busy.type: BUSY,
+    RateLimited.type: BUSY,
+    ShuttingDown.type: BUSY,
+    Interrupted.type: CANCELLED,
+    InternalError.type: NOT_SAVED,
+}
+
+
+def exit_code_of(error_type: str, status: int = 500) -> int:
+    """The exit code for an error that bears this `type`.
+
+    Args:
+        status: the HTTP status that it came with, for types that this version does not know.
+    """
+    known = _BY_TYPE.get(error_type)
+    if known is not None:
+        return known
+    return REFUSED if 400 <= _statuses().get(error_type, status) < 500 else FAILED
+
+
+def _statuses() -> dict[str, int]:
+    """The HTTP status of each type of error."""
+    found: dict[str, int] = {}
+    pending: list[type[BridgeError]] = [BridgeError]
+    while pending:
+        kind = pending.pop()
+        found.setdefault(kind.type, kind.status)
+        pending += kind.__subclasses__()
+    return found

@@ -1,0 +1,155 @@
+"""The proxy through which a server is reached, as the environment names it: one rule for HTTP and websockets.
+
+`HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name a proxy, `NO_PROXY` the servers that are reached without one; a name
+in lower case wins. Servers on this machine never need a proxy. Where the environment names none, the system's own
+settings count (Windows, macOS).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, getproxies_environment, proxy_bypass
+
+from comfybridge.address import ServerAddress
+
+HTTP_PROXY_PORT = 80  # where the address of a proxy names none
+HOST = re.compile(r"[^\s/?#@,]+")
+
+
+class UnusableProxy(ValueError):
+    """The proxy can't be used. The message is the end of a sentence, and holds nothing of the proxy's credentials."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """An HTTP proxy.
+
+    Attributes:
+        named_by: what names it: a variable of the environment, or the system's settings.
+        credentials: `user:password@` as it stands in an address, or nothing.
+    """
+
+    host: str
+    port: int
+    named_by: str
+    credentials: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """The proxy in a sentence, without its credentials."""
+        return f"the proxy http://{self._place} ({self.named_by})"
+
+    @property
+    def url(self) -> str:
+        """Its address with its credentials; never shown."""
+        return f"http://{self.credentials}{self._place}"
+
+    @property
+    def authorization(self) -> str | None:
+        """What it is told of the caller in `Proxy-Authorization`; None without credentials."""
+        if not self.credentials:
+            return None
+        user, _, password = self.credentials.removesuffix("@").partition(":")
+        pair = f"{unquote(user)}:{unquote(password)}"
+        return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+    @property
+    def _place(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def proxy_for(address: ServerAddress) -> Proxy | None:
+    """The proxy through which a server is to be reached; None: straight.
+
+    Raises:
+        UnusableProxy: one is named that is no HTTP proxy.
+    """
+    if address.is_loopback:
+        return None
+    proxies = getproxies()
+    scheme = "https" if address.is_encrypted else "http"
+    kind = next((each for each in (scheme, "all") if proxies.get(each)), None)
+    if kind is None or _is_exempt(address, proxies.get("no", "")):
+        return None
+    return _parsed(proxies[kind], _named_by(kind))
+
+
+def _parsed(url: str, named_by: str) -> Proxy:
+    text = url.strip()
+    scheme = text.partition("://")[0].lower() if "://" in text else "http"
+    if scheme != "http":
+        kind = scheme if re.fullmatch(r"[a-z0-9]{1,10}", scheme) else "other"
+        raise UnusableProxy(f"{named_by} names a proxy of the kind {kind}://, and only http:// is understood")
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    # an @ further back ends a password that has a / in it
+    if not HOST.fullmatch(host) or "@" in parts.path + parts.query + parts.fragment:
+        raise UnusableProxy(f"{named_by} is no address of a proxy such as http://proxy.example:3128")
+    credentials, at, _ = parts.netloc.rpartition("@")
+    return Proxy(host, HTTP_PROXY_PORT if port is None else port, named_by, credentials + at)
+
+
+def _named_by(kind: str) -> str:
+    """What names the proxy of a kind: the variable as it is written, of which that in lower case counts."""
+    names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name]]
+    return min(names, key=lambda name: not name.islower(), default="the system's settings")
+
+
+def _is_exempt(address: ServerAddress, exempt: str) -> bool:
+    if not getproxies_environment():  # the system has a list of its own
+        return bool(proxy_bypass(address.host))
+    return any(_matches(each, _plain(address.host), address.port) for each in re.split(r"[\s,]+", exempt) if each)
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of NO_PROXY means a host.
+
+    An entry is `*`, a domain (its subdomains are meant too), an address or a network. Domains and addresses may have
+    a port.
+    """
+    if entry == "*":
+        return True
+    address = _address(host)
+    if "/" in entry:
+        with contextlib.suppress(ValueError):
+            return address is not None and address in ipaddress.ip_network(entry, strict=False)
+        return False
+    name, its_port = _split_port(entry)
+    if its_port not in (None, port):
+        return False
+    if address is not None or _address(name) is not None:
+        return address is not None and address == _address(name)
+    domain = _plain(name.removeprefix("*").removeprefix("."))
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _split_port(entry: str) -> tuple[str, int | None]:
+    """The host of an entry, and its port if it has one; the colons of an IPv6 address are none."""
+    if _address(entry) is not None:
+        return entry, None
+    match = re.fullmatch(r"(.*):([0-9]{1,5})", entry)
+    return (match[1], int(match[2])) if match else (entry, None)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An IP address, without what an IPv4 address may be wrapped in; None if it is none."""
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]").partition("%")[0])
+        return getattr(address, "ipv4_mapped", None) or address
+    return None
+
+
+def _plain(name: str) -> str:
+    """A host name as it can be compared."""
+    name = name.lower().removesuffix(".")
+    with contextlib.suppress(UnicodeError):
+        return name if name.isascii() else name.encode("idna").decode()
+    return name

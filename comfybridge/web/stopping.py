@@ -1,0 +1,65 @@
+"""The stop of a server process: what it waits for, for how long, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from flask import Flask
+
+from comfybridge.bridge import Bridge
+from comfybridge.web.current import EXTENSION
+
+log = logging.getLogger(__name__)
+
+# When the wait is over, this long for telling callers so and ComfyUI to cancel.
+LAST_SECONDS = 5
+MOST_NAMED = 20  # prompts in a line of the log
+
+
+class Stop:
+    """Lets the requests of a process finish for a while, and then gives up those that have not.
+
+    Args:
+        app: whose requests they are.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._bridge: Bridge = app.extensions[EXTENSION]
+        self._over = threading.Event()
+
+    def begin(self) -> None:
+        """Begin to wait, in a thread, and log what for. No new callers may be taken any more."""
+        seconds = self._bridge.settings.shutdown_seconds
+        count, prompts = self._bridge.slots.taken, self._bridge.prompts_waited_for()
+        if not count:
+            log.info("Stopping; no request is running.")
+        else:
+            log.info(
+                "Stopping; waiting %g s at most for %s%s.",
+                seconds,
+                _requests(count),
+                f" ({_listed(prompts)})" if prompts else "",
+            )
+        threading.Thread(target=self._end, args=[seconds], name="comfybridge stop", daemon=True).start()
+
+    def hurry(self) -> None:
+        """Wait no longer. May be called by a signal handler, and before `begin`."""
+        self._over.set()
+
+    def _end(self, seconds: float) -> None:
+        self._over.wait(seconds)
+        cancelled, kept = self._bridge.shut_down()
+        if cancelled:
+            log.warning("The wait is over; cancelling %s.", _listed(cancelled))
+        if kept:
+            log.warning("The wait is over; keeping %s in ComfyUI's queue.", _listed(kept))
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def _listed(prompts: list[str]) -> str:
+    more = f" and {len(prompts) - MOST_NAMED} more" if len(prompts) > MOST_NAMED else ""
+    return f"{'prompt' if len(prompts) == 1 else 'prompts'} {', '.join(prompts[:MOST_NAMED])}{more}"

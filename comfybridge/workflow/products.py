@@ -1,0 +1,47 @@
+"""What kinds of files a graph can make, as far as its nodes are known to save them."""
+
+from __future__ import annotations
+
+from comfybridge.workflow.graph import Graph, is_link
+
+VIDEOS = frozenset({"mp4", "webm", "mov", "mkv", "avi"})
+
+# The endings that ComfyUI's own output nodes write (nodes.py and comfy_extras of 0.3.64 and 0.33).
+_ENDINGS: dict[str, frozenset[str]] = {
+    "SaveImage": frozenset({"png"}),
+    "PreviewImage": frozenset({"png"}),
+    "SaveImageWebsocket": frozenset({"png"}),
+    "MaskPreview": frozenset({"png"}),
+    "SaveAnimatedPNG": frozenset({"png"}),
+    "SaveAnimatedWEBP": frozenset({"webp"}),
+    "SaveVideo": VIDEOS,
+    "SaveWEBM": VIDEOS,
+    "SaveAudio": frozenset({"flac"}),
+    "SaveAudioMP3": frozenset({"mp3"}),
+    "SaveAudioOpus": frozenset({"opus", "ogg"}),
+    "PreviewAudio": frozenset({"flac", "mp3", "opus"}),
+    "PreviewAny": frozenset({"txt"}),
+    "SaveSVGNode": frozenset({"svg"}),
+    "SaveText": frozenset({"txt", "md", "json"}),
+}
+# Nodes of which nothing is saved even where nothing is linked to them.
+_HARMLESS = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})
+# Parts of the names of nodes that save something although others are linked to them.
+_SAVING = ("save", "preview", "export", "write", "combine", "show", "display")
+
+
+def endings_of(graph: Graph) -> list[str] | None:
+    """The endings, without a dot, of the files that a graph can make; None if one of its nodes may make any."""
+    origins = {str(value[0]) for node in graph.values() for value in node["inputs"].values() if is_link(value)}
+    found: set[str] = set()
+    for name, node in graph.items():
+        class_type = node["class_type"]
+        if class_type in _ENDINGS:
+            found |= _ENDINGS[class_type]
+        elif class_type not in _HARMLESS and (name not in origins or _may_save(class_type)):
+            return None
+    return sorted(found)
+
+
+def _may_save(class_type: str) -> bool:
+    return any(part in class_type.lower() for part in _SAVING)

@@ -1,0 +1,56 @@
+"""The Python in the README: it runs as it stands, and says the true reason where something is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from comfybridge.settings import load_settings
+from comfybridge.simulator import Simulator
+from comfybridge.web import create_app
+from tests.test_command import ROOT, served
+
+NOBODY = "http://127.0.0.1:1"
+OVER_HTTP, WITHOUT_HTTP = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+def run(snippet: str, folder: Path, given: str, url: str) -> subprocess.CompletedProcess[str]:
+    """Run a snippet, with another address in the place of one of its own."""
+    assert given in snippet
+    return subprocess.run(
+        [sys.executable, "-c", snippet.replace(given, url)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_over_http(sim: Simulator, tmp_path: Path, is_there: bool) -> None:
+    app = create_app(load_settings(comfyui_url=sim.url if is_there else NOBODY))
+    with served(app) as url:
+        ended = run(OVER_HTTP, tmp_path, "http://127.0.0.1:8189", url)
+    check(ended, tmp_path / "cat.png", is_there)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_http(sim: Simulator, tmp_path: Path, is_there: bool) -> None:
+    ended = run(WITHOUT_HTTP, tmp_path, "http://127.0.0.1:8188", sim.url if is_there else NOBODY)
+    check(ended, tmp_path / "picture.png", is_there)
+
+
+def check(ended: subprocess.CompletedProcess[str], picture: Path, is_there: bool) -> None:
+    if is_there:
+        assert ended.returncode == 0, ended.stderr
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    else:
+        assert ended.returncode == 1
+        assert ended.stderr == f"ComfyUI at {NOBODY} refuses the connection (is it running?).\n"
