@@ -170,7 +170,7 @@ def given_targets(filled: Filled) -> set[Target]:
 
 
 def report(filled: Filled, values: Mapping[Target, Any]) -> None:
-    """Say in a filled graph's `params` what inputs came to: by the names there that set them, else as `"NODE.INPUT"`."""
+    """Say in `params` what inputs came to: by the names there that set them, and else as `"NODE.INPUT"`."""
     names: dict[Target, list[str]] = {}
     for name in filled.params:
         for target in targets_of(name, filled.graph, filled.parameters):
