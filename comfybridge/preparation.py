@@ -88,9 +88,9 @@ def prepare(
     if template is not None:
         check_required(template, filled, prepared.brought)
         _settle_model(filled, template, choices_of)
-    spell_as_installed(filled, parameters, choices_of)
+    spell_as_installed(filled, choices_of)
     if dynamic_texts if request.dynamic_texts is None else request.dynamic_texts:
-        replace_as_editor(filled, parameters, partial(_takes_choices, node_class_of), datetime.now())
+        replace_as_editor(filled, partial(_takes_choices, node_class_of), datetime.now())
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, template, node_class_of)

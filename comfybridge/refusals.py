@@ -26,7 +26,7 @@ def as_of_template(
     values = [filled.graph[target.node]["inputs"].get(target.input) for target in _overridden(filled, template)]
     if any(isinstance(value, (list, dict)) for value in values):
         return refusal  # the caller has joined nodes anew, so that anything may have come of it
-    callers = given_targets(filled, template.parameters).union(brought)
+    callers = given_targets(filled).union(brought)
     # an example picture of the owner's, in the place of which the caller has given none
     callers.update(*(each.targets for each in template.parameters.values() if each.type == "image"))
     problems = list(_problems(refusal.node_errors or {}))

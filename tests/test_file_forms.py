@@ -46,7 +46,7 @@ NODES: list[tuple[str, str, Any, dict[str, Any], str, set[str]]] = [
 def test_words_tell_in_which_form_an_input_takes_a_file(
     name: str, input_name: str, kind: Any, options: dict[str, Any], description: str, forms: set[str]
 ) -> None:
-    node_class = NodeClass(name, False, {input_name: [kind, options]}, {}, name, description)
+    node_class = NodeClass(name, False, {input_name: [kind, options]}, {}, display_name=name, description=description)
     graph = {"1": {"class_type": name, "inputs": {input_name: "a.png"}}}
     assert FileForms(graph, {name: node_class}.get).of(Target("1", input_name)) == forms
 

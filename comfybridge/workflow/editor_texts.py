@@ -5,31 +5,27 @@ prompts, and patterns in the prefixes of file names. Whoever calls an API means 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from comfybridge.workflow.choices_in_text import choose, may_hold_choices
-from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.file_name_patterns import fill_patterns
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import set_input
-from comfybridge.workflow.parameters import Parameter, Target
+from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.template import SYSTEM_RANDOM, Filled, report
 
 # whether the editor draws choices in an input, by the node's class and the input's name
 TakesChoices = Callable[[str, str], bool]
 
 
-def replace_as_editor(
-    filled: Filled, parameters: Mapping[str, Parameter], takes_choices: TakesChoices, now: datetime
-) -> None:
+def replace_as_editor(filled: Filled, takes_choices: TakesChoices, now: datetime) -> None:
     """Replace what the editor would, and report each text that is used.
 
     What is drawn depends on the text and the seed alone, so that the same request gives the same picture; in a graph
     without a seed it is another each time.
 
     Args:
-        parameters: those of the template; of a whole graph, they are found if they are needed.
         takes_choices: asked only about inputs whose texts hold something to replace.
         now: the time that file names tell.
     """
@@ -39,8 +35,7 @@ def replace_as_editor(
     for target, text in _prefixes(filled, now).items():
         set_input(filled.graph, target.node, target.input, text)
         replaced[target] = text
-    if replaced:
-        report(filled, parameters or discover(filled.graph), replaced)
+    report(filled, replaced)
 
 
 def _choices(filled: Filled, takes_choices: TakesChoices) -> dict[Target, str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfybridge.errors import BridgeError, InvalidRequest, ModelMissing
-from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.model_files import ModelFile, how_to_get
@@ -27,14 +26,11 @@ _NO_MODEL = re.compile(
 )
 
 
-def spell_as_installed(filled: Filled, parameters: Mapping[str, Parameter], choices_of: ChoicesOf) -> None:
+def spell_as_installed(filled: Filled, choices_of: ChoicesOf) -> None:
     r"""Name each model as the server does, where a graph's name differs only in its slashes.
 
     A graph from Windows says `style\ink.safetensors` where others say `style/ink.safetensors`, and the other way
     round. Looked at are values that can be a path in a folder; what is in the server's list stays.
-
-    Args:
-        parameters: those of the template; of a whole graph, they are found if they are needed.
     """
     spelled: dict[Target, str] = {}
     for node_id, node in filled.graph.items():
@@ -46,8 +42,7 @@ def spell_as_installed(filled: Filled, parameters: Mapping[str, Parameter], choi
                 spelled[Target(node_id, name)] = installed
     for target, installed in spelled.items():
         set_input(filled.graph, target.node, target.input, installed)
-    if spelled:
-        report(filled, parameters or discover(filled.graph), spelled)
+    report(filled, spelled)
 
 
 def _may_be_in_folder(value: str) -> bool:

@@ -104,6 +104,7 @@ class Filled:
         seed: the seed in use, if the graph has one.
         warnings: what the caller did not ask for.
         given: the names in `params` that came from the caller.
+        parameters: those of the template, or those that were found in the graph.
     """
 
     graph: Graph
@@ -111,6 +112,7 @@ class Filled:
     seed: int | None = None
     warnings: list[str] = field(default_factory=list)
     given: set[str] = field(default_factory=set)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
 
 
 def fill(
@@ -197,26 +199,22 @@ def check_required(template: Template, filled: Filled, brought: Collection[Targe
     Raises:
         InvalidRequest: which parameter is missing, and what it is for.
     """
-    given = given_targets(filled, template.parameters).union(brought)
+    given = given_targets(filled).union(brought)
     for name, parameter in template.parameters.items():
         if parameter.required and name not in filled.given and given.isdisjoint(parameter.targets):
             raise InvalidRequest(f"The workflow {clip(template.name)} needs {parameter.wanted}.")
 
 
-def given_targets(filled: Filled, parameters: Mapping[str, Parameter]) -> set[Target]:
+def given_targets(filled: Filled) -> set[Target]:
     """The inputs that the caller has set."""
-    return {target for name in filled.given for target in targets_of(name, filled.graph, parameters)}
+    return {target for name in filled.given for target in targets_of(name, filled.graph, filled.parameters)}
 
 
-def report(filled: Filled, parameters: Mapping[str, Parameter], values: Mapping[Target, Any]) -> None:
-    """Say in a filled graph's `params` what inputs came to: by the names there that set them, else as `"NODE.INPUT"`.
-
-    Args:
-        parameters: those of the template, or those that were found in the graph.
-    """
+def report(filled: Filled, values: Mapping[Target, Any]) -> None:
+    """Say in `params` what inputs came to: by the names there that set them, and else as `"NODE.INPUT"`."""
     names: dict[Target, list[str]] = {}
     for name in filled.params:
-        for target in targets_of(name, filled.graph, parameters):
+        for target in targets_of(name, filled.graph, filled.parameters):
             names.setdefault(target, []).append(name)
     for target, value in values.items():
         for name in names.get(target, [f"{target.node}.{target.input}"]):
@@ -246,7 +244,7 @@ class _Filling:
         self.parameters = parameters
         self.facts = facts
         self.rng = rng
-        self.filled = Filled(graph, given=set(params))
+        self.filled = Filled(graph, given=set(params), parameters=parameters)
         self.sources: dict[Target, str] = {}
         overrides = {name: params[name] for name in params if name not in parameters}
         for name in overrides:

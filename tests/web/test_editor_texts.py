@@ -57,6 +57,11 @@ def test_a_text_that_no_parameter_names_is_told_by_its_input(api: FlaskClient, s
     assert success(api.post("/generate", json={"workflow": graph}))["params"] == {"6.text": "a red ball"}
 
 
+def test_a_graph_s_short_name_tells_of_it_too(api: FlaskClient, sim: Simulator) -> None:
+    asked = {"workflow": graphs.txt2img(sim.checkpoints[0]), "prompt": "a {red|red} ball"}
+    assert success(api.post("/generate", json=asked))["params"] == {"prompt": "a red ball"}
+
+
 def test_one_prompt_for_two_encoders_is_one_text(api: FlaskClient, sim: Simulator) -> None:
     graph = graphs.txt2img(sim.checkpoints[0])
     graph["6"]["inputs"]["text"] = graph["7"]["inputs"]["text"] = "{1|2|3|4|5|6|7|8|9}"
