@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
-from comfybridge.comfyui.outcome import Outcome
+from comfybridge.comfyui.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.demo import demo_comfyui
 from comfybridge.elsewhere import API_KEY, RemoteBridge, code_of
@@ -226,9 +226,10 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
             workflow = asked.workflow or settings.default_workflow
             _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
         try:
-            with bridge.submit(asked) as submission:
-                outcome = _followed(bridge, submission, show)
-                generation = bridge.collect(submission, outcome)
+            submission = bridge.submit(asked)
+            with contextlib.ExitStack() as running:
+                with _shown(submission, show) as listen:
+                    generation = running.enter_context(bridge.finishing(submission, listen))
                 again = _again(submission, generation, is_demo=options.demo)
                 files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
                 saved = place.put(files, again)
@@ -242,8 +243,9 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
         return Made(saved.names, generation.seed, [*generation.warnings, *saved.warnings])
 
 
-def _followed(bridge: Bridge, submission: Submission, show: ShowProgress) -> Outcome:
-    """What becomes of a prompt, waited for with its progress shown."""
+@contextlib.contextmanager
+def _shown(submission: Submission, show: ShowProgress) -> Iterator[OnEvent]:
+    """Show the progress of a prompt from the events that what this gives is called with."""
     meter = meter_of(submission)
 
     def tell(each: Progress | Preview | None) -> None:
@@ -255,7 +257,7 @@ def _followed(bridge: Bridge, submission: Submission, show: ShowProgress) -> Out
             tell(each)
 
     with _every_second(lambda: tell(meter.still())):
-        return bridge.wait(submission, listen)
+        yield listen
 
 
 @contextlib.contextmanager
