@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -106,8 +107,8 @@ def test_an_override_may_be_a_link_but_not_close_a_circle(template: Template) ->
 
 
 def test_an_optional_input_can_be_given_where_its_class_is_known(template: Template) -> None:
-    def inputs_of(class_type: str) -> set[str] | None:
-        return {"noise_mask"} if class_type == "KSampler" else None
+    def inputs_of(node: Mapping[str, Any]) -> set[str] | None:
+        return {"noise_mask"} if node["class_type"] == "KSampler" else None
 
     assert fill(template, {"3.noise_mask": True}, inputs_of).graph["3"]["inputs"]["noise_mask"] is True
     assert "no input noise_mask" in refusal(template, {"3.noise_mask": True})
