@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from comfybridge.workflow.effective import Note
 from comfybridge.workflow.links import (
     EQUIPMENT,
     Source,
@@ -15,7 +16,7 @@ from comfybridge.workflow.links import (
     side_of,
     with_twins,
 )
-from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, plain, side
+from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, is_side, plain, side
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
@@ -49,13 +50,13 @@ class Texts:
         encoders: the text inputs of each encoder, the nearest to the first conditioning in front.
         nodes: the encoders.
         guidance: the first guidance that a node on the way sets, if one does.
-        end: the last node that was looked at, where the way ended.
+        met: what is left out on the way, by the nodes that it is left out of.
     """
 
     encoders: list[list[Target]] = field(default_factory=list)
     nodes: set[str] = field(default_factory=set)
     guidance: Target | None = None
-    end: str | None = None
+    met: dict[str, Note] = field(default_factory=dict)
 
 
 def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Side) -> Texts:
@@ -66,6 +67,7 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
         role: what it is to the sampler.
     """
     found = Texts()
+    graph.met = found.met
     seen: set[tuple[Source, Side, bool]] = set()
     pending = [(start, role, is_open) for start, is_open in reversed(starts)]
     while pending and may_go_on(graph):
@@ -77,7 +79,6 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
             continue
         seen.add((here, wanted, is_open))
         graph.look_at(node)
-        found.end = node
         if found.guidance is None:
             found.guidance = guidance_of(graph, node)
         if _has_sides(graph, node):
@@ -125,7 +126,7 @@ def texts_of(graph: Walked, node: str, wanted: Side, *, is_open: bool = False) -
 
 def _is_sided_text(inputs: dict[str, object], name: str) -> bool:
     """Whether it is a text that is called after its side only, as of a loader that encodes both prompts itself."""
-    return isinstance(inputs[name], str) and plain(name).lower() in ("positive", "negative")
+    return isinstance(inputs[name], str) and is_side(plain(name))
 
 
 def _has_sides(graph: Walked, node: str) -> bool:

@@ -20,7 +20,7 @@ from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.latents import Latent, final_size
 from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.loaders import only_model
-from comfybridge.workflow.loras import find_loras
+from comfybridge.workflow.loras import Loras, find_loras
 from comfybridge.workflow.parameters import Parameter, Target, Type
 from comfybridge.workflow.pictures import find_pictures
 from comfybridge.workflow.samplers import PLACES
@@ -83,8 +83,8 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
         _add_without_samplers(walked, found)
     found.update(find_pictures(walked))
     loras = find_loras(walked)
-    if len(loras) == 1:
-        name, strengths = loras[0]
+    if len(loras.found) == 1 and not loras.unnamed:
+        name, strengths = loras.found[0]
         found.update(lora_name=[name], lora_strength=strengths)
     beside = _seeds_beside(walked, views, found.get("seed", []))
     parameters = {
@@ -92,7 +92,7 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
         for name in (*SHORT_NAMES, *(name for name in found if name not in MEANINGS))
         if found.get(name)
     }
-    unclear = {**_unclear(walked, views, found, len(loras)), **apart}
+    unclear = {**_unclear(walked, views, found, loras), **apart}
     return Discovery(parameters, unclear, frozenset(walked.unknown))
 
 
@@ -142,7 +142,7 @@ def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[T
         if found[name] and len(values) > 1:
             found[name] = []
             nodes = " and ".join(clip(next(node for node in held if held[node] == value)) for value in values[:2])
-            reasons[name] = f"{name} is no parameter: nodes {nodes} stand side by side and hold different ones."
+            reasons[name] = f"{name} is no parameter: nodes {nodes} stand side by side, and each has its own."
     return reasons
 
 
@@ -216,19 +216,26 @@ def _parameter(graph: Graph, name: str, targets: list[Target], beside: tuple[tup
     )
 
 
-def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], loras: int) -> dict[str, str]:
+def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], loras: Loras) -> dict[str, str]:
     """Why parameters that one might expect are not there."""
     reasons: dict[str, str] = {}
-    met = "; ".join(dict.fromkeys(graph.met.values()))
     if views:
-        for name in ("prompt", "negative_prompt", "width", "height", "seed", "steps", "model"):
-            if not found.get(name) and met:
-                reasons[name] = f"{name} is no parameter: {met}."
+        first = views[0]
+        met = {"prompt": first.positive.met, "negative_prompt": first.negative.met, **first.met}
+        met.update(width=first.latent.met, height=first.latent.met)
+        for name, notes in met.items():
+            is_size = name in ("width", "height")
+            said = "; ".join(note.text for note in notes.values() if is_size or not note.of_size)
+            if said and not found.get(name):
+                reasons[name] = f"{name} is no parameter: {said}."
         if not found.get("prompt") and "prompt" not in reasons:
             reasons["prompt"] = (
-                f"prompt is no parameter: the links of node {clip(views[0].node)} "
-                f"({clip(graph[views[0].node]['class_type'])}) lead to no text that is written in the graph."
+                f"prompt is no parameter: the links of node {clip(first.node)} "
+                f"({clip(graph[first.node]['class_type'])}) lead to no text that is surely a prompt."
             )
-    if loras > 1:
-        reasons["lora_name"] = f'lora_name is no parameter: the graph has {loras} LoRAs; name one as "NODE.INPUT".'
+    count = len(loras.found) + len(loras.unnamed)
+    if count > 1:
+        reasons["lora_name"] = f'lora_name is no parameter: the graph has {count} LoRAs; name one as "NODE.INPUT".'
+    elif loras.unnamed:
+        reasons["lora_name"] = f"lora_name is no parameter: node {clip(loras.unnamed[0])} has it in an object."
     return reasons

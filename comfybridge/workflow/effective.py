@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from comfybridge.workflow.graph import Graph, is_link
 from comfybridge.workflow.names import plain, word_set, words
-from comfybridge.workflow.wording import clip
+from comfybridge.workflow.wording import clip, describe
 
 Inputs = Mapping[str, Any]
 
@@ -37,6 +38,21 @@ _NO = frozenset(("false", "off", "no", "disable", "disabled"))
 
 _DISPLAYS = word_set("show shows shown display displays preview debug inspect print console")
 
+# ComfyUI's own classes that make nothing by themselves, of those that people leave behind without an end
+_NO_OUTPUTS = word_set(
+    "LoadImage LoadImageMask LoadImageOutput ImageScale ImageScaleBy ImageUpscaleWithModel UpscaleModelLoader "
+    "ImageToMask MaskToImage ImageBatch ImageInvert ImageBlur ImageSharpen ImageCrop ImagePadForOutpaint "
+    "CLIPTextEncode CLIPSetLastLayer CLIPTextEncodeSDXL CLIPTextEncodeFlux CLIPLoader DualCLIPLoader "
+    "TripleCLIPLoader CLIPVisionLoader CLIPVisionEncode CheckpointLoaderSimple UNETLoader VAELoader "
+    "LoraLoader LoraLoaderModelOnly ControlNetLoader ControlNetApply ControlNetApplyAdvanced StyleModelLoader "
+    "StyleModelApply EmptyLatentImage EmptySD3LatentImage LatentUpscale LatentUpscaleBy VAEEncode "
+    "VAEEncodeForInpaint VAEEncodeTiled VAEDecode VAEDecodeTiled KSampler KSamplerAdvanced SamplerCustom "
+    "SamplerCustomAdvanced RandomNoise BasicGuider CFGGuider BasicScheduler KSamplerSelect FluxGuidance "
+    "ConditioningCombine ConditioningConcat ConditioningAverage ConditioningZeroOut ModelSamplingFlux "
+    "ModelSamplingSD3 PrimitiveString PrimitiveStringMultiline PrimitiveInt PrimitiveFloat PrimitiveBoolean "
+    "LoadAudio LoadVideo"
+)
+_OUTPUTS = frozenset(("save", "preview", "output", "show", "display", "send"))
 _EQUIPMENT = ("model", "clip", "vae", "image", "images")
 
 _SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
@@ -50,12 +66,26 @@ class Unclear(Exception):
     """Why it can't be told what takes effect in a node; follows the node's title."""
 
 
-def effective_graph(graph: Graph) -> tuple[Graph, dict[str, str]]:
-    """The graph with the inputs that take effect, and what is left out of which nodes, as sentences by node id.
+@dataclass(frozen=True)
+class Note:
+    """What is left out of a node.
+
+    Attributes:
+        text: a sentence without its stop.
+        of_size: whether it is the size alone.
+    """
+
+    text: str
+    of_size: bool
+
+
+def effective_graph(graph: Graph) -> tuple[Graph, dict[str, Note]]:
+    """The nodes and inputs that take effect, and what is left out of which nodes, by node id.
 
     The graph that is given stays as it is; nodes of which nothing is left out are the same objects.
     """
-    notes: dict[str, str] = {}
+    notes: dict[str, Note] = {}
+    sized: set[str] = set()
     effective: Graph = {}
     for node_id, node in graph.items():
         inputs, note = node["inputs"], ""
@@ -66,15 +96,43 @@ def effective_graph(graph: Graph) -> tuple[Graph, dict[str, str]]:
         except Unclear as unclear:
             inputs, note = {}, str(unclear)
         if _is_display(node):
-            inputs = {name: value for name, value in inputs.items() if not isinstance(value, str)}
+            inputs = {name: value for name, value in inputs.items() if is_link(value)}
         preset = _preset(inputs)
         if preset:
             inputs = {name: value for name, value in inputs.items() if not any(name in pair for pair in _SIZES)}
-            note = f"takes its width and height from its {clip(preset)}, '{clip(node['inputs'][preset])}'"
+            note = f"takes its width and height from its {clip(preset)}, {describe(node['inputs'][preset])}"
+            sized.add(node_id)
         effective[node_id] = node if inputs is node["inputs"] else {**node, "inputs": inputs}
         if note:
-            notes[node_id] = f"node {clip(node_id)} ({clip(node['class_type'])}) {note}"
+            text = f"node {clip(node_id)} ({clip(node['class_type'])}) {note}"
+            notes[node_id] = Note(text, node_id in sized)
     return effective, notes
+
+
+def dead_ends(graph: Graph) -> set[str]:
+    """The nodes of an effective graph that nothing is made of: ComfyUI runs only what an output node needs."""
+    needed = dict.fromkeys(graph, 0)
+    for node in graph.values():
+        for source in _sources(node, needed):
+            needed[source] += 1
+    ends = [node_id for node_id, count in needed.items() if not count]
+    dead = [node_id for node_id in ends if graph[node_id]["class_type"] in _NO_OUTPUTS]
+    left_out: set[str] = set()
+    if len(dead) == len(ends):  # without an end of another kind, it is a part of a graph
+        return left_out
+    while dead:
+        node_id = dead.pop()
+        left_out.add(node_id)
+        for source in _sources(graph[node_id], needed):
+            needed[source] -= 1
+            if not needed[source] and _OUTPUTS.isdisjoint(words(graph[source]["class_type"])):
+                dead.append(source)
+    return left_out
+
+
+def _sources(node: dict[str, Any], known: Mapping[str, int]) -> list[str]:
+    """The nodes that a node gets something from, once for each link."""
+    return [str(value[0]) for value in node["inputs"].values() if is_link(value) and str(value[0]) in known]
 
 
 # -- switches ------------------------------------------------------------------------------------------------------
@@ -83,7 +141,7 @@ def effective_graph(graph: Graph) -> tuple[Graph, dict[str, str]]:
 def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
     """The inputs of a switch that count; None for a node that is no switch."""
     inputs = node["inputs"]
-    pair = None if _ALL_BRANCHES.isdisjoint(inputs) else _linked_pair(inputs)
+    pair = _linked_pair(inputs) if any(name.lower() in _ALL_BRANCHES for name in inputs) else None
     if pair is not None:
         chosen = pair[0] if _truth(graph, inputs, pair) else pair[1]
         return {chosen: inputs[chosen]} if chosen in inputs else {}
@@ -93,6 +151,8 @@ def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
     if len(members) < 2:
         return None
     selector = _selector(inputs, members)
+    if selector is None and len(members) < len(inputs):
+        return None  # it only sounds like a switch
     if selector is None:
         # such as Any Switch of rgthree: the first that is there
         first = next((name for name in members.values() if is_link(inputs[name])), None)
@@ -101,7 +161,11 @@ def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _linked_pair(inputs: Inputs) -> tuple[str, str] | None:
-    return next((pair for pair in _BRANCHES if any(is_link(inputs.get(name)) for name in pair)), None)
+    written = {name.lower(): name for name in inputs}
+    pair = next(
+        (pair for pair in _BRANCHES if any(is_link(inputs.get(written.get(name, ""))) for name in pair)), None
+    )
+    return (written.get(pair[0], ""), written.get(pair[1], "")) if pair else None
 
 
 @lru_cache(maxsize=4096)
@@ -197,6 +261,8 @@ def _preset(inputs: Inputs) -> str | None:
         return None
     for name, value in inputs.items():
         found = set(words(plain(name)))
+        if "swap" in found and _as_truth(value):
+            return name
         if not isinstance(value, str) or not _PRESETS & found or _NO_PRESETS & found:
             continue
         if _PRESET.search(value) and not _CUSTOM.search(value):

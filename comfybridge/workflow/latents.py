@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from comfybridge.workflow.effective import Note
 from comfybridge.workflow.links import EQUIPMENT, Source, Walked, follow, links, may_go_on
+from comfybridge.workflow.names import plain
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
@@ -24,12 +26,14 @@ class Latent:
         rescales: width and height of nodes that bring another latent or image to that size.
         batches: how many are made.
         repeats: how often what there is gets repeated.
+        met: what is left out on the way, by the nodes that it is left out of.
     """
 
     sizes: list[tuple[Target, Target]] = field(default_factory=list)
     rescales: list[tuple[Target, Target]] = field(default_factory=list)
     batches: list[Target] = field(default_factory=list)
     repeats: list[Target] = field(default_factory=list)
+    met: dict[str, Note] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[Target, Target] | None:
@@ -45,6 +49,7 @@ class Latent:
 def find_latent(graph: Walked, start: Source | None) -> Latent:
     """What a latent is made of, as far up as the sampler before."""
     found = Latent()
+    graph.met = found.met
     seen: set[str] = set()
     pending = [start[0]] if start else []
     while pending and may_go_on(graph):
@@ -62,8 +67,9 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
     """Note what a node itself says of size and number."""
     inputs = graph[node]["inputs"]
     from_scratch = not any(name.startswith(PICTURES) for name in links(graph, node))
+    written = {plain(name): name for name in inputs}
     for names in SIZES:
-        width, height = (follow(graph, node, name, "integer") for name in names)
+        width, height = (follow(graph, node, written.get(name, name), "integer") for name in names)
         if width and height:
             # nodes that animate a picture take one too, but count what they make; those that scale one don't
             from_scratch = from_scratch or any(name in inputs for name in COUNTS)
@@ -78,9 +84,10 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
 
 def final_size(graph: Walked) -> Latent:
     """What decides the size of what a graph without a sampler ends in: the node that sets it last."""
+    graph.met = {}
     feeding = {origin for node in graph for origin, _ in links(graph, node).values()}
     sized = {_nearest_sized(graph, node) for node in graph if node not in feeding} - {None}
-    found = Latent()
+    found = Latent(met=graph.met)
     if len(sized) == 1:
         note_sizes(graph, sized.pop() or "", found)
     return found

@@ -7,13 +7,14 @@ input that the link leads to, which the node's inputs are searched for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, Literal
 
-from comfybridge.workflow.effective import effective_graph
+from comfybridge.workflow.effective import Note, dead_ends, effective_graph
 from comfybridge.workflow.facts import Facts, known_outputs, output_side
 from comfybridge.workflow.graph import Graph, is_link
-from comfybridge.workflow.names import Side, is_bundle, is_text, plain, side, words
-from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.names import Side, is_bundle, is_prose, is_text, plain, side, words
+from comfybridge.workflow.parameters import SEED_INPUTS, Target
 
 Kind = Literal["string", "integer", "number"]
 Source = tuple[str, int]
@@ -46,8 +47,8 @@ class Walked(Graph):
 
     Attributes:
         unknown: the classes that something was asked about which only a server can tell.
-        notes: what is left out of which nodes, as sentences.
-        met: the nodes with a note that walks came to.
+        notes: what is left out of which nodes.
+        met: the notes of nodes that walks came to since this was emptied.
     """
 
     def __init__(self, graph: Graph, facts: Facts | None = None) -> None:
@@ -57,8 +58,13 @@ class Walked(Graph):
         self.links: dict[str, dict[str, Source]] = {}
         self.ends: dict[tuple[str, Kind, Side | None], dict[Source, Target | None]] = {}
         self.unknown: set[str] = set()
-        self.met: dict[str, str] = {}
+        self.met: dict[str, Note] = {}
         self._facts = facts
+
+    @cached_property
+    def dead(self) -> set[str]:
+        """The nodes that nothing is made of."""
+        return dead_ends(self)
 
     def outputs(self, node: str) -> tuple[str, ...] | None:
         """The names of a node's outputs, if they are known."""
@@ -117,7 +123,9 @@ def side_of(graph: Walked, here: Source, wanted: Side | None) -> Side | None:
 
 def bundles(graph: Walked, node: str) -> list[Source]:
     """The links into a node that bring a model, conditionings, a latent and settings in one."""
-    return [origin for name, origin in links(graph, node).items() if is_bundle(name)]
+    found = [origin for name, origin in links(graph, node).items() if is_bundle(name)]
+    # of several, the first counts; where they are merged, the last
+    return found[::-1] if "merge" in words(graph[node]["class_type"]) else found
 
 
 def follow(graph: Walked, node: str, name: str, kind: Kind, wanted: Side | None = None) -> Target | None:
@@ -203,7 +211,7 @@ def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Ta
     if wired or written:
         return [*wired, *written]
     strings = [each for each, value in inputs.items() if isinstance(value, str)]
-    if not linked and len(strings) == 1:
+    if not linked and len(strings) == 1 and is_prose(strings[0]):
         return [Target(node, strings[0])]
     return _through(graph, node)
 
@@ -224,13 +232,14 @@ def _values(graph: Walked, here: Source, name: str, kind: Kind) -> list[Source |
         outputs = graph.outputs(node)
         named = outputs[here[1]].lower() if outputs and 0 <= here[1] < len(outputs) else name
         name = named if any(named in pair for pair in _PAIRED) else name
-    found = next((each for each in (name, *HOLDERS) if is_kind(inputs.get(each), kind)), None)
-    if found is not None:
-        return [Target(node, found)]
+    if is_kind(inputs.get(name), kind):
+        return [Target(node, name)]
     if name in linked:
         return [linked[name]]
     fitting = [each for each, value in inputs.items() if is_kind(value, kind)]
-    if len(fitting) == 1 and not linked:
+    # a node that has more numbers computes something
+    holds = len(fitting) == 1 and (fitting[0] in HOLDERS or not linked)
+    if holds and (fitting[0] not in SEED_INPUTS or name in SEED_INPUTS):
         return [Target(node, fitting[0])]
     return list(bundles(graph, node)) or _through(graph, node)
 

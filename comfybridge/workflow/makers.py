@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfybridge.workflow.conditionings import texts_of
 from comfybridge.workflow.links import Kind, Walked, follow, is_kind, links
-from comfybridge.workflow.names import is_text, plain, word_set, words
+from comfybridge.workflow.names import is_text, plain, side, word_set, words
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import MOST_SAMPLERS
 
@@ -18,11 +18,15 @@ def find_makers(graph: Walked) -> list[str]:
     A node that only gives texts to others is one where there is no other, as in a graph that describes a picture.
     """
     sources = _text_sources(graph)
+    negatives = {
+        origin for node in graph for name, (origin, _) in links(graph, node).items() if side(name) == "negative"
+    }
     found = [
         node
         for node in graph
         if not _NO_MAKERS.intersection(words(graph[node]["class_type"]))
         and not _only_holds_texts(graph, node)
+        and node not in negatives
         and texts_of(graph, node, "positive")
     ]
     return ([node for node in found if node not in sources] or found)[:MOST_SAMPLERS]

@@ -25,6 +25,9 @@ _SIDES: dict[str, Side] = {
     "uncond": "negative",
     "unconditional": "negative",
 }
+_SHORT_SIDES: dict[str, Side] = {"a_prompt": "positive", "n_prompt": "negative"}  # of SUPIR
+# words beside the side in the name of a text or a link
+_BESIDE_SIDES = frozenset(("optional", "base", "text", "prompt"))
 # the text inputs of ComfyUI's own encoders (nodes.py and comfy_extras/nodes_*.py) and of the usual packs
 _ENCODED = word_set(
     "text text_g text_l clip_g clip_l t5xxl llama bert mt5xl qwen25_7b prompt user_prompt text_prompt "
@@ -35,9 +38,10 @@ _TEXT_WORDS = word_set("text texts string str value prompt prompts positive nega
 # words that tell that a text is no prose, or that it is told to a language model beforehand
 _NO_PROSE = word_set(
     "log print show debug save prefix file filename path name format type mode style system instructions "
-    "delimiter separator select add seed strength weight scale language input"
+    "delimiter separator select add seed strength weight scale language input styles template preset csv lora "
+    "voice font model"
 )
-_BUNDLES = frozenset(["pipe", "pipeline", "ctx", "context", "bundle", "bus"])
+_BUNDLES = frozenset(["tuple", "pipe", "pipeline", "ctx", "context", "bundle", "bus"])
 _MOST_WORDS = 12
 
 
@@ -54,6 +58,8 @@ def plain(name: str) -> str:
 
 def side(name: str) -> Side | None:
     """The side of the sampler that a name speaks of, if it speaks of just one."""
+    if name in _SHORT_SIDES:
+        return _SHORT_SIDES[name]
     sides = {_SIDES[word] for word in words(name) if word in _SIDES}
     return sides.pop() if len(sides) == 1 else None
 
@@ -67,10 +73,20 @@ def is_encoded_text(name: str) -> bool:
     return side(last) is not None and len(found) <= 3 and bool({"prompt", "text"} & set(found))
 
 
+def is_side(name: str) -> bool:
+    """Whether an input is called after its side and nothing else: `positive`, `optional_negative`."""
+    return side(name) is not None and all(word in _SIDES or word in _BESIDE_SIDES for word in words(name))
+
+
 def is_text(name: str) -> bool:
     """Whether a node that only hands texts on may call one so."""
     found = words(plain(name))
-    return bool(_TEXT_WORDS.intersection(found)) and not _NO_PROSE.intersection(found)
+    return bool(_TEXT_WORDS.intersection(found)) and is_prose(name)
+
+
+def is_prose(name: str) -> bool:
+    """Whether an input is not called after a choice, a file or a setting."""
+    return _NO_PROSE.isdisjoint(words(plain(name)))
 
 
 def is_bundle(name: str) -> bool:

@@ -30,6 +30,8 @@ PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
     "scheduler": (("scheduler",), "sigmas", "string"),
     "denoise": (("denoise", "denoise_strength", "denoising_strength"), "sigmas", "number"),
 }
+_LATENTS = frozenset(("latent_image", "latent", "samples", "optional_latent", "latents", "init_latent"))
+_SETTINGS = frozenset(("seed", "noise_seed", "cfg", "denoise", "sampler_name", "scheduler", "steps"))
 # links that bring what a sampler is told, whatever it is: packs have names of their own
 _TOLD = word_set("conditioning conditionings cond conds cond1 guider embeds text")
 
@@ -47,6 +49,9 @@ def is_sampler(graph: Walked, node: str) -> bool:
     linked = links(graph, node)
     if {"guider", "sigmas"} <= linked.keys():
         return True
+    sides = {side(name) for name in linked}
+    if {"positive", "negative"} <= sides and _LATENTS & linked.keys() and _SETTINGS & inputs.keys():
+        return True
     if not any(name in inputs for name in STEPS) or not any(name in inputs for name in SEED_INPUTS):
         return False
     if any(side(name) == "positive" or is_bundle(name) or _is_told(name) for name in linked):
@@ -63,6 +68,8 @@ def _is_told(name: str) -> bool:
 def setting(graph: Walked, sampler: str, name: str) -> Target | None:
     """The input that holds a sampler's seed, steps, cfg, sampler_name, scheduler or denoise."""
     names, link, kind = PLACES[name]
+    if name == "seed" and graph[sampler]["inputs"].get("add_noise") in ("disable", False):
+        return None  # it adds no noise
 
     def has_it(node: str) -> bool:
         return any(each in graph[node]["inputs"] for each in names)

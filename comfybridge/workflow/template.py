@@ -22,7 +22,7 @@ from comfybridge.workflow.written import read_written
 EMPTY_LATENTS = ("EmptyLatentImage", "EmptySD3LatentImage")  # nodes.py, nodes_sd3.py: size // 8
 PIXELS_A_LATENT = 8
 MOST_SUGGESTED = 5
-NO_LINK = "no link from a sampler of the graph leads to one"
+NO_LINK = "no sampler in the graph gets one"
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()
 

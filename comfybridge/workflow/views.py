@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 from comfybridge.workflow.conditionings import Texts, find_texts, guidance_of, texts_of
+from comfybridge.workflow.effective import Note
 from comfybridge.workflow.latents import Latent, find_latent, note_sizes
 from comfybridge.workflow.links import Walked
 from comfybridge.workflow.loaders import find_model
@@ -28,6 +29,7 @@ class View:
         model: the input that names its model.
         positive, negative: the texts that it is told.
         latent: what decides the size of its pictures.
+        met: what is left out on the way to a setting, by the setting's name.
         is_sampler: whether it is a sampler.
     """
 
@@ -38,6 +40,7 @@ class View:
     positive: Texts = field(default_factory=Texts)
     negative: Texts = field(default_factory=Texts)
     latent: Latent = field(default_factory=Latent)
+    met: dict[str, dict[str, Note]] = field(default_factory=dict)
     is_sampler: bool = False
 
 
@@ -52,7 +55,7 @@ def look(graph: Walked) -> list[View]:
     else:
         nodes = find_makers(graph) or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
         later = downstream(graph, nodes)
-        views = [_of_maker(graph, node, node not in later) for node in nodes]
+        views = [_of_maker(graph, node, node not in later and node not in graph.dead) for node in nodes]
     return sorted(views, key=lambda view: not view.is_first)
 
 
@@ -61,7 +64,9 @@ def first_seed(graph: Walked) -> Target | None:
     samplers = find_samplers(graph)
     if not samplers:
         return next((view.settings["seed"] for view in look(graph)), None)
-    later = downstream(graph, samplers) if len(samplers) > 1 else set()
+    if len(samplers) == 1:
+        return setting(graph, samplers[0], "seed")
+    later = downstream(graph, samplers) | graph.dead
     return setting(graph, next((node for node in samplers if node not in later), samplers[0]), "seed")
 
 
@@ -73,10 +78,16 @@ def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
     later = downstream(graph, samplers)
     views = []
     for sampler in samplers:
+        met: dict[str, dict[str, Note]] = {}
+        settings: dict[str, Target | None] = {}
+        for name in PLACES:
+            graph.met = met[name] = {}
+            settings[name] = setting(graph, sampler, name)
         view = View(
             node=sampler,
-            is_first=sampler not in later,
-            settings={name: setting(graph, sampler, name) for name in PLACES},
+            is_first=sampler not in later and sampler not in graph.dead,
+            settings=settings,
+            met=met,
             model=models(model(graph, sampler)),
             positive=texts(conditionings(graph, sampler, "positive"), "positive"),
             negative=texts(conditionings(graph, sampler, "negative"), "negative"),
@@ -98,22 +109,25 @@ def _add_own(graph: Walked, view: View) -> None:
     """Add what a node holds itself, of which packs have all kinds: texts, a size, a model."""
     node = view.node
     if not view.positive.encoders:
-        view.positive = _own_texts(graph, node, "positive")
-        view.negative = view.negative if view.negative.encoders else _own_texts(graph, node, "negative")
+        view.positive = _own_texts(graph, node, "positive", view.positive.met)
+        if not view.negative.encoders:
+            view.negative = _own_texts(graph, node, "negative", view.negative.met)
     if view.positive.guidance is None:
         view.positive.guidance = guidance_of(graph, node)
     mine = Latent()
+    graph.look_at(node)
     note_sizes(graph, node, mine)
     own_size = mine.sizes or mine.rescales
     if own_size and not view.latent.size:
-        view.latent = Latent(sizes=own_size, batches=view.latent.batches)
+        view.latent = Latent(sizes=own_size, batches=view.latent.batches, met=view.latent.met)
     if view.latent.batch is None:
         batch = own(graph, node, COUNTS, "integer")
-        view.latent = Latent(view.latent.sizes, view.latent.rescales, [batch] if batch else [], [])
+        view.latent = Latent(view.latent.sizes, view.latent.rescales, [batch] if batch else [], [], view.latent.met)
     if view.model is None:
         view.model = own(graph, node, MODELS, "string")
 
 
-def _own_texts(graph: Walked, node: str, role: str) -> Texts:
+def _own_texts(graph: Walked, node: str, role: str, met: dict[str, Note]) -> Texts:
+    graph.met = met
     texts = texts_of(graph, node, role, is_open=role == "negative")  # type: ignore[arg-type]
-    return Texts(encoders=[texts], nodes={node}) if texts else Texts()
+    return Texts(encoders=[texts], nodes={node}) if texts else Texts(met=met)

@@ -172,13 +172,12 @@ def test_output_nodes_that_have_nothing_to_show_are_told_which_have(api: FlaskCl
         (
             graphs.picture(),
             {"width": 128},
-            "width was given, but no link from a sampler of the graph leads to one; name the input itself, in "
-            'params: "1.width".',
+            'width was given, but no sampler in the graph gets one; name the input itself, in params: "1.width".',
         ),
         (
             graphs.picture(),
             {"steps": 3},
-            "steps was given, but no link from a sampler of the graph leads to one; any input can be named in "
+            "steps was given, but no sampler in the graph gets one; any input can be named in "
             'params, as "NODE.INPUT".',
         ),
         (

@@ -425,7 +425,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, list[str]], dict[str, str]]] 
             n24=node("X", image=["22", 0], q=["23", 0]),
         ),
         {},
-        {"image": "20.image 22.image", "image_2": "21.image"},
+        {"image": "20.image", "image_2": "21.image", "image_3": "22.image"},
     ),
     "mask by slot": (
         default(
@@ -462,7 +462,7 @@ def test_parameters_are_found_by_names(
                 n20=node("Aspect", width=1024, height=1024, aspect_ratio="3:4 portrait 896x1152"),
             ),
             "width",
-            "takes its width and height from its aspect_ratio, '3:4 portrait 896x1152'",
+            "takes its width and height from its aspect_ratio, the text '3:4 portrait",
         ),
         (
             default(

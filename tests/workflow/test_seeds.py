@@ -16,7 +16,20 @@ from comfybridge.workflow.offer import offer_of
 from comfybridge.workflow.template import Template, fill, fill_graph
 from tests.workflow.drawn import default, node, sampler
 
-PARALLEL = default(n11=sampler(seed=22), n12=sampler(seed=7), n13=sampler(seed=22))
+
+def saved(node_id: int) -> dict[str, Any]:
+    """The nodes that save what a sampler made."""
+    decode = node("VAEDecode", samples=[str(node_id), 0], vae=["4", 2])
+    save = node("SaveImage", filename_prefix="x", images=[f"{node_id}d", 0])
+    return {f"{node_id}d": decode, f"{node_id}s": save}
+
+
+PARALLEL = {
+    **default(n11=sampler(seed=22), n12=sampler(seed=7), n13=sampler(seed=22)),
+    **saved(11),
+    **saved(12),
+    **saved(13),
+}
 
 
 @dataclass
@@ -58,7 +71,7 @@ def small(name: str) -> Told | None:
             ),
             2**32 - 1,
         ),
-        (default(n11={**sampler(seed=22), "class_type": "Small Sampler"}), 2**32 - 1),
+        ({**default(n11={**sampler(seed=22), "class_type": "Small Sampler"}), **saved(11)}, 2**32 - 1),
     ],
 )
 def test_a_drawn_seed_fits_every_input_that_it_reaches(graph: dict[str, Any], high: int) -> None:
