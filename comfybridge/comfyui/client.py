@@ -244,7 +244,9 @@ class ComfyUIClient:
         with self._call("GET", path, deadline, query=query) as answer:
             if answer.status in (502, 503, 504):  # a proxy that does not reach ComfyUI
                 self._check_status(answer)
-            said = _json(answer, LARGEST_QUEUE)
+            said: object = None
+            with contextlib.suppress(ValueError, RecursionError):  # a page, say: GET /queue will tell who answers
+                said = json.loads(answer.read(LARGEST_QUEUE))
             return answer.status, said if isinstance(said, dict) else {}
 
     def queue_length(self, deadline: Deadline | None = None) -> int:

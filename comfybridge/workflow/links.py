@@ -20,7 +20,7 @@ Kind = Literal["string", "integer", "number"]
 Source = tuple[str, int]
 
 # of the walks through one graph, all together, which take some 0.5 s; a graph of 1,000 nodes takes some 5,000
-MOST_STEPS = 150_000
+MOST_STEPS = 50_000
 
 # what nodes that hold one value call it, in core and in the usual node packs
 HOLDERS = ("value", "seed", "noise_seed", "int", "integer", "float", "number", "Number", "Value")

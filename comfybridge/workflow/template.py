@@ -255,7 +255,10 @@ class _Filling:
                 )
         for name, value in overrides.items():
             if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
-                overrides[name] = self.draw(seed_limits(graph, [Target(*_parsed(name, graph))], facts))
+                target = Target(*_parsed(name, graph))
+                # a node that is not there is refused below
+                limits = seed_limits(graph, [target], facts) if target.node in graph else (None, None)
+                overrides[name] = self.draw(limits)
         self.overridden = apply_overrides(graph, overrides, optional_inputs)
         self.filled.params.update(zip(overrides, self.overridden.values(), strict=False))
 

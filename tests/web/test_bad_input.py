@@ -171,14 +171,15 @@ def test_output_nodes_that_have_nothing_to_show_are_told_which_have(api: FlaskCl
     [
         (
             graphs.picture(),
-            {"width": 128},
-            'width was given, but no sampler in the graph gets one; name the input itself, in params: "1.width".',
+            {"params": {"color": 3}},
+            'color is not a parameter; accepted are width, height, batch_size, and "NODE.INPUT" for any input of the '
+            "graph.",
         ),
         (
             graphs.picture(),
             {"steps": 3},
-            "steps was given, but no sampler in the graph gets one; any input can be named in "
-            'params, as "NODE.INPUT".',
+            "steps was given, but no sampler in the graph gets one; the graph takes width, height, batch_size; any "
+            'input can be named in params, as "NODE.INPUT".',
         ),
         (
             graphs.picture(),
