@@ -115,6 +115,7 @@ def _add_own(graph: Walked, view: View) -> None:
     if view.positive.guidance is None:
         view.positive.guidance = guidance_of(graph, node)
     mine = Latent()
+    graph.met = view.latent.met
     graph.look_at(node)
     note_sizes(graph, node, mine)
     own_size = mine.sizes or mine.rescales
