@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from comfybridge.comfyui import previews
@@ -41,7 +41,7 @@ from comfybridge.workflow.folders import PREFIX_INPUT, UNNAMED, save_into_folder
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.past_cache import past_cache
-from comfybridge.workflow.prefixes import make_prefixes_plain, outside_folders
+from comfybridge.workflow.prefixes import make_prefixes_plain, outside_folders, with_plain_prefixes
 from comfybridge.workflow.template import Filled
 from comfybridge.workflow.wording import clip
 
@@ -113,11 +113,14 @@ class Queueing:
                 return earlier
             return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
 
-    def submit_past_cache(self, earlier: Submission, nodes: Collection[str]) -> Submission:
+    def submit_past_cache(
+        self, earlier: Submission, nodes: Collection[str], misnamed: Mapping[str, tuple[str, str]]
+    ) -> Submission:
         """Queue the graph of a prompt that has run once more, on the same server, in the same slot.
 
         Args:
             nodes: those that ComfyUI must not take from its cache; of the others it will.
+            misnamed: of nodes that are to save under another name, the folder and the name of a file of theirs.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: as `submit`.
@@ -129,7 +132,8 @@ class Queueing:
             return node_class is not None and node_class.is_output
 
         prompt_id = prompt_id_of(request)
-        graph = past_cache(earlier.filled.graph, nodes, uuid.uuid4().hex, writes_files)
+        graph = with_plain_prefixes(earlier.filled.graph, misnamed)
+        graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
         prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [])
         waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
         server.begin()

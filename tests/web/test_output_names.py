@@ -239,3 +239,47 @@ def test_a_linked_prefix_that_is_known_beforehand_is_made_plain_beforehand(
 
     assert body["outputs"][0]["filename"] == f"{name}_00001_.png"
     assert len(sim.history) == 1
+
+
+def computed(prefix: str) -> dict[str, Any]:
+    """A graph whose prefix is known only when it has run."""
+    graph = graphs.txt2img("demo.safetensors", size=64)
+    graph["10"] = node("StringConcatenate", string_a=prefix[:1], string_b=prefix[1:], delimiter="")
+    graph["9"]["inputs"]["filename_prefix"] = ["10", 0]
+    return graph
+
+
+@pytest.mark.parametrize(("prefix", "name"), LINKED)
+@pytest.mark.parametrize("wait", ["hub", "websocket", "poll"])
+def test_a_prefix_that_is_known_only_afterwards_has_the_saver_alone_run_again(
+    api: FlaskClient, sim: Simulator, prefix: str, name: str, wait: str
+) -> None:
+    graph = computed(prefix)
+
+    body = success(api.post("/generate", json={"workflow": graph, "wait": wait}))
+
+    [output] = body["outputs"]
+    assert (output["filename"], body["warnings"]) == (f"{name}_00001_.png", [])
+    assert len(body["images"]) == 1
+    _, entry = sim.history.values()
+    [cached] = [data["nodes"] for kind, data in entry["status"]["messages"] if kind == "execution_cached"]
+    assert set(cached) == set(graph) - {"9"}
+
+
+def test_other_outputs_of_such_a_graph_stay_what_they_are(api: FlaskClient, sim: Simulator) -> None:
+    graph = computed("a..b")
+    graph["11"] = node("SaveImage", filename_prefix="cat", images=["8", 0])
+
+    body = success(api.post("/generate", json={"workflow": graph}))
+
+    assert [each["filename"] for each in body["outputs"]] == ["a.b_00001_.png", "cat_00001_.png"]
+    assert len(list(sim.output_directory.rglob("cat*.png"))) == 1
+
+
+def test_an_idempotent_repeat_of_such_a_graph_runs_nothing(api: FlaskClient, sim: Simulator) -> None:
+    headers, body = {"Idempotency-Key": "one"}, {"workflow": computed("a..b")}
+    first = success(api.post("/generate", json=body, headers=headers))
+    second = success(api.post("/generate", json=body, headers=headers))
+
+    assert second["images"] == first["images"]
+    assert len(list(sim.output_directory.rglob("*.png"))) == 2
