@@ -43,7 +43,7 @@ from comfybridge.errors import (
 from comfybridge.expectations import learn
 from comfybridge.machine import Machine
 from comfybridge.nothing import nothing_to_show
-from comfybridge.outputs import collect_outputs
+from comfybridge.outputs import collect_outputs, places_of
 from comfybridge.overdue import settle_overdue, try_to_drop
 from comfybridge.policy import Turn, load_policies
 from comfybridge.prompts import Prompts
@@ -53,6 +53,8 @@ from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.slots import Slots
 from comfybridge.submission import Place, Submission
+from comfybridge.workflow.folders import PREFIX_INPUT
+from comfybridge.workflow.graph import is_link
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.offer import Offer, offer_of
 from comfybridge.workflow.sizes import expected_size
@@ -151,7 +153,8 @@ class Bridge:
 
         A prompt that ComfyUI lost, or that was lost with it, is submitted again as often as its request allows. One
         of which only the images were lost with a websocket is so once in any case: ComfyUI has the rest in its cache.
-        So is one for which ComfyUI named files out of its cache that are gone: the nodes that made them run again.
+        So is one for which ComfyUI named files out of its cache that are gone, or saved files under a linked prefix
+        that it serves no files of: the nodes that made them run again.
         """
         submission, outcome = self._wait_out(submission, on_event)
         submission, outcome = self._past_cache(submission, outcome, on_event)
@@ -186,13 +189,17 @@ class Bridge:
     def _past_cache(
         self, submission: Submission, outcome: Outcome, on_event: OnEvent | None
     ) -> tuple[Submission, Outcome]:
-        """The outcome, or that of another run where files that ComfyUI had from an earlier one have been deleted."""
+        """The outcome, or that of another run where ComfyUI does not hand out what this one has come to: files from
+        an earlier run that have been deleted since, and files with names that it does not serve.
+        """
         try:
             gone = self._gone(submission, outcome)
-            if not gone:
+            misnamed = _misnamed(submission, outcome)
+            if not gone and not misnamed:
                 return submission, outcome
-            log.warning("Prompt %s is run once more: cached files of it are gone.", submission.prompt.id)
-            again = self._known(self._queueing.submit_past_cache(submission, gone))
+            why = "cached files of it are gone" if gone else "ComfyUI does not serve files of such names"
+            log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
+            again = self._known(self._queueing.submit_past_cache(submission, gone, misnamed))
         except BridgeError as error:
             submission.close()
             raise _about(error, submission.prompt) from None
@@ -478,6 +485,21 @@ class Bridge:
 
 def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
     return server.catalog.node_class(class_type, deadline)
+
+
+def _misnamed(submission: Submission, outcome: Outcome) -> dict[str, tuple[str, str]]:
+    """The folder and the name of a file for each node that saved under a name that ComfyUI does not serve, which a
+    link brought.
+    """
+    wanted, graph = submission.request.output.nodes, submission.filled.graph
+    return {
+        each.node_id: (place.subfolder, place.filename)
+        for each in outcome.outputs
+        if (wanted is None or each.node_id in wanted) and each.node_id in graph
+        if is_link(graph[each.node_id]["inputs"].get(PREFIX_INPUT))
+        for place in places_of(each)
+        if place.has_refused_name
+    }
 
 
 def _was_not_queued(error: BaseException) -> bool:

@@ -63,9 +63,14 @@ class OutputPlace:
         return "/".join(safe_name(part) for part in parts if part not in ("", "."))
 
     @property
+    def has_refused_name(self) -> bool:
+        """Whether ComfyUI saves a file under that name, and does not serve it."""
+        return _UNSERVED.search(self.filename) is not None and ".." not in _SEPARATORS.split(self.filename)
+
+    @property
     def why_not_served(self) -> str:
         """What keeps ComfyUI from serving the file."""
-        if _UNSERVED.search(self.filename) and ".." not in _SEPARATORS.split(self.filename):
+        if self.has_refused_name:
             return "has two dots in a row or a line break in its name, and ComfyUI serves no such file"
         return "lies in none of ComfyUI's folders"
 

@@ -13,7 +13,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 from comfybridge.media import convert, extension_of, media_type_of
 from comfybridge.output_places import OutputPlace, output_place
-from comfybridge.output_texts import numbers_of, texts_of
+from comfybridge.output_texts import last_texts_of, numbers_of, texts_of
 from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions
 
 TEXT = "text/plain; charset=utf-8"
@@ -70,7 +70,8 @@ def collect_outputs(
         found = [output for output in found if output.node_id in options.nodes]
     if not found and not refused:
         wanted = [each for each in outcome.outputs if options.nodes is None or each.node_id in options.nodes]
-        return Collected([_text(each, number) for each in wanted for number in numbers_of(each)])
+        left = [(each, text) for each in wanted for text in [*last_texts_of(each), *numbers_of(each)]]
+        return Collected([_text(each, text) for each, text in left])
     # a text has no type, and says nothing of pictures
     if not options.previews and any(output.type not in ("temp", "") for output in found):
         found = [output for output in found if output.type != "temp"]

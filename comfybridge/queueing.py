@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from comfybridge.comfyui import previews
@@ -37,10 +37,13 @@ from comfybridge.repeats import Repeats, fingerprint_of, prompt_id_of
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
 from comfybridge.submission import Place, Submission
-from comfybridge.workflow.folders import make_prefixes_plain, save_into_folder
+from comfybridge.workflow.folders import PREFIX_INPUT, UNNAMED, save_into_folder
+from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.past_cache import past_cache
+from comfybridge.workflow.prefixes import make_prefixes_plain, outside_folders, with_plain_prefixes
 from comfybridge.workflow.template import Filled
+from comfybridge.workflow.wording import clip
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +94,14 @@ class Queueing:
         filled = prepared.filled
         request.trace.workflow = request.workflow_name(self._settings.default_workflow)
         _check_images_arrive(waiter, filled)
+        make_prefixes_plain(filled.graph)
         if rights is not None:
             rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
+        _check_prefixes(server, filled.graph, request.partial_execution_targets, deadline)
         turn.take()
         checks = () if rights is None else (rights.check_file, rights.check_unseen)
         self._uploader.feed(prepared.placed, filled, server.client, deadline, *checks)
         prompt = Prompt(prompt_id_of(request), filled.graph)
-        make_prefixes_plain(filled.graph)
         if self._settings.request_folders:
             save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
         if request.idempotency_key is None:
@@ -109,11 +113,14 @@ class Queueing:
                 return earlier
             return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
 
-    def submit_past_cache(self, earlier: Submission, nodes: Collection[str]) -> Submission:
+    def submit_past_cache(
+        self, earlier: Submission, nodes: Collection[str], misnamed: Mapping[str, tuple[str, str]]
+    ) -> Submission:
         """Queue the graph of a prompt that has run once more, on the same server, in the same slot.
 
         Args:
             nodes: those that ComfyUI must not take from its cache; of the others it will.
+            misnamed: of nodes that are to save under another name, the folder and the name of a file of theirs.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: as `submit`.
@@ -125,7 +132,8 @@ class Queueing:
             return node_class is not None and node_class.is_output
 
         prompt_id = prompt_id_of(request)
-        graph = past_cache(earlier.filled.graph, nodes, uuid.uuid4().hex, writes_files)
+        graph = with_plain_prefixes(earlier.filled.graph, misnamed)
+        graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
         prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [])
         waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
         server.begin()
@@ -255,6 +263,22 @@ def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
             f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
             "websocket only; use wait 'hub', or a SaveImage node."
         )
+
+
+def _check_prefixes(server: Server, graph: Graph, targets: Collection[str] | None, deadline: Deadline) -> None:
+    """Refuse a prefix under which ComfyUI would save nothing, which it finds out only when the graph has run.
+
+    Args:
+        targets: the nodes that are to run; None: all.
+    """
+    for node_id, folder in outside_folders(graph).items():
+        runs = targets is None or node_id in targets
+        if runs and server.client.look(UNNAMED, folder, "output", deadline) == "refused":
+            node = graph[node_id]
+            raise InvalidRequest(
+                f"Node {clip(node_id)} ({clip(node['class_type'])}): its {PREFIX_INPUT} leads out of ComfyUI's "
+                "output folder; files can be saved below that only."
+            )
 
 
 def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> Record:

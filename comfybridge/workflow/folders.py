@@ -1,4 +1,4 @@
-"""Where a graph saves: names that every ComfyUI can hand out, and a folder of its own.
+"""Where a graph saves: in a folder of its own.
 
 ComfyUI's savers look through the folder that they save to, so they get slower with every file in it. And a saver
 whose prefix is new does not take its files from the cache, where they may have been deleted since.
@@ -16,24 +16,6 @@ UNNAMED = "ComfyUI"  # for a prefix without a name, of which ComfyUI would make 
 
 # what an earlier request put in front: a picture that the bridge made carries its graph, and is run again
 _EARLIER = re.compile(FOLDER + r"/\d{4}-\d\d-\d\d/[0-9a-f-]{36}/")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-_DOTS = re.compile(r"\.{2,}")
-
-
-def make_prefixes_plain(graph: dict[str, dict[str, Any]]) -> None:
-    """Change the file name prefixes of a graph to ones that ComfyUI can hand the files of out under, on any system.
-
-    A backslash separates folders on Windows only, where a slash does so too; elsewhere it becomes part of the name.
-    And ComfyUI saves files with two dots or a line break in their names, but `/view` refuses to serve them.
-
-    A prefix that would leave ComfyUI's output folder on its own system is left for ComfyUI to refuse.
-    """
-    for node in graph.values():
-        prefix = node["inputs"].get(PREFIX_INPUT)
-        if isinstance(prefix, str) and not _has_root(prefix):
-            folders, slash, name = _CONTROL.sub("_", prefix.replace("\\", "/")).rpartition("/")
-            node["inputs"][PREFIX_INPUT] = folders + slash + (name if name == ".." else _DOTS.sub(".", name))
 
 
 def save_into_folder(graph: dict[str, dict[str, Any]], day: str, name: str) -> None:
@@ -50,10 +32,6 @@ def save_into_folder(graph: dict[str, dict[str, Any]], day: str, name: str) -> N
         if isinstance(prefix, str) and _stays_inside(prefix):
             own = _EARLIER.sub("", prefix, count=1)
             node["inputs"][PREFIX_INPUT] = f"{FOLDER}/{day}/{name}/{own if own.strip('./') else UNNAMED}"
-
-
-def _has_root(prefix: str) -> bool:
-    return prefix.startswith(("/", "\\")) or _DRIVE.match(prefix) is not None
 
 
 def _stays_inside(prefix: str) -> bool:

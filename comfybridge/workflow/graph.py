@@ -20,6 +20,8 @@ MOST_NODES = 20_000
 MOST_INPUTS = 100_000
 LONGEST_CLASS = 256  # characters; ComfyUI is asked for a class by its address, which must not be too long
 LONGEST_TARGET = 500  # characters of NODE.INPUT
+# An input that no class takes: the bridge gives it to nodes that are to run again (see past_cache.py).
+RUN_INPUT = "comfybridge_run"
 LARGEST_ID = 2**64  # of a node's id that is a number; Python refuses to write numbers of thousands of digits
 API_FORMAT = "an object of nodes in ComfyUI's API format, each with class_type and inputs"
 HOW_TO_EXPORT = (
@@ -216,7 +218,11 @@ def _check_node(node_id: str, node: object) -> dict[str, Any]:
     checked = {key: _copy(node_id, node, key, item) for key, item in node.items() if key != "inputs"}
     if not isinstance(checked.get("_meta", {}), dict):  # a note for people, and ComfyUI fails if it is no object
         del checked["_meta"]
-    checked["inputs"] = {name: _copy(node_id, node, f"input {name}", item) for name, item in inputs.items()}
+    checked["inputs"] = {
+        name: _copy(node_id, node, f"input {name}", item)
+        for name, item in inputs.items()
+        if name != RUN_INPUT  # what an earlier run left, where the graph is out of a picture that the bridge made
+    }
     return checked
 
 

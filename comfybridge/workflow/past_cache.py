@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from comfybridge.workflow.graph import Graph, copy_graph, is_link
-
-INPUT = "comfybridge_run"
+from comfybridge.workflow.graph import RUN_INPUT, Graph, copy_graph, is_link
 
 
 def past_cache(graph: Graph, nodes: Iterable[str], run: str, writes_files: Callable[[str], bool]) -> Graph:
@@ -29,7 +27,7 @@ def past_cache(graph: Graph, nodes: Iterable[str], run: str, writes_files: Calla
     wanted = set(nodes)
     wanted |= {each for each in _above(graph, wanted) if writes_files(graph[each]["class_type"])}
     for each in wanted.intersection(copy):
-        copy[each]["inputs"][INPUT] = run
+        copy[each]["inputs"][RUN_INPUT] = run
     return copy
 
 

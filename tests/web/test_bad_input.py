@@ -206,6 +206,17 @@ def test_a_file_that_comfyui_does_not_have_is_named(api: FlaskClient) -> None:
 def test_a_file_name_that_leads_out_of_the_output_folder_tells_no_path(api: FlaskClient, prefix: str) -> None:
     graph = graphs.picture()
     graph["2"]["inputs"]["filename_prefix"] = prefix
+    body = failure(api.post("/generate", json={"workflow": graph}), 400, "invalid_request")
+    assert body["error"] == (
+        "Node 2 (SaveImage): its filename_prefix leads out of ComfyUI's output folder; files can be saved below "
+        "that only."
+    )
+
+
+def test_a_computed_file_name_that_leads_out_of_the_output_folder_tells_no_path(api: FlaskClient) -> None:
+    graph = graphs.picture()
+    graph["3"] = graphs.node("StringConcatenate", string_a="../", string_b="../x", delimiter="")
+    graph["2"]["inputs"]["filename_prefix"] = ["3", 0]
     body = failure(api.post("/generate", json={"workflow": graph}), 500, "execution_failed")
     assert body["error"] == (
         "Node 2 (SaveImage) failed: its filename_prefix leads out of ComfyUI's output folder; files can "

@@ -181,3 +181,19 @@ def test_the_slot_is_free_afterwards(make_app: Any, sim: Simulator) -> None:
     for _ in range(3):
         ask(api, graph)
         delete_files(sim)
+
+
+def test_a_picture_that_was_made_again_brings_nothing_of_that_into_later_runs(
+    api: FlaskClient, sim: Simulator
+) -> None:
+    graph = linked_prefix()
+    ask(api, graph)
+    delete_files(sim)
+    [picture] = ask(api, graph)["images"]
+    embedded = json.loads(image(picture).info["prompt"])
+    assert "comfybridge_run" in embedded["2"]["inputs"]
+
+    [again] = ask(api, embedded)["images"]
+
+    assert image(again).tobytes() == image(picture).tobytes()
+    assert "comfybridge_run" not in json.loads(image(again).info["prompt"])["2"]["inputs"]

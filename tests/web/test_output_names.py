@@ -22,6 +22,7 @@ from tests.web.answers import failure, success
 from tests.web.test_strange_comfyui import GRAPH, OUTPUT_NODE, entry
 
 PNG = encoded(drawn())
+ON_NO_DRIVE = pytest.mark.skipif(os.name == "nt", reason="There it is a drive, and leads out")
 
 
 def ask(
@@ -150,6 +151,11 @@ def test_what_is_not_served_keeps_nothing_else_back() -> None:
         ("wait...", "", "wait."),
         ("a\nb", "", "a_b"),
         ("my\\cats\\..cat", "my/cats", ".cat"),
+        ("..", "", "ComfyUI"),
+        ("a/../..", "", "ComfyUI"),
+        ("v1..2/", "", "v1.2"),
+        ("x" * 400, "", "x" * 230),
+        ("猫" * 100 + "/" + "犬" * 100, "猫" * 76, "犬" * 76),
     ],
 )
 def test_a_prefix_is_made_one_that_every_comfyui_serves(
@@ -168,18 +174,32 @@ def test_a_prefix_is_made_one_that_every_comfyui_serves(
     assert output["subfolder"].startswith("comfybridge/") == request_folders
 
 
-def test_a_prefix_that_leads_out_is_refused_by_comfyui_whatever_separates_its_folders(api: FlaskClient) -> None:
-    for prefix in ("../cat", "..\\cat"):
-        graph = graphs.picture()
-        graph["2"]["inputs"]["filename_prefix"] = prefix
-        said = failure(api.post("/generate", json={"workflow": graph}), 500, "execution_failed")["error"]
-        assert "its filename_prefix leads out of ComfyUI's output folder" in said
+@pytest.mark.parametrize("is_linked", [False, True])
+@pytest.mark.parametrize("prefix", ["../cat", "..\\cat", "a/../../cat", "/abs/cat"])
+def test_a_prefix_that_leads_out_is_refused_before_anything_runs(
+    api: FlaskClient, sim: Simulator, prefix: str, is_linked: bool
+) -> None:
+    graph = graphs.picture()
+    graph["3"] = node("PrimitiveString", value=prefix)
+    graph["2"]["inputs"]["filename_prefix"] = ["3", 0] if is_linked else prefix
+
+    said = failure(api.post("/generate", json={"workflow": graph}), 400, "invalid_request")["error"]
+
+    assert "its filename_prefix leads out of ComfyUI's output folder" in said
+    assert not sim.history
+
+
+def test_a_prefix_from_the_root_that_leads_into_the_output_folder_is_one(api: FlaskClient, sim: Simulator) -> None:
+    graph = graphs.picture()
+    graph["2"]["inputs"]["filename_prefix"] = f"{sim.output_directory.as_posix()}/cat"
+
+    assert success(api.post("/generate", json={"workflow": graph}))["outputs"][0]["filename"] == "cat_00001_.png"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="A backslash separates folders there")
 def test_a_prefix_that_comes_over_a_link_can_hold_anything(api: FlaskClient, sim: Simulator) -> None:
     graph = graphs.picture()
-    graph["3"] = node("PrimitiveString", value="renders\\cat")
+    graph["3"] = node("StringConcatenate", string_a="renders\\", string_b="cat", delimiter="")
     graph["2"]["inputs"]["filename_prefix"] = ["3", 0]
 
     body = success(api.post("/generate", json={"workflow": graph}))
@@ -187,3 +207,79 @@ def test_a_prefix_that_comes_over_a_link_can_hold_anything(api: FlaskClient, sim
     assert body["outputs"][0]["filename"] == "renders_cat_00001_.png"
     [saved] = sim.output_directory.glob("*.png")
     assert base64.b64decode(body["images"][0]) == saved.read_bytes()
+
+
+@ON_NO_DRIVE
+@pytest.mark.parametrize(
+    ("prefix", "folder", "name"), [("C:/..x", "C_", ".x"), ("D:\\a..b", "D_", "a.b"), ("\\a..b", "", "_a.b")]
+)
+def test_a_prefix_that_is_a_path_on_windows_is_served_elsewhere(
+    api: FlaskClient, prefix: str, folder: str, name: str
+) -> None:
+    graph = graphs.picture()
+    graph["2"]["inputs"]["filename_prefix"] = prefix
+
+    [output] = success(api.post("/generate", json={"workflow": graph}))["outputs"]
+
+    assert (output["filename"], output["subfolder"]) == (f"{name}_00001_.png", folder)
+
+
+LINKED = [("a..b", "a.b"), ("x/..y", ".y"), ("v1.5...final", "v1.5.final"), ("a\nb", "a_b"), ("..", "ComfyUI")]
+
+
+@pytest.mark.parametrize(("prefix", "name"), LINKED)
+def test_a_linked_prefix_that_is_known_beforehand_is_made_plain_beforehand(
+    api: FlaskClient, sim: Simulator, prefix: str, name: str
+) -> None:
+    graph = graphs.picture()
+    graph["3"] = node("PrimitiveString", value=prefix)
+    graph["2"]["inputs"]["filename_prefix"] = ["3", 0]
+
+    body = success(api.post("/generate", json={"workflow": graph}))
+
+    assert body["outputs"][0]["filename"] == f"{name}_00001_.png"
+    assert len(sim.history) == 1
+
+
+def computed(prefix: str) -> dict[str, Any]:
+    """A graph whose prefix is known only when it has run."""
+    graph = graphs.txt2img("demo.safetensors", size=64)
+    graph["10"] = node("StringConcatenate", string_a=prefix[:1], string_b=prefix[1:], delimiter="")
+    graph["9"]["inputs"]["filename_prefix"] = ["10", 0]
+    return graph
+
+
+@pytest.mark.parametrize(("prefix", "name"), LINKED)
+@pytest.mark.parametrize("wait", ["hub", "websocket", "poll"])
+def test_a_prefix_that_is_known_only_afterwards_has_the_saver_alone_run_again(
+    api: FlaskClient, sim: Simulator, prefix: str, name: str, wait: str
+) -> None:
+    graph = computed(prefix)
+
+    body = success(api.post("/generate", json={"workflow": graph, "wait": wait}))
+
+    [output] = body["outputs"]
+    assert (output["filename"], body["warnings"]) == (f"{name}_00001_.png", [])
+    assert len(body["images"]) == 1
+    _, entry = sim.history.values()
+    [cached] = [data["nodes"] for kind, data in entry["status"]["messages"] if kind == "execution_cached"]
+    assert set(cached) == set(graph) - {"9"}
+
+
+def test_other_outputs_of_such_a_graph_stay_what_they_are(api: FlaskClient, sim: Simulator) -> None:
+    graph = computed("a..b")
+    graph["11"] = node("SaveImage", filename_prefix="cat", images=["8", 0])
+
+    body = success(api.post("/generate", json={"workflow": graph}))
+
+    assert [each["filename"] for each in body["outputs"]] == ["a.b_00001_.png", "cat_00001_.png"]
+    assert len(list(sim.output_directory.rglob("cat*.png"))) == 1
+
+
+def test_an_idempotent_repeat_of_such_a_graph_runs_nothing(api: FlaskClient, sim: Simulator) -> None:
+    headers, body = {"Idempotency-Key": "one"}, {"workflow": computed("a..b")}
+    first = success(api.post("/generate", json=body, headers=headers))
+    second = success(api.post("/generate", json=body, headers=headers))
+
+    assert second["images"] == first["images"]
+    assert len(list(sim.output_directory.rglob("*.png"))) == 2

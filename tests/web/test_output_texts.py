@@ -55,6 +55,9 @@ def texts(output: Any, **more: Any) -> list[str]:
         ({"text": 5}, ["5"]),
         ({"text": "hello"}, ["hello"]),
         ({"a": ["first"], "text": ["second"]}, ["first", "second"]),
+        ({"text_list": [["a"], ["b"]]}, ["a", "b"]),
+        ({"captions_list": [["a", 7]]}, ["a", "7"]),
+        ({"anything": [["one"], ["two", ["three"]]]}, ["one", "two", "three"]),
     ],
 )
 def test_texts_are_found_under_any_key(output: Any, found: list[str]) -> None:
@@ -102,6 +105,27 @@ def test_numbers_are_the_result_where_there_is_no_other(output: dict[str, list[f
 
 
 @pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        ({"result": ["ok"]}, ["ok"]),
+        ({"result": "a long story"}, ["a long story"]),
+        ({"result": list("a long story")}, ["a long story"]),
+        ({"files": ["a text"]}, ["a text"]),
+        ({"images": ["hello"]}, ["hello"]),
+        ({"video": ["x"]}, ["x"]),
+        ({"image_list": [["a cat."], ["It has 1.5 tails."]]}, ["a cat.", "It has 1.5 tails."]),
+    ],
+)
+def test_a_text_under_a_key_of_files_is_the_result_where_there_is_no_other(
+    output: dict[str, Any], found: list[str]
+) -> None:
+    assert texts(output) == found
+    assert texts({**output, "text": ["words"]}) == ["words"]
+    beside = success(shown({**output, "gifs": [IMAGE]}, view=PNG))
+    assert [each["kind"] for each in beside["outputs"]] == ["image"]
+
+
+@pytest.mark.parametrize(
     ("output", "keys"),
     [
         ({"animated": [True]}, "animated"),
@@ -112,6 +136,11 @@ def test_numbers_are_the_result_where_there_is_no_other(output: dict[str, list[f
         ({"histogram": [1, 2, 3]}, "histogram"),
         ({"curve": list(range(50))}, "curve"),
         ({"video": ["x.mp4", "output"]}, "video"),
+        ({"video": ["x", "output"]}, "video"),
+        ({"images": ["my cat.png"], "files": ["a.glb [output]"]}, "images and files"),
+        ({"subfolder": ["renders"], "workflow": ["{}"]}, "subfolder and workflow"),
+        ({"mask": ["iVBORw0KGgo" * 8]}, "mask"),
+        ({"result": ["", None]}, "result"),
     ],
 )
 def test_where_nothing_can_be_shown_the_sentence_names_the_node_and_its_keys(output: Any, keys: str) -> None:

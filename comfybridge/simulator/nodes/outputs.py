@@ -121,3 +121,16 @@ def preview_any(_: NodeRun, source: Any = None) -> dict[str, Any]:
 )
 def primitive_string(_: NodeRun, value: str) -> tuple[str]:
     return (value,)
+
+
+@node(
+    "StringConcatenate",
+    {"string_a": ("STRING", {}), "string_b": ("STRING", {}), "delimiter": ("STRING", {"default": ""})},
+    returns=("STRING",),
+    category="utils/string",
+    title="Concatenate",
+    module="comfy_extras.nodes_string",
+    modern=True,
+)
+def string_concatenate(_: NodeRun, string_a: str, string_b: str, delimiter: str) -> tuple[str]:
+    return (delimiter.join((string_a, string_b)),)
