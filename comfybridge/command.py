@@ -37,7 +37,7 @@ from comfybridge.media import embedded_graph, file_extension, media_type_of
 from comfybridge.placing import FORMATS, CommandFailed, MadeFile, Place, check_ending, place_of
 from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
-from comfybridge.settings import SettingsError, load_settings
+from comfybridge.settings import load_settings
 from comfybridge.submission import Submission
 from comfybridge.web.schemas import parse_generation
 from comfybridge.workflow.graph import check_graph
@@ -79,7 +79,7 @@ def generate(arguments: Sequence[str]) -> int:
             place = place_of(options.output)
             body = _body(options)
             made = (_by_bridge if options.url else _by_ourselves)(options, body, place, bar.show)
-    except (CommandFailed, BridgeError, SettingsError, OSError) as error:
+    except (CommandFailed, BridgeError, OSError) as error:
         bar.clear()
         _say(error)
         return _code_of(error)

@@ -16,6 +16,7 @@ from comfybridge.errors import (
     ShuttingDown,
     TimedOut,
 )
+from comfybridge.settings import SettingsError
 
 DONE = 0
 NOT_SAVED = 1  # it was made, and not saved as was wanted; or a bug
@@ -43,6 +44,7 @@ MEANINGS = {
 }
 
 _BY_TYPE = {
+    SettingsError.type: USAGE,
     ComfyUIUnreachable.type: UNREACHABLE,
     ComfyUIError.type: UNREACHABLE,
     ExecutionFailed.type: FAILED,

@@ -14,7 +14,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.exit_codes import DONE, USAGE, exit_code_of
 from comfybridge.logs import printable
 from comfybridge.placing import CommandFailed
-from comfybridge.settings import SettingsError, load_settings
+from comfybridge.settings import load_settings
 from comfybridge.workflow.library import Library
 
 MOST_CHOICES = 8  # of a parameter; the rest is counted
@@ -33,11 +33,9 @@ def list_workflows(arguments: Sequence[str]) -> int:
             _show_all(_there(options, "/workflows") if options.url else _all_here(options))
         else:
             _show_one(_there(options, f"/workflows/{options.name}") if options.url else _one_here(options))
-    except (CommandFailed, BridgeError, SettingsError) as error:
+    except (CommandFailed, BridgeError) as error:
         print(f"app.py workflows: {printable(str(error))}", file=sys.stderr)
-        if isinstance(error, CommandFailed):
-            return error.code
-        return exit_code_of(error.type) if isinstance(error, BridgeError) else USAGE
+        return error.code if isinstance(error, CommandFailed) else exit_code_of(error.type)
     return DONE
 
 
