@@ -39,6 +39,7 @@ from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
 from comfybridge.settings import load_settings
 from comfybridge.submission import Submission
+from comfybridge.version import add_version
 from comfybridge.web.schemas import parse_generation
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.products import endings_of
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a picture and save it.",
         epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()) + ".",
     )
+    add_version(parser)
     parser.add_argument("prompt", nargs="?", help="the text")
     parser.add_argument(
         "-w",

@@ -15,6 +15,7 @@ from comfybridge.exit_codes import DONE, USAGE, exit_code_of
 from comfybridge.logs import printable
 from comfybridge.placing import CommandFailed
 from comfybridge.settings import load_settings
+from comfybridge.version import add_version
 from comfybridge.workflow.library import Library
 
 MOST_CHOICES = 8  # of a parameter; the rest is counted
@@ -41,6 +42,7 @@ def list_workflows(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app.py workflows", description="List the templates, or what one takes.")
+    add_version(parser)
     parser.add_argument("name", nargs="?", help="a template, whose parameters are told")
     parser.add_argument("--workflows-dir", metavar="FOLDER", help="their folder (default: COMFYBRIDGE_WORKFLOWS_DIR)")
     parser.add_argument("--url", metavar="URL", help="those of a running bridge, such as http://127.0.0.1:8189")
