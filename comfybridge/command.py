@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from comfybridge.bridge import Bridge
+from comfybridge.bridge import Bridge, OnQueued
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiter import OnEvent
 from comfybridge.deadline import Deadline
@@ -256,8 +256,8 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
         try:
             submission = bridge.submit(asked)
             with contextlib.ExitStack() as running:
-                with _shown(submission, show) as listen:
-                    generation = running.enter_context(bridge.finishing(submission, listen))
+                with _shown(submission, show) as (listen, queued_again):
+                    generation = running.enter_context(bridge.finishing(submission, listen, queued_again))
                 again = _again(submission, generation, is_demo=options.demo)
                 files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
                 saved = place.put(files, again)
@@ -272,8 +272,8 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
 
 
 @contextlib.contextmanager
-def _shown(submission: Submission, show: ShowProgress) -> Iterator[OnEvent]:
-    """Show the progress of a prompt from the events that what this gives is called with."""
+def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent, OnQueued]]:
+    """Show the progress of a prompt: gives what is to be called with its events, and with what takes its place."""
     meter = meter_of(submission)
 
     def tell(each: Progress | Preview | None) -> None:
@@ -285,7 +285,8 @@ def _shown(submission: Submission, show: ShowProgress) -> Iterator[OnEvent]:
             tell(each)
 
     with _every_second(lambda: tell(meter.still())):
-        yield listen
+        yield listen, lambda again: meter.follow(again.prompt)
+    tell(meter.end())
 
 
 @contextlib.contextmanager
