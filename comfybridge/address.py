@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -86,9 +87,20 @@ def _headers(user: str | None, password: str | None, given: Mapping[str, str]) -
 def _is_loopback(host: str) -> bool:
     """Whether a host is this very machine; 0.0.0.0, where servers listen, leads here too."""
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        address = _ip_address(host)
+    except (OSError, ValueError):
         name = host.removesuffix(".")
         return name == "localhost" or name.endswith(".localhost")  # RFC 6761
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address that a host is written as, also in the short forms that the system takes, such as 127.1.
+
+    Raises:
+        OSError, ValueError: it is a name.
+    """
+    if ":" in host:
+        return ipaddress.ip_address(host)
+    return ipaddress.IPv4Address(socket.inet_aton(host))

@@ -20,7 +20,7 @@ import dataclasses
 import logging
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 
@@ -61,6 +61,8 @@ from comfybridge.workflow.sizes import expected_size
 from comfybridge.workflow.template import Template
 
 log = logging.getLogger(__name__)
+
+OnQueued = Callable[[Submission], None]
 
 HUNG_UP = "The caller hung up before the prompt had finished."
 TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
@@ -148,23 +150,30 @@ class Bridge:
             yield generation
 
     @contextlib.contextmanager
-    def finishing(self, submission: Submission, on_event: OnEvent | None = None) -> Iterator[Generation]:
+    def finishing(
+        self, submission: Submission, on_event: OnEvent | None = None, on_queued_again: OnQueued = lambda _: None
+    ) -> Iterator[Generation]:
         """`wait` and `collect` in a row, for use in a `with`, which closes the submission.
 
         A prompt that ComfyUI lost, or that was lost with it, is submitted again as often as its request allows. One
         of which only the images were lost with a websocket is so once in any case: ComfyUI has the rest in its cache.
         So is one for which ComfyUI named files out of its cache that are gone, or saved files under a linked prefix
         that it serves no files of: the nodes that made them run again.
+
+        Args:
+            on_queued_again: called in this thread with each submission that takes the place of the one before.
         """
-        submission, outcome = self._wait_out(submission, on_event)
-        submission, outcome = self._past_cache(submission, outcome, on_event)
+        submission, outcome = self._wait_out(submission, on_event, on_queued_again)
+        submission, outcome = self._past_cache(submission, outcome, on_event, on_queued_again)
         with submission:
             try:
                 yield self.collect(submission, outcome)
             except BridgeError as error:  # of a file that could not be fetched
                 raise _about(error, submission.prompt) from None
 
-    def _wait_out(self, submission: Submission, on_event: OnEvent | None) -> tuple[Submission, Outcome]:
+    def _wait_out(
+        self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
+    ) -> tuple[Submission, Outcome]:
         """The outcome, and the submission that came to it."""
         retries_left = submission.request.retries
         repeats_left = 1
@@ -184,10 +193,12 @@ class Bridge:
                 submission.close()
                 raise
             log.warning("Prompt %s is queued again: %s", submission.prompt.id, failure.message)
-            submission = self._again(submission, failure)
+            lost, submission = submission, self._again(submission, failure)
+            if submission.queued_at != lost.queued_at:  # else it was only out of reach
+                _tell(on_queued_again, submission)
 
     def _past_cache(
-        self, submission: Submission, outcome: Outcome, on_event: OnEvent | None
+        self, submission: Submission, outcome: Outcome, on_event: OnEvent | None, on_queued_again: OnQueued
     ) -> tuple[Submission, Outcome]:
         """The outcome, or that of another run where ComfyUI does not hand out what this one has come to: files from
         an earlier run that have been deleted since, and files with names that it does not serve.
@@ -206,7 +217,8 @@ class Bridge:
         except BaseException:
             submission.close()
             raise
-        return self._wait_out(again, on_event)
+        _tell(on_queued_again, again)
+        return self._wait_out(again, on_event, on_queued_again)
 
     def _gone(self, submission: Submission, outcome: Outcome) -> set[str]:
         """The nodes whose wanted files are from an earlier run, and not there any more."""
@@ -500,6 +512,14 @@ def _misnamed(submission: Submission, outcome: Outcome) -> dict[str, tuple[str, 
         for place in places_of(each)
         if place.has_refused_name
     }
+
+
+def _tell(on_queued_again: OnQueued, submission: Submission) -> None:
+    try:
+        on_queued_again(submission)
+    except BaseException:
+        submission.close()
+        raise
 
 
 def _was_not_queued(error: BaseException) -> bool:

@@ -8,10 +8,11 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from comfybridge import __version__, keys
+from comfybridge import keys
 from comfybridge.command import generate
 from comfybridge.listing import list_workflows
 from comfybridge.settings import SECRET, Settings, SettingsError, environment_name, load_settings
+from comfybridge.version import add_version
 from comfybridge.web.access import check_start
 from comfybridge.web.application import create_app
 from comfybridge.web.demo import create_demo
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_key(arguments: Sequence[str]) -> int:
     """Draw an API key and print it, and what the settings hold of it. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="app.py key", description="Draw an API key.")
+    add_version(parser)
     parser.add_argument("name", nargs="?", help="whose key it is; policies are for names")
     name = parser.parse_args(arguments).name
     try:
@@ -70,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )
-    parser.add_argument("--version", action="version", version=f"ComfyBridge {__version__}")
+    add_version(parser)
     parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
     for name, field in Settings.model_fields.items():
         if name in SECRET and name != "comfyui_url":

@@ -2,7 +2,7 @@
 
 It is made by a bridge that runs elsewhere (`--url`), by a bridge of its own in front of a ComfyUI, or by the demo's
 stand-in. On success the file names are printed; on failure one line says why, and the exit code says of what kind it
-is. Ctrl-C and SIGTERM cancel the prompt.
+is. Ctrl-C, SIGTERM and SIGHUP cancel the prompt.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from types import FrameType
 from typing import Any, TextIO
 from urllib.parse import quote
 
-from comfybridge.bridge import Bridge
+from comfybridge.bridge import Bridge, OnQueued
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.demo import demo_comfyui
 from comfybridge.elsewhere import API_KEY, RemoteBridge, code_of
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
-from comfybridge.exit_codes import CTRL_C, DONE, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
+from comfybridge.exit_codes import CTRL_C, DONE, HUNG_UP, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of
 from comfybridge.placing import FORMATS, CommandFailed, MadeFile, Place, check_ending, place_of
 from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
-from comfybridge.settings import SettingsError, load_settings
+from comfybridge.settings import load_settings
 from comfybridge.submission import Submission
+from comfybridge.version import add_version
 from comfybridge.web.schemas import parse_generation
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.products import endings_of
@@ -52,8 +53,25 @@ CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
 ShowProgress = Callable[[float, str, object], None]
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which is heeded as Ctrl-C is."""
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, or a signal that is heeded as Ctrl-C is."""
+
+    code = CTRL_C
+
+
+class Terminated(Stopped):
+    """SIGTERM."""
+
+    code = TERMINATED
+
+
+class HungUp(Stopped):
+    """SIGHUP: the terminal was closed."""
+
+    code = HUNG_UP
+
+
+_HEEDED: dict[str, type[Stopped]] = {"SIGINT": Stopped, "SIGTERM": Terminated, "SIGHUP": HungUp}
 
 
 @dataclass
@@ -75,18 +93,18 @@ def generate(arguments: Sequence[str]) -> int:
         parser.error("--api-key is for the bridge that --url names")
     bar = _Bar(sys.stderr)
     try:
-        with _heeding_sigterm():
+        with _heeding_signals():
             place = place_of(options.output)
             body = _body(options)
             made = (_by_bridge if options.url else _by_ourselves)(options, body, place, bar.show)
-    except (CommandFailed, BridgeError, SettingsError, OSError) as error:
+    except (CommandFailed, BridgeError, OSError) as error:
         bar.clear()
         _say(error)
         return _code_of(error)
-    except KeyboardInterrupt as stop:
+    except Stopped as stop:
         bar.clear()
         _say(stop if stop.args else "Stopped.")
-        return TERMINATED if isinstance(stop, Terminated) else CTRL_C
+        return stop.code
     bar.clear()
     for warning in made.warnings:
         print(f"Warning: {printable(str(warning))}", file=sys.stderr)
@@ -98,21 +116,30 @@ def generate(arguments: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def _heeding_sigterm() -> Iterator[None]:
-    """Have SIGTERM end the program as Ctrl-C does, which cancels the prompt."""
+def _heeding_signals() -> Iterator[None]:
+    """Have the signals that this platform knows end the program in order, which cancels the prompt.
+
+    One that is ignored stays so: `nohup` has SIGHUP ignored, and a shell Ctrl-C for what runs in the background.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise _HEEDED[signal.Signals(number).name]
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = [getattr(signal, name) for name in _HEEDED if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heeded = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in heeded:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
 
 
 def _say(error: object) -> None:
-    print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal was closed
+        print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
 
 
 def _code_of(error: Exception) -> int:
@@ -127,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a picture and save it.",
         epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()) + ".",
     )
+    add_version(parser)
     parser.add_argument("prompt", nargs="?", help="the text")
     parser.add_argument(
         "-w",
@@ -228,12 +256,12 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
         try:
             submission = bridge.submit(asked)
             with contextlib.ExitStack() as running:
-                with _shown(submission, show) as listen:
-                    generation = running.enter_context(bridge.finishing(submission, listen))
+                with _shown(submission, show) as (listen, queued_again):
+                    generation = running.enter_context(bridge.finishing(submission, listen, queued_again))
                 again = _again(submission, generation, is_demo=options.demo)
                 files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
                 saved = place.put(files, again)
-        except KeyboardInterrupt as stop:
+        except Stopped as stop:
             raise type(stop)(_cancelled(bridge, asked)) from None
         except ComfyUIUnreachable as error:
             if url or "comfyui_url" in settings.model_fields_set:
@@ -244,8 +272,8 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
 
 
 @contextlib.contextmanager
-def _shown(submission: Submission, show: ShowProgress) -> Iterator[OnEvent]:
-    """Show the progress of a prompt from the events that what this gives is called with."""
+def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent, OnQueued]]:
+    """Show the progress of a prompt: gives what is to be called with its events, and with what takes its place."""
     meter = meter_of(submission)
 
     def tell(each: Progress | Preview | None) -> None:
@@ -257,7 +285,8 @@ def _shown(submission: Submission, show: ShowProgress) -> Iterator[OnEvent]:
             tell(each)
 
     with _every_second(lambda: tell(meter.still())):
-        yield listen
+        yield listen, lambda again: meter.follow(again.prompt)
+    tell(meter.end())
 
 
 @contextlib.contextmanager
@@ -331,7 +360,7 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, 
                     return Made(saved.names, data["seed"], [*data["warnings"], *saved.warnings])
     except (KeyError, TypeError, ValueError):
         raise bridge.nonsense() from None
-    except KeyboardInterrupt as stop:
+    except Stopped as stop:
         raise type(stop)(_cancelled_elsewhere(bridge, prompt_id)) from None
     raise CommandFailed(f"The bridge at {bridge.url} cut its answer off.", UNREACHABLE)
 
@@ -444,10 +473,15 @@ class _Bar:
         if self._shown:
             done = "#" * int(BAR_WIDTH * percent / 100)
             told = printable(what[:LONGEST_STEP]) + _left(eta_seconds)
-            self._stream.write(f"\r[{done:<{BAR_WIDTH}}] {int(percent):3d}% {told:<{TOLD_WIDTH}}")
-            self._stream.flush()
+            self._write(f"\r[{done:<{BAR_WIDTH}}] {int(percent):3d}% {told:<{TOLD_WIDTH}}")
 
     def clear(self) -> None:
         if self._shown:
-            self._stream.write("\r" + " " * (BAR_WIDTH + TOLD_WIDTH + 10) + "\r")
+            self._write("\r" + " " * (BAR_WIDTH + TOLD_WIDTH + 10) + "\r")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
             self._stream.flush()
+        except OSError:  # the terminal was closed
+            self._shown = False

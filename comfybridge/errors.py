@@ -25,7 +25,8 @@ BridgeError
 ├── Busy                    503 busy
 ├── ShuttingDown            503 shutting_down
 ├── ComfyUIUnreachable      503 comfyui_unreachable
-└── TimedOut                504 timeout
+├── TimedOut                504 timeout
+└── SettingsError           wrong_setting, before there is a bridge (`settings.py`)
 
 A message is one sentence for a person: what was wrong with what, and what is accepted. It never holds a
 traceback or a path of the server's file system.

@@ -16,6 +16,7 @@ from comfybridge.errors import (
     ShuttingDown,
     TimedOut,
 )
+from comfybridge.settings import SettingsError
 
 DONE = 0
 NOT_SAVED = 1  # it was made, and not saved as was wanted; or a bug
@@ -26,6 +27,7 @@ FAILED = 5  # the workflow
 TIMEOUT = 6
 BUSY = 7  # worth another try later
 CANCELLED = 8  # by somebody else
+HUNG_UP = 129
 CTRL_C = 130
 TERMINATED = 143
 
@@ -39,10 +41,11 @@ MEANINGS = {
     TIMEOUT: "the time was up",
     BUSY: "too many requests at the moment; try again later",
     CANCELLED: "somebody else cancelled the prompt",
-    CTRL_C: "Ctrl-C (143: SIGTERM); the prompt is cancelled",
+    CTRL_C: "Ctrl-C (143: SIGTERM; 129: SIGHUP, of a terminal that is closed); the prompt is cancelled",
 }
 
 _BY_TYPE = {
+    SettingsError.type: USAGE,
     ComfyUIUnreachable.type: UNREACHABLE,
     ComfyUIError.type: UNREACHABLE,
     ExecutionFailed.type: FAILED,

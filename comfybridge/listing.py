@@ -14,7 +14,8 @@ from comfybridge.errors import BridgeError
 from comfybridge.exit_codes import DONE, USAGE, exit_code_of
 from comfybridge.logs import printable
 from comfybridge.placing import CommandFailed
-from comfybridge.settings import SettingsError, load_settings
+from comfybridge.settings import load_settings
+from comfybridge.version import add_version
 from comfybridge.workflow.library import Library
 
 MOST_CHOICES = 8  # of a parameter; the rest is counted
@@ -33,16 +34,15 @@ def list_workflows(arguments: Sequence[str]) -> int:
             _show_all(_there(options, "/workflows") if options.url else _all_here(options))
         else:
             _show_one(_there(options, f"/workflows/{options.name}") if options.url else _one_here(options))
-    except (CommandFailed, BridgeError, SettingsError) as error:
+    except (CommandFailed, BridgeError) as error:
         print(f"app.py workflows: {printable(str(error))}", file=sys.stderr)
-        if isinstance(error, CommandFailed):
-            return error.code
-        return exit_code_of(error.type) if isinstance(error, BridgeError) else USAGE
+        return error.code if isinstance(error, CommandFailed) else exit_code_of(error.type)
     return DONE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app.py workflows", description="List the templates, or what one takes.")
+    add_version(parser)
     parser.add_argument("name", nargs="?", help="a template, whose parameters are told")
     parser.add_argument("--workflows-dir", metavar="FOLDER", help="their folder (default: COMFYBRIDGE_WORKFLOWS_DIR)")
     parser.add_argument("--url", metavar="URL", help="those of a running bridge, such as http://127.0.0.1:8189")

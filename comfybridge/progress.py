@@ -32,7 +32,7 @@ class Progress:
     """A step forward.
 
     Attributes:
-        percent: of the whole prompt; never falls, and is 100 when the prompt has ended.
+        percent: of the whole prompt; never falls, and is 100 when its outcome is there.
         node_id, class_type: the node that is at it.
         value, max: its step of how many.
         eta_seconds: how long ComfyUI will still be at it, by what such nodes took before and by the steps of this
@@ -78,11 +78,18 @@ class ProgressMeter:
         self._times = times or NodeTimes()
         self._percent = 0.0
         self._last: Progress | None = None
+        self._end: Progress | None = None  # once the prompt has succeeded
         self._lock = threading.Lock()
         self._start()
 
+    def follow(self, prompt: Prompt) -> None:
+        """Measure a prompt that was queued in the place of the one before."""
+        with self._lock:
+            self._prompt, self._graph, self._end = prompt, prompt.graph, None
+            self._start()
+
     def _start(self) -> None:
-        """Nothing has run yet; also where a prompt that was lost is queued again."""
+        """Nothing has run yet."""
         self._expected = expected_nodes(self._times, self._graph, self._targets)
         self._ahead = _Ahead(self._expected.values())
         self._weight = sum(each.weight for each in self._expected.values())
@@ -104,6 +111,12 @@ class ProgressMeter:
                     self._last = each
             return told
 
+    def end(self) -> Progress | None:
+        """All is done, now that the outcome is there; None if no event told of the prompt's success."""
+        with self._lock:
+            self._last = self._end or self._last
+            return self._end
+
     def still(self) -> Progress | None:
         """How far the prompt is by now, while no event comes; None if nothing new can be said. From any thread."""
         with self._lock:
@@ -117,8 +130,6 @@ class ProgressMeter:
             return told
 
     def _read(self, event: events.Event, now: float) -> Iterator[Progress | Preview]:
-        if isinstance(event, events.ExecutionStart) and self._begun:
-            self._start()
         if self._started is None:
             self._started = now
         if isinstance(event, events.ExecutionCached):
@@ -136,7 +147,7 @@ class ProgressMeter:
             self._learn_pace(node)
             yield self._progress(node, event.value, event.max, now)
         elif isinstance(event, events.ExecutionSuccess):
-            yield self._end()
+            self._end = self._whole()  # told by `end`: what it made may be gone, so that it has to run again
         elif isinstance(event, events.Image):
             shown = self._clock.current if event.node is None else self._clock.shown_as(event.node)
             if shown is not None and shown not in self._finished_images:
@@ -209,7 +220,7 @@ class ProgressMeter:
         eta = None if eta is None else round(eta, 1)
         return Progress(self._percent, node, self._class_type(node), value, most, eta)
 
-    def _end(self) -> Progress:
+    def _whole(self) -> Progress:
         node = self._clock.current or next(iter(self._graph), "")
         spent = self._clock.nodes.get(node)
         most = spent.most if spent is not None and spent.most else 1.0

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comfybridge.address import ServerAddress
+from comfybridge.errors import BridgeError
 from comfybridge.keys import ApiKey, parse_keys
 
 PREFIX = "COMFYBRIDGE_"
@@ -27,8 +28,10 @@ SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class SettingsError(ValueError):
+class SettingsError(BridgeError, ValueError):
     """A setting has a value that can't be used; the message names it and says what is accepted."""
+
+    type = "wrong_setting"
 
 
 class Settings(BaseSettings):

@@ -76,9 +76,10 @@ def test_a_bridge_that_is_not_there_is_said_so(capsys: pytest.CaptureFixture[str
     )
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", [[], ["generate"], ["workflows"], ["key"]])
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["--version"])
+        main([*command, "--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"ComfyBridge {__version__}\n"
     assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()

@@ -92,6 +92,8 @@ class Server:
             result = reader.read(event)
             told.heard += [(self._clock.now, each) for each in meter.read(event) if isinstance(each, Progress)]
         told.ended = self._clock.now
+        end = meter.end()
+        told.heard += [] if end is None else [(told.ended, end)]
         if result is not None:
             learn(self.times, graph, result.spent, result.executing)
         percents = [each.percent for _, each in told.heard]
@@ -418,6 +420,7 @@ def test_a_prompt_that_is_queued_again_begins_anew_and_its_bar_never_falls(serve
     server.run(txt2img(), again())
     meter, told = ProgressMeter(Prompt(ID, txt2img()), server.times), []
     for steps in (10, 20):  # the first time, the server goes away in the middle
+        meter.follow(Prompt(ID, txt2img()))
         told += meter.read(events.ExecutionStart(ID, 0))
         told += meter.read(events.ExecutionCached(ID, ("4", "5", "6", "7")))
         told += meter.read(events.Executing(ID, "3", "3"))

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -42,17 +43,20 @@ EVERY_SERVER = [
 class Server:
     """A server process, started and ready for requests.
 
+    Args:
+        printed: where its standard output goes, as `subprocess` takes it.
+
     Attributes:
         said: its log so far.
     """
 
-    def __init__(self, arguments: list[str], **environment: str) -> None:
+    def __init__(self, arguments: list[str], printed: int | IO[str] = subprocess.DEVNULL, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
             env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.DEVNULL,
+            stdout=printed,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -47,6 +47,25 @@ def test_without_http(sim: Simulator, tmp_path: Path, is_there: bool) -> None:
     check(ended, tmp_path / "picture.png", is_there)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("COMFYUI_URL", "ftp://x", "COMFYUI_URL must begin with http:// or https://."),
+        ("COMFYBRIDGE_TIMEOUT", "soon", "COMFYBRIDGE_TIMEOUT is 'soon'; it must be a number."),
+    ],
+)
+def test_without_http_and_with_a_wrong_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    if name == "COMFYUI_URL":
+        ended = run(WITHOUT_HTTP, tmp_path, "http://127.0.0.1:8188", value)
+    else:
+        (tmp_path / ".env").write_text(f"{name}={value}\n")
+        ended = run(WITHOUT_HTTP, tmp_path, "http://127.0.0.1:8188", NOBODY)
+    assert (ended.returncode, ended.stderr) == (1, f"{said}\n")
+
+
 def check(ended: subprocess.CompletedProcess[str], picture: Path, is_there: bool) -> None:
     if is_there:
         assert ended.returncode == 0, ended.stderr

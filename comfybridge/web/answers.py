@@ -72,7 +72,7 @@ class ErrorAnswer(TypedDict):
 
 
 class QueuedEvent(TypedDict):
-    """The first event of a stream: ComfyUI has the prompt."""
+    """The first event of a stream: ComfyUI has the prompt. It comes again where another one takes its place."""
 
     prompt_id: PromptId
     position: Annotated[

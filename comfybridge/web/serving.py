@@ -73,7 +73,8 @@ def heed_signals(worker: Any) -> None:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, hurry)
-        print(FINISHING, flush=True)
+        if worker.stop.has_requests:
+            print(FINISHING, flush=True)
         worker.handle_exit(number, frame)
 
     def hurry(number: int, frame: FrameType | None) -> None:

@@ -28,6 +28,11 @@ class Stop:
         self._bridge: Bridge = app.extensions[EXTENSION]
         self._over = threading.Event()
 
+    @property
+    def has_requests(self) -> bool:
+        """Whether requests run that a stop would wait for."""
+        return self._bridge.slots.taken > 0
+
     def begin(self) -> None:
         """Begin to wait, in a thread, and log what for. No new callers may be taken any more."""
         seconds = self._bridge.settings.shutdown_seconds

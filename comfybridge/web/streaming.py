@@ -47,7 +47,7 @@ EVENTS = "text/event-stream"
 
 @dataclass(frozen=True)
 class Queued:
-    """The prompt is queued.
+    """The prompt is queued, or another one in its place.
 
     Attributes:
         position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
@@ -80,6 +80,9 @@ MOST_UNREAD: Mapping[type, int] = {Preview: 4, Progress: 100}
 
 def event_stream(bridge: Bridge, request: GenerationRequest, render: Render, render_error: RenderError) -> Response:
     """`queued`, `progress`, `preview`, then `result` or `error`, as server-sent events.
+
+    `queued` comes once more with each prompt that is queued in the place of one that was lost, or that named files
+    that are gone.
 
     Raises:
         BridgeError: what is wrong with the request, if that shows before the answer has to begin.
@@ -221,7 +224,9 @@ class Hearing:
             submission = held.enter_context(self._bridge.submit(self._request))
             self._unread.put(self._queued(submission))
             listen = self._listener(submission) if self._is_followed else None
-            body = self._render(held.enter_context(self._bridge.finishing(submission, listen)))
+            generation = held.enter_context(self._bridge.finishing(submission, listen, self._queued_again))
+            self._tell_end()
+            body = self._render(generation)
             if isinstance(body, Streamed):
                 held.callback(body.close)
                 return Result(body, held.pop_all().close)
@@ -234,6 +239,20 @@ class Hearing:
                 position = self._bridge.position(submission)
                 return Queued(prompt_id, position, eta_of(submission, position))
         return Queued(prompt_id, None)
+
+    def _queued_again(self, submission: Submission) -> None:
+        self._unread.put(self._queued(submission))
+        if self._meter is not None:
+            with self._telling:
+                self._meter.follow(submission.prompt)
+
+    def _tell_end(self) -> None:
+        if self._meter is None:
+            return
+        with self._telling:
+            end = self._meter.end()
+            if end is not None and not self._closed.is_set():
+                self._unread.put(end)
 
     def _listener(self, submission: Submission) -> Callable[[Event], None]:
         meter = self._meter = meter_of(submission)

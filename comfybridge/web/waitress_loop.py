@@ -57,7 +57,7 @@ class Loop:
         """From now on, SIGTERM and Ctrl-C end `run`. A second Ctrl-C has it wait no longer, a third ends all.
 
         Args:
-            finishing: what is printed at the first Ctrl-C.
+            finishing: what is printed at the first Ctrl-C, if requests run.
         """
         self._finishing = finishing
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,7 +75,7 @@ class Loop:
         if number == signal.SIGINT and self._is_stopping:
             self._is_hurrying = True
             self._stop.hurry()
-        elif number == signal.SIGINT:
+        elif number == signal.SIGINT and self._stop.has_requests:
             print(self._finishing, flush=True)
         self._is_stopping = True
         for server in self._servers:

@@ -211,7 +211,7 @@ def test_others_need_it_all_the_same(
         assert ask(connect(url)) == b"through"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "[::1]", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "localhost", "LocalHost", "[::1]", "0.0.0.0"])
 def test_this_machine_is_asked_without_a_proxy(connect: Connect, environment: pytest.MonkeyPatch, host: str) -> None:
     environment.setenv("ALL_PROXY", "http://127.0.0.1:1")
     environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
