@@ -6,16 +6,15 @@ that nobody filled.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.sent_files import MOST_FILES
 from comfybridge.web.body import parse_json
 from comfybridge.web.schemas import GenerateBody, OutputBody
+from comfybridge.web.written_fields import TEXT, field_types, json_in
 from comfybridge.workflow.wording import clip
 from comfybridge.workflow.written import Written
 
@@ -86,7 +85,7 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
     if brackets is not None:
         name = ".".join(brackets.groups())
     outer, _, inner = name.partition(".")
-    types = _field_types()
+    types = field_types(GenerateBody)
     if name in types:
         value = _converted(text, types[name])
         if name in (OUTPUT, PARAMS) and isinstance(value, dict) and name in fields:
@@ -95,7 +94,7 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
         else:
             set_once(fields, name, value)
     elif outer == OUTPUT and inner:
-        set_once(_inside(fields, OUTPUT), inner, _converted(text, _output_types().get(inner, {"string"})), name)
+        set_once(_inside(fields, OUTPUT), inner, _converted(text, field_types(OutputBody).get(inner, {TEXT})), name)
     elif outer == IMAGES and inner:
         set_once(_inside(fields, IMAGES), inner, text, name)
     elif outer == PARAMS and inner:
@@ -128,30 +127,4 @@ def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _converted(text: str, types: set[str]) -> Any:
     """The value that a text stands for; the text itself where it is no such value, and the schema will say so."""
-    if "string" in types:  # one that is a graph is known as one wherever it comes from
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-@cache
-def _field_types() -> dict[str, set[str]]:
-    """The JSON types that each field takes, beside null."""
-    return _types_of(GenerateBody.model_json_schema()["properties"])
-
-
-@cache
-def _output_types() -> dict[str, set[str]]:
-    return _types_of(OutputBody.model_json_schema()["properties"])
-
-
-def _types_of(properties: Mapping[str, Any]) -> dict[str, set[str]]:
-    return {name: set(_types(schema)) - {"null"} for name, schema in properties.items()}
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    if "anyOf" in schema:
-        return [each for option in schema["anyOf"] for each in _types(option)]
-    return [schema.get("type", "string" if "const" in schema or "enum" in schema else "object")]
+    return text if TEXT in types else json_in(text)  # a text that is a graph is known as one wherever it comes from

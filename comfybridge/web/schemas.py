@@ -25,6 +25,7 @@ from comfybridge.sent_files import read_images
 from comfybridge.web.body import check_values
 from comfybridge.web.envelopes import opened
 from comfybridge.web.sentences import ParametersOf, sentence
+from comfybridge.web.written_fields import read_texts
 from comfybridge.workflow.written import boolean_in, number_in
 
 MOST_FIELDS = 1000
@@ -41,6 +42,11 @@ def _whole(value: object) -> object:
     """Some languages write every number as a float: 20.0 is an integer too."""
     number = _number(value)
     return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _not_blank(value: object) -> object:
+    """An empty text is a box that nobody filled."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _boolean(value: object) -> object:
@@ -122,7 +128,9 @@ class GenerateBody(BaseModel):
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
     negative_prompt: StrictStr | None = Field(None, description="what the picture is not to show")
-    seed: Integer | None = Field(None, description="what the noise is drawn from; -1 or null draws one at random")
+    seed: Annotated[Integer | None, BeforeValidator(_not_blank)] = Field(
+        None, description="what the noise is drawn from; -1, null or an empty text draws one at random"
+    )
     steps: Integer | None = Field(None, description="how many steps to sample")
     cfg: Number | None = Field(None, description="how closely to follow the prompt")
     width: Integer | None = Field(None, description="of the picture, in pixels")
@@ -195,7 +203,7 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
     """
-    fields = opened(body, GenerateBody.model_fields)
+    fields = read_texts(opened(body, GenerateBody.model_fields), GenerateBody)
     check_values(fields)
     if len(fields) > MOST_FIELDS:  # pydantic would find something to say of each
         raise InvalidRequest(f"The body has {len(fields)} fields; there are {len(GenerateBody.model_fields)}.")
