@@ -13,9 +13,11 @@ from typing import Any
 from comfybridge.errors import InvalidRequest
 from comfybridge.sent_files import MOST_FILES
 from comfybridge.web.body import parse_json
+from comfybridge.web.envelopes import JOB, job_in
 from comfybridge.web.schemas import GenerateBody, OutputBody
 from comfybridge.web.written_fields import TEXT, field_types, json_in
 from comfybridge.workflow.wording import clip
+from comfybridge.workflow.wrapping import unwrap
 from comfybridge.workflow.written import Written
 
 PARAMS = "params"
@@ -99,8 +101,17 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
         set_once(_inside(fields, IMAGES), inner, text, name)
     elif outer == PARAMS and inner:
         set_once(_inside(fields, PARAMS), inner, Written(text), name)
+    elif _wraps_a_graph(name, text):
+        set_once(fields, name, text)
     else:
         set_once(_inside(fields, PARAMS), name, Written(text))
+
+
+def _wraps_a_graph(name: str, text: str) -> bool:
+    """Whether a text is what another tool wraps a graph in, which is known by what it holds, as in a JSON body."""
+    if name == JOB:
+        return job_in(text, GenerateBody.model_fields) is not None
+    return not _is_inner(name) and unwrap(text) is not None
 
 
 def set_once(fields: dict[str, Any], name: str, value: Any, shown: str = "") -> None:

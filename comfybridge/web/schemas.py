@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SkipValidation,
     StrictStr,
     ValidationError,
@@ -28,7 +29,6 @@ from comfybridge.web.sentences import ParametersOf, sentence
 from comfybridge.web.written_fields import read_texts
 from comfybridge.workflow.written import boolean_in, number_in
 
-MOST_FIELDS = 1000
 COLOR = "^#[0-9a-fA-F]{6}$"
 
 
@@ -168,6 +168,7 @@ class GenerateBody(BaseModel):
     partial_execution_targets: list[StrictStr] | None = Field(
         None, description="the output nodes that ComfyUI is to run the graph for; all if not given"
     )
+    _warnings: list[str] = PrivateAttr(default_factory=list)  # of what was in the body and is no field
 
 
 # The short names, by the parameter that each stands for.
@@ -203,14 +204,15 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
     """
-    fields = read_texts(opened(body, GenerateBody.model_fields), GenerateBody)
+    found = opened(body, GenerateBody.model_fields)
+    fields = read_texts(found.fields, GenerateBody)
     check_values(fields)
-    if len(fields) > MOST_FIELDS:  # pydantic would find something to say of each
-        raise InvalidRequest(f"The body has {len(fields)} fields; there are {len(GenerateBody.model_fields)}.")
     try:
-        return GenerateBody.model_validate(fields)
+        read = GenerateBody.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(sentence(error, GenerateBody, fields, parameters_of)) from None
+    read._warnings = found.warnings
+    return read
 
 
 def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
@@ -238,6 +240,7 @@ def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
         output=OutputOptions() if fields.output is None else fields.output.options(),
         started=started,
         wants_first_image=isinstance(fields.prompt, dict),
+        warnings=list(fields._warnings),
         **{name: value for name, value in given.items() if value is not None},
     )
 
