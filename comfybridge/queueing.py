@@ -181,7 +181,7 @@ class Queueing:
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
         filled = prepared.filled
-        warnings = [*filled.warnings, *listener.warnings]
+        warnings = [*request.warnings, *filled.warnings, *listener.warnings]
         extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
         if previews.KEY not in extra_data:
             is_seen = request.is_followed and listener.receives_images

@@ -32,7 +32,7 @@ NAMESPACE = uuid.UUID("6f0c9c0e-5d0b-4b39-9b53-0c1f5a7f6e11")
 # What says how to wait for a prompt, and not what it is: a repeat may be more patient.
 NOT_OF_THE_PROMPT = {
     *("timeout", "wait", "on_timeout", "retries", "started"),
-    *("idempotency_key", "fingerprint", "owner", "is_followed", "trace"),
+    *("idempotency_key", "fingerprint", "owner", "warnings", "is_followed", "trace"),
 }
 
 

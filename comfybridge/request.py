@@ -109,6 +109,7 @@ class GenerationRequest:
         idempotency_key: with one, the same request asked again gets the prompt that was queued for it first. That is
             not cancelled when the time is up.
         fingerprint: what tells it from another request with the same key; made of its fields if None.
+        warnings: what was asked for beside all this, and is not done.
         is_followed: whether somebody follows the events of its prompt: then ComfyUI is asked for previews, else for
             none, unless `extra_data` has a `preview_method` of its own. `Bridge.generate` sees to it.
         trace: how far it has come.
@@ -133,6 +134,7 @@ class GenerationRequest:
     owner: str | None = None
     idempotency_key: str | None = field(default=None, repr=False)
     fingerprint: str | None = None
+    warnings: list[str] = field(default_factory=list)
     is_followed: bool = False
     trace: Trace = field(default_factory=Trace, repr=False, compare=False)
 

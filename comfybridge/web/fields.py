@@ -6,17 +6,18 @@ that nobody filled.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.sent_files import MOST_FILES
 from comfybridge.web.body import parse_json
+from comfybridge.web.envelopes import JOB, job_in
 from comfybridge.web.schemas import GenerateBody, OutputBody
+from comfybridge.web.written_fields import TEXT, field_types, json_in
 from comfybridge.workflow.wording import clip
+from comfybridge.workflow.wrapping import unwrap
 from comfybridge.workflow.written import Written
 
 PARAMS = "params"
@@ -86,7 +87,7 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
     if brackets is not None:
         name = ".".join(brackets.groups())
     outer, _, inner = name.partition(".")
-    types = _field_types()
+    types = field_types(GenerateBody)
     if name in types:
         value = _converted(text, types[name])
         if name in (OUTPUT, PARAMS) and isinstance(value, dict) and name in fields:
@@ -95,13 +96,22 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
         else:
             set_once(fields, name, value)
     elif outer == OUTPUT and inner:
-        set_once(_inside(fields, OUTPUT), inner, _converted(text, _output_types().get(inner, {"string"})), name)
+        set_once(_inside(fields, OUTPUT), inner, _converted(text, field_types(OutputBody).get(inner, {TEXT})), name)
     elif outer == IMAGES and inner:
         set_once(_inside(fields, IMAGES), inner, text, name)
     elif outer == PARAMS and inner:
         set_once(_inside(fields, PARAMS), inner, Written(text), name)
+    elif _wraps_a_graph(name, text):
+        set_once(fields, name, text)
     else:
         set_once(_inside(fields, PARAMS), name, Written(text))
+
+
+def _wraps_a_graph(name: str, text: str) -> bool:
+    """Whether a text is what another tool wraps a graph in, which is known by what it holds, as in a JSON body."""
+    if name == JOB:
+        return job_in(text, GenerateBody.model_fields) is not None
+    return not _is_inner(name) and unwrap(text) is not None
 
 
 def set_once(fields: dict[str, Any], name: str, value: Any, shown: str = "") -> None:
@@ -128,30 +138,4 @@ def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _converted(text: str, types: set[str]) -> Any:
     """The value that a text stands for; the text itself where it is no such value, and the schema will say so."""
-    if "string" in types:  # one that is a graph is known as one wherever it comes from
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-@cache
-def _field_types() -> dict[str, set[str]]:
-    """The JSON types that each field takes, beside null."""
-    return _types_of(GenerateBody.model_json_schema()["properties"])
-
-
-@cache
-def _output_types() -> dict[str, set[str]]:
-    return _types_of(OutputBody.model_json_schema()["properties"])
-
-
-def _types_of(properties: Mapping[str, Any]) -> dict[str, set[str]]:
-    return {name: set(_types(schema)) - {"null"} for name, schema in properties.items()}
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    if "anyOf" in schema:
-        return [each for option in schema["anyOf"] for each in _types(option)]
-    return [schema.get("type", "string" if "const" in schema or "enum" in schema else "object")]
+    return text if TEXT in types else json_in(text)  # a text that is a graph is known as one wherever it comes from

@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SkipValidation,
     StrictStr,
     ValidationError,
@@ -25,9 +26,9 @@ from comfybridge.sent_files import read_images
 from comfybridge.web.body import check_values
 from comfybridge.web.envelopes import opened
 from comfybridge.web.sentences import ParametersOf, sentence
+from comfybridge.web.written_fields import read_texts
 from comfybridge.workflow.written import boolean_in, number_in
 
-MOST_FIELDS = 1000
 COLOR = "^#[0-9a-fA-F]{6}$"
 
 
@@ -41,6 +42,11 @@ def _whole(value: object) -> object:
     """Some languages write every number as a float: 20.0 is an integer too."""
     number = _number(value)
     return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _not_blank(value: object) -> object:
+    """An empty text is a box that nobody filled."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _boolean(value: object) -> object:
@@ -122,7 +128,9 @@ class GenerateBody(BaseModel):
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
     negative_prompt: StrictStr | None = Field(None, description="what the picture is not to show")
-    seed: Integer | None = Field(None, description="what the noise is drawn from; -1 or null draws one at random")
+    seed: Annotated[Integer | None, BeforeValidator(_not_blank)] = Field(
+        None, description="what the noise is drawn from; -1, null or an empty text draws one at random"
+    )
     steps: Integer | None = Field(None, description="how many steps to sample")
     cfg: Number | None = Field(None, description="how closely to follow the prompt")
     width: Integer | None = Field(None, description="of the picture, in pixels")
@@ -160,6 +168,7 @@ class GenerateBody(BaseModel):
     partial_execution_targets: list[StrictStr] | None = Field(
         None, description="the output nodes that ComfyUI is to run the graph for; all if not given"
     )
+    _warnings: list[str] = PrivateAttr(default_factory=list)  # of what was in the body and is no field
 
 
 # The short names, by the parameter that each stands for.
@@ -195,14 +204,15 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
     """
-    fields = opened(body, GenerateBody.model_fields)
+    found = opened(body, GenerateBody.model_fields)
+    fields = read_texts(found.fields, GenerateBody)
     check_values(fields)
-    if len(fields) > MOST_FIELDS:  # pydantic would find something to say of each
-        raise InvalidRequest(f"The body has {len(fields)} fields; there are {len(GenerateBody.model_fields)}.")
     try:
-        return GenerateBody.model_validate(fields)
+        read = GenerateBody.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(sentence(error, GenerateBody, fields, parameters_of)) from None
+    read._warnings = found.warnings
+    return read
 
 
 def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
@@ -230,6 +240,7 @@ def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
         output=OutputOptions() if fields.output is None else fields.output.options(),
         started=started,
         wants_first_image=isinstance(fields.prompt, dict),
+        warnings=list(fields._warnings),
         **{name: value for name, value in given.items() if value is not None},
     )
 

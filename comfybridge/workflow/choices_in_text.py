@@ -1,12 +1,12 @@
 r"""`{red|blue}` in a prompt: one of the options is drawn, as ComfyUI's editor does before it queues a graph.
 
-The rules are those of `processDynamicPrompt` in ComfyUI's frontend: groups nest, an option may be empty, `\{`, `\|`
-and `\}` are plain characters, and `// ...` and `/* ... */` are comments. It differs where the editor would spoil
-what callers of an API send:
+The rules are those of `processDynamicPrompt` in ComfyUI's frontend: groups nest, an option may be empty, and `\{`,
+`\|` and `\}` are plain characters. It differs where the editor would spoil what callers of an API send:
 
 - Braces without a `|` between them stay, for a graph that the editor exported has been through this once and holds
   its plain braces bare; so does an object in JSON, `|` or not, for models that take their prompts so.
-- `//` behind a colon is no comment but an address.
+- `//` and `/*` begin no comments. A graph that the editor exported has none left, and a caller's prompt such as
+  `and//or style, 1girl` or `see https://example.org` is meant as a whole: no part of it may vanish.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from dataclasses import dataclass, field
 LONGEST = 100_000  # characters; longer texts are left as they are, as are more deeply nested ones
 DEEPEST = 64
 
-_SIGNS = re.compile(r"\{|\\[{}|]|//|/\*")
-_COMMENT = re.compile(r"/\*|(?<![:/])//")
-_LINE_END = re.compile(r"[\n\r\u2028\u2029]")
+_SIGNS = re.compile(r"\{|\\[{}|]")
 _ESCAPED = re.compile(r"\\([{}|])")
 _TOKEN = re.compile(r"\\.|[{|}]", re.DOTALL)
 
@@ -41,30 +39,13 @@ def may_hold_choices(text: str) -> bool:
 
 
 def choose(text: str, draw: Callable[[], float]) -> str:
-    """The text with one option of each group, and without comments.
+    """The text with one option of each group.
 
     Args:
         draw: gives numbers from 0 up to, but not including, 1; called once for each choice.
     """
-    plain = _without_comments(text)
-    whole = _parse(plain)
-    return text if whole is None else _render(whole.options[0], plain, draw)
-
-
-def _without_comments(text: str) -> str:
-    kept, at = [], 0
-    while match := _COMMENT.search(text, at):
-        if match[0] == "//":
-            line_end = _LINE_END.search(text, match.end())
-            end = line_end.start() if line_end else len(text)
-        else:
-            closing = text.find("*/", match.end())
-            if closing < 0:  # none of those that follow is closed either
-                break
-            end = closing + 2
-        kept.append(text[at : match.start()])
-        at = end
-    return "".join(kept) + text[at:]
+    whole = _parse(text)
+    return text if whole is None else _render(whole.options[0], text, draw)
 
 
 def _parse(text: str) -> _Group | None:

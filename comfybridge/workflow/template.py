@@ -372,4 +372,5 @@ def _parsed(name: str, graph: Graph) -> tuple[str, str]:
 
 
 def _is_random(value: Any) -> bool:
-    return value is None or same(value, -1)
+    """Whether a seed is to be drawn; an empty text is a box that nobody filled."""
+    return value is None or same(value, -1) or (isinstance(value, str) and not value.strip())

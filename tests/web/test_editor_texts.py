@@ -83,6 +83,12 @@ def test_ordinary_texts_cost_no_question(api: FlaskClient, sim: Simulator) -> No
     assert not [each.path for each in sim.requests if "CLIPTextEncode" in each.path]
 
 
+@pytest.mark.parametrize("prompt", ["and//or style, 1girl", "// a cat\n/* a dog */ and {a|a} fox"])
+def test_no_part_of_a_prompt_vanishes_as_a_comment(api: FlaskClient, sim: Simulator, prompt: str) -> None:
+    body = success(api.post("/generate", json={**BALL, "prompt": prompt}))
+    assert sent_graph(sim)["6"]["inputs"]["text"] == body["params"]["prompt"] == prompt.replace("{a|a}", "a")
+
+
 @pytest.mark.parametrize(
     ("setting", "asked", "is_replaced"), [(True, False, False), (False, True, True), (False, None, False)]
 )
