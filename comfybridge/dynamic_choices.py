@@ -13,22 +13,31 @@ from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.comfyui.dynamic_inputs import keys
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.refusals import does_not_fit, is_callers
 from comfybridge.workflow.graph import Graph, parse_target
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.template import Filled, Template, given_targets
 from comfybridge.workflow.wording import clip, describe, listed
 
 
-def check_dynamic_choices(filled: Filled, catalog: Catalog, deadline: Deadline) -> None:
+def check_dynamic_choices(filled: Filled, template: Template | None, catalog: Catalog, deadline: Deadline) -> None:
     """Refuse a choice that does not exist, and an input of the caller's that the choice does not bring.
+
+    Args:
+        template: what the graph was made of; None for a graph of the caller's own.
 
     Raises:
         InvalidWorkflow: names the choice, and those that exist.
+        BrokenWorkflow: the same, where the choice is the template's own.
         InvalidRequest: names the input, and those that the node takes.
         ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what a node takes.
     """
-    wrong = list(_wrong_choices(filled.graph, catalog, deadline))
+    wrong = dict(_wrong_choices(filled.graph, catalog, deadline))
     if wrong:
-        raise InvalidWorkflow(f"{'; '.join(wrong)}.")
+        said, given = f"{'; '.join(wrong.values())}.", given_targets(filled)
+        if template is None or any(is_callers(target, given) for target in wrong):
+            raise InvalidWorkflow(said)
+        raise does_not_fit(template, said)
     for node_id, name in _dotted(filled.given, filled.graph):
         node = filled.graph[node_id]
         node_class = catalog.node_class(node["class_type"], deadline)
@@ -42,7 +51,7 @@ def check_dynamic_choices(filled: Filled, catalog: Catalog, deadline: Deadline) 
             )
 
 
-def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterator[str]:
+def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterator[tuple[Target, str]]:
     for node_id, node in graph.items():
         class_type, given = node["class_type"], node["inputs"]
         node_class = catalog.known(class_type)
@@ -55,8 +64,9 @@ def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterat
         if found is not None:
             name, choices = found
             yield (
+                Target(node_id, name),
                 f"Node {clip(node_id)} ({clip(class_type)}): {clip(name)} is {describe(given[name])}; "
-                f"it must be one of {listed(choices, given[name])}"
+                f"it must be one of {listed(choices, given[name])}",
             )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from comfybridge.changed_choices import follow_choices
 from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.deadline import Deadline
 from comfybridge.dynamic_choices import check_dynamic_choices
@@ -94,7 +95,8 @@ def prepare(
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, template, node_class_of)
-    check_dynamic_choices(filled, catalog, deadline)
+    follow_choices(filled, catalog, deadline)
+    check_dynamic_choices(filled, template, catalog, deadline)
     check_file_names(
         filled,
         parameters,

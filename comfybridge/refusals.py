@@ -30,14 +30,24 @@ def as_of_template(
     # an example picture of the owner's, in the place of which the caller has given none
     callers.update(*(each.targets for each in template.parameters.values() if each.type == "image"))
     problems = list(_problems(refusal.node_errors or {}))
-    if any(target in callers for target, _ in problems):
+    if any(is_callers(target, callers) for target, _ in problems):
         return refusal
     missing = [target for target, error in problems if _is_missing_model(error)]
     if missing and len(missing) == len(problems):
         return ModelMissing(_missing(template, filled, missing), node_errors=refusal.node_errors)
+    return does_not_fit(template, refusal.message, node_errors=refusal.node_errors)
+
+
+def is_callers(target: Target, given: Collection[Target]) -> bool:
+    """Whether what an input holds follows from what the caller has given: the input, or a choice that brings it."""
+    names = target.input.split(".")
+    return any(Target(target.node, ".".join(names[:count])) in given for count in range(1, len(names) + 1))
+
+
+def does_not_fit(template: Template, said: str, *, node_errors: dict[str, Any] | None = None) -> BrokenWorkflow:
+    """The error of a template that the server can't run, whoever asks for it."""
     return BrokenWorkflow(
-        f"The workflow {clip(template.name)} does not fit this ComfyUI. {refusal.message}",
-        node_errors=refusal.node_errors,
+        f"The workflow {clip(template.name)} does not fit this ComfyUI. {said}", node_errors=node_errors
     )
 
 

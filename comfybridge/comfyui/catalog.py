@@ -10,13 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.dynamic_inputs import COMBO, DYNAMIC, keys, parts, spelled_out
+from comfybridge.comfyui.dynamic_inputs import DYNAMIC, parts, spelled_out
+from comfybridge.comfyui.widgets import choices_of
 from comfybridge.deadline import Deadline
 
 # Node classes change when ComfyUI restarts, model lists when somebody copies a file.
 FRESH_SECONDS = 30.0
-# Where ComfyUI's page fetches the choices itself, those that are listed are none, or not all.
-FETCHED = ("remote", "remote_combo")
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,13 @@ class NodeClass:
         """Whether the inputs that a node takes depend on what some of them say."""
         return any(parts(config)[0] in DYNAMIC for config in (*self.required.values(), *self.optional.values()))
 
-    def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`."""
-        return dict(spelled_out({"required": self.required, "optional": self.optional}, given))
+    def inputs(self, given: Mapping[str, Any], *, with_rows: bool = True) -> dict[str, Any]:
+        """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`.
+
+        Args:
+            with_rows: whether the inputs of rows, such as `images.image0`, are among them.
+        """
+        return dict(spelled_out({"required": self.required, "optional": self.optional}, given, with_rows=with_rows))
 
     def declared(self, input_name: str) -> tuple[Any, Mapping[str, Any]]:
         """The type and the options of an input, the first of them if they depend on other inputs' values.
@@ -73,7 +76,7 @@ class NodeClass:
         Args:
             given: as for `declarations`.
         """
-        found = [_choices(config) for config in self.declarations(input_name, given)]
+        found = [choices_of(config) for config in self.declarations(input_name, given)]
         if not found or None in found:
             return None
         together = [choice for choices in found for choice in choices or ()]
@@ -140,17 +143,6 @@ def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
 
 def _numbers(values: Iterable[Any]) -> list[float]:
     return [each for each in values if isinstance(each, (int, float)) and math.isfinite(each)]
-
-
-def _choices(config: Any) -> list[Any] | None:
-    """The choices of one input: ComfyUI writes `[[...], {...}]`, `["COMBO", {"options": [...]}]`, or more."""
-    kind, options = parts(config)
-    if isinstance(kind, list):
-        return kind
-    if kind == COMBO:
-        return keys(config)
-    listed = options.get("options") if kind == "COMBO" and not any(map(options.get, FETCHED)) else None
-    return listed if isinstance(listed, list) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -25,7 +25,11 @@ ANY = object()
 
 
 def spelled_out(
-    groups: Mapping[str, Any], given: Mapping[str, Any] | None = None, path: str = ""
+    groups: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
+    path: str = "",
+    *,
+    with_rows: bool = True,
 ) -> Iterator[tuple[str, Any]]:
     """The full name of each input, and its options as ComfyUI gives them: `[type, {...}]`.
 
@@ -34,10 +38,11 @@ def spelled_out(
         given: the values that a node has, which decide on the inputs that it takes; None: all that it may ever
             take, the same name more than once where several options bring it.
         path: what goes before the names.
+        with_rows: whether the inputs of rows are given too.
     """
     for group in GROUPS:
         for name, config in _mapping(groups.get(group)).items():
-            yield from _of_input(path + name, config, given)
+            yield from _of_input(path + name, config, given, with_rows)
 
 
 def keys(config: Any) -> list[Any] | None:
@@ -53,19 +58,20 @@ def parts(config: Any) -> tuple[Any, Mapping[str, Any]]:
     return config[0], _mapping(config[1]) if len(config) > 1 else {}
 
 
-def _of_input(name: str, config: Any, given: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
+def _of_input(name: str, config: Any, given: Mapping[str, Any] | None, with_rows: bool) -> Iterator[tuple[str, Any]]:
     kind, options = parts(config)
     if kind == ROW:
-        yield from _of_row(name, _mapping(options.get("template")))
+        if with_rows:
+            yield from _of_row(name, _mapping(options.get("template")))
         return
     yield name, config
     if kind == COMBO:
         chosen = ANY if given is None else given.get(name)
         for option in _options(options):
             if chosen is ANY or chosen == option["key"]:
-                yield from spelled_out(_mapping(option.get("inputs")), given, f"{name}.")
+                yield from spelled_out(_mapping(option.get("inputs")), given, f"{name}.", with_rows=with_rows)
     elif kind == SLOT and (given is None or name in given):
-        yield from spelled_out(_mapping(options.get("inputs")), given, f"{name}.")
+        yield from spelled_out(_mapping(options.get("inputs")), given, f"{name}.", with_rows=with_rows)
 
 
 def _of_row(name: str, template: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,7 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.sent_files import MOST_FILES
 from comfybridge.web.body import parse_json
 from comfybridge.web.envelopes import JOB, job_in
+from comfybridge.web.foreign_fields import IDLE, NOT_DONE
 from comfybridge.web.schemas import GenerateBody, OutputBody
 from comfybridge.web.written_fields import TEXT, field_types, json_in
 from comfybridge.workflow.wording import clip
@@ -49,7 +50,19 @@ def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any
         _merge(fields, each)
     for name, text in sorted(plain, key=lambda field: _is_inner(field[0])):  # the whole before its parts
         add_field(fields, name, text)
+    _part_from_params(fields)
     return fields
+
+
+def _part_from_params(fields: dict[str, Any]) -> None:
+    """Take out of `params` what another tool sends beside a graph, and is no parameter."""
+    params = fields.get(PARAMS)
+    if not isinstance(params, dict):
+        return
+    foreign = [name for name in params if name in IDLE or name in NOT_DONE]
+    if foreign and any(unwrap(value) is not None for name, value in fields.items() if name != PARAMS):
+        for name in foreign:
+            set_once(fields, name, params.pop(name))
 
 
 def json_fields(raw: bytes) -> dict[str, Any]:

@@ -259,8 +259,21 @@ class _Filling:
                 # a node that is not there is refused below
                 limits = seed_limits(graph, [target], facts) if target.node in graph else (None, None)
                 overrides[name] = self.draw(limits)
+        self.choose_for(overrides, params)
         self.overridden = apply_overrides(graph, overrides, optional_inputs)
         self.filled.params.update(zip(overrides, self.overridden.values(), strict=False))
+
+    def choose_for(self, overrides: Collection[str], params: Mapping[str, Any]) -> None:
+        """Set the parameters first that are choices, and bring inputs that are set by `"NODE.INPUT"`.
+
+        They are checked when all parameters are set.
+        """
+        if not any(name.count(".") > 1 for name in overrides):
+            return
+        for parameter in [each for name, each in self.parameters.items() if name in params]:
+            for target in parameter.targets:
+                if any(name.startswith(f"{target.node}.{target.input}.") for name in overrides):
+                    set_input(self.filled.graph, target.node, target.input, params[parameter.name])
 
     def draw(self, limits: Limits) -> int:
         low, high = limits

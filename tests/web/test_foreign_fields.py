@@ -138,6 +138,13 @@ def test_a_form_s_job_brings_its_fields(api: FlaskClient, sim: Simulator, kind: 
     assert posted(api, kind, input=job, seed="7")["params"]["prompt"] == "a fox"
 
 
+@pytest.mark.parametrize("kind", [URLENCODED, "multipart/form-data"])
+@pytest.mark.parametrize("fields", [{"input": {"workflow": GRAPH}}, {"prompt": GRAPH}, {"workflow": GRAPH}])
+def test_what_stands_beside_a_form_s_graph_stops_nothing(api: FlaskClient, kind: str, fields: dict[str, Any]) -> None:
+    texts = {name: json.dumps(value) for name, value in fields.items()}
+    assert posted(api, kind, **texts, id="x", webhook="http://shop.example")["warnings"] == [WEBHOOK]
+
+
 def test_a_form_s_job_may_come_with_files(api: FlaskClient, sim: Simulator) -> None:
     form = {"input": json.dumps({"workflow": loading("cat.png")}), "cat.png": (io.BytesIO(png()), "cat.png")}
     success(api.post("/generate", data=form))

@@ -1,0 +1,64 @@
+"""What a node's input can hold besides a link, and what ComfyUI's editor puts there at first."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from comfybridge.comfyui.dynamic_inputs import COMBO, keys, parts
+
+# Where ComfyUI's page fetches the choices itself, those that are listed are none, or not all.
+FETCHED = ("remote", "remote_combo")
+NUMBERS = ("INT", "FLOAT")
+_EMPTY = {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}
+
+
+def choices_of(config: Any) -> list[Any] | None:
+    """What one input can be chosen from; None if it is not a choice, or the choices are not known.
+
+    Args:
+        config: its options: ComfyUI writes `[[...], {...}]`, `["COMBO", {"options": [...]}]`, or more.
+    """
+    kind, options = parts(config)
+    if isinstance(kind, list):
+        return kind
+    if kind == COMBO:
+        return keys(config)
+    listed = options.get("options") if kind == "COMBO" and not any(map(options.get, FETCHED)) else None
+    return listed if isinstance(listed, list) else None
+
+
+def accepts(config: Any, value: Any) -> bool:
+    """Whether an input can hold a value, as far as its options say. A link is not followed."""
+    choices = choices_of(config)
+    if isinstance(value, list):
+        return True
+    if choices is not None:
+        return value in choices
+    kind, options = parts(config)
+    if kind == "BOOLEAN":
+        return isinstance(value, bool)
+    if kind in NUMBERS:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        return _limit(options.get("min"), -math.inf) <= value <= _limit(options.get("max"), math.inf)
+    return True  # ComfyUI makes a text of whatever a STRING is
+
+
+def default_of(config: Any) -> Any:
+    """What the editor puts into an input at first; None if it takes nothing but links, or that is not known."""
+    kind, options = parts(config)
+    if options.get("forceInput"):
+        return None
+    choices = choices_of(config)
+    default = options.get("default", _EMPTY.get(kind) if isinstance(kind, str) else None)
+    if choices is not None and default not in choices:
+        return choices[0] if choices else None
+    if kind in NUMBERS and isinstance(default, (int, float)):
+        lowest = options.get("min")
+        return lowest if default < _limit(lowest, -math.inf) else default
+    return default
+
+
+def _limit(value: Any, otherwise: float) -> float:
+    return value if isinstance(value, (int, float)) else otherwise
