@@ -5,6 +5,8 @@ room; of the first that does not fit, the beginning is. Of the others only the s
 again when it is their turn. So an answer of small files is in memory when it begins, and one of large files needs no
 more memory than one of small ones, and no more connections than a few.
 
+A file that turns out to be unusable then is left out of the answer, with a warning, if there is anything else in it.
+
 What must be converted is loaded whole, one image at a time. While there is room for the results that happens before
 the answer begins, and after that when it is their turn: such files have no size until then.
 """
@@ -17,7 +19,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from comfybridge.errors import ComfyUIError
+from comfybridge.errors import ComfyUIError, FileUnusable
 from comfybridge.media import file_extension, image_size
 from comfybridge.request import CHUNK, OpenFile, Output
 
@@ -63,7 +65,7 @@ class DeliveredFile:
             beginning = file.fetch(CHUNK)
             self.pixels = image_size(beginning)
             if self.pixels is None and self.media_type in UNMISTAKABLE and file_extension(beginning) is None:
-                raise ComfyUIError(f"What ComfyUI gave as its output file {self.output.filename!r} is no image.")
+                raise FileUnusable(f"What ComfyUI gave as its output file {self.output.filename!r} is no image.")
 
     def _opened_already(self) -> OpenFile | None:
         """What was opened before it was needed; that is the caller's then, to close it."""
@@ -84,22 +86,36 @@ class Delivery:
 
     Args:
         outputs: in the order in which they will be sent.
+        has_more: whether the answer has something besides them, so that none of them need be left.
+
+    Attributes:
+        files: in that order, without those that are left out.
+        warnings: sentences on those that are.
 
     Raises:
+        FileUnusable: none of the files can be used, and the answer has nothing else.
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file can't be fetched.
     """
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], *, has_more: bool = False) -> None:
         self.files = [DeliveredFile(output) for output in outputs]
+        self.warnings: list[str] = []
         self._room = ROOM
         self._room_lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         started = time.monotonic()
         try:
-            for index, file in enumerate(self.files):
+            index = 0
+            while index < len(self.files):
                 for soon in self.files[index : index + AT_ONCE]:
                     self._open_soon(soon, self._begin)
-                self._take(file)
+                try:
+                    self._take(self.files[index])
+                    index += 1
+                except FileUnusable as error:
+                    if len(self.files) == 1 and not has_more:
+                        raise
+                    self._leave_out(index, error)
                 if self._threads is None and time.monotonic() - started > SLOW_SECONDS:
                     self._threads = ThreadPoolExecutor(AT_ONCE)  # which starts none before they have something to do
         except BaseException:
@@ -145,6 +161,10 @@ class Delivery:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     # -- before the answer begins --------------------------------------------------------------------------------
+
+    def _leave_out(self, index: int, error: FileUnusable) -> None:
+        self.files.pop(index)._close()
+        self.warnings.append(f"{error.message.rstrip('.')}; it is left out.")
 
     def _take(self, file: DeliveredFile) -> None:
         """Take down what there is to know of a file, and keep what there is room for."""

@@ -208,6 +208,10 @@ class ComfyUIError(BridgeError):
     type = "comfyui_error"
 
 
+class FileUnusable(ComfyUIError):
+    """One output file is not there, is not handed out, or is not what its name says; others may be fine."""
+
+
 class PromptLost(BridgeError):
     """The prompt is neither in ComfyUI's queue nor in its history any more."""
 

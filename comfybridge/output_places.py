@@ -16,7 +16,7 @@ from typing import Any
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.download import Download
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError
+from comfybridge.errors import FileUnusable
 from comfybridge.saving import safe_name
 
 # ComfyUI's folders that it serves files of (server.py: view_image)
@@ -108,7 +108,7 @@ class OutputPlace:
         # ComfyUI would look for what stands behind the last one in the folder that is named beside it
         place = _place(self.filename.replace("\\", "/"), self.subfolder, self.type)
         if not place._may_be_served:
-            raise ComfyUIError(f"The output file {self.shown_filename!r} {place.why_not_served}.")
+            raise FileUnusable(f"The output file {self.shown_filename!r} {place.why_not_served}.")
         return place
 
     @property

@@ -41,7 +41,7 @@ from comfybridge.workflow.folders import PREFIX_INPUT, UNNAMED, save_into_folder
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.past_cache import past_cache
-from comfybridge.workflow.prefixes import make_prefixes_plain, outside_folders, with_plain_prefixes
+from comfybridge.workflow.prefixes import leads_up, make_prefixes_plain, outside_folders, with_plain_prefixes
 from comfybridge.workflow.template import Filled
 from comfybridge.workflow.wording import clip
 
@@ -272,8 +272,9 @@ def _check_prefixes(server: Server, graph: Graph, targets: Collection[str] | Non
         targets: the nodes that are to run; None: all.
     """
     for node_id, folder in outside_folders(graph).items():
-        runs = targets is None or node_id in targets
-        if runs and server.client.look(UNNAMED, folder, "output", deadline) == "refused":
+        if targets is not None and node_id not in targets:
+            continue
+        if leads_up(folder) or server.client.look(UNNAMED, folder, "output", deadline) == "refused":
             node = graph[node_id]
             raise InvalidRequest(
                 f"Node {clip(node_id)} ({clip(node['class_type'])}): its {PREFIX_INPUT} leads out of ComfyUI's "

@@ -34,7 +34,7 @@ from comfybridge.comfyui.reasons import ChoicesOf, refusal
 from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, check_status, is_page
 from comfybridge.comfyui.transport import Answer, Transport
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, TooLarge
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, FileUnusable, TimedOut, TooLarge
 
 RETRY_AFTER = 5
 
@@ -77,10 +77,6 @@ class ComfyUINotReached(ComfyUIUnreachable):
 
 class NoJobList(ComfyUIError):
     """ComfyUI does not tell of its jobs: it is older than 0.6.0, or some prompt's `extra_data` breaks the list."""
-
-
-class FileNotServed(ComfyUIError):
-    """ComfyUI has no such file, or does not hand it out."""
 
 
 @dataclass(frozen=True)
@@ -280,18 +276,16 @@ class ComfyUIClient:
             type: the folder that `subfolder` is in: `output`, `temp` or `input`.
 
         Raises:
-            FileNotServed: the file is not there (any more), or ComfyUI refuses its name.
+            FileUnusable: the file is not there (any more), or ComfyUI refuses its name.
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         with contextlib.ExitStack() as stack:
             call = self._call("GET", "/view", deadline, query=query)
             answer = stack.enter_context(call)
             if answer.status == 404 and not is_page(answer):
-                raise FileNotServed(f"ComfyUI no longer has the output file {filename!r}.")
+                raise FileUnusable(f"ComfyUI no longer has the output file {filename!r}.")
             if answer.status == 400 and not is_page(answer):
-                raise FileNotServed(
-                    f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name."
-                )
+                raise FileUnusable(f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name.")
             self._check_status(answer)
             if is_page(answer) and not filename.lower().endswith(WEB_PAGES):
                 check_is_comfyui(answer)

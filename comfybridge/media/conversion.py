@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from comfybridge.errors import BridgeError, ComfyUIError, InvalidRequest
+from comfybridge.errors import BridgeError, FileUnusable, InvalidRequest
 from comfybridge.media import jpeg, pixels, png, webp
 from comfybridge.media.colors import parse_color
 from comfybridge.media.containers import Malformed
@@ -54,7 +54,7 @@ def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
         media_type: what the file's name says it is; what its bytes say counts more.
 
     Raises:
-        ComfyUIError: it is no image, or a broken one, and had to be encoded anew.
+        FileUnusable: it is no image, or a broken one, and had to be encoded anew.
         Busy: too many large images are being read.
         InvalidRequest: the background is no colour, or the image is too large for the format.
     """
@@ -173,5 +173,5 @@ def _stripped(data: bytes, media_type: str) -> Converted:
     return Converted(data if stripped == data else stripped, media_type)
 
 
-def _unconvertible(media_type: str) -> ComfyUIError:
-    return ComfyUIError(f"ComfyUI's output of type {media_type} is not an image that can be converted.")
+def _unconvertible(media_type: str) -> FileUnusable:
+    return FileUnusable(f"ComfyUI's output of type {media_type} is not an image that can be converted.")

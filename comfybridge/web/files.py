@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from flask import Response
@@ -10,7 +11,7 @@ from flask import Response
 from comfybridge.delivery import DeliveredFile, Delivery
 from comfybridge.errors import InvalidRequest, NotAcceptable
 from comfybridge.expected_size import size_warnings
-from comfybridge.request import Generation
+from comfybridge.request import Generation, Output
 from comfybridge.saving import safe_name
 from comfybridge.web.negotiation import Wanted
 from comfybridge.web.sending import Body, Streamed, respond
@@ -27,7 +28,7 @@ def file_response(generation: Generation, wanted: Wanted, index: int, held: cont
     """The bytes of one file, with what else there is to know in headers.
 
     Args:
-        index: which of the files of the wanted kind, counted from 0.
+        index: which of the files of the wanted kind, counted from 0; the first may give way to one that can be used.
         held: as `respond` takes it.
 
     Raises:
@@ -48,7 +49,7 @@ def file_response(generation: Generation, wanted: Wanted, index: int, held: cont
             f"index is {index}, but the workflow made {len(files)} of kind {wanted.kind}; the first has index 0.",
             prompt_id=generation.prompt_id,
         )
-    delivery = Delivery([files[index]])
+    delivery = _first_usable(files) if index == 0 else Delivery([files[index]])
     [file] = delivery.files
     if not wanted.takes(file.media_type):
         delivery.close()
@@ -64,7 +65,7 @@ def file_response(generation: Generation, wanted: Wanted, index: int, held: cont
         response.headers["Content-Security-Policy"] = NO_SCRIPTS
     # one of several nodes' pictures does not tell whether another has the size that was asked for
     measured = delivery.files if len({each.node_id for each in generation.images}) == 1 else []
-    return _with_facts(response, generation, delivery.files, measured)
+    return _with_facts(response, generation, delivery, measured)
 
 
 def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response:
@@ -81,7 +82,21 @@ def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response
         body = Streamed(zip_chunks(delivery), zip_length(delivery), delivery, generation)
     response = respond(body, "application/zip", held)
     response.headers["Content-Disposition"] = _disposition("attachment", f"{generation.prompt_id}.zip")
-    return _with_facts(response, generation, delivery.files, delivery.files)
+    return _with_facts(response, generation, delivery, delivery.files)
+
+
+def _first_usable(outputs: Sequence[Output]) -> Delivery:
+    """The first of the files that is not unusable; raises what `Delivery` raises."""
+    warnings: list[str] = []
+    for output in outputs[:-1]:
+        delivery = Delivery([output], has_more=True)
+        warnings += delivery.warnings
+        if delivery.files:
+            break
+    else:
+        delivery = Delivery(outputs[-1:])
+    delivery.warnings = warnings
+    return delivery
 
 
 def _disposition(kind: str, filename: str) -> str:
@@ -93,9 +108,9 @@ def _disposition(kind: str, filename: str) -> str:
 
 
 def _with_facts(
-    response: Response, generation: Generation, files: list[DeliveredFile], measured: list[DeliveredFile]
+    response: Response, generation: Generation, delivery: Delivery, measured: list[DeliveredFile]
 ) -> Response:
-    """The response with what JSON would say of the generation and these files, as far as it is known by now.
+    """The response with what JSON would say of the generation and its files, as far as it is known by now.
 
     Args:
         measured: the files of which one should have the size that was asked for.
@@ -103,7 +118,8 @@ def _with_facts(
     response.headers["X-Content-Type-Options"] = "nosniff"  # a web page that a node calls a picture stays a picture
     if generation.seed is not None:
         response.headers["X-Seed"] = str(generation.seed)
-    warnings = [*generation.warnings, *(warning for file in files for warning in file.warnings)]
+    warnings = [*generation.warnings, *delivery.warnings]
+    warnings += (warning for file in delivery.files for warning in file.warnings)
     warnings += size_warnings(generation.size, [file.pixels for file in measured if file.pixels])
     if warnings:
         response.headers[WARNINGS] = warnings_header(warnings)

@@ -58,12 +58,14 @@ class _Page:
     def __init__(self, generation: Generation, with_first_image: bool) -> None:
         images = generation.images
         others = [output for output in generation.outputs if output.kind != "image" and output.text is None]
-        self.delivery = Delivery([*images, *others])
+        has_texts = any(output.text is not None for output in generation.outputs)
+        self.delivery = Delivery([*images, *others], has_more=has_texts)
         self._generation = generation
         self._total = time.monotonic() - generation.started
-        self._images = self.delivery.files[: len(images)]
-        self._others = self.delivery.files[len(images) :]
-        self._with_first_image = with_first_image and bool(images)
+        self._images = [file for file in self.delivery.files if file.output.kind == "image"]
+        numbers: dict[DeliveredFile, int] = {file: index for index, file in enumerate(self._images)}
+        self._numbered = {id(file.output): (file, numbers.get(file)) for file in self.delivery.files}
+        self._with_first_image = with_first_image and bool(self._images)
         self._unmeasured = {file for file in self.delivery.files if file.size is None}
 
     @property
@@ -93,16 +95,15 @@ class _Page:
 
     def _body(self) -> GenerationAnswer:
         generation, timings = self._generation, self._generation.timings
-        images, others = enumerate(self._images), iter(self._others)
         outputs: list[OutputAnswer] = []
-        warnings = list(generation.warnings)
+        warnings = [*generation.warnings, *self.delivery.warnings]
         for output in generation.outputs:
             if output.text is not None:
                 outputs.append(_text(output, output.text))
-                continue
-            index, file = next(images) if output.kind == "image" else (None, next(others))
-            outputs.append(self._file(file, index))
-            warnings += file.warnings
+            elif id(output) in self._numbered:
+                file, index = self._numbered[id(output)]
+                outputs.append(self._file(file, index))
+                warnings += file.warnings
         warnings += size_warnings(generation.size, [file.pixels for file in self._images if file.pixels])
         body: GenerationAnswer = {
             "status": "success",

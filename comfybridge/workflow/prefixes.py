@@ -60,16 +60,25 @@ def plain_prefix(prefix: str) -> str:
 
 
 def outside_folders(graph: Graph) -> dict[str, str]:
-    """The folders, by node id, that prefixes name and that are ComfyUI's to accept: most of them lead out."""
+    """The folders, by node id, that prefixes name and that seem not to lie below ComfyUI's output folder.
+
+    Above it none is any use: even if the way leads back in, ComfyUI names a file there by a path that it refuses.
+    From the root of a disk one may lie there all the same, which ComfyUI can be asked.
+    """
     found: dict[str, str] = {}
     for node_id, node in graph.items():
         given = node["inputs"].get(PREFIX_INPUT)
         prefix = _known_text(graph, given) if is_link(given) else given
         if isinstance(prefix, str):
             folder = posixpath.dirname(posixpath.normpath(prefix))
-            if folder.startswith("/") or folder.split("/")[0] == ".." or _DRIVE.match(f"{folder}/"):
+            if leads_up(folder) or folder.startswith("/") or _DRIVE.match(f"{folder}/"):
                 found[node_id] = folder
     return found
+
+
+def leads_up(folder: str) -> bool:
+    """Whether a normalised folder is above the one that it is told from."""
+    return folder.split("/")[0] == ".."
 
 
 def with_plain_prefixes(graph: Graph, files: Mapping[str, tuple[str, str]]) -> Graph:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from comfybridge.errors import BridgeError, Busy, ComfyUIError, InvalidRequest
+from comfybridge.errors import BridgeError, Busy, FileUnusable, InvalidRequest
 from comfybridge.media import check_still_image, convert, embedded_graph, image_size, room
 from comfybridge.media.containers import claims_too_much
 from comfybridge.media.room import Room
@@ -141,7 +141,7 @@ def test_a_bomb_that_comfyui_answers_is_its_error(name: str) -> None:
         try:
             convert(data, "image/png", options)
         except BridgeError as error:
-            assert type(error) is ComfyUIError  # noqa: PT017
+            assert type(error) is FileUnusable  # noqa: PT017
     image_size(data)
     assert time.process_time() - began < SECONDS
 
@@ -252,7 +252,7 @@ def test_a_mode_that_nothing_can_be_made_of_is_comfyuis_error() -> None:
     try:
         convert(buffer.getvalue(), "image/tiff", OutputOptions(format="png"))
     except BridgeError as error:
-        assert type(error) is ComfyUIError  # noqa: PT017
+        assert type(error) is FileUnusable  # noqa: PT017
 
 
 def test_a_deep_graph_in_a_picture_is_refused() -> None:
