@@ -11,20 +11,28 @@ class Deadline:
     Args:
         seconds: how long after `started` the deadline passes.
         started: when it began to count, on `time.monotonic()`'s clock; now if not given.
+
+    Attributes:
+        is_cut: whether it has passed early, as the process ends.
     """
 
     def __init__(self, seconds: float, started: float | None = None) -> None:
         self.seconds = seconds
         self.started = time.monotonic() if started is None else started
+        self.is_cut = False
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
-        return max(0.0, self.started + self.seconds - time.monotonic())
+        return 0.0 if self.is_cut else max(0.0, self.started + self.seconds - time.monotonic())
 
     @property
     def passed(self) -> bool:
         """Whether no time is left."""
         return self.remaining() <= 0
+
+    def cut(self) -> None:
+        """Have it pass now, as the process ends. From any thread; what blocks until then is not woken."""
+        self.is_cut = True
 
     def extend(self, seconds: float) -> None:
         """Let it pass so many seconds later: those that were lost through no fault of who must keep it."""
