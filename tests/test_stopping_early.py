@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from comfybridge.simulator import Simulator
 from tests.test_serving import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
 from tests.test_stopping import Caller, messages
-from tests.web.input_files import loading
+from tests.web.input_files import b64, loading, png
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
 
@@ -23,6 +24,28 @@ def silent() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(SECONDS)
         yield listening
+
+
+def test_a_request_is_told_whose_picture_comfyui_does_not_take(sim: Simulator) -> None:
+    sim.fail_route("/upload/image", times=None, status=500, delay=SECONDS)
+    server = Server(
+        PYTHON_APP,
+        COMFYUI_URL=sim.url,
+        COMFYBRIDGE_PORT=free_port(),
+        COMFYBRIDGE_LOG_FORMAT="json",
+        COMFYBRIDGE_SHUTDOWN_TIMEOUT="0.5",
+    )
+    try:
+        caller = Caller(server, workflow=loading("a"), images={"a": b64(png())})
+        while not any(each.path.endswith("/upload/image") for each in sim.requests):
+            time.sleep(0.02)
+        os.killpg(server.process.pid, signal.SIGTERM)
+        answer = caller.answered()
+        assert server.process.wait(SECONDS) == 0
+    finally:
+        server.end()
+    assert (answer.status_code, answer.json()["type"]) == (503, "shutting_down")
+    assert answer.json()["error"] == "The bridge is being stopped; nothing was queued."
 
 
 @pytest.mark.parametrize("arguments", [PYTHON_APP, GUNICORN, WAITRESS], ids=["python app.py", "gunicorn", "waitress"])
