@@ -78,6 +78,7 @@ class Abandoned(Interrupted):
 
 
 STOPPED = "The bridge is being stopped"
+NOTHING_QUEUED = f"{STOPPED}; nothing was queued."
 
 
 class Bridge:
@@ -113,6 +114,7 @@ class Bridge:
         self._queueing = Queueing(self.settings, self.library, self._repeats, self.policies)
         # those that are waited for, by the `id()` of their requests
         self._submissions: weakref.WeakValueDictionary[int, Submission] = weakref.WeakValueDictionary()
+        self._queueing_until: set[Deadline] = set()  # of the requests that are being queued
         self._is_shut_down = False
 
     def close(self) -> None:
@@ -210,7 +212,8 @@ class Bridge:
                 return submission, outcome
             why = "cached files of it are gone" if gone else "ComfyUI does not serve files of such names"
             log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
-            again = self._known(self._queueing.submit_past_cache(submission, gone, misnamed))
+            with self._cut_at_shutdown(submission.request, submission.deadline):
+                again = self._known(self._queueing.submit_past_cache(submission, gone, misnamed))
         except BridgeError as error:
             submission.close()
             raise _about(error, submission.prompt) from None
@@ -316,6 +319,8 @@ class Bridge:
                 learn(submission.server.node_times, submission.prompt.graph, outcome.spent, outcome.executing)
             return outcome
         except TimedOut:
+            if submission.deadline.is_cut:
+                raise self._cut_off(submission) from None
             raise self._overdue(submission) from None
         except Abandoned:
             request = submission.request
@@ -324,7 +329,7 @@ class Bridge:
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
         except ShuttingDown:
-            raise ShuttingDown(self._cut_off(submission), prompt_id=submission.prompt.id, retry_after=5) from None
+            raise self._cut_off(submission) from None
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
                 raise Interrupted(TAKEN_OUT, prompt_id=submission.prompt.id) from None
@@ -392,21 +397,25 @@ class Bridge:
         """The ids of the prompts that requests wait for."""
         return sorted({each.prompt.id for each in self._submissions.values()})
 
-    def shut_down(self) -> tuple[list[str], list[str]]:
+    def shut_down(self) -> tuple[list[str], list[str], int]:
         """Give up all requests that wait, for the process ends; those to come are refused.
 
         Their prompts are cancelled, but for those that would be kept on a timeout too.
 
         Returns:
-            The ids of the prompts that are cancelled, and of those that are kept.
+            The ids of the prompts that are cancelled, and of those that are kept; and how many requests are given
+            up that have no prompt yet.
         """
         self._is_shut_down = True
+        unqueued = list(self._queueing_until)
+        for deadline in unqueued:
+            deadline.cut()
         cancelled: set[str] = set()
         kept: set[str] = set()
         for submission in list(self._submissions.values()):
             (kept if submission.request.outlasts_its_time else cancelled).add(submission.prompt.id)
             submission.listener.stop(ShuttingDown(STOPPED, prompt_id=submission.prompt.id))
-        return sorted(cancelled - kept), sorted(kept)
+        return sorted(cancelled - kept), sorted(kept), len(unqueued)
 
     # -- what else is asked of it --------------------------------------------------------------------------------
 
@@ -441,6 +450,34 @@ class Bridge:
         Args:
             turn: is taken if it is queued.
         """
+        with self._cut_at_shutdown(request, deadline):
+            return self._submit_somewhere(request, place, deadline, turn)
+
+    @contextlib.contextmanager
+    def _cut_at_shutdown(self, request: GenerationRequest, deadline: Deadline) -> Iterator[None]:
+        """Cut the deadline if the bridge is shut down meanwhile; for a request that has no prompt to be waited for.
+
+        Raises:
+            ShuttingDown: the bridge was shut down.
+        """
+        self._queueing_until.add(deadline)
+        try:
+            self._check_goes_on()
+            yield
+        except (TimedOut, ComfyUIUnreachable) as error:
+            if not deadline.is_cut:
+                raise
+            if error.prompt_id is None:
+                raise ShuttingDown(NOTHING_QUEUED, retry_after=5) from None
+            fate = "is kept" if request.outlasts_its_time else "is cancelled"
+            sentence = f"{STOPPED}; the prompt was just being queued, and {fate} if it was."
+            raise ShuttingDown(sentence, prompt_id=error.prompt_id, retry_after=5) from None
+        finally:
+            self._queueing_until.discard(deadline)
+
+    def _submit_somewhere(
+        self, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn
+    ) -> Submission:
         if request.idempotency_key is not None:
             earlier = self._repeats.attach(request, place, deadline, is_alone=False)
             if earlier is not None:
@@ -480,15 +517,18 @@ class Bridge:
 
     def _check_goes_on(self) -> None:
         if self._is_shut_down:
-            raise ShuttingDown(f"{STOPPED}; nothing was queued.", retry_after=5)
+            raise ShuttingDown(NOTHING_QUEUED, retry_after=5)
 
-    def _cut_off(self, submission: Submission) -> str:
-        """Cancel the prompt of a request that is cut off, unless it is to be kept; returns the sentence on that."""
+    def _cut_off(self, submission: Submission) -> ShuttingDown:
+        """Cancel the prompt of a request that is cut off, unless it is to be kept; returns the error on that."""
+        prompt_id = submission.prompt.id
         if submission.request.outlasts_its_time:
-            return f"{STOPPED}; the prompt is kept, and its results can be asked for later."
-        if try_to_drop(submission.server.canceller, submission.prompt.id, LAST_CANCEL_SECONDS):
-            return f"{STOPPED}; the prompt was cancelled."
-        return f"{STOPPED}; the prompt could not be cancelled."
+            fate = "is kept, and its results can be asked for later"
+        elif try_to_drop(submission.server.canceller, prompt_id, LAST_CANCEL_SECONDS):
+            fate = "was cancelled"
+        else:
+            fate = "could not be cancelled"
+        return ShuttingDown(f"{STOPPED}; the prompt {fate}.", prompt_id=prompt_id, retry_after=5)
 
     def _overdue(self, submission: Submission) -> TimedOut:
         canceller, seconds = submission.server.canceller, submission.deadline.seconds

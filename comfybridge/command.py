@@ -33,8 +33,8 @@ from comfybridge.elsewhere import API_KEY, RemoteBridge, code_of
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
 from comfybridge.exit_codes import CTRL_C, DONE, HUNG_UP, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
 from comfybridge.logs import printable
-from comfybridge.media import embedded_graph, file_extension, media_type_of
-from comfybridge.placing import FORMATS, CommandFailed, MadeFile, Place, check_ending, place_of
+from comfybridge.media import embedded_graph, file_extension, media_type_of, named_ending
+from comfybridge.placing import FORMATS, CommandFailed, MadeFile, Named, Place, check_ending, place_of
 from comfybridge.progress import Preview, Progress, meter_of
 from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
 from comfybridge.settings import load_settings
@@ -199,7 +199,7 @@ def _body(options: argparse.Namespace) -> dict[str, Any]:
         body["timeout"] = options.timeout
     if options.image:
         body["images"] = dict(_image(text) for text in options.image)
-    chosen = FORMATS.get(Path(options.output).suffix.lower()) if options.output else None
+    chosen = FORMATS.get(named_ending(Path(options.output).name)) if options.output else None
     if chosen:
         body["output"] = {"format": chosen}
     return body
@@ -250,7 +250,7 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
         settings = load_settings(**({"comfyui_url": url} if url else {}))
         bridge = stack.enter_context(Bridge(settings))
         asked = parse_generation(body, GenerationRequest().started)
-        if options.output is not None:
+        if isinstance(place, Named):
             workflow = asked.workflow or settings.default_workflow
             _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
         try:
@@ -333,7 +333,7 @@ def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
 def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
     """Made by a bridge that runs elsewhere, whose events are followed."""
     bridge = RemoteBridge(options.url, _api_key(options))
-    if options.output is not None:
+    if isinstance(place, Named):
         asked = parse_generation(body, GenerationRequest().started)
         _check_ending(options.output, asked.graph, asked.workflow, partial(_endings_there, bridge, asked.workflow))
     prompt_id = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 
 
@@ -11,20 +13,34 @@ class Deadline:
     Args:
         seconds: how long after `started` the deadline passes.
         started: when it began to count, on `time.monotonic()`'s clock; now if not given.
+
+    Attributes:
+        is_cut: whether it has passed early, as the process ends.
+        blocked_on: the connection for which its thread waits; None: for none.
     """
 
     def __init__(self, seconds: float, started: float | None = None) -> None:
         self.seconds = seconds
         self.started = time.monotonic() if started is None else started
+        self.is_cut = False
+        self.blocked_on: socket.socket | None = None
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""
-        return max(0.0, self.started + self.seconds - time.monotonic())
+        return 0.0 if self.is_cut else max(0.0, self.started + self.seconds - time.monotonic())
 
     @property
     def passed(self) -> bool:
         """Whether no time is left."""
         return self.remaining() <= 0
+
+    def cut(self) -> None:
+        """Have it pass now, as the process ends, and wake a thread that waits for a connection. From any thread."""
+        self.is_cut = True
+        connection = self.blocked_on
+        if connection is not None:
+            with contextlib.suppress(OSError):  # it is closed already
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of an encrypted one, what is below
 
     def extend(self, seconds: float) -> None:
         """Let it pass so many seconds later: those that were lost through no fault of who must keep it."""

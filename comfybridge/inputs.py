@@ -14,10 +14,10 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from comfybridge.at_once import map_at_once
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, TooLarge
@@ -301,10 +301,8 @@ class Uploader:
         linked = [each.file for each in placed if isinstance(each.file, LinkedFile) and not each.is_handed_on]
         if not linked:
             return list(placed)
-        with ThreadPoolExecutor(min(MOST_AT_ONCE, len(linked)), "fetch") as pool:
-            # an error leaves those that have not begun alone, and waits for the others: no thread outlives the slot
-            fetched = pool.map(lambda file: self._fetched(file, allowance, deadline), linked)
-            files = dict(zip((file.name for file in linked), fetched, strict=True))
+        fetched = map_at_once(lambda file: self._fetched(file, allowance, deadline), linked, MOST_AT_ONCE, deadline)
+        files = dict(zip((file.name for file in linked), fetched, strict=True))
         return [replace(each, file=files.get(each.file.name, each.file)) for each in placed]
 
     def _fetched(self, file: LinkedFile, allowance: Allowance, deadline: Deadline) -> InputFile:

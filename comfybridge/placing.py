@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Protocol
 
 from comfybridge.exit_codes import NOT_SAVED, USAGE
-from comfybridge.media import media_type_of
+from comfybridge.media import is_known_ending, is_same_ending, named_ending
 from comfybridge.request import Kind, OpenFile
 from comfybridge.saving import safe_name, save, save_beside
 
 STANDARD_OUTPUT = "-"
 # The pictures that are converted to, by the ending.
-FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-NO_KIND = media_type_of("")
+FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "webp": "webp"}
+USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # of these endings, those that are named to people
 
 
 class CommandFailed(Exception):
@@ -86,7 +86,9 @@ def place_of(output: str | None) -> Place:
 
 
 def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
-    """Refuse a file's ending that a workflow can't make. One that no kind of file is known by says nothing.
+    """Refuse a file's ending that a workflow can't make, and one that no file is known by.
+
+    A name without an ending passes, and so does one such as `cat.v2`.
 
     Args:
         made: the endings, without a dot, of what the workflow can make; None if that is not known.
@@ -95,16 +97,28 @@ def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
     Raises:
         CommandFailed
     """
-    wanted = media_type_of(name)
-    if made is None or wanted == NO_KIND:
+    wanted = named_ending(Path(name).name)
+    if not wanted:
         return
-    found = [media_type_of(f".{ending}") for ending in made]
-    converted = any(f".{ending}" in FORMATS for ending in made)
-    suffix = Path(name).suffix
-    if wanted in found or (converted and suffix.lower() in FORMATS):
+    suffix = name[-len(wanted) - 1 :]  # as it is written
+    if made is None:
+        if not is_known_ending(wanted):
+            raise CommandFailed(
+                f"-o {name}: no file of the ending {suffix} is known; pictures can be saved as "
+                f"{_listed(USUAL_FORMATS)}, and what else {maker} makes under its own ending, such as .mp4, .flac, "
+                ".glb or .txt.",
+                USAGE,
+            )
         return
-    endings = sorted({f".{ending}" for ending in made} | (set(FORMATS) if converted else set()))
-    raise CommandFailed(f"-o {name}: {maker} makes no {suffix} file; it can be saved as {', '.join(endings)}.", USAGE)
+    converted = not FORMATS.keys().isdisjoint(made)
+    if any(is_same_ending(wanted, each) for each in made) or (converted and wanted in FORMATS):
+        return
+    endings = _listed({*made, *(USUAL_FORMATS if converted else ())})
+    raise CommandFailed(f"-o {name}: {maker} makes no {suffix} file; it can be saved as {endings}.", USAGE)
+
+
+def _listed(endings: Iterable[str]) -> str:
+    return ", ".join(f".{each}" for each in sorted(endings))
 
 
 class OwnNames:
@@ -136,7 +150,8 @@ class Named:
         for number, file in enumerate(files, 1):
             with file.open() as opened:
                 own = _own_name(opened, number)
-                fits = media_type_of(place.name) in (media_type_of(own.name), NO_KIND)
+                ending = named_ending(place.name)
+                fits = not ending or is_same_ending(ending, named_ending(own.name))
                 if fits and not is_taken:
                     is_taken = True
                     _write(opened, partial(save, path=place), place, again, saved)

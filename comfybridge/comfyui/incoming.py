@@ -44,6 +44,18 @@ class Incoming(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """What has come, and at least one byte; 0 at the end."""
+        deadline = self._deadline
+        if deadline is None:
+            return self._read(buffer)
+        deadline.blocked_on = self._connection
+        try:
+            if deadline.is_cut:
+                raise TimeoutError
+            return self._read(buffer)
+        finally:
+            deadline.blocked_on = None
+
+    def _read(self, buffer: WriteableBuffer) -> int:
         if self._until is None:
             left = patience(self._silence, self._deadline)
             self._until = time.monotonic() + left

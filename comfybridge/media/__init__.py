@@ -6,7 +6,16 @@ from comfybridge.media.checking import check_still_image
 from comfybridge.media.colors import parse_color
 from comfybridge.media.conversion import Converted, convert
 from comfybridge.media.graph import embedded_graph
-from comfybridge.media.kinds import extension_of, file_extension, media_type_of, suffix_of, usual_media_type
+from comfybridge.media.kinds import (
+    extension_of,
+    file_extension,
+    is_known_ending,
+    is_same_ending,
+    media_type_of,
+    named_ending,
+    suffix_of,
+    usual_media_type,
+)
 from comfybridge.media.opening import image_size
 
 __all__ = [
@@ -17,7 +26,10 @@ __all__ = [
     "extension_of",
     "file_extension",
     "image_size",
+    "is_known_ending",
+    "is_same_ending",
     "media_type_of",
+    "named_ending",
     "parse_color",
     "suffix_of",
     "usual_media_type",

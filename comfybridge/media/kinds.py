@@ -11,6 +11,8 @@ _MEDIA_TYPES: dict[str, tuple[str, Kind]] = {
     "png": ("image/png", "image"),
     "jpg": ("image/jpeg", "image"),
     "jpeg": ("image/jpeg", "image"),
+    "jpe": ("image/jpeg", "image"),
+    "jfif": ("image/jpeg", "image"),
     "webp": ("image/webp", "image"),
     "gif": ("image/gif", "image"),
     "bmp": ("image/bmp", "image"),
@@ -39,6 +41,9 @@ _MEDIA_TYPES: dict[str, tuple[str, Kind]] = {
     "ply": ("application/x-ply", "3d"),
     "fbx": ("application/octet-stream", "3d"),
     "usdz": ("model/vnd.usdz+zip", "3d"),
+    "splat": ("application/octet-stream", "3d"),
+    "ksplat": ("application/octet-stream", "3d"),
+    "spz": ("application/octet-stream", "3d"),
     "txt": ("text/plain; charset=utf-8", "text"),
     "md": ("text/markdown; charset=utf-8", "text"),
     "csv": ("text/csv; charset=utf-8", "text"),
@@ -66,6 +71,8 @@ _OTHER_NAMES = {
     **dict.fromkeys(("text/json", "text/x-json", "application/x-json"), "application/json"),
 }
 _USUAL_ENDING = re.compile(r"[a-z0-9]{1,16}")
+# What looks like the ending of a file's name, and not like a version, as in `cat.v2`, or the rest of a sentence.
+_ENDING = re.compile(r"(?!v[0-9]+$)[a-z0-9]*[a-z][a-z0-9]*")
 
 # leading bytes, and where they stand
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -92,6 +99,27 @@ _CLOSER = {"mp4": {"m4a", "m4v", "mov"}, "ogg": {"opus"}}
 def media_type_of(filename: str) -> tuple[str, Kind]:
     """The media type and the kind of a file; `application/octet-stream` and `file` if its ending says nothing."""
     return _MEDIA_TYPES.get(_ending_of(filename), ("application/octet-stream", "file"))
+
+
+def named_ending(filename: str) -> str:
+    """The ending of a file's name, without a dot and in lower case; empty if what follows the last dot is none."""
+    ending = _ending_of(filename)
+    return ending if _ENDING.fullmatch(ending) else ""
+
+
+def is_known_ending(ending: str) -> bool:
+    """Whether an ending, without a dot, tells what a file is."""
+    return ending in _MEDIA_TYPES
+
+
+def is_same_ending(one: str, other: str) -> bool:
+    """Whether two endings, without a dot, are those of the same kind of file, as jpg and jpeg are."""
+    return one == other or _usual_type(one) == _usual_type(other) != ""
+
+
+def _usual_type(ending: str) -> str:
+    """The media type of an ending; empty if it has none of its own."""
+    return _MEDIA_TYPES.get(ending, ("", ""))[0].replace("application/octet-stream", "")
 
 
 def usual_media_type(media_type: str) -> str:

@@ -54,7 +54,9 @@ class Stop:
 
     def _end(self, seconds: float) -> None:
         self._over.wait(seconds)
-        cancelled, kept = self._bridge.shut_down()
+        cancelled, kept, unqueued = self._bridge.shut_down()
+        if unqueued:
+            log.warning("The wait is over; giving up %s, for which nothing was queued yet.", _requests(unqueued))
         if cancelled:
             log.warning("The wait is over; cancelling %s.", _listed(cancelled))
         if kept:

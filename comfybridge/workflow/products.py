@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from comfybridge.workflow.graph import Graph, is_link
 
 VIDEOS = frozenset({"mp4", "webm", "mov", "mkv", "avi"})
+SPLATS = frozenset({"ply", "splat", "spz", "ksplat"})
+MODELS = frozenset({"glb", "gltf", "obj", "fbx", "stl", "usdz"}) | SPLATS
 
 # The endings that ComfyUI's own output nodes write (nodes.py and comfy_extras of 0.3.64 and 0.33).
 _ENDINGS: dict[str, frozenset[str]] = {
@@ -12,6 +17,8 @@ _ENDINGS: dict[str, frozenset[str]] = {
     "PreviewImage": frozenset({"png"}),
     "SaveImageWebsocket": frozenset({"png"}),
     "MaskPreview": frozenset({"png"}),
+    "ImageCompare": frozenset({"png"}),
+    "SaveImageAdvanced": frozenset({"png", "exr"}),
     "SaveAnimatedPNG": frozenset({"png"}),
     "SaveAnimatedWEBP": frozenset({"webp"}),
     "SaveVideo": VIDEOS,
@@ -19,11 +26,23 @@ _ENDINGS: dict[str, frozenset[str]] = {
     "SaveAudio": frozenset({"flac"}),
     "SaveAudioMP3": frozenset({"mp3"}),
     "SaveAudioOpus": frozenset({"opus", "ogg"}),
+    "SaveAudioAdvanced": frozenset({"flac", "mp3", "opus"}),
     "PreviewAudio": frozenset({"flac", "mp3", "opus"}),
+    "SaveGLB": MODELS,
+    "Save3DAdvanced": MODELS,
+    "Preview3D": MODELS,
+    "Preview3DAdvanced": MODELS,
+    "SaveGaussianSplat": SPLATS,
+    "PreviewGaussianSplat": SPLATS,
+    "SavePointCloud": frozenset({"ply"}),
+    "PreviewPointCloud": frozenset({"ply"}),
+    "SaveLatent": frozenset({"latent"}),
     "PreviewAny": frozenset({"txt"}),
     "SaveSVGNode": frozenset({"svg"}),
-    "SaveText": frozenset({"txt", "md", "json"}),
+    "SaveText": frozenset({"txt", "csv", "md", "json"}),
 }
+# Those whose input `format` is the ending.
+_CHOOSING = frozenset({"SaveImageAdvanced", "SaveAudioAdvanced", "SaveText"})
 # Nodes of which nothing is saved even where nothing is linked to them.
 _HARMLESS = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})
 # Parts of the names of nodes that save something although others are linked to them.
@@ -37,10 +56,16 @@ def endings_of(graph: Graph) -> list[str] | None:
     for name, node in graph.items():
         class_type = node["class_type"]
         if class_type in _ENDINGS:
-            found |= _ENDINGS[class_type]
+            found |= _chosen(node) & _ENDINGS[class_type] or _ENDINGS[class_type]
         elif class_type not in _HARMLESS and (name not in origins or _may_save(class_type)):
             return None
     return sorted(found)
+
+
+def _chosen(node: Mapping[str, Any]) -> set[str]:
+    """The ending that a node's input chooses, if one does."""
+    chosen = node["inputs"].get("format") if node["class_type"] in _CHOOSING else None
+    return {chosen} if isinstance(chosen, str) else set()
 
 
 def _may_save(class_type: str) -> bool:

@@ -42,7 +42,12 @@ def post(api: FlaskClient, body: bytes, encoding: str = "", media_type: str = JS
         ("x-gzip", gzip.compress),
         ("GZIP", gzip.compress),
         ("identity, gzip", gzip.compress),
-        ("gzip", lambda data: gzip.compress(data[:9], mtime=0) + gzip.compress(b"", mtime=0) + gzip.compress(data[9:], mtime=0)),
+        (
+            "gzip",
+            lambda data: (
+                gzip.compress(data[:9], mtime=0) + gzip.compress(b"", mtime=0) + gzip.compress(data[9:], mtime=0)
+            ),
+        ),
         ("deflate", zlib.compress),
         ("deflate", raw_deflate),
         ("identity", bytes),
