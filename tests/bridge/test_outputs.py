@@ -55,9 +55,13 @@ def test_a_3d_preview_names_its_file_by_a_path(path: str) -> None:
     assert told({"result": [path, camera]}) == [("3d", "model/gltf-binary", "a b.glb", "mesh", "output")]
 
 
-@pytest.mark.parametrize("path", ["/srv/mesh/a.glb", "C:\\mesh\\a.glb", "../../a.glb", "done", "a.txt", ""])
+@pytest.mark.parametrize("path", ["/srv/mesh/a.glb", "C:\\mesh\\a.glb", "../../a.glb", "a.txt", ""])
 def test_other_results_are_no_files(path: str) -> None:
     assert told({"result": [path, None]}) == []
+
+
+def test_a_result_in_words_is_a_text() -> None:
+    assert told({"result": ["done", None]}) == [("text", "text/plain; charset=utf-8", "", "", "")]
 
 
 def test_what_stands_beside_the_files_is_no_output() -> None:
