@@ -306,7 +306,7 @@ def test_a_prompt_that_can_t_be_cancelled_is_named_soon(
     code, shown, seconds = interrupted(["x", *SMALL, option, bridge_url if option == "--url" else sim.url])
     assert code == 130
     assert f"app.py generate: Prompt {sim.running[0]} could not be cancelled: " in shown
-    assert seconds < 4  # 2 of them for asking
+    assert seconds < 8  # 2 of them for asking, and what a busy machine adds
     requests.post(f"{sim.url}/interrupt", timeout=5)  # until the simulator is done with the other one
 
 

@@ -57,7 +57,7 @@ class Log:
     @property
     def only(self) -> dict[str, Any]:
         """The line of the only request."""
-        (line,) = self.lines
+        (line,) = [line for line in self.lines if "method" in line]  # others may tell of what runs beside it
         return line
 
 
