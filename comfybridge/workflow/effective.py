@@ -62,6 +62,9 @@ _PRESET = re.compile(r"\d+ *[:x×*/] *\d+|square|portrait|landscape|wide|\b\d{3,
 _CUSTOM = re.compile(r"custom|manual|none|width x height|自定义", re.IGNORECASE)
 
 
+_LONGEST_CLASS = 200  # characters of a class name that are looked at, and kept
+
+
 class Unclear(Exception):
     """Why it can't be told what takes effect in a node; follows the node's title."""
 
@@ -145,7 +148,7 @@ def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
     if pair is not None:
         chosen = pair[0] if _truth(graph, inputs, pair) else pair[1]
         return {chosen: inputs[chosen]} if chosen in inputs else {}
-    if not _is_switch(node["class_type"]):
+    if not _is_switch(node["class_type"][:_LONGEST_CLASS]):
         return None
     members = _members(inputs)
     if len(members) < 2:

@@ -43,12 +43,17 @@ _NO_PROSE = word_set(
 )
 _BUNDLES = frozenset(["tuple", "pipe", "pipeline", "ctx", "context", "bundle", "bus"])
 _MOST_WORDS = 12
+_LONGEST = 200  # characters of a name
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name, in lower case: `textPositive_2` has `text`, `positive` and `2`."""
+    return _words(name[:_LONGEST])  # cut before it is kept: names come from callers, and may have megabytes
 
 
 @lru_cache(maxsize=4096)
-def words(name: str) -> tuple[str, ...]:
-    """The words of a name, in lower case: `textPositive_2` has `text`, `positive` and `2`."""
-    return tuple(word.lower() for word in _WORD.findall(name[:200])[:_MOST_WORDS])
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(name)[:_MOST_WORDS])
 
 
 def plain(name: str) -> str:
