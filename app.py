@@ -4,7 +4,7 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from comfybridge.cli import main
+        from comfybridge.cli.main import main
 
         sys.exit(main())
     except KeyboardInterrupt:  # while it begins

@@ -8,14 +8,14 @@ import math
 import sys
 
 from comfybridge import logs
+from comfybridge.serving.announcement import announce
+from comfybridge.serving.demo import end_demo
+from comfybridge.serving.open_files import RESERVE, most_connections
+from comfybridge.serving.serve import collect_seldom, give_way, heed_signals
+from comfybridge.serving.stopping import LAST_SECONDS, Stop
 from comfybridge.settings import SettingsError, load_settings
-from comfybridge.web import sharing
-from comfybridge.web.access import check_start
-from comfybridge.web.announcement import announce
-from comfybridge.web.demo import end_demo
-from comfybridge.web.open_files import RESERVE, most_connections
-from comfybridge.web.serving import collect_seldom, give_way, heed_signals
-from comfybridge.web.stopping import LAST_SECONDS, Stop
+from comfybridge.web.access.door import check_start
+from comfybridge.web.monitoring import sharing
 
 try:
     _settings = load_settings()
@@ -28,7 +28,7 @@ bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_
 # the asking leaves no time for the work. Requests let go of it by themselves, at each call to ComfyUI.
 sys.setswitchinterval(0.05)
 
-worker_class = "comfybridge.web.worker.Worker"
+worker_class = "comfybridge.serving.gunicorn_worker.Worker"
 workers = 1
 threads = _settings.max_concurrent + RESERVE
 worker_connections = most_connections(_settings)  # those that ask for nothing take no thread
@@ -71,7 +71,7 @@ def post_worker_init(worker):
         places = [each.getsockname() for each in worker.sockets]
         announce(worker.wsgi, [place if isinstance(place, str) else place[:2] for place in places])
     if sharing.is_sharing():
-        from comfybridge.web.metrics import publish_always
+        from comfybridge.web.monitoring.metrics import publish_always
 
         publish_always(worker.wsgi)
 

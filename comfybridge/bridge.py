@@ -28,7 +28,7 @@ from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.dynamic_inputs import ANY
 from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
 from comfybridge.comfyui.servers import Server, Servers
-from comfybridge.comfyui.waiter import OnEvent
+from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
     BridgeError,
@@ -40,19 +40,19 @@ from comfybridge.errors import (
     ShuttingDown,
     TimedOut,
 )
-from comfybridge.expectations import learn
-from comfybridge.machine import Machine
-from comfybridge.nothing import nothing_to_show
-from comfybridge.outputs import collect_outputs, places_of
-from comfybridge.overdue import settle_overdue, try_to_drop
-from comfybridge.policy import Turn, load_policies
-from comfybridge.prompts import Prompts
-from comfybridge.queueing import Queueing
-from comfybridge.repeats import Repeats
+from comfybridge.policy.policies import Turn, load_policies
+from comfybridge.prompts.expectations import learn
+from comfybridge.prompts.giving_up import settle_overdue, try_to_drop
+from comfybridge.prompts.known import Prompts
+from comfybridge.prompts.no_output import nothing_to_show
+from comfybridge.prompts.outputs import collect_outputs, places_of
+from comfybridge.prompts.processes import Machine
+from comfybridge.prompts.queueing import Queueing
+from comfybridge.prompts.repeats import Repeats
+from comfybridge.prompts.slots import Slots
+from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
-from comfybridge.slots import Slots
-from comfybridge.submission import Place, Submission
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import is_link
 from comfybridge.workflow.library import Library

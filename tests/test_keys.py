@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from comfybridge.cli import main
+from comfybridge.cli.main import main
 from comfybridge.keys import Keyring, parse_keys
 from comfybridge.settings import SettingsError, load_settings
 

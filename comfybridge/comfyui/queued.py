@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from comfybridge.note import KEY, owner_of
+from comfybridge.comfyui.extra_data import KEY, owner_of
 
 Status = Literal["pending", "running", "ended"]
 

@@ -14,9 +14,9 @@ from comfybridge.address import ServerAddress
 from comfybridge.comfyui.failures import NoConnectionInTime, NotConnected
 from comfybridge.comfyui.head import TARGET, fields_of, host_field
 from comfybridge.comfyui.incoming import Incoming
+from comfybridge.comfyui.proxies import Proxy, UnusableProxy, proxy_for
 from comfybridge.comfyui.response import Response
 from comfybridge.deadline import Deadline
-from comfybridge.proxies import Proxy, UnusableProxy, proxy_for
 
 SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
 

@@ -15,13 +15,13 @@ from comfybridge.address import ServerAddress
 from comfybridge.comfyui.cancelling import Canceller
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.node_times import NodeTimes
-from comfybridge.comfyui.polling import PollingWaiter
 from comfybridge.comfyui.previews import Previews
-from comfybridge.comfyui.socket import SocketWaiter
-from comfybridge.comfyui.waiter import Waiter
+from comfybridge.comfyui.waiting.hub import HubWaiter
+from comfybridge.comfyui.waiting.poll import PollingWaiter
+from comfybridge.comfyui.waiting.waiter import Waiter
+from comfybridge.comfyui.waiting.websocket import SocketWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.durations import MeanSeconds, whole_seconds
 from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable, TimedOut

@@ -13,8 +13,12 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.settings import Settings
-from comfybridge.web import access, docs, errors, generate, probes, prompts, server_info, workflows
+from comfybridge.web import errors
+from comfybridge.web.access import door
 from comfybridge.web.current import EXTENSION
+from comfybridge.web.dialects.native import generate, prompts, server_info, workflows
+from comfybridge.web.document import docs
+from comfybridge.web.monitoring import probes
 from comfybridge.web.request_log import Entry, Watched, note, write_line
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -40,13 +44,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     bridge = app.extensions[EXTENSION] = Bridge(settings)
     app.before_request(_begin)
     app.after_request(_finish)
-    access.protect(app, bridge.settings)
+    door.protect(app, bridge.settings)
     errors.register(app)
     for resource in (generate, prompts, workflows, server_info, probes, docs):
         app.register_blueprint(resource.blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
-        from comfybridge.web import metrics  # so that who does without need not have its library in memory
+        from comfybridge.web.monitoring import metrics  # a bridge without it need not have its library in memory
 
         app.register_blueprint(metrics.blueprint)
         told.append(metrics.begin(app, bridge))

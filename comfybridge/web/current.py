@@ -6,7 +6,7 @@ from flask import current_app, g
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
-from comfybridge.policy import Rights
+from comfybridge.policy.policies import Rights
 
 EXTENSION = "comfybridge"
 

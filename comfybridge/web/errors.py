@@ -9,9 +9,9 @@ from flask import Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from comfybridge.errors import BridgeError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
-from comfybridge.web.answers import ErrorAnswer
-from comfybridge.web.body_stream import ENCODINGS
 from comfybridge.web.describing import readable_path
+from comfybridge.web.dialects.native.bodies import ErrorAnswer
+from comfybridge.web.parsing.body_stream import ENCODINGS
 
 log = logging.getLogger(__name__)
 

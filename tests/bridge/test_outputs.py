@@ -10,7 +10,7 @@ from comfybridge.address import ServerAddress
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import NodeOutput, Outcome
 from comfybridge.deadline import Deadline
-from comfybridge.outputs import outputs_of
+from comfybridge.prompts.outputs import outputs_of
 from comfybridge.request import OutputOptions
 from tests.comfyui.recorded import Recording, names
 

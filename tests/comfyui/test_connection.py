@@ -10,7 +10,7 @@ import pytest
 import websocket
 
 from comfybridge.comfyui import events
-from comfybridge.comfyui.connection import Connection, SocketLost
+from comfybridge.comfyui.waiting.connection import Connection, SocketLost
 
 AT_ONCE = 0.001
 

@@ -13,12 +13,12 @@ from functools import partial
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui import hub as hub_module
-from comfybridge.comfyui import settling
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.events import Image
-from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.outcome import Outcome, Prompt
+from comfybridge.comfyui.waiting import hub as hub_module
+from comfybridge.comfyui.waiting import quiet as settling
+from comfybridge.comfyui.waiting.hub import HubWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIUnreachable
 from comfybridge.simulator import Simulator

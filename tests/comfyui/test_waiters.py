@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui import events, polling, settling, socket, waiter
+from comfybridge.comfyui import events
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.hub import HubWaiter
 from comfybridge.comfyui.outcome import Outcome, Prompt
-from comfybridge.comfyui.polling import PollingWaiter
-from comfybridge.comfyui.socket import SocketWaiter
-from comfybridge.comfyui.waiter import Listener, Waiter
+from comfybridge.comfyui.waiting import poll as polling
+from comfybridge.comfyui.waiting import quiet as settling
+from comfybridge.comfyui.waiting import waiter
+from comfybridge.comfyui.waiting import websocket as socket
+from comfybridge.comfyui.waiting.hub import HubWaiter
+from comfybridge.comfyui.waiting.poll import PollingWaiter
+from comfybridge.comfyui.waiting.waiter import Listener, Waiter
+from comfybridge.comfyui.waiting.websocket import SocketWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIUnreachable, ExecutionFailed, Interrupted, PromptLost, TimedOut
 from comfybridge.simulator import Simulator

@@ -8,7 +8,10 @@ import pytest
 import requests
 
 from comfybridge.bridge import Abandoned
-from comfybridge.comfyui import jobs, polling, socket, waiter
+from comfybridge.comfyui import jobs
+from comfybridge.comfyui.waiting import poll as polling
+from comfybridge.comfyui.waiting import waiter
+from comfybridge.comfyui.waiting import websocket as socket
 from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from comfybridge.comfyui import events
 from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, outcome_of_history
 from comfybridge.errors import BridgeError
-from comfybridge.progress import ProgressMeter
+from comfybridge.prompts.progress import ProgressMeter
 from tests.comfyui.recorded import Recording, names
 from tests.properties.made_up import json_values, numbers
 

@@ -11,7 +11,9 @@ import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 
-from comfybridge.comfyui import polling, socket, waiter
+from comfybridge.comfyui.waiting import poll as polling
+from comfybridge.comfyui.waiting import waiter
+from comfybridge.comfyui.waiting import websocket as socket
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app

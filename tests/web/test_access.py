@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.simulator import Simulator
-from comfybridge.web.access import check_start
+from comfybridge.web.access.door import check_start
 from tests import graphs
 from tests.web.answers import failure, success
 

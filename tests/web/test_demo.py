@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from comfybridge.web.demo import create_demo, end_demo
+from comfybridge.serving.demo import create_demo, end_demo
 from tests.web.answers import success
 
 README = Path(__file__).parent.parent.parent / "README.md"

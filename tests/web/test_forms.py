@@ -17,7 +17,7 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from comfybridge.simulator import Simulator
-from comfybridge.web import streaming
+from comfybridge.web.answers import streaming
 from tests import graphs
 from tests.web.answers import failure, success
 

@@ -189,7 +189,7 @@ def test_what_is_no_picture_is_refused_for_a_node_of_pictures(
 def test_files_within_a_graph_have_a_limit_of_their_own(
     api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comfybridge.inputs.MOST_IN_GRAPH", 100)
+    monkeypatch.setattr("comfybridge.files.inputs.MOST_IN_GRAPH", 100)
     install(monkeypatch, loader("LoadVideoBase64", "video", TEXT))
     graph = loading_text("LoadVideoBase64", "video", "a.mp4")
     refused(

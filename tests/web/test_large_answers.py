@@ -20,15 +20,16 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import EnvironBuilder, TestResponse
 
-from comfybridge import delivery, outputs
 from comfybridge.deadline import Deadline
-from comfybridge.delivery import Delivery
+from comfybridge.files import delivery
+from comfybridge.files.delivery import Delivery
 from comfybridge.media import Converted, convert
+from comfybridge.prompts import outputs
 from comfybridge.request import OpenFile, OutputOptions
 from comfybridge.simulator import Simulator
-from comfybridge.web import sending
+from comfybridge.web.answers import sending
+from comfybridge.web.answers.sending import Streamed
 from comfybridge.web.application import EXTENSION
-from comfybridge.web.sending import Streamed
 from tests import graphs
 from tests.web.answers import failure, success
 

@@ -17,8 +17,8 @@ from pydantic import TypeAdapter
 from comfybridge import errors
 from comfybridge.errors import BridgeError
 from comfybridge.simulator import Simulator
-from comfybridge.web import answers
-from comfybridge.web.schemas import GenerateBody, OutputBody
+from comfybridge.web.dialects.native import bodies as answers
+from comfybridge.web.dialects.native.schemas import GenerateBody, OutputBody
 from tests.web.answers import failure, success
 
 # Flask's own answer to an address or a method that it does not have, on no operation in particular.

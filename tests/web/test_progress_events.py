@@ -12,9 +12,9 @@ import pytest
 import responses
 from flask.testing import FlaskClient
 
-from comfybridge.cli import main
+from comfybridge.cli.main import main
 from comfybridge.simulator import Simulator
-from comfybridge.web import streaming
+from comfybridge.web.answers import streaming
 from tests import graphs
 from tests.web.answers import success
 

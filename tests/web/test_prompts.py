@@ -16,9 +16,9 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-from comfybridge import outputs
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.media import Converted
+from comfybridge.prompts import outputs
 from comfybridge.request import OutputOptions
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator

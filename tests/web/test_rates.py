@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
-from comfybridge import rates
+from comfybridge.policy import rates
 from comfybridge.simulator import Simulator
 from tests import graphs
 from tests.web.answers import failure, success

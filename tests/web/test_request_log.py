@@ -22,12 +22,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
-from comfybridge import delivery, logs
+from comfybridge import logs
 from comfybridge.bridge import Bridge
+from comfybridge.files import delivery
 from comfybridge.simulator import Simulator
-from comfybridge.web import streaming
+from comfybridge.web.answers import streaming
 from tests import graphs
-from tests.test_serving import EVERY_SERVER, Server, free_port
+from tests.serving.test_serving import EVERY_SERVER, Server, free_port
 from tests.web.answers import failure, success
 
 SECONDS = 30
@@ -306,12 +307,12 @@ def test_no_caller_can_break_a_line(
 
 
 def test_what_else_is_logged_is_json_too(api: FlaskClient, log: Log) -> None:
-    logging.getLogger("comfybridge.elsewhere").warning("The websocket to %s was lost.", "x")
+    logging.getLogger("comfybridge.cli.elsewhere").warning("The websocket to %s was lost.", "x")
     line = log.only
     assert datetime.fromisoformat(line.pop("time"))
     assert line == {
         "level": "warning",
-        "logger": "comfybridge.elsewhere",
+        "logger": "comfybridge.cli.elsewhere",
         "message": "The websocket to x was lost.",
     }
 

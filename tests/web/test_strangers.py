@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from comfybridge.cli import main
+from comfybridge.cli.main import main
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app

@@ -18,10 +18,10 @@ from flask import Flask
 from werkzeug.serving import make_server
 from werkzeug.test import EnvironBuilder, TestResponse
 
-from comfybridge import delivery
 from comfybridge.bridge import Bridge
+from comfybridge.files import delivery
 from comfybridge.simulator import Simulator
-from comfybridge.web import streaming
+from comfybridge.web.answers import streaming
 from comfybridge.web.current import EXTENSION
 from tests import graphs
 from tests.media.pictures import png_of_comfyui

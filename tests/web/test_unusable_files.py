@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from flask.testing import FlaskClient
 
-from comfybridge import delivery
+from comfybridge.files import delivery
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.routes_files import FileRoutes
 from tests import graphs

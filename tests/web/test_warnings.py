@@ -10,7 +10,7 @@ import pytest
 import yaml
 from flask.testing import FlaskClient
 
-from comfybridge.web.warnings import MOST_BYTES, warnings_header
+from comfybridge.web.answers.warnings import MOST_BYTES, warnings_header
 from tests import graphs
 from tests.graphs import node
 from tests.web.answers import success

@@ -1,0 +1,487 @@
+"""`python app.py generate`: one picture from the command line.
+
+It is made by a bridge that runs elsewhere (`--url`), by a bridge of its own in front of a ComfyUI, or by the demo's
+stand-in. On success the file names are printed; on failure one line says why, and the exit code says of what kind it
+is. Ctrl-C, SIGTERM and SIGHUP cancel the prompt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import json
+import math
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from comfybridge.bridge import Bridge, OnQueued
+from comfybridge.cli.elsewhere import API_KEY, RemoteBridge, code_of
+from comfybridge.cli.exit_codes import CTRL_C, DONE, HUNG_UP, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
+from comfybridge.cli.placing import FORMATS, CommandFailed, MadeFile, Named, Place, check_ending, place_of
+from comfybridge.cli.version import add_version
+from comfybridge.comfyui.events import Event
+from comfybridge.comfyui.waiting.waiter import OnEvent
+from comfybridge.deadline import Deadline
+from comfybridge.demo import demo_comfyui
+from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
+from comfybridge.logs import printable
+from comfybridge.media import embedded_graph, file_extension, media_type_of, named_ending
+from comfybridge.prompts.progress import Preview, Progress, meter_of
+from comfybridge.prompts.submission import Submission
+from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
+from comfybridge.settings import load_settings
+from comfybridge.web.dialects.native.schemas import parse_generation
+from comfybridge.workflow.graph import check_graph
+from comfybridge.workflow.products import endings_of
+from comfybridge.workflow.written import Written
+
+WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
+BAR_WIDTH = 30
+LONGEST_STEP, TOLD_WIDTH = 30, 44  # columns of the node's name and step, and of those with the time left
+CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
+
+ShowProgress = Callable[[float, str, object], None]
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, or a signal that is heeded as Ctrl-C is."""
+
+    code = CTRL_C
+
+
+class Terminated(Stopped):
+    """SIGTERM."""
+
+    code = TERMINATED
+
+
+class HungUp(Stopped):
+    """SIGHUP: the terminal was closed."""
+
+    code = HUNG_UP
+
+
+_HEEDED: dict[str, type[Stopped]] = {"SIGINT": Stopped, "SIGTERM": Terminated, "SIGHUP": HungUp}
+
+
+@dataclass
+class Made:
+    """What a workflow made, in files under these names."""
+
+    names: list[str]
+    seed: int | None
+    warnings: list[str]
+
+
+def generate(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code, one of `exit_codes`."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if sum(map(bool, (options.url, options.comfyui_url, options.demo))) > 1:
+        parser.error("--url, --comfyui-url and --demo say who makes the picture; give one of them")
+    if options.api_key and not options.url:
+        parser.error("--api-key is for the bridge that --url names")
+    bar = _Bar(sys.stderr)
+    try:
+        with _heeding_signals():
+            place = place_of(options.output)
+            body = _body(options)
+            made = (_by_bridge if options.url else _by_ourselves)(options, body, place, bar.show)
+    except (CommandFailed, BridgeError, OSError) as error:
+        bar.clear()
+        _say(error)
+        return _code_of(error)
+    except Stopped as stop:
+        bar.clear()
+        _say(stop if stop.args else "Stopped.")
+        return stop.code
+    bar.clear()
+    for warning in made.warnings:
+        print(f"Warning: {printable(str(warning))}", file=sys.stderr)
+    for name in made.names:
+        print(name)
+    if made.seed is not None:
+        print(f"seed {made.seed}", file=sys.stderr)
+    return DONE
+
+
+@contextlib.contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """Have the signals that this platform knows end the program in order, which cancels the prompt.
+
+    One that is ignored stays so: `nohup` has SIGHUP ignored, and a shell Ctrl-C for what runs in the background.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _HEEDED[signal.Signals(number).name]
+
+    numbers = [getattr(signal, name) for name in _HEEDED if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heeded = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    for number in heeded:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in heeded.items():
+            signal.signal(number, handler)
+
+
+def _say(error: object) -> None:
+    with contextlib.suppress(OSError):  # the terminal was closed
+        print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
+
+
+def _code_of(error: Exception) -> int:
+    if isinstance(error, CommandFailed):
+        return error.code
+    return exit_code_of(error.type) if isinstance(error, BridgeError) else USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="app.py generate",
+        description="Make a picture and save it.",
+        epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()) + ".",
+    )
+    add_version(parser)
+    parser.add_argument("prompt", nargs="?", help="the text")
+    parser.add_argument(
+        "-w",
+        "--workflow",
+        metavar="NAME",
+        help="a template's name, or a file with a whole graph: JSON, or a picture that ComfyUI made",
+    )
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="steps=30, or 3.steps=30 for any input; a text needs no quotes",
+    )
+    parser.add_argument(
+        "--image", action="append", default=[], metavar="[NAME=]FILE", help="an input file, for image or for NAME"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to save what fits the ending (it is replaced), and beside it what else is made (nothing is "
+        "replaced); .png, .jpg and .webp say the format; -: the bytes go to standard output",
+    )
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long it may take")
+    parser.add_argument("--url", metavar="URL", help="a running bridge, such as http://127.0.0.1:8189")
+    parser.add_argument("--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which nobody else sees)")
+    parser.add_argument("--comfyui-url", metavar="URL", help="a ComfyUI (default: COMFYUI_URL)")
+    parser.add_argument("--demo", action="store_true", help="the stand-in ComfyUI of the demo")
+    return parser
+
+
+def _body(options: argparse.Namespace) -> dict[str, Any]:
+    """The request as `POST /generate` takes it."""
+    body: dict[str, Any] = {"params": dict(_param(text) for text in options.param)}
+    if options.prompt is not None:
+        body["prompt"] = options.prompt
+    if options.workflow is not None:
+        body["workflow"] = _workflow(options.workflow)
+    if options.timeout is not None:
+        body["timeout"] = options.timeout
+    if options.image:
+        body["images"] = dict(_image(text) for text in options.image)
+    chosen = FORMATS.get(named_ending(Path(options.output).name)) if options.output else None
+    if chosen:
+        body["output"] = {"format": chosen}
+    return body
+
+
+def _param(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise CommandFailed(f"-p takes NAME=VALUE, not {text!r}.", USAGE)
+    with contextlib.suppress(ValueError, RecursionError):
+        read = json.loads(value)
+        if isinstance(read, (str, dict)):  # a text in quotes is one in any case
+            return name, read
+    return name, Written(value)  # the parameter says whether 5 is a number or a text
+
+
+def _workflow(name: str) -> Any:
+    """The graph in a file, or the name of a template as it is."""
+    if Path(name).suffix.lower() not in WORKFLOW_FILES:
+        return name
+    data = Path(name).read_bytes()
+    if file_extension(data) is None:
+        try:
+            return json.loads(data)  # of any of the UTFs
+        except (ValueError, RecursionError):
+            raise CommandFailed(f"{name} is neither JSON nor a picture.", USAGE) from None
+    graph = embedded_graph(data)
+    if graph is None:
+        raise CommandFailed(
+            f"{name} carries no graph: ComfyUI did not make it, or its metadata was taken away.", USAGE
+        )
+    return graph
+
+
+def _image(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        name, path = "image", text
+    return name, base64.b64encode(Path(path).read_bytes()).decode("ascii")
+
+
+def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
+    """Made by a bridge of our own, in front of a ComfyUI or of the simulator."""
+    with contextlib.ExitStack() as stack:
+        url = options.comfyui_url
+        if options.demo:
+            url = stack.enter_context(demo_comfyui(load_settings().workflows_dir)).url
+        settings = load_settings(**({"comfyui_url": url} if url else {}))
+        bridge = stack.enter_context(Bridge(settings))
+        asked = parse_generation(body, GenerationRequest().started)
+        if isinstance(place, Named):
+            workflow = asked.workflow or settings.default_workflow
+            _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
+        try:
+            submission = bridge.submit(asked)
+            with contextlib.ExitStack() as running:
+                with _shown(submission, show) as (listen, queued_again):
+                    generation = running.enter_context(bridge.finishing(submission, listen, queued_again))
+                again = _again(submission, generation, is_demo=options.demo)
+                files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
+                saved = place.put(files, again)
+        except Stopped as stop:
+            raise type(stop)(_cancelled(bridge, asked)) from None
+        except ComfyUIUnreachable as error:
+            if url or "comfyui_url" in settings.model_fields_set:
+                raise
+            hint = "--comfyui-url says where yours is, and --demo needs none."
+            raise CommandFailed(f"{error.message} {hint}", UNREACHABLE) from None
+        return Made(saved.names, generation.seed, [*generation.warnings, *saved.warnings])
+
+
+@contextlib.contextmanager
+def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent, OnQueued]]:
+    """Show the progress of a prompt: gives what is to be called with its events, and with what takes its place."""
+    meter = meter_of(submission)
+
+    def tell(each: Progress | Preview | None) -> None:
+        if isinstance(each, Progress):
+            show(each.percent, _step(each.class_type, each.value, each.max), each.eta_seconds)
+
+    def listen(event: Event) -> None:
+        for each in meter.read(event):
+            tell(each)
+
+    with _every_second(lambda: tell(meter.still())):
+        yield listen, lambda again: meter.follow(again.prompt)
+    tell(meter.end())
+
+
+@contextlib.contextmanager
+def _every_second(call: Callable[[], None]) -> Iterator[None]:
+    """Call something every second, in a thread of its own."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(1):
+            call()
+
+    thread = threading.Thread(target=run, name="progress bar", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _again(submission: Submission, generation: Generation, *, is_demo: bool) -> str:
+    """The sentence on whether what was made can still be had."""
+    if is_demo:
+        return "What was made has gone with the demo."
+    if not all(each.is_remote for each in generation.outputs):
+        return _gone(generation.prompt_id)
+    return f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
+
+
+def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
+    """Cancel what was queued for a request; returns a sentence that says how that went."""
+    prompt_id = asked.trace.prompt_id or asked.trace.sent_as
+    if prompt_id is None:
+        return "Stopped before a prompt was queued."
+    try:
+        bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
+    except BridgeError as error:
+        if isinstance(error, UnknownPrompt) and asked.trace.prompt_id is None:
+            return "Stopped before a prompt was queued."
+        return _not_cancelled(prompt_id, error.message)
+    return f"Prompt {prompt_id} was cancelled."
+
+
+def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
+    """Made by a bridge that runs elsewhere, whose events are followed."""
+    bridge = RemoteBridge(options.url, _api_key(options))
+    if isinstance(place, Named):
+        asked = parse_generation(body, GenerationRequest().started)
+        _check_ending(options.output, asked.graph, asked.workflow, partial(_endings_there, bridge, asked.workflow))
+    prompt_id = ""
+    try:
+        with bridge.ask(
+            "POST", "/generate", files=_form(body), headers={"Accept": "text/event-stream"}, stream=True
+        ) as answer:
+            if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                raise bridge.refusal(answer)
+            prompt_id = answer.headers.get("X-Prompt-Id", "")
+            for event, data in bridge.events(answer):
+                if event == "queued":
+                    prompt_id = data["prompt_id"]
+                elif event == "progress":
+                    what = _step(data["class_type"], data["value"], data["max"])
+                    show(data["percent"], what, data.get("eta_seconds"))
+                elif event == "error":
+                    raise CommandFailed(data["error"], code_of(data))
+                elif event == "result":
+                    again = f"{bridge.url}/results/{prompt_id} has what was made, while ComfyUI remembers it."
+                    if any(each.get("type") == "websocket" for each in data["outputs"]):
+                        again = _gone(prompt_id)
+                    saved = place.put(_files(data), again)
+                    return Made(saved.names, data["seed"], [*data["warnings"], *saved.warnings])
+    except (KeyError, TypeError, ValueError):
+        raise bridge.nonsense() from None
+    except Stopped as stop:
+        raise type(stop)(_cancelled_elsewhere(bridge, prompt_id)) from None
+    raise CommandFailed(f"The bridge at {bridge.url} cut its answer off.", UNREACHABLE)
+
+
+def _api_key(options: argparse.Namespace) -> str:
+    return str(options.api_key or os.environ.get(API_KEY, "")).strip()
+
+
+def _cancelled_elsewhere(bridge: RemoteBridge, prompt_id: str) -> str:
+    """Have a bridge cancel a prompt; returns a sentence that says how that went."""
+    if not prompt_id:  # the bridge notices that nobody waits any more
+        return "Stopped before the bridge named a prompt; what it has queued, it cancels."
+    timeouts = (CANCEL_SECONDS / 2, CANCEL_SECONDS / 2)  # for the connection and for the answer
+    try:
+        answer = bridge.ask("POST", f"/cancel/{quote(prompt_id, safe='')}", timeout=timeouts)
+    except CommandFailed as failure:
+        return _not_cancelled(prompt_id, str(failure))
+    return (
+        f"Prompt {prompt_id} was cancelled." if answer.ok else _not_cancelled(prompt_id, str(bridge.refusal(answer)))
+    )
+
+
+def _not_cancelled(prompt_id: str, why: str) -> str:
+    return f"Prompt {prompt_id} could not be cancelled: {why}"
+
+
+def _gone(prompt_id: str) -> str:
+    return f"Prompt {prompt_id} has run, and what it made can't all be fetched again."
+
+
+def _check_ending(
+    output: str, graph: Mapping[str, Any] | None, workflow: str | None, of_template: Callable[[], list[str] | None]
+) -> None:
+    """Refuse an ending of `-o` that what is asked for can't make; whatever else is wrong with it is told later.
+
+    Args:
+        workflow: the template's name, where it is known.
+        of_template: gives the endings of what the template makes.
+
+    Raises:
+        CommandFailed
+    """
+    try:
+        made = of_template() if graph is None else endings_of(check_graph(graph))
+    except (BridgeError, CommandFailed):
+        return
+    check_ending(output, made, "the graph" if graph is not None else f"the workflow {workflow or ''}".rstrip())
+
+
+def _endings_here(bridge: Bridge, workflow: str) -> list[str] | None:
+    return endings_of(bridge.library.get(workflow).graph)
+
+
+def _endings_there(bridge: RemoteBridge, workflow: str | None) -> list[str] | None:
+    """What a bridge elsewhere says that its template makes; None if it does not say."""
+    said = bridge.json("/workflows")
+    name = workflow or said.get("default")
+    with contextlib.suppress(TypeError, KeyError, AttributeError):
+        return next((each.get("makes") for each in said["workflows"] if each["name"] == name), None)
+    return None
+
+
+def _form(body: dict[str, Any]) -> list[tuple[str, tuple[None, str]]]:
+    """The request as a form: there a parameter's value can be a text that means what the parameter wants."""
+    written = {name: value for name, value in body["params"].items() if isinstance(value, Written) and value.strip()}
+    rest = {name: value for name, value in body["params"].items() if name not in written}
+    fields = {"request": json.dumps({**body, "params": rest})}
+    fields.update((f"params.{name}", value) for name, value in written.items())
+    return [(name, (None, value)) for name, value in fields.items()]
+
+
+def _files(body: dict[str, Any]) -> list[MadeFile]:
+    """The files in an answer of `/generate`."""
+    files = []
+    for output in body["outputs"]:
+        if output["index"] is not None:
+            data = base64.b64decode(body["images"][output["index"]])
+        else:
+            data = base64.b64decode(output["data"]) if "data" in output else output["text"].encode()
+        file = LoadedFile(data, output["media_type"], output["filename"])
+        kind = "text" if "text" in output else media_type_of(file.filename)[1]
+        files.append(MadeFile(file.filename, kind, partial(OpenFile.of, file)))
+    return files
+
+
+def _step(class_type: str, value: float, most: float) -> str:
+    return f"{class_type} {value:g}/{most:g}" if most > 1 else class_type
+
+
+def _left(eta_seconds: object) -> str:
+    """How long it will still take: `, 12 s left`, `, 3:05 left`, `, 1:02:30 left`; nothing if that is unknown."""
+    if not isinstance(eta_seconds, (int, float)) or not math.isfinite(eta_seconds):
+        return ""
+    seconds = math.ceil(max(eta_seconds, 0))
+    if seconds < 60:
+        return f", {seconds} s left"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f", {hours}:{minutes:02}:{seconds:02} left" if hours else f", {minutes}:{seconds:02} left"
+
+
+class _Bar:
+    """A progress bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = stream.isatty()
+
+    def show(self, percent: float, what: str, eta_seconds: object) -> None:
+        if self._shown:
+            done = "#" * int(BAR_WIDTH * percent / 100)
+            told = printable(what[:LONGEST_STEP]) + _left(eta_seconds)
+            self._write(f"\r[{done:<{BAR_WIDTH}}] {int(percent):3d}% {told:<{TOLD_WIDTH}}")
+
+    def clear(self) -> None:
+        if self._shown:
+            self._write("\r" + " " * (BAR_WIDTH + TOLD_WIDTH + 10) + "\r")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:  # the terminal was closed
+            self._shown = False

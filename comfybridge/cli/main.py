@@ -1,0 +1,102 @@
+"""The command line: `python app.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from comfybridge import keys
+from comfybridge.cli.generate import generate
+from comfybridge.cli.version import add_version
+from comfybridge.cli.workflows import list_workflows
+from comfybridge.serving.demo import create_demo
+from comfybridge.serving.serve import serve
+from comfybridge.settings import SECRET, Settings, SettingsError, environment_name, load_settings
+from comfybridge.web.access.door import check_start
+from comfybridge.web.application import create_app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["generate"]:
+        return generate(given[1:])
+    if given[:1] == ["key"]:
+        return make_key(given[1:])
+    if given[:1] == ["workflows"]:
+        return list_workflows(given[1:])
+    parser = _parser()
+    options = vars(parser.parse_args(given))
+    demo = options.pop("demo")
+    if demo and options["comfyui_url"]:
+        parser.error("--demo brings its own stand-in for ComfyUI; leave --comfyui-url out, or --demo")
+    # The command line is the environment set by hand: the server's own configuration reads it from there too.
+    os.environ.update({environment_name(name): value for name, value in options.items() if value is not None})
+    try:
+        settings = load_settings()
+        check_start(settings, settings.host)
+        _check_port(settings)
+    except SettingsError as error:
+        print(f"ComfyBridge can't start: {error}", file=sys.stderr)
+        return 2
+    serve(create_demo if demo else create_app, settings)
+    return 0
+
+
+def make_key(arguments: Sequence[str]) -> int:
+    """Draw an API key and print it, and what the settings hold of it. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="app.py key", description="Draw an API key.")
+    add_version(parser)
+    parser.add_argument("name", nargs="?", help="whose key it is; policies are for names")
+    name = parser.parse_args(arguments).name
+    try:
+        if name is not None:
+            keys.check_name(name)
+    except ValueError as error:
+        parser.error(f"The name {error}.")
+    key = keys.new_key()
+    print(f"The key, for the caller:          {key}")
+    print(f"For {environment_name('api_keys')}:         {f'{name}=' if name else ''}{keys.hashed(key)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
+        epilog="`app.py generate` makes one picture instead of serving, `app.py workflows` lists the templates, "
+        "`app.py key` makes an API key; each has a --help. "
+        "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
+        "--comfyui-url is COMFYUI_URL.",
+    )
+    add_version(parser)
+    parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
+    for name, field in Settings.model_fields.items():
+        if name in SECRET and name != "comfyui_url":
+            continue  # secrets don't belong on a command line, which every process can read
+        option, shown = f"--{name.replace('_', '-')}", ""
+        if isinstance(field.default, bool):
+            shown = f" ({'true' if field.default else 'false'})"
+            parser.add_argument(option, nargs="?", const="true", metavar="BOOL", help=f"{field.description}{shown}")
+            continue
+        if isinstance(field.default, (str, int, float)):
+            shown = f" ({field.default})"
+        parser.add_argument(option, metavar="VALUE", help=f"{field.description}{shown}")
+    return parser
+
+
+def _check_port(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name != "nt":  # on Windows this option would let two servers share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"{settings.host} port {settings.port} can't be listened on ({error.strerror}); "
+                "choose another with --port."
+            ) from None

@@ -1,0 +1,225 @@
+"""Where the command line puts what a workflow made: into files, or one file of it to standard output."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from comfybridge.cli.exit_codes import NOT_SAVED, USAGE
+from comfybridge.media import is_known_ending, is_same_ending, named_ending
+from comfybridge.request import Kind, OpenFile
+from comfybridge.saving import safe_name, save, save_beside
+
+STANDARD_OUTPUT = "-"
+# The pictures that are converted to, by the ending.
+FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "webp": "webp"}
+USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # of these endings, those that are named to people
+
+
+class CommandFailed(Exception):
+    """What went wrong, in one line.
+
+    Attributes:
+        code: the exit code that says so.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class MadeFile:
+    """A file that a workflow made, and that has not been fetched yet."""
+
+    filename: str
+    kind: Kind
+    open: Callable[[], OpenFile]
+
+
+@dataclass
+class Saved:
+    """Where files are now, and what is to be said of that."""
+
+    names: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+class Place(Protocol):
+    """Where files are put."""
+
+    def put(self, files: Sequence[MadeFile], again: str) -> Saved:
+        """Put files there.
+
+        Args:
+            again: the sentence on whether they can still be had where this fails.
+
+        Raises:
+            CommandFailed
+        """
+
+
+def place_of(output: str | None) -> Place:
+    """The place that `-o` names, if files can be put there; to be asked before the workflow runs.
+
+    Raises:
+        CommandFailed: they can't.
+    """
+    if output == STANDARD_OUTPUT:
+        return Stream(None)
+    place = Path(os.path.realpath(output)) if output is not None else Path.cwd() / "any"
+    if place.is_dir():
+        raise CommandFailed(f"-o takes the name of a file, and {output!r} is a folder.", USAGE)
+    if output is not None and place.exists() and not place.is_file():  # a terminal, a pipe, /dev/null
+        return Stream(Path(output))
+    if not place.parent.is_dir():
+        raise CommandFailed(f"There is no folder {place.parent} to save files in.", USAGE)
+    if not os.access(place.parent, os.W_OK):
+        raise CommandFailed(f"The folder {place.parent} can't be written to.", USAGE)
+    return OwnNames() if output is None else Named(Path(output))
+
+
+def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
+    """Refuse a file's ending that a workflow can't make, and one that no file is known by.
+
+    A name without an ending passes, and so does one such as `cat.v2`.
+
+    Args:
+        made: the endings, without a dot, of what the workflow can make; None if that is not known.
+        maker: the workflow, in words.
+
+    Raises:
+        CommandFailed
+    """
+    wanted = named_ending(Path(name).name)
+    if not wanted:
+        return
+    suffix = name[-len(wanted) - 1 :]  # as it is written
+    if made is None:
+        if not is_known_ending(wanted):
+            raise CommandFailed(
+                f"-o {name}: no file of the ending {suffix} is known; pictures can be saved as "
+                f"{_listed(USUAL_FORMATS)}, and what else {maker} makes under its own ending, such as .mp4, .flac, "
+                ".glb or .txt.",
+                USAGE,
+            )
+        return
+    converted = not FORMATS.keys().isdisjoint(made)
+    if any(is_same_ending(wanted, each) for each in made) or (converted and wanted in FORMATS):
+        return
+    endings = _listed({*made, *(USUAL_FORMATS if converted else ())})
+    raise CommandFailed(f"-o {name}: {maker} makes no {suffix} file; it can be saved as {endings}.", USAGE)
+
+
+def _listed(endings: Iterable[str]) -> str:
+    return ", ".join(f".{each}" for each in sorted(endings))
+
+
+class OwnNames:
+    """Files in the current folder, under the names that ComfyUI gave them."""
+
+    def put(self, files: Sequence[MadeFile], again: str) -> Saved:
+        """Save them all, and replace none: ComfyUI, which chooses the names, must not choose what is replaced."""
+        saved = Saved()
+        for number, file in enumerate(files, 1):
+            with file.open() as opened:
+                name = _own_name(opened, number)
+                _write(opened, partial(save_beside, names=_numbered(name, " ({})")), name, again, saved)
+        return saved
+
+
+class Named:
+    """The file that the caller named, and others beside it."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def put(self, files: Sequence[MadeFile], again: str) -> Saved:
+        """Save the first that fits the name's ending under it, and all others beside it, where they replace none.
+
+        Raises:
+            CommandFailed: none fits, in which case they are saved all the same; or one can't be written.
+        """
+        place, saved, is_taken = self._place, Saved(), False
+        for number, file in enumerate(files, 1):
+            with file.open() as opened:
+                own = _own_name(opened, number)
+                ending = named_ending(place.name)
+                fits = not ending or is_same_ending(ending, named_ending(own.name))
+                if fits and not is_taken:
+                    is_taken = True
+                    _write(opened, partial(save, path=place), place, again, saved)
+                    continue
+                name = place if fits else place.with_name(f"{place.stem}{own.suffix}")
+                names = itertools.islice(_numbered(name, "_{}"), int(fits), None)  # the name itself is not for it
+                _write(opened, partial(save_beside, names=names), name, again, saved)
+        if not is_taken:
+            raise CommandFailed(
+                f"The workflow made no {place.suffix} file. What it made is saved: {', '.join(saved.names)}.",
+                NOT_SAVED,
+            )
+        return saved
+
+
+class Stream:
+    """Standard output, a device or a pipe: it takes the bytes of one file.
+
+    Args:
+        place: None: standard output.
+    """
+
+    def __init__(self, place: Path | None) -> None:
+        self._place = place
+
+    def put(self, files: Sequence[MadeFile], again: str) -> Saved:
+        """Write the first picture, else the first file, else the first text; say so where there are others."""
+        saved = Saved()
+        chosen = min(files, key=lambda file: (file.kind != "image", file.kind == "text"))
+        where = Path("standard output") if self._place is None else self._place
+        write = _to_standard_output if self._place is None else partial(save, path=self._place)
+        with chosen.open() as opened:
+            _write(opened, write, where, again, saved)
+            name = opened.filename or "a text"
+        others = [each.filename or "a text" for each in files if each is not chosen]
+        if others:
+            saved.warnings.append(f"Only {name} went to {where}; not saved: {', '.join(others)}.")
+        if self._place is None:
+            saved.names.clear()  # nothing but the bytes goes there
+        return saved
+
+
+def _to_standard_output(chunks: Iterable[bytes]) -> Path:
+    try:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Python would complain once more at its end, when it writes what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+    return Path(STANDARD_OUTPUT)
+
+
+def _own_name(file: OpenFile, number: int) -> Path:
+    return Path(safe_name(file.filename or f"text_{number}.txt"))
+
+
+def _numbered(name: Path, mark: str) -> Iterator[Path]:
+    """A name, and then the same with numbers."""
+    yield name
+    for number in itertools.count(2):
+        yield name.with_name(f"{name.stem}{mark.format(number)}{name.suffix}")
+
+
+def _write(file: OpenFile, write: Callable[[OpenFile], Path], name: Path, again: str, saved: Saved) -> None:
+    try:
+        saved.names.append(str(write(file)))
+    except OSError as error:
+        raise CommandFailed(f"{name} can't be written: {error.strerror or error}. {again}", NOT_SAVED) from None
+    saved.warnings += file.warnings

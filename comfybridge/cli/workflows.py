@@ -1,0 +1,122 @@
+"""`python app.py workflows`: the templates, and what one of them takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfybridge.cli.elsewhere import API_KEY, RemoteBridge
+from comfybridge.cli.exit_codes import DONE, USAGE, exit_code_of
+from comfybridge.cli.placing import CommandFailed
+from comfybridge.cli.version import add_version
+from comfybridge.errors import BridgeError
+from comfybridge.logs import printable
+from comfybridge.settings import load_settings
+from comfybridge.workflow.library import Library
+
+MOST_CHOICES = 8  # of a parameter; the rest is counted
+
+
+def list_workflows(arguments: Sequence[str]) -> int:
+    """Run the command; returns the exit code, one of `exit_codes`."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.url and options.workflows_dir:
+        parser.error("--url names a bridge, which has a folder of its own; leave --workflows-dir out, or --url")
+    if options.api_key and not options.url:
+        parser.error("--api-key is for the bridge that --url names")
+    try:
+        if options.name is None:
+            _show_all(_there(options, "/workflows") if options.url else _all_here(options))
+        else:
+            _show_one(_there(options, f"/workflows/{options.name}") if options.url else _one_here(options))
+    except (CommandFailed, BridgeError) as error:
+        print(f"app.py workflows: {printable(str(error))}", file=sys.stderr)
+        return error.code if isinstance(error, CommandFailed) else exit_code_of(error.type)
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app.py workflows", description="List the templates, or what one takes.")
+    add_version(parser)
+    parser.add_argument("name", nargs="?", help="a template, whose parameters are told")
+    parser.add_argument("--workflows-dir", metavar="FOLDER", help="their folder (default: COMFYBRIDGE_WORKFLOWS_DIR)")
+    parser.add_argument("--url", metavar="URL", help="those of a running bridge, such as http://127.0.0.1:8189")
+    parser.add_argument("--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which nobody else sees)")
+    return parser
+
+
+def _there(options: argparse.Namespace, path: str) -> Mapping[str, Any]:
+    key = str(options.api_key or os.environ.get(API_KEY, "")).strip()
+    body: Mapping[str, Any] = RemoteBridge(options.url, key).json(path)
+    return body
+
+
+def _library(options: argparse.Namespace) -> tuple[Library, str]:
+    """The folder of templates, and the default's name."""
+    given = {"workflows_dir": options.workflows_dir} if options.workflows_dir else {}
+    settings = load_settings(**given)
+    library = Library(settings.workflows_dir)
+    if library.is_missing:
+        raise CommandFailed(f"There is no folder {settings.workflows_dir}.", USAGE)
+    return library, settings.default_workflow
+
+
+def _all_here(options: argparse.Namespace) -> Mapping[str, Any]:
+    library, default = _library(options)
+    templates = [
+        {"name": each.name, "description": each.description, "parameters": list(each.parameters)}
+        for each in library.templates()
+    ]
+    return {"default": default, "workflows": templates, "broken": library.broken()}
+
+
+def _one_here(options: argparse.Namespace) -> Mapping[str, Any]:
+    template = _library(options)[0].get(options.name)
+    return {"name": template.name, "description": template.description, "parameters": template.schema()}
+
+
+def _show_all(body: Mapping[str, Any]) -> None:
+    for each in body["workflows"]:
+        _say(each["name"] + (" (the default)" if each["name"] == body.get("default") else ""))
+        for line in (each["description"], ", ".join(each["parameters"])):
+            if line:
+                _say(f"    {line}")
+    for each in body["broken"]:
+        print(printable(f"{each['name']} is broken: {each['error']}"), file=sys.stderr)
+
+
+def _show_one(body: Mapping[str, Any]) -> None:
+    _say(f"{body['name']}: {body['description']}" if body["description"] else body["name"])
+    parameters = body["parameters"]["properties"]
+    width = max(map(len, parameters), default=0)
+    for name, schema in parameters.items():
+        about = f": {schema['description']}" if schema.get("description") else ""
+        _say(f"    {name:<{width}}  {_accepted(schema)}{about}")
+    if not parameters:
+        _say("    It has no parameters; -p NODE.INPUT=VALUE sets any input of its graph.")
+
+
+def _accepted(schema: Mapping[str, Any]) -> str:
+    """What a parameter takes, in a few words."""
+    kind = schema.get("type", "any")
+    parts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
+    if schema.get("enum"):
+        choices = [str(each) for each in schema["enum"]]
+        more = f" and {len(choices) - MOST_CHOICES} more" if len(choices) > MOST_CHOICES else ""
+        parts.append(f"one of {', '.join(choices[:MOST_CHOICES])}{more}")
+    if "minimum" in schema and "maximum" in schema:
+        parts.append(f"{schema['minimum']} to {schema['maximum']}")
+    if "default" in schema:
+        parts.append(f"default {json.dumps(schema['default'], ensure_ascii=False)}")
+    return ", ".join(parts)
+
+
+def _say(line: str) -> None:
+    """Print a line as the terminal can show it, whatever it has no letters for."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(printable(line).encode(encoding, "backslashreplace").decode(encoding))

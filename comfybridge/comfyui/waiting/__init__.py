@@ -1,0 +1,1 @@
+"""The ways to wait for a prompt: hub, websocket and poll."""

@@ -1,0 +1,374 @@
+"""Input files: onto ComfyUI's disk, and into the inputs of the graph that name them.
+
+    placed = place_files(request.images, filled, parameters)         every name belongs somewhere, or 400
+    Uploader(fetcher, most_bytes).feed(placed, filled, client, deadline)   fetched, looked at, uploaded, rewritten
+
+Nothing is uploaded before all files are known to be good. A file's name on ComfyUI's disk is made of its content: no
+two files collide, the same one is never there twice, and ComfyUI's cache knows it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.deadline import Deadline
+from comfybridge.errors import InvalidRequest, TooLarge
+from comfybridge.files.at_once import map_at_once
+from comfybridge.files.fetch import Allowance, Fetcher
+from comfybridge.files.forms import SHOWN, FileForms, Form
+from comfybridge.files.names import PROSE
+from comfybridge.files.sent import LinkedFile, check_count, is_for_file
+from comfybridge.media import check_still_image, media_type_of, suffix_of
+from comfybridge.request import InputFile
+from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.graph import Graph, set_input
+from comfybridge.workflow.parameters import Parameter, Target
+from comfybridge.workflow.template import Filled, targets_of
+from comfybridge.workflow.wording import clip, describe, listed
+
+SUBFOLDER = "comfybridge"
+MOST_AT_ONCE = 4  # URLs of one request
+MOST_IN_GRAPH = 32 * 1024 * 1024  # bytes of the files that a graph holds as base64
+DIGITS = 32
+ANNOTATION = " [input]"  # what ComfyUI's own page writes after a file's name; folder_paths.annotated_filepath
+
+# these open a picture with Pillow, as the check here does
+IMAGE_LOADERS = ("LoadImage", "LoadImageMask", "LoadImageOutput")
+_PICTURE = re.compile(r"(?<!To)(Image|Mask)")  # in the name of a class that takes pictures as base64
+# a text for file names to come: equal to a file's name by chance only, as prose is
+PROSE_INPUTS = ("filename_prefix",)
+
+# Pillow opens these by running Ghostscript, which nobody should do with what a stranger sent
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file and where it goes.
+
+    Attributes:
+        file: the file.
+        forms: the inputs that it is for, and the form in which each takes it.
+        reported: the parameters through which a caller sees these inputs.
+    """
+
+    file: InputFile
+    forms: Mapping[Target, Form]
+    reported: tuple[str, ...]
+
+    @property
+    def is_handed_on(self) -> bool:
+        """Whether nothing but the file's address is needed."""
+        return isinstance(self.file, LinkedFile) and set(self.forms.values()) == {"url"}
+
+
+# -- into the graph ------------------------------------------------------------------------------------------------
+
+
+def place_files(
+    files: Sequence[InputFile], filled: Filled, parameters: Mapping[str, Parameter], forms: FileForms
+) -> list[Placed]:
+    """Find the inputs that each file is for, and the form in which each takes it.
+
+    Args:
+        parameters: those of the template, or those that were found in the graph.
+        forms: tells what the graph's inputs take; asked only if there are files.
+
+    Raises:
+        InvalidRequest: a name belongs nowhere or occurs twice, an input can't take the file, or there are too many.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what an input takes.
+    """
+    if not files:
+        return []
+    check_count(len(files))
+    names = Counter(file.name for file in files)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise InvalidRequest(f"images has two files of the name {clip(twice)!r}.")
+    taken: dict[Target, str] = {}
+    placed = []
+    graph = _Mentions(filled, parameters)
+    for file in files:
+        place = _place(file, filled, parameters, graph, forms)
+        for target in place.forms:
+            other = taken.setdefault(target, file.name)
+            if other != file.name:
+                raise InvalidRequest(
+                    f"images: {clip(other)} and {clip(file.name)} are both for {target.node}.{target.input}."
+                )
+        placed.append(place)
+    return placed
+
+
+def _place(
+    file: InputFile, filled: Filled, parameters: Mapping[str, Parameter], mentions: _Mentions, forms: FileForms
+) -> Placed:
+    targets = mentions.of(file.name)
+    parameter = parameters.get(file.name)
+    is_own_name = parameter is not None
+    if parameter is None and is_for_file(file.name, parameters, filled.graph):
+        targets += targets_of(file.name, filled.graph, parameters)
+        is_own_name = True
+    if parameter is not None and parameter.type == "image":
+        _check_not_given(file.name, parameter, filled)
+        targets += parameter.targets
+    if not targets:
+        names = _takes(filled.graph, parameters)
+        rest = f"; the names that it takes are {listed(names, file.name)}" if names else ", and none loads a file"
+        raise InvalidRequest(f"images: no node of the graph mentions {clip(file.name)!r}{rest}.")
+    seen_as = mentions.parameters_of(targets)
+    reported = dict.fromkeys([*seen_as, *([file.name] if is_own_name else [])])
+    chosen = {target: _form(file, target, filled.graph, forms) for target in targets}
+    return Placed(file, chosen, tuple(reported))
+
+
+def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Form:
+    """The form in which an input is to have a file: an address as it is where the input takes that.
+
+    A name comes last: nodes that take paths too may look elsewhere for them.
+    """
+    accepted = forms.of(target)
+    wanted: tuple[Form, ...] = ("base64", "data_uri", "name")
+    if isinstance(file, LinkedFile):
+        wanted = ("url", *wanted)
+    chosen = next((form for form in wanted if form in accepted), None)
+    if chosen is None:
+        takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
+        where = f"{target.node}.{target.input} ({clip(graph[target.node]['class_type'])})"
+        raise InvalidRequest(
+            f"images: {clip(file.name)} is for {where}, which takes {takes}, not the file itself; give its URL."
+        )
+    return chosen
+
+
+def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: FileForms) -> None:
+    """Refuse a name for a parameter of type `image` where the node takes no names.
+
+    Raises:
+        InvalidRequest: which parameter, and what it takes.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what an input takes.
+    """
+    for name in filled.given:
+        parameter = parameters.get(name)
+        if parameter is None or parameter.type != "image":
+            continue
+        for target in parameter.targets:
+            accepted = forms.of(target)
+            if accepted.isdisjoint(("name", "path")):
+                takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
+                raise InvalidRequest(
+                    f"{clip(name)} is {describe(filled.params.get(name))}, but {target.node}.{target.input} "
+                    f"({clip(filled.graph[target.node]['class_type'])}), which it feeds, takes {takes}."
+                )
+
+
+class _Mentions:
+    """Where a filled graph says what, and which of the parameters in use set it. Made once for all files."""
+
+    def __init__(self, filled: Filled, parameters: Mapping[str, Parameter]) -> None:
+        graph = filled.graph
+        spared = {
+            target
+            for each in (parameters, discover(graph))
+            for prose in PROSE
+            if prose in each
+            for target in each[prose].targets
+        }
+        self._targets: dict[str, list[Target]] = {}
+        for node_id, node in graph.items():
+            for input_name, value in node["inputs"].items():
+                if isinstance(value, str) and value and input_name not in PROSE_INPUTS:
+                    target = Target(node_id, input_name)
+                    if target not in spared:
+                        for written in {value, value.removesuffix(ANNOTATION)}:
+                            self._targets.setdefault(written, []).append(target)
+        self._parameters: dict[Target, list[str]] = {}
+        for name in filled.params:
+            for target in targets_of(name, graph, parameters):
+                self._parameters.setdefault(target, []).append(name)
+        self._order = {name: place for place, name in enumerate(filled.params)}
+
+    def of(self, name: str) -> list[Target]:
+        """The inputs whose value is the name."""
+        return list(self._targets.get(name, ())) if name else []
+
+    def parameters_of(self, targets: Sequence[Target]) -> list[str]:
+        """The parameters in use that set one of the inputs."""
+        names = {name for target in targets for name in self._parameters.get(target, ())}
+        return sorted(names, key=self._order.__getitem__)
+
+
+def _check_not_given(name: str, parameter: Parameter, filled: Filled) -> None:
+    """Refuse a file for a parameter whose value is given too, unless that is the file's name."""
+    names = [name, *(f"{target.node}.{target.input}" for target in parameter.targets)]
+    for each in names:
+        if each in filled.given and filled.params.get(each) not in (name, name + ANNOTATION):
+            raise InvalidRequest(f"{clip(name)} is given as a file in images, and as a value in params.")
+
+
+def _takes(graph: Graph, parameters: Mapping[str, Parameter]) -> list[str]:
+    """The names that a file could have."""
+    names = [name for name, parameter in parameters.items() if parameter.type == "image"]
+    for node in graph.values():
+        for value in node["inputs"].values():
+            if not isinstance(value, str) or "\n" in value:
+                continue
+            plain = value.removesuffix(ANNOTATION)
+            loads = "Load" in node["class_type"] and media_type_of(plain)[1] in ("image", "video", "audio", "3d")
+            if plain and (loads or (node["class_type"] in IMAGE_LOADERS and value == node["inputs"].get("image"))):
+                names.append(plain)
+    return list(dict.fromkeys(names))
+
+
+# -- onto ComfyUI's disk -------------------------------------------------------------------------------------------
+
+
+class Uploader:
+    """Brings files to a ComfyUI. Safe to share between threads.
+
+    Args:
+        fetcher: what URLs are fetched with.
+        most_bytes: how much the files of one request may have together.
+    """
+
+    def __init__(self, fetcher: Fetcher, most_bytes: int) -> None:
+        self._fetcher = fetcher
+        self._most_bytes = most_bytes
+
+    def feed(
+        self,
+        placed: Sequence[Placed],
+        filled: Filled,
+        client: ComfyUIClient,
+        deadline: Deadline,
+        check_file: Callable[[InputFile], None] | None = None,
+        check_unseen: Callable[[InputFile], None] | None = None,
+    ) -> None:
+        """Bring the files to a server, and have the graph say of each what its inputs take: mostly, the name that it
+        was uploaded under.
+
+        Args:
+            check_file: raises what is to be raised of a file that may not be used.
+            check_unseen: the same of one that ComfyUI is to fetch, so that it is not seen here.
+
+        Raises:
+            InvalidRequest: a file can't be fetched, is empty, or is no image where only an image can be.
+            TooLarge: the files are too large.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: they could not be uploaded.
+        """
+        for each in placed:
+            if each.is_handed_on and isinstance(each.file, LinkedFile):
+                self._check_address(each.file, deadline)
+                if check_unseen is not None:
+                    check_unseen(each.file)
+        loaded = self._loaded(placed, deadline)
+        for each in loaded:
+            if each.is_handed_on:
+                continue
+            _check(each, filled.graph)
+            if check_file is not None:
+                check_file(each.file)
+        _check_room(loaded)
+        stored: dict[str, str] = {}
+        for each in loaded:
+            filename = stored_name(each.file)
+            if "name" in each.forms.values() and filename not in stored:
+                stored[filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
+            _rewrite(each, filled, stored.get(filename, ""))
+
+    def _check_address(self, file: LinkedFile, deadline: Deadline) -> None:
+        """Refuse an address that the bridge would not fetch itself."""
+        try:
+            self._fetcher.check(file.url, deadline)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
+
+    def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
+        """The files with their data, as long as they are not too large together.
+
+        Of several that can't be had, the error is that of the first in the request, however they answer.
+        """
+        here = sum(len(each.file.data) for each in placed)
+        allowance = Allowance(self._most_bytes)
+        allowance.take(here)
+        linked = [each.file for each in placed if isinstance(each.file, LinkedFile) and not each.is_handed_on]
+        if not linked:
+            return list(placed)
+        fetched = map_at_once(lambda file: self._fetched(file, allowance, deadline), linked, MOST_AT_ONCE, deadline)
+        files = dict(zip((file.name for file in linked), fetched, strict=True))
+        return [replace(each, file=files.get(each.file.name, each.file)) for each in placed]
+
+    def _fetched(self, file: LinkedFile, allowance: Allowance, deadline: Deadline) -> InputFile:
+        try:
+            return InputFile(file.name, self._fetcher.fetch(file.url, allowance, deadline))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
+
+
+def stored_name(file: InputFile) -> str:
+    """The name of a file on ComfyUI's disk: a digest of its content, and the ending that goes with it."""
+    return f"{hashlib.sha256(file.data).hexdigest()[:DIGITS]}.{suffix_of(file.data, file.name) or 'bin'}"
+
+
+def _check(placed: Placed, graph: Graph) -> None:
+    """Refuse what is empty, and what is no whole image and has to be one."""
+    file = placed.file
+    if not file.data:
+        raise InvalidRequest(f"images: {clip(file.name)} is empty.")
+    opened = any(
+        (target.input == "image" and graph[target.node]["class_type"] in IMAGE_LOADERS)
+        or (form in ("base64", "data_uri") and _PICTURE.search(graph[target.node]["class_type"]))
+        for target, form in placed.forms.items()
+    )
+    if file.data.startswith(POSTSCRIPT):
+        raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.")
+    check_still_image(clip(file.name), file.data, must_be_image=opened)
+
+
+def _check_room(placed: Sequence[Placed]) -> None:
+    """Refuse more files within a graph than ComfyUI should keep there: it copies its queue at every look."""
+    size = sum(
+        len(each.file.data) for each in placed for form in each.forms.values() if form in ("base64", "data_uri")
+    )
+    if size > MOST_IN_GRAPH:
+        raise TooLarge(
+            f"The graph's nodes take files of {size} bytes as base64; they may have {MOST_IN_GRAPH} together."
+        )
+
+
+def _rewrite(placed: Placed, filled: Filled, stored: str) -> None:
+    for target, form in placed.forms.items():
+        value: Any = filled.graph[target.node]["inputs"].get(target.input)
+        annotated = isinstance(value, str) and value.endswith(ANNOTATION)
+        written = _written(placed.file, form, stored)
+        set_input(filled.graph, target.node, target.input, written + ANNOTATION if annotated else written)
+    for name in placed.reported:
+        filled.params[name] = _reported(placed, stored)
+
+
+def _written(file: InputFile, form: Form, stored: str) -> str:
+    """A file as an input takes it."""
+    if form == "url" and isinstance(file, LinkedFile):
+        return file.url
+    if form in ("base64", "data_uri"):
+        data = base64.b64encode(file.data).decode("ascii")
+        return data if form == "base64" else f"data:{_media_type(file)};base64,{data}"
+    return stored
+
+
+def _reported(placed: Placed, stored: str) -> str:
+    """What is told of a file: where it is, or, as its data would be too much, what it is."""
+    if placed.is_handed_on and isinstance(placed.file, LinkedFile):
+        return placed.file.url
+    return stored or f"{_media_type(placed.file)} as base64, {len(placed.file.data)} bytes"
+
+
+def _media_type(file: InputFile) -> str:
+    return media_type_of(f"x.{suffix_of(file.data, file.name)}")[0]

@@ -1,0 +1,374 @@
+"""What a caller may ask for: which workflows, whether graphs of its own, which node classes, how large, how often.
+
+    default:                  # callers of keys that are not named here, and those without a key
+      workflows: [txt2img]
+      max_steps: 30
+      rate: 10/minute
+    shop:                     # the name of an API key
+      graphs: true
+      refused_nodes: [LoadImageFromUrl]
+
+What a policy does not mention, it allows; but where it lists workflows, graphs and overrides are closed unless it
+opens them, or the list would mean nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from comfybridge.errors import Forbidden, InvalidWorkflow, RateLimited
+from comfybridge.files.names import PROSE
+from comfybridge.keys import DEFAULT
+from comfybridge.media import image_size
+from comfybridge.policy.limits import Limits, excess
+from comfybridge.policy.rates import Bucket, Rate
+from comfybridge.request import GenerationRequest, InputFile
+from comfybridge.settings import Settings, SettingsError, environment_name
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.reading import read_yaml
+from comfybridge.workflow.wording import clip, listed, nearest
+
+SETTING = environment_name("policy_file")
+
+# what follows a file's name that is not in the input folder (folder_paths.annotated_filepath); nodes that are not
+# ComfyUI's own may not mind how it is written
+OTHER_FOLDERS = ("[output]", "[temp]")
+
+Most = Annotated[int, Field(ge=1)]
+Names = list[Annotated[str, Field(min_length=1)]]
+# the names of a template's parameters, by the template's name
+ParametersOf = Callable[[str], Collection[str]]
+
+
+class Policy(BaseModel):
+    """What the callers of one API key may ask for. `docs/access.md` tells what each field means."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    workflows: Names | None = None
+    graphs: bool | None = None
+    overrides: bool | None = None
+    priority: bool = True
+    allowed_nodes: Names | None = None
+    refused_nodes: Names = []
+    max_width: Most | None = None
+    max_height: Most | None = None
+    max_pixels: Most | None = None
+    max_steps: Most | None = None
+    max_batch_size: Most | None = None
+    rate: Annotated[Rate, BeforeValidator(Rate.parse)] | None = None
+    server_info: bool = True
+    all_prompts: bool = False
+
+    @property
+    def takes_graphs(self) -> bool:
+        """Whether a caller may bring a whole graph."""
+        return self.workflows is None if self.graphs is None else self.graphs
+
+    @property
+    def takes_overrides(self) -> bool:
+        """Whether a caller may reach into a graph past the workflow's parameters."""
+        return self.workflows is None if self.overrides is None else self.overrides
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """The limits for what graphs say; None if there are none."""
+        limits = Limits(self.max_width, self.max_height, self.max_pixels, self.max_steps, self.max_batch_size)
+        return None if limits == Limits() else limits
+
+    @cached_property
+    def nodes(self) -> tuple[frozenset[str] | None, frozenset[str]]:
+        """The node classes that are allowed (None: all) and those that are refused."""
+        return None if self.allowed_nodes is None else frozenset(self.allowed_nodes), frozenset(self.refused_nodes)
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one caller may ask for. Safe to share between threads.
+
+    Attributes:
+        who: the caller, as a sentence begins with it.
+        policy: what holds for it.
+    """
+
+    who: str
+    policy: Policy
+    _bucket: Bucket | None = field(default=None, repr=False)
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether it has nothing but the parameters of templates."""
+        return not self.policy.takes_graphs and not self.policy.takes_overrides
+
+    def check_request(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
+        """Refuse a request that asks for more than it may, as far as that shows before there is a graph.
+
+        Args:
+            workflow: the template's name, unless the request has a graph.
+
+        Raises:
+            Forbidden: what it may not, and what it may.
+            UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
+        """
+        policy = self.policy
+        if request.graph is not None and not policy.takes_graphs:
+            raise Forbidden(
+                f"{self.who} can't run whole graphs, but only workflows by their names: {_names(policy.workflows)}."
+            )
+        if request.graph is None:
+            self.check_workflow(workflow)
+        if not policy.takes_overrides:
+            self._check_no_overrides(request, workflow, parameters_of)
+            if self.is_confined:  # a graph could show such a file all the same
+                self._check_no_outputs(request)
+        if not policy.priority and (request.front or request.number is not None):
+            raise Forbidden(f"{self.who} can't choose a place in the queue; leave out front and number.")
+
+    def allows_workflow(self, name: str) -> bool:
+        """Whether it may use a template."""
+        return self.policy.workflows is None or name in self.policy.workflows
+
+    def check_workflow(self, name: str) -> None:
+        """Refuse a template that it may not use.
+
+        Raises:
+            Forbidden
+        """
+        if not self.allows_workflow(name):
+            raise Forbidden(f"{self.who} can't use the workflow {clip(name)!r}, but {_names(self.policy.workflows)}.")
+
+    def check_server_info(self) -> None:
+        """Refuse to tell what ComfyUI has.
+
+        Raises:
+            Forbidden
+        """
+        if not self.policy.server_info:
+            raise Forbidden(f"{self.who} can't see the models and the servers; GET /workflows and GET /queue answer.")
+
+    def check_graph(self, graph: Graph, params: Mapping[str, Any], *, is_trusted: bool) -> None:
+        """Refuse a graph that holds more than the caller may ask for.
+
+        Args:
+            graph: as it is to be queued, wherever it comes from.
+            params: the parameters that were filled in.
+            is_trusted: whether all links are of a template, and none of the caller.
+
+        Raises:
+            Forbidden: what it may not, and what it may.
+        """
+        allowed, refused = self.policy.nodes
+        if allowed is not None or refused:
+            for node_id, node in graph.items():
+                name = node["class_type"]
+                if name in refused or (allowed is not None and name not in allowed):
+                    which = f"refused are {listed(refused, name)}"
+                    if allowed is not None:
+                        which = f"allowed are {listed(sorted(allowed - refused), name)}"
+                    raise Forbidden(
+                        f"{self.who} can't use the node class {clip(name)} (node {clip(node_id)}); {which}."
+                    )
+        limits = self.policy.limits
+        if limits is not None:
+            problem = excess(graph, params, limits, is_trusted=is_trusted)
+            if problem:
+                raise Forbidden(f"{self.who} can have {problem}.")
+
+    def check_file(self, file: InputFile) -> None:
+        """Refuse an input image that is larger than what the caller may ask for, as img2img makes one of its size.
+
+        Raises:
+            Forbidden
+        """
+        limits = self.policy.limits
+        size = image_size(file.data) if limits is not None else None
+        if limits is None or size is None:
+            return
+        numbers = {"width": size[0], "height": size[1], "pixels": size[0] * size[1]}
+        for kind, number in numbers.items():
+            most = limits.of(kind)
+            if most is not None and number > most:
+                what = "pixels" if kind == "pixels" else f"pixels of {kind}"
+                raise Forbidden(
+                    f"{self.who} can send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}."
+                )
+
+    def take_turn(self) -> None:
+        """Count a request. `Turn` does so once for each.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        wait = self._bucket.take() if self._bucket is not None else 0.0
+        if wait:
+            seconds = math.ceil(wait)
+            raise RateLimited(
+                f"{self.who} can make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
+            )
+
+    def give_turn_back(self) -> None:
+        """Don't count a request that was counted."""
+        if self._bucket is not None:
+            self._bucket.give_back()
+
+    def _check_no_overrides(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
+        dotted = [name for name in request.params if "." in str(name)]
+        if dotted:
+            known: Collection[str] = () if request.graph is not None else parameters_of(workflow)
+            unknown = next((name for name in dotted if name not in known), None)
+            if unknown is not None:
+                names = f": {listed(known, unknown)}" if known else ""
+                raise Forbidden(
+                    f"{self.who} can't set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}."
+                )
+        for name in ("extra_data", "partial_execution_targets"):
+            if getattr(request, name):
+                raise Forbidden(f"{self.who} can't give {name}, only the workflow's parameters.")
+
+    def _check_no_outputs(self, request: GenerationRequest) -> None:
+        """Refuse to load what may be another caller's picture."""
+        for name, value in request.params.items():
+            if name not in PROSE and isinstance(value, str) and value.strip().lower().endswith(OTHER_FOLDERS):
+                raise Forbidden(
+                    f"{self.who} can't load {clip(value)}, only files of its own, or of ComfyUI's input folder."
+                )
+
+    def check_unseen(self, file: InputFile) -> None:
+        """Refuse a file that ComfyUI is to fetch where images have limits: nobody sees how large it is.
+
+        Raises:
+            Forbidden
+        """
+        limits = self.policy.limits
+        if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
+            raise Forbidden(
+                f"{self.who} can send images of limited size; that of {clip(file.name)} is not known, as a node "
+                "of the graph is to fetch it."
+            )
+
+
+class Turn:
+    """How one request counts against its owner's rate: once if it is queued, however often that is tried.
+
+    Args:
+        rights: its owner's; None if it does not count.
+    """
+
+    def __init__(self, rights: Rights | None) -> None:
+        self._rights = rights
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Count the request, unless it is counted.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        if self._rights is not None and not self._is_taken:
+            self._rights.take_turn()
+            self._is_taken = True
+
+    def give_back(self) -> None:
+        """Don't count it after all: nothing was queued for it."""
+        if self._rights is not None and self._is_taken:
+            self._is_taken = False
+            self._rights.give_turn_back()
+
+
+class Policies:
+    """The policies of all callers. Safe to share between threads.
+
+    Args:
+        policies: by the name of a key, and `default`.
+        keys: the names of all keys.
+        workflows_only: whether graphs and overrides are closed for everybody.
+    """
+
+    def __init__(self, policies: Mapping[str, Policy], keys: Collection[str] = (), *, workflows_only: bool = False):
+        closed = {"graphs": False, "overrides": False} if workflows_only else {}
+        default = policies.get(DEFAULT, Policy() if workflows_only else None)
+
+        def rights(who: str, policy: Policy | None) -> Rights | None:
+            if policy is None:
+                return None
+            bucket = None if policy.rate is None else Bucket(policy.rate)
+            return Rights(who, policy.model_copy(update=closed), bucket)
+
+        # where it is closed for everybody, a key would not help
+        self._others = rights("A caller of this bridge" if workflows_only else "A caller without an API key", default)
+        self._of_keys = {name: rights(f"The API key {name}", policies.get(name, default)) for name in keys}
+
+    def of(self, owner: str | None) -> Rights | None:
+        """What a caller may ask for; None: anything. Those without a key, and of unknown ones, count as one caller.
+
+        Args:
+            owner: the name of its key.
+        """
+        return self._of_keys.get(owner, self._others) if owner is not None else self._others
+
+
+def load_policies(settings: Settings) -> Policies:
+    """The policies that the settings name.
+
+    Raises:
+        SettingsError: the file can't be read, or what is wrong in it.
+    """
+    keys = [key.name for key in settings.api_keys]
+    found = {} if settings.policy_file is None else _read(settings.policy_file)
+    unknown = next((name for name in found if name != DEFAULT and name not in keys), None)
+    if unknown is not None:
+        raise SettingsError(
+            f"{SETTING} names {clip(unknown)!r}, but {environment_name('api_keys')} has "
+            f"{'keys of the names ' + listed(keys, unknown) if keys else 'no keys'}; "
+            f"everybody who is not named is {DEFAULT!r}."
+        )
+    return Policies(found, keys, workflows_only=settings.workflows_only)
+
+
+def _read(path: Path) -> dict[str, Policy]:
+    try:
+        content = read_yaml(path)
+    except InvalidWorkflow as error:
+        raise SettingsError(f"{SETTING}: {error.message}") from None
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise SettingsError(f"{SETTING}: {path.name} must hold policies by the names of API keys, and {DEFAULT}.")
+    policies = {}
+    for name, fields in content.items():
+        if not isinstance(fields, dict):
+            raise SettingsError(
+                f"{SETTING}: in {path.name}, {clip(name)} must be an object, with {', '.join(Policy.model_fields)}."
+            )
+        try:
+            policies[name] = Policy.model_validate(fields)
+        except ValidationError as error:
+            raise SettingsError(f"{SETTING}: in {path.name}, {_problem(name, error)}") from None
+    return policies
+
+
+def _problem(name: str, error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(each) for each in (name, *first["loc"]))
+    if first["type"] == "extra_forbidden":
+        near = nearest(first["loc"][-1], Policy.model_fields)
+        hint = f"did you mean {near}? T" if near else "t"
+        return f"{clip(place)} is no field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
+    kinds = {
+        "bool_type": "true or false",
+        "int_type": "a whole number",
+        "list_type": "a list of names",
+        "string_type": "a text",
+        "string_too_short": "a name",
+    }
+    said = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{clip(place)} is {clip(first['input'])!r}; it must be {kinds.get(first['type'], said)}."
+
+
+def _names(workflows: list[str] | None) -> str:
+    return "those that GET /workflows lists" if workflows is None else listed(workflows)

@@ -1,0 +1,1 @@
+"""A prompt's life: prepared, queued, repeated, given up, found again, read."""

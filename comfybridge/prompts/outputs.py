@@ -1,0 +1,206 @@
+"""From what ComfyUI's nodes have to show to the outputs of a generation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.outcome import Frame, NodeOutput, Outcome
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError
+from comfybridge.media import convert, extension_of, media_type_of
+from comfybridge.prompts.output_places import OutputPlace, output_place
+from comfybridge.prompts.output_texts import last_texts_of, numbers_of, texts_of
+from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions
+
+TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass
+class Collected:
+    """What an outcome has for a request.
+
+    Attributes:
+        outputs: in the outcome's order; converted as the request asks when they are loaded.
+        warnings: sentences on what was made and can't be handed out.
+    """
+
+    outputs: list[Output] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def outputs_of(
+    outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
+) -> list[Output]:
+    """The outputs of `collect_outputs`."""
+    return collect_outputs(outcome, client, deadline, options).outputs
+
+
+def collect_outputs(
+    outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
+) -> Collected:
+    """What an outcome has of what the options ask for.
+
+    Previews (`temp` files) only if there is no other file, or if they are asked for. ComfyUI's keys (`images`,
+    `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a file name is a file. One that
+    ComfyUI does not serve is left out where there is anything else.
+
+    Raises:
+        ComfyUIError, ComfyUIUnreachable, TimedOut: ComfyUI could not be asked whether it serves a file.
+    """
+    options = options or OutputOptions()
+    found: list[Output] = []
+    refused: list[Output] = []
+    warnings: list[str] = []
+    frame_numbers = itertools.count(1)
+    for each in outcome.shown:
+        if isinstance(each, Frame):
+            found.append(_frame(each, next(frame_numbers), options))
+        else:
+            for output, refusal in _shown(each, client, deadline, options):
+                if refusal is None:
+                    found.append(output)
+                elif options.nodes is None or each.node_id in options.nodes:
+                    refused.append(output)
+                    warnings.append(refusal)
+    if options.nodes is not None:
+        found = [output for output in found if output.node_id in options.nodes]
+    if not found and not refused:
+        wanted = [each for each in outcome.outputs if options.nodes is None or each.node_id in options.nodes]
+        left = [(each, text) for each in wanted for text in [*last_texts_of(each), *numbers_of(each)]]
+        return Collected([_text(each, text) for each, text in left])
+    # a text has no type, and says nothing of pictures
+    if not options.previews and any(output.type not in ("temp", "") for output in found):
+        found = [output for output in found if output.type != "temp"]
+    if not found:
+        return Collected(refused)
+    return Collected(found, warnings)
+
+
+def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
+    """Where the files of a node are."""
+    for key, entries in node.output.items():
+        for each in entries if isinstance(entries, list) else []:
+            entry = _model_file(each) if key == "result" and isinstance(each, str) else each
+            place = output_place(entry) if isinstance(entry, Mapping) else None
+            if place is not None:
+                yield place
+
+
+def _shown(
+    node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
+) -> Iterator[tuple[Output, str | None]]:
+    """The outputs of a node, each with what keeps ComfyUI from serving it, as far as its name tells."""
+    files: list[Output] = []
+    refusals: list[str | None] = []
+    for place in places_of(node):
+        if place.is_served(client, deadline):
+            files.append(_file(node.node_id, place, client, deadline, options))
+            refusals.append(None)
+        else:
+            refusal = f"Node {node.node_id} names an output file that {place.why_not_served}."
+            files.append(_refused(node.node_id, place, refusal))
+            refusals.append(refusal)
+    texts = texts_of(node, has_files=bool(files))
+    if texts and len(texts) == len(files) and all(map(_holds_text, files)) and not any(refusals):
+        # a node that saves a text shows it too: one output, not two
+        files = [replace(file, kind="text", text=text) for file, text in zip(files, texts, strict=True)]
+        texts = []
+    yield from zip(files, refusals, strict=True)
+    for text in texts:
+        yield _text(node, text), None
+
+
+def _holds_text(file: Output) -> bool:
+    return file.kind == "text" or file.media_type == "application/json"
+
+
+def _model_file(path: str) -> Mapping[str, str] | None:
+    """The 3D file that a Preview3D node shows, which it names by its path below ComfyUI's output folder.
+
+    comfy_extras/nodes_load_3d.py: `{"result": [model_file, camera_info]}`; other nodes put other things there.
+    """
+    subfolder, _, filename = path.removesuffix(" [output]").replace("\\", "/").rpartition("/")
+    is_below = not path.startswith(("/", "\\")) and ":" not in subfolder and ".." not in subfolder.split("/")
+    if media_type_of(filename)[1] != "3d" or not is_below:
+        return None
+    return {"filename": filename, "subfolder": subfolder, "type": "output"}
+
+
+def _file(
+    node_id: str, place: OutputPlace, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
+) -> Output:
+    media_type, kind = media_type_of(place.filename)
+    return Output(
+        node_id=node_id,
+        kind=kind,
+        filename=place.shown_filename,
+        subfolder=place.shown_subfolder,
+        type=place.type,
+        media_type=media_type,
+        source=partial(_open, place, client, deadline, media_type),
+        convert=_conversion(kind, options),
+        is_there=partial(place.is_there, client, deadline),
+    )
+
+
+def _open(place: OutputPlace, client: ComfyUIClient, deadline: Deadline, media_type: str) -> OpenFile:
+    download = place.view(client, deadline)
+    return OpenFile(media_type, place.shown_filename, download, size=download.size, close=download.close)
+
+
+def _refused(node_id: str, place: OutputPlace, refusal: str) -> Output:
+    """A file that ComfyUI does not serve; its source raises the error that says so."""
+    media_type, kind = media_type_of(place.filename)
+    source = partial(_refuse, refusal)
+    return Output(node_id, kind, place.shown_filename, place.shown_subfolder, place.type, media_type, source)
+
+
+def _refuse(sentence: str) -> OpenFile:
+    raise ComfyUIError(sentence)
+
+
+def _conversion(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:
+    """What is to be done with a file of that kind; None if it can't come to anything."""
+    if kind != "image" or (options.format is None and options.max_size is None and options.metadata == "keep"):
+        return None
+    return partial(_converted, options=options)
+
+
+def _converted(file: LoadedFile, options: OutputOptions) -> LoadedFile:
+    converted = convert(file.data, file.media_type, options)
+    filename = file.filename
+    if converted.media_type != file.media_type:
+        stem = filename.rpartition(".")[0] or filename
+        filename = f"{stem}.{extension_of(converted.media_type)}"
+    return LoadedFile(converted.data, converted.media_type, filename, tuple(converted.warnings))
+
+
+def _text(node: NodeOutput, text: str) -> Output:
+    return Output(
+        node_id=node.node_id,
+        kind="text",
+        filename="",
+        subfolder="",
+        type="",
+        media_type=TEXT,
+        source=partial(OpenFile.of, LoadedFile(text.encode(), TEXT, "")),
+        text=text,
+    )
+
+
+def _frame(frame: Frame, number: int, options: OutputOptions) -> Output:
+    filename = f"websocket_{number:05}.{extension_of(frame.media_type)}"
+    return Output(
+        node_id=frame.node_id,
+        kind="image",
+        filename=filename,
+        subfolder="",
+        type="websocket",
+        media_type=frame.media_type,
+        source=partial(OpenFile.of, LoadedFile(bytes(frame.data), frame.media_type, filename)),
+        convert=_conversion("image", options),
+    )

@@ -1,0 +1,311 @@
+"""From a request to a prompt in a server's queue."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import time
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from comfybridge.comfyui import previews
+from comfybridge.comfyui.catalog import Catalog
+from comfybridge.comfyui.client import Accepted, ComfyUINotReached
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
+from comfybridge.comfyui.servers import Server
+from comfybridge.comfyui.waiting.waiter import Listener, Waiter
+from comfybridge.deadline import Deadline
+from comfybridge.errors import (
+    BridgeError,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    InvalidRequest,
+    InvalidWorkflow,
+    TimedOut,
+)
+from comfybridge.files.fetch import Fetcher
+from comfybridge.files.inputs import Uploader
+from comfybridge.policy.policies import Policies, Turn
+from comfybridge.prompts.giving_up import settle_overdue
+from comfybridge.prompts.preparation import Prepared, prepare
+from comfybridge.prompts.record import Record
+from comfybridge.prompts.refusals import as_of_template
+from comfybridge.prompts.repeats import Repeats, fingerprint_of, prompt_id_of
+from comfybridge.prompts.submission import Place, Submission
+from comfybridge.request import GenerationRequest
+from comfybridge.settings import Settings
+from comfybridge.workflow.folders import PREFIX_INPUT, UNNAMED, save_into_folder
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.library import Library
+from comfybridge.workflow.past_cache import past_cache
+from comfybridge.workflow.prefixes import leads_up, make_prefixes_plain, outside_folders, with_plain_prefixes
+from comfybridge.workflow.template import Filled
+from comfybridge.workflow.wording import clip
+
+log = logging.getLogger(__name__)
+
+LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
+
+
+class Queueing:
+    """Makes the graphs of requests, brings their files to a server, and queues them there. Safe to share between
+    threads.
+    """
+
+    def __init__(self, settings: Settings, library: Library, repeats: Repeats, policies: Policies) -> None:
+        self._settings = settings
+        self._library = library
+        self._repeats = repeats
+        self._policies = policies
+        fetcher = Fetcher(seconds=settings.fetch_timeout, allowed_hosts=settings.fetch_allow_hosts)
+        self._uploader = Uploader(fetcher, settings.max_upload_bytes)
+
+    def submit(
+        self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn
+    ) -> Submission:
+        """Queue a request on a server.
+
+        Args:
+            turn: is taken when the request is known to be fit to be queued.
+
+        Raises:
+            InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            BrokenWorkflow, ModelMissing: its template can't.
+            Forbidden, RateLimited: the graph holds more than its owner may ask for, or it asks too often.
+            IdempotencyConflict: its key belongs to another one.
+            ComfyUIUnreachable: ComfyUI does not answer. The error has a prompt id if the prompt may be queued there.
+            ComfyUIError: ComfyUI answers nonsense.
+            TimedOut: the deadline passed meanwhile.
+        """
+        waiter = self._waiter(server, request)
+        rights = self._policies.of(request.owner)
+        prepared = prepare(
+            request,
+            self._library,
+            server.catalog,
+            self._settings.default_workflow,
+            deadline,
+            dynamic_texts=self._settings.dynamic_texts,
+            is_confined=rights is not None and rights.is_confined,
+        )
+        filled = prepared.filled
+        request.trace.workflow = request.workflow_name(self._settings.default_workflow)
+        _check_images_arrive(waiter, filled)
+        make_prefixes_plain(filled.graph)
+        if rights is not None:
+            rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
+        _check_prefixes(server, filled.graph, request.partial_execution_targets, deadline)
+        turn.take()
+        checks = () if rights is None else (rights.check_file, rights.check_unseen)
+        self._uploader.feed(prepared.placed, filled, server.client, deadline, *checks)
+        prompt = Prompt(prompt_id_of(request), filled.graph)
+        if self._settings.request_folders:
+            save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
+        if request.idempotency_key is None:
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
+        with self._repeats.alone(request, deadline):
+            earlier = self._repeats.attach(request, place, deadline, is_alone=True)
+            if earlier is not None:
+                turn.give_back()
+                return earlier
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
+
+    def submit_past_cache(
+        self, earlier: Submission, nodes: Collection[str], misnamed: Mapping[str, tuple[str, str]]
+    ) -> Submission:
+        """Queue the graph of a prompt that has run once more, on the same server, in the same slot.
+
+        Args:
+            nodes: those that ComfyUI must not take from its cache; of the others it will.
+            misnamed: of nodes that are to save under another name, the folder and the name of a file of theirs.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: as `submit`.
+        """
+        server, request, deadline = earlier.server, earlier.request, earlier.deadline
+
+        def writes_files(class_type: str) -> bool:
+            node_class = server.catalog.node_class(class_type, deadline)
+            return node_class is not None and node_class.is_output
+
+        prompt_id = prompt_id_of(request)
+        graph = with_plain_prefixes(earlier.filled.graph, misnamed)
+        graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
+        prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [])
+        waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
+        server.begin()
+        place.move(server)
+        if request.idempotency_key is None:
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
+        with self._repeats.alone(request, deadline):
+            server.client.forget(prompt_id, deadline)  # or that one would be taken for what becomes of this one
+            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
+
+    def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
+        name = request.wait or self._settings.wait
+        waiter = server.waiters.get(name)
+        if waiter is None:
+            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(server.waiters)}.")
+        return waiter
+
+    def _listen_and_queue(
+        self,
+        waiter: Waiter,
+        server: Server,
+        prompt: Prompt,
+        request: GenerationRequest,
+        prepared: Prepared,
+        place: Place,
+        deadline: Deadline,
+    ) -> Submission:
+        listener = waiter.listen(prompt, deadline)
+        try:
+            return self._queue(server, prompt, request, prepared, listener, place, deadline)
+        except BaseException:
+            listener.close()
+            raise
+
+    def _queue(
+        self,
+        server: Server,
+        prompt: Prompt,
+        request: GenerationRequest,
+        prepared: Prepared,
+        listener: Listener,
+        place: Place,
+        deadline: Deadline,
+    ) -> Submission:
+        if deadline.passed:
+            raise TimedOut("The time was up before the prompt could be queued.")
+        filled = prepared.filled
+        warnings = [*request.warnings, *filled.warnings, *listener.warnings]
+        extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
+        if previews.KEY not in extra_data:
+            is_seen = request.is_followed and listener.receives_images
+            extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
+        options = _options(request, extra_data)
+        request.trace.sent_as = prompt.id
+        try:
+            accepted = server.client.queue_prompt(
+                prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
+            )
+        except InvalidWorkflow as refusal:
+            if prepared.template is None or request.partial_execution_targets is not None:
+                raise
+            raise as_of_template(refusal, prepared.template, filled, prepared.brought) from None
+        except TimedOut:  # it may have been queued all the same
+            keep = request.outlasts_its_time
+            raise settle_overdue(server.canceller, prompt.id, deadline.seconds, keep=keep) from None
+        except ComfyUINotReached:
+            raise  # nothing was sent: another server may have it
+        except (ComfyUIUnreachable, ComfyUIError) as error:
+            if not _was_queued(server, prompt, deadline):
+                error.prompt_id = error.prompt_id or prompt.id
+                raise
+            log.warning("ComfyUI queued prompt %s, and its answer was lost: %s", prompt.id, error.message)
+            accepted = Accepted(prompt.id, 0, {})
+        if request.idempotency_key is not None and accepted.prompt_id != prompt.id:
+            warnings.append("This ComfyUI chooses the ids of prompts itself: a repeat of the request runs again.")
+        prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
+        return Submission(
+            prompt=prompt,
+            request=request,
+            server=server,
+            deadline=deadline,
+            filled=filled,
+            warnings=[*warnings, *_left_out(accepted)],
+            queued_at=time.monotonic(),
+            listener=listener,
+            _place=place,
+        )
+
+
+def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
+    """Choices for an error's sentence, which is worth no error of its own."""
+
+    def choices_of(class_type: str, input_name: str) -> list[Any] | None:
+        with contextlib.suppress(BridgeError):
+            node_class = catalog.node_class(class_type, deadline)
+            return node_class.choices(input_name) if node_class else None
+        return None
+
+    return choices_of
+
+
+def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:
+    """Whether ComfyUI has a prompt of which it did not say so.
+
+    Raises:
+        ComfyUINotReached: it is gone, and the prompt with it: another server may have it.
+    """
+    try:
+        patience = Deadline(min(LOOKUP_SECONDS, deadline.remaining()))
+        server.lookup.history_entry(prompt, time.monotonic(), patience)
+    except ComfyUINotReached:
+        raise
+    except BridgeError:
+        return False
+    return True
+
+
+def _has_own_links(request: GenerationRequest) -> bool:
+    """Whether the caller may have linked nodes to each other: in a graph of its own, or by `"NODE.INPUT"`."""
+    return request.graph is not None or any("." in name for name in request.params)
+
+
+def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
+    nodes = Prompt("", filled.graph).websocket_outputs
+    if nodes and not waiter.receives_images:
+        raise InvalidRequest(
+            f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
+            "websocket only; use wait 'hub', or a SaveImage node."
+        )
+
+
+def _check_prefixes(server: Server, graph: Graph, targets: Collection[str] | None, deadline: Deadline) -> None:
+    """Refuse a prefix under which ComfyUI would save nothing, which it finds out only when the graph has run.
+
+    Args:
+        targets: the nodes that are to run; None: all.
+    """
+    for node_id, folder in outside_folders(graph).items():
+        if targets is not None and node_id not in targets:
+            continue
+        if leads_up(folder) or server.client.look(UNNAMED, folder, "output", deadline) == "refused":
+            node = graph[node_id]
+            raise InvalidRequest(
+                f"Node {clip(node_id)} ({clip(node['class_type'])}): its {PREFIX_INPUT} leads out of ComfyUI's "
+                "output folder; files can be saved below that only."
+            )
+
+
+def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> Record:
+    return Record(
+        seed=filled.seed,
+        params=filled.params,
+        output=request.output,
+        warnings=warnings,
+        queued_at=time.time(),
+        with_image=request.wants_first_image,
+        owner=request.owner,
+        fingerprint=fingerprint_of(request),
+    )
+
+
+def _options(request: GenerationRequest, extra_data: dict[str, Any]) -> dict[str, Any]:
+    options = {
+        "extra_data": extra_data,
+        "front": request.front,
+        "number": request.number,
+        "partial_execution_targets": request.partial_execution_targets,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _left_out(accepted: Accepted) -> list[str]:
+    """Warnings on the output nodes that ComfyUI leaves out of a graph that it accepted in part."""
+    sentences = node_sentences(clean_node_errors(accepted.node_errors))
+    return [f"ComfyUI ran the graph only in part: {sentence}." for sentence in sentences]

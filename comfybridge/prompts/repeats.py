@@ -1,0 +1,215 @@
+"""Requests that are asked again under an `Idempotency-Key`, and the prompts that were queued for them.
+
+The id of such a prompt follows from the key and from whose it is, so ComfyUI's queue and history tell whether it was
+queued before, by whichever process: no store is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from comfybridge.comfyui.looks import FRESH_SECONDS
+from comfybridge.comfyui.outcome import Prompt, outcome_of_history
+from comfybridge.comfyui.servers import Server, Servers
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError, ComfyUIError, IdempotencyConflict, Interrupted, InvalidRequest
+from comfybridge.prompts.processes import Machine
+from comfybridge.prompts.record import Record
+from comfybridge.prompts.submission import Place, Submission
+from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.workflow.template import Filled
+
+# Of our own choosing, so that no other program's names come to the same ids.
+NAMESPACE = uuid.UUID("6f0c9c0e-5d0b-4b39-9b53-0c1f5a7f6e11")
+
+# What says how to wait for a prompt, and not what it is: a repeat may be more patient.
+NOT_OF_THE_PROMPT = {
+    *("timeout", "wait", "on_timeout", "retries", "started"),
+    *("idempotency_key", "fingerprint", "owner", "warnings", "is_followed", "trace"),
+}
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A prompt that was queued for an earlier request.
+
+    Attributes:
+        record: what was asked for with it.
+        has_ended: whether it is in the history.
+        is_over: whether it ended without an answer for the one who asks again.
+    """
+
+    server: Server
+    prompt: Prompt
+    record: Record
+    has_ended: bool = False
+    is_over: bool = False
+
+
+class Repeats:
+    """Finds what became of an earlier request with the same key. Safe to share between threads.
+
+    Args:
+        wait: how requests wait that do not say.
+    """
+
+    def __init__(self, servers: Servers, machine: Machine, wait: str) -> None:
+        self._servers = servers
+        self._machine = machine
+        self._wait = wait
+
+    def alone(self, request: GenerationRequest, deadline: Deadline) -> AbstractContextManager[None]:
+        """Keep others with the same key from looking and queueing at the same time, on this machine.
+
+        Raises:
+            TimedOut: they were not done by the deadline.
+        """
+        return self._machine.alone(prompt_id_of(request), deadline)
+
+    def attach(
+        self, request: GenerationRequest, place: Place, deadline: Deadline, *, is_alone: bool
+    ) -> Submission | None:
+        """The submission of the prompt that was queued for the same key, if there is one that may still be answered.
+
+        Args:
+            is_alone: whether nobody else can queue it now. Then the look is a thorough one, and what ComfyUI
+                remembers of one that can't be answered is forgotten, or it would be taken for what becomes of the
+                next one of the same id. Else one that was queued within the last second may not be found.
+
+        Raises:
+            IdempotencyConflict: it was queued for another request.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: no server could be asked.
+        """
+        found = self._find(prompt_id_of(request), deadline, is_thorough=is_alone)
+        if is_alone:
+            for each in found:
+                if each.is_over:
+                    each.server.client.forget(each.prompt.id, deadline)
+        earlier = next((each for each in found if not each.is_over), None)
+        if earlier is None:
+            return None
+        if earlier.record.fingerprint != fingerprint_of(request):
+            raise IdempotencyConflict(
+                "The Idempotency-Key was used for another request before; a new request needs a new key.",
+                prompt_id=earlier.prompt.id,
+            )
+        waiter = earlier.server.waiters.get("poll" if earlier.has_ended else request.wait or self._wait)
+        if waiter is None:
+            raise InvalidRequest(f"wait is {request.wait!r}; it must be one of {', '.join(earlier.server.waiters)}.")
+        listener = waiter.attach(earlier.prompt, deadline)
+        earlier.server.begin()
+        place.move(earlier.server)
+        record = earlier.record
+        graph = {node: dict(each) for node, each in earlier.prompt.graph.items()}
+        return Submission(
+            prompt=earlier.prompt,
+            request=request,
+            server=earlier.server,
+            deadline=deadline,
+            filled=Filled(graph, params=record.params, seed=record.seed),
+            warnings=list(record.warnings),
+            queued_at=time.monotonic(),
+            listener=listener,
+            _place=place,
+            is_repeat=True,
+        )
+
+    def _find(self, prompt_id: str, deadline: Deadline, *, is_thorough: bool) -> list[Earlier]:
+        """The prompt on each server that knows it: one may have lost it to another."""
+        found: list[Earlier] = []
+        failure: BridgeError | None = None
+        for _, said in self._servers.each(
+            lambda server, patience: _look(server, prompt_id, patience, is_thorough=is_thorough), deadline
+        ):
+            if isinstance(said, Earlier):
+                found.append(said)
+            elif isinstance(said, BridgeError):
+                failure = failure or said
+        if failure is not None and len(self._servers.all) == 1:
+            raise failure
+        return found
+
+
+def prompt_id_of(request: GenerationRequest) -> str:
+    """The id of a request's prompt: drawn at random, unless it has a key from which the id follows."""
+    if request.idempotency_key is None:
+        return str(uuid.uuid4())
+    return str(uuid.uuid5(NAMESPACE, json.dumps([request.owner, request.idempotency_key])))
+
+
+def fingerprint_of(request: GenerationRequest) -> str | None:
+    """What tells a request with a key from another one; None without a key.
+
+    Only what is not as it is by default counts, so that a later version of the bridge comes to the same.
+    """
+    if request.idempotency_key is None or request.fingerprint is not None:
+        return request.fingerprint
+    fields = _changed(request, GenerationRequest())
+    for name in NOT_OF_THE_PROMPT:
+        fields.pop(name, None)
+    fields["output"] = _changed(request.output, OutputOptions())
+    fields["images"] = [
+        {name: hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for name, value in each}
+        for each in (vars(image).items() for image in request.images)
+    ]
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _changed(options: object, defaults: object) -> dict[str, Any]:
+    return {name: value for name, value in vars(options).items() if value != vars(defaults)[name]}
+
+
+def _look(server: Server, prompt_id: str, deadline: Deadline, *, is_thorough: bool) -> Earlier | None:
+    """The prompt on one server, if it is there."""
+    client = server.client
+    entry = client.history(prompt_id, deadline)
+    earlier = _of_history(server, prompt_id, entry)
+    if earlier is not None and not earlier.is_over:
+        return earlier
+    # It may be heavy, so it comes second, and a look that is not thorough shares one with others.
+    at = time.monotonic() - (0.0 if is_thorough else FRESH_SECONDS)
+    if server.lookup.find(prompt_id, at, deadline) is not None:
+        item = client.queued(prompt_id, deadline)
+        if item is not None:
+            return _earlier(server, prompt_id, item)
+    elif not is_thorough or earlier is not None:
+        return earlier
+    # what was in neither may have got from the one to the other meanwhile
+    return _of_history(server, prompt_id, client.history(prompt_id, deadline))
+
+
+def _of_history(server: Server, prompt_id: str, entry: Mapping[str, Any] | None) -> Earlier | None:
+    if entry is None:
+        return None
+    earlier = _earlier(server, prompt_id, entry.get("prompt"))
+    return replace(earlier, has_ended=True, is_over=not _is_answer(earlier.prompt, entry))
+
+
+def _earlier(server: Server, prompt_id: str, item: Any) -> Earlier:
+    """From what both queue and history hold of a prompt: its number, id, graph, `extra_data`, and more."""
+    try:
+        graph, extra_data = item[2], item[3]
+        prompt = Prompt(prompt_id, {str(node): dict(each) for node, each in graph.items()})
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError):
+        raise ComfyUIError("ComfyUI's record of the prompt makes no sense.", prompt_id=prompt_id) from None
+    return Earlier(server, prompt, Record.from_extra_data(extra_data))
+
+
+def _is_answer(prompt: Prompt, entry: Mapping[str, Any]) -> bool:
+    """Whether a prompt that has ended can be answered with. One that failed can: it would fail again."""
+    if prompt.websocket_outputs:
+        return False  # its images are gone
+    try:
+        outcome_of_history(prompt, entry)
+    except Interrupted:
+        return False  # somebody stopped it, or its time was up: whoever asks again wants it to run
+    except BridgeError:
+        return True
+    return True

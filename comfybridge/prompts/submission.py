@@ -1,0 +1,99 @@
+"""A prompt on its way: what was asked for, where it is queued, and what it holds until it is over."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from types import TracebackType
+
+from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.servers import Server
+from comfybridge.comfyui.waiting.waiter import Listener
+from comfybridge.deadline import Deadline
+from comfybridge.prompts.slots import Slots
+from comfybridge.request import GenerationRequest
+from comfybridge.workflow.template import Filled
+
+
+@dataclasses.dataclass
+class Submission:
+    """A prompt that is queued on ComfyUI and listened for. Holds one of the bridge's slots until it is closed.
+
+    Attributes:
+        prompt: what was queued, and under which id.
+        request: what was asked for.
+        server: where it is queued.
+        deadline: when the caller gives up.
+        filled: the graph with its parameters, and what they came to.
+        warnings: what the caller should know so far.
+        queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
+        listener: what is heard of it.
+        is_repeat: whether the prompt was queued for an earlier request with the same idempotency key.
+    """
+
+    prompt: Prompt
+    request: GenerationRequest
+    server: Server
+    deadline: Deadline
+    filled: Filled
+    warnings: list[str]
+    queued_at: float
+    listener: Listener = dataclasses.field(repr=False)
+    _place: Place = dataclasses.field(repr=False)
+    is_repeat: bool = False
+
+    def ran(self, seconds: float | None) -> None:
+        """Say that the prompt is over, so that its server may be given another."""
+        self.listener.close()
+        self._place.leave_server(seconds)
+
+    def close(self) -> None:
+        """Stop listening and free the slot; the prompt stays as it is. May be called twice, and from any thread."""
+        self.listener.close()
+        self._place.leave()
+
+    def __enter__(self) -> Submission:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Place:
+    """A request's slot in the bridge, and its place among those under way at a server.
+
+    Raises:
+        Busy: every slot is taken.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        slots.take()
+        self._slots: Slots | None = slots
+        self._server: Server | None = None
+        self._began = time.monotonic()
+        self._has_run = False
+        self._lock = threading.Lock()
+
+    def move(self, server: Server) -> None:
+        """Count as under way at a server that `Servers.begin` chose."""
+        self.leave_server()
+        self._server = server
+
+    def leave_server(self, ran_seconds: float | None = None) -> None:
+        """Count as under way no longer. May be called twice."""
+        with self._lock:
+            server, self._server = self._server, None
+            self._has_run |= ran_seconds is not None
+        if server is not None:
+            server.end(ran_seconds)
+
+    def leave(self) -> None:
+        """Give the slot back too. May be called twice."""
+        self.leave_server()
+        with self._lock:
+            slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.give_back(time.monotonic() - self._began if self._has_run else None)

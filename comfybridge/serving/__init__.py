@@ -1,0 +1,1 @@
+"""Running the application in a server: gunicorn, or waitress on Windows."""

@@ -1,0 +1,153 @@
+"""Running the application in a real server: gunicorn where it exists, waitress elsewhere (Windows)."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+
+from comfybridge import logs
+from comfybridge.serving.announcement import announce
+from comfybridge.serving.demo import end_demo
+from comfybridge.serving.open_files import RESERVE, most_connections
+from comfybridge.serving.stopping import LAST_SECONDS, Stop
+from comfybridge.settings import Settings
+from comfybridge.web.parsing.body_stream import MOST_DISCARDED
+
+GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+# What waitress takes from an answer before the caller has read it; 16 MB of its own accord, for each of them.
+OUTGOING_BYTES = 1024 * 1024
+
+# Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
+MOST_CONNECTIONS_OF_SELECT = 480
+
+# So many looks for garbage among what is young to one among everything.
+LOOKS_AT_THE_YOUNG = 1000
+
+FINISHING = "Finishing the requests that run; Ctrl-C again cancels them."
+
+log = logging.getLogger(__name__)
+
+LoadApp = Callable[[], Flask]
+
+
+def serve(load_app: LoadApp, settings: Settings) -> None:
+    """Serve until told to stop (Ctrl-C, SIGTERM); running requests finish first.
+
+    Args:
+        load_app: makes the application, in the process that serves it.
+        settings: where to listen, and how many requests at once.
+    """
+    try:
+        from gunicorn.app.base import Application
+    except ImportError:  # it needs fcntl, which Windows does not have
+        serve_with_waitress(load_app, settings)
+        return
+
+    class Gunicorn(Application):  # type: ignore[misc]  # untyped
+        def load_config(self) -> None:
+            self.load_config_from_file(str(GUNICORN_SETTINGS))
+
+        def load(self) -> Flask:
+            return load_app()
+
+    sys.argv = sys.argv[:1]  # gunicorn would read our options as its own
+    Gunicorn().run()
+
+
+def heed_signals(worker: Any) -> None:
+    """Have a gunicorn worker finish its requests at the first Ctrl-C, as at SIGTERM.
+
+    At the second, as at SIGQUIT, it waits for them no longer; at the third it ends as it is.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, hurry)
+        if worker.stop.has_requests:
+            print(FINISHING, flush=True)
+        worker.handle_exit(number, frame)
+
+    def hurry(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+        worker.stop.hurry()
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGQUIT, hurry)
+
+
+def give_way() -> None:
+    """Have the threads of this process, but for those that run already, wake up without pushing others aside.
+
+    The bridge often shares its machine with ComfyUI, which has a GPU to keep busy and wakes the bridge a dozen times
+    for each prompt. Linux lets who wakes up go first; who is scheduled as a batch waits until there is room (see
+    sched(7)), with the same share of the processor as before.
+    """
+    if not hasattr(os, "SCHED_BATCH"):
+        return
+    with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody wanted something else
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def collect_seldom() -> None:
+    """Have Python look through everything for garbage seldom; through what is new it looks as often as ever.
+
+    A look takes 0.27 s where 4,000 requests are blocked, all wait for it, and it finds next to nothing: only what
+    refers to itself in a circle is left for it. Left to itself it comes whenever there is a quarter more than before,
+    some ten times while those callers come.
+    """
+    gc.collect()
+    gc.freeze()  # the code is no garbage
+    new, young, _ = gc.get_threshold()
+    gc.set_threshold(new, young, LOOKS_AT_THE_YOUNG)
+
+
+def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
+    """Serve with waitress, which runs everywhere, until told to stop; running requests finish first."""
+    import waitress
+
+    from comfybridge.serving.waitress_loop import Loop
+
+    logs.configure(settings.log_format, quotes=settings.log_prompts)
+    use_poll = hasattr(select, "poll")
+    connections = most_connections(settings)
+    if not use_poll and connections > MOST_CONNECTIONS_OF_SELECT:
+        connections = MOST_CONNECTIONS_OF_SELECT
+        if settings.max_concurrent > connections:
+            log.warning("This system holds %d connections at most; more callers wait to be taken.", connections)
+    sockets: dict[int, Any] = {}
+    app = load_app()
+    server = waitress.create_server(
+        app,
+        map=sockets,
+        host=settings.host,
+        port=settings.port,
+        threads=settings.max_concurrent + RESERVE,
+        connection_limit=connections,
+        # the application limits bodies, with an answer that says so; what it would not even throw away ends here
+        max_request_body_size=settings.max_json_bytes + settings.max_upload_bytes + MOST_DISCARDED,
+        # a caller who hangs up while its request runs is noticed when more than one request may come at a time
+        channel_request_lookahead=int(settings.cancel_on_hangup),
+        ident=None,
+        outbuf_high_watermark=OUTGOING_BYTES,
+        log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
+    )
+    loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
+    loop.heed_signals(FINISHING)
+    # several where a name such as localhost stands for several addresses
+    several = getattr(server, "effective_listen", None)
+    announce(app, several or [(server.effective_host, server.effective_port)])
+    loop.run(settings.shutdown_seconds + LAST_SECONDS)
+    server.task_dispatcher.shutdown()
+    end_demo(app)

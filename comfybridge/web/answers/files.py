@@ -1,0 +1,126 @@
+"""A generation as the bytes of one of its files, or as a zip of all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from flask import Response
+
+from comfybridge.errors import InvalidRequest, NotAcceptable
+from comfybridge.expected_size import size_warnings
+from comfybridge.files.delivery import DeliveredFile, Delivery
+from comfybridge.request import Generation, Output
+from comfybridge.saving import safe_name
+from comfybridge.web.answers.negotiation import Wanted
+from comfybridge.web.answers.sending import Body, Streamed, respond
+from comfybridge.web.answers.warnings import HEADER as WARNINGS
+from comfybridge.web.answers.warnings import warnings_header
+from comfybridge.web.answers.zipping import zip_chunks, zip_in_memory, zip_length
+
+SVG = "image/svg+xml"
+# A drawing may hold scripts, which would run in the bridge's name in the browser of who opens it there.
+NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+
+def file_response(generation: Generation, wanted: Wanted, index: int, held: contextlib.ExitStack) -> Response:
+    """The bytes of one file, with what else there is to know in headers.
+
+    Args:
+        index: which of the files of the wanted kind, counted from 0; the first may give way to one that can be used.
+        held: as `respond` takes it.
+
+    Raises:
+        NotAcceptable: the workflow made nothing of that kind.
+        InvalidRequest: it made less than that.
+        ComfyUIError, ComfyUIUnreachable, TimedOut: it could not be fetched.
+    """
+    files = [output for output in generation.outputs if output.kind == wanted.kind]
+    if not files:
+        kinds = ", ".join(sorted({output.kind for output in generation.outputs}))
+        raise NotAcceptable(
+            f"The workflow made no {wanted.kind}, but {kinds}; GET /results/{generation.prompt_id} still has it, as "
+            "application/json or application/zip.",
+            prompt_id=generation.prompt_id,
+        )
+    if index >= len(files):
+        raise InvalidRequest(
+            f"index is {index}, but the workflow made {len(files)} of kind {wanted.kind}; the first has index 0.",
+            prompt_id=generation.prompt_id,
+        )
+    delivery = _first_usable(files) if index == 0 else Delivery([files[index]])
+    [file] = delivery.files
+    if not wanted.takes(file.media_type):
+        delivery.close()
+        raise NotAcceptable(
+            f"The workflow's {wanted.kind} is {file.media_type}, which Accept ({wanted.accept.text[:200]!r}) does "
+            f"not allow; GET /results/{generation.prompt_id} still has it.",
+            prompt_id=generation.prompt_id,
+        )
+    body = file.data if file.data is not None else Streamed(delivery.chunks(file), file.size, delivery, generation)
+    response = respond(body, file.media_type, held)
+    response.headers["Content-Disposition"] = _disposition("inline", file.filename)
+    if file.media_type == SVG:
+        response.headers["Content-Security-Policy"] = NO_SCRIPTS
+    # one of several nodes' pictures does not tell whether another has the size that was asked for
+    measured = delivery.files if len({each.node_id for each in generation.images}) == 1 else []
+    return _with_facts(response, generation, delivery, measured)
+
+
+def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response:
+    """All files and texts in a zip, each under its own name.
+
+    Raises:
+        ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
+    """
+    delivery = Delivery(generation.outputs)
+    body: Body
+    if delivery.is_in_memory:
+        body = zip_in_memory(delivery)
+    else:
+        body = Streamed(zip_chunks(delivery), zip_length(delivery), delivery, generation)
+    response = respond(body, "application/zip", held)
+    response.headers["Content-Disposition"] = _disposition("attachment", f"{generation.prompt_id}.zip")
+    return _with_facts(response, generation, delivery, delivery.files)
+
+
+def _first_usable(outputs: Sequence[Output]) -> Delivery:
+    """The first of the files that is not unusable; raises what `Delivery` raises."""
+    warnings: list[str] = []
+    for output in outputs[:-1]:
+        delivery = Delivery([output], has_more=True)
+        warnings += delivery.warnings
+        if delivery.files:
+            break
+    else:
+        delivery = Delivery(outputs[-1:])
+    delivery.warnings = warnings
+    return delivery
+
+
+def _disposition(kind: str, filename: str) -> str:
+    """The header that names a file: in plain letters for all, and as it is for who reads RFC 6266."""
+    name = safe_name(filename)
+    plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
+    header = f'{kind}; filename="{plain}"'
+    return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _with_facts(
+    response: Response, generation: Generation, delivery: Delivery, measured: list[DeliveredFile]
+) -> Response:
+    """The response with what JSON would say of the generation and its files, as far as it is known by now.
+
+    Args:
+        measured: the files of which one should have the size that was asked for.
+    """
+    response.headers["X-Content-Type-Options"] = "nosniff"  # a web page that a node calls a picture stays a picture
+    if generation.seed is not None:
+        response.headers["X-Seed"] = str(generation.seed)
+    warnings = [*generation.warnings, *delivery.warnings]
+    warnings += (warning for file in delivery.files for warning in file.warnings)
+    warnings += size_warnings(generation.size, [file.pixels for file in measured if file.pixels])
+    if warnings:
+        response.headers[WARNINGS] = warnings_header(warnings)
+    return response

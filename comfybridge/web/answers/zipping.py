@@ -1,0 +1,103 @@
+"""The files of an answer as a zip, made whole or while it is sent."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Generator
+
+from comfybridge.files.delivery import DeliveredFile, Delivery
+from comfybridge.saving import safe_name
+
+# Beyond this zipfile writes more about each file, and how much is its own affair.
+PLAIN_LIMIT = 2 * 1000**3
+# A zip knows no time before; a machine without a battery for its clock does.
+EARLIEST = (1980, 1, 1, 0, 0, 0)
+
+
+def zip_in_memory(delivery: Delivery) -> bytes:
+    """A zip of files that are all in memory."""
+    buffer = io.BytesIO()
+    names = _Names()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # pictures and videos are compressed already
+        for file in delivery.files:
+            archive.writestr(_entry(names.of(file), file), file.data or b"")
+    return buffer.getvalue()
+
+
+def zip_chunks(delivery: Delivery) -> Generator[bytes, None, None]:
+    """A zip of files that come meanwhile; raises what `Delivery.chunks` raises.
+
+    It is only ever written forward: what a zip tells of each file, its checksum above all, stands behind the file.
+    """
+    sink, names = _Sink(), _Names()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        for file in delivery.files:
+            chunks = delivery.chunks(file)
+            chunk = next(chunks, None)  # with which its name is known
+            with archive.open(_entry(names.of(file), file), "w", force_zip64=file.size is None) as entry:
+                while chunk is not None:
+                    entry.write(chunk)
+                    yield from sink.taken()
+                    chunk = next(chunks, None)
+    yield from sink.taken()
+
+
+def zip_length(delivery: Delivery) -> int | None:
+    """How long the whole of `zip_chunks` will be; None if that can't be told."""
+    total, sink, names = 0, _Sink(), _Names()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # the same zip, of empty files
+        for file in delivery.files:
+            if file.size is None:
+                return None
+            total += file.size
+            with archive.open(_entry(names.of(file), file), "w"):
+                pass
+    total += sum(map(len, sink.taken()))
+    return total if total < PLAIN_LIMIT else None
+
+
+class _Sink:
+    """A file that can only be written, and hands on what was."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def taken(self) -> list[bytes]:
+        """What has been written since the last time."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+
+class _Names:
+    """A name in the zip for each file, with a number if another one has it already."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, file: DeliveredFile) -> str:
+        name = safe_name(file.filename or f"text_{file.output.node_id}.txt")
+        stem, dot, ending = name.rpartition(".")
+        number = 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{stem} ({number}){dot}{ending}" if stem else f"{ending} ({number})"
+        self._taken.add(name.casefold())
+        return name
+
+
+def _entry(name: str, file: DeliveredFile) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, max(EARLIEST, time.localtime()[:6]))
+    entry.file_size = file.size or 0
+    return entry

@@ -1,0 +1,1 @@
+"""The APIs that the bridge speaks, a folder for each."""

@@ -1,0 +1,154 @@
+"""The fields of a request as the texts of a form: `seed=5`, `output.format=webp`, `params.steps=4`, `3.steps=4`.
+
+What is no field is a parameter of the workflow. An empty text is a field that is not given: browsers send the boxes
+that nobody filled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.files.sent import MOST_FILES
+from comfybridge.web.dialects.native.envelopes import JOB, job_in
+from comfybridge.web.dialects.native.foreign_fields import IDLE, NOT_DONE
+from comfybridge.web.dialects.native.schemas import GenerateBody, OutputBody
+from comfybridge.web.parsing.body import parse_json
+from comfybridge.web.parsing.written_fields import TEXT, field_types, json_in
+from comfybridge.workflow.wording import clip
+from comfybridge.workflow.wrapping import unwrap
+from comfybridge.workflow.written import Written
+
+PARAMS = "params"
+OUTPUT = "output"
+IMAGES = "images"
+REQUEST = "request"  # all fields as one JSON object
+MOST_FIELDS = 2 * MOST_FILES
+# how PHP and jQuery write what dots say here
+_BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES})\[([^\[\]]+)\]")
+
+
+def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The fields that a form's texts stand for, as a JSON body would have held them.
+
+    Args:
+        given: fields that the form brings otherwise.
+
+    Raises:
+        InvalidRequest: a field is there twice, has no name, or can't be read.
+    """
+    fields: dict[str, Any] = {}
+    plain = []
+    for name, text in texts:
+        if name != REQUEST:
+            plain.append((name, text))
+        elif text.strip():  # a browser sends it although nobody filled it
+            _merge(fields, json_fields(text.encode()))
+    for each in given:
+        _merge(fields, each)
+    for name, text in sorted(plain, key=lambda field: _is_inner(field[0])):  # the whole before its parts
+        add_field(fields, name, text)
+    _part_from_params(fields)
+    return fields
+
+
+def _part_from_params(fields: dict[str, Any]) -> None:
+    """Take out of `params` what another tool sends beside a graph, and is no parameter."""
+    params = fields.get(PARAMS)
+    if not isinstance(params, dict):
+        return
+    foreign = [name for name in params if name in IDLE or name in NOT_DONE]
+    if foreign and any(unwrap(value) is not None for name, value in fields.items() if name != PARAMS):
+        for name in foreign:
+            set_once(fields, name, params.pop(name))
+
+
+def json_fields(raw: bytes) -> dict[str, Any]:
+    """The fields in a form's part `request`.
+
+    Raises:
+        InvalidRequest: it is no JSON object.
+    """
+    fields = parse_json(raw, f"The form's part {REQUEST}")
+    if not isinstance(fields, dict):
+        raise InvalidRequest(f"The form's part {REQUEST} must be a JSON object.")
+    return fields
+
+
+def _merge(fields: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        set_once(fields, name, value)
+
+
+def _is_inner(name: str) -> bool:
+    return "." in name or "[" in name
+
+
+def add_field(fields: dict[str, Any], name: str, text: str) -> None:
+    """Add what a part of a form says to the fields of its request.
+
+    Raises:
+        InvalidRequest: it is given already, or has no name.
+    """
+    if not name:
+        raise InvalidRequest("The form has a field without a name; write -F prompt=..., for example.")
+    if not text.strip():
+        return
+    brackets = _BRACKETS.fullmatch(name)
+    if brackets is not None:
+        name = ".".join(brackets.groups())
+    outer, _, inner = name.partition(".")
+    types = field_types(GenerateBody)
+    if name in types:
+        value = _converted(text, types[name])
+        if name in (OUTPUT, PARAMS) and isinstance(value, dict) and name in fields:
+            for each, inside in value.items():
+                set_once(_inside(fields, name), each, inside, f"{name}.{each}")
+        else:
+            set_once(fields, name, value)
+    elif outer == OUTPUT and inner:
+        set_once(_inside(fields, OUTPUT), inner, _converted(text, field_types(OutputBody).get(inner, {TEXT})), name)
+    elif outer == IMAGES and inner:
+        set_once(_inside(fields, IMAGES), inner, text, name)
+    elif outer == PARAMS and inner:
+        set_once(_inside(fields, PARAMS), inner, Written(text), name)
+    elif _wraps_a_graph(name, text):
+        set_once(fields, name, text)
+    else:
+        set_once(_inside(fields, PARAMS), name, Written(text))
+
+
+def _wraps_a_graph(name: str, text: str) -> bool:
+    """Whether a text is what another tool wraps a graph in, which is known by what it holds, as in a JSON body."""
+    if name == JOB:
+        return job_in(text, GenerateBody.model_fields) is not None
+    return not _is_inner(name) and unwrap(text) is not None
+
+
+def set_once(fields: dict[str, Any], name: str, value: Any, shown: str = "") -> None:
+    """Set a field.
+
+    Args:
+        shown: its name in the form, if that is another.
+
+    Raises:
+        InvalidRequest: it is given already.
+    """
+    if name in fields:
+        raise InvalidRequest(f"The form gives {clip(shown or name)} twice.")
+    fields[name] = value
+
+
+def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    """The field that is an object, made if it is not there."""
+    value = fields.setdefault(name, {})
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{name} must be an object as JSON, or be left out where {name}.NAME is given.")
+    return value
+
+
+def _converted(text: str, types: set[str]) -> Any:
+    """The value that a text stands for; the text itself where it is no such value, and the schema will say so."""
+    return text if TEXT in types else json_in(text)  # a text that is a graph is known as one wherever it comes from

@@ -1,0 +1,86 @@
+"""How the document shows a form: as boxes of a browser, and a picker for a file.
+
+The docs page shows an example in each box, and sends what is shown; so every field has one, and most are empty. An
+empty box is a field that is not given.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from comfybridge.web.dialects.native.schemas import GenerateBody
+
+PROMPT = "a lighthouse at dusk"
+STEPS = 12
+
+IMAGE = {
+    "type": "string",
+    "format": "binary",
+    "description": "a file for the workflow's image, which img2img has",
+}
+OTHERS = {
+    "type": "string",
+    "format": "binary",
+    "description": "a file, under a name that the graph mentions; or a text, the value of the parameter of that name",
+}
+WORKFLOW_OR_FILE = (
+    "a template's name, such as txt2img or img2img, or a whole graph as JSON; or a file: "
+    "a graph as JSON, or a PNG or WebP that ComfyUI made"
+)
+SHOWN = {"prompt": PROMPT, "steps": STEPS}
+PARAMETER = {"type": "string", "description": "the value of the parameter of that name"}
+DESCRIPTIONS = {
+    "workflow": "a template's name, such as txt2img or img2img, or a whole graph as JSON",
+    "prompt": "text, for the workflow's prompt parameter; or a whole graph as JSON",
+}
+
+
+def _as_boxes(schema: dict[str, Any]) -> None:
+    """Change the JSON schema of the fields into that of the texts that stand for them."""
+    fields = {name: _box(name, field) for name, field in schema["properties"].items()}
+    first = {name: fields.pop(name) for name in ("workflow", "prompt")}
+    schema["properties"] = {**first, **fields}
+    schema["additionalProperties"] = PARAMETER
+
+
+def _as_boxes_and_files(schema: dict[str, Any]) -> None:
+    """The same, and pickers of files."""
+    _as_boxes(schema)
+    fields = schema["properties"]
+    first = {name: fields.pop(name) for name in ("workflow", "prompt")}
+    first["workflow"] |= {"description": WORKFLOW_OR_FILE}
+    schema["properties"] = {**first, "image": IMAGE, **fields}
+    schema["additionalProperties"] = OTHERS
+
+
+def _box(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    options = [each for each in field.get("anyOf", [field]) if each.get("type") != "null"]
+    types = {each.get("type", "object") for each in options}
+    is_json = bool(types & {"object", "array"}) and "string" not in types
+    if "string" in types:
+        box = {"type": "string", **{key: options[0][key] for key in ("enum",) if key in options[0]}}
+    elif is_json:
+        box = {"type": "string"}  # said by contentMediaType, the page would pick files for it
+    else:
+        box = dict(options[0])
+    described = DESCRIPTIONS.get(name, field["description"])
+    if is_json:
+        described += ", as JSON"
+    return {**box, "description": described, "examples": [SHOWN.get(name, "")]}
+
+
+class GenerateFields(GenerateBody):
+    """The fields of a form without files, each a text. `output.format` and `params.steps` name a field within one."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_as_boxes)
+
+    request: GenerateBody | None = Field(None, description="all fields as one object, instead of the others")
+
+
+class GenerateForm(GenerateFields):
+    """The fields of a form, each a text. `output.format` and `params.steps` name a field within one."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_as_boxes_and_files)
+    __pydantic_extra__: dict[str, Annotated[bytes, WithJsonSchema(OTHERS)]]

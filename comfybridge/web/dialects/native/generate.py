@@ -1,0 +1,101 @@
+"""`POST /generate`: a workflow in, its picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from flask import Blueprint, Response, g, request
+
+from comfybridge.errors import (
+    BridgeError,
+    BrokenWorkflow,
+    Busy,
+    IdempotencyConflict,
+    InvalidWorkflow,
+    ModelMissing,
+    PromptLost,
+    RateLimited,
+    ShuttingDown,
+    TooLarge,
+    UnknownWorkflow,
+    UnsupportedMediaType,
+)
+from comfybridge.prompts.repeats import fingerprint_of
+from comfybridge.settings import Settings
+from comfybridge.web.answers.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
+from comfybridge.web.current import current_bridge, current_owner
+from comfybridge.web.describing import describes
+from comfybridge.web.dialects.native.examples import JSON_EXAMPLES
+from comfybridge.web.dialects.native.form import Form, is_multipart, read_form
+from comfybridge.web.dialects.native.form_schema import GenerateFields, GenerateForm
+from comfybridge.web.dialects.native.schemas import GenerateBody, generation_of, read_fields
+from comfybridge.web.dialects.native.urlencoded import MEDIA_TYPE, is_urlencoded, read_urlencoded, unescaped
+from comfybridge.web.parsing.body import read_json
+from comfybridge.web.parsing.body_stream import BodyStream
+from comfybridge.web.parsing.charsets import charset_of
+from comfybridge.web.parsing.idempotency import HEADER, KEY, idempotency_key
+
+blueprint = Blueprint("generate", __name__)
+
+
+@blueprint.post("/generate")
+@describes(
+    tag="Generate",
+    body={"application/json": GenerateBody, "multipart/form-data": GenerateForm, MEDIA_TYPE: GenerateFields},
+    examples={"application/json": JSON_EXAMPLES},
+    query={"index": INDEX},
+    headers={HEADER: KEY},
+    answers=GENERATION,
+    raises=(
+        *COLLECTING_ERRORS,
+        InvalidWorkflow,
+        BrokenWorkflow,
+        ModelMissing,
+        UnknownWorkflow,
+        TooLarge,
+        UnsupportedMediaType,
+        PromptLost,
+        Busy,
+        ShuttingDown,
+        IdempotencyConflict,
+        RateLimited,
+    ),
+)
+def generate() -> Response:
+    """Run a workflow and answer with what it made.
+
+    The call blocks until the picture is there. `Accept` chooses the form of the answer. In a form (multipart), files
+    stand beside the fields, under the names that the graph mentions, and what is no field is a parameter. A body may
+    be compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
+    """
+    bridge = current_bridge()
+    settings = bridge.settings
+    sent = _form(settings)
+    fields = read_fields(sent.fields, _parameters_of)
+    asked = generation_of(fields, g.started)
+    asked.images += sent.files
+    asked.idempotency_key = idempotency_key(request)
+    asked.fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
+    asked.owner = current_owner()
+    keepalive = fields.keepalive or settings.keepalive
+    return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
+
+
+def _form(settings: Settings) -> Form:
+    """The fields and the files of the request, whatever its body is."""
+    if is_multipart(request):
+        return read_form(request, settings.max_json_bytes, settings.max_upload_bytes)
+    charset = charset_of(request)
+    raw = BodyStream(request, settings.max_json_bytes, "one without files may have").read_all()
+    if is_urlencoded(request, raw):
+        return Form(read_urlencoded(raw, charset), [])
+    return Form(read_json(unescaped(request, raw), charset), [])
+
+
+def _parameters_of(workflow: str | None) -> Collection[str]:
+    """The names of a template's parameters; none if it can't be read, which is another error's to tell."""
+    bridge = current_bridge()
+    try:
+        return bridge.library.get(workflow or bridge.settings.default_workflow).parameters
+    except BridgeError:
+        return ()

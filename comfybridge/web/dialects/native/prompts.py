@@ -1,0 +1,121 @@
+"""`GET /results/ID`, `POST /cancel/ID` and `GET /queue`: prompts that are queued, running or finished."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Annotated
+
+from flask import Blueprint, Response, g, jsonify, request
+from pydantic import Field
+
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, UnknownPrompt
+from comfybridge.prompts.known import Finished, Unfinished
+from comfybridge.request import Generation, GenerationRequest, OutputOptions
+from comfybridge.web.answers.answering import (
+    COLLECTING_ERRORS,
+    GENERATION,
+    INDEX,
+    as_accepted,
+    rendered,
+    wanted_index,
+)
+from comfybridge.web.answers.negotiation import Wanted, wanted_form
+from comfybridge.web.answers.streaming import last_event
+from comfybridge.web.current import current_bridge, request_deadline, whose_prompts
+from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.web.dialects.native.bodies import CancelledAnswer, QueueAnswer, UnfinishedAnswer
+from comfybridge.web.dialects.native.rendering import generation_json
+
+blueprint = Blueprint("prompts", __name__)
+
+PROMPT_ID = Variable(
+    "the prompt's id, as `X-Prompt-Id` or `prompt_id` gave it", Annotated[str, Field(min_length=1, max_length=100)]
+)
+ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
+
+
+@blueprint.get("/results/<prompt_id>")
+@describes(
+    tag="Prompts",
+    path={"prompt_id": PROMPT_ID},
+    query={"index": INDEX},
+    answers={200: GENERATION, 202: json_answer("It waits or runs.", UnfinishedAnswer)},
+    raises=(*COLLECTING_ERRORS, UnknownPrompt),
+)
+def get_result(prompt_id: str) -> Response:
+    """What `/generate` answered, or will answer.
+
+    From any process of the bridge and after its restart, for as long as ComfyUI remembers the prompt.
+    """
+    wanted, index, deadline = wanted_form(request), wanted_index(), request_deadline()
+    prompts = current_bridge().prompts
+    found = prompts.find(prompt_id, deadline, whose_prompts())
+    g.prompt_id = prompt_id
+    if isinstance(found, Unfinished):
+        return _unfinished(found)
+    g.server = found.server.url
+    generation = prompts.collect(found, _output_options(found, wanted), deadline)
+    return _finished(generation, wanted, index, with_first_image=found.record.with_image)
+
+
+@blueprint.post("/cancel/<prompt_id>")
+@describes(
+    tag="Prompts",
+    path={"prompt_id": PROMPT_ID},
+    answers=json_answer("It is cancelled.", CancelledAnswer),
+    raises=(*ASKING_ERRORS, UnknownPrompt),
+)
+def cancel_prompt(prompt_id: str) -> Response:
+    """Take a prompt out of the queue, or stop it."""
+    was = current_bridge().prompts.cancel(prompt_id, request_deadline(), whose_prompts())
+    g.prompt_id = prompt_id
+    body: CancelledAnswer = {"prompt_id": prompt_id, "was": was}
+    return jsonify(body)
+
+
+@blueprint.get("/queue")
+@describes(tag="Prompts", answers=json_answer("The queue.", QueueAnswer), raises=ASKING_ERRORS)
+def get_queue() -> Response:
+    """The ids of what runs and of what waits; with an API key, of what was queued with the same one.
+
+    The position counts what others have waiting too.
+    """
+    owner = whose_prompts()
+    queues = current_bridge().prompts.queues(request_deadline(), with_owners=owner is not None)
+    body: QueueAnswer = {
+        "running": [
+            {"prompt_id": each, "server": server.url}
+            for server, queue in queues
+            for each in queue.running
+            if queue.is_of(each, owner)
+        ],
+        "pending": [
+            {"prompt_id": each, "position": position, "server": server.url}
+            for server, queue in queues
+            for position, each in enumerate(queue.pending, 1)
+            if queue.is_of(each, owner)
+        ],
+    }
+    return jsonify(body)
+
+
+def _unfinished(found: Unfinished) -> Response:
+    body: UnfinishedAnswer = {"status": found.status, "prompt_id": found.prompt_id, "position": found.position}
+    response = jsonify(body)
+    response.status_code = 202
+    return response
+
+
+def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
+    """As they were asked for with the prompt, but for a format that this caller does not accept."""
+    options = found.record.output
+    if wanted.image is not None and not wanted.takes(f"image/{options.format}"):
+        options = replace(options, format=None)
+    return as_accepted(GenerationRequest(output=options), wanted).output
+
+
+def _finished(generation: Generation, wanted: Wanted, index: int, *, with_first_image: bool) -> Response:
+    if wanted.form == "events":  # all is over but the last one
+        return last_event(generation_json(generation, with_first_image=with_first_image))
+    return rendered(generation, wanted, index, contextlib.ExitStack(), with_first_image=with_first_image)

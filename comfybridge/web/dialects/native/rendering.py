@@ -1,0 +1,165 @@
+"""A generation as the JSON that answers it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from binascii import b2a_base64
+from collections.abc import Generator, Iterable, Iterator
+from typing import cast
+
+from comfybridge.expected_size import size_warnings
+from comfybridge.files.delivery import DeliveredFile, Delivery
+from comfybridge.request import Generation, Output
+from comfybridge.web.answers.sending import Body, Streamed
+from comfybridge.web.dialects.native.bodies import GenerationAnswer, OutputAnswer
+
+# Stands in the JSON where the base64 of a file goes. Nobody can know it, so nobody can put it there.
+PLACE = secrets.token_hex(16)
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def generation_json(generation: Generation, *, with_first_image: bool) -> Body:
+    """The JSON of a generation, in one line; its files are fetched, or on their way.
+
+    Args:
+        with_first_image: also give the first image as `image`, as clients that send a graph in `prompt` expect it.
+
+    Raises:
+        ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
+    """
+    page = _Page(generation, with_first_image)
+    if page.delivery.is_in_memory:
+        return b"".join(page.chunks())
+    return Streamed(page.chunks(), page.length, page.delivery, generation)
+
+
+def base64_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The base64 of a file."""
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk if rest else chunk
+        odd = len(data) % 3
+        rest = data[len(data) - odd :] if odd else b""
+        yield b2a_base64(memoryview(data)[: len(data) - odd] if odd else data, newline=False)
+    if rest:
+        yield b2a_base64(rest, newline=False)
+
+
+class _Page:
+    """The answer as texts, and files between them.
+
+    The JSON is written with a placeholder for each file, and cut up there. What is not known of a file before it has
+    been sent (see `Delivery`) stands behind it, so that the texts before it are what they will be.
+    """
+
+    def __init__(self, generation: Generation, with_first_image: bool) -> None:
+        images = generation.images
+        others = [output for output in generation.outputs if output.kind != "image" and output.text is None]
+        has_texts = any(output.text is not None for output in generation.outputs)
+        self.delivery = Delivery([*images, *others], has_more=has_texts)
+        self._generation = generation
+        self._total = time.monotonic() - generation.started
+        self._images = [file for file in self.delivery.files if file.output.kind == "image"]
+        numbers: dict[DeliveredFile, int] = {file: index for index, file in enumerate(self._images)}
+        self._numbered = {id(file.output): (file, numbers.get(file)) for file in self.delivery.files}
+        self._with_first_image = with_first_image and bool(self._images)
+        self._unmeasured = {file for file in self.delivery.files if file.size is None}
+
+    @property
+    def length(self) -> int | None:
+        """The bytes of the whole; None if that can't be told yet."""
+        if self._unmeasured:
+            return None
+        return sum(map(len, self._texts())) + sum(4 * -(-(file.size or 0) // 3) for file in self._places())
+
+    def chunks(self) -> Generator[bytes, None, None]:
+        """The whole, piece by piece."""
+        texts = self._texts()
+        for index, file in enumerate(self._places()):
+            yield texts[index]
+            yield from base64_chunks(self.delivery.chunks(file))
+            if file in self._unmeasured:
+                texts = self._texts()
+        yield texts[-1]
+
+    def _places(self) -> list[DeliveredFile]:
+        """The files in the order in which they stand in the JSON."""
+        files = self.delivery.files
+        return [*files, self._images[0]] if self._with_first_image else files
+
+    def _texts(self) -> list[bytes]:
+        return [text.encode("ascii") for text in f"{_encode(self._body())}\n".split(PLACE)]
+
+    def _body(self) -> GenerationAnswer:
+        generation, timings = self._generation, self._generation.timings
+        outputs: list[OutputAnswer] = []
+        warnings = [*generation.warnings, *self.delivery.warnings]
+        for output in generation.outputs:
+            if output.text is not None:
+                outputs.append(_text(output, output.text))
+            elif id(output) in self._numbered:
+                file, index = self._numbered[id(output)]
+                outputs.append(self._file(file, index))
+                warnings += file.warnings
+        warnings += size_warnings(generation.size, [file.pixels for file in self._images if file.pixels])
+        body: GenerationAnswer = {
+            "status": "success",
+            "prompt_id": generation.prompt_id,
+            "images": [PLACE] * len(self._images),
+            "outputs": outputs,
+            "seed": generation.seed,
+            "params": generation.params,
+            "warnings": warnings,
+            "timings": {
+                "queued": _rounded(timings.queued),
+                "executing": _rounded(timings.executing),
+                "total": _rounded(self._total),
+            },
+        }
+        if self._with_first_image:
+            body["image"] = PLACE
+        return body
+
+    def _file(self, file: DeliveredFile, index: int | None) -> OutputAnswer:
+        output = file.output
+        width, height = file.pixels or (None, None)
+        described: OutputAnswer = {
+            "node_id": output.node_id,
+            "kind": output.kind,
+            "filename": file.filename,
+            "subfolder": output.subfolder,
+            "type": output.type,
+            "media_type": file.media_type,
+            "width": width,
+            "height": height,
+            "bytes": file.size or 0,
+            "index": index,
+        }
+        if index is None:
+            described["data"] = PLACE
+            if file in self._unmeasured:
+                described["bytes"] = cast(dict[str, int], described).pop("bytes")  # after the data: known by then
+        return described
+
+
+def _text(output: Output, text: str) -> OutputAnswer:
+    return {
+        "node_id": output.node_id,
+        "kind": output.kind,
+        "filename": output.filename,
+        "subfolder": output.subfolder,
+        "type": output.type,
+        "media_type": output.media_type,
+        "width": None,
+        "height": None,
+        "bytes": len(text.encode()),
+        "index": None,
+        "text": text,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)

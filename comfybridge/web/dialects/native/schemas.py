@@ -1,0 +1,278 @@
+"""The wire format of a generation request: names, aliases and types, checked by pydantic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SkipValidation,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
+from typing_extensions import TypedDict
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.files.sent import read_images
+from comfybridge.media import usual_media_type
+from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.web.dialects.native.envelopes import opened
+from comfybridge.web.parsing.body import check_values
+from comfybridge.web.parsing.sentences import ParametersOf, sentence
+from comfybridge.web.parsing.written_fields import read_texts
+from comfybridge.workflow.written import boolean_in, number_in
+
+COLOR = "^#[0-9a-fA-F]{6}$"
+
+
+def _number(value: object) -> object:
+    """Some programs have no numbers: "20" is one too where one is wanted."""
+    number = number_in(value) if isinstance(value, str) else None
+    return value if number is None else number
+
+
+def _whole(value: object) -> object:
+    """Some languages write every number as a float: 20.0 is an integer too."""
+    number = _number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _not_blank(value: object) -> object:
+    """An empty text is a box that nobody filled."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _boolean(value: object) -> object:
+    said = boolean_in(value) if isinstance(value, str) else None
+    return value if said is None else said
+
+
+Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
+Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
+Boolean = Annotated[bool, Field(strict=True), BeforeValidator(_boolean)]
+
+
+def _format(value: object) -> object:
+    """The name of a format: endings and media types are names too."""
+    if not isinstance(value, str):
+        return value
+    name = value.strip().lower().removeprefix("image/")
+    return usual_media_type(f"image/{name}").removeprefix("image/")
+
+
+def _color(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(COLOR, value):
+        return value
+    raise ValueError("a colour as #rrggbb")
+
+
+class OutputBody(BaseModel):
+    """The `output` object of a request: how the outputs are to come back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Annotated[Literal["png", "jpeg", "webp"] | None, BeforeValidator(_format)] = Field(
+        None, description="what still images are converted to"
+    )
+    quality: Integer = Field(90, ge=1, le=100, description="for jpeg and webp; no effect on png")
+    lossless: Boolean = Field(False, description="webp without loss")
+    background: Annotated[str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": COLOR})] = Field(
+        "#ffffff", description="#rrggbb, the colour that transparency is flattened onto for jpeg"
+    )
+    metadata: Literal["keep", "strip"] = Field("keep", description="whether the embedded graph is kept or stripped")
+    max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)] | None = Field(
+        None, description="the most pixels of either side"
+    )
+    nodes: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
+        None, description="the output nodes wanted; all if not given"
+    )
+    previews: Boolean = Field(False, description="previews (temp files) too, beside other files")
+
+    def options(self) -> OutputOptions:
+        """The same for the bridge."""
+        given = self.model_dump(exclude={"nodes"})
+        return OutputOptions(**given, nodes=None if self.nodes is None else tuple(self.nodes))
+
+
+class NamedImage(TypedDict):
+    """An input file and the name that the graph mentions."""
+
+    name: str
+    image: Annotated[str, Field(description="base64, a data URI, or an http or https URL")]
+
+
+# `sent_files.py` checks it, with sentences that name the file.
+Images = Annotated[dict[str, str] | list[NamedImage] | None, SkipValidation]
+
+
+class GenerateBody(BaseModel):
+    """The JSON body of `POST /generate`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    workflow: StrictStr | dict[str, Any] | None = Field(
+        None, description="a template's name (default: the configured one), or a whole graph in API format"
+    )
+    workflow_template: StrictStr | None = Field(None, description="a template's name, as other bridges call it")
+    prompt: StrictStr | dict[str, Any] | None = Field(
+        None, description="text, for the workflow's prompt parameter; or a whole graph in API format"
+    )
+    params: dict[str, Any] | None = Field(
+        None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
+    )
+    negative_prompt: StrictStr | None = Field(None, description="what the picture is not to show")
+    seed: Annotated[Integer | None, BeforeValidator(_not_blank)] = Field(
+        None, description="what the noise is drawn from; -1, null or an empty text draws one at random"
+    )
+    steps: Integer | None = Field(None, description="how many steps to sample")
+    cfg: Number | None = Field(None, description="how closely to follow the prompt")
+    width: Integer | None = Field(None, description="of the picture, in pixels")
+    height: Integer | None = Field(None, description="of the picture, in pixels")
+    batch_size: Integer | None = Field(None, description="how many pictures to make")
+    image_count: Integer | None = Field(None, description="batch_size, as other bridges call it")
+    model: StrictStr | None = Field(None, description="the file name of a model, as /models/checkpoints lists it")
+    sampler_name: StrictStr | None = Field(None, description="the sampling method, such as euler")
+    scheduler: StrictStr | None = Field(None, description="how the noise is spread over the steps")
+    denoise: Number | None = Field(None, description="how much of the start to replace, from 0 to 1")
+    timeout: Number | None = Field(None, gt=0, description="seconds, time in ComfyUI's queue included")
+    wait: Literal["hub", "websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
+    on_timeout: Literal["cancel", "keep"] | None = Field(None, description="what becomes of a prompt out of time")
+    retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(_whole)] | None = Field(
+        None, description="how often a lost prompt is queued again"
+    )
+    keepalive: Number | None = Field(
+        None, ge=0.1, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
+    )
+    images: Images = Field(
+        None,
+        description="input files as {name: data} or [{name, image}], data being base64, a data URI or a URL; a name "
+        "is one that the graph mentions, or that of an image parameter",
+    )
+    dynamic_texts: Boolean | None = Field(
+        None,
+        description="whether {a|b} in prompts and %date:...% in filename_prefix are replaced, as ComfyUI's editor "
+        "does; the server's setting if not given",
+    )
+    output: OutputBody | None = Field(None, description="how the outputs are to come back")
+    client_id: StrictStr | None = Field(None, description="accepted and not used")
+    extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
+    front: Boolean | None = Field(None, description="whether ComfyUI is to run it before all that waits")
+    number: Number | None = Field(None, description="its place in ComfyUI's queue: the lowest runs first")
+    partial_execution_targets: list[StrictStr] | None = Field(
+        None, description="the output nodes that ComfyUI is to run the graph for; all if not given"
+    )
+    _warnings: list[str] = PrivateAttr(default_factory=list)  # of what was in the body and is no field
+
+
+# The short names, by the parameter that each stands for.
+SHORT_NAMES = {
+    "negative_prompt": "negative_prompt",
+    "seed": "seed",
+    "steps": "steps",
+    "cfg": "cfg",
+    "width": "width",
+    "height": "height",
+    "batch_size": "batch_size",
+    "image_count": "batch_size",
+    "model": "model",
+    "sampler_name": "sampler_name",
+    "scheduler": "scheduler",
+    "denoise": "denoise",
+}
+
+
+def parse_generation(
+    body: Mapping[str, Any], started: float, parameters_of: ParametersOf = lambda _: ()
+) -> GenerationRequest:
+    """Make the request that a JSON body asks for: `read_fields` and `generation_of` in a row."""
+    return generation_of(read_fields(body, parameters_of), started)
+
+
+def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _: ()) -> GenerateBody:
+    """The fields of a body, which may be a graph itself, or be wrapped as other tools do it.
+
+    Args:
+        parameters_of: the names of a template's parameters, for whoever takes one for a field.
+
+    Raises:
+        InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
+    """
+    found = opened(body, GenerateBody.model_fields)
+    fields = read_texts(found.fields, GenerateBody)
+    check_values(fields)
+    try:
+        read = GenerateBody.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(sentence(error, GenerateBody, fields, parameters_of)) from None
+    read._warnings = found.warnings
+    return read
+
+
+def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
+    """The request that the fields of a body ask for.
+
+    Args:
+        started: when it came in, on `time.monotonic()`'s clock.
+
+    Raises:
+        InvalidRequest: a field is at odds with another, or an input file can't be read.
+    """
+    graph = _graph(fields)
+    given = {
+        name: getattr(fields, name)
+        for name in ("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts")
+    }
+    return GenerationRequest(
+        workflow=_workflow_name(fields, graph),
+        graph=graph,
+        params=_params(fields),
+        front=fields.front,
+        number=fields.number,
+        partial_execution_targets=fields.partial_execution_targets,
+        images=[] if fields.images is None else read_images(fields.images),
+        output=OutputOptions() if fields.output is None else fields.output.options(),
+        started=started,
+        wants_first_image=isinstance(fields.prompt, dict),
+        warnings=list(fields._warnings),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _graph(fields: GenerateBody) -> dict[str, Any] | None:
+    graphs = [value for value in (fields.prompt, fields.workflow) if isinstance(value, dict)]
+    if len(graphs) > 1:
+        raise InvalidRequest("prompt and workflow both hold a graph; one request runs one graph.")
+    return graphs[0] if graphs else None
+
+
+def _workflow_name(fields: GenerateBody, graph: dict[str, Any] | None) -> str | None:
+    names = {name for name in (fields.workflow, fields.workflow_template) if isinstance(name, str)}
+    if len(names) > 1:
+        raise InvalidRequest(f"workflow and workflow_template name two templates ({', '.join(sorted(names))}).")
+    name = names.pop() if names else None
+    if graph is not None and name is not None:
+        raise InvalidRequest(f"The request has a whole graph and also names the workflow {name!r}; give one of them.")
+    return name
+
+
+def _params(fields: GenerateBody) -> dict[str, Any]:
+    """All parameters under their own names. A field that is null is not given, but for the seed: it is drawn."""
+    params = dict(fields.params or {})
+    short = [("prompt", "prompt", fields.prompt)] if isinstance(fields.prompt, str) else []
+    short += [(field, name, getattr(fields, field)) for field, name in SHORT_NAMES.items()]
+    for field, name, value in short:
+        wanted = value is not None or (field == "seed" and "seed" in fields.model_fields_set)
+        if not wanted:
+            continue
+        if name in params and params[name] != value and str(params[name]) != str(value):
+            other = "params" if name in (fields.params or {}) else "another field"
+            raise InvalidRequest(f"{field} is {value!r}, but {other} gives {name} as {params[name]!r}.")
+        params[name] = value
+    return params

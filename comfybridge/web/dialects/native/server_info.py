@@ -1,0 +1,87 @@
+"""`GET /models`, `GET /models/FOLDER` and `GET /stats`: what the ComfyUI behind the bridge has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from flask import Blueprint, Response, jsonify
+from pydantic import Field
+
+from comfybridge.comfyui.servers import Server
+from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
+from comfybridge.web.current import check_server_info, current_bridge, request_deadline
+from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.web.dialects.native.bodies import ServerAnswer, StatsAnswer
+
+blueprint = Blueprint("server_info", __name__)
+
+NAME = Annotated[str, Field(min_length=1, max_length=200)]
+ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
+
+# What is handed on of ComfyUI's `/system_stats`. Its `argv` holds paths, and so may fields of versions to come.
+SYSTEM_FIELDS = ("os", "comfyui_version", "python_version", "pytorch_version", "ram_total", "ram_free")
+DEVICE_FIELDS = ("name", "type", "index", "vram_total", "vram_free", "torch_vram_total", "torch_vram_free")
+
+
+@blueprint.get("/models")
+@describes(tag="ComfyUI", answers=json_answer("Their names.", list[str]), raises=ASKING_ERRORS)
+def list_model_folders() -> Response:
+    """The kinds of models, as ComfyUI gives them."""
+    check_server_info()
+    deadline = request_deadline()
+    return jsonify(
+        current_bridge().servers.first(lambda server, patience: server.client.model_folders(patience), deadline)
+    )
+
+
+@blueprint.get("/models/<path:folder>")
+@describes(
+    tag="ComfyUI",
+    path={"folder": Variable("the kind, as `/models` gives it", NAME)},
+    answers=json_answer("Their file names.", list[str]),
+    raises=(*ASKING_ERRORS, NotFound),
+)
+def list_models(folder: str) -> Response:
+    """The models of one kind, as ComfyUI gives them."""
+    check_server_info()
+    servers, deadline = current_bridge().servers, request_deadline()
+    models = servers.first(lambda server, patience: server.client.models(folder, patience), deadline)
+    if models is None:
+        known = ", ".join(servers.first(lambda server, patience: server.client.model_folders(patience), deadline))
+        raise NotFound(f"ComfyUI has no model folder {folder[:100]!r}; it has {known}.")
+    return jsonify(models)
+
+
+@blueprint.get("/stats")
+@describes(tag="ComfyUI", answers=json_answer("Each server.", StatsAnswer), raises=ASKING_ERRORS)
+def get_stats() -> Response:
+    """Versions, devices, memory (in bytes) and load of each server."""
+    check_server_info()
+    servers, deadline = current_bridge().servers, request_deadline()
+    said = list(servers.each(lambda server, patience: server.client.system_stats(patience), deadline))
+    errors = [each for _, each in said if isinstance(each, BridgeError)]
+    if len(errors) == len(said):
+        raise errors[0]
+    body: StatsAnswer = {"servers": [_server(server, each) for server, each in said]}
+    return jsonify(body)
+
+
+def _server(server: Server, said: Mapping[str, Any] | BridgeError) -> ServerAnswer:
+    answered = {} if isinstance(said, BridgeError) else said
+    devices = answered.get("devices")
+    figures = server.figures
+    body: ServerAnswer = {
+        "server": server.url,
+        "reachable": not isinstance(said, BridgeError),
+        "in_flight": figures.in_flight,
+        "queue_remaining": figures.queue_remaining,
+        "mean_seconds": figures.mean_seconds and round(figures.mean_seconds, 4),
+        "system": _picked(answered.get("system"), SYSTEM_FIELDS),
+        "devices": [_picked(device, DEVICE_FIELDS) for device in devices] if isinstance(devices, list) else [],
+    }
+    return body
+
+
+def _picked(described: object, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: described[name] for name in names if name in described} if isinstance(described, Mapping) else {}

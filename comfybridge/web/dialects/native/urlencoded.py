@@ -1,0 +1,59 @@
+"""A request as `application/x-www-form-urlencoded`: the fields of a form with files, without the files."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from flask import Request
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.web.dialects.native.fields import MOST_FIELDS, fields_of
+from comfybridge.web.parsing.charsets import decoded
+
+MEDIA_TYPE = "application/x-www-form-urlencoded"  # curl -d says so of whatever it sends
+WANTED = "its fields must stand as in prompt=a+cat&steps=20"
+ESCAPED_BRACE = b"%7b"
+
+
+def is_urlencoded(request: Request, raw: bytes) -> bool:
+    """Whether a body is such a form, and not JSON that is sent as one."""
+    return request.mimetype == MEDIA_TYPE and b"=" in raw and raw.lstrip()[:1] not in b'{["' and not _is_escaped(raw)
+
+
+def read_urlencoded(raw: bytes, charset: str | None) -> dict[str, Any]:
+    """The fields, as a JSON body would have held them.
+
+    Args:
+        charset: as `charsets.charset_of` gives it.
+
+    Raises:
+        InvalidRequest: it has too many, one twice, or one that can't be read.
+    """
+    text = decoded(raw, charset, "The form", WANTED)
+    try:
+        pairs = parse_qsl(
+            text.strip(),
+            keep_blank_values=True,
+            encoding=charset or "utf-8",
+            errors="strict",
+            max_num_fields=MOST_FIELDS,
+        )
+    except UnicodeError:
+        raise InvalidRequest(
+            f"The form holds an escape such as %FC that is not {(charset or 'UTF-8').upper()}; {WANTED}."
+        ) from None
+    except ValueError:
+        raise InvalidRequest(f"The form has more than {MOST_FIELDS} fields.") from None
+    return fields_of(pairs)
+
+
+def unescaped(request: Request, raw: bytes) -> bytes:
+    """JSON as it was before it was escaped as `curl --data-urlencode` does; any other body as it is."""
+    if request.mimetype != MEDIA_TYPE or not _is_escaped(raw):
+        return raw
+    return unquote_plus(raw.decode("latin-1").removesuffix("="), "latin-1").encode("latin-1")
+
+
+def _is_escaped(raw: bytes) -> bool:
+    return raw.lstrip()[: len(ESCAPED_BRACE)].lower() == ESCAPED_BRACE

@@ -1,0 +1,75 @@
+"""`GET /workflows` and `GET /workflows/NAME`: the templates and what each takes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated
+
+from flask import Blueprint, Response, jsonify
+from pydantic import Field
+
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError, BrokenWorkflow, UnknownWorkflow
+from comfybridge.web.current import current_bridge, current_rights
+from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.web.dialects.native.bodies import WorkflowAnswer, WorkflowsAnswer
+from comfybridge.workflow.offer import Offer
+from comfybridge.workflow.products import endings_of
+
+blueprint = Blueprint("workflows", __name__)
+
+NAME = Annotated[str, Field(min_length=1, max_length=200)]
+CHOICES_SECONDS = 2.0
+
+
+@blueprint.get("/workflows")
+@describes(tag="Workflows", answers=json_answer("The templates.", WorkflowsAnswer))
+def list_workflows() -> Response:
+    """All templates that the caller may use, and which ones are broken and why."""
+    library, rights = current_bridge().library, current_rights()
+    templates = [each for each in library.templates() if rights is None or rights.allows_workflow(each.name)]
+    default = current_bridge().settings.default_workflow
+    body: WorkflowsAnswer = {
+        "default": default if any(each.name == default for each in templates) else None,
+        "workflows": [
+            {
+                "name": each.name,
+                "description": each.description,
+                "parameters": list(each.parameters),
+                "makes": endings_of(each.graph),
+            }
+            for each in templates
+        ],
+        "broken": [
+            {"name": each["name"], "error": each["error"]}
+            for each in library.broken()
+            if rights is None or rights.allows_workflow(each["name"])
+        ],
+    }
+    return jsonify(body)
+
+
+@blueprint.get("/workflows/<path:name>")
+@describes(
+    tag="Workflows",
+    path={"name": Variable("the template's name", NAME)},
+    answers=json_answer("What it takes.", WorkflowAnswer),
+    raises=(UnknownWorkflow, BrokenWorkflow),
+)
+def get_workflow(name: str) -> Response:
+    """One template, its parameters as a JSON Schema, with the choices that ComfyUI offers if it answers."""
+    bridge, rights = current_bridge(), current_rights()
+    if rights is not None:
+        rights.check_workflow(name)
+    template = bridge.library.get(name)
+    offer = Offer(template)
+    with contextlib.suppress(BridgeError):  # the template can be read without a ComfyUI
+        offer = bridge.offer(template, Deadline(CHOICES_SECONDS))
+    body: WorkflowAnswer = {
+        "name": template.name,
+        "description": template.description,
+        "parameters": offer.template.schema(offer.choices, offer.limits),
+        "unclear": offer.template.unclear,
+        "models": [{"name": each.name, "directory": each.directory, "url": each.url} for each in template.models],
+    }
+    return jsonify(body)

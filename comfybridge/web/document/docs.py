@@ -1,0 +1,106 @@
+"""`GET /openapi.json` and `GET /docs`: the document of this interface, and a page to read and try it.
+
+The page's scripts come from the package `offapi`, which carries Swagger UI's files, so that it loads without a
+network. The package is only located, not imported: importing it reads all its files into memory.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, redirect, send_from_directory
+from werkzeug.wrappers import Response as BaseResponse
+
+from comfybridge.errors import NotFound
+
+blueprint = Blueprint("docs", __name__)
+
+FILES = {
+    "swagger.css": ("swagger_style.css", "text/css"),
+    "swagger.js": ("swagger_bundle.js", "text/javascript"),
+}
+# addresses without a slash in front, so that the page works behind a proxy that puts a path in front of the bridge
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>ComfyBridge</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger.css">
+</head>
+<body>
+<div id="page"></div>
+<script src="docs/swagger.js"></script>
+<script>
+const page = SwaggerUIBundle({url: "openapi.json", dom_id: "#page", deepLinking: true, onComplete: askForPictures})
+
+/* What answers with pictures is asked for one, unless the reader chooses another form: JSON has them as base64. */
+function askForPictures() {
+  const {specSelectors, oas3Actions} = page.getSystem()
+  for (const [path, operations] of Object.entries(specSelectors.specJson().toJS().paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      if (operation.responses?.["200"]?.content?.["image/*"]) {
+        const chosen = {value: "image/*", path, method}
+        oas3Actions.setResponseContentType(chosen) /* what is sent */
+        oas3Actions.setResponseCodeContentType({...chosen, code: "200"}) /* what is shown */
+      }
+    }
+  }
+}
+</script>
+</body>
+</html>
+"""
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """This interface as an OpenAPI 3.1 document, made once."""
+    # what makes it takes 0.1 s to import, so nobody but who wants it waits for that
+    from comfybridge.web.document.openapi import document
+
+    made: dict[str, Any] | None = current_app.extensions.get("comfybridge.openapi")
+    if made is None:
+        made = current_app.extensions["comfybridge.openapi"] = document(current_app)
+    return jsonify(made)
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    """A page that shows the document."""
+    # in a frame, a page of somebody else could have its visitors press the buttons of this one
+    return Response(PAGE, content_type="text/html; charset=utf-8", headers={"X-Frame-Options": "DENY"})
+
+
+@blueprint.get("/")
+def root() -> BaseResponse:
+    """The page, for who opens the bridge's address in a browser."""
+    return redirect("docs")  # no slash in front, as above
+
+
+@blueprint.get("/docs/")
+def docs_with_a_slash() -> BaseResponse:
+    """The page, without the slash that would have its addresses mean something else."""
+    return redirect("../docs")
+
+
+@blueprint.get("/docs/<name>")
+def docs_file(name: str) -> Response:
+    """A file of that page."""
+    if name not in FILES:
+        raise NotFound(f"The docs page has no file {name[:100]!r}; it has {', '.join(FILES)}.")
+    filename, media_type = FILES[name]
+    return send_from_directory(_folder(), filename, mimetype=media_type, max_age=24 * 3600)
+
+
+@cache
+def _folder() -> Path:
+    spec = find_spec("offapi")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent

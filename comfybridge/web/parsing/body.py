@@ -1,0 +1,125 @@
+"""The body of a request as a JSON object, whatever its Content-Type says.
+
+Bodies come from anywhere: what Python's `json` lets through and JSON does not have (NaN, Infinity), numbers that
+ComfyUI could not hold, and nesting that would break whoever walks it, end here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.json_size import MOST_VALUES, holds_too_much
+from comfybridge.web.parsing.charsets import decoded
+
+WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
+DEEPEST = 100
+# JSON can write one half of a character that takes two; nothing beyond could write it to a file
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+# ComfyUI's largest integers are seeds of 64 bits.
+LARGEST_INTEGER = 2**64 - 1
+
+
+def read_json(raw: bytes, charset: str | None) -> dict[str, Any]:
+    """Parse a whole body.
+
+    Args:
+        charset: as `charsets.charset_of` gives it.
+
+    Raises:
+        InvalidRequest: it is no JSON object, or holds what JSON does not have.
+    """
+    if not raw.strip():
+        raise InvalidRequest(f"The body is empty; {WANTED}.")
+    body = parse_json(raw, charset=charset)
+    if isinstance(body, str) and body.lstrip().startswith("{"):  # a program made JSON of it twice
+        body = parse_json(body.encode("utf-8", "surrogatepass"))
+    if not isinstance(body, dict):
+        raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
+    return body
+
+
+def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset: str | None = None) -> object:
+    """The JSON in some bytes.
+
+    Args:
+        what: they are, for the message.
+        wanted: what they must be.
+        charset: as `charsets.charset_of` gives it.
+
+    Raises:
+        InvalidRequest: it is none, holds what JSON does not have, or more values than anybody needs.
+    """
+    if holds_too_much(raw):
+        raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values; nobody needs so many.")
+    text = decoded(raw, charset, what, wanted)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        # a Windows shell, or a forgotten pair of ' around the body, takes all the " out of it
+        hint = " (did the shell take its quotes away?)" if '"' not in text and ":" in text else ""
+        raise InvalidRequest(
+            f"{what} is not JSON ({error.msg} at line {error.lineno}, column {error.colno}); {wanted}{hint}."
+        ) from None
+    except ValueError:  # Python refuses to read integers of thousands of digits
+        raise _too_large_number() from None
+
+
+def _refuse_constant(name: str) -> float:
+    raise InvalidRequest(f"The body holds {name}, which JSON does not have; numbers must be finite.")
+
+
+def check_values(body: object) -> None:
+    """Refuse what ComfyUI could not hold. Walks level by level: no recursion, so that depth can't break it.
+
+    Raises:
+        InvalidRequest: a number is too large, a text is none, or the nesting too deep.
+    """
+    level: list[object] = [body]
+    for _ in range(DEEPEST):
+        following: list[object] = []
+        for value in level:
+            if isinstance(value, (dict, list)):
+                following.extend(_children(value))
+            elif isinstance(value, str):
+                _check_text(value)
+            elif _is_too_large(value):
+                raise _too_large_number()
+        if not following:
+            return
+        level = following
+    raise _too_deep()
+
+
+def _children(value: dict[str, Any] | list[Any]) -> Iterable[object]:
+    return (*value, *value.values()) if isinstance(value, dict) else value
+
+
+def _check_text(text: str) -> None:
+    if _HALF_CHARACTER.search(text):
+        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is no text.")
+
+
+def _is_too_large(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)  # 1e999 reads as infinity
+    return isinstance(value, int) and abs(value) > LARGEST_INTEGER
+
+
+def _too_large_number() -> InvalidRequest:
+    return InvalidRequest(f"The body holds a number that is too large; the largest integer is {LARGEST_INTEGER}.")
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest(f"The body is nested too deeply; it may have {DEEPEST} levels.")
+
+
+def _name(value: object) -> str:
+    names: dict[type, str] = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

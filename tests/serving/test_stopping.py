@@ -1,0 +1,159 @@
+"""The stop of a server: what it waits for, for how long, and what becomes of what it does not wait for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from comfybridge.simulator import Simulator
+from tests import graphs
+from tests.serving.test_serving import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
+SERVERS = [
+    pytest.param(PYTHON_APP, id="python app.py"),
+    pytest.param(GUNICORN, id="gunicorn"),
+    pytest.param(WAITRESS, id="waitress"),
+]
+Start = Callable[..., Server]
+PROMPTS = re.compile(r"[0-9a-f-]{36}")
+
+
+@pytest.fixture
+def start(sim: Simulator) -> Iterator[Start]:
+    started: list[Server] = []
+
+    def start(arguments: list[str], **environment: str) -> Server:
+        given = {"COMFYUI_URL": sim.url, "COMFYBRIDGE_PORT": free_port(), "COMFYBRIDGE_LOG_FORMAT": "json"}
+        started.append(Server(arguments, **{**given, **environment}))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()
+
+
+class Caller(threading.Thread):
+    """One blocked request, and what is answered to it."""
+
+    def __init__(self, server: Server, **body: Any) -> None:
+        super().__init__(daemon=True)
+        self.answer: requests.Response | None = None
+        self._url = f"{server.url}/generate"
+        self._body = {"workflow": graphs.picture(), **body}
+        self.start()
+
+    def run(self) -> None:
+        self.answer = requests.post(self._url, json=self._body, timeout=SECONDS)
+
+    def answered(self) -> requests.Response:
+        self.join(SECONDS)
+        assert self.answer is not None
+        return self.answer
+
+
+def messages(server: Server) -> list[str]:
+    """What a server that has ended logged of its stop."""
+    server.end()
+    lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
+    return [line["message"] for line in lines if line.get("logger") == "comfybridge.serving.stopping"]
+
+
+@pytest.mark.parametrize("arguments", SERVERS)
+def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
+    start: Start, sim: Simulator, arguments: list[str]
+) -> None:
+    server = start(arguments, COMFYBRIDGE_SHUTDOWN_TIMEOUT="0.5")
+    sim.hold()
+    running, waiting, kept = Caller(server), Caller(server), Caller(server, on_timeout="keep")
+    sim.wait_until_queued(3)
+    began = time.monotonic()
+    os.killpg(server.process.pid, signal.SIGTERM)
+    for caller in (running, waiting):
+        body = caller.answered().json()
+        assert (caller.answered().status_code, body["type"]) == (503, "shutting_down")
+        assert body["error"] == "The bridge is being stopped; the prompt was cancelled."
+    body = kept.answered().json()
+    assert body["error"] == "The bridge is being stopped; the prompt is kept, and its results can be asked for later."
+    assert kept.answered().headers["Retry-After"] == "5"
+    assert server.process.wait(SECONDS) == 0
+    assert time.monotonic() - began < 0.5 + 5 + 4  # with room for a machine that is slow
+    sim.release()
+    sim.wait_until_idle()
+    assert [sim.history[body["prompt_id"]]["status"]["status_str"]] == ["success"]
+    others = {running.answered().json()["prompt_id"], waiting.answered().json()["prompt_id"]}
+    assert all(sim.history[each]["status"]["status_str"] == "error" for each in others & sim.history.keys())
+    waits, cancels, keeps = messages(server)
+    # one may have been queued a moment ago, so that the bridge does not know of it yet
+    assert waits.startswith("Stopping; waiting 0.5 s at most for 3 requests")
+    assert set(PROMPTS.findall(waits)) <= {*others, body["prompt_id"]}
+    assert cancels == f"The wait is over; cancelling prompts {', '.join(sorted(others))}."
+    assert keeps == f"The wait is over; keeping prompt {body['prompt_id']} in ComfyUI's queue."
+
+
+@pytest.mark.parametrize("arguments", SERVERS)
+def test_without_a_bound_it_waits_longer_than_any_request_may_take(
+    start: Start, sim: Simulator, arguments: list[str]
+) -> None:
+    server = start(arguments, COMFYBRIDGE_MAX_TIMEOUT="400")
+    sim.hold()
+    caller = Caller(server)
+    sim.wait_until_running()
+    server.stop(signal.SIGTERM)
+    sim.release()
+    assert caller.answered().status_code == 200
+    assert server.process.wait(SECONDS) == 0
+    assert messages(server)[0].startswith("Stopping; waiting 460 s at most for 1 request")
+
+
+@pytest.mark.parametrize("arguments", SERVERS)
+def test_where_nothing_runs_it_ends_at_once(start: Start, arguments: list[str]) -> None:
+    server = start(arguments)
+    os.killpg(server.process.pid, signal.SIGTERM)
+    assert server.process.wait(SECONDS) == 0
+    assert messages(server) == ["Stopping; no request is running."]
+
+
+@pytest.mark.parametrize("arguments", SERVERS)
+def test_a_second_ctrl_c_ends_the_wait_and_cancels(start: Start, sim: Simulator, arguments: list[str]) -> None:
+    server = start(arguments)
+    sim.hold()
+    caller = Caller(server)
+    sim.wait_until_running()
+    server.stop(signal.SIGINT)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert caller.answered().json()["type"] == "shutting_down"
+    assert server.process.wait(SECONDS) == 0
+    sim.wait_until_idle()
+    [entry] = sim.history.values()
+    assert entry["status"]["messages"][-1][0] == "execution_interrupted"
+
+
+def test_a_comfyui_that_is_asleep_holds_up_no_stop(start: Start, sim: Simulator) -> None:
+    server = start(PYTHON_APP, COMFYBRIDGE_SHUTDOWN_TIMEOUT="0")
+    sim.hold()
+    caller = Caller(server)
+    sim.wait_until_running()
+    sim.suspend()
+    os.killpg(server.process.pid, signal.SIGTERM)
+    try:
+        server.process.wait(5 + 10)
+    except subprocess.TimeoutExpired:
+        pytest.fail("the bridge waits for ComfyUI")
+    finally:
+        sim.resume()
+    body = caller.answered().json()
+    assert (body["type"], body["error"]) == (
+        "shutting_down",
+        "The bridge is being stopped; the prompt could not be cancelled.",
+    )

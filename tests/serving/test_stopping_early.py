@@ -1,0 +1,81 @@
+"""The stop of a server while requests have no prompt yet: their callers are told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from comfybridge.simulator import Simulator
+from tests.serving.test_serving import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+from tests.serving.test_stopping import Caller, messages
+from tests.web.input_files import b64, loading, png
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A web server that takes callers and answers none."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(SECONDS)
+        yield listening
+
+
+def test_a_request_is_told_whose_picture_comfyui_does_not_take(sim: Simulator) -> None:
+    sim.fail_route("/upload/image", times=None, status=500, delay=SECONDS)
+    server = Server(
+        PYTHON_APP,
+        COMFYUI_URL=sim.url,
+        COMFYBRIDGE_PORT=free_port(),
+        COMFYBRIDGE_LOG_FORMAT="json",
+        COMFYBRIDGE_SHUTDOWN_TIMEOUT="0.5",
+    )
+    try:
+        caller = Caller(server, workflow=loading("a"), images={"a": b64(png())})
+        while not any(each.path.endswith("/upload/image") for each in sim.requests):
+            time.sleep(0.02)
+        os.killpg(server.process.pid, signal.SIGTERM)
+        answer = caller.answered()
+        assert server.process.wait(SECONDS) == 0
+    finally:
+        server.end()
+    assert (answer.status_code, answer.json()["type"]) == (503, "shutting_down")
+    assert answer.json()["error"] == "The bridge is being stopped; nothing was queued."
+
+
+@pytest.mark.parametrize("arguments", [PYTHON_APP, GUNICORN, WAITRESS], ids=["python app.py", "gunicorn", "waitress"])
+@pytest.mark.parametrize("on_timeout", ["cancel", "keep"])
+def test_a_request_whose_picture_is_being_fetched_is_told(
+    sim: Simulator, silent: socket.socket, arguments: list[str], on_timeout: str
+) -> None:
+    server = Server(
+        arguments,
+        COMFYUI_URL=sim.url,
+        COMFYBRIDGE_PORT=free_port(),
+        COMFYBRIDGE_LOG_FORMAT="json",
+        COMFYBRIDGE_SHUTDOWN_TIMEOUT="0.5",
+        COMFYBRIDGE_FETCH_ALLOW_HOSTS="127.0.0.1",
+        COMFYBRIDGE_FETCH_TIMEOUT="60",
+    )
+    url = f"http://127.0.0.1:{silent.getsockname()[1]}/cat.png"
+    try:
+        caller = Caller(server, workflow=loading("a"), images={"a": url}, on_timeout=on_timeout)
+        with silent.accept()[0]:
+            os.killpg(server.process.pid, signal.SIGTERM)
+            answer = caller.answered()
+            assert server.process.wait(SECONDS) == 0
+    finally:
+        server.end()
+    body = answer.json()
+    assert (answer.status_code, body["type"]) == (503, "shutting_down")
+    assert body["error"] == "The bridge is being stopped; nothing was queued."
+    assert answer.headers["Retry-After"] == "5"
+    waits, given_up = messages(server)
+    assert waits == "Stopping; waiting 0.5 s at most for 1 request."
+    assert given_up == "The wait is over; giving up 1 request, for which nothing was queued yet."
+    assert sim.history == {}
