@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from comfybridge.simulator import Simulator
+from tests.web.slow_site import SlowSite
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,3 +25,10 @@ def sim() -> Iterator[Simulator]:
     """A stand-in ComfyUI that loses no time on sampling."""
     with Simulator(step_seconds=0) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def site() -> Iterator[SlowSite]:
+    site = SlowSite()
+    yield site
+    site.stop()

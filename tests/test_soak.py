@@ -28,9 +28,8 @@ import requests
 from PIL import Image
 
 from comfybridge.simulator import Simulator
-from tests import graphs
+from tests import ROOT, graphs
 
-ROOT = Path(__file__).parent.parent
 CALLERS = 50
 SLOTS = 64
 PATIENCE = 60.0

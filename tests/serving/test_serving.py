@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import http.client
 import json
@@ -13,107 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import pytest
 import requests
 
 from comfybridge.simulator import Simulator
-from tests import graphs
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 30
-
-PYTHON_APP = ["app.py"]
-GUNICORN = ["-m", "gunicorn", "app:app"]
-WAITRESS = [
-    "-c",
-    "from comfybridge.settings import load_settings; from comfybridge.web import create_app; "
-    "from comfybridge.serving.serve import serve_with_waitress; serve_with_waitress(create_app, load_settings())",
-]
-EVERY_SERVER = [
-    pytest.param(PYTHON_APP, id="python app.py"),
-    pytest.param(GUNICORN, id="gunicorn app:app"),
-    pytest.param(WAITRESS, id="waitress"),
-]
-
-
-class Server:
-    """A server process, started and ready for requests.
-
-    Args:
-        printed: where its standard output goes, as `subprocess` takes it.
-
-    Attributes:
-        said: its log so far.
-    """
-
-    def __init__(self, arguments: list[str], printed: int | IO[str] = subprocess.DEVNULL, **environment: str) -> None:
-        self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-            stdout=printed,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.said = ""
-        self._is_ready = threading.Event()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        if not self._is_ready.wait(SECONDS) or "Workflows:" not in self.said:
-            self.end()
-            raise AssertionError(f"the server was never ready:\n{self.said}")
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said += line
-            if "Workflows:" in line:
-                self._is_ready.set()
-        self._is_ready.set()  # it has ended
-
-    def stop(self, number: signal.Signals) -> None:
-        """Send a signal as the terminal does, to the whole group, and wait until nobody is taken any more."""
-        os.killpg(self.process.pid, number)
-        while True:
-            try:
-                requests.get(f"{self.url}/health", timeout=0.5)
-            except requests.RequestException:
-                return
-
-    def end(self) -> None:
-        if os.name == "nt":
-            self.process.kill()
-        else:  # with its workers, which would notice only a second later
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join(SECONDS)
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
-@pytest.fixture
-def start(sim: Simulator) -> Iterator[Callable[..., Server]]:
-    started = []
-
-    def start(arguments: list[str], **environment: str) -> Server:
-        server = Server(arguments, **{"COMFYUI_URL": sim.url, "COMFYBRIDGE_PORT": free_port(), **environment})
-        started.append(server)
-        return server
-
-    yield start
-    for server in started:
-        server.end()
+from tests import ROOT, graphs
+from tests.serving.servers import EVERY_SERVER, GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
 
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
