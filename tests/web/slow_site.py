@@ -45,7 +45,7 @@ class SlowSite:
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/cat.png"
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self.go_on.set()
         self._server.shutdown()
         self._thread.join()
