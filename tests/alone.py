@@ -21,7 +21,9 @@ def running(folder: Path, *, alone: bool) -> Iterator[None]:
         yield
         return
     with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        fcntl.flock(door, fcntl.LOCK_EX)  # whoever wants to be alone lets nobody in while the others come to their end
+        fcntl.flock(
+            door, fcntl.LOCK_EX
+        )  # held by one who waits for the others to end
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         if not alone:
             fcntl.flock(door, fcntl.LOCK_UN)

@@ -17,7 +17,7 @@ import requests
 
 from tests import ROOT
 
-SECONDS = 30
+SECONDS = 60  # only a test that fails waits so long
 
 PYTHON_APP = ["app.py"]
 GUNICORN = ["-m", "gunicorn", "app:app"]
@@ -79,6 +79,11 @@ class Server:
             except requests.RequestException:
                 return
 
+    def is_free(self) -> bool:
+        """Whether no request is running."""
+        said = requests.get(f"{self.url}/stats", timeout=SECONDS).json()
+        return not any(each["in_flight"] for each in said["servers"])
+
     def end(self) -> None:
         if os.name == "nt":
             self.process.kill()
@@ -96,3 +101,4 @@ def free_port() -> str:
 
 
 Start = Callable[..., Server]
+Started = Callable[[list[str]], Server]
