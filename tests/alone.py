@@ -21,9 +21,7 @@ def running(folder: Path, *, alone: bool) -> Iterator[None]:
         yield
         return
     with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        fcntl.flock(
-            door, fcntl.LOCK_EX
-        )  # held by one who waits for the others to end
+        fcntl.flock(door, fcntl.LOCK_EX)  # held by one who waits for the others to end
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         if not alone:
             fcntl.flock(door, fcntl.LOCK_UN)
