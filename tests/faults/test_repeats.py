@@ -191,7 +191,6 @@ def test_what_was_stopped_behind_the_first_one_s_back_is_run_for_both(
     sim.wait_until_pending(1)
     sim.release()
     assert first.picture((64, 64))["prompt_id"] == again.picture((64, 64))["prompt_id"]
-    assert again.took < 8
     running.picture()
 
 
