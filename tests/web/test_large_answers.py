@@ -340,7 +340,7 @@ def test_files_from_a_slow_comfyui_are_opened_at_once(api: FlaskClient, monkeypa
     opened, count, four = outputs._open, itertools.count(), threading.Barrier(4)
 
     def together(*arguments: Any) -> OpenFile:
-        if next(count):  # one alone, and the others four at a time
+        if 1 <= next(count) <= 4:  # the first is opened alone, and then four at a time
             four.wait(SECONDS)
         return opened(*arguments)
 
