@@ -21,7 +21,8 @@ from comfybridge.workflow.latents import Latent, final_size
 from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.loaders import only_model
 from comfybridge.workflow.loras import Loras, find_loras
-from comfybridge.workflow.parameters import Parameter, Target, Type
+from comfybridge.workflow.names import plain
+from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, Type
 from comfybridge.workflow.pictures import find_pictures
 from comfybridge.workflow.samplers import PLACES
 from comfybridge.workflow.views import View, first_seed, look
@@ -98,6 +99,8 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
 
 def find_seed(graph: Graph) -> Target | None:
     """The input that holds a checked graph's seed: that of the parameter `seed`, for less work than to find all."""
+    if not any(plain(name) in SEED_INPUTS for node in graph.values() for name in node["inputs"]):
+        return None  # as in most graphs that only change a picture
     return first_seed(Walked(graph))
 
 
