@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
+from tests.web.answers import failure
 from tests.workflow.drawn import default, encode, node, sampler
 
 Told = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, str]]]
@@ -136,3 +138,34 @@ def test_a_context_with_settings_is_no_sampler(told: Told) -> None:
     )
     wanted = {"prompt": "a cat", "steps": 20, "cfg": 8, "sampler_name": "euler", "width": 512}
     assert {name: found.get(name) for name in wanted} == wanted
+
+
+PRESET = node("CR SDXL Aspect Ratio", width=1024, height=1024, aspect_ratio="3:4 portrait 896x1152")
+BY_PRESET = default(n5=node("EmptyLatentImage", width=["20", 0], height=["20", 1], batch_size=1), n20=PRESET)
+
+
+def test_a_caller_of_a_workflow_is_told_why_a_parameter_is_none(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps(BY_PRESET))
+    api = make_app(workflows_dir=tmp_path, default_workflow="mine").test_client()
+    body = failure(api.post("/generate", json={"workflow": "mine", "width": 512}), 400, "invalid_request")
+    assert "width is no parameter: node 20 (CR SDXL Aspect Ratio) takes its width" in body["error"]
+    assert "accepted are prompt, negative_prompt, seed" in body["error"]
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        BY_PRESET,
+        default(
+            n3=sampler(latent_image=["20", 0]),
+            n20=node("EmptyLatentImagePresets", dimensions="768 x 512", batch_size=1),
+        ),
+    ],
+)
+def test_no_input_without_effect_is_proposed(api: FlaskClient, graph: dict[str, Any]) -> None:
+    body = failure(api.post("/generate", json={"workflow": graph, "width": 512}), 400, "invalid_request")
+    assert "width is no parameter: node 20" in body["error"]
+    assert '"20.width"' not in body["error"]
+    assert '"5.width"' not in body["error"]
