@@ -34,6 +34,8 @@ TWINS = (
     ("wildcard_text", "populated_text"),
     ("text_positive_g", "text_positive_l"),
     ("text_negative_g", "text_negative_l"),
+    ("pos_g", "pos_l"),
+    ("neg_g", "neg_l"),
 )
 # values that come in pairs: which of them an output gives is told by its name
 _PAIRED = ({"width", "height"}, {"empty_latent_width", "empty_latent_height"})

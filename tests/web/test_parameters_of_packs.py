@@ -169,3 +169,13 @@ def test_no_input_without_effect_is_proposed(api: FlaskClient, graph: dict[str, 
     assert "width is no parameter: node 20" in body["error"]
     assert '"20.width"' not in body["error"]
     assert '"5.width"' not in body["error"]
+
+
+def test_texts_called_pos_and_neg_are_the_prompts(told: Told) -> None:
+    handling = node("SDXL Prompt Handling (JPS)", pos_g="a cat", pos_l="a cat", neg_g="dim", neg_l="dim")
+    both = {
+        f"n{number}": node("CLIPTextEncodeSDXL", text_g=["20", slot], text_l=["20", slot + 1], clip=["4", 1])
+        for number, slot in ((6, 0), (7, 2))
+    }
+    found, _ = told(default(**both, n20=handling))
+    assert (found["prompt"], found["negative_prompt"]) == ("a cat", "dim")
