@@ -11,7 +11,7 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, check_graph, copy_graph, is_link, parse_target, set_input
-from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.model_files import ModelFile
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Limits, Parameter, Target, same
@@ -135,6 +135,10 @@ def fill(
         InvalidRequest: a name is not known, or a value is not accepted.
     """
     params = read_written(params, template.parameters, template.graph)
+    for name in params:
+        if name in template.unclear and name not in template.parameters:
+            reason = template.unclear[name].rstrip(".")
+            raise InvalidRequest(f"{reason}; accepted are {_accepted(template.parameters, name)}")
     filling = _Filling(copy_graph(template.graph), template.parameters, params, optional_inputs, facts, rng)
     for name, parameter in template.parameters.items():
         if name in params:
@@ -178,16 +182,22 @@ def fill_graph(
 def _not_found(name: str, graph: Graph, found: Discovery) -> str:
     """That the links lead to no input of a short name, and how to name one all the same."""
     parameters = found.parameters
+    walked = Walked(graph)
     same_name = [
         f'"{node}.{name}"'
-        for node, each in graph.items()
-        if name in each["inputs"] and not is_link(each["inputs"][name])
+        for node, each in walked.items()
+        if name in each["inputs"] and not is_link(each["inputs"][name]) and node not in walked.dead
     ]
     said = f"{name} was given, but {found.unclear.get(name, NO_LINK).rstrip('.')}"
     if same_name:
         return f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}."
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
     return f'{said}{takes}; any input can be named in params, as "NODE.INPUT".'
+
+
+def _accepted(parameters: Mapping[str, Parameter], name: object) -> str:
+    """What a caller can give instead of a name."""
+    return f'{listed(parameters, name)}, and "NODE.INPUT" for any input of the graph.'
 
 
 def check_required(template: Template, filled: Filled, brought: Collection[Target]) -> None:
@@ -249,10 +259,7 @@ class _Filling:
         overrides = {name: params[name] for name in params if name not in parameters}
         for name in overrides:
             if not isinstance(name, str) or parse_target(name, graph) is None:
-                raise InvalidRequest(
-                    f"{clip(name)} is not a parameter; accepted are {listed(parameters, name)}, "
-                    'and "NODE.INPUT" for any input of the graph.'
-                )
+                raise InvalidRequest(f"{clip(name)} is not a parameter; accepted are {_accepted(parameters, name)}")
         for name, value in overrides.items():
             if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
                 target = Target(*_parsed(name, graph))
