@@ -14,8 +14,8 @@ from comfybridge.cli.main import main
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
-from tests import graphs
-from tests.cli.test_command import ROOT, served
+from tests import ROOT, graphs
+from tests.served import served
 
 Said = Callable[..., tuple[int, str, str]]
 

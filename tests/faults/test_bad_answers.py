@@ -10,8 +10,9 @@ import pytest
 from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import Front, until_true
-from tests.web.test_input_files import b64, loading, png
+from tests.faults.callers import Front
+from tests.waiting import until_true
+from tests.web.input_files import b64, loading, png
 
 ANSWER = b'{"prompt_id": "x", "number": 1, "node_errors": {}}'
 BAD_ANSWERS = [

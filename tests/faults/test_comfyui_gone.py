@@ -12,7 +12,8 @@ from comfybridge import GenerationRequest
 from comfybridge.errors import Interrupted
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import LONG, Front, until_true
+from tests.faults.callers import LONG, Front
+from tests.waiting import until_true
 
 GONE = {(502, "prompt_lost"), (503, "comfyui_unreachable")}
 

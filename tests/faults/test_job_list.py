@@ -16,7 +16,8 @@ from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST
 from tests import graphs
-from tests.faults.conftest import WAITERS, Front, until_true
+from tests.faults.callers import WAITERS, Front
+from tests.waiting import until_true
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST
 from tests import graphs
-from tests.faults.conftest import Front, until_true
+from tests.faults.callers import Front
+from tests.waiting import until_true
 
 MakeFront = Callable[..., Front]
 KEY = {"Idempotency-Key": "order 4711"}

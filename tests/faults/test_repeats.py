@@ -12,7 +12,8 @@ from comfybridge import Bridge, GenerationRequest
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import WAITERS, Front, until_true
+from tests.faults.callers import WAITERS, Front
+from tests.waiting import until_true
 
 KEY = {"Idempotency-Key": "order 4711"}
 

@@ -18,9 +18,8 @@ from comfybridge.errors import Forbidden, RateLimited
 from comfybridge.policy.policies import Policy
 from comfybridge.settings import SettingsError
 from comfybridge.simulator import Simulator
-from tests import graphs
+from tests import ROOT, graphs
 
-ROOT = Path(__file__).parent.parent.parent
 KEYS = "shop=one,press=two"
 
 

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from comfybridge.comfyui import servers
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.serving.test_serving import GUNICORN, Server, free_port
+from tests.serving.servers import GUNICORN, Server, free_port
 from tests.web.answers import failure, success
 
 SECONDS = 30
