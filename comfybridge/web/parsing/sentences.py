@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -59,7 +60,7 @@ def _field(error: Any, model: type[BaseModel]) -> str:
 def _wish(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "model_type":
         examples = model.model_fields[str(error["loc"][0])].examples
-        return f"an object, such as {examples[0]}" if examples else "an object"
+        return f"an object, such as {json.dumps(examples[0])}" if examples else "an object"
     said = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
     return WISHES.get(error["type"]) or said
 
@@ -71,7 +72,7 @@ def _shown(value: object) -> str:
 
 
 def _unknown_field(name: str, value: object, model: type[BaseModel], of_unknown: OfUnknown) -> str:
-    outer, dot, inner = name.partition(".")
+    outer, dot, _ = name.partition(".")
     around = nested(model, outer)
     beside = [f"{outer}.{each}" for each in around.model_fields] if around and dot else list(model.model_fields)
     said = of_unknown(name, value, beside)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+# isort: on
 from comfybridge.web.dialects.dialect import Dialect
-from comfybridge.web.dialects.native import generate, prompts, server_info, workflows  # noqa: F401  # their routes
+
+# isort: off  # the document and the errors list the routes in this order
+from comfybridge.web.dialects.native import generate, prompts, server_info, workflows  # noqa: F401
 from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import ErrorAnswer, error_body
 from comfybridge.web.errors import ErrorShape

@@ -162,7 +162,7 @@ class GenerateBody(BaseModel):
         "does; the server's setting if not given",
     )
     output: OutputBody | None = Field(
-        None, description="how the outputs are to come back", examples=['{"format": "webp"}']
+        None, description="how the outputs are to come back", examples=[{"format": "webp"}]
     )
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
@@ -211,9 +211,8 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     try:
         read = GenerateBody.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest(
-            sentence(error, GenerateBody, of_unknown(fields.get("workflow"), parameters_of))
-        ) from None
+        said_of_unknown = of_unknown(fields.get("workflow"), parameters_of)
+        raise InvalidRequest(sentence(error, GenerateBody, said_of_unknown)) from None
     read._warnings = found.warnings
     return read
 
