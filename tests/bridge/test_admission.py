@@ -37,12 +37,13 @@ def discoveries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_request_never_changes_and_can_be_made_again(bridge: Bridge) -> None:
-    request = GenerationRequest(graph=graphs.picture())
+    graph = graphs.picture()
+    request = GenerationRequest(graph=graph)
     with pytest.raises(dataclasses.FrozenInstanceError):
         request.timeout = 5  # type: ignore[misc]
     ids = {bridge.generate(request).prompt_id for _ in range(2)}
     assert len(ids) == 2
-    assert request == GenerationRequest(graph=graphs.picture())
+    assert request == GenerationRequest(graph=graph)
 
 
 def test_the_time_of_a_request_counts_from_when_it_is_admitted(bridge: Bridge) -> None:
@@ -60,11 +61,12 @@ def test_what_was_not_admitted_is_not_queued(bridge: Bridge, sim: Simulator) -> 
 
 
 def test_a_graph_given_as_the_workflow_is_a_graph(bridge: Bridge) -> None:
-    request = GenerationRequest(workflow=graphs.picture())
-    assert request == GenerationRequest(graph=graphs.picture())
+    graph = graphs.picture()
+    request = GenerationRequest(workflow=graph)
+    assert request == GenerationRequest(graph=graph)
     assert bridge.generate(request).images
     with pytest.raises(InvalidRequest, match="Either a graph or the name of a workflow"):
-        bridge.generate(GenerationRequest(workflow=graphs.picture(), graph=graphs.picture()))
+        bridge.generate(GenerationRequest(workflow=graph, graph=graph))
 
 
 def test_a_graph_of_which_nothing_is_named_is_not_looked_through(bridge: Bridge, discoveries: list[int]) -> None:
@@ -79,15 +81,15 @@ def test_a_graph_is_looked_through_once_whatever_comes_with_it(
     assert bridge.generate(GenerationRequest(graph=graph, params={"steps": 1, "width": 64})).images
     assert len(discoveries) == 1
     asked = GenerationRequest(graph=loading("a.png"), images=[InputFile("a.png", png())])
-    for request in (asked, dataclasses.replace(asked, params={"1.image": "a.png"})):
+    for request in (asked, dataclasses.replace(asked, params={"11.filename_prefix": "x"})):
         discoveries.clear()
         assert bridge.generate(request).images
         assert len(discoveries) == 1
 
 
 def test_a_template_is_looked_through_when_it_is_read_only(bridge: Bridge, discoveries: list[int]) -> None:
-    for _ in range(2):
-        assert bridge.generate(
-            GenerationRequest(params={"prompt": "x", "width": 64, "height": 64, "steps": 1})
-        ).images
+    text = GenerationRequest(params={"prompt": "x", "width": 64, "height": 64, "steps": 1})
+    file = GenerationRequest("img2img", params={"prompt": "x", "steps": 1}, images=[InputFile("image", png())])
+    for request in (text, text, file):
+        assert bridge.generate(request).images
     assert discoveries == []
