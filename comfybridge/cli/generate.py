@@ -32,13 +32,13 @@ from comfybridge.cli.version import add_version
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
-from comfybridge.demo import demo_comfyui
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, media_type_of, named_ending
 from comfybridge.prompts.progress import Preview, Progress, meter_of
 from comfybridge.prompts.submission import Submission
 from comfybridge.request import Generation, LoadedFile, OpenFile, Trace
+from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.web.dialects.native.schemas import parse_generation
 from comfybridge.workflow.graph import check_graph

@@ -1,29 +1,15 @@
-"""Server-sent events: what there is to tell of a prompt, and how one is framed."""
+"""Server-sent events, as they go over the wire."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from comfybridge.web.answers.sending import Body
 
 MEDIA_TYPE = "text/event-stream"
-
-
-@dataclass(frozen=True)
-class Queued:
-    """The prompt is queued, or another one in its place.
-
-    Attributes:
-        position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
-        eta_seconds: how long it will take to wait and run; None if that is unknown.
-    """
-
-    prompt_id: str
-    position: int | None
-    eta_seconds: float | None = None
 
 
 def frame(event: str, data: Mapping[str, Any]) -> bytes:

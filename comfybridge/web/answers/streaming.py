@@ -23,9 +23,9 @@ from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError
 from comfybridge.prompts.admitted import Admitted
-from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, eta_of, meter_of
+from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, Queued, eta_of, meter_of
 from comfybridge.prompts.submission import Submission
-from comfybridge.web.answers.events import MEDIA_TYPE, Queued
+from comfybridge.web.answers.events import MEDIA_TYPE
 from comfybridge.web.answers.hangups import Watch
 from comfybridge.web.answers.sending import Body, Streamed, respond, sent
 from comfybridge.web.answers.style import Render, Style

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfybridge.errors import BridgeError
-from comfybridge.prompts.progress import Preview, Progress
+from comfybridge.prompts.progress import Preview, Progress, Queued
 from comfybridge.request import Generation
-from comfybridge.web.answers.events import Queued
 from comfybridge.web.answers.sending import Body
 
 Render = Callable[[Generation], Body]

@@ -23,9 +23,9 @@ from comfybridge.errors import (
     NotAcceptable,
     TimedOut,
 )
-from comfybridge.prompts.progress import Preview, Progress
+from comfybridge.prompts.progress import Preview, Progress, Queued
 from comfybridge.request import Generation
-from comfybridge.web.answers.events import Queued, frame, framed
+from comfybridge.web.answers.events import frame, framed
 from comfybridge.web.answers.sending import Body
 from comfybridge.web.answers.style import EventStyle, Style
 from comfybridge.web.describing import BYTES, Answer, EventTypes, Variable

@@ -14,7 +14,6 @@ from pydantic import (
     PrivateAttr,
     SkipValidation,
     StrictStr,
-    ValidationError,
     WithJsonSchema,
 )
 from typing_extensions import TypedDict
@@ -25,8 +24,7 @@ from comfybridge.media import usual_media_type
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.native.envelopes import opened
 from comfybridge.web.dialects.native.unknown_fields import ParametersOf, of_unknown
-from comfybridge.web.parsing.body import check_values
-from comfybridge.web.parsing.sentences import sentence
+from comfybridge.web.parsing.models import validated
 from comfybridge.web.parsing.written_fields import read_texts
 from comfybridge.workflow.written import boolean_in, number_in
 
@@ -207,12 +205,7 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     """
     found = opened(body, GenerateBody.model_fields)
     fields = read_texts(found.fields, GenerateBody)
-    check_values(fields)
-    try:
-        read = GenerateBody.model_validate(fields)
-    except ValidationError as error:
-        said_of_unknown = of_unknown(fields.get("workflow"), parameters_of)
-        raise InvalidRequest(sentence(error, GenerateBody, said_of_unknown)) from None
+    read = validated(fields, GenerateBody, of_unknown(fields.get("workflow"), parameters_of))
     read._warnings = found.warnings
     return read
 
