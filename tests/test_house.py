@@ -35,20 +35,10 @@ FLOORS = (
     ("files",),
     ("media", "workflow", "comfyui"),
     ("request", "settings"),
-    *[
-        (
-            "address",
-            "credentials",
-            "deadline",
-            "durations",
-            "errors",
-            "expected_size",
-            "json_size",
-            "keys",
-            "logs",
-            "saving",
-        )
-    ],
+    (
+        *("address", "credentials", "deadline", "durations", "errors", "expected_size", "json_size", "keys", "logs"),
+        "saving",
+    ),
     ("simulator",),
 )
 # What belongs to whom: nobody else imports it.
@@ -201,19 +191,15 @@ def drawn() -> list[str]:
     """The folders and files of the drawing, as `web/access/` and `web/errors.py`, in its order."""
     tree = re.search(r"```\ncomfybridge/\n(.*?)```", DRAWING.read_text(encoding="utf-8"), re.DOTALL)
     assert tree is not None
-    found, above = [], [""]
+    found: list[str] = []
+    above = [""]  # the folder around what stands at each depth
     for line in tree[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
-        names = [each for each in line.split() if each.endswith(("/", ".py"))]
-        named = names[:1] if not line.strip().startswith(tuple(names[1:2])) and not all_files(line) else names
-        above[depth:] = [above[depth - 1] + named[0]]
-        found += [above[depth - 1] + name for name in named]
+        words = line.split()
+        names = words if all(each.endswith(".py") for each in words) else words[:1]
+        found += [above[depth - 1] + name for name in names]
+        above[depth:] = found[-1:]
     return found
-
-
-def all_files(line: str) -> bool:
-    """Whether a line names files only, without saying what they are."""
-    return all(each.endswith(".py") for each in line.split())
 
 
 def test_the_drawing_shows_every_folder_and_every_file_that_lies_in_none() -> None:
