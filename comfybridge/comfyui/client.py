@@ -23,6 +23,7 @@ from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.failures import (
     CallFailed,
     CutOff,
+    MakesNoSense,
     NoAnswerInTime,
     NoConnectionInTime,
     NotConnected,
@@ -434,6 +435,8 @@ class ComfyUIClient:
             raise self._too_late(deadline, what, ComfyUISilent, f"{error} {what}") from None
         except TooLong as error:
             raise ComfyUIError(f"ComfyUI {error} to {what}, which is more than can be meant.") from None
+        except MakesNoSense as error:
+            raise ComfyUIError(f"ComfyUI, or a proxy before it, {error} to {what}.") from None
         except CutOff:
             raise ComfyUIError(f"ComfyUI's answer to {what} was cut off in the middle.") from None
         except CallFailed as error:
