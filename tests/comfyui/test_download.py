@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, TimedOut
 
