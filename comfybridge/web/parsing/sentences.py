@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from comfybridge.validation import wanted
+
 # the names of a template's parameters, by its name (None: of the configured one); none if there is no such template
 ParametersOf = Callable[["str | None"], Collection[str]]
 
@@ -17,17 +19,6 @@ NESTED = ("output",)
 # A body that says it all, for each such field.
 EXAMPLES = {"output": '{"format": "webp"}'}
 LONGEST_VALUE = 80
-
-WISHES = {
-    "string_type": "a text",
-    "dict_type": "an object",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "too_short": "a list of one or more",
-}
 
 
 def sentence(
@@ -53,8 +44,7 @@ def _field(error: Any) -> str:
 def _wish(error: Any, field: str) -> str:
     if error["type"] == "model_type":
         return f"an object, such as {EXAMPLES[field]}"
-    said = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    return WISHES.get(error["type"]) or said
+    return wanted(error)
 
 
 def _shown(value: object) -> str:
