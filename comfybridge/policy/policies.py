@@ -31,11 +31,13 @@ from comfybridge.policy.limits import Limits, excess
 from comfybridge.policy.rates import Bucket, Rate
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.settings import Settings, SettingsError, environment_name
+from comfybridge.validation import wanted
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.reading import read_yaml
 from comfybridge.workflow.wording import clip, listed, nearest
 
 SETTING = environment_name("policy_file")
+KINDS = {"list_type": "a list of names", "string_too_short": "a name"}  # what policies hold of these
 
 # what follows a file's name that is not in the input folder (folder_paths.annotated_filepath); nodes that are not
 # ComfyUI's own may not mind how it is written
@@ -361,15 +363,8 @@ def _problem(name: str, error: ValidationError) -> str:
         near = nearest(first["loc"][-1], Policy.model_fields)
         hint = f"did you mean {near}? T" if near else "t"
         return f"{clip(place)} is no field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
-    kinds = {
-        "bool_type": "true or false",
-        "int_type": "a whole number",
-        "list_type": "a list of names",
-        "string_type": "a text",
-        "string_too_short": "a name",
-    }
-    said = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{clip(place)} is {clip(first['input'])!r}; it must be {kinds.get(first['type'], said)}."
+    kind = KINDS.get(first["type"]) or wanted(first)
+    return f"{clip(place)} is {clip(first['input'])!r}; it must be {kind}."
 
 
 def _names(workflows: list[str] | None) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from comfybridge.comfyui import previews
+from comfybridge.comfyui.calls import ComfyUINotReached
 from comfybridge.comfyui.catalog import Catalog
-from comfybridge.comfyui.client import Accepted, ComfyUINotReached
+from comfybridge.comfyui.client import Accepted
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server

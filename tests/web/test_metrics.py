@@ -250,6 +250,14 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
     wait_for(told_by_any, is_replaced)
     assert all_is_told(wait_for(told_by_any, lambda found: figure(found, "slots") == 6))
 
+    (folder,) = tmp_path.glob("comfybridge-metrics-*")
+    (folder / "counter_1.db").touch()  # as it is where a disk is full
+    (folder / "gauge_livesum_1.db").write_bytes(b"@" * 64)
+    for _ in range(6):
+        assert all_is_told(told_by_any())
+    for name in ("counter_1.db", "gauge_livesum_1.db"):  # each process says so, once
+        assert 1 <= pair.said.count(f"{name} can't be read") <= 2
+
     assert [each.name.startswith("comfybridge-metrics-") for each in tmp_path.iterdir()].count(True) == 1
     os.kill(master, signal.SIGTERM)
     pair.process.wait(SECONDS)

@@ -9,22 +9,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from comfybridge.validation import wanted
+
 # What a dialect says of a field that it does not know, given its name, what it holds and the names that there are
 # beside it; None: nothing of its own.
 OfUnknown = Callable[[str, object, Sequence[str]], "str | None"]
 
 LONGEST_VALUE = 80
-
-WISHES = {
-    "string_type": "a text",
-    "dict_type": "an object",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "too_short": "a list of one or more",
-}
 
 
 def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnknown = lambda *_: None) -> str:
@@ -61,8 +52,7 @@ def _wish(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "model_type":
         examples = model.model_fields[str(error["loc"][0])].examples
         return f"an object, such as {json.dumps(examples[0])}" if examples else "an object"
-    said = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    return WISHES.get(error["type"]) or said
+    return wanted(error)
 
 
 def _shown(value: object) -> str:
