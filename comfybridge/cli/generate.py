@@ -1,4 +1,4 @@
-"""`python app.py generate`: one picture from the command line.
+"""`comfybridge generate`: one picture from the command line.
 
 It is made by a bridge that runs elsewhere (`--url`), by a bridge of its own in front of a ComfyUI, or by the demo's
 stand-in. On success the file names are printed; on failure one line says why, and the exit code says of what kind it
@@ -28,6 +28,7 @@ from comfybridge.bridge import Bridge, OnQueued
 from comfybridge.cli.elsewhere import API_KEY, RemoteBridge, code_of
 from comfybridge.cli.exit_codes import CTRL_C, DONE, HUNG_UP, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
 from comfybridge.cli.placing import FORMATS, CommandFailed, MadeFile, Named, Place, check_ending, place_of
+from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
@@ -139,7 +140,7 @@ def _heeding_signals() -> Iterator[None]:
 
 def _say(error: object) -> None:
     with contextlib.suppress(OSError):  # the terminal was closed
-        print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
+        print(f"{program()} generate: {printable(str(error))}", file=sys.stderr)
 
 
 def _code_of(error: Exception) -> int:
@@ -150,7 +151,7 @@ def _code_of(error: Exception) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="app.py generate",
+        prog=f"{program()} generate",
         description="Make a picture and save it.",
         epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()) + ".",
     )

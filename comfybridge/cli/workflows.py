@@ -1,4 +1,4 @@
-"""`python app.py workflows`: the templates, and what one of them takes."""
+"""`comfybridge workflows`: the templates, and what one of them takes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from comfybridge.cli.elsewhere import API_KEY, RemoteBridge
 from comfybridge.cli.exit_codes import DONE, USAGE, exit_code_of
 from comfybridge.cli.placing import CommandFailed
+from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
@@ -35,13 +36,13 @@ def list_workflows(arguments: Sequence[str]) -> int:
         else:
             _show_one(_there(options, f"/workflows/{options.name}") if options.url else _one_here(options))
     except (CommandFailed, BridgeError) as error:
-        print(f"app.py workflows: {printable(str(error))}", file=sys.stderr)
+        print(f"{program()} workflows: {printable(str(error))}", file=sys.stderr)
         return error.code if isinstance(error, CommandFailed) else exit_code_of(error.type)
     return DONE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py workflows", description="List the templates, or what one takes.")
+    parser = argparse.ArgumentParser(prog=f"{program()} workflows", description="List the templates, or what one takes.")
     add_version(parser)
     parser.add_argument("name", nargs="?", help="a template, whose parameters are told")
     parser.add_argument("--workflows-dir", metavar="FOLDER", help="their folder (default: COMFYBRIDGE_WORKFLOWS_DIR)")

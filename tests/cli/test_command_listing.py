@@ -82,4 +82,3 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str], command: list[s
         main([*command, "--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"ComfyBridge {__version__}\n"
-    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
