@@ -1,6 +1,6 @@
 """The settings of `gunicorn.conf.py`, for a gunicorn that is started where the package is installed:
 
-    gunicorn -c python:comfybridge.serving.gunicorn_settings "comfybridge.web:create_app()"
+gunicorn -c python:comfybridge.serving.gunicorn_settings "comfybridge.web:create_app()"
 """
 
 import runpy

@@ -24,7 +24,7 @@ from flask import Response, g
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError
-from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, eta_of, meter_of
+from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, Queued, eta_of, meter_of
 from comfybridge.prompts.submission import Submission
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.web.answers.hangups import Watch
@@ -43,20 +43,6 @@ Render = Callable[[Generation], Body]
 RenderError = Callable[[BridgeError], ErrorAnswer]
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 EVENTS = "text/event-stream"
-
-
-@dataclass(frozen=True)
-class Queued:
-    """The prompt is queued, or another one in its place.
-
-    Attributes:
-        position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
-        eta_seconds: how long it will take to wait and run; None if that is unknown.
-    """
-
-    prompt_id: str
-    position: int | None
-    eta_seconds: float | None = None
 
 
 @dataclass(frozen=True)
