@@ -1,9 +1,9 @@
 """The use case: from a request to what it asked for, in one blocking call.
 
-    from comfybridge import Bridge, GenerationRequest
+    from comfybridge import Bridge
 
     with Bridge() as bridge:
-        generation = bridge.generate(GenerationRequest(workflow="txt2img", params={"prompt": "a lighthouse"}))
+        generation = bridge.generate("a lighthouse", workflow="txt2img", steps=20)
         generation.images[0].save("lighthouse.png")
 
 `generate` is `admit`, `submit`, `wait` and `collect` in a row; use them where something must happen in between:
@@ -24,6 +24,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.dynamic_inputs import ANY
@@ -44,6 +45,7 @@ from comfybridge.errors import (
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.expectations import learn
+from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import settle_overdue, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
@@ -55,6 +57,7 @@ from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
+from comfybridge.shorthand import Asked, request_for
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import is_link
 from comfybridge.workflow.library import Library
@@ -134,20 +137,36 @@ class Bridge:
     # -- the way of one request ----------------------------------------------------------------------------------
 
     def generate(
-        self, request: GenerationRequest, on_event: OnEvent | None = None, *, owner: str | None = None
+        self,
+        request: Asked = None,
+        on_event: OnEvent | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+        owner: str | None = None,
+        **values: Any,
     ) -> Generation:
         """Queue a workflow, block until it has run, and give what it made.
 
         Args:
-            owner: as `admit` takes it.
+            request: a text, a whole graph, or a `GenerationRequest`.
             on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
                 where the way of waiting brings any. ComfyUI is then asked for previews too.
+            on_progress: called in this thread with each step, where the way of waiting brings any.
+            owner: as `admit` takes it.
+            values: by name, what a `GenerationRequest` has (`workflow`, `timeout`, `images`) and any parameter
+                of the workflow (`steps`, `width`).
 
         Raises:
             BridgeError: what went wrong, as `comfybridge.errors` draws it.
         """
-        admitted = self.admit(request, owner, is_followed=on_event is not None)
-        with self.generating(admitted, on_event) as generation:
+        admitted = self.admit(request_for(request, values), owner, is_followed=on_event is not None)
+        if on_progress is None:
+            with self.generating(admitted, on_event) as generation:
+                return generation
+        submission = self.submit(admitted)
+        follower = Follower(submission, on_progress, on_event)
+        with self.finishing(submission, follower.hear, follower.follow) as generation:
+            follower.end()
             return generation
 
     @contextlib.contextmanager

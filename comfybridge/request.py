@@ -12,6 +12,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.expected_size import ExpectedSize
 from comfybridge.saving import save
+from comfybridge.showing import mimebundle
 
 # bytes of a file that are handled at a time, at most; a multiple of 3, which suits base64
 CHUNK = 3 * 128 * 1024
@@ -293,6 +294,19 @@ class Output:
     def read(self) -> bytes:
         """The bytes of `load`; raises what it raises."""
         return self.load().data
+
+    @property
+    def data(self) -> bytes:
+        """The same as `read`."""
+        return self.read()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """How a notebook shows it."""
+        try:
+            file = self.load()
+        except BridgeError as error:  # a cell that only shows it must not fail for that
+            return {"text/plain": f"{self!r}\n{error.message}"}
+        return mimebundle(file.media_type, file.data) or {"text/plain": repr(self)}
 
     def save(self, path: str | Path) -> Path:
         """Fetch it and write it to a file as it comes; raises what `load` raises, and OSError.

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from comfybridge.address import ServerAddress
 from comfybridge.errors import BridgeError
 from comfybridge.keys import ApiKey, parse_keys
+from comfybridge.shipped import shipped
 from comfybridge.validation import wanted
 
 PREFIX = "COMFYBRIDGE_"
@@ -23,7 +24,7 @@ ENV_FILE = ".env"
 # Of these the setting itself, and what is wrong with it, may hold a secret: never shown.
 SECRET = ("comfyui_url", "comfyui_headers", "api_keys")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
+SHIPPED_WORKFLOWS = shipped("workflows")
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
