@@ -63,6 +63,10 @@ def on_starting(server):
 def post_worker_init(worker):
     """Log what is served, once requests are taken."""
     worker.patience = _settings.caller_timeout
+    worker.most_body = _settings.max_json_bytes + _settings.max_upload_bytes
+    worker.most_bodies = _settings.max_total_body_bytes
+    worker.takes_leavers = not _settings.cancel_on_hangup
+    worker.kept_back = {"/health": 2, "/ready": 2}
     give_way()
     collect_seldom()
     worker.stop = Stop(worker.wsgi)

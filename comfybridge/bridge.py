@@ -39,10 +39,12 @@ from comfybridge.errors import (
     PromptLost,
     ShuttingDown,
     TimedOut,
+    TooLarge,
 )
+from comfybridge.json_size import least_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts.expectations import learn
-from comfybridge.prompts.giving_up import settle_overdue, try_to_drop
+from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.outputs import collect_outputs, places_of
@@ -64,17 +66,12 @@ log = logging.getLogger(__name__)
 
 OnQueued = Callable[[Submission], None]
 
-HUNG_UP = "The caller hung up before the prompt had finished."
 TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
 # How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
 
 LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
-
-
-class Abandoned(Interrupted):
-    """Nobody waits for the prompt any more."""
 
 
 STOPPED = "The bridge is being stopped"
@@ -285,6 +282,7 @@ class Bridge:
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
             BrokenWorkflow, ModelMissing: its template can't.
+            TooLarge: its graph has more bytes than the settings allow.
             Forbidden, RateLimited: its owner may not ask for it, or not so often.
             Busy: every slot is taken.
             ShuttingDown: the bridge is being stopped.
@@ -293,6 +291,7 @@ class Bridge:
         """
         deadline = self._deadline(request)
         self._check_goes_on()
+        self._check_size(request)
         rights = self.policies.of(request.owner)
         if rights is not None:
             workflow = self.settings.default_workflow if request.workflow is None else request.workflow
@@ -443,6 +442,15 @@ class Bridge:
         if not 0 < seconds <= most:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
         return Deadline(seconds, request.started)
+
+    def _check_size(self, request: GenerationRequest) -> None:
+        """Refuse a graph that would burden ComfyUI's queue, which it sends whole to everybody who asks for it."""
+        most = self.settings.max_graph_bytes
+        if least_bytes(request.graph, request.params, request.extra_data) > most:
+            raise TooLarge(
+                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files belong "
+                "into images, not into the graph."
+            )
 
     def _submit(self, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn) -> Submission:
         """Queue a request on one of the servers, unless it is a repeat of one that was queued.

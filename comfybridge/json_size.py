@@ -6,6 +6,8 @@ most is base64 and prose; the graph of a large workflow has some 10,000 values.
 
 from __future__ import annotations
 
+from typing import Any
+
 MOST_VALUES = 1_000_000
 
 
@@ -16,3 +18,21 @@ def holds_too_much(text: str | bytes) -> bool:
     if isinstance(text, str):
         return sum(map(text.count, ",[{")) > MOST_VALUES
     return sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES
+
+
+def least_bytes(*values: Any) -> int:
+    """How many bytes some values have as JSON, at least: texts and keys, and one for each other value."""
+    size = 0
+    left = list(values)
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict):
+            left.extend(value)
+            left.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            left.extend(value)
+        else:
+            size += 1
+    return size

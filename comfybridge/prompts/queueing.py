@@ -29,7 +29,7 @@ from comfybridge.errors import (
 from comfybridge.files.fetch import Fetcher
 from comfybridge.files.inputs import Uploader
 from comfybridge.policy.policies import Policies, Turn
-from comfybridge.prompts.giving_up import settle_overdue
+from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue
 from comfybridge.prompts.preparation import Prepared, prepare
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.refusals import as_of_template
@@ -79,6 +79,7 @@ class Queueing:
             ComfyUIUnreachable: ComfyUI does not answer. The error has a prompt id if the prompt may be queued there.
             ComfyUIError: ComfyUI answers nonsense.
             TimedOut: the deadline passed meanwhile.
+            Abandoned: the caller has left meanwhile.
         """
         waiter = self._waiter(server, request)
         rights = self._policies.of(request.owner)
@@ -180,6 +181,8 @@ class Queueing:
     ) -> Submission:
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
+        if not request.outlasts_its_time and request.trace.has_left():
+            raise Abandoned(HUNG_UP)
         filled = prepared.filled
         warnings = [*request.warnings, *filled.warnings, *listener.warnings]
         extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
