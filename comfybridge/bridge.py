@@ -41,7 +41,7 @@ from comfybridge.errors import (
     TimedOut,
     TooLarge,
 )
-from comfybridge.json_size import least_bytes
+from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue, try_to_drop
@@ -446,10 +446,10 @@ class Bridge:
     def _check_size(self, request: GenerationRequest) -> None:
         """Refuse a graph that would burden ComfyUI's queue, which it sends whole to everybody who asks for it."""
         most = self.settings.max_graph_bytes
-        if least_bytes(request.graph, request.params, request.extra_data) > most:
+        if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(
-                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files belong "
-                "into images, not into the graph."
+                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files are "
+                "sent in images."
             )
 
     def _submit(self, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn) -> Submission:

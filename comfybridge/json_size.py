@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_VALUES = 1_000_000
+MOST_VALUES = 250_000
 
 
 def holds_too_much(text: str | bytes) -> bool:
@@ -20,11 +20,10 @@ def holds_too_much(text: str | bytes) -> bool:
     return sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES
 
 
-def least_bytes(*values: Any) -> int:
-    """How many bytes some values have as JSON, at least: texts and keys, and one for each other value."""
-    size = 0
-    left = list(values)
-    while left:
+def has_more_bytes(most: int, *values: Any) -> bool:
+    """Whether some values have more bytes than that as JSON: texts and keys count, and one for each other value."""
+    left, size = list(values), 0
+    while left and size <= most:
         value = left.pop()
         if isinstance(value, str):
             size += len(value)
@@ -35,4 +34,4 @@ def least_bytes(*values: Any) -> int:
             left.extend(value)
         else:
             size += 1
-    return size
+    return size > most

@@ -73,7 +73,7 @@ class Body:
     """
 
     def __init__(self, most: int, budget: Budget) -> None:
-        self.file = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)
+        self.file = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115  # `close` closes it
         self.size = 0
         self._most = most
         self._budget = budget

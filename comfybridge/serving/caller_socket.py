@@ -1,6 +1,6 @@
 """A caller's connection, and the patience with which answers are sent over it.
 
-`caller_timeout` (settings) is the patience with a caller. A caller that reads slowly is served to the end; one that reads
+`caller_timeout` (settings) is the patience with a caller. One that reads slowly is served to the end; one that reads
 nothing for that long is cut off.
 """
 

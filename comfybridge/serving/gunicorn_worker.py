@@ -1,8 +1,8 @@
 """The gunicorn worker: one loop takes callers and whole requests, threads answer them.
 
 The loop never waits for one caller. It reads heads and bodies (`reader.py`), bounded in size and time, and only a
-request that is whole takes a thread, unless its caller has left meanwhile. It builds on `gunicorn.workers.base.Worker`,
-gunicorn's parser and its `Response`, and overrides nothing but `run`.
+request that is whole takes a thread, unless its caller has left meanwhile. It builds on gunicorn's base worker, its
+parser and its `Response`, and overrides nothing but `run`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from comfybridge.serving.bodies import Budget
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
+from comfybridge.serving.memory import give_back
 from comfybridge.serving.reader import Incoming, Reader, Terms, reads_all
-from comfybridge.serving.refusals import Refused, cut_short, too_slow
+from comfybridge.serving.refusals import Refused, cut_short, left, too_slow
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
@@ -46,6 +47,10 @@ FAREWELL_SECONDS = 2.0
 FAREWELL_BYTES = 256 * 1024 * 1024
 # Where there are too many connections, this part of those that can be closed is, as finding them takes a while.
 CLOSED_AT_ONCE = 0.02
+
+# After so many requests memory is given back, when fewer than that come between two looks and none is under way; and
+# so many threads are kept then.
+MANY, QUIET, KEPT_THREADS = 20, 3, 16
 
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -103,6 +108,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         self._connections: set[Connection] = set()
         self._calls: deque[Callable[[], None]] = deque()  # from other threads
         self._next_look = 0.0
+        self._handed_over = self._before = self._tidied = 0
         self._linger_until: float | None = None
         self._is_listening = False
         self._poller = selectors.DefaultSelector()
@@ -123,14 +129,24 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if self.ppid != os.getppid():  # gunicorn itself has died
             self.alive = False
         for key, _ in self._poller.select(LOOK_SECONDS):
-            if isinstance(key.data, Connection):
-                self._on_readable(key.data)
-            else:
+            if not isinstance(key.data, Connection):
                 key.data(key.fileobj)
+            elif key.data in self._connections:  # else it was closed in this turn
+                self._on_readable(key.data)
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self._look(now)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Give memory back once it is quiet after many requests."""
+        is_quiet = self._handed_over - self._before < QUIET and self._threads.is_idle
+        self._before = self._handed_over
+        if is_quiet and self._handed_over - self._tidied > MANY:
+            self._tidied = self._handed_over
+            self._threads.shrink(KEPT_THREADS)
+            give_back()
 
     def _call(self, function: Callable[[], None]) -> None:
         """Have the loop call a function. For other threads."""
@@ -253,6 +269,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             return
         if incoming is not None:
             connection.state = WORKING
+            self._handed_over += 1
             threads = self._kept_back.get(incoming.environ["PATH_INFO"], self._threads)
             threads.give(partial(self._answer, connection, incoming, threads))
             return
@@ -280,7 +297,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         is_kept = False
         try:
             method = incoming.head.method
-            if self.takes_leavers or method in ("GET", "HEAD") or not connection.socket.has_left():
+            if not self.takes_leavers and method not in ("GET", "HEAD") and connection.socket.has_left():
+                connection.socket.give(left().answer())
+            else:
                 is_kept = self._run_app(connection.socket, incoming)
         except OSError:  # the caller is gone, or the answer can't be finished
             pass

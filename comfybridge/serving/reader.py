@@ -147,7 +147,7 @@ class Reader:
         if b"\n\n" in buffer or (b"\n\r\n" in buffer and b"\r\n\r\n" not in buffer):
             raise Refused(*BAD_REQUEST, "A line of the head ends without a carriage return.")
         if len(buffer) > LONGEST_HEAD:
-            is_line = b"\r\n" not in buffer
+            is_line = not 0 <= buffer.find(b"\r\n") <= LONGEST_HEAD
             what = (
                 "The request line is too long." if is_line else "The request has too many headers, or too long ones."
             )

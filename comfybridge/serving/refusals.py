@@ -43,6 +43,7 @@ class Refused(Exception):
 REASONS = {
     403: "Forbidden",
     408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
     414: "URI Too Long",
     417: "Expectation Failed",
@@ -84,6 +85,12 @@ def refusal_of(error: Exception) -> Refused:
 def cut_short() -> Refused:
     """The caller closed its side of the connection before the end of its request."""
     return Refused(*BAD_REQUEST, "The request ended before its announced length.")
+
+
+def left() -> Refused:
+    """The caller closed its side of the connection before its request could be begun. Only some can still read it."""
+    sentence = "The caller closed its side of the connection; it must stay open until the answer is there."
+    return Refused(409, "interrupted", sentence)
 
 
 def too_slow() -> Refused:

@@ -44,6 +44,7 @@ def answer(error: BridgeError) -> Response:
     """The HTTP answer of an error."""
     if error.prompt_id:
         g.prompt_id = error.prompt_id
+    forget_frames(error)
     g.error = error
     response = jsonify(error_body(error, g.request_id))
     response.status_code = error.status
@@ -54,6 +55,16 @@ def answer(error: BridgeError) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error has come through, with all their variables; they refer to the error in turn.
+
+    Without that, a body of many megabytes stays in memory until Python looks for garbage.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _answer_http(error: HTTPException) -> Response:

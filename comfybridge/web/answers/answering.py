@@ -32,7 +32,7 @@ from comfybridge.web.answers.streaming import event_stream, kept_alive_json
 from comfybridge.web.describing import BYTES, EVENTS, Answer, Variable
 from comfybridge.web.dialects.native.bodies import ErrorAnswer, GenerationAnswer
 from comfybridge.web.dialects.native.rendering import generation_json
-from comfybridge.web.errors import error_body
+from comfybridge.web.errors import error_body, forget_frames
 
 # What every answer that is a generation has in common, for the document.
 GENERATION = Answer(
@@ -96,6 +96,7 @@ def answer(bridge: Bridge, asked: GenerationRequest, *, with_first_image: bool, 
 
 
 def _noted_error(trace: Trace, request_id: str, error: BridgeError) -> ErrorAnswer:
+    forget_frames(error)
     trace.error = error
     return error_body(error, request_id)
 

@@ -21,6 +21,7 @@ from comfybridge.errors import (
     UnsupportedMediaType,
 )
 from comfybridge.prompts.repeats import fingerprint_of
+from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
 from comfybridge.web.answers.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
 from comfybridge.web.current import current_bridge, current_owner
@@ -31,7 +32,7 @@ from comfybridge.web.dialects.native.form_schema import GenerateFields, Generate
 from comfybridge.web.dialects.native.schemas import GenerateBody, generation_of, read_fields
 from comfybridge.web.dialects.native.urlencoded import MEDIA_TYPE, is_urlencoded, read_urlencoded, unescaped
 from comfybridge.web.parsing.body import read_json
-from comfybridge.web.parsing.body_stream import BodyStream
+from comfybridge.web.parsing.body_stream import BodyStream, in_turn
 from comfybridge.web.parsing.charsets import charset_of
 from comfybridge.web.parsing.idempotency import HEADER, KEY, idempotency_key
 
@@ -69,7 +70,13 @@ def generate() -> Response:
     be compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
     """
     bridge = current_bridge()
-    settings = bridge.settings
+    with in_turn(request):
+        asked, keepalive = _asked(bridge.settings)
+    return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
+
+
+def _asked(settings: Settings) -> tuple[GenerationRequest, float | None]:
+    """What is asked for, and how often a sign of life is; nothing else of the body is kept."""
     sent = _form(settings)
     fields = read_fields(sent.fields, _parameters_of)
     asked = generation_of(fields, g.started)
@@ -77,8 +84,7 @@ def generate() -> Response:
     asked.idempotency_key = idempotency_key(request)
     asked.fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
     asked.owner = current_owner()
-    keepalive = fields.keepalive or settings.keepalive
-    return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
+    return asked, fields.keepalive or settings.keepalive
 
 
 def _form(settings: Settings) -> Form:
