@@ -1,0 +1,2 @@
+"""x"""
+def replace_group_nodes(*a): return {}
