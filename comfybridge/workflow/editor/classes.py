@@ -94,7 +94,7 @@ class Declared:
         """Whether a widget follows it that says how the value changes after each run."""
         control = self.options.get("control_after_generate")
         if self.look == "INT":
-            return self.name.rpartition(".")[2] in _SEEDS if control is None else bool(control)
+            return self.name in _SEEDS if control is None else bool(control)
         return bool(control) and self.look in (COMBO, "FLOAT")
 
     @property

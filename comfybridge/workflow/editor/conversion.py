@@ -66,8 +66,8 @@ def convert(workflow: object, object_info: Mapping[str, Any]) -> Graph:
 
     Args:
         workflow: the file that the editor saved, as JSON gives it; it is not changed.
-        object_info: what the server answered to GET /object_info, its objects in the server's order. Only classes that
-            the workflow names are looked at.
+        object_info: what the server answered to GET /object_info, its objects in the server's order. Only the classes
+            that the workflow names are looked at.
 
     Raises:
         InvalidWorkflow: it can't be converted truthfully; the sentence names the node that is in the way.

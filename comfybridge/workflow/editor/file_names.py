@@ -1,6 +1,7 @@
 """`%date:yyyy-MM-dd%` and `%KSampler.seed%` in the prefixes of file names, filled in from the nodes of a file.
 
-A node is meant by its name for search and replace, which is its type unless the author changed it, or else by its title.
+A node is meant by its name for search and replace, which is its type unless the author changed it, or else by its
+title.
 """
 
 from __future__ import annotations

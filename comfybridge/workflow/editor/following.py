@@ -1,6 +1,6 @@
-"""Where the links of a file come from in the end: past muted and bypassed nodes, reroutes, and in and out of subgraphs.
+"""Where links come from in the end: past muted and bypassed nodes, reroutes, and in and out of subgraphs.
 
-From each place, a link goes on to one other place, so that it is followed in a loop, and each place is left once only.
+From each place, a link goes on to one other place. So it is followed in a loop, and each place is left only once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a node has, by its class and by what the file says of it: inputs with their links, outputs, values.
 
-A node that stands for a subgraph has the inputs of its definition. Those that lead to a widget inside are promoted: the
-node holds a value of its own for them.
+A node that stands for a subgraph has the inputs of its definition. Those that lead to a widget inside are promoted:
+the node holds a value of its own for them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
-from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, Declared, NodeClass, NodeClasses
+from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, NodeClass, NodeClasses
 from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_aside
 from comfybridge.workflow.editor.saved import Graph, Input, Node
 from comfybridge.workflow.editor.sentences import named
@@ -138,7 +138,7 @@ class Layouts:
         return Layout(list(_slots(node, filled)), _output_kinds(node, node_class), filled, node_class)
 
     def _of_subgraph(self, node: Node, definition: Graph) -> Layout:
-        given = {each.name: each for each in reversed(node.inputs)}
+        given = _by_name(node.inputs)
         slots = []
         for boundary, target in zip(definition.inputs, self.targets(definition), strict=True):
             there = given.get(boundary.name)
@@ -211,7 +211,7 @@ class Layouts:
 
 def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
     """The inputs of a node whose class is known: those that are declared, then those that only the file has."""
-    given = {each.name: each for each in reversed(node.inputs)}
+    given = _by_name(node.inputs)
     rest = dict(given)
     for declared in filled.inputs:
         if declared.kind == AUTOGROW:
@@ -235,6 +235,14 @@ def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
             yield _from_file(there)
 
 
+def _by_name(inputs: list[Input]) -> dict[str, Input]:
+    """Inputs in their order; of two with the same name, the first."""
+    found: dict[str, Input] = {}
+    for each in inputs:
+        found.setdefault(each.name, each)
+    return found
+
+
 def _from_file(there: Input) -> Slot:
     return Slot(there.name, there.kind, there.link, None, there.label)
 
@@ -246,5 +254,3 @@ def _output_kinds(node: Node, node_class: NodeClass) -> list[str]:
         if kind == MATCH_TYPE and place < len(node.output_kinds):
             kinds[place] = node.output_kinds[place]
     return kinds + node.output_kinds[len(kinds) :]
-
-

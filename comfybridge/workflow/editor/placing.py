@@ -114,9 +114,7 @@ def _hand_in(scope: Scope, layouts: Layouts) -> None:
 def _write(scope: Scope) -> None:
     """Let primitive nodes write their values over the widgets that they are linked to."""
     primitives = {
-        placed.saved.id
-        for placed in scope.nodes.values()
-        if placed.saved.type == PRIMITIVE and placed.is_virtual
+        placed.saved.id for placed in scope.nodes.values() if placed.saved.type == PRIMITIVE and placed.is_virtual
     }
     if not primitives:
         return
@@ -127,5 +125,3 @@ def _write(scope: Scope) -> None:
                 value = first_value(scope.nodes[link.origin].saved, MISSING)
                 if value is not MISSING and placed.layout.definition is None:
                     placed.written[slot.name] = value
-
-

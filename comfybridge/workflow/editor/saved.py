@@ -1,7 +1,7 @@
 """What stands in a file of the editor, read into objects: graphs of nodes and links, checked for their shapes.
 
-The links of a graph are lists, or objects in newer files and inside subgraphs. Ids are numbers or texts; here they are
-texts.
+The links of a graph are lists, or objects in newer files and inside subgraphs. Ids are numbers or texts; here they
+are texts.
 """
 
 from __future__ import annotations

@@ -160,8 +160,8 @@ def _check(node: Placed) -> None:
         made = MADE_WHEN_QUEUED.get(widget.declared.look)
         if made is not None:
             raise InvalidWorkflow(
-                f"{where} sends {made} as {clip(name)}, which the editor makes when a prompt is queued; the file does "
-                "not hold it."
+                f"{where} sends {made} as {clip(name)}, which the editor makes when a prompt is queued; the file "
+                "does not hold it."
             )
 
 

@@ -1,7 +1,7 @@
 r"""`{red|blue}` and comments in the texts of a file, as the editor reads them before it sends a prompt.
 
-Groups nest, one without a `|` is its only option, and one that is never closed goes to the end. `\{`, `\|` and `\}` are
-plain characters. `/* */` and `//` begin comments, in addresses as well.
+Groups nest; one without a `|` has a single option, and one that is never closed goes to the end. `\{`, `\|` and `\}`
+are plain characters. `/* */` and `//` begin comments, in addresses as well.
 """
 
 from __future__ import annotations

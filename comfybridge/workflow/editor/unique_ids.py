@@ -55,7 +55,7 @@ def make_unique(root: Graph, definitions: list[Graph], last: int) -> NewIds:
         renamed = {node_id: ids.next() for node_id in definition.nodes if not ids.claim(node_id)}
         if renamed:
             changed[definition.id] = renamed
-            _rename(definition, renamed)
+            rename(definition, renamed)
     for graph in (root, *definitions) if changed else ():
         for node in graph.nodes.values():
             renamed = changed.get(node.type, {})
@@ -66,7 +66,8 @@ def make_unique(root: Graph, definitions: list[Graph], last: int) -> NewIds:
     return ids
 
 
-def _rename(graph: Graph, renamed: dict[str, str]) -> None:
+def rename(graph: Graph, renamed: dict[str, str]) -> None:
+    """Give nodes of a graph new ids, in its links too."""
     for node in graph.nodes.values():
         node.id = renamed.get(node.id, node.id)
     graph.nodes = {node.id: node for node in graph.nodes.values()}

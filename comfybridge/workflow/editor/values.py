@@ -57,18 +57,25 @@ class Filled:
 
 
 class _Given:
-    """The values in the file, one after the other, or by name."""
+    """The values in the file, one after the other, or by name.
+
+    Attributes:
+        names: of the widgets that positions were taken for; None where one was passed over.
+    """
 
     def __init__(self, values: list[Any] | dict[str, Any]) -> None:
+        self.names: list[str | None] = []
         self._by_name = values if isinstance(values, dict) else {}
         self._rest: Iterator[Any] = iter(values if isinstance(values, list) else ())
 
     def take(self, name: str) -> Any:
         """The value of the next widget that is saved."""
+        self.names.append(name)
         return self._by_name[name] if name in self._by_name else next(self._rest, MISSING)
 
     def skip(self, count: int) -> None:
         """Pass over positions of widgets that are not sent."""
+        self.names.extend([None] * count)
         for _ in range(count):
             next(self._rest, MISSING)
 
@@ -84,7 +91,19 @@ def fill(node: Node, node_class: NodeClass) -> Filled:
         values = _without_sockets(values, node_class)
     if node_class.name == CUSTOM_COMBO and isinstance(values, list):
         return _custom_combo(values, node_class)
-    given, filled, links_to_widgets = _Given(values), Filled(), []
+    return _fill(node, node_class, _Given(values))
+
+
+def positions(node: Node, node_class: NodeClass) -> list[str | None]:
+    """The widget at each position among the values of a node, by name; None for one that is not sent."""
+    given = _Given(node.values)
+    _fill(node, node_class, given)
+    return given.names
+
+
+def _fill(node: Node, node_class: NodeClass, given: _Given) -> Filled:
+    filled = Filled()
+    links_to_widgets: list[Declared] = []
     rows = list(reversed(node_class.inputs))
     while rows:
         declared = rows.pop()
