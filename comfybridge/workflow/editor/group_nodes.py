@@ -1,4 +1,4 @@
-"""Group nodes, which editors had before subgraphs: a node of type `workflow>NAME`, and its content in the file's `extra`.
+"""Group nodes, which editors had before subgraphs: of type `workflow>NAME`, with their content in the file's `extra`.
 
 Newer editors turn each into a subgraph when they open a file, and so does this module. Nodes inside get ids of their
 own, and the node around them gets one after theirs. Its values are those of the nodes inside, one node after another.
