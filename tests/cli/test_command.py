@@ -367,7 +367,7 @@ def test_a_bridge_that_wants_a_key_says_so(
 def test_what_a_bridge_elsewhere_makes_is_saved(
     elsewhere: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = {"params": {}, "prompt": "x", "output": {"format": "png"}}
+    wanted = {"params": {"prompt": "x"}, "output": {"format": "png"}}
     elsewhere.post(
         f"{ELSEWHERE}/generate",
         body=f": awake\n\n{PROGRESS}event: result\ndata: {json.dumps(RESULT)}\n\n",

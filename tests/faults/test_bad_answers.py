@@ -88,8 +88,9 @@ def test_a_request_that_nobody_waits_for_any_more(front: Front, sim: Simulator, 
     request = GenerationRequest(graph=graphs.picture(), wait=wait, on_timeout=on_timeout)  # type: ignore[arg-type]
     asked = front.ask()
     sim.wait_until_running()
-    submission = front.bridge.submit(request)
-    front.bridge.abandon(request)
+    admitted = front.bridge.admit(request)
+    submission = front.bridge.submit(admitted)
+    front.bridge.abandon(admitted)
     with pytest.raises(Exception, match="hung up"), submission:
         front.bridge.wait(submission)
     assert (submission.prompt.id in sim.pending) == (on_timeout == "keep")

@@ -135,13 +135,14 @@ def test_the_clock_set_back(front: Front, sim: Simulator, monkeypatch: pytest.Mo
 
 
 def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Simulator) -> None:
-    request = GenerationRequest(graph=graphs.picture(), retries=5, timeout=10 * LONG)
+    admitted = front.bridge.admit(GenerationRequest(graph=graphs.picture(), retries=5, timeout=10 * LONG))
     sim.hold()
     ended: list[BaseException] = []
 
     def ask() -> None:
         try:
-            front.bridge.generate(request)
+            with front.bridge.generating(admitted):
+                pass
         except Interrupted as error:
             ended.append(error)
 
@@ -150,7 +151,7 @@ def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Si
     sim.wait_until_running()
     sim.kill()
     until_true(lambda: not dict(front.bridge._submissions))  # it waits for ComfyUI to be back
-    front.bridge.abandon(request)
+    front.bridge.abandon(admitted)
     until_true(lambda: front.bridge.slots.taken == 0)
     thread.join(LONG)
     assert ended

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from comfybridge.errors import BridgeError
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import MOST_INPUTS, MOST_NODES, check_graph
-from comfybridge.workflow.template import fill_graph
+from comfybridge.workflow.template import Template, fill
 from tests import graphs as good
 from tests.growth import grows_evenly
 from tests.properties.contract import kept
@@ -57,7 +57,7 @@ def test_what_is_checked_can_be_walked_and_filled(value: Any) -> None:
         return
     found = discover(graph)
     assert all(target.input in graph[target.node]["inputs"] for each in found.values() for target in each.targets)
-    assert fill_graph(graph, {}).graph == check_graph(graph)
+    assert fill(Template.of_graph(graph), {}).graph == check_graph(graph)
 
 
 # -- made to take long
