@@ -75,20 +75,15 @@ def get_queue() -> Response:
 
     The position counts what others have waiting too.
     """
-    owner = whose_prompts()
-    queues = current_bridge().prompts.queues(request_deadline(), with_owners=owner is not None)
+    queues = current_bridge().prompts.queues(request_deadline(), whose_prompts())
     body: QueueAnswer = {
         "running": [
-            {"prompt_id": each, "server": server.url}
-            for server, queue in queues
-            for each in queue.running
-            if queue.is_of(each, owner)
+            {"prompt_id": prompt_id, "server": queue.server.url} for queue in queues for prompt_id in queue.running
         ],
         "pending": [
-            {"prompt_id": each, "position": position, "server": server.url}
-            for server, queue in queues
-            for position, each in enumerate(queue.pending, 1)
-            if queue.is_of(each, owner)
+            {"prompt_id": prompt_id, "position": position, "server": queue.server.url}
+            for queue in queues
+            for prompt_id, position in queue.pending
         ],
     }
     return jsonify(body)
