@@ -109,23 +109,23 @@ class Rights:
         """Whether it has nothing but the parameters of templates."""
         return not self.policy.takes_graphs and not self.policy.takes_overrides
 
-    def check_request(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
+    def check_request(self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf) -> None:
         """Refuse a request that asks for more than it may, as far as that shows before there is a graph.
 
         Args:
-            workflow: the template's name, unless the request has a graph.
+            workflow: the template's name; None if the request has a graph.
 
         Raises:
             Forbidden: what it may not, and what it may.
             UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
         """
         policy = self.policy
-        if request.graph is not None and not policy.takes_graphs:
+        if workflow is not None:
+            self.check_workflow(workflow)
+        elif not policy.takes_graphs:
             raise Forbidden(
                 f"{self.who} can't run whole graphs, but only workflows by their names: {_names(policy.workflows)}."
             )
-        if request.graph is None:
-            self.check_workflow(workflow)
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
             if self.is_confined:  # a graph could show such a file all the same
@@ -220,10 +220,12 @@ class Rights:
         if self._bucket is not None:
             self._bucket.give_back()
 
-    def _check_no_overrides(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
+    def _check_no_overrides(
+        self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf
+    ) -> None:
         dotted = [name for name in request.params if "." in str(name)]
         if dotted:
-            known: Collection[str] = () if request.graph is not None else parameters_of(workflow)
+            known: Collection[str] = () if workflow is None else parameters_of(workflow)
             unknown = next((name for name in dotted if name not in known), None)
             if unknown is not None:
                 names = f": {listed(known, unknown)}" if known else ""

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 import requests
 
-from comfybridge.bridge import Abandoned
 from comfybridge.comfyui import jobs
 from comfybridge.comfyui.waiting import poll as polling
 from comfybridge.comfyui.waiting import waiter
 from comfybridge.comfyui.waiting import websocket as socket
+from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST
 from tests import graphs
-from tests.faults.conftest import WAITERS, Front, until_true
+from tests.faults.callers import WAITERS, Front
+from tests.waiting import until_true
 
 
 @pytest.fixture(autouse=True)
@@ -113,10 +114,10 @@ def test_many_who_hang_up_while_they_wait_cost_no_interrupt(front: Front, sim: S
     sim.hold()
     first = front.ask()
     sim.wait_until_running()
-    given = [GenerationRequest(graph=graphs.picture(), timeout=30) for _ in range(10)]
+    given = [front.bridge.admit(GenerationRequest(graph=graphs.picture(), timeout=30)) for _ in range(10)]
     submissions = [front.bridge.submit(each) for each in given]
-    for request, submission in zip(given, submissions, strict=True):
-        front.bridge.abandon(request)
+    for admitted, submission in zip(given, submissions, strict=True):
+        front.bridge.abandon(admitted)
         with pytest.raises(Abandoned), submission:
             front.bridge.wait(submission)
     assert sim.pending == []

@@ -25,6 +25,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.request import Timings
 from comfybridge.web.current import check_server_info
 from comfybridge.web.describing import Answer, describes
+from comfybridge.web.marks import marked
 from comfybridge.web.monitoring.merging import MergedMetrics
 from comfybridge.web.monitoring.sharing import FOLDER, is_sharing
 from comfybridge.web.request_log import Entry
@@ -42,6 +43,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @blueprint.get("/metrics")
+@marked(is_quiet=True)
 @describes(
     tag="Probes",
     answers=Answer(
