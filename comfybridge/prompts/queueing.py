@@ -139,7 +139,7 @@ class Queueing:
         graph = with_plain_prefixes(earlier.filled.graph, misnamed)
         graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
         prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [], Template.of_graph(graph))
-        waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
+        waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier.place
         server.begin()
         place.move(server)
         if request.idempotency_key is None:
@@ -220,7 +220,7 @@ class Queueing:
             warnings=[*warnings, *_sentences_on(left_out)],
             queued_at=time.monotonic(),
             listener=listener,
-            _place=place,
+            place=place,
         )
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfybridge.errors import BridgeError
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import MOST_INPUTS, MOST_NODES, check_graph
 from comfybridge.workflow.template import Template, fill
 from tests import graphs as good
@@ -55,7 +55,7 @@ def test_what_is_checked_can_be_walked_and_filled(value: Any) -> None:
         graph = check_graph(value)
     except BridgeError:
         return
-    found = discover(graph)
+    found = examine(graph).parameters
     assert all(target.input in graph[target.node]["inputs"] for each in found.values() for target in each.targets)
     assert fill(Template.of_graph(graph), {}).graph == check_graph(graph)
 
