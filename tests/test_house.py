@@ -37,7 +37,7 @@ FLOORS = (
     ("request", "settings"),
     (
         *("address", "credentials", "deadline", "durations", "errors", "expected_size", "json_size", "keys", "logs"),
-        "saving",
+        *("saving", "validation"),
     ),
     ("simulator",),
 )

@@ -109,7 +109,7 @@ def one_node_of_many_links(count: int) -> dict[str, Any]:
     ids=["guidance", "texts", "sizes", "samplers", "links"],
 )
 def test_what_it_takes_to_walk_a_graph_grows_with_the_graph(make: Callable[[int], dict[str, Any]], size: int) -> None:
-    grows_evenly(lambda count: check_graph(make(count)), discover, size)
+    grows_evenly(lambda count: check_graph(make(count)), examine, size)
 
 
 @pytest.mark.parametrize(
