@@ -49,9 +49,7 @@ def finished_by_a_stranger(sim: Simulator, graph: dict[str, Any], **fields: Any)
     return prompt_id
 
 
-def before(
-    monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], None], of: type = ComfyUIClient
-) -> None:
+def before(monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], None], of: type = ComfyUIClient) -> None:
     """Has something happen just before a call of the bridge reaches ComfyUI."""
     original = getattr(of, call)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from flask.testing import FlaskClient
 
+from comfybridge.serving.announcement import announce
 from comfybridge.settings import load_settings
 from comfybridge.web import create_app
 from tests import graphs
@@ -79,3 +81,10 @@ def test_one_that_is_new_enough_and_answers_of_another_prompt_is_not_called_old(
         comfyui.post("/queue")
         said = failure(api.post("/generate", json={"workflow": graphs.picture()}), 502, "comfyui_error")
         assert "is about another prompt" in said["error"]
+
+
+def test_the_log_says_so_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    with Exchange() as comfyui:
+        say_version(comfyui, "0.3.44")
+        announce(create_app(load_settings(comfyui_url=comfyui.url)), [("127.0.0.1", 8189)])
+    assert "its version is 0.3.44, and the bridge needs 0.3.45 or later" in caplog.text
