@@ -6,13 +6,13 @@ which process queued a prompt, or whether it was the bridge at all.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from comfybridge.comfyui.client import PROMPT_ID
 from comfybridge.comfyui.extra_data import owner_of
 from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt, outcome_of_history
 from comfybridge.comfyui.servers import Server, Servers
@@ -28,6 +28,10 @@ from comfybridge.workflow.sizes import expected_size
 
 T = TypeVar("T")
 Status = Literal["pending", "running"]
+
+# An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
+# ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
+PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
 
 # The bridge's clock says when a prompt was queued, and ComfyUI's when it began to run. On two machines they may
 # differ a little; where they differ by more than makes sense, the time in the queue is unknown.
