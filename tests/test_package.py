@@ -159,7 +159,7 @@ def test_it_serves(installed: Path, sim: Simulator, arguments: list[str]) -> Non
         try:
             assert any(
                 "txt2img (the default)" in line for line in server.stderr
-            )  # the last that it says at its start
+            )  # its last line
             url = f"http://127.0.0.1:{port}/generate"
             answer = requests.post(url, json={"workflow": graphs.picture()}, timeout=SECONDS)
             assert answer.json()["status"] == "success"
