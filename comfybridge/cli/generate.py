@@ -32,13 +32,13 @@ from comfybridge.client import Client
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
-from comfybridge.demo import demo_comfyui
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
 from comfybridge.logs import printable
 from comfybridge.media import embedded_graph, file_extension, named_ending
 from comfybridge.prompts.progress import Preview, Progress, Queued, meter_of
 from comfybridge.prompts.submission import Submission
-from comfybridge.request import Generation, GenerationRequest
+from comfybridge.request import Generation, GenerationRequest, Trace
+from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.web.dialects.native.schemas import parse_generation
 from comfybridge.workflow.graph import check_graph
@@ -249,12 +249,13 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
             url = stack.enter_context(demo_comfyui(load_settings().workflows_dir)).url
         settings = load_settings(**({"comfyui_url": url} if url else {}))
         bridge = stack.enter_context(Bridge(settings))
-        asked = parse_generation(body, GenerationRequest().started)
+        asked = parse_generation(body)
         if isinstance(place, Named):
-            workflow = asked.workflow or settings.default_workflow
+            workflow = asked.template_name(settings.default_workflow) or ""
             _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
+        admitted = bridge.admit(asked)
         try:
-            submission = bridge.submit(asked)
+            submission = bridge.submit(admitted)
             with contextlib.ExitStack() as running:
                 with _shown(submission, show) as (listen, queued_again):
                     generation = running.enter_context(bridge.finishing(submission, listen, queued_again))
@@ -262,7 +263,7 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
                 files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
                 saved = place.put(files, again)
         except Stopped as stop:
-            raise type(stop)(_cancelled(bridge, asked)) from None
+            raise type(stop)(_cancelled(bridge, admitted.trace)) from None
         except ComfyUIUnreachable as error:
             if url or "comfyui_url" in settings.model_fields_set:
                 raise
@@ -316,15 +317,15 @@ def _again(submission: Submission, generation: Generation, *, is_demo: bool) -> 
     return f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
 
 
-def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
+def _cancelled(bridge: Bridge, trace: Trace) -> str:
     """Cancel what was queued for a request; returns a sentence that says how that went."""
-    prompt_id = asked.trace.prompt_id or asked.trace.sent_as
+    prompt_id = trace.prompt_id or trace.sent_as
     if prompt_id is None:
         return "Stopped before a prompt was queued."
     try:
         bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
     except BridgeError as error:
-        if isinstance(error, UnknownPrompt) and asked.trace.prompt_id is None:
+        if isinstance(error, UnknownPrompt) and trace.prompt_id is None:
             return "Stopped before a prompt was queued."
         return _not_cancelled(prompt_id, error.message)
     return f"Prompt {prompt_id} was cancelled."
@@ -333,9 +334,10 @@ def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
 def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
     """Made by a bridge that runs elsewhere, whose events are followed."""
     client = client_of(options)
-    asked = parse_generation(body, GenerationRequest().started)
+    asked = parse_generation(body)
     if isinstance(place, Named):
-        _check_ending(options.output, asked.graph, asked.workflow, partial(_endings_there, client, asked.workflow))
+        name = asked.template_name("")
+        _check_ending(options.output, asked.graph, name, partial(_endings_there, client, name))
     generation = _followed(client, asked, show)
     again = f"{client.url}/results/{generation.prompt_id} has what was made, while ComfyUI remembers it."
     if any(each.type == "websocket" for each in generation.outputs):

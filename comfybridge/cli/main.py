@@ -13,8 +13,8 @@ from comfybridge.cli.generate import generate
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 from comfybridge.cli.workflows import list_workflows
-from comfybridge.demo import check_demo
 from comfybridge.serving.demo import create_demo
+from comfybridge.serving.demo_comfyui import check_demo
 from comfybridge.serving.serve import serve
 from comfybridge.settings import SECRET, Settings, SettingsError, environment_name, load_settings
 from comfybridge.web.access.door import check_start

@@ -14,6 +14,7 @@ for event in client.events("a cat"):  # Queued, Progress, Preview, and the Gener
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -74,10 +75,11 @@ class Client:
         Raises:
             BridgeError: what went wrong, as `comfybridge.errors` draws it.
         """
+        started = time.monotonic()
         asked = request_for(request, values)
         if on_progress is None:
             with self._post(asked, "application/json", keepalive=AWAKE_SECONDS) as answer:
-                return self._generation(self._connection.json(answer), asked)
+                return self._generation(self._connection.json(answer), started)
         for event in self.events(asked):
             if isinstance(event, Progress):
                 on_progress(event)
@@ -93,13 +95,14 @@ class Client:
         Raises:
             BridgeError: as `generate`.
         """
+        started = time.monotonic()
         asked = request_for(request, values)
         with self._post(asked, EVENT_STREAM) as answer:
             if not answer.headers.get("Content-Type", "").startswith(EVENT_STREAM):
                 raise self._connection.refusal(answer)
             for name, data in self._connection.events(answer):
                 if name == "result":
-                    yield self._generation(data, asked)
+                    yield self._generation(data, started)
                     return
                 with self._making_sense():
                     if name == "error":
@@ -115,9 +118,10 @@ class Client:
         Raises:
             BridgeError: as `generate`; UnknownPrompt: ComfyUI knows no such prompt.
         """
+        started = time.monotonic()
         answer = self._connection.ask("GET", f"/results/{quote(prompt_id, safe='')}")
         body = self._connection.json(answer)
-        return None if answer.status_code == 202 else self._generation(body, GenerationRequest())
+        return None if answer.status_code == 202 else self._generation(body, started)
 
     def cancel(self, prompt_id: str, timeout: float | None = None) -> str:
         """Take a prompt out of the queue, or stop it.
@@ -158,11 +162,11 @@ class Client:
             headers["Idempotency-Key"] = asked.idempotency_key
         return self._connection.ask("POST", "/generate", files=form_of(asked, **more), headers=headers, stream=True)
 
-    def _generation(self, body: Mapping[str, Any], asked: GenerationRequest) -> Generation:
+    def _generation(self, body: Mapping[str, Any], started: float) -> Generation:
         with self._making_sense():
             if body.get("status") == "error":  # of an answer that began, with spaces, before it was known
                 raise error_of(body, BridgeError.status)
-            return generation_of(body, asked.started)
+            return generation_of(body, started)
 
     @contextlib.contextmanager
     def _making_sense(self) -> Iterator[None]:

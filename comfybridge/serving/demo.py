@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from comfybridge.demo import demo_comfyui
 from comfybridge.serving.announcement import DEMO
+from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.web.application import create_app
 from comfybridge.web.current import EXTENSION

@@ -15,7 +15,7 @@ from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from tests import graphs
-from tests.cli.test_command import served
+from tests.served import served
 
 Said = Callable[..., tuple[int, str, str]]
 

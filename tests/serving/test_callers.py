@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -21,19 +21,15 @@ import requests
 from comfybridge.simulator import Simulator
 from comfybridge.web.answers.hangups import LOOK_SECONDS
 from tests import graphs
-from tests.faults.conftest import until_true
-from tests.serving.test_serving import EVERY_SERVER, SECONDS, Server, free_port, start
-from tests.web.test_streaming import SlowSite, loading, site
-
-__all__ = ["site", "start"]  # fixtures
+from tests.serving.servers import EVERY_SERVER, SECONDS, Server, Start, free_port
+from tests.waiting import until_true
+from tests.web.slow_site import SlowSite, loading
 
 CALLERS = 20
 PATIENCE = 1.0
 BOTH = pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
 ACCEPTS = ("application/json", "text/event-stream", "image/*")
 PROMISED_SECONDS = 2.0
-
-Start = Callable[..., Server]
 
 
 def request(body: dict[str, Any] | None = None, *, length: int | None = None, **headers: str) -> bytes:
