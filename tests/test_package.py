@@ -157,9 +157,7 @@ def test_it_serves(installed: Path, sim: Simulator, arguments: list[str]) -> Non
         guard = threading.Timer(SECONDS, server.kill)
         guard.start()
         try:
-            assert any(
-                "txt2img (the default)" in line for line in server.stderr
-            )  # its last line
+            assert any("txt2img (the default)" in line for line in server.stderr)  # its last line
             url = f"http://127.0.0.1:{port}/generate"
             answer = requests.post(url, json={"workflow": graphs.picture()}, timeout=SECONDS)
             assert answer.json()["status"] == "success"
