@@ -41,12 +41,14 @@ from comfybridge.errors import (
     PromptLost,
     ShuttingDown,
     TimedOut,
+    TooLarge,
 )
+from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.following import Follower, OnProgress
-from comfybridge.prompts.giving_up import settle_overdue, try_to_drop
+from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.outputs import collect_outputs, places_of
@@ -69,17 +71,12 @@ log = logging.getLogger(__name__)
 
 OnQueued = Callable[[Submission], None]
 
-HUNG_UP = "The caller hung up before the prompt had finished."
 TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
 # How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
 
 LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
-
-
-class Abandoned(Interrupted):
-    """Nobody waits for the prompt any more."""
 
 
 STOPPED = "The bridge is being stopped"
@@ -325,6 +322,7 @@ class Bridge:
 
         Raises:
             InvalidRequest: its timeout is out of range.
+            TooLarge: its graph has more bytes than the settings allow.
             Forbidden: its owner may not ask for it, as far as that shows before there is a graph.
             UnknownWorkflow, BrokenWorkflow: where its owner has only the parameters of its template.
         """
@@ -332,6 +330,7 @@ class Bridge:
         most = self.settings.max_timeout
         if not 0 < seconds <= most:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
+        self._check_size(request)
         rights = self.policies.of(owner)
         if rights is not None:
             workflow = request.template_name(self.settings.default_workflow)
@@ -493,6 +492,15 @@ class Bridge:
         return self.slots.has_free
 
     # -- its parts -----------------------------------------------------------------------------------------------
+
+    def _check_size(self, request: GenerationRequest) -> None:
+        """Refuse a graph that would burden ComfyUI's queue, which it sends whole to everybody who asks for it."""
+        most = self.settings.max_graph_bytes
+        if has_more_bytes(most, request.graph, request.params, request.extra_data):
+            raise TooLarge(
+                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files are "
+                "sent in images."
+            )
 
     def _submit(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
         """Queue a request on one of the servers, unless it is a repeat of one that was queued.

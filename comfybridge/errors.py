@@ -267,3 +267,13 @@ def error_classes() -> Mapping[str, type[BridgeError]]:
         found.setdefault(kind.type, kind)
         pending += kind.__subclasses__()
     return found
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error has come through, with all their variables; they refer to the error in turn.
+
+    Without that, a body of many megabytes stays in memory until Python looks for garbage.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

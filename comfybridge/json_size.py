@@ -6,7 +6,9 @@ most is base64 and prose; the graph of a large workflow has some 10,000 values.
 
 from __future__ import annotations
 
-MOST_VALUES = 1_000_000
+from typing import Any
+
+MOST_VALUES = 250_000
 
 
 def holds_too_much(text: str | bytes, most: int = MOST_VALUES) -> bool:
@@ -16,3 +18,20 @@ def holds_too_much(text: str | bytes, most: int = MOST_VALUES) -> bool:
     if isinstance(text, str):
         return sum(map(text.count, ",[{")) > most
     return sum(map(text.count, (b",", b"[", b"{"))) > most
+
+
+def has_more_bytes(most: int, *values: Any) -> bool:
+    """Whether some values have more bytes than that as JSON: texts and keys count, and one for each other value."""
+    left, size = list(values), 0
+    while left and size <= most:
+        value = left.pop()
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict):
+            left.extend(value)
+            left.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            left.extend(value)
+        else:
+            size += 1
+    return size > most

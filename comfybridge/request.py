@@ -72,6 +72,7 @@ class Trace:
         ran_at: when that was known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
         is_abandoned: whether nobody waits for it any more.
+        has_left: tells whether the caller has hung up, where that can be told; asked before a prompt is queued.
     """
 
     workflow: str | None = None
@@ -83,6 +84,7 @@ class Trace:
     ran_at: float | None = None
     error: BridgeError | None = None
     is_abandoned: bool = False
+    has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 
 @dataclass(frozen=True)

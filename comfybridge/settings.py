@@ -101,8 +101,17 @@ class Settings(BaseSettings):
         "requests that do not say",
     )
     max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
+    max_graph_bytes: int = Field(
+        4 * 1024 * 1024, ge=1, description="the largest graph, as JSON, with the parameters that go into it"
+    )
     max_upload_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="how much the input files of one request may have together"
+    )
+    max_total_body_bytes: int = Field(
+        512 * 1024 * 1024,
+        ge=1,
+        description="how much the bodies of all requests that are received or answered may have together, where they "
+        "have more than 64 KB each; more requests are answered 503",
     )
     fetch_timeout: Seconds = Field(20, description="seconds that fetching an input file from a URL may take")
     fetch_allow_hosts: Annotated[tuple[str, ...], NoDecode] = Field(

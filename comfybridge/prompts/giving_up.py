@@ -8,7 +8,7 @@ import threading
 
 from comfybridge.comfyui.cancelling import Canceller, InterruptNotAimed
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, TimedOut
+from comfybridge.errors import BridgeError, Interrupted, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,12 @@ CANCELLED = {
     "running": "was told to stop while it ran",
     "gone": "was no longer in the queue",
 }
+
+HUNG_UP = "The caller hung up before the prompt had finished."
+
+
+class Abandoned(Interrupted):
+    """Nobody waits for the prompt any more."""
 
 
 def settle_overdue(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:

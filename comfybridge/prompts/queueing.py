@@ -31,7 +31,7 @@ from comfybridge.files.fetch import Fetcher
 from comfybridge.files.inputs import Uploader
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
-from comfybridge.prompts.giving_up import settle_overdue
+from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue
 from comfybridge.prompts.preparation import Prepared, prepare, template_of
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.refusals import as_of_template
@@ -83,6 +83,7 @@ class Queueing:
             ComfyUIUnreachable: ComfyUI does not answer. The error has a prompt id if the prompt may be queued there.
             ComfyUIError: ComfyUI answers nonsense.
             TimedOut: the deadline passed meanwhile.
+            Abandoned: the caller has left meanwhile.
         """
         request, rights, deadline = admitted.asked, admitted.rights, admitted.deadline
         waiter = self._waiter(server, request)
@@ -182,6 +183,8 @@ class Queueing:
         request, deadline = admitted.asked, admitted.deadline
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
+        if not request.outlasts_its_time and admitted.trace.has_left():
+            raise Abandoned(HUNG_UP)
         filled = prepared.filled
         warnings = [*request.warnings, *filled.warnings, *listener.warnings]
         extra_data = _record(admitted, filled, warnings).to_extra_data(request.extra_data)

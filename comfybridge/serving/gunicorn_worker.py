@@ -1,288 +1,409 @@
-"""The gunicorn worker: its threads work on requests that are there, and the loop waits for those that are not.
+"""The gunicorn worker: one loop takes callers and whole requests, threads answer them.
 
-Left to itself, gunicorn's threaded worker has its threads wait for the first bytes of each connection and read the
-heads of requests, so a few hundred callers who connect and say nothing keep everybody else out; it closes connections
-in its loop, where one caller who does not hang up in turn holds up all others for two seconds; and when it is told to
-stop, its port takes callers whom nobody will serve. Here the loop reads the heads and waits for the last words, the
-connection that has been idle for longest gives way where there are too many, and a stop closes the port at once.
-
-It changes methods that gunicorn does not promise to keep; requirements.txt has the versions that it goes with.
+The loop never waits for one caller. It reads heads and bodies (`reader.py`), bounded in size and time, and only a
+request that is whole takes a thread, unless its caller has left meanwhile. It builds on gunicorn's base worker, its
+parser and its `Response`, and overrides nothing but `run`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
+import os
 import selectors
 import socket
+import sys
 import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.http.wsgi import Response
+from gunicorn.workers.base import Worker as BaseWorker
 
-from comfybridge.serving.caller_socket import CallerSocket
+from comfybridge.serving.bodies import Budget
+from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
+from comfybridge.serving.memory import give_back
+from comfybridge.serving.reader import Incoming, Reader, Terms, reads_all
+from comfybridge.serving.refusals import Refused, cut_short, left, too_slow
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
 log = logging.getLogger(__name__)
 
-# At a stop, who has not asked for anything is given so long: a request may be on its way.
+READ_BYTES = 64 * 1024
+# So many callers are taken before those that are there get their turn.
+TAKEN_AT_ONCE = 64
+# How often it is looked whose time is up.
+LOOK_SECONDS = 0.5
+# On shutdown, connections without a request are closed after that time: one may be on its way.
 LINGER_SECONDS = 2.0
-# So long a thread waits for the next request of a caller that it has answered.
-AT_ONCE_SECONDS = 0.005
 # So long an answered caller has for hanging up in turn, without which the end of its answer might be lost,
 FAREWELL_SECONDS = 2.0
-# and so much may still come from it.
-FAREWELL_BYTES = 64 * 1024
+# and so much of a body that was refused may still come from it.
+FAREWELL_BYTES = 256 * 1024 * 1024
+# Where there are too many connections, this part of those that can be closed is, as finding them takes a while.
+CLOSED_AT_ONCE = 0.02
+
+# After so many requests memory is given back, when fewer than that come between two looks and none is under way; and
+# so many threads are kept then.
+MANY, QUIET, KEPT_THREADS = 20, 3, 16
 
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-NO_LISTENER = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
 
-Waiting = dict[TConn, float]  # until when, on `time.monotonic()`'s clock; whoever comes later has longer
+READING, WORKING, LEAVING = "reading", "working", "leaving"
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]  # untyped
-    """Takes callers, and hands each of their requests to a thread once its head is there.
+class Connection:
+    """A caller's connection.
 
     Attributes:
-        patience: seconds within which a head must have come, and more that `CallerSocket` says.
-        stop: bounds the wait for running requests at a stop.
+        state: READING (of a request, or waiting for one), WORKING (a thread has it), LEAVING (all is said).
+        is_parked: whether the loop does not listen to it, as something came while a thread has it.
+        until: when something must have happened, on `time.monotonic()`'s clock.
+        seen: how many bytes of a body had come when `until` was set; or what came after the answer.
+    """
+
+    __slots__ = ("is_parked", "reader", "seen", "socket", "state", "until")
+
+    def __init__(self, taken: CallerSocket, reader: Reader, until: float) -> None:
+        self.socket = taken
+        self.reader = reader
+        self.state = READING
+        self.is_parked = False
+        self.until = until
+        self.seen = 0
+
+
+class Worker(BaseWorker):  # type: ignore[misc]  # untyped
+    """Serves as the attributes say, which are to be set by gunicorn's hook `post_worker_init`.
+
+    Attributes:
+        patience: seconds within which a head must have come, and more that `caller_socket.py` says.
+        most_body, most_bodies: bytes that one body may have, and all together.
+        kept_back: threads that answer requests to a path alone.
+        takes_leavers: whether requests are answered although their callers have left.
+        stop: bounds the wait for running requests on shutdown.
     """
 
     patience = 60.0
+    most_body = 128 * 1024 * 1024
+    most_bodies = 512 * 1024 * 1024
+    kept_back: Mapping[str, int] = {}
+    takes_leavers = False
     stop: Stop | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._silent: Waiting = {}  # nothing has come yet
-        self._begun: Waiting = {}  # a part of a head has
-        self._leaving: Waiting = {}  # all is said, but for the caller's hanging up
-        self._has_closed_port = False
+    def run(self) -> None:
+        """Serve until told to stop, and then until all are answered. Called by gunicorn."""
+        if self.cfg.is_ssl:
+            sys.exit("ComfyBridge does not speak TLS itself: put a proxy that does before it.")
+        budget = Budget(self.most_bodies)
+        self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", reads_all))
+        self._threads = Threads(self.cfg.threads)
+        self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
+        self._most = self.cfg.worker_connections
+        self._connections: set[Connection] = set()
+        self._calls: deque[Callable[[], None]] = deque()  # from other threads
+        self._next_look = 0.0
+        self._handed_over = self._before = self._tidied = 0
+        self._linger_until: float | None = None
+        self._is_listening = False
+        self._poller = selectors.DefaultSelector()
+        self._poller.register(self.PIPE[0], selectors.EVENT_READ, self._on_wake)
+        self._listen(True)
+        while self.alive:
+            self._turn()
+        self._close_port()
+        end = time.monotonic() + self.cfg.graceful_timeout
+        while self._connections and time.monotonic() < end:
+            self._turn()
+        for threads in (self._threads, *self._kept_back.values()):
+            threads.shutdown()
 
-    def get_thread_pool(self) -> Threads:
-        """Called once, at the beginning."""
-        return Threads(self.cfg.threads)
+    def _turn(self) -> None:
+        """Wait for events, and handle them."""
+        self.notify()
+        if self.ppid != os.getppid():  # gunicorn itself has died
+            self.alive = False
+        for key, _ in self._poller.select(LOOK_SECONDS):
+            if not isinstance(key.data, Connection):
+                key.data(key.fileobj)
+            elif key.data in self._connections:  # else it was closed in this turn
+                self._on_readable(key.data)
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._look(now)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Give memory back once it is quiet after many requests."""
+        is_quiet = self._handed_over - self._before < QUIET and self._threads.is_idle
+        self._before = self._handed_over
+        if is_quiet and self._handed_over - self._tidied > MANY:
+            self._tidied = self._handed_over
+            self._threads.shrink(KEPT_THREADS)
+            give_back()
+
+    def _call(self, function: Callable[[], None]) -> None:
+        """Have the loop call a function. For other threads."""
+        self._calls.append(function)
+        with contextlib.suppress(BlockingIOError):  # it is awake already
+            os.write(self.PIPE[1], b".")
+
+    def _on_wake(self, pipe: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(pipe, READ_BYTES)
+        while self._calls:
+            self._calls.popleft()()
 
     # -- taking callers ------------------------------------------------------------------------------------------
 
-    def accept(self, listener: Any) -> None:
-        """Called when somebody waits to be taken."""
-        self._accept(listener)
+    def _listen(self, listens: bool) -> None:
+        if listens == self._is_listening:
+            return
+        self._is_listening = listens
+        for listener in self.sockets:
+            listener.setblocking(False)
+            if listens:
+                self._poller.register(listener, selectors.EVENT_READ, self._on_callers)
+            else:
+                self._poller.unregister(listener)
 
-    def _accept(self, listener: Any) -> bool:
-        """Take the next caller; whether there was one."""
+    def _on_callers(self, listener: Any) -> None:
+        for _ in range(TAKEN_AT_ONCE):
+            if not self._take(listener):
+                return
+
+    def _take(self, listener: Any) -> bool:
+        """Take the next caller; whether there was one and there may be more."""
+        if len(self._connections) >= self._most and not self._close_idlest():
+            self._listen(False)
+            return False
         try:
-            connection, address = listener.accept()
+            taken, address = listener.accept()
         except OSError as error:
-            if error.errno in NO_LISTENER:
-                raise
             if error.errno in OUT_OF_FILES:
                 self._make_do()
-            return False  # nobody is there, or no longer
+            return False
         try:
-            caller = CallerSocket(connection, self.patience)
+            caller = CallerSocket(taken, self.patience)
+            reader = Reader(self._terms, address, listener.getsockname())
         except OSError:  # it has hung up already
             return True
-        conn = TConn(self.cfg, caller, address, listener.getsockname())
-        self.nr_conns += 1
-        if self.nr_conns >= self.worker_connections:
-            self._close_idlest()
-        if self.cfg.is_ssl:
-            self._wait_for(conn)
-        else:
-            self._read_head(conn)
+        connection = Connection(caller, reader, time.monotonic() + (self.cfg.keepalive or self.patience))
+        self._connections.add(connection)
+        self._poller.register(caller, selectors.EVENT_READ, connection)
+        self._on_readable(connection)
         return True
 
     def _make_do(self) -> None:
         """Go on where the system allows no more connections."""
         if not self._close_idlest():
-            self.worker_connections = max(1, self.nr_conns)  # the loop takes nobody before somebody leaves
-            log.warning("This system lets the bridge hold %d connections and no more.", self.nr_conns)
+            self._most = max(1, len(self._connections))
+            self._listen(False)
+            log.warning("This system lets the bridge hold %d connections and no more.", self._most)
 
     def _close_idlest(self) -> bool:
-        """Close the connection that has asked for nothing for longest; whether there is one."""
-        for waiting in (self._leaving, self._silent, self._begun):
-            for conn in waiting:
-                self._close(conn)
-                return True
-        if not self.keepalived_conns:
-            return False
-        conn = self.keepalived_conns.popleft()
-        self.poller.unregister(conn.sock)
-        self._close(conn)
-        return True
+        """Close connections that ask for nothing, those that wait longest first; whether there was one."""
+        idle = [each for each in self._connections if each.state is not WORKING]
+        idle.sort(key=lambda each: (each.state is READING, each.reader.has_begun, each.until))
+        for each in idle[: 1 + int(CLOSED_AT_ONCE * len(idle))]:
+            self._close(each)
+        return bool(idle)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """At a stop, who waits to be taken is taken, and nobody else; who asks for nothing is not waited for long."""
-        super().set_accept_enabled(enabled)
-        if self.alive or enabled or self._has_closed_port:
-            return
-        self._has_closed_port = True
+    def _close_port(self) -> None:
+        """On shutdown: take the callers that wait already, and no others."""
+        self._listen(False)
         for listener in self.sockets:
-            while self._accept(listener):
+            while self._take(listener):
                 pass
             listener.close()
-        linger_until = time.monotonic() + LINGER_SECONDS
-        for waiting in (self._silent, self._begun):
-            for conn, until in waiting.items():
-                waiting[conn] = min(until, linger_until)
-        for conn in self.keepalived_conns:
-            conn.timeout = min(conn.timeout, linger_until)
+        self._linger_until = time.monotonic() + LINGER_SECONDS
         if self.stop is not None:
             self.stop.begin()
 
-    # -- waiting for requests ------------------------------------------------------------------------------------
+    # -- reading requests ----------------------------------------------------------------------------------------
 
-    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
-        """Called when something comes over a connection that was kept alive."""
-        self.poller.unregister(client)
-        self.keepalived_conns.remove(conn)
-        if self.cfg.is_ssl:
-            self.enqueue_req(conn)
+    def _on_readable(self, connection: Connection) -> None:
+        if connection.state is WORKING:
+            self._poller.unregister(connection.socket)
+            connection.is_parked = True
+            if connection.state is not WORKING:
+                self._resume(connection)
+            return
+        try:
+            data = connection.socket.take(READ_BYTES)
+        except OSError:
+            self._close(connection)
+            return
+        if data is None:
+            return
+        if connection.state is LEAVING:
+            connection.seen += len(data)
+            connection.until = min(connection.until + FAREWELL_SECONDS, time.monotonic() + FAREWELL_SECONDS)
+            if not data or connection.seen > FAREWELL_BYTES:
+                self._close(connection)
+        elif data:
+            self._feed(connection, data)
+        elif connection.reader.has_begun:
+            self._refuse(connection, cut_short())
         else:
-            self._read_head(conn)
+            self._close(connection)
 
-    def enqueue_req(self, conn: Any) -> None:
-        """Hand a connection to a thread, which finds the head of a request there."""
-        conn.data_ready = True
-        if isinstance(conn.sock, CallerSocket):
-            conn.sock.begin()
-        self.tpool.give(partial(self._serve, conn))
+    def _feed(self, connection: Connection, data: bytes) -> None:
+        """Have a thread answer the request that is whole with that, or wait for more of it."""
+        reader = connection.reader
+        had_begun, had_body = reader.has_begun, reader.body_bytes is not None
+        try:
+            incoming = reader.feed(data)
+        except Refused as refusal:
+            self._refuse(connection, refusal)
+            return
+        except Exception:  # a bug, which must not end the worker
+            log.exception("A request could not be read.")
+            self._close(connection)
+            return
+        if incoming is not None:
+            connection.state = WORKING
+            self._handed_over += 1
+            threads = self._kept_back.get(incoming.environ["PATH_INFO"], self._threads)
+            threads.give(partial(self._answer, connection, incoming, threads))
+            return
+        if not had_begun or (reader.body_bytes is not None and not had_body):
+            connection.seen = 0
+            connection.until = time.monotonic() + self.patience
+        if reader.wants_continue:
+            reader.wants_continue = False
+            connection.socket.give(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _serve(self, conn: Any) -> None:
-        """Answer a request, in a thread, and those that come at once after it."""
+    def _resume(self, connection: Connection) -> None:
+        """Listen to a connection again, of which a thread has answered a request."""
+        connection.state = READING
+        connection.until = time.monotonic() + self.cfg.keepalive
+        if connection.is_parked:
+            connection.is_parked = False
+            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
+        if connection.reader.has_begun:
+            self._feed(connection, b"")
+
+    # -- answering, in a thread ----------------------------------------------------------------------------------
+
+    def _answer(self, connection: Connection, incoming: Incoming, threads: Threads) -> None:
+        """Answer a request, unless nobody waits for it any more."""
         is_kept = False
         try:
-            while True:
-                is_kept = False  # whatever is raised
-                is_kept = bool(self.handle(conn))
-                if not is_kept or not self._goes_on(conn):
-                    return
-        except OSError:  # the caller is gone
-            is_kept = False
-        finally:
-            self.method_queue.defer(self.finish_request, conn, is_kept)
-
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Called by `handle`, which then throws away what is left of the request's body, and may wait for it."""
-        is_kept = super().handle_request(req, conn)
-        if isinstance(conn.sock, CallerSocket):
-            conn.sock.flush()
-        return is_kept
-
-    def _goes_on(self, conn: Any) -> bool:
-        """Whether the caller's next request comes at once, and nobody else needs the thread meanwhile.
-
-        Who asks again and again is spared the way through the loop and back, some 4 % of a small request's CPU.
-        """
-        if not self.tpool.has_plenty or not isinstance(conn.sock, CallerSocket):
-            return False
-        if not conn.parser.unreader.buf.getvalue():
-            conn.sock.await_head(AT_ONCE_SECONDS)
-            if not conn.sock.has_head:
-                return False
-        conn.sock.begin()
-        return True
-
-    def _read_head(self, conn: Any) -> None:
-        """Take what has come, and wait for the rest of a head."""
-        try:
-            conn.sock.read_ahead()
-        except BlockingIOError:
+            method = incoming.head.method
+            if not self.takes_leavers and method not in ("GET", "HEAD") and connection.socket.has_left():
+                connection.socket.give(left().answer())
+            else:
+                is_kept = self._run_app(connection.socket, incoming)
+        except OSError:  # the caller is gone, or the answer can't be finished
             pass
+        except Exception:
+            log.exception("A request was not answered to its end.")
+        finally:
+            incoming.close()
+            threads.take_back()
+            if not is_kept:
+                self._call(partial(self._leave, connection))
+            elif connection.reader.has_begun or not self.alive:
+                self._call(partial(self._resume, connection))
+            else:  # the loop need not be woken
+                connection.until = time.monotonic() + self.cfg.keepalive
+                connection.state = READING
+                if connection.is_parked:
+                    self._call(partial(self._resume_parked, connection))
+
+    def _resume_parked(self, connection: Connection) -> None:
+        if connection.is_parked and connection.state is READING:
+            self._resume(connection)
+
+    def _run_app(self, caller: CallerSocket, incoming: Incoming) -> bool:
+        """Have the application answer; whether the connection can be used again."""
+        response = Response(incoming.head, caller, self.cfg)
+        if incoming.is_refused or not self.alive or not self.cfg.keepalive:
+            response.force_close()
+        environ = incoming.environ
+        environ["gunicorn.socket"] = caller
+        environ["comfybridge.has_left"] = caller.has_left
+        began = datetime.now()
+        try:
+            chunks = self.wsgi(environ, response.start_response)
+            try:
+                for chunk in chunks:
+                    response.write(chunk)
+                response.close()
+                caller.flush()
+            finally:
+                if hasattr(chunks, "close"):
+                    chunks.close()
         except OSError:
-            self._close(conn)
-            return
-        if conn.sock.has_head:
-            self._forget(conn)
-            self.enqueue_req(conn)
-        elif conn not in (self._begun if conn.sock.has_begun else self._silent):
-            self._forget(conn)
-            self._wait_for(conn)
+            raise
+        except Exception:
+            if not response.headers_sent:
+                caller.give(Refused(500, "internal_error", "Something went wrong inside the bridge.").answer())
+            raise
+        finally:
+            if self.cfg.accesslog:
+                self.log.access(response, incoming.head, environ, datetime.now() - began)
+            self._count()
+        return not response.should_close()
 
-    def _wait_for(self, conn: Any) -> None:
-        """Have the loop wait for more of a head."""
-        has_begun = not self.cfg.is_ssl and conn.sock.has_begun
-        seconds = self.patience if has_begun else self.cfg.keepalive
-        if not self.alive:
-            seconds = min(seconds, LINGER_SECONDS)
-        conn.sock.setblocking(False)
-        (self._begun if has_begun else self._silent)[conn] = time.monotonic() + seconds
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_head, conn))
-
-    def _on_head(self, conn: Any, _: Any) -> None:
-        if self.cfg.is_ssl:  # it begins with a handshake, which is the thread's
-            self._forget(conn)
-            self.enqueue_req(conn)
-        else:
-            self._read_head(conn)
+    def _count(self) -> None:
+        """End the worker where gunicorn's `max_requests` says so."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.alive = False
+            self._call(lambda: None)
 
     # -- the end of connections ----------------------------------------------------------------------------------
 
-    def finish_request(self, conn: Any, is_kept: bool) -> None:
-        """Called when a thread has done with a connection."""
-        self.tpool.take_back()
-        if is_kept:
-            try:
-                self._go_on(conn)
-            except Exception:  # a bug, which must not end the worker
-                log.exception("A connection was closed.")
-                self._close(conn)
-            return
+    def _refuse(self, connection: Connection, refusal: Refused) -> None:
+        log.info("A request was refused: %s", refusal.sentence)
+        connection.socket.give(refusal.answer())
+        self._leave(connection)
+
+    def _leave(self, connection: Connection) -> None:
+        """Close a connection once its caller has had time to read the answer."""
+        connection.reader.close()
         try:
-            conn.sock.shutdown(socket.SHUT_WR)
-        except OSError:  # it is closed already
-            self._close(conn)
+            connection.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the caller has closed it
+            self._close(connection)
             return
-        conn.still_takes = FAREWELL_BYTES
-        self._leaving[conn] = time.monotonic() + FAREWELL_SECONDS
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_farewell, conn))
-        self._on_farewell(conn, conn.sock)
+        connection.state = LEAVING
+        connection.seen = 0
+        connection.until = time.monotonic() + FAREWELL_SECONDS
+        if connection.is_parked:
+            connection.is_parked = False
+            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
+        self._on_readable(connection)
 
-    def _go_on(self, conn: Any) -> None:
-        """Take the next request of a connection, of which some may have come with the last one."""
-        if conn.parser.unreader.buf.getvalue():
-            self.enqueue_req(conn)
-            return
-        if isinstance(conn.sock, CallerSocket) and conn.sock.has_begun:
-            self._read_head(conn)
-            return
-        conn.sock.setblocking(False)
-        conn.set_timeout()
-        if not self.alive:
-            conn.timeout = min(conn.timeout, time.monotonic() + LINGER_SECONDS)
-        self.keepalived_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+    def _look(self, now: float) -> None:
+        """Close the connections whose time is up."""
+        linger = self._linger_until
+        for each in [each for each in self._connections if each.state is not WORKING]:
+            body = each.reader.body_bytes
+            if linger is not None and now >= linger and body is None and each.state is READING:
+                self._close(each)
+            elif now < each.until:
+                continue
+            elif each.state is READING and body is not None and body - each.seen >= LEAST_RATE * self.patience:
+                each.seen, each.until = body, now + self.patience
+            elif each.state is READING and each.reader.has_begun:
+                self._refuse(each, too_slow())
+            else:
+                self._close(each)
+        if self.alive and len(self._connections) < self._most:
+            self._listen(True)
 
-    def _on_farewell(self, conn: Any, _: Any) -> None:
-        try:
-            came = len(socket.socket.recv(conn.sock, FAREWELL_BYTES, socket.MSG_DONTWAIT))
-        except BlockingIOError:
-            return
-        except OSError:
-            came = 0
-        conn.still_takes -= came
-        if not came or conn.still_takes < 0:
-            self._close(conn)
-
-    def murder_pending(self) -> None:
-        """Close the connections whose time is up. The loop calls it every second, and at each event."""
-        now = time.monotonic()
-        for waiting in (self._silent, self._begun, self._leaving):
-            while waiting:
-                conn = next(iter(waiting))
-                if waiting[conn] > now:
-                    break
-                self._close(conn)
-
-    def _forget(self, conn: Any) -> None:
-        """Have the loop wait for nothing from a connection."""
-        for waiting in (self._silent, self._begun, self._leaving):
-            if waiting.pop(conn, None) is not None:
-                self.poller.unregister(conn.sock)
-
-    def _close(self, conn: Any) -> None:
-        self._forget(conn)
-        self.nr_conns -= 1
-        conn.close()
+    def _close(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not connection.is_parked:
+            self._poller.unregister(connection.socket)
+        connection.reader.close()
+        connection.socket.close()

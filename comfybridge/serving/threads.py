@@ -15,8 +15,7 @@ Work = Callable[[], None]
 class Threads:
     """Threads that are begun when they are needed, and kept.
 
-    The standard library's pool makes a future of each piece of work, with locks of its own, which costs as much as
-    taking a request apart. All methods are for one thread, the one that hears of work that is done.
+    Unlike those of the standard library's pool they do not keep the process from ending.
 
     Args:
         most: how many there may be; more work waits its turn.
@@ -26,22 +25,19 @@ class Threads:
         self._most = most
         self._begun = 0
         self._under_way = 0
+        self._lock = threading.Lock()
         self._given: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # None: a thread is to end
 
-    @property
-    def has_plenty(self) -> bool:
-        """Whether most threads have nothing to do, or need not even have begun. May be asked by any thread."""
-        return 2 * self._under_way <= self._most
-
     def give(self, work: Work) -> None:
-        """Have a thread do some work; `take_back` must be called after it.
+        """Have a thread do some work, which must call `take_back` at its end. For one thread.
 
         Raises:
             RuntimeError: the system allows not even one thread.
         """
         if self._begun < min(self._under_way + 1, self._most):
             self._begin_another()
-        self._under_way += 1
+        with self._lock:
+            self._under_way += 1
         self._given.put(work)
 
     def _begin_another(self) -> None:
@@ -56,16 +52,23 @@ class Threads:
 
     def take_back(self) -> None:
         """Some work has been done."""
-        self._under_way -= 1
+        with self._lock:
+            self._under_way -= 1
 
-    def shutdown(self, *, wait: bool = False) -> None:
-        """End the threads, once they have done what they were given.
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._under_way
 
-        Args:
-            wait: not heeded: gunicorn, whose pool this is one of, never does.
-        """
-        for _ in range(self._begun):
+    def shrink(self, most: int) -> None:
+        """End the threads beyond so many, once they have nothing to do. For the thread that gives."""
+        while self._begun > most:
+            self._begun -= 1
             self._given.put(None)
+
+    def shutdown(self) -> None:
+        """End the threads, once they have done what they were given."""
+        self.shrink(0)
 
     def _run(self) -> None:
         while True:

@@ -7,11 +7,12 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
+from comfybridge.errors import BridgeError
 from comfybridge.settings import Settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
@@ -21,9 +22,14 @@ from comfybridge.web.dialects.dialect import Dialects
 from comfybridge.web.dialects.native.dialect import NATIVE
 from comfybridge.web.document import docs
 from comfybridge.web.monitoring import probes
+from comfybridge.web.parsing.multipart import is_multipart
 from comfybridge.web.request_log import Entry, Watched, note, write_line
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 SPOKEN = (NATIVE,)  # the dialects, the bridge's own first
+WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -31,6 +37,23 @@ class _Application(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """The function as it is: none of ours is a coroutine, and Flask would look five times a request."""
         return func
+
+    def admits(self, environ: WSGIEnvironment) -> bool:
+        """Whether a server is to wait for the body of a request of which only the head has come.
+
+        If not, the request is to be handed to the application all the same, without its body: it answers by the head
+        alone, because the caller is not let in, nothing is there that takes a body, or the body is too large.
+        """
+        with self.request_context(environ):
+            if request.routing_exception is not None or request.method in WITHOUT_BODY:
+                return False
+            try:
+                refusal = self.preprocess_request()
+            except BridgeError:
+                return False
+            settings = self.extensions[EXTENSION].settings
+            most = settings.max_json_bytes + (settings.max_upload_bytes if is_multipart(request) else 0)
+            return refusal is None and (request.content_length or 0) <= most
 
 
 def create_app(settings: Settings | None = None) -> Flask:

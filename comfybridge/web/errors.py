@@ -10,7 +10,15 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from comfybridge.errors import BridgeError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
+from comfybridge.errors import (
+    BridgeError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    forget_frames,
+)
 from comfybridge.web.describing import readable_path
 from comfybridge.web.parsing.body_stream import ENCODINGS
 
@@ -61,6 +69,7 @@ def _answer(error: BridgeError, shape: ErrorShape) -> Response:
     """The HTTP answer of an error."""
     if error.prompt_id:
         g.prompt_id = error.prompt_id
+    forget_frames(error)
     g.error = error
     response = jsonify(shape.body(error, g.request_id))
     response.status_code = error.status

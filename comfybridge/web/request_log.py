@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, g, request
 
-from comfybridge.bridge import Abandoned
 from comfybridge.credentials import without_secrets
 from comfybridge.errors import BridgeError, ExecutionFailed, NoOutput
 from comfybridge.logs import Facts
+from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import Trace
 from comfybridge.web.marks import marks_of
 

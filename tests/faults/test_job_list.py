@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import requests
 
-from comfybridge.bridge import Abandoned
 from comfybridge.comfyui import jobs
 from comfybridge.comfyui.waiting import poll as polling
 from comfybridge.comfyui.waiting import waiter
 from comfybridge.comfyui.waiting import websocket as socket
+from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST

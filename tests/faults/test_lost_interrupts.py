@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from comfybridge.bridge import Abandoned
 from comfybridge.comfyui import interrupting
+from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST

@@ -48,6 +48,9 @@ class Watch:
         self.is_wanted = bridge.settings.cancel_on_hangup
         self.socket: socket.socket | None = request.environ.get("gunicorn.socket")
         self.tell = request.environ.get("waitress.client_disconnected")
+        if self.is_wanted:
+            trace = admitted.trace
+            trace.has_left = request.environ.get("comfybridge.has_left") or self.tell or trace.has_left
         if self.is_wanted and (self.socket is not None or self.tell is not None):
             WATCHER.add(self)
 

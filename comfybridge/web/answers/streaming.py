@@ -21,7 +21,7 @@ from flask import Response, g
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
-from comfybridge.errors import BridgeError, InternalError
+from comfybridge.errors import BridgeError, InternalError, forget_frames
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, Queued, eta_of, meter_of
 from comfybridge.prompts.submission import Submission
@@ -81,6 +81,7 @@ def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
             elif isinstance(heard, Result):
                 yield from _sent(heard)
             elif isinstance(heard, BridgeError):
+                forget_frames(heard)
                 admitted.trace.error = heard
                 yield events.error(heard, request_id)
             else:
@@ -104,6 +105,7 @@ def kept_alive_json(bridge: Bridge, admitted: Admitted, style: Style, seconds: f
             if isinstance(heard, Result):
                 yield from _sent(heard)
             elif isinstance(heard, BridgeError):
+                forget_frames(heard)
                 admitted.trace.error = heard
                 yield json.dumps(style.render_error(heard, request_id)).encode() + b"\n"
             else:

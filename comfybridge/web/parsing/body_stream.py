@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import zlib
+from collections.abc import Iterator
 from typing import IO
 
 from flask import Request
@@ -18,10 +21,24 @@ MOST_DISCARDED = 256 * 1024 * 1024
 ENCODINGS = ("gzip", "deflate")
 # gzip lets files be joined to one. Programs that compress in parallel make a part of each 64 KB or more.
 MOST_GZIP_PARTS = 1000
+# Read as JSON, a body may take six times its bytes, and thirty times where it is all brackets: of those that have
+# more than that, so many are read at once.
+LARGE = 1024 * 1024
+_LARGE_AT_ONCE = threading.BoundedSemaphore(2)
 _AS_IT_IS = ("", "identity")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 LONGEST_SHOWN = 100  # characters of a header, in an error
 _BARE = -zlib.MAX_WBITS  # what some programs send as deflate, though RFC 9110 (8.4.1.2) means zlib's form of it
+
+
+@contextlib.contextmanager
+def in_turn(request: Request) -> Iterator[None]:
+    """Read the body of a request within, which waits for its turn if it is large."""
+    if (request.content_length or LARGE) < LARGE and "Content-Encoding" not in request.headers:
+        yield
+        return
+    with _LARGE_AT_ONCE:
+        yield
 
 
 class BodyStream:
@@ -168,7 +185,7 @@ def _read_some(stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
     except Exception as error:
-        log.info("A body could not be read: %r", error)
+        log.info("A body could not be read: %s", type(error).__name__)
         raise InvalidRequest(
             "The body did not come whole: it was cut off, came too slowly, or its chunks are malformed."
         ) from None

@@ -20,6 +20,7 @@ from comfybridge.errors import (
     UnknownWorkflow,
     UnsupportedMediaType,
 )
+from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
 from comfybridge.web.answers.answering import answer
 from comfybridge.web.answers.negotiation import wanted_form
@@ -32,7 +33,7 @@ from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERA
 from comfybridge.web.dialects.native.schemas import GenerateBody, generation_of, read_fields
 from comfybridge.web.dialects.native.urlencoded import MEDIA_TYPE, is_urlencoded, read_urlencoded, unescaped
 from comfybridge.web.parsing.body import read_json
-from comfybridge.web.parsing.body_stream import BodyStream
+from comfybridge.web.parsing.body_stream import BodyStream, in_turn
 from comfybridge.web.parsing.charsets import charset_of
 from comfybridge.web.parsing.idempotency import HEADER, KEY
 from comfybridge.web.parsing.multipart import MEDIA_TYPE as MULTIPART
@@ -69,17 +70,22 @@ def generate() -> Response:
     stand beside the fields, under the names that the graph mentions, and what is no field is a parameter. A body may
     be compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
     """
-    settings = current_bridge().settings
-    sent = _form(settings)
-    fields = read_fields(sent.fields, _parameters_of)
-    asked = generation_of(fields, sent.files)
+    with in_turn(request):
+        asked, keepalive = _asked(current_bridge().settings)
     return answer(
         asked,
         wanted_form(request),
         style_of(with_first_image=asked.wants_first_image),
         index=wanted_index(),
-        keepalive=fields.keepalive or settings.keepalive,
+        keepalive=keepalive,
     )
+
+
+def _asked(settings: Settings) -> tuple[GenerationRequest, float | None]:
+    """What is asked for, and how often a sign of life is; nothing else of the body is kept."""
+    sent = _form(settings)
+    fields = read_fields(sent.fields, _parameters_of)
+    return generation_of(fields, sent.files), fields.keepalive or settings.keepalive
 
 
 def _form(settings: Settings) -> Form:

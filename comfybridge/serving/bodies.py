@@ -1,0 +1,179 @@
+"""The bodies of requests, as they come: in memory while they are small, then in a file, within a common budget."""
+
+from __future__ import annotations
+
+import string
+import tempfile
+import threading
+from collections.abc import Callable
+
+from comfybridge.serving.refusals import BAD_REQUEST, Refused
+
+# More of a body goes into a temporary file.
+MOST_IN_MEMORY = 64 * 1024
+RETRY_SECONDS = 5
+
+_HEX = frozenset(string.hexdigits.encode())
+LONGEST_SIZE = 15  # digits of a chunk's size: all that a file could hold
+LONGEST_LINE = 1024  # the line before a chunk, or one of the trailer
+LONGEST_TRAILER = 8 * 1024
+
+
+class Budget:
+    """The bytes that all bodies beyond `MOST_IN_MEMORY` may have together. For several threads.
+
+    Args:
+        most: bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._lock = threading.Lock()
+
+    def check(self, count: int) -> None:
+        """Refuse a body of so many bytes if there is no room for it now.
+
+        Raises:
+            Refused
+        """
+        if count > self._left:
+            raise _no_room()
+
+    def take(self, count: int) -> None:
+        """Use so many bytes of it.
+
+        Raises:
+            Refused: there are not so many.
+        """
+        with self._lock:
+            if count > self._left:
+                raise _no_room()
+            self._left -= count
+
+    def give_back(self, count: int) -> None:
+        """Let others have them."""
+        with self._lock:
+            self._left += count
+
+
+def _no_room() -> Refused:
+    sentence = "The bridge holds as many bytes of requests as it may; COMFYBRIDGE_MAX_TOTAL_BODY_BYTES sets how many."
+    return Refused(503, "busy", sentence, RETRY_SECONDS)
+
+
+class Body:
+    """A body that is being received. Must be closed.
+
+    Args:
+        most: bytes that it may have.
+
+    Attributes:
+        file: what has come; to be read from its beginning.
+        size: how many bytes have come.
+    """
+
+    def __init__(self, most: int, budget: Budget) -> None:
+        self.file = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115  # `close` closes it
+        self.size = 0
+        self._most = most
+        self._budget = budget
+        self._taken = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Add some bytes.
+
+        Raises:
+            Refused: the body is too large, or all bodies together are.
+        """
+        self.size += len(data)
+        if self.size > self._most:
+            raise too_large(self._most)
+        if self.size > MOST_IN_MEMORY:
+            count = self.size - self._taken
+            self._budget.take(count)
+            self._taken += count
+        try:
+            self.file.write(data)
+        except OSError:  # no room on the disk, or no file descriptor left
+            raise _no_room() from None
+
+    def close(self) -> None:
+        """Give back what it takes. May be called twice."""
+        self.file.close()
+        taken, self._taken = self._taken, 0
+        self._budget.give_back(taken)
+
+
+def too_large(most: int) -> Refused:
+    """The refusal of a body."""
+    return Refused(413, "too_large", f"The body has more than {most} bytes, the most that this bridge takes.")
+
+
+class Chunks:
+    """Takes a chunked body apart (RFC 9112, 7.1), as it comes."""
+
+    def __init__(self) -> None:
+        self._left = 0  # bytes of the current chunk
+        self._read: Callable[[bytes], None] = self._read_size
+        self._trailer = 0
+        self._is_over = False
+
+    def take(self, buffer: bytearray, write: Callable[[memoryview], object]) -> bool:
+        """Take what has come out of a buffer, and write the content of chunks; whether that was all.
+
+        Raises:
+            Refused: it is malformed.
+        """
+        at = 0
+        try:
+            while not self._is_over:
+                if self._left:
+                    with memoryview(buffer) as view, view[at : at + self._left] as piece:
+                        write(piece)
+                        count = len(piece)
+                    at += count
+                    self._left -= count
+                    if self._left:
+                        return False
+                    self._read = self._read_end
+                end = buffer.find(b"\n", at)
+                if end < 0:
+                    self._check_beginning(buffer, at)
+                    return False
+                if end == at or buffer[end - 1] != 0x0D or end - at > LONGEST_LINE:
+                    raise _malformed()
+                line = bytes(buffer[at : end - 1])
+                at = end + 1
+                self._read(line)
+            return True
+        finally:
+            del buffer[:at]
+
+    def _check_beginning(self, buffer: bytearray, at: int) -> None:
+        is_end = self._read == self._read_end
+        if len(buffer) - at > LONGEST_LINE or (is_end and len(buffer) > at and buffer[at] != 0x0D):
+            raise _malformed()
+
+    def _read_size(self, line: bytes) -> None:
+        digits, _, extension = line.partition(b";")
+        digits = digits.rstrip(b" \t") if extension else digits
+        if not 0 < len(digits) <= LONGEST_SIZE or not _HEX.issuperset(digits) or b"\r" in extension:
+            raise _malformed()
+        self._left = int(digits, 16)
+        if not self._left:
+            self._read = self._read_trailer
+
+    def _read_end(self, line: bytes) -> None:
+        if line:
+            raise _malformed()
+        self._read = self._read_size
+
+    def _read_trailer(self, line: bytes) -> None:
+        self._trailer += len(line)
+        if self._trailer > LONGEST_TRAILER or b"\r" in line or (line and b":" not in line):
+            raise _malformed()
+        self._is_over = not line  # the fields are of no interest
+
+
+def _malformed() -> Refused:
+    return Refused(*BAD_REQUEST, "The chunks of the body are malformed.")

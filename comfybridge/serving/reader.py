@@ -1,0 +1,268 @@
+"""From the bytes that a caller sends to whole requests, without ever waiting. gunicorn's parser reads the heads."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from gunicorn.http import Request
+from gunicorn.http.unreader import IterUnreader
+from gunicorn.http.wsgi import FileWrapper, proxy_environ
+
+from comfybridge.serving.bodies import Body, Budget, Chunks, too_large
+from comfybridge.serving.refusals import BAD_REQUEST, Refused, refusal_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# A head that has not ended by then is refused.
+LONGEST_HEAD = 64 * 1024
+
+Admits = Callable[["WSGIEnvironment"], bool]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a server takes.
+
+    Attributes:
+        cfg: gunicorn's configuration.
+        most_body: bytes of one body.
+        budget: for all of them.
+        admits: tells from a head whether the body is to be waited for.
+    """
+
+    cfg: Any
+    most_body: int
+    budget: Budget
+    admits: Admits
+
+
+class Incoming:
+    """A request that has come, or is coming.
+
+    Attributes:
+        head: as gunicorn read it.
+        environ: for the application.
+        is_refused: whether its body is not taken: it is answered by its head, and its connection closed.
+    """
+
+    __slots__ = ("_body", "environ", "head", "is_refused")
+
+    def __init__(self, head: Any, environ: WSGIEnvironment) -> None:
+        self.head = head
+        self.environ = environ
+        self.is_refused = False
+        self._body: Body | None = None
+
+    def close(self) -> None:
+        """Let go of its body."""
+        if self._body is not None:
+            self._body.close()
+
+
+class Reader:
+    """Reads the requests of one connection.
+
+    Args:
+        address: the caller's, as `accept` gives it.
+        place: the address that it called.
+
+    Attributes:
+        has_begun: whether a part of a request has come.
+        wants_continue: whether the caller waits for "100 Continue" before it sends the body; to be reset.
+        body_bytes: how much has come of the current body; None where there is none yet.
+    """
+
+    def __init__(self, terms: Terms, address: Any, place: Any) -> None:
+        self._terms = terms
+        self._address = address
+        self._place = place
+        self._buffer = bytearray()
+        self._number = 0
+        self._proxied: dict[str, Any] = {}
+        self._incoming: Incoming | None = None
+        self._left: int | None = None  # bytes of a body whose length was announced
+        self._chunks: Chunks | None = None
+        self.wants_continue = False
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self._buffer) or self._incoming is not None
+
+    @property
+    def body_bytes(self) -> int | None:
+        body = None if self._incoming is None else self._incoming._body
+        return None if body is None else body.size
+
+    def feed(self, data: bytes) -> Incoming | None:
+        """Take what has come; the request that is whole with it, if one is. What follows it waits for another call.
+
+        Raises:
+            Refused: the connection is to be closed.
+        """
+        self._buffer += data
+        incoming = self._incoming or self._begin()
+        if incoming is None or not (incoming.is_refused or self._has_body(incoming)):
+            self._incoming = incoming
+            return None
+        self._incoming = None
+        return incoming
+
+    def close(self) -> None:
+        """Let go of what has come."""
+        if self._incoming is not None:
+            self._incoming.close()
+            self._incoming = None
+
+    # -- heads ---------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> Incoming | None:
+        """Begin a request, if its head has come."""
+        buffer = self._buffer
+        while buffer.startswith(b"\r\n"):  # RFC 9112, 2.2
+            del buffer[:2]
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0 or end > LONGEST_HEAD:
+            self._check_beginning()
+            return None
+        raw = bytes(buffer[: end + 4])
+        del buffer[: end + 4]
+        self._number += 1
+        try:
+            head = Request(self._terms.cfg, IterUnreader([raw]), self._address, self._number)
+        except Exception as error:
+            raise refusal_of(error) from None
+        incoming = Incoming(head, self._environ(head))
+        self._expect_body(incoming)
+        return incoming
+
+    def _check_beginning(self) -> None:
+        buffer = self._buffer
+        if b"\n\n" in buffer or (b"\n\r\n" in buffer and b"\r\n\r\n" not in buffer):
+            raise Refused(*BAD_REQUEST, "A line of the head ends without a carriage return.")
+        if len(buffer) > LONGEST_HEAD:
+            is_line = not 0 <= buffer.find(b"\r\n") <= LONGEST_HEAD
+            what = (
+                "The request line is too long." if is_line else "The request has too many headers, or too long ones."
+            )
+            raise Refused(414 if is_line else 431, "too_large", what)
+
+    def _environ(self, head: Any) -> WSGIEnvironment:
+        if self._number == 1:
+            self._proxied = proxy_environ(head)
+        return {**environ_of(head, self._address, self._place), **self._proxied}
+
+    # -- bodies --------------------------------------------------------------------------------------------------
+
+    def _expect_body(self, incoming: Incoming) -> None:
+        """Find out how the body ends, and whether it is to be taken.
+
+        Raises:
+            Refused: the head says something about it that can't be, or it is too large.
+        """
+        environ, terms = incoming.environ, self._terms
+        head = incoming.head
+        if head.version >= (1, 1) and "HTTP_HOST" not in environ:
+            raise Refused(*BAD_REQUEST, "A request in HTTP/1.1 needs a Host header.")
+        coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if coding is not None and coding.lower() != "chunked":
+            raise Refused(501, "invalid_request", "The Transfer-Encoding is not supported; it can be chunked.")
+        if length > terms.most_body:
+            raise too_large(terms.most_body)
+        self._left, self._chunks = (None, Chunks()) if coding is not None else (length, None)
+        if self._left is not None and len(self._buffer) >= self._left:  # so it is with most
+            environ["wsgi.input"] = io.BytesIO(self._buffer[: self._left])
+            del self._buffer[: self._left]
+            self._left = 0
+            return
+        incoming.is_refused = not terms.admits(environ)
+        if incoming.is_refused:
+            environ["wsgi.input"] = io.BytesIO()
+            return
+        terms.budget.check(length)
+        incoming._body = Body(terms.most_body, terms.budget)
+        # whether it is in the head, is for gunicorn to refuse
+        self.wants_continue = "HTTP_EXPECT" in environ and head.version >= (1, 1) and not self._buffer
+
+    def _has_body(self, incoming: Incoming) -> bool:
+        """Whether the body is whole, with what has come of it."""
+        body, buffer = incoming._body, self._buffer
+        if body is None:
+            return True
+        if self._chunks is not None:
+            if not self._chunks.take(buffer, body.write):
+                return False
+        else:
+            assert self._left is not None
+            with memoryview(buffer) as view, view[: self._left] as piece:
+                body.write(piece)
+                count = len(piece)
+            del buffer[:count]
+            self._left -= count
+            if self._left:
+                return False
+        body.file.seek(0)
+        incoming.environ["wsgi.input"] = body.file
+        incoming.environ["CONTENT_LENGTH"] = str(body.size)
+        return True
+
+
+# -- for the application -------------------------------------------------------------------------------------------
+
+_BASE: WSGIEnvironment = {
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.file_wrapper": FileWrapper,
+    "wsgi.input_terminated": True,
+    "SERVER_SOFTWARE": "gunicorn",
+}
+
+
+def environ_of(head: Any, address: Any, place: Any) -> WSGIEnvironment:
+    """The environment of PEP 3333, but for the body.
+
+    Args:
+        head: as gunicorn read it.
+        address: the caller's; no pair where it came over a Unix socket.
+        place: the one that was called.
+    """
+    environ = _BASE.copy()
+    for name, value in head.headers:
+        if "_" in name:
+            continue  # SCRIPT_NAME, say; and X_REAL_IP would pass for X-Real-IP
+        key = name.replace("-", "_")
+        if name not in ("CONTENT-TYPE", "CONTENT-LENGTH"):
+            key = "HTTP_" + key
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    prefix, path = os.environ.get("SCRIPT_NAME", ""), head.path
+    environ["SCRIPT_NAME"] = prefix = prefix if path.startswith(prefix) else ""
+    environ["PATH_INFO"] = unquote_to_bytes(path[len(prefix) :]).decode("latin-1")
+    environ["QUERY_STRING"] = head.query
+    environ["RAW_URI"] = head.uri
+    environ["REQUEST_METHOD"] = head.method
+    environ["SERVER_PROTOCOL"] = f"HTTP/{head.version[0]}.{head.version[1]}"
+    environ["wsgi.url_scheme"] = head.scheme
+    if isinstance(address, tuple):
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = address[0], str(address[1])
+    else:
+        environ["REMOTE_ADDR"] = ""
+    if isinstance(place, tuple):
+        environ["SERVER_NAME"], environ["SERVER_PORT"] = place[0], str(place[1])
+    else:
+        environ["SERVER_NAME"], environ["SERVER_PORT"] = "localhost", "443" if head.scheme == "https" else "80"
+    return environ
+
+
+def reads_all(_: WSGIEnvironment) -> bool:
+    """Admits every body: for applications that do not say."""
+    return True

@@ -1,0 +1,98 @@
+"""Requests that the server itself refuses: what callers read, and what the log says. Neither quotes the request."""
+
+from __future__ import annotations
+
+import json
+
+from gunicorn.http import errors
+
+BAD_REQUEST = (400, "invalid_request")
+
+
+class Refused(Exception):
+    """A request is refused, and its connection closed.
+
+    Args:
+        status: of the answer.
+        type: as in the errors of the HTTP contract.
+        sentence: what is wrong, without a word of the request.
+        retry_after: seconds; None where it does not help to ask again.
+    """
+
+    def __init__(self, status: int, type: str, sentence: str, retry_after: int | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.type = type
+        self.sentence = sentence
+        self.retry_after = retry_after
+
+    def answer(self) -> bytes:
+        """The whole HTTP answer."""
+        body = json.dumps({"status": "error", "type": self.type, "error": self.sentence}).encode() + b"\n"
+        lines = [
+            f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Bad Request')}",
+            "Connection: close",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        ]
+        if self.retry_after is not None:
+            lines.append(f"Retry-After: {self.retry_after}")
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+REASONS = {
+    403: "Forbidden",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    417: "Expectation Failed",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
+
+# What gunicorn's parser raises; the most special classes first. Its own sentences quote what they are about.
+_PARSING: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (errors.LimitRequestLine, 414, "too_large", "The request line is too long."),
+    (errors.LimitRequestHeaders, 431, "too_large", "The request has too many headers, or too long ones."),
+    (
+        errors.ExpectationFailed,
+        417,
+        "invalid_request",
+        "Expect can be 100-continue, and nothing else.",
+    ),
+    (errors.UnsupportedTransferCoding, 501, "invalid_request", "The Transfer-Encoding is not supported."),
+    (errors.ForbiddenProxyRequest, 403, "forbidden", "This proxy may not use the PROXY protocol."),
+    (errors.InvalidRequestLine, *BAD_REQUEST, "The request line is malformed."),
+    (errors.InvalidRequestMethod, *BAD_REQUEST, "The request's method is malformed."),
+    (errors.InvalidHTTPVersion, *BAD_REQUEST, "The version of HTTP is not supported."),
+    (errors.InvalidHeaderName, *BAD_REQUEST, "The name of a header is malformed."),
+    (errors.InvalidHeader, *BAD_REQUEST, "A header is malformed, or contradicts another one."),
+    (errors.ObsoleteFolding, *BAD_REQUEST, "A header is continued on a second line, which HTTP no longer allows."),
+)
+
+
+def refusal_of(error: Exception) -> Refused:
+    """The refusal for what gunicorn's parser raised on a head."""
+    for kind, status, type, sentence in _PARSING:
+        if isinstance(error, kind):
+            return Refused(status, type, sentence)
+    return Refused(*BAD_REQUEST, "The HTTP request is malformed.")
+
+
+def cut_short() -> Refused:
+    """The caller closed its side of the connection before the end of its request."""
+    return Refused(*BAD_REQUEST, "The request ended before its announced length.")
+
+
+def left() -> Refused:
+    """The caller closed its side of the connection before its request could be begun. Only some can still read it."""
+    sentence = "The caller closed its side of the connection; it must stay open until the answer is there."
+    return Refused(409, "interrupted", sentence)
+
+
+def too_slow() -> Refused:
+    """The caller is given up."""
+    return Refused(408, "timeout", "The request came too slowly.")
