@@ -1,7 +1,7 @@
 """Start the demo as a newcomer would, run the command that it prints, and look at the picture.
 
-    python .ci/smoke.py                          # `python app.py --demo`, in the checkout
-    python .ci/smoke.py .../bin/comfybridge      # an installed one, from a folder that has nothing of the checkout
+python .ci/smoke.py                          # `python app.py --demo`, in the checkout
+python .ci/smoke.py .../bin/comfybridge      # an installed one, from a folder that has nothing of the checkout
 """
 
 import json
