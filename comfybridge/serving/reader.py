@@ -14,7 +14,7 @@ from gunicorn.http import Request
 from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import FileWrapper, proxy_environ
 
-from comfybridge.serving.bodies import Body, Budget, Chunks, too_large
+from comfybridge.serving.bodies import MOST_IN_MEMORY, Body, Budget, Chunks, too_large
 from comfybridge.serving.refusals import BAD_REQUEST, Refused, refusal_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class Incoming:
         self.environ = environ
         self.is_refused = False
         self._body: Body | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its body is in a file."""
+        return self._body is not None and self._body.size > MOST_IN_MEMORY
 
     def close(self) -> None:
         """Let go of its body."""
