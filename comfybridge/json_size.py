@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_VALUES = 250_000
+MOST_VALUES = 500_000
 
 
 def holds_too_much(text: str | bytes) -> bool:
