@@ -27,8 +27,8 @@ from gunicorn.workers.base import Worker as BaseWorker
 from comfybridge.serving.bodies import Budget
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
 from comfybridge.serving.memory import give_back
-from comfybridge.serving.reader import Incoming, Reader, Terms, reads_all
-from comfybridge.serving.refusals import Refused, cut_short, left, too_slow
+from comfybridge.serving.reader import Incoming, Reader, Terms
+from comfybridge.serving.refusals import Refused, admits_all, cut_short, left, too_slow
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
@@ -52,8 +52,8 @@ CLOSED_AT_ONCE = 0.02
 # is under way; and so many threads are kept then.
 MANY, QUIET, KEPT_THREADS = 20, 3, 16
 
-# Of the requests that are answered by their heads alone, so many in each look: who sends no body, or no key, and comes
-# again at once costs the others little.
+# Of the requests that are answered by their heads alone, so many are in each look: a caller that sends no body, or no
+# key, and comes again at once costs the others little.
 REFUSED_AT_ONCE = 20
 
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -105,7 +105,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if self.cfg.is_ssl:
             sys.exit("ComfyBridge does not speak TLS itself: put a proxy that does before it.")
         budget = Budget(self.most_bodies)
-        self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", reads_all))
+        self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", admits_all))
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
         self._most = self.cfg.worker_connections
