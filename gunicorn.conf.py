@@ -53,6 +53,8 @@ def when_ready(server):
 
 def on_starting(server):
     """Take Ctrl-C as SIGTERM: gunicorn's own way would drop what runs. Listen only where that is meant."""
+    if server.cfg.is_ssl:
+        sys.exit("ComfyBridge can't start: it does not speak TLS; put a proxy that does before it.")
     server.handle_int = server.handle_term
     try:
         # gunicorn's own options may name others than the settings; a Unix socket is a path, and systemd's a number

@@ -13,7 +13,6 @@ import logging
 import os
 import selectors
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -95,15 +94,13 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     patience = 60.0
     most_body = 128 * 1024 * 1024
-    most_bodies = 512 * 1024 * 1024
+    most_bodies = 640 * 1024 * 1024
     kept_back: Mapping[str, int] = {}
     takes_leavers = False
     stop: Stop | None = None
 
     def run(self) -> None:
         """Serve until told to stop, and then until all are answered. Called by gunicorn."""
-        if self.cfg.is_ssl:
-            sys.exit("ComfyBridge does not speak TLS itself: put a proxy that does before it.")
         budget = Budget(self.most_bodies)
         self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", admits_all))
         self._threads = Threads(self.cfg.threads)
