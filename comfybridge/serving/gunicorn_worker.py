@@ -348,7 +348,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
                 for chunk in chunks:
                     response.write(chunk)
                 response.close()
-                caller.flush()
             finally:
                 if hasattr(chunks, "close"):
                     chunks.close()
