@@ -1,14 +1,15 @@
 """The use case: from a request to what it asked for, in one blocking call.
 
-    from comfybridge import Bridge, GenerationRequest
+    from comfybridge import Bridge
 
     with Bridge() as bridge:
-        generation = bridge.generate(GenerationRequest(workflow="txt2img", params={"prompt": "a lighthouse"}))
+        generation = bridge.generate("a lighthouse", workflow="txt2img", steps=20)
         generation.images[0].save("lighthouse.png")
 
-`generate` is `submit`, `wait` and `collect` in a row; use the three where something must happen in between:
+`generate` is `admit`, `submit`, `wait` and `collect` in a row; use them where something must happen in between:
 
-    with bridge.submit(request) as submission:
+    admitted = bridge.admit(request)
+    with bridge.submit(admitted) as submission:
         outcome = bridge.wait(submission)
         generation = bridge.collect(submission, outcome)
 """
@@ -23,6 +24,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.dynamic_inputs import ANY
@@ -43,18 +45,21 @@ from comfybridge.errors import (
 )
 from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
+from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.expectations import learn
+from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.outputs import collect_outputs, places_of
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.queueing import Queueing
-from comfybridge.prompts.repeats import Repeats
+from comfybridge.prompts.repeats import Repeats, fingerprint_of
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
+from comfybridge.shorthand import Asked, request_for
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import is_link
 from comfybridge.workflow.library import Library
@@ -108,9 +113,9 @@ class Bridge:
         self.slots = Slots(self.settings.max_concurrent)
         self._repeats = Repeats(self.servers, machine, self.settings.wait)
         self.policies = load_policies(self.settings)
-        self._queueing = Queueing(self.settings, self.library, self._repeats, self.policies)
-        # those that are waited for, by the `id()` of their requests
-        self._submissions: weakref.WeakValueDictionary[int, Submission] = weakref.WeakValueDictionary()
+        self._queueing = Queueing(self.settings, self.library, self._repeats)
+        # those that are waited for
+        self._submissions: weakref.WeakValueDictionary[Admitted, Submission] = weakref.WeakValueDictionary()
         self._queueing_until: set[Deadline] = set()  # of the requests that are being queued
         self._is_shut_down = False
 
@@ -128,24 +133,45 @@ class Bridge:
 
     # -- the way of one request ----------------------------------------------------------------------------------
 
-    def generate(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Generation:
+    def generate(
+        self,
+        request: Asked = None,
+        on_event: OnEvent | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+        owner: str | None = None,
+        **values: Any,
+    ) -> Generation:
         """Queue a workflow, block until it has run, and give what it made.
 
         Args:
+            request: a text, a whole graph, or a `GenerationRequest`.
             on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
                 where the way of waiting brings any. ComfyUI is then asked for previews too.
+            on_progress: called in this thread with each step, where the way of waiting brings any.
+            owner: as `admit` takes it.
+            values: by name, what a `GenerationRequest` has (`workflow`, `timeout`, `images`) and any parameter
+                of the workflow (`steps`, `width`).
 
         Raises:
             BridgeError: what went wrong, as `comfybridge.errors` draws it.
         """
-        with self.generating(request, on_event) as generation:
+        admitted = self.admit(request_for(request, values), owner, is_followed=on_event is not None)
+        if on_progress is None:
+            with self.generating(admitted, on_event) as generation:
+                return generation
+        submission = self.submit(admitted)
+        follower = Follower(submission, on_progress, on_event)
+        with self.finishing(submission, follower.hear, follower.follow) as generation:
+            follower.end()
             return generation
 
     @contextlib.contextmanager
-    def generating(self, request: GenerationRequest, on_event: OnEvent | None = None) -> Iterator[Generation]:
-        """`generate`, for use in a `with`: the request keeps its slot until its outputs have been read there."""
-        request.is_followed |= on_event is not None
-        with self.finishing(self.submit(request), on_event) as generation:
+    def generating(self, admitted: Admitted, on_event: OnEvent | None = None) -> Iterator[Generation]:
+        """`submit`, `wait` and `collect` in a row, for use in a `with`: the request keeps its slot until its outputs
+        have been read there.
+        """
+        with self.finishing(self.submit(admitted), on_event) as generation:
             yield generation
 
     @contextlib.contextmanager
@@ -209,7 +235,7 @@ class Bridge:
                 return submission, outcome
             why = "cached files of it are gone" if gone else "ComfyUI does not serve files of such names"
             log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
-            with self._cut_at_shutdown(submission.request, submission.deadline):
+            with self._cut_at_shutdown(submission.admitted):
                 again = self._known(self._queueing.submit_past_cache(submission, gone, misnamed))
         except BridgeError as error:
             submission.close()
@@ -231,20 +257,20 @@ class Bridge:
 
     def _again(self, lost: Submission, failure: BridgeError) -> Submission:
         """A submission in the place of one that was lost, once ComfyUI is back."""
-        deadline, place = lost.deadline, lost._place
+        admitted, deadline, place = lost.admitted, lost.deadline, lost._place
         pause = FIRST_PAUSE
         try:
             while True:
                 try:
                     found = None if isinstance(failure, PromptLost) else self._found_again(lost)
-                    return found or self._submit(lost.request, place, deadline, Turn(None))
+                    return found or self._submit(admitted, place, Turn(None))
                 except ComfyUIUnreachable as error:
                     if error.prompt_id is not None or deadline.remaining() <= pause:
                         raise _about(error, lost.prompt) from None
                 place.leave_server()
                 time.sleep(pause)
                 self._check_goes_on()
-                if lost.request.trace.is_abandoned:
+                if admitted.trace.is_abandoned:
                     raise Abandoned(HUNG_UP, prompt_id=lost.prompt.id)
                 pause = min(2 * pause, LONGEST_PAUSE)
         except BaseException:
@@ -276,29 +302,60 @@ class Bridge:
             dataclasses.replace(lost, listener=server.waiters["poll"].listen(lost.prompt, lost.deadline))
         )
 
-    def submit(self, request: GenerationRequest) -> Submission:
-        """Check a request, make its graph and queue it. The submission must be closed, or used in a `with`.
+    def admit(
+        self,
+        request: GenerationRequest,
+        owner: str | None = None,
+        *,
+        started: float | None = None,
+        fingerprint: str | None = None,
+        is_followed: bool = False,
+    ) -> Admitted:
+        """Let a request in: find out who asks for it, by when, and whether it may. Nothing is queued yet.
+
+        Args:
+            owner: the name of the API key for which it is asked; None for a caller without one, whose rights are
+                those of the policy `default`, and of no bounds where there is none.
+            started: when it came in, on `time.monotonic()`'s clock; now if None.
+            fingerprint: what tells it from other requests with its idempotency key; made of its fields if None.
+            is_followed: whether somebody will follow its events.
+
+        Raises:
+            InvalidRequest: its timeout is out of range.
+            TooLarge: its graph has more bytes than the settings allow.
+            Forbidden: its owner may not ask for it, as far as that shows before there is a graph.
+            UnknownWorkflow, BrokenWorkflow: where its owner has only the parameters of its template.
+        """
+        seconds = self.settings.timeout if request.timeout is None else request.timeout
+        most = self.settings.max_timeout
+        if not 0 < seconds <= most:
+            raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
+        self._check_size(request)
+        rights = self.policies.of(owner)
+        if rights is not None:
+            workflow = request.template_name(self.settings.default_workflow)
+            rights.check_request(request, workflow, lambda name: self.library.get(name).parameters)
+        deadline = Deadline(seconds, started)
+        return Admitted(request, owner, rights, deadline, fingerprint or fingerprint_of(request), is_followed)
+
+    def submit(self, admitted: Admitted) -> Submission:
+        """Make the graph of a request and queue it. The submission must be closed, or used in a `with`.
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
             BrokenWorkflow, ModelMissing: its template can't.
-            TooLarge: its graph has more bytes than the settings allow.
             Forbidden, RateLimited: its owner may not ask for it, or not so often.
             Busy: every slot is taken.
             ShuttingDown: the bridge is being stopped.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
             TimedOut: the deadline passed meanwhile.
         """
-        deadline = self._deadline(request)
+        if not isinstance(admitted, Admitted):
+            raise TypeError("Bridge.submit takes what Bridge.admit returns: bridge.submit(bridge.admit(request)).")
         self._check_goes_on()
-        self._check_size(request)
-        rights = self.policies.of(request.owner)
-        if rights is not None:
-            workflow = self.settings.default_workflow if request.workflow is None else request.workflow
-            rights.check_request(request, workflow, lambda name: self.library.get(name).parameters)
-        place, turn = Place(self.slots), Turn(rights)
+        place, turn = Place(self.slots), Turn(admitted.rights)
         try:
-            return self._submit(request, place, deadline, turn)
+            return self._submit(admitted, place, turn)
         except BaseException as error:
             place.leave()
             if _was_not_queued(error):
@@ -336,7 +393,7 @@ class Bridge:
         except BridgeError as error:
             raise _about(error, submission.prompt) from None
         finally:
-            self._submissions.pop(id(submission.request), None)
+            self._submissions.pop(submission.admitted, None)
             submission.ran(None)
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
@@ -355,9 +412,9 @@ class Bridge:
         timings = Timings(
             queued=None if queued is None else max(0.0, queued),
             executing=outcome.executing,
-            total=now - submission.request.started,
+            total=now - submission.deadline.started,
         )
-        trace = submission.request.trace
+        trace = submission.admitted.trace
         trace.timings, trace.ran_at = timings, now
         return Generation(
             prompt_id=submission.prompt.id,
@@ -366,7 +423,7 @@ class Bridge:
             params=submission.filled.params,
             warnings=[*submission.warnings, *outcome.warnings, *collected.warnings],
             timings=timings,
-            started=submission.request.started,
+            started=submission.deadline.started,
             deadline=submission.deadline,
             size=expected_size(submission.filled.graph, submission.filled.params, options.max_size),
         )
@@ -381,14 +438,14 @@ class Bridge:
         pending = queue.pending
         return pending.index(submission.prompt.id) + 1 if submission.prompt.id in pending else 0
 
-    def abandon(self, request: GenerationRequest) -> None:
+    def abandon(self, admitted: Admitted) -> None:
         """Give up a request that another thread blocks on, for nobody waits for it any more.
 
         Its prompt is cancelled, unless it would be kept on a timeout too, or somebody may ask for it again by its
         idempotency key; then it is only not waited for. A request that is not queued yet is not given up: ask again.
         """
-        request.trace.is_abandoned = True  # for one that waits for a server to be back
-        submission = self._submissions.get(id(request))
+        admitted.trace.is_abandoned = True  # for one that waits for a server to be back
+        submission = self._submissions.get(admitted)
         if submission is not None:
             submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
 
@@ -436,13 +493,6 @@ class Bridge:
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
-    def _deadline(self, request: GenerationRequest) -> Deadline:
-        seconds = self.settings.timeout if request.timeout is None else request.timeout
-        most = self.settings.max_timeout
-        if not 0 < seconds <= most:
-            raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
-        return Deadline(seconds, request.started)
-
     def _check_size(self, request: GenerationRequest) -> None:
         """Refuse a graph that would burden ComfyUI's queue, which it sends whole to everybody who asks for it."""
         most = self.settings.max_graph_bytes
@@ -452,22 +502,23 @@ class Bridge:
                 "sent in images."
             )
 
-    def _submit(self, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn) -> Submission:
+    def _submit(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
         """Queue a request on one of the servers, unless it is a repeat of one that was queued.
 
         Args:
             turn: is taken if it is queued.
         """
-        with self._cut_at_shutdown(request, deadline):
-            return self._submit_somewhere(request, place, deadline, turn)
+        with self._cut_at_shutdown(admitted):
+            return self._submit_somewhere(admitted, place, turn)
 
     @contextlib.contextmanager
-    def _cut_at_shutdown(self, request: GenerationRequest, deadline: Deadline) -> Iterator[None]:
+    def _cut_at_shutdown(self, admitted: Admitted) -> Iterator[None]:
         """Cut the deadline if the bridge is shut down meanwhile; for a request that has no prompt to be waited for.
 
         Raises:
             ShuttingDown: the bridge was shut down.
         """
+        deadline = admitted.deadline
         self._queueing_until.add(deadline)
         try:
             self._check_goes_on()
@@ -477,26 +528,25 @@ class Bridge:
                 raise
             if error.prompt_id is None:
                 raise ShuttingDown(NOTHING_QUEUED, retry_after=5) from None
-            fate = "is kept" if request.outlasts_its_time else "is cancelled"
+            fate = "is kept" if admitted.asked.outlasts_its_time else "is cancelled"
             sentence = f"{STOPPED}; the prompt was just being queued, and {fate} if it was."
             raise ShuttingDown(sentence, prompt_id=error.prompt_id, retry_after=5) from None
         finally:
             self._queueing_until.discard(deadline)
 
-    def _submit_somewhere(
-        self, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn
-    ) -> Submission:
-        if request.idempotency_key is not None:
-            earlier = self._repeats.attach(request, place, deadline, is_alone=False)
+    def _submit_somewhere(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
+        if admitted.asked.idempotency_key is not None:
+            earlier = self._repeats.attach(admitted, place, is_alone=False)
             if earlier is not None:
                 return self._known(earlier)
+        template = self._queueing.template_of(admitted.asked)
         tried: set[Server] = set()
         while True:
             server = self.servers.begin(tried)
             place.move(server)
-            request.trace.server = server.url
+            admitted.trace.server = server.url
             try:
-                return self._known(self._queueing.submit(server, request, place, deadline, turn))
+                return self._known(self._queueing.submit(server, admitted, template, place, turn))
             except ComfyUIUnreachable as error:
                 if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
                     raise  # it may be queued there, or there is no other
@@ -505,9 +555,9 @@ class Bridge:
 
     def _known(self, submission: Submission) -> Submission:
         """The submission, which can be stopped from other threads."""
-        self._submissions[id(submission.request)] = submission
-        request, trace = submission.request, submission.request.trace
-        trace.workflow = request.workflow_name(self.settings.default_workflow)
+        self._submissions[submission.admitted] = submission
+        trace = submission.admitted.trace
+        trace.workflow = submission.request.workflow_name(self.settings.default_workflow)
         trace.server, trace.prompt_id = submission.server.url, submission.prompt.id
         trace.params = submission.filled.params
         if self._is_shut_down:

@@ -26,6 +26,7 @@ BridgeError
 ├── ShuttingDown            503 shutting_down
 ├── ComfyUIUnreachable      503 comfyui_unreachable
 ├── TimedOut                504 timeout
+├── BridgeUnreachable       503 bridge_unreachable, raised by a `Client` only
 └── SettingsError           wrong_setting, before there is a bridge (`settings.py`)
 
 A message is one sentence for a person: what was wrong with what, and what is accepted. It never holds a
@@ -34,7 +35,9 @@ traceback or a path of the server's file system.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 # Sentences quote what came from elsewhere: line breaks, what a terminal obeys, marks that turn the direction of
@@ -245,3 +248,32 @@ class TimedOut(BridgeError):
 
     status = 504
     type = "timeout"
+
+
+class BridgeUnreachable(BridgeError):
+    """The bridge that a client asks does not answer, or what answers is no bridge."""
+
+    status = 503
+    type = "bridge_unreachable"
+
+
+@functools.cache
+def error_classes() -> Mapping[str, type[BridgeError]]:
+    """The class of each type of error; of several of one type, the most general."""
+    found: dict[str, type[BridgeError]] = {}
+    pending: list[type[BridgeError]] = [BridgeError]
+    while pending:
+        kind = pending.pop(0)
+        found.setdefault(kind.type, kind)
+        pending += kind.__subclasses__()
+    return found
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error has come through, with all their variables; they refer to the error in turn.
+
+    Without that, a body of many megabytes stays in memory until Python looks for garbage.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

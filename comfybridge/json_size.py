@@ -11,13 +11,13 @@ from typing import Any
 MOST_VALUES = 500_000
 
 
-def holds_too_much(text: str | bytes) -> bool:
-    """Whether some JSON may have more than `MOST_VALUES` values; commas and brackets within its texts count too."""
-    if len(text) <= MOST_VALUES:  # no value takes less than a character
+def holds_too_much(text: str | bytes, most: int = MOST_VALUES) -> bool:
+    """Whether some JSON may have more than `most` values; commas and brackets within its texts count too."""
+    if len(text) <= most:  # no value takes less than a character
         return False
     if isinstance(text, str):
-        return sum(map(text.count, ",[{")) > MOST_VALUES
-    return sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES
+        return sum(map(text.count, ",[{")) > most
+    return sum(map(text.count, (b",", b"[", b"{"))) > most
 
 
 def has_more_bytes(most: int, *values: Any) -> bool:

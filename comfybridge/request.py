@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.expected_size import ExpectedSize
 from comfybridge.saving import save
+from comfybridge.showing import mimebundle
 
 # bytes of a file that are handled at a time, at most; a multiple of 3, which suits base64
 CHUNK = 3 * 128 * 1024
@@ -87,15 +87,16 @@ class Trace:
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 
-@dataclass
+@dataclass(frozen=True)
 class GenerationRequest:
-    """One picture (or video, or text) wanted.
+    """One picture (or video, or text) wanted. What becomes of it is told elsewhere: a request never changes.
 
     Attributes:
-        workflow: a template's name; the configured default if neither this nor `graph` is given.
+        workflow: a template's name; the configured default if neither this nor `graph` is given. A whole graph may
+            be given here too, and becomes `graph`.
         graph: a whole graph in ComfyUI's API format, instead of a template.
         params: values by parameter name, or by `"NODE.INPUT"` for any input of the graph.
-        timeout: seconds from `started` until the caller gives up, time in ComfyUI's queue included;
+        timeout: seconds from when the request came in until the caller gives up, time in ComfyUI's queue included;
             the configured timeout if None.
         wait: how to wait for ComfyUI, `"websocket"` or `"poll"`; the configured way if None.
         on_timeout: whether a prompt whose time is up is cancelled or kept.
@@ -105,19 +106,13 @@ class GenerationRequest:
         dynamic_texts: whether `{a|b}` in prompts and `%date:...%` in the prefixes of file names are replaced as
             ComfyUI's editor does; as the settings say if None.
         output: how the outputs are to come back.
-        started: when the request came in, on `time.monotonic()`'s clock.
         wants_first_image: whether the answer is to give the first image apart from the others too.
-        owner: the name of the API key that it came with; None where nobody is told apart.
         idempotency_key: with one, the same request asked again gets the prompt that was queued for it first. That is
             not cancelled when the time is up.
-        fingerprint: what tells it from another request with the same key; made of its fields if None.
         warnings: what was asked for beside all this, and is not done.
-        is_followed: whether somebody follows the events of its prompt: then ComfyUI is asked for previews, else for
-            none, unless `extra_data` has a `preview_method` of its own. `Bridge.generate` sees to it.
-        trace: how far it has come.
     """
 
-    workflow: str | None = None
+    workflow: str | dict[str, Any] | None = None
     graph: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
     timeout: float | None = None
@@ -128,26 +123,33 @@ class GenerationRequest:
     front: bool | None = None
     number: float | None = None
     partial_execution_targets: list[str] | None = None
-    images: list[InputFile] = field(default_factory=list)
+    images: Sequence[InputFile] = ()
     dynamic_texts: bool | None = None
     output: OutputOptions = field(default_factory=OutputOptions)
-    started: float = field(default_factory=time.monotonic)
     wants_first_image: bool = False
-    owner: str | None = None
     idempotency_key: str | None = field(default=None, repr=False)
-    fingerprint: str | None = None
-    warnings: list[str] = field(default_factory=list)
-    is_followed: bool = False
-    trace: Trace = field(default_factory=Trace, repr=False, compare=False)
+    warnings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.workflow, dict) and self.graph is None:
+            object.__setattr__(self, "graph", self.workflow)
+            object.__setattr__(self, "workflow", None)
 
     @property
     def outlasts_its_time(self) -> bool:
-        """Whether its prompt is kept when its time is up: whoever has a key may ask again, or does so already."""
+        """Whether its prompt is kept when its time is up. With a key, another request may be waiting for it."""
         return self.on_timeout == "keep" or self.idempotency_key is not None
 
+    def template_name(self, default: str) -> str | None:
+        """The template's name, `default` if none is named; None for a graph of the caller's own."""
+        if self.graph is not None:
+            return None
+        return default if self.workflow is None else str(self.workflow)
+
     def workflow_name(self, default: str) -> str:
-        """The template's name, `default` if none is named; `graph` for a graph of the caller's own."""
-        return "graph" if self.graph is not None else self.workflow or default
+        """What logs and metrics call its workflow: the template's name, or `graph`."""
+        name = self.template_name(default)
+        return "graph" if name is None else name
 
 
 @dataclass(frozen=True)
@@ -294,6 +296,19 @@ class Output:
     def read(self) -> bytes:
         """The bytes of `load`; raises what it raises."""
         return self.load().data
+
+    @property
+    def data(self) -> bytes:
+        """The same as `read`."""
+        return self.read()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """How a notebook shows it."""
+        try:
+            file = self.load()
+        except BridgeError as error:  # a cell that only shows it must not fail for that
+            return {"text/plain": f"{self!r}\n{error.message}"}
+        return mimebundle(file.media_type, file.data) or {"text/plain": repr(self)}
 
     def save(self, path: str | Path) -> Path:
         """Fetch it and write it to a file as it comes; raises what `load` raises, and OSError.

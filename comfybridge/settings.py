@@ -16,13 +16,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from comfybridge.address import ServerAddress
 from comfybridge.errors import BridgeError
 from comfybridge.keys import ApiKey, parse_keys
+from comfybridge.shipped import shipped
+from comfybridge.validation import wanted
 
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # Of these the setting itself, and what is wrong with it, may hold a secret: never shown.
 SECRET = ("comfyui_url", "comfyui_headers", "api_keys")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-SHIPPED_WORKFLOWS = Path(__file__).resolve().parent.parent / "workflows"
+SHIPPED_WORKFLOWS = shipped("workflows")
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -278,10 +280,6 @@ def misspelt_variables() -> list[str]:
 def _sentence(error: Any) -> str:
     field = str(error["loc"][0]).lower()
     name = environment_name(field)
-    if field in SECRET:
-        # our own validators write what follows the name; pydantic puts "Value error, " before it
-        return f"{name} {str(error['msg']).removeprefix('Value error, ')}."
-    kinds = {"int_parsing": "an integer", "float_parsing": "a number", "bool_parsing": "true or false"}
-    said = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    wanted = kinds.get(error["type"]) or said
-    return f"{name} is {error['input']!r}; it must be {wanted}."
+    if field in SECRET:  # our own validators write what follows the name
+        return f"{name} {wanted(error)}."
+    return f"{name} is {error['input']!r}; it must be {wanted(error)}."

@@ -1,12 +1,38 @@
-"""What all tests share: a simulator, and the options of the contract tests and the soak test."""
+"""What all tests share. Where does a new one go?
+
+- `tests/ROOM/` for `comfybridge/ROOM/`, through the door that a user uses: `web/` asks the application over HTTP (its
+  test client), `cli/` runs the command, `bridge/` calls the Python API. Files of `comfybridge/` itself: here.
+- `serving/` starts server processes as users start them. Slow, so only what needs a socket and a process.
+- `faults/`: callers block while something goes wrong with ComfyUI, and nothing may be left behind.
+- `contract/`: what ComfyUI does, held against the simulator, or with `--comfyui-url` against a real one.
+- `simulator/`: what the simulator can do beyond that. `properties/`: inputs that hypothesis makes up.
+- `test_soak.py`: everything at once, only with `--soak-seconds`.
+
+ComfyUI is the simulator (`sim`) where whole exchanges matter, `responses` or `comfyui/exchange.py` for single ones.
+What several tests need is a fixture in a `conftest.py` or a plain module beside them; no test module imports another.
+
+Tests run in several processes at once, unless files or single tests are named, with `-s` or with `-n0`. Nothing may
+depend on how fast the machine is; what still must have it for itself is marked `@pytest.mark.alone`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from comfybridge.simulator import Simulator
+from tests.alone import running
+from tests.web.slow_site import SlowSite
+
+FOLDER = "COMFYBRIDGE_TESTS_FOLDER"  # of this run, for all its processes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,8 +41,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL",
         help="run tests/contract against the ComfyUI at this URL instead of the simulator",
     )
-    parser.addoption("--soak-seconds", type=float, default=20, help="how long tests/test_soak.py goes on")
+    parser.addoption("--soak-seconds", type=float, default=0, help="how long tests/test_soak.py goes on (0: not run)")
     parser.addoption("--soak-seed", type=int, default=1, help="what its lots are drawn from")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes `-n auto` means: none where few tests are asked for, or something is to be seen."""
+    named = [each for each in config.args if each.partition("::")[0].endswith(".py")]
+    if named or config.option.collectonly or config.option.capture == "no":
+        return 0
+    return (os.cpu_count() or 1) + 1  # they often wait
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    folder = tempfile.mkdtemp(prefix="comfybridge-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ[FOLDER] = folder
+    if sys.dont_write_bytecode:  # or each of a hundred servers compiles everything anew
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    with running(Path(os.environ[FOLDER]), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture
@@ -24,3 +77,10 @@ def sim() -> Iterator[Simulator]:
     """A stand-in ComfyUI that loses no time on sampling."""
     with Simulator(step_seconds=0) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def site() -> Iterator[SlowSite]:
+    """A web server whose picture comes when the test says so."""
+    with contextlib.closing(SlowSite()) as slow:
+        yield slow

@@ -15,6 +15,8 @@ from benchmarks.__main__ import main
 from benchmarks.plan import Plan
 from comfybridge.simulator import Simulator
 
+pytestmark = pytest.mark.alone
+
 TINY = Plan(
     rounds=1,
     requests={2: 4},

@@ -13,7 +13,8 @@ import pytest
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
-from tests.cli.test_command import ROOT, served
+from tests import ROOT
+from tests.served import served
 
 NOBODY = "http://127.0.0.1:1"
 OVER_HTTP, WITHOUT_HTTP = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)

@@ -1,7 +1,8 @@
 """Everything at once, for a while: 50 callers, two ComfyUI servers, and whatever can go wrong with them.
 
 Every request must come to an answer that makes sense for it, in time, and nothing may be left behind. How long it
-goes on and what it draws by lot: `pytest tests/test_soak.py --soak-seconds 600 --soak-seed 7`.
+goes on (not at all, unless that is said) and what it draws by lot:
+`pytest tests/test_soak.py --soak-seconds 600 --soak-seed 7`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ import requests
 from PIL import Image
 
 from comfybridge.simulator import Simulator
-from tests import graphs
+from tests import ROOT, graphs
 
-ROOT = Path(__file__).parent.parent
 CALLERS = 50
 SLOTS = 64
 PATIENCE = 60.0
@@ -47,7 +47,7 @@ MISFORTUNES = {
     (504, "timeout"),
 }
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="looks into /proc")
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="looks into /proc")]
 
 
 @dataclass(frozen=True)
@@ -344,6 +344,8 @@ def _ask_at_once(server: Server, count: int) -> list[int]:
 
 def test_nothing_is_lost_and_nothing_is_left_behind(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     seconds, seed = pytestconfig.getoption("--soak-seconds"), pytestconfig.getoption("--soak-seed")
+    if not seconds:
+        pytest.skip("only with --soak-seconds, as in CI")
     with ExitStack() as stack:
         sims = [stack.enter_context(Simulator(step_seconds=0.005)) for _ in range(2)]
         server = Server(",".join(sim.url for sim in sims), tmp_path / "log")

@@ -1,1 +1,1 @@
-"""The command line: `python app.py`."""
+"""The command line: `comfybridge`, or `python app.py` in a checkout."""

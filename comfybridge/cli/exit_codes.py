@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfybridge.errors import (
     BridgeError,
+    BridgeUnreachable,
     Busy,
     ComfyUIError,
     ComfyUIUnreachable,
@@ -48,6 +49,7 @@ _BY_TYPE = {
     SettingsError.type: USAGE,
     ComfyUIUnreachable.type: UNREACHABLE,
     ComfyUIError.type: UNREACHABLE,
+    BridgeUnreachable.type: UNREACHABLE,
     ExecutionFailed.type: FAILED,
     NoOutput.type: FAILED,
     PromptLost.type: FAILED,
@@ -60,24 +62,9 @@ _BY_TYPE = {
 }
 
 
-def exit_code_of(error_type: str, status: int = 500) -> int:
-    """The exit code for an error that bears this `type`.
-
-    Args:
-        status: the HTTP status that it came with, for types that this version does not know.
-    """
-    known = _BY_TYPE.get(error_type)
+def exit_code_of(error: BridgeError) -> int:
+    """The exit code for an error; one of a type that this version does not know goes by its HTTP status."""
+    known = _BY_TYPE.get(error.type)
     if known is not None:
         return known
-    return REFUSED if 400 <= _statuses().get(error_type, status) < 500 else FAILED
-
-
-def _statuses() -> dict[str, int]:
-    """The HTTP status of each type of error."""
-    found: dict[str, int] = {}
-    pending: list[type[BridgeError]] = [BridgeError]
-    while pending:
-        kind = pending.pop()
-        found.setdefault(kind.type, kind.status)
-        pending += kind.__subclasses__()
-    return found
+    return REFUSED if 400 <= error.status < 500 else FAILED

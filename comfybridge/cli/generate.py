@@ -1,4 +1,4 @@
-"""`python app.py generate`: one picture from the command line.
+"""`comfybridge generate`: one picture from the command line.
 
 It is made by a bridge that runs elsewhere (`--url`), by a bridge of its own in front of a ComfyUI, or by the demo's
 stand-in. On success the file names are printed; on failure one line says why, and the exit code says of what kind it
@@ -12,7 +12,6 @@ import base64
 import contextlib
 import json
 import math
-import os
 import signal
 import sys
 import threading
@@ -22,23 +21,24 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
-from urllib.parse import quote
 
 from comfybridge.bridge import Bridge, OnQueued
-from comfybridge.cli.elsewhere import API_KEY, RemoteBridge, code_of
+from comfybridge.cli.elsewhere import API_KEY, client_of
 from comfybridge.cli.exit_codes import CTRL_C, DONE, HUNG_UP, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
 from comfybridge.cli.placing import FORMATS, CommandFailed, MadeFile, Named, Place, check_ending, place_of
+from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
+from comfybridge.client import Client
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
-from comfybridge.demo import demo_comfyui
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
 from comfybridge.logs import printable
-from comfybridge.media import embedded_graph, file_extension, media_type_of, named_ending
-from comfybridge.prompts.progress import Preview, Progress, meter_of
+from comfybridge.media import embedded_graph, file_extension, named_ending
+from comfybridge.prompts.progress import Preview, Progress, Queued, meter_of
 from comfybridge.prompts.submission import Submission
-from comfybridge.request import Generation, GenerationRequest, LoadedFile, OpenFile
+from comfybridge.request import Generation, GenerationRequest, Trace
+from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.web.dialects.native.schemas import parse_generation
 from comfybridge.workflow.graph import check_graph
@@ -139,18 +139,18 @@ def _heeding_signals() -> Iterator[None]:
 
 def _say(error: object) -> None:
     with contextlib.suppress(OSError):  # the terminal was closed
-        print(f"app.py generate: {printable(str(error))}", file=sys.stderr)
+        print(f"{program()} generate: {printable(str(error))}", file=sys.stderr)
 
 
 def _code_of(error: Exception) -> int:
     if isinstance(error, CommandFailed):
         return error.code
-    return exit_code_of(error.type) if isinstance(error, BridgeError) else USAGE
+    return exit_code_of(error) if isinstance(error, BridgeError) else USAGE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="app.py generate",
+        prog=f"{program()} generate",
         description="Make a picture and save it.",
         epilog="Exit codes: " + "; ".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items()) + ".",
     )
@@ -249,12 +249,13 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
             url = stack.enter_context(demo_comfyui(load_settings().workflows_dir)).url
         settings = load_settings(**({"comfyui_url": url} if url else {}))
         bridge = stack.enter_context(Bridge(settings))
-        asked = parse_generation(body, GenerationRequest().started)
+        asked = parse_generation(body)
         if isinstance(place, Named):
-            workflow = asked.workflow or settings.default_workflow
+            workflow = asked.template_name(settings.default_workflow) or ""
             _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
+        admitted = bridge.admit(asked)
         try:
-            submission = bridge.submit(asked)
+            submission = bridge.submit(admitted)
             with contextlib.ExitStack() as running:
                 with _shown(submission, show) as (listen, queued_again):
                     generation = running.enter_context(bridge.finishing(submission, listen, queued_again))
@@ -262,7 +263,7 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
                 files = [MadeFile(each.filename, each.kind, each.open) for each in generation.outputs]
                 saved = place.put(files, again)
         except Stopped as stop:
-            raise type(stop)(_cancelled(bridge, asked)) from None
+            raise type(stop)(_cancelled(bridge, admitted.trace)) from None
         except ComfyUIUnreachable as error:
             if url or "comfyui_url" in settings.model_fields_set:
                 raise
@@ -316,15 +317,15 @@ def _again(submission: Submission, generation: Generation, *, is_demo: bool) -> 
     return f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
 
 
-def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
+def _cancelled(bridge: Bridge, trace: Trace) -> str:
     """Cancel what was queued for a request; returns a sentence that says how that went."""
-    prompt_id = asked.trace.prompt_id or asked.trace.sent_as
+    prompt_id = trace.prompt_id or trace.sent_as
     if prompt_id is None:
         return "Stopped before a prompt was queued."
     try:
         bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
     except BridgeError as error:
-        if isinstance(error, UnknownPrompt) and asked.trace.prompt_id is None:
+        if isinstance(error, UnknownPrompt) and trace.prompt_id is None:
             return "Stopped before a prompt was queued."
         return _not_cancelled(prompt_id, error.message)
     return f"Prompt {prompt_id} was cancelled."
@@ -332,55 +333,44 @@ def _cancelled(bridge: Bridge, asked: GenerationRequest) -> str:
 
 def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
     """Made by a bridge that runs elsewhere, whose events are followed."""
-    bridge = RemoteBridge(options.url, _api_key(options))
+    client = client_of(options)
+    asked = parse_generation(body)
     if isinstance(place, Named):
-        asked = parse_generation(body, GenerationRequest().started)
-        _check_ending(options.output, asked.graph, asked.workflow, partial(_endings_there, bridge, asked.workflow))
+        name = asked.template_name("")
+        _check_ending(options.output, asked.graph, name, partial(_endings_there, client, name))
+    generation = _followed(client, asked, show)
+    again = f"{client.url}/results/{generation.prompt_id} has what was made, while ComfyUI remembers it."
+    if any(each.type == "websocket" for each in generation.outputs):
+        again = _gone(generation.prompt_id)
+    saved = place.put([MadeFile(each.filename, each.kind, each.open) for each in generation.outputs], again)
+    return Made(saved.names, generation.seed, [*generation.warnings, *saved.warnings])
+
+
+def _followed(client: Client, asked: GenerationRequest, show: ShowProgress) -> Generation:
+    """What a bridge makes, with its progress shown; stopping cancels the prompt."""
     prompt_id = ""
     try:
-        with bridge.ask(
-            "POST", "/generate", files=_form(body), headers={"Accept": "text/event-stream"}, stream=True
-        ) as answer:
-            if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-                raise bridge.refusal(answer)
-            prompt_id = answer.headers.get("X-Prompt-Id", "")
-            for event, data in bridge.events(answer):
-                if event == "queued":
-                    prompt_id = data["prompt_id"]
-                elif event == "progress":
-                    what = _step(data["class_type"], data["value"], data["max"])
-                    show(data["percent"], what, data.get("eta_seconds"))
-                elif event == "error":
-                    raise CommandFailed(data["error"], code_of(data))
-                elif event == "result":
-                    again = f"{bridge.url}/results/{prompt_id} has what was made, while ComfyUI remembers it."
-                    if any(each.get("type") == "websocket" for each in data["outputs"]):
-                        again = _gone(prompt_id)
-                    saved = place.put(_files(data), again)
-                    return Made(saved.names, data["seed"], [*data["warnings"], *saved.warnings])
-    except (KeyError, TypeError, ValueError):
-        raise bridge.nonsense() from None
+        for event in client.events(asked):
+            if isinstance(event, Queued):
+                prompt_id = event.prompt_id
+            elif isinstance(event, Progress):
+                show(event.percent, _step(event.class_type, event.value, event.max), event.eta_seconds)
+            elif isinstance(event, Generation):
+                return event
     except Stopped as stop:
-        raise type(stop)(_cancelled_elsewhere(bridge, prompt_id)) from None
-    raise CommandFailed(f"The bridge at {bridge.url} cut its answer off.", UNREACHABLE)
+        raise type(stop)(_cancelled_elsewhere(client, prompt_id)) from None
+    raise AssertionError("events end with a generation, or raise")
 
 
-def _api_key(options: argparse.Namespace) -> str:
-    return str(options.api_key or os.environ.get(API_KEY, "")).strip()
-
-
-def _cancelled_elsewhere(bridge: RemoteBridge, prompt_id: str) -> str:
+def _cancelled_elsewhere(client: Client, prompt_id: str) -> str:
     """Have a bridge cancel a prompt; returns a sentence that says how that went."""
     if not prompt_id:  # the bridge notices that nobody waits any more
         return "Stopped before the bridge named a prompt; what it has queued, it cancels."
-    timeouts = (CANCEL_SECONDS / 2, CANCEL_SECONDS / 2)  # for the connection and for the answer
     try:
-        answer = bridge.ask("POST", f"/cancel/{quote(prompt_id, safe='')}", timeout=timeouts)
-    except CommandFailed as failure:
-        return _not_cancelled(prompt_id, str(failure))
-    return (
-        f"Prompt {prompt_id} was cancelled." if answer.ok else _not_cancelled(prompt_id, str(bridge.refusal(answer)))
-    )
+        client.cancel(prompt_id, CANCEL_SECONDS)
+    except BridgeError as error:
+        return _not_cancelled(prompt_id, error.message)
+    return f"Prompt {prompt_id} was cancelled."
 
 
 def _not_cancelled(prompt_id: str, why: str) -> str:
@@ -414,36 +404,13 @@ def _endings_here(bridge: Bridge, workflow: str) -> list[str] | None:
     return endings_of(bridge.library.get(workflow).graph)
 
 
-def _endings_there(bridge: RemoteBridge, workflow: str | None) -> list[str] | None:
+def _endings_there(client: Client, workflow: str | None) -> list[str] | None:
     """What a bridge elsewhere says that its template makes; None if it does not say."""
-    said = bridge.json("/workflows")
+    said = client.workflows()
     name = workflow or said.get("default")
     with contextlib.suppress(TypeError, KeyError, AttributeError):
         return next((each.get("makes") for each in said["workflows"] if each["name"] == name), None)
     return None
-
-
-def _form(body: dict[str, Any]) -> list[tuple[str, tuple[None, str]]]:
-    """The request as a form: there a parameter's value can be a text that means what the parameter wants."""
-    written = {name: value for name, value in body["params"].items() if isinstance(value, Written) and value.strip()}
-    rest = {name: value for name, value in body["params"].items() if name not in written}
-    fields = {"request": json.dumps({**body, "params": rest})}
-    fields.update((f"params.{name}", value) for name, value in written.items())
-    return [(name, (None, value)) for name, value in fields.items()]
-
-
-def _files(body: dict[str, Any]) -> list[MadeFile]:
-    """The files in an answer of `/generate`."""
-    files = []
-    for output in body["outputs"]:
-        if output["index"] is not None:
-            data = base64.b64decode(body["images"][output["index"]])
-        else:
-            data = base64.b64decode(output["data"]) if "data" in output else output["text"].encode()
-        file = LoadedFile(data, output["media_type"], output["filename"])
-        kind = "text" if "text" in output else media_type_of(file.filename)[1]
-        files.append(MadeFile(file.filename, kind, partial(OpenFile.of, file)))
-    return files
 
 
 def _step(class_type: str, value: float, most: float) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `python app.py`."""
+"""The command line: `comfybridge`, or `python app.py` in a checkout."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from comfybridge import keys
 from comfybridge.cli.generate import generate
+from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 from comfybridge.cli.workflows import list_workflows
 from comfybridge.serving.demo import create_demo
+from comfybridge.serving.demo_comfyui import check_demo
 from comfybridge.serving.serve import serve
 from comfybridge.settings import SECRET, Settings, SettingsError, environment_name, load_settings
 from comfybridge.web.access.door import check_start
@@ -22,6 +24,8 @@ from comfybridge.web.application import create_app
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["serve"]:  # what it does without a command, too
+        del given[0]
     if given[:1] == ["generate"]:
         return generate(given[1:])
     if given[:1] == ["key"]:
@@ -38,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         check_start(settings, settings.host)
+        if demo:
+            check_demo()
         _check_port(settings)
     except SettingsError as error:
         print(f"ComfyBridge can't start: {error}", file=sys.stderr)
@@ -48,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_key(arguments: Sequence[str]) -> int:
     """Draw an API key and print it, and what the settings hold of it. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="app.py key", description="Draw an API key.")
+    parser = argparse.ArgumentParser(prog=f"{program()} key", description="Draw an API key.")
     add_version(parser)
     parser.add_argument("name", nargs="?", help="whose key it is; policies are for names")
     name = parser.parse_args(arguments).name
@@ -65,10 +71,11 @@ def make_key(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="app.py",
+        prog=program(),
+        usage="%(prog)s [serve] [options]\n       %(prog)s {generate,workflows,key} ...",
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
-        epilog="`app.py generate` makes one picture instead of serving, `app.py workflows` lists the templates, "
-        "`app.py key` makes an API key; each has a --help. "
+        epilog=f"`{program()} generate` makes one picture instead of serving, `{program()} workflows` lists the "
+        f"templates, `{program()} key` makes an API key; each has a --help. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )

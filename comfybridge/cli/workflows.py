@@ -1,17 +1,17 @@
-"""`python app.py workflows`: the templates, and what one of them takes."""
+"""`comfybridge workflows`: the templates, and what one of them takes."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from comfybridge.cli.elsewhere import API_KEY, RemoteBridge
+from comfybridge.cli.elsewhere import API_KEY, client_of
 from comfybridge.cli.exit_codes import DONE, USAGE, exit_code_of
 from comfybridge.cli.placing import CommandFailed
+from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
@@ -31,29 +31,25 @@ def list_workflows(arguments: Sequence[str]) -> int:
         parser.error("--api-key is for the bridge that --url names")
     try:
         if options.name is None:
-            _show_all(_there(options, "/workflows") if options.url else _all_here(options))
+            _show_all(client_of(options).workflows() if options.url else _all_here(options))
         else:
-            _show_one(_there(options, f"/workflows/{options.name}") if options.url else _one_here(options))
+            _show_one(client_of(options).workflow(options.name) if options.url else _one_here(options))
     except (CommandFailed, BridgeError) as error:
-        print(f"app.py workflows: {printable(str(error))}", file=sys.stderr)
-        return error.code if isinstance(error, CommandFailed) else exit_code_of(error.type)
+        print(f"{program()} workflows: {printable(str(error))}", file=sys.stderr)
+        return error.code if isinstance(error, CommandFailed) else exit_code_of(error)
     return DONE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py workflows", description="List the templates, or what one takes.")
+    parser = argparse.ArgumentParser(
+        prog=f"{program()} workflows", description="List the templates, or what one takes."
+    )
     add_version(parser)
     parser.add_argument("name", nargs="?", help="a template, whose parameters are told")
     parser.add_argument("--workflows-dir", metavar="FOLDER", help="their folder (default: COMFYBRIDGE_WORKFLOWS_DIR)")
     parser.add_argument("--url", metavar="URL", help="those of a running bridge, such as http://127.0.0.1:8189")
     parser.add_argument("--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which nobody else sees)")
     return parser
-
-
-def _there(options: argparse.Namespace, path: str) -> Mapping[str, Any]:
-    key = str(options.api_key or os.environ.get(API_KEY, "")).strip()
-    body: Mapping[str, Any] = RemoteBridge(options.url, key).json(path)
-    return body
 
 
 def _library(options: argparse.Namespace) -> tuple[Library, str]:

@@ -45,6 +45,7 @@ class Download:
         with self._call:
             while chunk := self._next():
                 yield chunk
+            self._answer.check_length()
 
     def close(self) -> None:
         """Drop the connection, unless everything has come. May be called twice."""

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from comfybridge.json_size import holds_too_much
+
 IMAGE, TEXT, IMAGE_WITH_METADATA = 1, 3, 4
 LEGACY_IMAGE_TYPES = {1: "image/jpeg", 2: "image/png"}
 
@@ -166,7 +168,7 @@ class ProgressText(Event):
 def parse_text(frame: str | bytes) -> Event:
     """The event in a text frame; never raises."""
     try:
-        message = json.loads(frame)
+        message = _json(frame)
         kind, data = message["type"], message["data"]
         return event_of(kind, data)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
@@ -197,7 +199,7 @@ def parse_binary(frame: bytes) -> Event:
             return _image(LEGACY_IMAGE_TYPES.get(image_type, "image/jpeg"), frame[8:], None, None)
         if number == IMAGE_WITH_METADATA:
             (length,) = struct.unpack_from(">I", frame, 4)
-            metadata = json.loads(frame[8 : 8 + length])
+            metadata = _json(frame[8 : 8 + length])
             node = _node(metadata["node_id"])
             return _image(metadata["image_type"], frame[8 + length :], metadata["prompt_id"], node)
         if number == TEXT:
@@ -206,6 +208,12 @@ def parse_binary(frame: bytes) -> Event:
         return Unknown(f"binary {number}")
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error):
         return Unknown("malformed")
+
+
+def _json(text: str | bytes) -> Any:
+    if holds_too_much(text):
+        raise ValueError("more values than any event has")
+    return json.loads(text)
 
 
 def _image(media_type: Any, data: bytes, prompt_id: Any, node: str | None) -> Event:

@@ -32,3 +32,7 @@ class CutOff(CallFailed):
 
 class TooLong(CallFailed):
     """The answer is larger than it may be."""
+
+
+class MakesNoSense(CallFailed):
+    """The answer is not as HTTP has it."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
 
-from comfybridge.comfyui.client import ComfyUIClient, NoJobList
-from comfybridge.comfyui.queued import Job, Queue
+from comfybridge.comfyui.calls import LARGEST_QUEUE, Calls, read_json
+from comfybridge.comfyui.queued import Job, NotAQueue, Queue, job_of, queue_of_jobs
 from comfybridge.deadline import Deadline
-
-T = TypeVar("T")
+from comfybridge.errors import ComfyUIError
 
 # A server that does not tell of its jobs is asked for them again after so long: it may have been upgraded at a
 # restart, or the prompt may have gone that broke its list. After a downgrade, it shows at once that there is none.
 LEFT_ALONE_SECONDS = 60.0
+# What the job list says of a prompt that ComfyUI does not know. A ComfyUI without the list answers 404 as well.
+UNKNOWN_JOB = {"error": "Job not found"}
+
+
+class NoJobList(ComfyUIError):
+    """ComfyUI does not tell of its jobs: it is older than 0.6.0, or some prompt's `extra_data` breaks the list."""
 
 
 class JobList:
@@ -24,27 +32,54 @@ class JobList:
     graph that waits. They also raise ComfyUIUnreachable, ComfyUIError and TimedOut: ComfyUI could not be asked.
     """
 
-    def __init__(self, client: ComfyUIClient) -> None:
-        self._client = client
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
         self._left_alone_until = float("-inf")
 
     def find(self, prompt_id: str, deadline: Deadline) -> Job | None:
-        """A prompt that waits, runs or has ended; None if ComfyUI knows no such prompt."""
-        return self._ask(lambda: self._client.job(prompt_id, deadline))
+        """Whether a prompt waits, runs or has ended; None if ComfyUI knows no such prompt.
+
+        Cheap, unless it has ended: then ComfyUI sends its graph and its outputs along. Of an id that has ended and is
+        queued again, ComfyUI tells only that it has ended.
+        """
+        status, said = self._ask(f"/api/jobs/{quote(prompt_id, safe='')}", deadline)
+        if status == 404 and said == UNKNOWN_JOB:
+            return None
+        with contextlib.suppress(NotAQueue):
+            if status == 200 and said.get("id") == prompt_id:
+                return job_of(said)
+        raise self._missing(f"/api/jobs/{prompt_id}", status)
 
     def queue(self, deadline: Deadline) -> Queue:
-        """What runs and what waits, without owners."""
-        return self._ask(lambda: self._client.jobs(deadline))
+        """What runs and what waits, without owners: in a third of the time of `GET /queue`."""
+        return self._with_status("in_progress,pending", deadline)
 
     def running(self, deadline: Deadline) -> Queue:
-        """What runs, and nothing of what waits."""
-        return self._ask(lambda: self._client.jobs(deadline, running_only=True))
+        """What runs, and nothing of what waits, however much that is."""
+        return self._with_status("in_progress", deadline)
 
-    def _ask(self, ask: Callable[[], T]) -> T:
+    def _with_status(self, statuses: str, deadline: Deadline) -> Queue:
+        status, said = self._ask("/api/jobs", deadline, {"status": statuses})
+        with contextlib.suppress(NotAQueue):
+            if status == 200:
+                return queue_of_jobs(said)
+        raise self._missing("/api/jobs", status)
+
+    def _ask(
+        self, path: str, deadline: Deadline, query: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, Any]]:
+        """The status and the JSON object that the job list answers with; an empty one where it is none."""
         if time.monotonic() < self._left_alone_until:
             raise NoJobList("ComfyUI did not tell of its jobs a while ago.")
-        try:
-            return ask()
-        except NoJobList:
-            self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
-            raise
+        with self._calls.call("GET", path, deadline, query=query) as answer:
+            if answer.status in (502, 503, 504):  # a proxy that does not reach ComfyUI
+                self._calls.check_status(answer)
+            said: object = None
+            with contextlib.suppress(ValueError, RecursionError):  # a page, say: GET /queue will tell who answers
+                said = json.loads(read_json(answer, LARGEST_QUEUE))
+            return answer.status, said if isinstance(said, dict) else {}
+
+    def _missing(self, path: str, status: int) -> NoJobList:
+        """That this is no job list, which is remembered."""
+        self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
+        return NoJobList(f"ComfyUI's answer to GET {path} ({status}) is not of a job list.")

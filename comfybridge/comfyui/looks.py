@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from comfybridge.comfyui.client import ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import TimedOut
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from comfybridge.comfyui import looks
-from comfybridge.comfyui.client import ComfyUIClient, NoJobList
-from comfybridge.comfyui.jobs import JobList
+from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.jobs import JobList, NoJobList
 from comfybridge.comfyui.looks import SharedLook
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.queued import Job, Queue

@@ -15,7 +15,6 @@ from comfybridge.comfyui.failures import NoConnectionInTime, NotConnected
 from comfybridge.comfyui.head import TARGET, fields_of, host_field
 from comfybridge.comfyui.incoming import Incoming
 from comfybridge.comfyui.proxies import Proxy, UnusableProxy, proxy_for
-from comfybridge.comfyui.response import Response
 from comfybridge.deadline import Deadline
 
 SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
@@ -82,8 +81,7 @@ class Route:
         if fields is None or not TARGET.fullmatch(target):
             raise ValueError("That is no host name.")
         connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
-        response = Response(Incoming(connection, seconds, limit))  # nothing follows its head before we speak
-        response.begin()
+        response = Incoming(connection, seconds, limit).read_head()  # nothing follows it before we speak
         if response.status != 200:
             raise _NoTunnel(f"lets nothing through to it (HTTP {response.status})")
 

@@ -21,10 +21,17 @@ from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.failures import CallFailed, CutOff, HungUp, NoAnswerInTime, NotConnected, TooLong
+from comfybridge.comfyui.failures import (
+    CallFailed,
+    CutOff,
+    HungUp,
+    MakesNoSense,
+    NoAnswerInTime,
+    NotConnected,
+    TooLong,
+)
 from comfybridge.comfyui.head import TARGET, fields_of, host_field
-from comfybridge.comfyui.incoming import Incoming, patience
-from comfybridge.comfyui.response import Response
+from comfybridge.comfyui.incoming import Incoming, Misframed, patience
 from comfybridge.comfyui.route import SHORTEST_SILENCE, Route, proxy_fields
 from comfybridge.deadline import Deadline
 
@@ -38,29 +45,46 @@ TLS_ALERT = "\x15\x03"  # what a server says to a caller that does not begin to 
 class Answer:
     """What the server answers; its body is read as it is asked for. To be closed, or used in a `with`.
 
+    Args:
+        incoming: where the body comes from.
+        response: its head has been read, and nothing of its body.
+
     Attributes:
         method, path: what was asked, without the query.
         status: the HTTP status.
     """
 
     def __init__(
-        self, transport: Transport, connection: socket.socket, response: Response, method: str, path: str
+        self,
+        transport: Transport,
+        connection: socket.socket,
+        incoming: Incoming,
+        response: http.client.HTTPResponse,
+        method: str,
+        path: str,
     ) -> None:
         self.method = method
         self.path = path
         self.status = response.status
         self._transport = transport
         self._connection: socket.socket | None = connection
+        self._incoming = incoming
         self._response = response
+        self._end = None if response.length is None else response.fp.tell() + response.length
 
     @property
     def length(self) -> int | None:
         """Bytes of the body that have not been read; None if the server does not say."""
         return self._response.length
 
+    @property
+    def _is_whole(self) -> bool:
+        length = self._response.length
+        return self._response.isclosed() if length is None else length == 0
+
     def header(self, name: str) -> str:
         """A header's value; empty if it is not there."""
-        return self._response.fields.get(name.lower(), "")
+        return self._response.headers.get(name, "").strip()
 
     def read(self, most: int) -> bytes:
         """The whole body, of at most so many bytes.
@@ -82,26 +106,43 @@ class Answer:
         raise TooLong(f"answers with more than {most} bytes")
 
     def read_some(self, most: int) -> bytes:
-        """So much of the body as has come, and at least one byte; nothing at its end.
+        """Up to `most` bytes of the body, blocking for the first; nothing at its end.
 
         Raises:
             CallFailed: it does not come, or not by the deadline, or not whole.
         """
+        if self._is_whole:
+            return b""
+        self._incoming.begin_step()
         try:
-            return self._response.read_some(most)
+            data = self._response.read1(most)
         except TimeoutError:
             self._drop()
             raise NoAnswerInTime("does not answer") from None
         except (OSError, http.client.HTTPException):
+            data = b""
+        else:
+            if data or self._is_whole:
+                return data
+        self._drop()
+        raise CutOff("cut its answer off in the middle")
+
+    def check_length(self) -> None:
+        """Refuse a body, read to its end, behind which more came than was announced.
+
+        Raises:
+            MakesNoSense
+        """
+        if self._end is not None and (self._incoming.tell() > self._end or self._incoming.has_more()):
             self._drop()
-            raise CutOff("cut its answer off in the middle") from None
+            raise MakesNoSense("answers with more bytes than it announces")
 
     def close(self) -> None:
         """Keep the connection if everything has been read, else drop it. May be called twice."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._response.is_whole and not self._response.will_close:
+        if self._is_whole and not self._response.will_close:
             self._transport.keep(connection)
         else:
             connection.close()
@@ -227,9 +268,9 @@ class Transport:
                     if data is None:
                         raise
                     # a body that it does not want; it may have said why
-                response = Response(Incoming(connection, silence, deadline))
-                response.begin()
-            if response.fields.get("content-encoding", "identity") != "identity":
+                incoming = Incoming(connection, silence, deadline)
+                response = incoming.read_head()
+            if response.headers.get("content-encoding", "identity") != "identity":
                 raise CallFailed("compresses its answer unasked (does a proxy before it?)")
             if response.status < 200:  # the answer itself comes later, and would be taken for the next one's
                 raise CallFailed(f"announces its answer with HTTP {response.status}, which is not understood")
@@ -238,7 +279,7 @@ class Transport:
         except BaseException:
             connection.close()
             raise
-        return Answer(self, connection, response, method, path)
+        return Answer(self, connection, incoming, response, method, path)
 
     def _idle_connection(self) -> socket.socket | None:
         """A connection that was used before and is still open, if there is one."""
@@ -263,6 +304,8 @@ class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # u
             return
         if isinstance(error, TimeoutError):
             raise NoAnswerInTime("does not answer") from None
+        if isinstance(error, Misframed):
+            raise MakesNoSense(str(error)) from None
         if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
             if str(error).startswith(TLS_ALERT):
                 raise HungUp("speaks TLS, so that COMFYUI_URL must begin with https://") from None

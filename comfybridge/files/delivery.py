@@ -16,10 +16,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from comfybridge.errors import ComfyUIError, FileUnusable
+from comfybridge.files.ahead import Ahead, Begun
 from comfybridge.media import file_extension, image_size
 from comfybridge.request import CHUNK, OpenFile, Output
 
@@ -53,12 +54,13 @@ class DeliveredFile:
         self.size: int | None = None
         self.pixels: tuple[int, int] | None = None
         self.data: bytes | None = None
-        self._has_room = False
-        self._was_sent = False
-        self._opened: OpenFile | None = None
-        self._opening: Future[OpenFile] | None = None
 
-    def _learn(self, file: OpenFile) -> None:
+    def learn(self, file: OpenFile) -> None:
+        """Take down what there is to know of it.
+
+        Raises:
+            FileUnusable: it is not what its name says.
+        """
         self.media_type, self.filename, self.warnings = file.media_type, file.filename, file.warnings
         self.size = file.size
         if self.output.kind == "image":
@@ -67,18 +69,26 @@ class DeliveredFile:
             if self.pixels is None and self.media_type in UNMISTAKABLE and file_extension(beginning) is None:
                 raise FileUnusable(f"What ComfyUI gave as its output file {self.output.filename!r} is no image.")
 
-    def _opened_already(self) -> OpenFile | None:
-        """What was opened before it was needed; that is the caller's then, to close it."""
-        opened, opening = self._opened, self._opening
-        self._opened = self._opening = None
-        return opened if opening is None else opening.result()
 
-    def _close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-        if self._opening is not None and not self._opening.cancel():
-            self._opening.add_done_callback(_close_result)
-        self._opened = self._opening = None
+class _Room:
+    """Bytes for files that are held until they are sent. Safe to share between threads."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+        self._lock = threading.Lock()
+
+    def find(self, size: int) -> bool:
+        """Take so much, if there is so much; returns whether there was."""
+        with self._lock:
+            if size > self.left:
+                return False
+            self.left -= size
+            return True
+
+    def use(self, size: int) -> None:
+        """Take so much whether it is there or not: it is in memory already."""
+        with self._lock:
+            self.left -= size
 
 
 class Delivery:
@@ -100,27 +110,14 @@ class Delivery:
     def __init__(self, outputs: Sequence[Output], *, has_more: bool = False) -> None:
         self.files = [DeliveredFile(output) for output in outputs]
         self.warnings: list[str] = []
-        self._room = ROOM
-        self._room_lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
-        started = time.monotonic()
+        self._room = _Room(ROOM)
+        self._ahead: Ahead[DeliveredFile] = Ahead(AT_ONCE)
         try:
-            index = 0
-            while index < len(self.files):
-                for soon in self.files[index : index + AT_ONCE]:
-                    self._open_soon(soon, self._begin)
-                try:
-                    self._take(self.files[index])
-                    index += 1
-                except FileUnusable as error:
-                    if len(self.files) == 1 and not has_more:
-                        raise
-                    self._leave_out(index, error)
-                if self._threads is None and time.monotonic() - started > SLOW_SECONDS:
-                    self._threads = ThreadPoolExecutor(AT_ONCE)  # which starts none before they have something to do
+            self._plan(has_more)
         except BaseException:
             self.close()
             raise
+        self._to_come = deque(file for file in self.files if file.data is None)
         if self.is_in_memory:
             self.close()
 
@@ -138,7 +135,7 @@ class Delivery:
         if file.data is not None:
             yield file.data
             return
-        following = None if file._was_sent else self._following(file)
+        following = self._following(file)
         count = 0
         with self._open(file) as opened:
             for chunk in opened:
@@ -146,107 +143,109 @@ class Delivery:
                 if file.size is not None and count > file.size:
                     break
                 if following is not None and (opened.size or 0) - count <= AHEAD:
-                    self._open_soon(following, _source)
+                    self._open_soon(following, begin=_source)
                     following = None
                 yield chunk
         if file.size not in (None, count):
             raise _changed(file)
-        file.size, file._was_sent = count, True
+        file.size = count
 
     def close(self) -> None:
         """Drop whatever is still open. May be called twice."""
-        for file in self.files:
-            file._close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._ahead.close()
 
     # -- before the answer begins --------------------------------------------------------------------------------
 
+    def _plan(self, has_more: bool) -> None:
+        """Fetch the files that there is room for, and learn the size of the others."""
+        started = time.monotonic()
+        index = 0
+        while index < len(self.files):
+            for soon in self.files[index : index + AT_ONCE]:
+                self._open_soon(soon, begin=self._begin)
+            try:
+                self._take(self.files[index])
+                index += 1
+            except FileUnusable as error:
+                if len(self.files) == 1 and not has_more:
+                    raise
+                self._leave_out(index, error)
+            if not self._ahead.has_threads and time.monotonic() - started > SLOW_SECONDS:
+                self._ahead.start_threads()
+
     def _leave_out(self, index: int, error: FileUnusable) -> None:
-        self.files.pop(index)._close()
+        self._ahead.drop(self.files.pop(index))
         self.warnings.append(f"{error.message.rstrip('.')}; it is left out.")
 
     def _take(self, file: DeliveredFile) -> None:
         """Take down what there is to know of a file, and keep what there is room for."""
         convert = file.output.convert
-        if convert is not None and self._room <= 0:
-            file._close()
+        if convert is not None and self._room.left <= 0:
+            self._ahead.drop(file)
             return
-        opened = file._opened_already() or self._begin(file)
+        begun = self._ahead.take(file) or self._begin(file)
+        opened, is_kept = begun.file, begun.has_room
         with contextlib.ExitStack() as stack:
             stack.callback(opened.close)
-            is_kept = file._has_room
             if convert is not None:
                 given_back = opened.size if is_kept and opened.size else 0
                 opened = OpenFile.of(convert(opened.load()))
-                self._use_room((opened.size or 0) - given_back)  # more than there is: it is in memory already
+                self._room.use((opened.size or 0) - given_back)
                 is_kept = True
-            elif opened.size is None and self._room > 0:
-                data = opened.fetch(self._room)
+            elif opened.size is None and self._room.left > 0:
+                data = opened.fetch(self._room.left)
                 if opened.is_fetched:
                     opened.size = len(data)
-                    is_kept = self._find_room(len(data))
-            file._learn(opened)
+                    is_kept = self._room.find(len(data))
+            file.learn(opened)
             if is_kept:
                 file.data = opened.fetch()
             elif all(earlier.data is not None for earlier in self.files[: self.files.index(file)]):
                 opened.fetch(BEGINNING)
-                file._opened = opened
+                self._ahead.put(file, Begun(opened))
                 stack.pop_all()
 
-    def _begin(self, file: DeliveredFile) -> OpenFile:
+    def _begin(self, file: DeliveredFile) -> Begun:
         """Open a file, and fetch the whole of it if there is room, else enough to tell an image's size."""
         opened = file.output.source()
         try:
-            file._has_room = opened.size is not None and self._find_room(opened.size)
-            opened.fetch(None if file._has_room else CHUNK)
+            has_room = opened.size is not None and self._room.find(opened.size)
+            opened.fetch(None if has_room else CHUNK)
         except BaseException:
             opened.close()
             raise
-        return opened
-
-    def _find_room(self, size: int) -> bool:
-        with self._room_lock:
-            if size > self._room:
-                return False
-            self._room -= size
-            return True
-
-    def _use_room(self, size: int) -> None:
-        with self._room_lock:
-            self._room -= size
+        return Begun(opened, has_room)
 
     # -- while it is sent ----------------------------------------------------------------------------------------
 
     def _open(self, file: DeliveredFile) -> OpenFile:
-        opened = file._opened_already() or file.output.source()
+        opened = (self._ahead.take(file) or _source(file)).file
         try:
             if file.output.convert is not None:
                 opened = OpenFile.of(file.output.convert(opened.load()))
             if file.size is None:
-                file._learn(opened)
+                file.learn(opened)
         except BaseException:
             opened.close()
             raise
         return opened
 
     def _following(self, file: DeliveredFile) -> DeliveredFile | None:
-        after = self.files[self.files.index(file) + 1 :]
-        return next((each for each in after if each.data is None), None)
+        """The file to come after one whose turn it is; None after one that is sent once more."""
+        if file not in self._to_come:
+            return None
+        while self._to_come.popleft() is not file:
+            pass
+        return self._to_come[0] if self._to_come else None
 
-    def _open_soon(self, file: DeliveredFile, begin: Callable[[DeliveredFile], OpenFile]) -> None:
-        """Have a thread open a file before it is its turn, if it is ComfyUI that has it."""
-        if self._threads is not None and file.output.is_remote and file._opening is None and file._opened is None:
-            file._opening = self._threads.submit(begin, file)
+    def _open_soon(self, file: DeliveredFile, begin: Callable[[DeliveredFile], Begun]) -> None:
+        """Have a file opened before it is its turn, if it is ComfyUI that has it."""
+        if file.output.is_remote:
+            self._ahead.open(file, begin)
 
 
-def _source(file: DeliveredFile) -> OpenFile:
-    return file.output.source()
-
-
-def _close_result(opening: Future[OpenFile]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+def _source(file: DeliveredFile) -> Begun:
+    return Begun(file.output.source())
 
 
 def _changed(file: DeliveredFile) -> ComfyUIError:

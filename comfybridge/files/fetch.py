@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import io
 import ipaddress
 import os
 import queue
@@ -27,6 +26,8 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from certifi import where
 
+from comfybridge.comfyui.head import fields_of
+from comfybridge.comfyui.incoming import Incoming
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, TimedOut, TooLarge
 from comfybridge.files.public_addresses import Address, is_public
@@ -171,13 +172,13 @@ class Fetcher:
         try:
             with closing(self._connect(place, addresses, limit)) as plain:
                 self._check_is_elsewhere(place, plain)
-                connection = http.client.HTTPConnection(place.host, place.port)
-                connection.sock = _TimedSocket(plain, limit)
-                connection.request("GET", place.target, headers=_headers(place))
-                with connection.getresponse() as answer:
+                plain.settimeout(_left(limit))
+                plain.sendall(_head(place))
+                incoming = Incoming(plain, limit.seconds, limit)
+                with incoming.read_head() as answer:
                     if answer.status in REDIRECTS:
                         return _redirected(place, answer)
-                    return _body(place, answer, allowance)
+                    return _body(place, answer, incoming, allowance)
         except TimeoutError:
             raise
         except ssl.SSLCertVerificationError:
@@ -334,7 +335,8 @@ def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
     return answer
 
 
-def _headers(place: _Place) -> dict[str, str]:
+def _head(place: _Place) -> bytes:
+    """What is asked of a host. All of it is ASCII without line breaks, as `parse` sees to."""
     headers = {
         "Host": place.host_header,
         "User-Agent": "comfybridge",
@@ -342,7 +344,11 @@ def _headers(place: _Place) -> dict[str, str]:
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-    return {**headers, "Authorization": place.authorization} if place.authorization else headers
+    if place.authorization:
+        headers["Authorization"] = place.authorization
+    fields = fields_of(headers)
+    assert fields is not None
+    return b"GET %s HTTP/1.1\r\n%s\r\n" % (place.target.encode("ascii"), fields)
 
 
 def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
@@ -359,7 +365,7 @@ def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
     return parse(url)
 
 
-def _body(place: _Place, answer: http.client.HTTPResponse, allowance: Allowance) -> bytes:
+def _body(place: _Place, answer: http.client.HTTPResponse, incoming: Incoming, allowance: Allowance) -> bytes:
     """The bytes of an answer that is a file."""
     if answer.status != 200:
         raise InvalidRequest(f"{place.host} answered {answer.status} instead of the file.")
@@ -373,16 +379,17 @@ def _body(place: _Place, answer: http.client.HTTPResponse, allowance: Allowance)
         )
     if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
         raise InvalidRequest(f"{place.host} sends the file compressed, although it was asked not to.")
-    return _read(place, answer, allowance)
+    return _read(place, answer, incoming, allowance)
 
 
-def _read(place: _Place, answer: http.client.HTTPResponse, allowance: Allowance) -> bytes:
+def _read(place: _Place, answer: http.client.HTTPResponse, incoming: Incoming, allowance: Allowance) -> bytes:
     expected = answer.length
     if expected is not None:
         allowance.take(expected)  # so that too large a file is not even begun
     chunks, size = [], 0
     try:
-        while chunk := answer.read(CHUNK):
+        while chunk := answer.read1(CHUNK):
+            incoming.begin_step()
             chunks.append(chunk)
             size += len(chunk)
             if expected is None:
@@ -404,36 +411,3 @@ def _left(limit: Deadline) -> float:
     if left <= 0:
         raise TimeoutError
     return left
-
-
-class _TimedSocket:
-    """A socket whose every read and write ends by one deadline; a plain timeout begins anew with every byte."""
-
-    def __init__(self, plain: socket.socket, limit: Deadline) -> None:
-        self._plain = plain
-        self._limit = limit
-
-    def sendall(self, data: Any) -> None:
-        self._plain.settimeout(_left(self._limit))
-        self._plain.sendall(data)
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReader(self._plain, self._limit), CHUNK)
-
-    def close(self) -> None:
-        """Nothing: `http.client` closes before the answer has been read; who made the connection closes it."""
-
-
-class _TimedReader(io.RawIOBase):
-    """What comes in over such a socket."""
-
-    def __init__(self, plain: socket.socket, limit: Deadline) -> None:
-        self._plain = plain
-        self._limit = limit
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._plain.settimeout(_left(self._limit))
-        return self._plain.recv_into(buffer)

@@ -27,10 +27,9 @@ from comfybridge.files.names import PROSE
 from comfybridge.files.sent import LinkedFile, check_count, is_for_file
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
-from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import Graph, set_input
 from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Filled, targets_of
+from comfybridge.workflow.template import Filled, Template, targets_of
 from comfybridge.workflow.wording import clip, describe, listed
 
 SUBFOLDER = "comfybridge"
@@ -72,13 +71,11 @@ class Placed:
 # -- into the graph ------------------------------------------------------------------------------------------------
 
 
-def place_files(
-    files: Sequence[InputFile], filled: Filled, parameters: Mapping[str, Parameter], forms: FileForms
-) -> list[Placed]:
+def place_files(files: Sequence[InputFile], filled: Filled, template: Template, forms: FileForms) -> list[Placed]:
     """Find the inputs that each file is for, and the form in which each takes it.
 
     Args:
-        parameters: those of the template, or those that were found in the graph.
+        template: what was filled.
         forms: tells what the graph's inputs take; asked only if there are files.
 
     Raises:
@@ -94,9 +91,9 @@ def place_files(
         raise InvalidRequest(f"images has two files of the name {clip(twice)!r}.")
     taken: dict[Target, str] = {}
     placed = []
-    graph = _Mentions(filled, parameters)
+    mentions = _Mentions(filled, template)
     for file in files:
-        place = _place(file, filled, parameters, graph, forms)
+        place = _place(file, filled, template.parameters, mentions, forms)
         for target in place.forms:
             other = taken.setdefault(target, file.name)
             if other != file.name:
@@ -172,15 +169,9 @@ def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: File
 class _Mentions:
     """Where a filled graph says what, and which of the parameters in use set it. Made once for all files."""
 
-    def __init__(self, filled: Filled, parameters: Mapping[str, Parameter]) -> None:
+    def __init__(self, filled: Filled, template: Template) -> None:
         graph = filled.graph
-        spared = {
-            target
-            for each in (parameters, discover(graph))
-            for prose in PROSE
-            if prose in each
-            for target in each[prose].targets
-        }
+        spared = template.texts(PROSE)
         self._targets: dict[str, list[Target]] = {}
         for node_id, node in graph.items():
             for input_name, value in node["inputs"].items():
@@ -191,7 +182,7 @@ class _Mentions:
                             self._targets.setdefault(written, []).append(target)
         self._parameters: dict[Target, list[str]] = {}
         for name in filled.params:
-            for target in targets_of(name, graph, parameters):
+            for target in targets_of(name, graph, template.parameters):
                 self._parameters.setdefault(target, []).append(name)
         self._order = {name: place for place, name in enumerate(filled.params)}
 

@@ -93,21 +93,21 @@ def is_for_file(name: str, parameters: Mapping[str, Parameter], graph: Graph) ->
     )
 
 
-def files_in(graph: object, but: Collection[str] = ()) -> list[InputFile]:
+def files_in(graph: Graph, but: Collection[str] = ()) -> list[InputFile]:
     """The files that a caller's graph itself holds, where ComfyUI's own loaders take names; each named `NODE.INPUT`.
 
     Args:
-        graph: as it came, checked or not.
         but: inputs that are not looked at, as their values are replaced.
 
     Raises:
         InvalidRequest: a file's data can't be read.
     """
     files = []
-    for node_id, node in graph.items() if isinstance(graph, dict) else ():
-        input_name = FILE_INPUTS.get(str(node.get("class_type"))) if isinstance(node, dict) else None
-        inputs = node["inputs"] if input_name is not None and isinstance(node.get("inputs"), dict) else {}
-        name, value = f"{node_id}.{input_name}", inputs.get(input_name)
+    for node_id, node in graph.items():
+        input_name = FILE_INPUTS.get(node["class_type"])
+        if input_name is None:
+            continue
+        name, value = f"{node_id}.{input_name}", node["inputs"].get(input_name)
         if may_be_data(value) and name not in but:
             files.append(read_file(name, value, "workflow"))
     return files

@@ -31,11 +31,13 @@ from comfybridge.policy.limits import Limits, excess
 from comfybridge.policy.rates import Bucket, Rate
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.settings import Settings, SettingsError, environment_name
+from comfybridge.validation import wanted
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.reading import read_yaml
 from comfybridge.workflow.wording import clip, listed, nearest
 
 SETTING = environment_name("policy_file")
+KINDS = {"list_type": "a list of names", "string_too_short": "a name"}  # what policies hold of these
 
 # what follows a file's name that is not in the input folder (folder_paths.annotated_filepath); nodes that are not
 # ComfyUI's own may not mind how it is written
@@ -107,23 +109,23 @@ class Rights:
         """Whether it has nothing but the parameters of templates."""
         return not self.policy.takes_graphs and not self.policy.takes_overrides
 
-    def check_request(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
+    def check_request(self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf) -> None:
         """Refuse a request that asks for more than it may, as far as that shows before there is a graph.
 
         Args:
-            workflow: the template's name, unless the request has a graph.
+            workflow: the template's name; None if the request has a graph.
 
         Raises:
             Forbidden: what it may not, and what it may.
             UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
         """
         policy = self.policy
-        if request.graph is not None and not policy.takes_graphs:
+        if workflow is not None:
+            self.check_workflow(workflow)
+        elif not policy.takes_graphs:
             raise Forbidden(
                 f"{self.who} can't run whole graphs, but only workflows by their names: {_names(policy.workflows)}."
             )
-        if request.graph is None:
-            self.check_workflow(workflow)
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
             if self.is_confined:  # a graph could show such a file all the same
@@ -218,10 +220,12 @@ class Rights:
         if self._bucket is not None:
             self._bucket.give_back()
 
-    def _check_no_overrides(self, request: GenerationRequest, workflow: str, parameters_of: ParametersOf) -> None:
+    def _check_no_overrides(
+        self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf
+    ) -> None:
         dotted = [name for name in request.params if "." in str(name)]
         if dotted:
-            known: Collection[str] = () if request.graph is not None else parameters_of(workflow)
+            known: Collection[str] = () if workflow is None else parameters_of(workflow)
             unknown = next((name for name in dotted if name not in known), None)
             if unknown is not None:
                 names = f": {listed(known, unknown)}" if known else ""
@@ -359,15 +363,8 @@ def _problem(name: str, error: ValidationError) -> str:
         near = nearest(first["loc"][-1], Policy.model_fields)
         hint = f"did you mean {near}? T" if near else "t"
         return f"{clip(place)} is no field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
-    kinds = {
-        "bool_type": "true or false",
-        "int_type": "a whole number",
-        "list_type": "a list of names",
-        "string_type": "a text",
-        "string_too_short": "a name",
-    }
-    said = str(first["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{clip(place)} is {clip(first['input'])!r}; it must be {kinds.get(first['type'], said)}."
+    kind = KINDS.get(first["type"]) or wanted(first)
+    return f"{clip(place)} is {clip(first['input'])!r}; it must be {kind}."
 
 
 def _names(workflows: list[str] | None) -> str:

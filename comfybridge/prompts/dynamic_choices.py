@@ -20,11 +20,11 @@ from comfybridge.workflow.template import Filled, Template, given_targets
 from comfybridge.workflow.wording import clip, describe, listed
 
 
-def check_dynamic_choices(filled: Filled, template: Template | None, catalog: Catalog, deadline: Deadline) -> None:
+def check_dynamic_choices(filled: Filled, template: Template, catalog: Catalog, deadline: Deadline) -> None:
     """Refuse a choice that does not exist, and an input of the caller's that the choice does not bring.
 
     Args:
-        template: what the graph was made of; None for a graph of the caller's own.
+        template: what the graph was made of.
 
     Raises:
         InvalidWorkflow: names the choice, and those that exist.
@@ -35,7 +35,7 @@ def check_dynamic_choices(filled: Filled, template: Template | None, catalog: Ca
     wrong = dict(_wrong_choices(filled.graph, catalog, deadline))
     if wrong:
         said, given = f"{'; '.join(wrong.values())}.", given_targets(filled)
-        if template is None or any(is_callers(target, given) for target in wrong):
+        if template.is_of_caller or any(is_callers(target, given) for target in wrong):
             raise InvalidWorkflow(said)
         raise does_not_fit(template, said)
     for node_id, name in _dotted(filled.given, filled.graph):

@@ -14,17 +14,16 @@ from comfybridge.errors import BrokenWorkflow, InvalidRequest, InvalidWorkflow
 from comfybridge.files.forms import FileForms
 from comfybridge.files.inputs import Placed, check_names, place_files
 from comfybridge.files.names import NodeClassOf, check_file_names
-from comfybridge.files.sent import files_in, may_be_data, split_params
+from comfybridge.files.sent import files_in, split_params
 from comfybridge.prompts.changed_choices import follow_choices
 from comfybridge.prompts.dynamic_choices import check_dynamic_choices
 from comfybridge.request import GenerationRequest, InputFile
-from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.editor_texts import replace_as_editor
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.model_choice import ChoicesOf, settle_model, spell_as_installed
-from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Filled, Template, check_required, fill, fill_graph
+from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.template import Filled, Template, check_required, fill
 from comfybridge.workflow.wording import describe
 
 MOST_NODES_NAMED = 20
@@ -38,12 +37,12 @@ class Prepared:
     Attributes:
         filled: the graph with its parameters.
         placed: the request's input files, and the inputs that are to name them.
-        template: what it was made of; None for a graph of the caller's own.
+        template: what it was made of.
     """
 
     filled: Filled
     placed: list[Placed]
-    template: Template | None = None
+    template: Template
 
     @property
     def brought(self) -> set[Target]:
@@ -51,11 +50,29 @@ class Prepared:
         return {target for each in self.placed for target in each.forms}
 
 
+def template_of(request: GenerationRequest, library: Library, default_workflow: str) -> Template:
+    """What a request's graph is made of: the template that it names, or its own graph as one without a name.
+
+    Args:
+        default_workflow: the template for a request that names none.
+
+    Raises:
+        UnknownWorkflow, BrokenWorkflow: there is no such template, or it can't be used.
+        InvalidWorkflow: the graph is not well-formed.
+        InvalidRequest: the request has a graph and names a template too.
+    """
+    name = request.template_name(default_workflow)
+    if name is not None:
+        return library.get(name)
+    if request.workflow is not None:
+        raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
+    return Template.of_graph(check_graph(request.graph))
+
+
 def prepare(
     request: GenerationRequest,
-    library: Library,
+    template: Template,
     catalog: Catalog,
-    default_workflow: str,
     deadline: Deadline,
     *,
     dynamic_texts: bool = True,
@@ -64,13 +81,13 @@ def prepare(
     """The request's graph with its parameters filled in, and where its input files go.
 
     Args:
+        template: as `template_of` gives it.
         catalog: tells what the server's node classes take, and which models it has.
-        default_workflow: the template for a request that names none.
         dynamic_texts: whether texts are replaced as ComfyUI's editor does it, where the request does not say.
         is_confined: whether the request's owner has nothing but the parameters of templates.
 
     Raises:
-        InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+        InvalidRequest, InvalidWorkflow: the request can't work.
         BrokenWorkflow, ModelMissing: its template can't.
         ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked.
     """
@@ -82,11 +99,11 @@ def prepare(
         return catalog.choices(node, input_name, deadline)
 
     _check_extra_data(request.extra_data)
-    template, parameters, filled, files = _filled(request, library, default_workflow, node_class_of)
+    template, filled, files = _filled(request, template, node_class_of)
     forms = FileForms(filled.graph, node_class_of)
-    prepared = Prepared(filled, place_files([*request.images, *files], filled, parameters, forms), template)
-    check_names(filled, parameters, forms)
-    if template is not None:
+    prepared = Prepared(filled, place_files(files, filled, template, forms), template)
+    check_names(filled, template.parameters, forms)
+    if not template.is_of_caller:
         check_required(template, filled, prepared.brought)
         _settle_model(filled, template, choices_of)
     spell_as_installed(filled, choices_of)
@@ -99,41 +116,30 @@ def prepare(
     check_dynamic_choices(filled, template, catalog, deadline)
     check_file_names(
         filled,
-        parameters,
+        template.parameters,
         prepared.brought,
         node_class_of,
-        is_own_graph=request.graph is not None,
+        is_own_graph=template.is_of_caller,
         is_confined=is_confined,
     )
     return prepared
 
 
 def _filled(
-    request: GenerationRequest, library: Library, default_workflow: str, node_class_of: NodeClassOf
-) -> tuple[Template | None, Mapping[str, Parameter], Filled, list[InputFile]]:
-    """The template, the parameters that are needed to place files, the filled graph, and the files that are in it or
-    in `params`.
-    """
+    request: GenerationRequest, template: Template, node_class_of: NodeClassOf
+) -> tuple[Template, Filled, list[InputFile]]:
+    """The template as the server knows it, its graph filled in, and all files of the request, wherever they are."""
 
     def inputs_of(node: Mapping[str, Any]) -> set[str] | None:
         node_class = node_class_of(node["class_type"])
         return set(node_class.inputs(node["inputs"])) if node_class else None
 
-    if request.graph is None:
-        name = default_workflow if request.workflow is None else request.workflow
-        template = library.get(name).learned(node_class_of)
-        params, files = split_params(request.params, template.parameters, template.graph)
-        return template, template.parameters, fill(template, params, inputs_of, node_class_of), files
-    if request.workflow is not None:
-        raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
-    parameters: Mapping[str, Parameter] = {}
-    params, files = request.params, files_in(request.graph, request.params)
-    if files or _may_bring_files(request):
-        graph = check_graph(request.graph)
-        parameters = discover(graph, node_class_of)
-        params, others = split_params(request.params, parameters, graph)
-        files += others
-    return None, parameters, fill_graph(request.graph, params, inputs_of, node_class_of), files
+    in_graph = files_in(template.graph, request.params) if template.is_of_caller else []
+    if not template.is_of_caller or request.params or request.images or in_graph:
+        template = template.learned(node_class_of)
+    params, in_params = split_params(request.params, template.parameters, template.graph)
+    filled = fill(template, params, inputs_of, node_class_of)
+    return template, filled, [*request.images, *in_graph, *in_params]
 
 
 def _check_extra_data(extra_data: Mapping[str, Any]) -> None:
@@ -149,12 +155,6 @@ def _check_extra_data(extra_data: Mapping[str, Any]) -> None:
             raise InvalidRequest(
                 f"extra_data: {'.'.join(path)} is {describe(value)}; it must be an object, or be left out."
             )
-
-
-def _may_bring_files(request: GenerationRequest) -> bool:
-    return bool(request.images) or any(
-        may_be_data(value) or str(name).startswith(IMAGE) for name, value in request.params.items()
-    )
 
 
 def _settle_model(filled: Filled, template: Template, choices_of: ChoicesOf) -> None:
@@ -181,7 +181,7 @@ def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> Non
 
 
 def _check_has_output(
-    filled: Filled, targets: list[str] | None, template: Template | None, node_class_of: NodeClassOf
+    filled: Filled, targets: list[str] | None, template: Template, node_class_of: NodeClassOf
 ) -> None:
     """Refuse a graph none of whose nodes ComfyUI would run it for; where a class is unknown, ComfyUI decides."""
     graph = filled.graph
@@ -198,7 +198,7 @@ def _check_has_output(
             return
     if targets is not None:
         raise InvalidRequest("partial_execution_targets names no output node of the graph.")
-    if template is not None:
+    if not template.is_of_caller:
         raise BrokenWorkflow(f"The workflow {template.name} has no output node, so ComfyUI would make nothing of it.")
     raise InvalidWorkflow(
         "The graph has no output node, so ComfyUI would make nothing of it; add one, such as SaveImage."

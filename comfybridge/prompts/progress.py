@@ -28,6 +28,20 @@ MOST_TIMES_SLOWER = 100.0
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The prompt is queued, or another one in its place.
+
+    Attributes:
+        position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
+        eta_seconds: how long it will take to wait and run; None if that is unknown.
+    """
+
+    prompt_id: str
+    position: int | None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Progress:
     """A step forward.
 

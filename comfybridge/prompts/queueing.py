@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from comfybridge.comfyui import previews
+from comfybridge.comfyui.calls import ComfyUINotReached
 from comfybridge.comfyui.catalog import Catalog
-from comfybridge.comfyui.client import Accepted, ComfyUINotReached
+from comfybridge.comfyui.client import Accepted
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server
@@ -28,12 +29,13 @@ from comfybridge.errors import (
 )
 from comfybridge.files.fetch import Fetcher
 from comfybridge.files.inputs import Uploader
-from comfybridge.policy.policies import Policies, Turn
+from comfybridge.policy.policies import Turn
+from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue
-from comfybridge.prompts.preparation import Prepared, prepare
+from comfybridge.prompts.preparation import Prepared, prepare, template_of
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.refusals import as_of_template
-from comfybridge.prompts.repeats import Repeats, fingerprint_of, prompt_id_of
+from comfybridge.prompts.repeats import Repeats, prompt_id_of
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
@@ -42,7 +44,7 @@ from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.past_cache import past_cache
 from comfybridge.workflow.prefixes import leads_up, make_prefixes_plain, outside_folders, with_plain_prefixes
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.template import Filled, Template
 from comfybridge.workflow.wording import clip
 
 log = logging.getLogger(__name__)
@@ -55,24 +57,26 @@ class Queueing:
     threads.
     """
 
-    def __init__(self, settings: Settings, library: Library, repeats: Repeats, policies: Policies) -> None:
+    def __init__(self, settings: Settings, library: Library, repeats: Repeats) -> None:
         self._settings = settings
         self._library = library
         self._repeats = repeats
-        self._policies = policies
         fetcher = Fetcher(seconds=settings.fetch_timeout, allowed_hosts=settings.fetch_allow_hosts)
         self._uploader = Uploader(fetcher, settings.max_upload_bytes)
 
-    def submit(
-        self, server: Server, request: GenerationRequest, place: Place, deadline: Deadline, turn: Turn
-    ) -> Submission:
+    def template_of(self, request: GenerationRequest) -> Template:
+        """What a request's graph is made of; raises what `preparation.template_of` raises."""
+        return template_of(request, self._library, self._settings.default_workflow)
+
+    def submit(self, server: Server, admitted: Admitted, template: Template, place: Place, turn: Turn) -> Submission:
         """Queue a request on a server.
 
         Args:
+            template: what `template_of` gives.
             turn: is taken when the request is known to be fit to be queued.
 
         Raises:
-            InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
+            InvalidRequest, InvalidWorkflow: the request can't work.
             BrokenWorkflow, ModelMissing: its template can't.
             Forbidden, RateLimited: the graph holds more than its owner may ask for, or it asks too often.
             IdempotencyConflict: its key belongs to another one.
@@ -81,19 +85,18 @@ class Queueing:
             TimedOut: the deadline passed meanwhile.
             Abandoned: the caller has left meanwhile.
         """
+        request, rights, deadline = admitted.asked, admitted.rights, admitted.deadline
         waiter = self._waiter(server, request)
-        rights = self._policies.of(request.owner)
         prepared = prepare(
             request,
-            self._library,
+            template,
             server.catalog,
-            self._settings.default_workflow,
             deadline,
             dynamic_texts=self._settings.dynamic_texts,
             is_confined=rights is not None and rights.is_confined,
         )
         filled = prepared.filled
-        request.trace.workflow = request.workflow_name(self._settings.default_workflow)
+        admitted.trace.workflow = request.workflow_name(self._settings.default_workflow)
         _check_images_arrive(waiter, filled)
         make_prefixes_plain(filled.graph)
         if rights is not None:
@@ -102,17 +105,17 @@ class Queueing:
         turn.take()
         checks = () if rights is None else (rights.check_file, rights.check_unseen)
         self._uploader.feed(prepared.placed, filled, server.client, deadline, *checks)
-        prompt = Prompt(prompt_id_of(request), filled.graph)
+        prompt = Prompt(prompt_id_of(admitted), filled.graph)
         if self._settings.request_folders:
             save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
         if request.idempotency_key is None:
-            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
-        with self._repeats.alone(request, deadline):
-            earlier = self._repeats.attach(request, place, deadline, is_alone=True)
+            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
+        with self._repeats.alone(admitted):
+            earlier = self._repeats.attach(admitted, place, is_alone=True)
             if earlier is not None:
                 turn.give_back()
                 return earlier
-            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
+            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
 
     def submit_past_cache(
         self, earlier: Submission, nodes: Collection[str], misnamed: Mapping[str, tuple[str, str]]
@@ -126,24 +129,24 @@ class Queueing:
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: as `submit`.
         """
-        server, request, deadline = earlier.server, earlier.request, earlier.deadline
+        server, admitted, request, deadline = earlier.server, earlier.admitted, earlier.request, earlier.deadline
 
         def writes_files(class_type: str) -> bool:
             node_class = server.catalog.node_class(class_type, deadline)
             return node_class is not None and node_class.is_output
 
-        prompt_id = prompt_id_of(request)
+        prompt_id = prompt_id_of(admitted)
         graph = with_plain_prefixes(earlier.filled.graph, misnamed)
         graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
-        prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [])
+        prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [], Template.of_graph(graph))
         waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
         server.begin()
         place.move(server)
         if request.idempotency_key is None:
-            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
-        with self._repeats.alone(request, deadline):
+            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
+        with self._repeats.alone(admitted):
             server.client.forget(prompt_id, deadline)  # or that one would be taken for what becomes of this one
-            return self._listen_and_queue(waiter, server, prompt, request, prepared, place, deadline)
+            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
 
     def _waiter(self, server: Server, request: GenerationRequest) -> Waiter:
         name = request.wait or self._settings.wait
@@ -157,14 +160,13 @@ class Queueing:
         waiter: Waiter,
         server: Server,
         prompt: Prompt,
-        request: GenerationRequest,
+        admitted: Admitted,
         prepared: Prepared,
         place: Place,
-        deadline: Deadline,
     ) -> Submission:
-        listener = waiter.listen(prompt, deadline)
+        listener = waiter.listen(prompt, admitted.deadline)
         try:
-            return self._queue(server, prompt, request, prepared, listener, place, deadline)
+            return self._queue(server, prompt, admitted, prepared, listener, place)
         except BaseException:
             listener.close()
             raise
@@ -173,30 +175,30 @@ class Queueing:
         self,
         server: Server,
         prompt: Prompt,
-        request: GenerationRequest,
+        admitted: Admitted,
         prepared: Prepared,
         listener: Listener,
         place: Place,
-        deadline: Deadline,
     ) -> Submission:
+        request, deadline = admitted.asked, admitted.deadline
         if deadline.passed:
             raise TimedOut("The time was up before the prompt could be queued.")
-        if not request.outlasts_its_time and request.trace.has_left():
+        if not request.outlasts_its_time and admitted.trace.has_left():
             raise Abandoned(HUNG_UP)
         filled = prepared.filled
         warnings = [*request.warnings, *filled.warnings, *listener.warnings]
-        extra_data = _record(request, filled, warnings).to_extra_data(request.extra_data)
+        extra_data = _record(admitted, filled, warnings).to_extra_data(request.extra_data)
         if previews.KEY not in extra_data:
-            is_seen = request.is_followed and listener.receives_images
+            is_seen = admitted.is_followed and listener.receives_images
             extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
         options = _options(request, extra_data)
-        request.trace.sent_as = prompt.id
+        admitted.trace.sent_as = prompt.id
         try:
             accepted = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
         except InvalidWorkflow as refusal:
-            if prepared.template is None or request.partial_execution_targets is not None:
+            if prepared.template.is_of_caller or request.partial_execution_targets is not None:
                 raise
             raise as_of_template(refusal, prepared.template, filled, prepared.brought) from None
         except TimedOut:  # it may have been queued all the same
@@ -215,9 +217,8 @@ class Queueing:
         prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
         return Submission(
             prompt=prompt,
-            request=request,
+            admitted=admitted,
             server=server,
-            deadline=deadline,
             filled=filled,
             warnings=[*warnings, *_left_out(accepted)],
             queued_at=time.monotonic(),
@@ -285,7 +286,8 @@ def _check_prefixes(server: Server, graph: Graph, targets: Collection[str] | Non
             )
 
 
-def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> Record:
+def _record(admitted: Admitted, filled: Filled, warnings: list[str]) -> Record:
+    request = admitted.asked
     return Record(
         seed=filled.seed,
         params=filled.params,
@@ -293,8 +295,8 @@ def _record(request: GenerationRequest, filled: Filled, warnings: list[str]) -> 
         warnings=warnings,
         queued_at=time.time(),
         with_image=request.wants_first_image,
-        owner=request.owner,
-        fingerprint=fingerprint_of(request),
+        owner=admitted.owner,
+        fingerprint=admitted.fingerprint,
     )
 
 

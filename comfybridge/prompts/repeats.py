@@ -20,6 +20,7 @@ from comfybridge.comfyui.outcome import Prompt, outcome_of_history
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, IdempotencyConflict, Interrupted, InvalidRequest
+from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.submission import Place, Submission
@@ -30,10 +31,7 @@ from comfybridge.workflow.template import Filled
 NAMESPACE = uuid.UUID("6f0c9c0e-5d0b-4b39-9b53-0c1f5a7f6e11")
 
 # What says how to wait for a prompt, and not what it is: a repeat may be more patient.
-NOT_OF_THE_PROMPT = {
-    *("timeout", "wait", "on_timeout", "retries", "started"),
-    *("idempotency_key", "fingerprint", "owner", "warnings", "is_followed", "trace"),
-}
+NOT_OF_THE_PROMPT = ("timeout", "wait", "on_timeout", "retries", "idempotency_key", "warnings")
 
 
 @dataclass(frozen=True)
@@ -65,17 +63,15 @@ class Repeats:
         self._machine = machine
         self._wait = wait
 
-    def alone(self, request: GenerationRequest, deadline: Deadline) -> AbstractContextManager[None]:
+    def alone(self, admitted: Admitted) -> AbstractContextManager[None]:
         """Keep others with the same key from looking and queueing at the same time, on this machine.
 
         Raises:
             TimedOut: they were not done by the deadline.
         """
-        return self._machine.alone(prompt_id_of(request), deadline)
+        return self._machine.alone(prompt_id_of(admitted), admitted.deadline)
 
-    def attach(
-        self, request: GenerationRequest, place: Place, deadline: Deadline, *, is_alone: bool
-    ) -> Submission | None:
+    def attach(self, admitted: Admitted, place: Place, *, is_alone: bool) -> Submission | None:
         """The submission of the prompt that was queued for the same key, if there is one that may still be answered.
 
         Args:
@@ -87,7 +83,8 @@ class Repeats:
             IdempotencyConflict: it was queued for another request.
             ComfyUIUnreachable, ComfyUIError, TimedOut: no server could be asked.
         """
-        found = self._find(prompt_id_of(request), deadline, is_thorough=is_alone)
+        request, deadline = admitted.asked, admitted.deadline
+        found = self._find(prompt_id_of(admitted), deadline, is_thorough=is_alone)
         if is_alone:
             for each in found:
                 if each.is_over:
@@ -95,7 +92,7 @@ class Repeats:
         earlier = next((each for each in found if not each.is_over), None)
         if earlier is None:
             return None
-        if earlier.record.fingerprint != fingerprint_of(request):
+        if earlier.record.fingerprint != admitted.fingerprint:
             raise IdempotencyConflict(
                 "The Idempotency-Key was used for another request before; a new request needs a new key.",
                 prompt_id=earlier.prompt.id,
@@ -110,9 +107,8 @@ class Repeats:
         graph = {node: dict(each) for node, each in earlier.prompt.graph.items()}
         return Submission(
             prompt=earlier.prompt,
-            request=request,
+            admitted=admitted,
             server=earlier.server,
-            deadline=deadline,
             filled=Filled(graph, params=record.params, seed=record.seed),
             warnings=list(record.warnings),
             queued_at=time.monotonic(),
@@ -137,11 +133,12 @@ class Repeats:
         return found
 
 
-def prompt_id_of(request: GenerationRequest) -> str:
+def prompt_id_of(admitted: Admitted) -> str:
     """The id of a request's prompt: drawn at random, unless it has a key from which the id follows."""
-    if request.idempotency_key is None:
+    key = admitted.asked.idempotency_key
+    if key is None:
         return str(uuid.uuid4())
-    return str(uuid.uuid5(NAMESPACE, json.dumps([request.owner, request.idempotency_key])))
+    return str(uuid.uuid5(NAMESPACE, json.dumps([admitted.owner, key])))
 
 
 def fingerprint_of(request: GenerationRequest) -> str | None:
@@ -149,8 +146,8 @@ def fingerprint_of(request: GenerationRequest) -> str | None:
 
     Only what is not as it is by default counts, so that a later version of the bridge comes to the same.
     """
-    if request.idempotency_key is None or request.fingerprint is not None:
-        return request.fingerprint
+    if request.idempotency_key is None:
+        return None
     fields = _changed(request, GenerationRequest())
     for name in NOT_OF_THE_PROMPT:
         fields.pop(name, None)

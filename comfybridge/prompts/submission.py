@@ -11,6 +11,7 @@ from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.waiting.waiter import Listener
 from comfybridge.deadline import Deadline
+from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.slots import Slots
 from comfybridge.request import GenerationRequest
 from comfybridge.workflow.template import Filled
@@ -22,9 +23,8 @@ class Submission:
 
     Attributes:
         prompt: what was queued, and under which id.
-        request: what was asked for.
+        admitted: for which request.
         server: where it is queued.
-        deadline: when the caller gives up.
         filled: the graph with its parameters, and what they came to.
         warnings: what the caller should know so far.
         queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
@@ -33,15 +33,24 @@ class Submission:
     """
 
     prompt: Prompt
-    request: GenerationRequest
+    admitted: Admitted
     server: Server
-    deadline: Deadline
     filled: Filled
     warnings: list[str]
     queued_at: float
     listener: Listener = dataclasses.field(repr=False)
     _place: Place = dataclasses.field(repr=False)
     is_repeat: bool = False
+
+    @property
+    def request(self) -> GenerationRequest:
+        """What was asked for."""
+        return self.admitted.asked
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the caller gives up."""
+        return self.admitted.deadline
 
     def ran(self, seconds: float | None) -> None:
         """Say that the prompt is over, so that its server may be given another."""

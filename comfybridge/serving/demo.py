@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Flask
 
-from comfybridge.demo import demo_comfyui
 from comfybridge.serving.announcement import DEMO
+from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
-from comfybridge.simulator import Simulator
 from comfybridge.web.application import create_app
 from comfybridge.web.current import EXTENSION
+
+if TYPE_CHECKING:
+    from comfybridge.simulator import Simulator
 
 _SIMULATOR = "comfybridge.simulator"
 

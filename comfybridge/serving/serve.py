@@ -10,7 +10,6 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,9 +23,10 @@ from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
 from comfybridge.serving.refusals import LONGEST_HEAD, admits_all
 from comfybridge.serving.stopping import LAST_SECONDS, Stop
 from comfybridge.settings import Settings
+from comfybridge.shipped import shipped
 from comfybridge.web.parsing.body_stream import MOST_DISCARDED
 
-GUNICORN_SETTINGS = Path(__file__).resolve().parent.parent.parent / "gunicorn.conf.py"
+GUNICORN_SETTINGS = shipped("gunicorn.conf.py")
 # What waitress takes from an answer before the caller has read it; 16 MB of its own accord, for each of them.
 OUTGOING_BYTES = 1024 * 1024
 

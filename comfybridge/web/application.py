@@ -17,15 +17,18 @@ from comfybridge.settings import Settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.current import EXTENSION
-from comfybridge.web.dialects.native import generate, prompts, server_info, workflows
-from comfybridge.web.dialects.native.form import is_multipart
+from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
+from comfybridge.web.dialects.dialect import Dialects
+from comfybridge.web.dialects.native.dialect import NATIVE
 from comfybridge.web.document import docs
 from comfybridge.web.monitoring import probes
+from comfybridge.web.parsing.multipart import is_multipart
 from comfybridge.web.request_log import Entry, Watched, note, write_line
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+SPOKEN = (NATIVE,)  # the dialects, the bridge's own first
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -67,10 +70,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     bridge = app.extensions[EXTENSION] = Bridge(settings)
     app.before_request(_begin)
     app.after_request(_finish)
-    door.protect(app, bridge.settings)
-    errors.register(app)
-    for resource in (generate, prompts, workflows, server_info, probes, docs):
-        app.register_blueprint(resource.blueprint)
+    dialects = app.extensions[DIALECTS] = Dialects(SPOKEN)
+    door.protect(app, bridge.settings, {each.blueprint.name: each.key_places for each in dialects.all})
+    errors.answer_errors(app, dialects.own.errors)
+    for blueprint in (*(each.blueprint for each in dialects.all), probes.blueprint, docs.blueprint):
+        app.register_blueprint(blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
         from comfybridge.web.monitoring import metrics  # a bridge without it need not have its library in memory

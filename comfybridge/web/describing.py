@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from comfybridge.errors import BridgeError, Forbidden, InternalError, InvalidRequest, Unauthorized
+from comfybridge.web.marks import Marks
 
-# The contents of an answer, where they are no JSON.
+# The content of an answer that is a file.
 BYTES: Final = "bytes"
-EVENTS: Final = "events"
 
-# What the door of `access.py` says: a malformed host, no key, a foreign page.
+# What the door (`access/door.py`) says: a malformed host, no key, a foreign page.
 REFUSALS = (InvalidRequest, Unauthorized, Forbidden)
 
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
@@ -23,12 +23,25 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
+class EventTypes:
+    """The content of an answer that is a stream of server-sent events.
+
+    Attributes:
+        types: of the JSON in their data, by the names of the events in the order in which they come.
+        says: what else there is to know of them.
+    """
+
+    types: Mapping[str, Any]
+    says: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """One way in which an operation answers.
 
     Attributes:
         says: what it means.
-        content: by media type, the type of its JSON, or BYTES or EVENTS.
+        content: by media type, the type of its JSON, or BYTES, or EventTypes.
         headers: what each header that is worth knowing of holds.
     """
 
@@ -67,7 +80,6 @@ class Operation:
         headers: the headers that it heeds, but for those that all do.
         body: by media type, the type of the body.
         examples: by media type and by what each shows, bodies to begin with.
-        is_open: whether nobody is asked who he is, nor by what name he calls the bridge.
     """
 
     tag: str
@@ -78,12 +90,14 @@ class Operation:
     headers: Mapping[str, Variable] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    is_open: bool = False
 
-    @property
-    def errors(self) -> tuple[type[BridgeError], ...]:
-        """The errors that it may answer with; a bug is always one, and who may not come in gets another."""
-        return (*self.raises, *(() if self.is_open else REFUSALS), InternalError)
+    def errors(self, marks: Marks) -> tuple[type[BridgeError], ...]:
+        """The errors that it may answer with; a bug is always one, and who may not come in gets another.
+
+        Args:
+            marks: those of its view.
+        """
+        return (*self.raises, *(() if marks.is_open else REFUSALS), InternalError)
 
 
 def describes(
@@ -96,13 +110,10 @@ def describes(
     headers: Mapping[str, Variable] | None = None,
     body: Mapping[str, Any] | None = None,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
-    is_open: bool = False,
 ) -> Callable[[View], View]:
     """Describe a view; its docstring says what it does. A single answer is one of status 200."""
     by_status = {200: answers} if isinstance(answers, Answer) else answers
-    operation = Operation(
-        tag, by_status, raises, path or {}, query or {}, headers or {}, body or {}, examples or {}, is_open
-    )
+    operation = Operation(tag, by_status, raises, path or {}, query or {}, headers or {}, body or {}, examples or {})
 
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, operation)

@@ -1,16 +1,25 @@
-"""Every exception as the one JSON shape of an error."""
+"""Every exception as JSON, in the shape of the dialect that was asked."""
 
 from __future__ import annotations
 
 import logging
-from typing import cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from flask import Flask, Response, current_app, g, jsonify, request
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from comfybridge.errors import BridgeError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
+from comfybridge.errors import (
+    BridgeError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    forget_frames,
+)
 from comfybridge.web.describing import readable_path
-from comfybridge.web.dialects.native.bodies import ErrorAnswer
 from comfybridge.web.parsing.body_stream import ENCODINGS
 
 log = logging.getLogger(__name__)
@@ -19,59 +28,55 @@ LONGEST_PATH = 200  # characters of it that an error quotes
 LONGEST_METHOD = 20
 
 
-def register(app: Flask) -> None:
-    """Have the application answer every exception in the contract's shape."""
-    app.register_error_handler(BridgeError, answer)
-    app.register_error_handler(HTTPException, _answer_http)
-    app.register_error_handler(Exception, _answer_bug)
+@dataclass(frozen=True)
+class ErrorShape:
+    """How a dialect writes an error.
+
+    Attributes:
+        body: gives the JSON of an error and of its request's id.
+        type: of that JSON, for the document.
+    """
+
+    body: Callable[[BridgeError, str], Mapping[str, Any]]
+    type: Any
 
 
-def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
-    """The JSON of an error; fields that it has nothing to say of are left out."""
-    body: ErrorAnswer = {
-        "status": "error",
-        "type": error.type,
-        "error": error.message,
-        "prompt_id": error.prompt_id or "",
-        "node": error.node or {},
-        "node_errors": error.node_errors or {},
-        "request_id": request_id,
-    }
-    return cast(ErrorAnswer, {name: value for name, value in body.items() if value})
+def answer_errors(source: Flask | Blueprint, shape: ErrorShape) -> None:
+    """Have every exception answered in a shape: those of a blueprint's views, or those that no blueprint answers.
+
+    What a dialect has to change of the status or the headers too, it can in a `blueprint.after_request`: `g.error`
+    is the error.
+    """
+
+    def answer_http(error: HTTPException) -> Response:
+        response = _answer(_of_http(error), shape)
+        for name, value in error.get_headers():
+            if name == "Allow":
+                response.headers[name] = value
+        return response
+
+    def answer_bug(error: Exception) -> Response:
+        log.exception("A bug in the bridge (request %s)", g.request_id)
+        sentence = "Something went wrong inside the bridge; its log has the details."
+        return _answer(InternalError(sentence), shape)
+
+    source.register_error_handler(BridgeError, lambda error: _answer(error, shape))
+    source.register_error_handler(HTTPException, answer_http)
+    source.register_error_handler(Exception, answer_bug)
 
 
-def answer(error: BridgeError) -> Response:
+def _answer(error: BridgeError, shape: ErrorShape) -> Response:
     """The HTTP answer of an error."""
     if error.prompt_id:
         g.prompt_id = error.prompt_id
     forget_frames(error)
     g.error = error
-    response = jsonify(error_body(error, g.request_id))
+    response = jsonify(shape.body(error, g.request_id))
     response.status_code = error.status
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
     if error.status == 415:
         response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    return response
-
-
-def forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames that an error has come through, with all their variables; they refer to the error in turn.
-
-    Without that, a body of many megabytes stays in memory until Python looks for garbage.
-    """
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
-
-
-def _answer_http(error: HTTPException) -> Response:
-    response = answer(_of_http(error))
-    for name, value in error.get_headers():
-        if name == "Allow":
-            response.headers[name] = value
     return response
 
 
@@ -102,8 +107,3 @@ def _routes() -> str:
 
 def _placeholder(variable: str) -> str:
     return variable.removeprefix("prompt_").upper()
-
-
-def _answer_bug(error: Exception) -> Response:
-    log.exception("A bug in the bridge (request %s)", g.request_id)
-    return answer(InternalError("Something went wrong inside the bridge; its log has the details."))

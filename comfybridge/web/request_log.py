@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 
 from comfybridge.credentials import without_secrets
 from comfybridge.errors import BridgeError, ExecutionFailed, NoOutput
 from comfybridge.logs import Facts
 from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import Trace
+from comfybridge.web.marks import marks_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("comfybridge.requests")
 own_log = logging.getLogger(__name__)
 
-# Asked for every few seconds by programs; of interest only when they fail.
-PROBES = ("probes.health", "probes.ready", "metrics.get_metrics")
 SENT, CUT, HUNG_UP = "sent", "cut", "hung_up"
 
 HEADLINE = ("method", "path", "status", "outcome")  # of a line of text
@@ -48,7 +47,7 @@ class Entry:
     """A request and what became of it.
 
     Attributes:
-        operation: the name of the view; `none` if the address has none.
+        operation: the blueprint and the view, such as `native.generate`; `none` if the address has none.
         key: the name of the API key that it came with.
         trace: how far it came, if it was one for a picture.
         error: what went wrong with it before an answer began.
@@ -82,7 +81,7 @@ class Entry:
         self.started: float = known["started"]
         self.method: str = asked.method
         self.path: str = asked.path
-        self.operation = (asked.endpoint or "none").rpartition(".")[2]
+        self.operation = asked.endpoint or "none"
         self.status = response.status_code
         self.trace: Trace | None = known.get("trace")
         self.error: BridgeError | None = known.get("error")
@@ -110,8 +109,8 @@ class Entry:
 
 
 def note(response: Response) -> None:
-    """Have the current request logged when its answer has gone."""
-    if request.endpoint not in PROBES or response.status_code >= 400:
+    """Have the current request logged when its answer has gone, unless its view is a quiet one and all is well."""
+    if response.status_code >= 400 or not marks_of(current_app.view_functions.get(request.endpoint or "")).is_quiet:
         request.environ[_KEY] = Entry(response)
 
 

@@ -14,6 +14,7 @@ from comfybridge.workflow.links import (
     links,
     may_go_on,
     side_of,
+    takes_picture,
     with_twins,
 )
 from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, is_side, plain, side
@@ -21,6 +22,7 @@ from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
 FIRST = ("conditioning", "conditioning_to", "conditioning_1")
+SAID = ("tags", "caption")
 GUIDANCE = ("guidance", "embedded_guidance_scale")
 # links that bring no conditioning to a node whose conditioning input has a name of its own
 OTHER = (
@@ -69,6 +71,7 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
     found = Texts()
     graph.met = found.met
     seen: set[tuple[Source, Side, bool]] = set()
+    added: list[list[Target]] = []
     pending = [(start, role, is_open) for start, is_open in reversed(starts)]
     while pending and may_go_on(graph):
         here, wanted, is_open = pending.pop()
@@ -84,13 +87,17 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
         if _has_sides(graph, node):
             wanted = side_of(graph, here, wanted) or wanted
         texts = [] if node in found.nodes else texts_of(graph, node, wanted, is_open=is_open)
+        is_added = any(name.startswith("cond") for name in links(graph, node))
         if texts:
-            found.nodes.add(node)
-            found.encoders.append(texts)
-        elif node not in found.nodes:
+            (added if is_added else found.encoders).append(texts)
+        if is_added or not (texts or node in found.nodes):
             pending.extend(
                 (origin, wanted, still) for origin, still in reversed(_above(graph, node, wanted, is_open))
             )
+        if texts:
+            found.nodes.add(node)
+    # what a node says beside the conditioning that it is given, such as what is in a box, comes after that
+    found.encoders.extend(added)
     return found
 
 
@@ -108,6 +115,9 @@ def texts_of(graph: Walked, node: str, wanted: Side, *, is_open: bool = False) -
     """
     inputs = graph[node]["inputs"]
     names = [name for name in inputs if is_encoded_text(name) or _is_sided_text(inputs, name)]
+    if takes_picture(graph, node) and "clip" not in links(graph, node):
+        # what the node last said of the picture
+        names = [name for name in names if plain(name).lower() not in SAID]
     sided = [name for name in names if side(plain(name)) == wanted]
     neutral = [name for name in names if side(plain(name)) is None]
     # a negative prompt must say so where both sides are together; else what says nothing is on the side it serves

@@ -18,12 +18,13 @@ from typing import Any
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.latents import Latent, final_size
-from comfybridge.workflow.links import Walked, literal_value
+from comfybridge.workflow.links import Walked, links, literal_value
 from comfybridge.workflow.loaders import only_model
 from comfybridge.workflow.loras import Loras, find_loras
-from comfybridge.workflow.parameters import Parameter, Target, Type
+from comfybridge.workflow.names import plain
+from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, Type
 from comfybridge.workflow.pictures import find_pictures
-from comfybridge.workflow.samplers import PLACES
+from comfybridge.workflow.samplers import PLACES, holder
 from comfybridge.workflow.views import View, first_seed, look
 from comfybridge.workflow.wording import clip
 
@@ -98,6 +99,8 @@ def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
 
 def find_seed(graph: Graph) -> Target | None:
     """The input that holds a checked graph's seed: that of the parameter `seed`, for less work than to find all."""
+    if not any(plain(name) in SEED_INPUTS for node in graph.values() for name in node["inputs"]):
+        return None  # as in most graphs that only change a picture
     return first_seed(Walked(graph))
 
 
@@ -216,6 +219,23 @@ def _parameter(graph: Graph, name: str, targets: list[Target], beside: tuple[tup
     )
 
 
+def _unfollowed(graph: Walked, view: View) -> dict[str, Target]:
+    """The inputs that hold settings and sizes, or get them over a link, by the names of parameters."""
+    held = {name: holder(graph, view.node, name) for name in PLACES} if view.is_sampler else {}
+    held.update(width=view.latent.open, height=view.latent.open)
+    return {name: target for name, target in held.items() if target is not None}
+
+
+def _linked(graph: Walked, name: str, target: Target) -> dict[str, str]:
+    """That an input is linked to a node that has no one value for it, if it is, by the parameter's name."""
+    origin = links(graph, target.node).get(target.input)
+    if origin is None:
+        return {}
+    to, by = (f"node {clip(node)} ({clip(graph[node]['class_type'])})" for node in (target.node, origin[0]))
+    said = f"{to} gets its {clip(target.input)} from {by}, where no single value stands for it"
+    return {name: f"{name} is no parameter: {said}."}
+
+
 def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], loras: Loras) -> dict[str, str]:
     """Why parameters that one might expect are not there."""
     reasons: dict[str, str] = {}
@@ -228,6 +248,9 @@ def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], l
             said = "; ".join(note.text for note in notes.values() if is_size or not note.of_size)
             if said and not found.get(name):
                 reasons[name] = f"{name} is no parameter: {said}."
+        for name, target in _unfollowed(graph, first).items():
+            if not found.get(name) and name not in reasons:
+                reasons.update(_linked(graph, name, target))
         if not found.get("prompt") and "prompt" not in reasons:
             reasons["prompt"] = (
                 f"prompt is no parameter: the links of node {clip(first.node)} "

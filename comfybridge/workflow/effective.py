@@ -25,6 +25,7 @@ _BRANCHES = (
     ("on_true", "on_false"),
     ("tt_value", "ff_value"),
     ("if_true", "if_false"),
+    ("when_true", "when_false"),
     ("true_value", "false_value"),
     ("value_true", "value_false"),
     ("ontrue", "onfalse"),
@@ -100,7 +101,7 @@ def effective_graph(graph: Graph) -> tuple[Graph, dict[str, Note]]:
             inputs, note = {}, str(unclear)
         if _is_display(node):
             inputs = {name: value for name, value in inputs.items() if is_link(value)}
-        preset = _preset(inputs)
+        preset = _preset(node["class_type"], inputs)
         if preset:
             inputs = {name: value for name, value in inputs.items() if not any(name in pair for pair in _SIZES)}
             note = f"takes its width and height from its {clip(preset)}, {describe(node['inputs'][preset])}"
@@ -218,7 +219,11 @@ def _selector(inputs: Inputs, members: Mapping[str, str]) -> str | None:
 
 def _selected(inputs: Inputs, members: Mapping[str, str], selector: str, value: object) -> dict[str, Any]:
     chosen = None
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool):
+        # image_a and image_b, as WAS and easy-use have them; numbered ones differ from pack to pack
+        if list(members) == ["a", "b"]:
+            chosen = members["a" if value else "b"]
+    elif value is None:
         pass
     elif isinstance(value, int):
         numbered = list(members)
@@ -258,9 +263,10 @@ def _is_display(node: dict[str, Any]) -> bool:
     return any(is_link(value) for name, value in node["inputs"].items() if name not in _EQUIPMENT)
 
 
-def _preset(inputs: Inputs) -> str | None:
-    """The input that a node takes its size from although it has a width and a height."""
-    if not any(width in inputs and height in inputs for width, height in _SIZES):
+def _preset(class_type: str, inputs: Inputs) -> str | None:
+    """The input that a node takes its size from although it has a width and a height, or makes latents."""
+    has_size = any(width in inputs and height in inputs for width, height in _SIZES)
+    if not has_size and not {"empty", "latent"} <= set(words(class_type)):
         return None
     for name, value in inputs.items():
         found = set(words(plain(name)))

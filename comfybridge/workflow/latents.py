@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from comfybridge.workflow.effective import Note
-from comfybridge.workflow.links import EQUIPMENT, Source, Walked, follow, links, may_go_on
-from comfybridge.workflow.names import plain
+from comfybridge.workflow.links import EQUIPMENT, Source, Walked, bundles, follow, links, may_go_on
+from comfybridge.workflow.names import plain, words
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import is_sampler
 
@@ -15,6 +15,8 @@ PICTURES = ("samples", "latent", "latent_image", "pixels", "image", "images", "s
 # what nodes that make several pictures or frames count
 COUNTS = ("batch_size", "length", "num_frames", "frames")
 OTHER = (*EQUIPMENT, "positive", "negative", "mask", "control_net", "clip_vision_output", "noise", "sigmas")
+# nodes that change a bundle's conditioning or model by a picture, which is not what the latent is made of
+_HINTED = frozenset(("apply", "control", "controlnet", "adapter"))
 
 
 @dataclass
@@ -27,6 +29,7 @@ class Latent:
         batches: how many are made.
         repeats: how often what there is gets repeated.
         met: what is left out on the way, by the nodes that it is left out of.
+        open: a width or height that is linked to no single value, if there is one.
     """
 
     sizes: list[tuple[Target, Target]] = field(default_factory=list)
@@ -34,6 +37,7 @@ class Latent:
     batches: list[Target] = field(default_factory=list)
     repeats: list[Target] = field(default_factory=list)
     met: dict[str, Note] = field(default_factory=dict)
+    open: Target | None = None
 
     @property
     def size(self) -> tuple[Target, Target] | None:
@@ -74,6 +78,8 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
             # nodes that animate a picture take one too, but count what they make; those that scale one don't
             from_scratch = from_scratch or any(name in inputs for name in COUNTS)
             (found.sizes if from_scratch else found.rescales).append((width, height))
+        elif from_scratch and found.open is None and all(name in written for name in names):
+            found.open = Target(node, written[names[1] if width else names[0]])
     batch = follow(graph, node, "batch_size", "integer") if from_scratch else None
     if batch:
         found.batches.append(batch)
@@ -113,5 +119,8 @@ def _nearest_sized(graph: Walked, node: str) -> str | None:
 def _pictures_of(graph: Walked, node: str) -> list[str]:
     """The nodes that a node's latent or image may come from."""
     linked = links(graph, node)
+    brought = [origin for origin, _ in bundles(graph, node)]
+    if brought and _HINTED.intersection(words(graph[node]["class_type"])):
+        return brought
     named = [origin for name, (origin, _) in linked.items() if name.startswith(PICTURES)]
     return named or [origin for name, (origin, _) in linked.items() if name not in OTHER]

@@ -155,7 +155,7 @@ class Library:
         if parameters is None:
             return Template.of_discovery(name, description, graph, found, models)
         model = parameters.get("model") or found.parameters.get("model")
-        return Template(name, description, graph, parameters, model, models)
+        return Template(name, description, graph, parameters, model, models, found, is_declared=True)
 
 
 def _template_name(file_name: str) -> str | None:

@@ -34,6 +34,8 @@ TWINS = (
     ("wildcard_text", "populated_text"),
     ("text_positive_g", "text_positive_l"),
     ("text_negative_g", "text_negative_l"),
+    ("pos_g", "pos_l"),
+    ("neg_g", "neg_l"),
 )
 # values that come in pairs: which of them an output gives is told by its name
 _PAIRED = ({"width", "height"}, {"empty_latent_width", "empty_latent_height"})
@@ -203,7 +205,7 @@ def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Ta
         names = [name for name in names if side(name) == one] or [name for name in names if side(name) is None]
         if not names:
             return list(bundles(graph, node))
-    if any(word in words(name) for name in linked for word in ("image", "images", "pixels")):
+    if takes_picture(graph, node):
         # a caption, unless it is asked for in words
         names = [name for name in names if {"prompt", "question"} & set(words(name))]
         return [*_wired(linked, names), *_written(node, inputs, names)]
@@ -214,6 +216,11 @@ def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Ta
     if not linked and len(strings) == 1 and is_prose(strings[0]):
         return [Target(node, strings[0])]
     return _through(graph, node)
+
+
+def takes_picture(graph: Walked, node: str) -> bool:
+    """Whether a picture is linked to a node."""
+    return any(word in words(name) for name in links(graph, node) for word in ("image", "images", "pixels"))
 
 
 def _wired(linked: dict[str, Source], names: list[str]) -> list[Source]:
@@ -237,11 +244,15 @@ def _values(graph: Walked, here: Source, name: str, kind: Kind) -> list[Source |
     if name in linked:
         return [linked[name]]
     fitting = [each for each, value in inputs.items() if is_kind(value, kind)]
-    # a node that has more numbers computes something
-    holds = len(fitting) == 1 and (fitting[0] in HOLDERS or not linked)
+    # a node that has more than a number computes something, unless what the number is called says that it is the one
+    holds = len(fitting) == 1 and (fitting[0] in HOLDERS or len(inputs) == 1 or _is_called(fitting[0], name, linked))
     if holds and (fitting[0] not in SEED_INPUTS or name in SEED_INPUTS):
         return [Target(node, fitting[0])]
     return list(bundles(graph, node)) or _through(graph, node)
+
+
+def _is_called(number: str, name: str, linked: dict[str, Source]) -> bool:
+    return not linked and name in words(number)
 
 
 def _through(graph: Walked, node: str) -> list[Source | Target]:

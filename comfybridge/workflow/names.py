@@ -34,7 +34,7 @@ _ENCODED = word_set(
     "wildcard_text populated_text prompt_text tags caption texts prompts positive_prompt "
     "text_positive question instruction"
 )
-_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative caption")
+_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative pos neg caption")
 # words that tell that a text is no prose, or that it is told to a language model beforehand
 _NO_PROSE = word_set(
     "log print show debug save prefix file filename path name format type mode style system instructions "

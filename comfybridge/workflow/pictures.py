@@ -18,7 +18,9 @@ NAMES = (
     "base64_string",
     "base64",
     "url",
+    "mask",
 )
+_LOADS = frozenset(("load", "loader", "url"))
 LOADER = "LoadImage"
 MASK_SLOT = 1  # LoadImage's second output, nodes.py: the alpha channel
 
@@ -60,7 +62,7 @@ def _fed(graph: Walked) -> dict[str, list[tuple[int, str]]]:
 
 def _is_loader(graph: Walked, node: str) -> bool:
     found = set(words(graph[node]["class_type"]))
-    return "image" in found and ("load" in found or {"base", "64"} <= found)
+    return bool({"image", "mask"} & found) and (bool(_LOADS & found) or {"base", "64"} <= found)
 
 
 def _role(graph: Walked, node: str, fed: list[tuple[int, str]]) -> str:

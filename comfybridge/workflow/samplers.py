@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from comfybridge.workflow.links import Kind, Source, Walked, bundles, follow, follow_source, links, reach
 from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, side, word_set, words
 from comfybridge.workflow.parameters import SEED_INPUTS, Target
@@ -32,6 +34,8 @@ PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
 }
 _LATENTS = frozenset(("latent_image", "latent", "samples", "optional_latent", "latents", "init_latent"))
 _SETTINGS = frozenset(("seed", "noise_seed", "cfg", "denoise", "sampler_name", "scheduler", "steps"))
+# what a node that samples is called, also where it takes or gives a bundle
+_MAKES = re.compile(r"sampl|detail|upscal|inpaint", re.IGNORECASE)
 # links that bring what a sampler is told, whatever it is: packs have names of their own
 _TOLD = word_set("conditioning conditionings cond conds cond1 guider embeds text")
 
@@ -51,12 +55,17 @@ def is_sampler(graph: Walked, node: str) -> bool:
         return True
     sides = {side(name) for name in linked}
     if {"positive", "negative"} <= sides and _LATENTS & linked.keys() and _SETTINGS & inputs.keys():
-        return True
+        return not _only_bundles(graph[node]["class_type"])
     if not any(name in inputs for name in STEPS) or not any(name in inputs for name in SEED_INPUTS):
         return False
     if any(side(name) == "positive" or is_bundle(name) or _is_told(name) for name in linked):
         return True
     return any(is_encoded_text(name) for name in inputs)
+
+
+def _only_bundles(class_type: str) -> bool:
+    """Whether a node puts a bundle together that others sample with, such as a Context of rgthree."""
+    return is_bundle(class_type) and _MAKES.search(class_type) is None
 
 
 def _is_told(name: str) -> bool:
@@ -67,19 +76,25 @@ def _is_told(name: str) -> bool:
 
 def setting(graph: Walked, sampler: str, name: str) -> Target | None:
     """The input that holds a sampler's seed, steps, cfg, sampler_name, scheduler or denoise."""
-    names, link, kind = PLACES[name]
+    names, _, kind = PLACES[name]
     if name == "seed" and graph[sampler]["inputs"].get("add_noise") in ("disable", False):
         return None  # it adds no noise
+    held = holder(graph, sampler, name)
+    if held is not None:
+        return follow(graph, held.node, held.input, kind)
+    found = (follow_source(graph, bundle, each, kind) for bundle in bundles(graph, sampler) for each in names)
+    return next((target for target in found if target), None)
+
+
+def holder(graph: Walked, sampler: str, name: str) -> Target | None:
+    """The input, of a sampler or of a node that tells it, that holds a setting or gets it over a link."""
+    names, link, _ = PLACES[name]
 
     def has_it(node: str) -> bool:
         return any(each in graph[node]["inputs"] for each in names)
 
-    holder = sampler if has_it(sampler) else reach(graph, sampler, link, has_it)
-    if holder is not None:
-        held = next(each for each in names if each in graph[holder]["inputs"])
-        return follow(graph, holder, held, kind)
-    found = (follow_source(graph, bundle, each, kind) for bundle in bundles(graph, sampler) for each in names)
-    return next((target for target in found if target), None)
+    node = sampler if has_it(sampler) else reach(graph, sampler, link, has_it)
+    return Target(node, next(each for each in names if each in graph[node]["inputs"])) if node is not None else None
 
 
 def conditionings(graph: Walked, sampler: str, role: Side) -> tuple[tuple[Source, bool], ...]:

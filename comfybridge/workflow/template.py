@@ -1,17 +1,17 @@
-"""Templates, and how values are filled into them or into a graph that came with the request."""
+"""Templates, and how values are filled into them. A graph that came with a request is one without a name."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
 from comfybridge.workflow.facts import Facts
-from comfybridge.workflow.graph import Graph, check_graph, copy_graph, is_link, parse_target, set_input
-from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.graph import Graph, copy_graph, is_link, parse_target, set_input
+from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.model_files import ModelFile
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Limits, Parameter, Target, same
@@ -31,14 +31,18 @@ SYSTEM_RANDOM = random.SystemRandom()
 class Template:
     """A graph with a name and parameters. Shared between requests, so nobody changes one.
 
+    A whole graph that came with a request is one without a name. What is not given stays in it as it is, seeds too,
+    and its parameters are looked for only where something is given (`learned`).
+
     Attributes:
-        name: what callers name it.
+        name: what callers name it; empty for a graph of the caller's own.
         description: for people.
         graph: a checked graph.
         parameters: what callers may choose, by name.
         model: where its model is named, whether or not callers may choose another; None if that is not found.
         models: where its models can be had, as far as its owner says.
-        discovery: what was found in its graph, where that is where its parameters come from.
+        discovery: what was found in its graph; None if nobody has looked.
+        is_declared: whether its owner says what its parameters are, so that those found do not count.
     """
 
     name: str
@@ -48,6 +52,12 @@ class Template:
     model: Parameter | None = None
     models: tuple[ModelFile, ...] = ()
     discovery: Discovery | None = None
+    is_declared: bool = False
+
+    @classmethod
+    def of_graph(cls, graph: Graph) -> Template:
+        """The template without a name that a checked graph of a caller's is."""
+        return cls("", "", graph, {})
 
     @classmethod
     def of_discovery(
@@ -57,20 +67,37 @@ class Template:
         return cls(name, description, graph, found.parameters, found.parameters.get("model"), models, found)
 
     @property
+    def is_of_caller(self) -> bool:
+        """Whether it is a whole graph that came with a request."""
+        return not self.name
+
+    @property
     def unclear(self) -> dict[str, str]:
         """Why parameters that one might expect were not found, as sentences by name."""
-        return self.discovery.unclear if self.discovery else {}
+        return self.discovery.unclear if self.discovery and not self.is_declared else {}
 
-    def learned(self, facts: Facts) -> Template:
+    def learned(self, facts: Facts | None = None) -> Template:
         """The template as it is for a server, which may tell what the nodes' outputs are; itself if that is known.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: as the facts do.
         """
-        if self.discovery is None or not self.discovery.unknown:
+        is_known = not self.is_of_caller if self.discovery is None else not self.discovery.unknown
+        if is_known or self.is_declared:
             return self
         found = examine(self.graph, facts)
-        return Template.of_discovery(self.name, self.description, self.graph, found, self.models)
+        return replace(self, parameters=found.parameters, model=found.parameters.get("model"), discovery=found)
+
+    def texts(self, names: Collection[str]) -> set[Target]:
+        """The inputs of parameters of these names, whether they are declared or only found."""
+        found = self.discovery.parameters if self.discovery else {}
+        return {
+            target
+            for parameters in (self.parameters, found)
+            for name in names
+            if name in parameters
+            for target in parameters[name].targets
+        }
 
     def schema(
         self, choices: Mapping[str, Sequence[Any]] | None = None, limits: Mapping[str, Limits] | None = None
@@ -123,71 +150,63 @@ def fill(
     *,
     rng: random.Random = SYSTEM_RANDOM,
 ) -> Filled:
-    """Fill a template.
+    """Fill a template. In a graph of a caller's own, what is not given stays.
 
     Args:
+        template: one of a caller's must have been `learned` if there are parameters.
         params: values by the parameter's name, or by `"NODE.INPUT"`, which wins over a parameter of the same input.
         optional_inputs: the inputs that a node class takes, for those that the graph leaves out.
         facts: what the server tells of node classes, such as the highest seed that one takes.
         rng: what seeds are drawn from.
 
     Raises:
-        InvalidRequest: a name is not known, or a value is not accepted.
+        InvalidRequest: a name is not known or not found, or a value is not accepted.
     """
     params = read_written(params, template.parameters, template.graph)
+    if template.is_of_caller:
+        _check_found(template, params)
+    else:
+        _check_clear(template, params)
     filling = _Filling(copy_graph(template.graph), template.parameters, params, optional_inputs, facts, rng)
     for name, parameter in template.parameters.items():
         if name in params:
             filling.set(parameter, params[name])
     for name, parameter in template.parameters.items():
-        if name not in params:
+        if name not in params and not template.is_of_caller:
             filling.leave(parameter)
     return filling.finish()
 
 
-def fill_graph(
-    graph: object,
-    params: Mapping[str, Any],
-    optional_inputs: InputsOf | None = None,
-    facts: Facts | None = None,
-    *,
-    rng: random.Random = SYSTEM_RANDOM,
-) -> Filled:
-    """Fill a whole graph: short names reach into it as far as they are found, and what is not given stays.
-
-    Raises:
-        InvalidWorkflow: the graph is not well-formed.
-        InvalidRequest: a name is not known or not found, or a value is not accepted.
-    """
-    checked = check_graph(graph)
-    if not params:
-        return _Filling(checked, {}, {}, optional_inputs, facts, rng).finish()
-    found = examine(checked, facts)
-    parameters = found.parameters
-    params = read_written(params, parameters, checked)
+def _check_clear(template: Template, params: Collection[str]) -> None:
+    """Refuse a parameter that the template does not have, as it is not clear what it would set."""
     for name in params:
-        if name in SHORT_NAMES and name not in parameters:
-            raise InvalidRequest(_not_found(name, checked, found))
-    filling = _Filling(checked, parameters, params, optional_inputs, facts, rng)
-    for name, value in params.items():
-        if name in parameters:
-            filling.set(parameters[name], value)
-    return filling.finish()
+        if name in template.unclear and name not in template.parameters:
+            reason = template.unclear[name].rstrip(".")
+            raise InvalidRequest(f"{reason}; accepted are {_accepted(template.parameters, name)}")
 
 
-def _not_found(name: str, graph: Graph, found: Discovery) -> str:
-    """That the links lead to no input of a short name, and how to name one all the same."""
-    parameters = found.parameters
+def _check_found(template: Template, params: Collection[str]) -> None:
+    """Refuse a short name of which the links lead to no input, and say how to name one all the same."""
+    parameters = template.parameters
+    name = next((each for each in params if each in SHORT_NAMES and each not in parameters), None)
+    if name is None:
+        return
+    graph = Walked(template.graph)
     same_name = [
         f'"{node}.{name}"'
         for node, each in graph.items()
-        if name in each["inputs"] and not is_link(each["inputs"][name])
+        if name in each["inputs"] and not is_link(each["inputs"][name]) and node not in graph.dead
     ]
-    said = f"{name} was given, but {found.unclear.get(name, NO_LINK).rstrip('.')}"
+    said = f"{name} was given, but {template.unclear.get(name, NO_LINK).rstrip('.')}"
     if same_name:
-        return f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}."
+        raise InvalidRequest(f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}.")
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
-    return f'{said}{takes}; any input can be named in params, as "NODE.INPUT".'
+    raise InvalidRequest(f'{said}{takes}; any input can be named in params, as "NODE.INPUT".')
+
+
+def _accepted(parameters: Mapping[str, Parameter], name: object) -> str:
+    """What a caller can give instead of a name."""
+    return f'{listed(parameters, name)}, and "NODE.INPUT" for any input of the graph.'
 
 
 def check_required(template: Template, filled: Filled, brought: Collection[Target]) -> None:
@@ -249,10 +268,7 @@ class _Filling:
         overrides = {name: params[name] for name in params if name not in parameters}
         for name in overrides:
             if not isinstance(name, str) or parse_target(name, graph) is None:
-                raise InvalidRequest(
-                    f"{clip(name)} is not a parameter; accepted are {listed(parameters, name)}, "
-                    'and "NODE.INPUT" for any input of the graph.'
-                )
+                raise InvalidRequest(f"{clip(name)} is not a parameter; accepted are {_accepted(parameters, name)}")
         for name, value in overrides.items():
             if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
                 target = Target(*_parsed(name, graph))

@@ -123,7 +123,9 @@ def _add_own(graph: Walked, view: View) -> None:
         view.latent = Latent(sizes=own_size, batches=view.latent.batches, met=view.latent.met)
     if view.latent.batch is None:
         batch = own(graph, node, COUNTS, "integer")
-        view.latent = Latent(view.latent.sizes, view.latent.rescales, [batch] if batch else [], [], view.latent.met)
+        view.latent = Latent(
+            view.latent.sizes, view.latent.rescales, [batch] if batch else [], [], view.latent.met, view.latent.open
+        )
     if view.model is None:
         view.model = own(graph, node, MODELS, "string")
 

@@ -35,9 +35,9 @@ def test_progress_reaches_the_caller(bridge: Bridge, sim: Simulator) -> None:
     assert [each.value for each in heard if isinstance(each, events.Progress)] == [1, 2, 3, 4]
 
 
-def test_the_three_steps_can_be_taken_one_by_one(bridge: Bridge, sim: Simulator) -> None:
+def test_the_steps_can_be_taken_one_by_one(bridge: Bridge, sim: Simulator) -> None:
     sim.hold()
-    with bridge.submit(GenerationRequest(graph=graphs.picture())) as submission:
+    with bridge.submit(bridge.admit(GenerationRequest(graph=graphs.picture()))) as submission:
         assert submission.prompt.id in [*sim.pending, *sim.running]
         sim.release()
         generation = bridge.collect(submission, bridge.wait(submission))
@@ -48,16 +48,16 @@ def test_the_three_steps_can_be_taken_one_by_one(bridge: Bridge, sim: Simulator)
 
 
 def test_a_request_keeps_its_slot_until_its_outputs_are_read(bridge: Bridge) -> None:
-    with bridge.generating(GenerationRequest(graph=graphs.picture())) as generation:
+    with bridge.generating(bridge.admit(GenerationRequest(graph=graphs.picture()))) as generation:
         assert not bridge.has_free_slot()
         assert generation.outputs[0].read()
     assert bridge.has_free_slot()
 
 
 def test_a_submission_that_nobody_waits_for_gives_its_slot_and_socket_back(bridge: Bridge, sim: Simulator) -> None:
-    with bridge.submit(GenerationRequest(graph=graphs.picture(), wait="websocket")):
+    with bridge.submit(bridge.admit(GenerationRequest(graph=graphs.picture(), wait="websocket"))):
         with pytest.raises(Busy):
-            bridge.submit(GenerationRequest(graph=graphs.picture()))
+            bridge.submit(bridge.admit(GenerationRequest(graph=graphs.picture())))
         assert not bridge.has_free_slot()
     assert bridge.has_free_slot()
     sim.wait_for_sockets(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import socket
-import threading
 import time
 import uuid
 from collections import Counter
@@ -26,8 +25,9 @@ from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from comfybridge.workflow.folders import save_into_folder
 from tests import graphs
+from tests.waiting import until_true
 from tests.web.answers import failure, success
-from tests.web.test_input_files import b64, loading, png
+from tests.web.input_files import b64, loading, png
 
 LONG = 20.0
 
@@ -80,14 +80,6 @@ def test_requests_are_shared_out(api: FlaskClient, sim: Simulator, other: Simula
     assert Counter(answer.status_code for answer in answers) == {200: 40}
     assert len(sim.history) + len(other.history) == 40
     assert min(len(sim.history), len(other.history)) >= 5
-
-
-def until_true(is_so: Callable[[], object]) -> None:
-    """Wait until something is so."""
-    until = time.monotonic() + LONG
-    while not is_so():
-        assert time.monotonic() < until
-        threading.Event().wait(0.01)
 
 
 def test_a_server_that_is_busy_gets_less(api: FlaskClient, sim: Simulator, other: Simulator) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,51 +16,25 @@ from typing import Any
 import pytest
 import requests
 import responses
-from flask import Flask
 from PIL import Image, UnidentifiedImageError
 from responses import matchers
-from werkzeug.serving import make_server
 
 from comfybridge.cli.main import main
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
-from tests import graphs
-from tests.graphs import node
+from tests import ROOT, graphs
+from tests.cli.made import SMALL, TEXT_AND_PICTURES, UNSURE, VIDEO, graph_file
 from tests.media.pictures import exif, texts
-
-ROOT = Path(__file__).parents[2]
-SMALL = ["-p", "width=64", "-p", "height=64", "-p", "steps=2"]
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COMFYUI_URL", raising=False)
-
-
-@contextlib.contextmanager
-def served(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=[0.05])
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def bridge_url(sim: Simulator) -> Iterator[str]:
-    with served(create_app(load_settings(comfyui_url=sim.url))) as url:
-        yield url
+from tests.served import served
 
 
 @pytest.fixture(params=["--url", "--comfyui-url", "--demo"])
-def maker(request: pytest.FixtureRequest, sim: Simulator, bridge_url: str) -> list[str]:
-    addresses = {"--url": [bridge_url], "--comfyui-url": [sim.url], "--demo": []}
-    return [request.param, *addresses[request.param]]
+def maker(request: pytest.FixtureRequest, sim: Simulator) -> list[str]:
+    """The option that says who makes the picture; the demo brings a ComfyUI of its own."""
+    if request.param == "--demo":
+        return ["--demo"]
+    return [request.param, sim.url if request.param == "--comfyui-url" else request.getfixturevalue("bridge_url")]
 
 
 def test_a_picture_is_saved_where_it_was_wanted(maker: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,14 +109,6 @@ def test_who_makes_it_can_only_be_one(capsys: pytest.CaptureFixture[str]) -> Non
 
 # -- what is saved, and as what
 
-TEXT_AND_PICTURES = {
-    "1": node("PreviewAny", source="a text"),
-    **{name: graphs.picture()["1"] for name in ("2", "3")},
-    "4": node("SaveImage", images=["2", 0], filename_prefix="x"),
-    "5": node("SaveImage", images=["3", 0], filename_prefix="x"),
-}
-VIDEO = graphs.frames("SaveVideo", filename_prefix="x", format="mp4", codec="h264")
-
 
 @pytest.mark.parametrize(
     ("graph", "wanted", "made"),
@@ -160,14 +124,9 @@ VIDEO = graphs.frames("SaveVideo", filename_prefix="x", format="mp4", codec="h26
 def test_the_name_that_was_wanted_goes_to_what_fits_its_ending(
     maker: list[str], tmp_path: Path, graph: dict[str, Any], wanted: str, made: dict[str, str]
 ) -> None:
-    Path("graph.json").write_text(json.dumps(graph))
-    assert main(["generate", "-w", "graph.json", "-o", wanted, *maker]) == 0
+    assert main(["generate", "-w", graph_file(graph), "-o", wanted, *maker]) == 0
     Path("graph.json").unlink()
     assert {path.name: format_of(path) for path in tmp_path.iterdir()} == made
-
-
-# node 9 is none of those that are known to save files, and leads nowhere: it may save anything
-UNSURE = {**graphs.picture(), "9": node("EmptyImage", width=8, height=8, batch_size=1, color=0)}
 
 
 @pytest.mark.parametrize("wanted", ["out.gif", "out.mp4", "out.TIFF"])
@@ -412,7 +371,7 @@ def test_a_bridge_that_wants_a_key_says_so(
 def test_what_a_bridge_elsewhere_makes_is_saved(
     elsewhere: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = {"params": {}, "prompt": "x", "output": {"format": "png"}}
+    wanted = {"params": {"prompt": "x"}, "output": {"format": "png"}}
     elsewhere.post(
         f"{ELSEWHERE}/generate",
         body=f": awake\n\n{PROGRESS}event: result\ndata: {json.dumps(RESULT)}\n\n",
@@ -430,17 +389,12 @@ def test_what_a_bridge_elsewhere_makes_is_saved(
 def test_no_file_is_replaced_that_was_not_named(maker: list[str], tmp_path: Path) -> None:
     """Names come from ComfyUI, which must not choose what is written over."""
     graph = graphs.picture()
-    assert main(["generate", "-w", _written(graph), *maker]) == 0
+    assert main(["generate", "-w", graph_file(graph), *maker]) == 0
     (first,) = tmp_path.glob("test_*.png")
     first.write_bytes(b"mine")
-    assert main(["generate", "-w", _written(graph), *maker]) == 0
+    assert main(["generate", "-w", graph_file(graph), *maker]) == 0
     assert first.read_bytes() == b"mine"
     assert [path.name for path in tmp_path.glob("test_*(2).png")] == [f"{first.stem} (2).png"]
-
-
-def _written(graph: dict[str, Any]) -> str:
-    Path("graph.json").write_text(json.dumps(graph))
-    return "graph.json"
 
 
 @responses.activate

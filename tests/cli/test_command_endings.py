@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,15 @@ from PIL import Image
 
 from comfybridge.cli.main import main
 from comfybridge.simulator import Simulator
-from tests import graphs
-from tests.cli.test_command import SMALL
-from tests.cli.test_command_output import maker
+from tests.cli.made import SMALL, UNSURE, graph_file
 from tests.graphs import node
 
-__all__ = ["maker"]  # a fixture
-
 PICTURES = ".jpeg, .jpg, .png, .webp"
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COMFYUI_URL", raising=False)
 
 
 def saving(class_type: str, source: str, **inputs: Any) -> dict[str, Any]:
     """A graph that a test of endings never runs."""
     return {"1": node("Source"), "2": node(class_type, **{source: ["1", 0]}, filename_prefix="x", **inputs)}
-
-
-def graph_file(graph: dict[str, Any]) -> str:
-    Path("graph.json").write_text(json.dumps(graph))
-    return "graph.json"
 
 
 @pytest.mark.parametrize("ending", ["heic", "PDF", "psd", "html", "jxl", "pngg", "jp2"])
@@ -53,10 +37,6 @@ def test_every_ending_of_jpeg_is_one(maker: list[str], ending: str) -> None:
     assert main(["generate", "x", *SMALL, "-o", f"p.{ending}", *maker]) == 0
     with Image.open(f"p.{ending}") as picture:
         assert picture.format == "JPEG"
-
-
-# node 9 is none of those that are known to save files, and leads nowhere: it may save anything
-UNSURE = {**graphs.picture(), "9": node("EmptyImage", width=8, height=8, batch_size=1, color=0)}
 
 
 @pytest.mark.parametrize("ending", ["heic", "pngg", "pdf"])

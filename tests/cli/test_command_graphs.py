@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,9 @@ import pytest
 from PIL import Image
 
 from comfybridge.cli.main import main
-from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
-from comfybridge.web import create_app
 from tests import graphs
-from tests.cli.test_command import served
 from tests.web.input_files import b64, loading, png
-
-
-@pytest.fixture(params=["--url", "--comfyui-url"])
-def maker(
-    request: pytest.FixtureRequest, sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[str]]:
-    """The option that says who makes the picture."""
-    monkeypatch.chdir(tmp_path)
-    with served(create_app(load_settings(comfyui_url=sim.url))) as url:
-        yield [request.param, url if request.param == "--url" else sim.url]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +12,12 @@ import pytest
 from PIL import Image
 
 from comfybridge.cli.main import main
-from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
-from comfybridge.web import create_app
-from tests import graphs
-from tests.cli.test_command import ROOT, SMALL, TEXT_AND_PICTURES, VIDEO, served
+from tests import ROOT, graphs
+from tests.cli.made import SMALL, TEXT_AND_PICTURES, VIDEO, graph_file
 from tests.graphs import node
 
 FILM = graphs.frames("SaveAnimatedWEBP", filename_prefix="x", fps=6.0, lossless=True, quality=80, method="default")
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COMFYUI_URL", raising=False)
-
-
-@pytest.fixture(params=["--url", "--comfyui-url"])
-def maker(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[list[str]]:
-    if request.param == "--comfyui-url":
-        yield ["--comfyui-url", sim.url]
-        return
-    with served(create_app(load_settings(comfyui_url=sim.url))) as url:
-        yield ["--url", url]
-
-
-def graph_file(graph: dict[str, Any]) -> str:
-    Path("graph.json").write_text(json.dumps(graph))
-    return "graph.json"
 
 
 # -- what is replaced

@@ -6,25 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
-from comfybridge.web import create_app
-from tests.cli.test_command import ROOT, SMALL, served
+from tests import ROOT
+from tests.cli.made import SMALL
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such terminals")
-
-
-@pytest.fixture(params=["--url", "--comfyui-url"])
-def maker(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[list[str]]:
-    if request.param == "--comfyui-url":
-        yield ["--comfyui-url", sim.url]
-        return
-    with served(create_app(load_settings(comfyui_url=sim.url))) as url:
-        yield ["--url", url]
 
 
 def begin(maker: list[str], handler: Callable[..., object] | signal.Handlers) -> tuple[subprocess.Popen[bytes], int]:

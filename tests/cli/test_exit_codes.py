@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from comfybridge.cli.main import main
@@ -13,31 +9,13 @@ from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from tests import graphs
-from tests.cli.test_command import served
+from tests.cli.made import graph_file
 from tests.comfyui.forward_proxy import ForwardProxy
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COMFYUI_URL", raising=False)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture(params=["--url", "--comfyui-url"])
-def maker(request: pytest.FixtureRequest, sim: Simulator) -> Iterator[list[str]]:
-    if request.param == "--comfyui-url":
-        yield ["--comfyui-url", sim.url]
-        return
-    with served(create_app(load_settings(comfyui_url=sim.url))) as url:
-        yield ["--url", url]
+from tests.served import served
 
 
 def run(maker: list[str], *arguments: str) -> int:
-    Path("graph.json").write_text(json.dumps(graphs.picture()))
-    return main(["generate", "-w", "graph.json", *arguments, *maker])
+    return main(["generate", "-w", graph_file(graphs.picture()), *arguments, *maker])
 
 
 def test_a_node_that_fails_is_5(maker: list[str], sim: Simulator) -> None:

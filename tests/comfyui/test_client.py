@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUINotReached, ComfyUISilent, can_aim_interrupts
+from comfybridge.comfyui.calls import ComfyUINotReached, ComfyUISilent
+from comfybridge.comfyui.client import ComfyUIClient, can_aim_interrupts
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, InvalidWorkflow, TimedOut

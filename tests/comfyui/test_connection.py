@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,13 +14,14 @@ from comfybridge.comfyui import events
 from comfybridge.comfyui.waiting.connection import Connection, SocketLost
 
 AT_ONCE = 0.001
+PATIENCE = 20  # seconds, for what should happen at once
 
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Connection, socket.socket]]:
     """A connection, and ComfyUI's end of it."""
     ours, theirs = socket.socketpair()
-    opened = websocket.WebSocket(skip_utf8_validation=True)  # type: ignore[no-untyped-call]
+    opened = websocket.WebSocket(skip_utf8_validation=True, fire_cont_frame=True)  # type: ignore[no-untyped-call]
     opened.sock = ours
     opened.connected = True
     connection = Connection("us", opened)
@@ -45,6 +47,7 @@ def frame(data: bytes, opcode: int = websocket.ABNF.OPCODE_TEXT, *, is_last: boo
 
 
 CONTINUED = websocket.ABNF.OPCODE_CONT
+PING = frame(b"?", websocket.ABNF.OPCODE_PING)
 # all of it could be taken for the beginning of a frame
 PICTURE = b"\0\0\0\1\0\0\0\2" + b"\x81\x05" * 80
 STREAM = b"".join(
@@ -117,3 +120,44 @@ def test_the_end_in_the_middle_of_a_frame_is_an_end(ends: tuple[Connection, sock
     theirs.close()
     with pytest.raises(SocketLost):
         connection.receive(AT_ONCE)
+
+
+GIANT = b"\x81\x7f" + (1 << 40).to_bytes(8, "big")
+
+
+@pytest.mark.parametrize("cut", [0, 3])
+def test_a_frame_that_announces_more_than_can_be_meant_ends_the_connection(
+    ends: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """However its head is cut: it shows by what was announced, or by what comes."""
+    monkeypatch.setattr("comfybridge.comfyui.waiting.connection.LARGEST_MESSAGE", 100_000)
+    connection, theirs = ends
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    theirs.sendall(GIANT[:cut])
+    if cut:
+        assert connection.receive(AT_ONCE) is None
+    theirs.sendall(GIANT[cut:] + b"a" * 100_001)
+    with pytest.raises(SocketLost, match="a message of more than 100000 bytes"):
+        connection.receive(AT_ONCE)
+
+
+def test_frames_of_a_message_may_not_be_more_than_can_be_meant_either(
+    ends: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.comfyui.waiting.connection.LARGEST_MESSAGE", 5000)
+    connection, theirs = ends
+    theirs.sendall(frame(b"a", is_last=False) + (frame(b"a" * 100, CONTINUED, is_last=False) + PING) * 60)
+    for _ in range(49):
+        assert connection.receive(AT_ONCE) == events.Unknown("ping or pong")
+    with pytest.raises(SocketLost, match="a message of more than 5000 bytes"):
+        connection.receive(AT_ONCE)
+
+
+def test_an_event_of_too_many_values_is_not_taken_apart(ends: tuple[Connection, socket.socket]) -> None:
+    connection, theirs = ends
+    text = b'{"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 1}}, "x": [%s0]}}'
+    sending = threading.Thread(target=theirs.sendall, args=[frame(text % (b"0," * 1_000_000)) + frame(status(2))])
+    sending.start()
+    assert connection.receive(PATIENCE) == events.Unknown("malformed")
+    assert connection.receive(PATIENCE) == events.Status(2)
+    sending.join()

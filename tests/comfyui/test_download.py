@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, TimedOut
 
@@ -96,6 +97,19 @@ def test_a_file_of_unknown_length_comes_whole(serve: Callable[[Send], str]) -> N
     download = client(serve(send_chunks)).view("a", "", "output", Deadline(60))
     assert download.size is None
     assert b"".join(download) == b"abcd"
+
+
+@pytest.mark.parametrize("size", [100, 1_000_000])
+def test_a_file_that_is_longer_than_announced_is_an_error(serve: Callable[[Send], str], size: int) -> None:
+    """What was announced of it is a file that was cut off, and would be taken for whole."""
+
+    def send(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (size - 20) + b"x" * size)
+        over.wait()
+
+    download = client(serve(send)).view("a", "", "output", Deadline(60))
+    with pytest.raises(ComfyUIError, match="answers with more bytes than it announces to GET /view"):
+        list(download)
 
 
 @pytest.mark.parametrize("send", [break_off, break_off_in_chunks])

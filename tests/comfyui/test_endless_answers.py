@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from comfybridge.address import ServerAddress
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent, Size
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
 from tests.comfyui.asking import CHUNKED, CONTINUE, UNTIL_CLOSED, elsewhere
@@ -111,15 +112,22 @@ def test_an_answer_without_an_end_of_its_trailers_is_cut_off(comfyui: Exchange) 
 def test_an_answer_that_is_too_long_is_an_error(
     comfyui: Exchange, monkeypatch: pytest.MonkeyPatch, body: Behaviour
 ) -> None:
-    monkeypatch.setattr("comfybridge.comfyui.client.LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr("comfybridge.comfyui.calls.LARGEST_ANSWER", Size(1_000_000, 1_000_000))
     comfyui.on("GET", "/history/id", body)
     with pytest.raises(ComfyUIError, match="answers with more than 1000000 bytes to GET /history") as raised:
         ask_history(comfyui.url)
     assert type(raised.value) is ComfyUIError
 
 
+def test_an_answer_of_too_many_values_is_an_error_before_it_is_parsed(comfyui: Exchange) -> None:
+    """A megabyte of them becomes twenty megabytes of lists."""
+    comfyui.get("/history/id", b"[" + b"[]," * 600_000 + b"[]]")
+    with pytest.raises(ComfyUIError, match="answers with more than 1000000 values to GET /history"):
+        ask_history(comfyui.url)
+
+
 def test_a_queue_may_be_longer_than_other_answers(comfyui: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comfybridge.comfyui.client.LARGEST_ANSWER", 10)
+    monkeypatch.setattr("comfybridge.comfyui.calls.LARGEST_ANSWER", Size(10, 1_000_000))
     comfyui.get("/queue", json_body={"queue_running": [[1, "a", {}, {}, []]], "queue_pending": []})
     client = ComfyUIClient(ServerAddress.parse(comfyui.url))
     assert client.queue().running == ("a",)

@@ -15,11 +15,11 @@ import pytest
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.failures import CallFailed, CutOff, NoAnswerInTime, NotConnected, TooLong
+from comfybridge.comfyui.failures import CallFailed, CutOff, MakesNoSense, NoAnswerInTime, NotConnected, TooLong
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TooLarge
-from tests.comfyui.asking import CHUNKED, CONTINUE, LARGE, SIGNED_OFF, TIMEOUT, UNTIL_CLOSED, Connect, ask, drain
+from tests.comfyui.asking import CHUNKED, LARGE, SIGNED_OFF, TIMEOUT, UNTIL_CLOSED, Connect, ask, drain
 from tests.comfyui.exchange import (
     PATIENCE,
     Behaviour,
@@ -198,9 +198,9 @@ def test_a_connection_that_is_signed_off_takes_nobody_s_place(comfyui: Exchange,
     "broken",
     [
         raw(CHUNKED + b"3\r\nabc\r\nnonsense\r\n"),
-        raw(CHUNKED + b"3\r\nabcdef\r\n"),
-        raw(CHUNKED + b"f" * 5000 + b"\r\nabc"),
-        raw(CHUNKED + b"-3\r\nabc\r\n"),
+        and_close(raw(CHUNKED + b"3\r\nabcdef\r\n")),
+        and_close(raw(CHUNKED + b"f" * 5000 + b"\r\nabc")),
+        and_close(raw(CHUNKED + b"-3\r\nabc\r\n")),
         and_close(raw(CHUNKED + b"3\r\nabc\r\n")),
         and_close(raw(CHUNKED + b"3\r\nab")),
         and_close(raw(message(b"abc", length=6))),
@@ -423,9 +423,6 @@ def test_a_head_is_read_however_it_is_written(comfyui: Exchange, connect: Connec
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 " + b"y" * 70_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 19 + b"\r\n\r\n{}",
-        CONTINUE * 6 + message(b"abcd"),
     ],
     ids=lambda head: repr(head[:34]),
 )
@@ -433,6 +430,35 @@ def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head:
     comfyui.on("GET", "/a", and_close(raw(head)))
     with pytest.raises(CallFailed, match=r"closed the connection without an answer|that is not HTTP"):
         ask(connect(), "/a")
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        (b"Content-Length: " + b"9" * 5000, "a length that is no number of bytes"),
+        (b"Content-Length: " + b"9" * 19, "a length that is no number of bytes"),
+        (b"Content-Length: +4", "a length that is no number of bytes"),
+        (b"Content-Length: -4", "a length that is no number of bytes"),
+        (b"Content-Length: 4, 4", "a length that is no number of bytes"),
+        (b"Content-Length: ", "a length that is no number of bytes"),
+        (b"Content-Length: 4\r\ncontent-length: 3", "two different lengths"),
+        (b"Transfer-Encoding: gzip, chunked", "a Transfer-Encoding other than chunked"),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "a Transfer-Encoding other than chunked"),
+        (b"Transfer-Encoding: identity\r\nContent-Length: 4", "a Transfer-Encoding other than chunked"),
+    ],
+)
+def test_an_answer_whose_end_cannot_be_told_is_refused_at_once(
+    comfyui: Exchange, connect: Connect, opened: list[socket.socket], fields: bytes, why: str
+) -> None:
+    comfyui.on("GET", "/a", raw(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\nabcd"))
+    with pytest.raises(MakesNoSense, match=f"answers with {why}"):
+        ask(connect(), "/a")
+    assert opened[0].fileno() == -1
+
+
+def test_a_length_that_is_said_twice_is_one(comfyui: Exchange, connect: Connect) -> None:
+    comfyui.on("GET", "/a", raw(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nabcd"))
+    assert ask(connect(), "/a") == b"abcd"
 
 
 # -- many at once ------------------------------------------------------------------------------------------------

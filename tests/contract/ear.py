@@ -102,3 +102,10 @@ class Ear:
     def close(self) -> None:
         """Leaves with a closing handshake, if the server still answers one."""
         self._socket.close(timeout=1)
+
+
+def cached_nodes(ear: Ear, prompt_id: str) -> list[str]:
+    """The nodes of a prompt that were taken from the cache."""
+    [frame] = [frame for frame in ear.of(prompt_id) if frame.type == "execution_cached"]
+    nodes: list[str] = frame.data["nodes"]
+    return nodes

@@ -8,14 +8,8 @@ from typing import Any
 from PIL import Image
 
 from tests.contract import graphs
-from tests.contract.ear import Ear
+from tests.contract.ear import Ear, cached_nodes
 from tests.contract.server import Server, without_ids
-
-
-def cached_nodes(ear: Ear, prompt_id: str) -> list[str]:
-    [frame] = [frame for frame in ear.of(prompt_id) if frame.type == "execution_cached"]
-    nodes: list[str] = frame.data["nodes"]
-    return nodes
 
 
 def png(color: int) -> bytes:

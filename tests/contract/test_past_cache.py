@@ -6,9 +6,8 @@ import pytest
 import requests
 
 from tests.contract import graphs
-from tests.contract.ear import Ear
+from tests.contract.ear import Ear, cached_nodes
 from tests.contract.server import Server
-from tests.contract.test_cache import cached_nodes
 
 
 @pytest.mark.parametrize("class_type", ["SaveImage", "PreviewImage"])

@@ -10,8 +10,9 @@ import pytest
 from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import Front, until_true
-from tests.web.test_input_files import b64, loading, png
+from tests.faults.callers import Front
+from tests.waiting import until_true
+from tests.web.input_files import b64, loading, png
 
 ANSWER = b'{"prompt_id": "x", "number": 1, "node_errors": {}}'
 BAD_ANSWERS = [
@@ -88,8 +89,9 @@ def test_a_request_that_nobody_waits_for_any_more(front: Front, sim: Simulator, 
     request = GenerationRequest(graph=graphs.picture(), wait=wait, on_timeout=on_timeout)  # type: ignore[arg-type]
     asked = front.ask()
     sim.wait_until_running()
-    submission = front.bridge.submit(request)
-    front.bridge.abandon(request)
+    admitted = front.bridge.admit(request)
+    submission = front.bridge.submit(admitted)
+    front.bridge.abandon(admitted)
     with pytest.raises(Exception, match="hung up"), submission:
         front.bridge.wait(submission)
     assert (submission.prompt.id in sim.pending) == (on_timeout == "keep")

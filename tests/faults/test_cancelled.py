@@ -9,7 +9,7 @@ import requests
 
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import Asked, Front
+from tests.faults.callers import Asked, Front
 
 
 def prompt_ids(sim: Simulator) -> list[str]:

@@ -12,7 +12,8 @@ from comfybridge import GenerationRequest
 from comfybridge.errors import Interrupted
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import LONG, Front, until_true
+from tests.faults.callers import LONG, Front
+from tests.waiting import until_true
 
 GONE = {(502, "prompt_lost"), (503, "comfyui_unreachable")}
 
@@ -144,13 +145,14 @@ def test_the_clock_set_back(front: Front, sim: Simulator, monkeypatch: pytest.Mo
 
 
 def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Simulator) -> None:
-    request = GenerationRequest(graph=graphs.picture(), retries=5, timeout=LONG)
+    admitted = front.bridge.admit(GenerationRequest(graph=graphs.picture(), retries=5, timeout=LONG))
     sim.hold()
     ended: list[BaseException] = []
 
     def ask() -> None:
         try:
-            front.bridge.generate(request)
+            with front.bridge.generating(admitted):
+                pass
         except Interrupted as error:
             ended.append(error)
 
@@ -159,7 +161,7 @@ def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Si
     sim.wait_until_running()
     sim.kill()
     until_true(lambda: not dict(front.bridge._submissions), 20)  # it waits for ComfyUI to be back
-    front.bridge.abandon(request)
+    front.bridge.abandon(admitted)
     until_true(lambda: front.bridge.slots.taken == 0, 5)
     thread.join(LONG)
     assert ended

@@ -16,7 +16,8 @@ from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST
 from tests import graphs
-from tests.faults.conftest import WAITERS, Front, until_true
+from tests.faults.callers import WAITERS, Front
+from tests.waiting import until_true
 
 
 @pytest.fixture(autouse=True)
@@ -113,10 +114,10 @@ def test_many_who_hang_up_while_they_wait_cost_no_interrupt(front: Front, sim: S
     sim.hold()
     first = front.ask()
     sim.wait_until_running()
-    given = [GenerationRequest(graph=graphs.picture(), timeout=30) for _ in range(10)]
+    given = [front.bridge.admit(GenerationRequest(graph=graphs.picture(), timeout=30)) for _ in range(10)]
     submissions = [front.bridge.submit(each) for each in given]
-    for request, submission in zip(given, submissions, strict=True):
-        front.bridge.abandon(request)
+    for admitted, submission in zip(given, submissions, strict=True):
+        front.bridge.abandon(admitted)
         with pytest.raises(Abandoned), submission:
             front.bridge.wait(submission)
     assert sim.pending == []

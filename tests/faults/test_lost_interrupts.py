@@ -14,7 +14,8 @@ from comfybridge.request import GenerationRequest
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.version import NEWEST, OLDEST
 from tests import graphs
-from tests.faults.conftest import Front, until_true
+from tests.faults.callers import Front
+from tests.waiting import until_true
 
 MakeFront = Callable[..., Front]
 KEY = {"Idempotency-Key": "order 4711"}
@@ -78,10 +79,10 @@ def test_the_cancel_of_a_prompt_out_of_time_is_repeated(front: Front, sim: Simul
 def test_the_cancel_for_a_caller_who_hung_up_is_repeated(front: Front, sim: Simulator) -> None:
     sim.hold()
     sim.forget_interrupts(1)
-    request = GenerationRequest(graph=graphs.picture(), timeout=30)
-    submission = front.bridge.submit(request)
+    admitted = front.bridge.admit(GenerationRequest(graph=graphs.picture(), timeout=30))
+    submission = front.bridge.submit(admitted)
     sim.wait_until_running(submission.prompt.id)
-    front.bridge.abandon(request)
+    front.bridge.abandon(admitted)
     with pytest.raises(Abandoned), submission:
         front.bridge.wait(submission)
     sim.wait_until_idle()

@@ -12,7 +12,8 @@ from comfybridge import Bridge, GenerationRequest
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import WAITERS, Front, until_true
+from tests.faults.callers import WAITERS, Front
+from tests.waiting import until_true
 
 KEY = {"Idempotency-Key": "order 4711"}
 
@@ -98,7 +99,7 @@ def test_another_owner_s_key_is_another_request(sim: Simulator) -> None:
     graph = graphs.picture()
     with Bridge(load_settings(comfyui_url=sim.url)) as bridge:
         ids = {
-            bridge.generate(GenerationRequest(graph=graph, idempotency_key="a", owner=owner)).prompt_id
+            bridge.generate(GenerationRequest(graph=graph, idempotency_key="a"), owner=owner).prompt_id
             for owner in (None, "shop", "blog")
         }
     assert len(ids) == 3
@@ -197,11 +198,11 @@ def test_what_was_stopped_behind_the_first_one_s_back_is_run_for_both(
 def test_who_is_done_does_not_take_the_ear_of_who_repeats(sim: Simulator) -> None:
     graph = graphs.picture(save="SaveImageWebsocket")
     with Bridge(load_settings(comfyui_url=sim.url)) as bridge:
-        first = bridge.submit(GenerationRequest(graph=graph, idempotency_key="a"))
+        first = bridge.submit(bridge.admit(GenerationRequest(graph=graph, idempotency_key="a")))
         bridge.wait(first)
         sim.wait_until_idle()
         sim.hold()
-        second = bridge.submit(GenerationRequest(graph=graph, idempotency_key="a", timeout=20))
+        second = bridge.submit(bridge.admit(GenerationRequest(graph=graph, idempotency_key="a", timeout=20)))
         first.close()
         sim.release()
         assert bridge.wait(second).frames

@@ -14,7 +14,8 @@ import websocket
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.sockets import Message
 from tests import graphs
-from tests.faults.conftest import Asked, Front, until_true
+from tests.faults.callers import Asked, Front
+from tests.waiting import until_true
 from tests.web.answers import success
 
 LISTENING = ("hub", "websocket")

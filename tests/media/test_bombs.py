@@ -148,19 +148,20 @@ def test_a_bomb_that_comfyui_answers_is_its_error(name: str) -> None:
 
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize(
-    "data",
+    "make",
     [
-        png((b"zTXt", b"prompt\0\0" + zlib.compress(b'{"a":[' + b"[]," * 30_000_000 + b"[]]}"))),
-        png((b"zTXt", b"prompt\0\0" + zlib.compress(b'{"a":[' + b"[]," * 4_000_000 + b"[]]}"))),
-        png((b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(b'{"a":' * 2_000_000 + b"1" + b"}" * 2_000_000))),
-        png((b"tEXt", b"prompt\0" + b'{"a":[' + b"[]," * 5_000_000 + b"[]]}")),
-        png((b"eXIf", overlapping())),
-        webp_with(overlapping()),
-        jpeg(exif_segments(overlapping(2000, 1_000_000))),
+        lambda: png((b"zTXt", b"prompt\0\0" + zlib.compress(b'{"a":[' + b"[]," * 30_000_000 + b"[]]}"))),
+        lambda: png((b"zTXt", b"prompt\0\0" + zlib.compress(b'{"a":[' + b"[]," * 4_000_000 + b"[]]}"))),
+        lambda: png((b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(b'{"a":' * 2_000_000 + b"1" + b"}" * 2_000_000))),
+        lambda: png((b"tEXt", b"prompt\0" + b'{"a":[' + b"[]," * 5_000_000 + b"[]]}")),
+        lambda: png((b"eXIf", overlapping())),
+        lambda: webp_with(overlapping()),
+        lambda: jpeg(exif_segments(overlapping(2000, 1_000_000))),
     ],
     ids=["zTXt", "small zTXt", "iTXt", "tEXt", "png exif", "webp exif", "jpeg exif"],
 )
-def test_a_bomb_that_is_sent_as_the_workflow_is_refused(data: bytes) -> None:
+def test_a_bomb_that_is_sent_as_the_workflow_is_refused(make: Callable[[], bytes]) -> None:
+    data = make()
     began = time.process_time()
     try:
         assert embedded_graph(data) is None

@@ -18,9 +18,8 @@ from comfybridge.errors import Forbidden, RateLimited
 from comfybridge.policy.policies import Policy
 from comfybridge.settings import SettingsError
 from comfybridge.simulator import Simulator
-from tests import graphs
+from tests import ROOT, graphs
 
-ROOT = Path(__file__).parent.parent.parent
 KEYS = "shop=one,press=two"
 
 
@@ -56,9 +55,9 @@ def bridge_for(sim: Simulator, file: Callable[[str], Path]) -> Iterator[Callable
         ("shop: yes", "shop must be an object, with workflows, graphs, overrides"),
         ("shop:", "shop must be an object"),
         ("shop: {max_step: 3}", "shop.max_step is no field of a policy; did you mean max_steps? There are "),
-        ("shop: {max_steps: many}", "shop.max_steps is 'many'; it must be a whole number."),
+        ("shop: {max_steps: many}", "shop.max_steps is 'many'; it must be an integer."),
         ("shop: {max_steps: 0}", "shop.max_steps is '0'; it must be greater than or equal to 1."),
-        ("shop: {max_width: 1.5}", "shop.max_width is '1.5'; it must be a whole number."),
+        ("shop: {max_width: 1.5}", "shop.max_width is '1.5'; it must be an integer."),
         ("shop: {graphs: maybe}", "shop.graphs is 'maybe'; it must be true or false."),
         ("shop: {workflows: txt2img}", "shop.workflows is 'txt2img'; it must be a list of names."),
         ("shop: {workflows: [3]}", "shop.workflows.0 is '3'; it must be a text."),
@@ -127,13 +126,13 @@ def small(**fields: Any) -> GenerationRequest:
 def test_a_policy_holds_by_the_owner_of_a_request(bridge_for: Callable[[str], Bridge]) -> None:
     bridge = bridge_for("shop: {graphs: false}\ndefault: {max_steps: 1}")
     with pytest.raises(Forbidden, match=r"The API key shop can't run whole graphs"):
-        bridge.generate(GenerationRequest(graph=graphs.picture(), owner="shop"))
-    assert bridge.generate(GenerationRequest(graph=graphs.picture(), owner="press")).images
+        bridge.generate(GenerationRequest(graph=graphs.picture()), owner="shop")
+    assert bridge.generate(GenerationRequest(graph=graphs.picture()), owner="press").images
     over = {"prompt": "x", "steps": 2}
     for owner, who in (("press", "The API key press"), (None, "A caller without an API key"), ("x", "A caller")):
         with pytest.raises(Forbidden, match=f"{who}.* can have at most 1 "):
-            bridge.generate(GenerationRequest(params=over, owner=owner))
-    assert bridge.generate(small(owner="shop")).images
+            bridge.generate(GenerationRequest(params=over), owner=owner)
+    assert bridge.generate(small(), owner="shop").images
 
 
 def test_what_is_refused_gives_its_slot_back(bridge_for: Callable[[str], Bridge]) -> None:
@@ -155,7 +154,7 @@ def test_a_prompt_that_is_queued_again_counts_once(
     monkeypatch.setattr(polling, "QUIET_SECONDS", 0.2)
     bridge = bridge_for("default: {rate: 1/day}")
     sim.hold()
-    submission = bridge.submit(small(retries=1, wait="poll"))
+    submission = bridge.submit(bridge.admit(small(retries=1, wait="poll")))
     sim.wait_until_running()
     sim.restart()
     sim.release()

@@ -14,7 +14,7 @@ from tests.web.answers import LEAKS
 OF_NODES = ("execution_failed", "no_output")
 # line breaks, what terminals obey, what turns the direction of writing round, halves of characters
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-MOST_SECONDS = 5.0  # for what takes milliseconds
+MOST_SECONDS = 30.0  # of a processor, for what takes milliseconds
 
 
 def kept(ask: Callable[[], TestResponse]) -> TestResponse:

@@ -7,15 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from comfybridge.simulator import Simulator
-from tests.serving.test_serving import GUNICORN, PYTHON_APP, ROOT, SECONDS, WAITRESS, Server, free_port
-
-Start = Callable[..., Server]
+from tests import ROOT
+from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, Start, free_port
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from comfybridge.serving.serve import FINISHING
 from comfybridge.simulator import Simulator
-from tests.serving.test_serving import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
-from tests.serving.test_stopping import Caller
+from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+from tests.serving.stopped import Caller
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
 

@@ -7,19 +7,15 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.faults.conftest import until_true
-from tests.serving.test_callers import connect, is_served, read_answer
-from tests.serving.test_serving import EVERY_SERVER, SECONDS, Server, free_port, start
-
-__all__ = ["start"]  # a fixture
-
-Start = Callable[..., Server]
+from tests.serving.raw_callers import connect, read_answer
+from tests.serving.servers import EVERY_SERVER, SECONDS, Server, Start, free_port
+from tests.waiting import until_true
 
 KEY = "KEY-SECRET-0123456789"
 GUNICORN_ONLY = pytest.mark.parametrize(
@@ -212,4 +208,4 @@ def test_threads_end_and_memory_is_given_back_when_it_is_quiet(start: Start, sim
         for caller in callers:
             assert read_answer(caller).startswith(b"HTTP/1.1 200 ")
     until_true(lambda: len(os.listdir(f"/proc/{worker}/task")) < 40, SECONDS)
-    assert is_served(server)
+    assert status_of(server, sent) == 200

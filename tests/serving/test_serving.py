@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -12,123 +12,30 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 import requests
 
 from comfybridge.simulator import Simulator
-from tests import graphs
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 30
-
-PYTHON_APP = ["app.py"]
-GUNICORN = ["-m", "gunicorn", "app:app"]
-WAITRESS = [
-    "-c",
-    "from comfybridge.settings import load_settings; from comfybridge.web import create_app; "
-    "from comfybridge.serving.serve import serve_with_waitress; serve_with_waitress(create_app, load_settings())",
-]
-EVERY_SERVER = [
-    pytest.param(PYTHON_APP, id="python app.py"),
-    pytest.param(GUNICORN, id="gunicorn app:app"),
-    pytest.param(WAITRESS, id="waitress"),
-]
-
-
-class Server:
-    """A server process, started and ready for requests.
-
-    Args:
-        printed: where its standard output goes, as `subprocess` takes it.
-
-    Attributes:
-        said: its log so far.
-    """
-
-    def __init__(self, arguments: list[str], printed: int | IO[str] = subprocess.DEVNULL, **environment: str) -> None:
-        self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-            stdout=printed,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.said = ""
-        self._is_ready = threading.Event()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        if not self._is_ready.wait(SECONDS) or "Workflows:" not in self.said:
-            self.end()
-            raise AssertionError(f"the server was never ready:\n{self.said}")
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.said += line
-            if "Workflows:" in line:
-                self._is_ready.set()
-        self._is_ready.set()  # it has ended
-
-    def stop(self, number: signal.Signals) -> None:
-        """Send a signal as the terminal does, to the whole group, and wait until nobody is taken any more."""
-        os.killpg(self.process.pid, number)
-        while True:
-            try:
-                requests.get(f"{self.url}/health", timeout=0.5)
-            except requests.RequestException:
-                return
-
-    def end(self) -> None:
-        if os.name == "nt":
-            self.process.kill()
-        else:  # with its workers, which would notice only a second later
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._reader.join(SECONDS)
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
-@pytest.fixture
-def start(sim: Simulator) -> Iterator[Callable[..., Server]]:
-    started = []
-
-    def start(arguments: list[str], **environment: str) -> Server:
-        server = Server(arguments, **{"COMFYUI_URL": sim.url, "COMFYBRIDGE_PORT": free_port(), **environment})
-        started.append(server)
-        return server
-
-    yield start
-    for server in started:
-        server.end()
+from tests import ROOT, graphs
+from tests.serving.servers import EVERY_SERVER, GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Start, Started, free_port
+from tests.waiting import until_true
 
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
-def test_it_says_what_it_found_and_serves(start: Callable[..., Server], sim: Simulator, arguments: list[str]) -> None:
-    server = start(arguments)
+def test_it_says_what_it_found_and_serves(common: Started, common_sim: Simulator, arguments: list[str]) -> None:
+    server = common(arguments)
     assert f"listens on {server.url}" in server.said
-    assert f"ComfyUI 0.33.0 found at {sim.url}" in server.said
+    assert f"ComfyUI 0.33.0 found at {common_sim.url}" in server.said
     assert "txt2img (the default)" in server.said
     answer = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
     assert answer.json()["status"] == "success"
 
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
-def test_answers_without_a_body_end_where_the_next_begins(start: Callable[..., Server], arguments: list[str]) -> None:
-    server = start(arguments, COMFYBRIDGE_CORS_ORIGINS="https://shop.example")
+def test_answers_without_a_body_end_where_the_next_begins(common: Started, arguments: list[str]) -> None:
+    server = common(arguments)
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=SECONDS)
     preflight = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
     for method, headers, status in (("HEAD", {}, 200), ("OPTIONS", preflight, 204), ("GET", {}, 200)):
@@ -139,9 +46,9 @@ def test_answers_without_a_body_end_where_the_next_begins(start: Callable[..., S
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
 def test_compressed_bodies_come_through_whether_or_not_their_length_is_told(
-    start: Callable[..., Server], arguments: list[str]
+    common: Started, arguments: list[str]
 ) -> None:
-    server = start(arguments, COMFYBRIDGE_MAX_JSON_BYTES="100000")
+    server = common(arguments)
     headers = {"Content-Encoding": "gzip"}
     with requests.Session() as session:  # one connection: what is refused must be read to its end, too
         for content, status in ((json.dumps({"workflow": graphs.picture()}), 200), (" " * 5_000_000, 413)):
@@ -155,8 +62,8 @@ def test_compressed_bodies_come_through_whether_or_not_their_length_is_told(
         assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "gzip, deflate")
 
 
-def test_a_body_that_nobody_wants_holds_up_no_answer(start: Callable[..., Server]) -> None:
-    server = start(PYTHON_APP)
+def test_a_body_that_nobody_wants_holds_up_no_answer(common: Started) -> None:
+    server = common(PYTHON_APP)
     host, _, port = server.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), 3) as caller:
         caller.sendall(f"HEAD /health HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\n".encode())
@@ -166,10 +73,8 @@ def test_a_body_that_nobody_wants_holds_up_no_answer(start: Callable[..., Server
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
 # the second: as much as gunicorn takes at a time
 @pytest.mark.parametrize("size", [0, 8192, 14_000], ids="the first of {} bytes".format)
-def test_requests_that_come_in_one_go_are_all_answered(
-    start: Callable[..., Server], arguments: list[str], size: int
-) -> None:
-    server = start(arguments)
+def test_requests_that_come_in_one_go_are_all_answered(common: Started, arguments: list[str], size: int) -> None:
+    server = common(arguments)
     host, _, port = server.url.removeprefix("http://").partition(":")
     body = json.dumps({"workflow": graphs.picture()}).encode()
     head = f"POST /generate HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: %5d\r\n\r\n"
@@ -186,8 +91,8 @@ def test_requests_that_come_in_one_go_are_all_answered(
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Only Linux schedules so, and tells of it.")
-def test_its_threads_give_way_to_comfyui_s(start: Callable[..., Server]) -> None:
-    server = start(PYTHON_APP)
+def test_its_threads_give_way_to_comfyui_s(common: Started) -> None:
+    server = common(PYTHON_APP)
     success = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
     assert success.status_code == 200
     master = server.process.pid
@@ -199,19 +104,19 @@ def test_its_threads_give_way_to_comfyui_s(start: Callable[..., Server]) -> None
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
 def test_probes_answer_while_every_slot_is_blocked(
-    start: Callable[..., Server], sim: Simulator, arguments: list[str]
+    common: Started, common_sim: Simulator, arguments: list[str]
 ) -> None:
-    server = start(arguments, COMFYBRIDGE_MAX_CONCURRENT="4")
-    sim.hold()
+    server = common(arguments)
+    common_sim.hold()
     ask = {"url": f"{server.url}/generate", "json": {"workflow": graphs.picture()}, "timeout": SECONDS}
     callers = [threading.Thread(target=requests.post, kwargs=ask) for _ in range(4)]
     for caller in callers:
         caller.start()
-    sim.wait_until_queued(4)
+    common_sim.wait_until_queued(4)
     assert requests.get(f"{server.url}/health", timeout=SECONDS).status_code == 200
     assert requests.get(f"{server.url}/ready", timeout=SECONDS).json()["type"] == "busy"
     assert requests.post(**ask).status_code == 503  # type: ignore[arg-type]
-    sim.release()
+    common_sim.release()
     for caller in callers:
         caller.join(SECONDS)
     assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200
@@ -228,7 +133,7 @@ def test_probes_answer_while_every_slot_is_blocked(
     ],
 )
 def test_a_stop_lets_running_requests_finish(
-    start: Callable[..., Server], sim: Simulator, arguments: list[str], number: signal.Signals
+    start: Start, sim: Simulator, arguments: list[str], number: signal.Signals
 ) -> None:
     server = start(arguments)
     sim.hold()
@@ -245,9 +150,7 @@ def test_a_stop_lets_running_requests_finish(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
-def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(
-    start: Callable[..., Server], tmp_path: Path
-) -> None:
+def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(start: Start, tmp_path: Path) -> None:
     server = start(["app.py", "--demo"], COMFYUI_URL="", TMPDIR=str(tmp_path))
     assert list(tmp_path.iterdir())
     answers = []
@@ -263,7 +166,7 @@ def test_the_demo_s_own_comfyui_lives_until_the_last_request_is_answered(
     assert not list(tmp_path.glob("comfyui-simulator-*"))
 
 
-def test_gunicorn_s_own_options_win_and_the_announcement_tells_them(start: Callable[..., Server]) -> None:
+def test_gunicorn_s_own_options_win_and_the_announcement_tells_them(start: Start) -> None:
     port = free_port()
     server = start([*GUNICORN, "-b", f"127.0.0.1:{port}"])
     assert f"listens on http://127.0.0.1:{port}" in server.said
@@ -271,7 +174,7 @@ def test_gunicorn_s_own_options_win_and_the_announcement_tells_them(start: Calla
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
 def test_a_name_that_the_terminal_cannot_show_is_no_reason_not_to_start(
-    start: Callable[..., Server], tmp_path: Path, arguments: list[str]
+    start: Start, tmp_path: Path, arguments: list[str]
 ) -> None:
     (tmp_path / "日本.json").write_text(json.dumps(graphs.picture()))
     server = start(arguments, COMFYBRIDGE_WORKFLOWS_DIR=str(tmp_path), PYTHONIOENCODING="cp1252")
@@ -332,7 +235,7 @@ def test_other_machines_are_not_let_in_by_mistake(arguments: list[str], environm
     ],
 )
 def test_they_are_where_that_is_said(
-    start: Callable[..., Server], arguments: list[str], environment: dict[str, str], said: str
+    start: Start, arguments: list[str], environment: dict[str, str], said: str
 ) -> None:
     port = free_port()
     asked = {"COMFYBRIDGE_PORT": port, **environment}
@@ -345,14 +248,12 @@ def test_they_are_where_that_is_said(
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("connection", ["keep-alive", "close"])
 @pytest.mark.parametrize("arguments", EVERY_SERVER)
-def test_who_is_not_let_in_is_told_so_though_much_was_sent(
-    start: Callable[..., Server], arguments: list[str], connection: str
-) -> None:
+def test_who_is_not_let_in_is_told_so_though_much_was_sent(start: Start, arguments: list[str]) -> None:
     server = start(arguments, COMFYBRIDGE_API_KEYS="secret")
-    body, headers = b"{" + b" " * 3_000_000, {"Connection": connection}
-    for _ in range(3):
+    body = b"{" + b" " * 3_000_000
+    for connection in ("keep-alive", "close") * 3:
+        headers = {"Connection": connection}
         answer = requests.post(f"{server.url}/generate", data=body, headers=headers, timeout=SECONDS)
         assert answer.json()["type"] == "unauthorized"
 
@@ -376,10 +277,10 @@ def test_a_port_that_is_taken_is_named() -> None:
 @pytest.mark.parametrize("accept", ["application/json", "image/*", "application/zip", "text/event-stream"])
 @pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
 def test_an_answer_that_can_t_be_finished_is_not_taken_for_a_whole_one(
-    start: Callable[..., Server], sim: Simulator, arguments: list[str], accept: str
+    common: Started, common_sim: Simulator, arguments: list[str], accept: str
 ) -> None:
-    server = start(arguments)
-    sim.fail_route("/view", 200, b"\x89PNG\r\n\x1a\n" + bytes(20_000_000), times=None, cut=15_000_000)
+    server = common(arguments)
+    common_sim.fail_route("/view", 200, b"\x89PNG\r\n\x1a\n" + bytes(20_000_000), times=None, cut=15_000_000)
     ask = {"json": {"workflow": graphs.picture()}, "headers": {"Accept": accept}, "timeout": SECONDS}
     with requests.post(f"{server.url}/generate", stream=True, **ask) as answer:  # type: ignore[arg-type]
         assert answer.status_code == 200
@@ -387,15 +288,13 @@ def test_an_answer_that_can_t_be_finished_is_not_taken_for_a_whole_one(
             answer.content  # noqa: B018  # never comes to its end
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 @pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
-def test_callers_who_leave_early_take_no_slot_with_them(
-    start: Callable[..., Server], sim: Simulator, arguments: list[str], accept: str
-) -> None:
+def test_callers_who_leave_early_take_no_slot_with_them(start: Start, sim: Simulator, arguments: list[str]) -> None:
     server = start(arguments, COMFYBRIDGE_MAX_CONCURRENT="1", COMFYBRIDGE_CANCEL_ON_HANGUP="false")
-    body = json.dumps({"workflow": graphs.picture(), "keepalive": 0.1})
-    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
-    for leaves_at_once in (True, False):
+    for accept, leaves_at_once in itertools.product(["application/json", "text/event-stream"], [True, False]):
+        body = json.dumps({"workflow": graphs.picture(), "keepalive": 0.1})
+        head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
         sim.hold()
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), SECONDS) as caller:
             caller.sendall(f"{head}{body}".encode())
@@ -404,18 +303,16 @@ def test_callers_who_leave_early_take_no_slot_with_them(
         sim.wait_until_running()
         assert requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 503
         sim.release()
-        until = time.monotonic() + SECONDS
-        while requests.get(f"{server.url}/ready", timeout=SECONDS).status_code != 200:
-            assert time.monotonic() < until
+        until_true(lambda: requests.get(f"{server.url}/ready", timeout=SECONDS).status_code == 200)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the most that was used")
 @pytest.mark.parametrize("arguments", [EVERY_SERVER[0], EVERY_SERVER[2]])
 def test_a_large_output_takes_no_more_memory_than_a_small_one(
-    start: Callable[..., Server], sim: Simulator, arguments: list[str]
+    common: Started, common_sim: Simulator, arguments: list[str]
 ) -> None:
-    server = start(arguments)
-    large = sim.output_directory / "large.glb"
+    server = common(arguments)
+    large = common_sim.output_directory / "large.glb"
     large.touch()
     os.truncate(large, 100_000_000)
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()

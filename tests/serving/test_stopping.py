@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-import requests
 
 from comfybridge.simulator import Simulator
-from tests import graphs
-from tests.serving.test_serving import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, Start, free_port
+from tests.serving.stopped import Caller, messages
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
 SERVERS = [
@@ -25,7 +21,6 @@ SERVERS = [
     pytest.param(GUNICORN, id="gunicorn"),
     pytest.param(WAITRESS, id="waitress"),
 ]
-Start = Callable[..., Server]
 PROMPTS = re.compile(r"[0-9a-f-]{36}")
 
 
@@ -41,32 +36,6 @@ def start(sim: Simulator) -> Iterator[Start]:
     yield start
     for server in started:
         server.end()
-
-
-class Caller(threading.Thread):
-    """One blocked request, and what is answered to it."""
-
-    def __init__(self, server: Server, **body: Any) -> None:
-        super().__init__(daemon=True)
-        self.answer: requests.Response | None = None
-        self._url = f"{server.url}/generate"
-        self._body = {"workflow": graphs.picture(), **body}
-        self.start()
-
-    def run(self) -> None:
-        self.answer = requests.post(self._url, json=self._body, timeout=SECONDS)
-
-    def answered(self) -> requests.Response:
-        self.join(SECONDS)
-        assert self.answer is not None
-        return self.answer
-
-
-def messages(server: Server) -> list[str]:
-    """What a server that has ended logged of its stop."""
-    server.end()
-    lines = [json.loads(line) for line in server.said.splitlines() if line.startswith("{")]
-    return [line["message"] for line in lines if line.get("logger") == "comfybridge.serving.stopping"]
 
 
 @pytest.mark.parametrize("arguments", SERVERS)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from comfybridge.simulator import Simulator
-from tests.serving.test_serving import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
-from tests.serving.test_stopping import Caller, messages
+from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+from tests.serving.stopped import Caller, messages
 from tests.web.input_files import b64, loading, png
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")

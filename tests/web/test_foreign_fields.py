@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 from flask import Flask
@@ -50,6 +51,15 @@ SENT: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["gpu_pool is not used: there is no such field here."],
     ),
 }
+
+
+@pytest.mark.parametrize("path", ["/history/{}", "/api/jobs/{}"])
+def test_what_comfyui_keeps_of_a_prompt_can_be_sent_as_it_is(api: FlaskClient, sim: Simulator, path: str) -> None:
+    made = success(api.post("/generate", json={"workflow": GRAPH}))
+    with urlopen(sim.url + path.format(made["prompt_id"])) as kept:
+        again = success(api.post("/generate", data=kept.read()))
+    assert again["images"]
+    assert again["warnings"] == []
 
 
 @pytest.mark.parametrize(("asked", "warnings"), SENT.values(), ids=SENT.keys())

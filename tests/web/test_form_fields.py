@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from comfybridge.simulator import Simulator
 from tests import graphs
 from tests.web.answers import image, success
-from tests.web.test_input_files import part, png, sent_graph
+from tests.web.input_files import part, png, sent_graph
 
 SQUARE = """
 description: A square picture.

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from comfybridge.web.answers import sending
 from comfybridge.web.answers.sending import Streamed
 from comfybridge.web.application import EXTENSION
 from tests import graphs
+from tests.waiting import until_true
 from tests.web.answers import failure, success
 
 ROOM = 100_000
@@ -318,7 +318,7 @@ def test_who_hangs_up_frees_the_slot_and_the_connections(
         next(chunks)
     response.close()
     sim.release()
-    wait_for(lambda: is_free(app))
+    until_true(lambda: is_free(app))
     sim.heal()
     assert success(ask(api))["status"] == "success"
 
@@ -358,11 +358,3 @@ def test_the_time_that_the_caller_takes_is_not_comfyui_s(monkeypatch: pytest.Mon
     for _ in sending.sent(body, body.close):
         clock[0] += 100
     assert generation.deadline.seconds == 205  # after the last chunk there is nothing left to fetch
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    """Look again and again until it holds, for 10 seconds."""
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        threading.Event().wait(0.001)

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from comfybridge.comfyui import servers
 from comfybridge.simulator import Simulator
 from tests import graphs
-from tests.serving.test_serving import GUNICORN, Server, free_port
+from tests.serving.servers import GUNICORN, Server, free_port
 from tests.web.answers import failure, success
 
 SECONDS = 30
@@ -79,10 +79,10 @@ def test_requests_are_counted_by_what_came_of_them(api: FlaskClient) -> None:
         api.get(path)
     found = figures(api)
     assert counted(found) == {
-        ("generate", "graph", "success"): 2,
-        ("generate", "txt2img", "success"): 1,
-        ("generate", "", "unknown_workflow"): 2,
-        ("get_result", "", "unknown_prompt"): 1,
+        ("native.generate", "graph", "success"): 2,
+        ("native.generate", "txt2img", "success"): 1,
+        ("native.generate", "", "unknown_workflow"): 2,
+        ("native.get_result", "", "unknown_prompt"): 1,
         ("none", "", "not_found"): 1,
     }
     assert figure(found, "sent_bytes_total") == sent
@@ -108,7 +108,7 @@ def test_a_prompt_that_failed_counts_as_time_too(api: FlaskClient, sim: Simulato
     found = figures(api)
     assert figure(found, "generate_seconds_count", phase="total") == 1
     assert figure(found, "generate_seconds_count", phase="delivering") == 0
-    assert counted(found) == {("generate", "graph", "execution_failed"): 1}
+    assert counted(found) == {("native.generate", "graph", "execution_failed"): 1}
 
 
 def test_slots_and_servers_are_told_as_they_are(make_app: Callable[..., Flask], sim: Simulator) -> None:
@@ -229,7 +229,7 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
         ask()
 
     def all_is_told(found: Figures) -> bool:
-        return counted(found) == {("generate", "graph", "success"): 10}
+        return counted(found) == {("native.generate", "graph", "success"): 10}
 
     wait_for(told_by_one, all_is_told)
     for _ in range(10):  # whichever process answers
@@ -249,6 +249,14 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
 
     wait_for(told_by_any, is_replaced)
     assert all_is_told(wait_for(told_by_any, lambda found: figure(found, "slots") == 6))
+
+    (folder,) = tmp_path.glob("comfybridge-metrics-*")
+    (folder / "counter_1.db").touch()  # as it is where a disk is full
+    (folder / "gauge_livesum_1.db").write_bytes(b"@" * 64)
+    for _ in range(6):
+        assert all_is_told(told_by_any())
+    for name in ("counter_1.db", "gauge_livesum_1.db"):  # each process says so, once
+        assert 1 <= pair.said.count(f"{name} can't be read") <= 2
 
     assert [each.name.startswith("comfybridge-metrics-") for each in tmp_path.iterdir()].count(True) == 1
     os.kill(master, signal.SIGTERM)

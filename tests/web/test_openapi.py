@@ -19,6 +19,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.simulator import Simulator
 from comfybridge.web.dialects.native import bodies as answers
 from comfybridge.web.dialects.native.schemas import GenerateBody, OutputBody
+from comfybridge.web.monitoring import probes
 from tests.web.answers import failure, success
 
 # Flask's own answer to an address or a method that it does not have, on no operation in particular.
@@ -192,8 +193,8 @@ def check(body: Any, type: Any) -> None:
         ("/stats", answers.StatsAnswer),
         ("/workflows", answers.WorkflowsAnswer),
         ("/workflows/txt2img", answers.WorkflowAnswer),
-        ("/health", answers.HealthAnswer),
-        ("/ready", answers.ReadyAnswer),
+        ("/health", probes.HealthAnswer),
+        ("/ready", probes.ReadyAnswer),
         ("/nowhere", answers.ErrorAnswer),
     ],
 )

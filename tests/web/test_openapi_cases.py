@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 from flask import Flask
-from werkzeug.serving import make_server
 
 from comfybridge.simulator import Simulator
+from tests.served import served
 
 pytest.importorskip("schemathesis", reason="requirements-dev.txt brings it")
 validator = pytest.importorskip("openapi_spec_validator", reason="requirements-dev.txt brings it")
@@ -32,15 +31,8 @@ HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 @pytest.fixture
 def url(make_app: Callable[..., Flask]) -> Iterator[str]:
     """Where the application is served."""
-    server = make_server("127.0.0.1", 0, make_app(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(make_app()) as url:
+        yield url
 
 
 def test_the_document_is_valid(url: str) -> None:

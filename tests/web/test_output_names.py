@@ -19,7 +19,7 @@ from tests.comfyui.exchange import Exchange
 from tests.graphs import node
 from tests.media.pictures import drawn, encoded
 from tests.web.answers import failure, success
-from tests.web.test_strange_comfyui import GRAPH, OUTPUT_NODE, entry
+from tests.web.history import GRAPH, OUTPUT_NODE, entry
 
 PNG = encoded(drawn())
 ON_NO_DRIVE = pytest.mark.skipif(os.name == "nt", reason="There it is a drive, and leads out")

@@ -9,8 +9,6 @@ import re
 import socket
 import struct
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +18,6 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from comfybridge import logs
 from comfybridge.bridge import Bridge
@@ -28,7 +25,9 @@ from comfybridge.files import delivery
 from comfybridge.simulator import Simulator
 from comfybridge.web.answers import streaming
 from tests import graphs
-from tests.serving.test_serving import EVERY_SERVER, Server, free_port
+from tests.served import served
+from tests.serving.servers import EVERY_SERVER, Server, free_port
+from tests.waiting import until_true
 from tests.web.answers import failure, success
 
 SECONDS = 30
@@ -66,10 +65,7 @@ class Log:
 
 def wait_for_line(text: Callable[[], str]) -> str:
     """The first line of a log, which another thread or process may not have written yet."""
-    until = time.monotonic() + SECONDS
-    while "\n" not in text():
-        assert time.monotonic() < until, "nothing was logged"
-        time.sleep(0.01)
+    until_true(lambda: "\n" in text())
     return text().partition("\n")[0]
 
 
@@ -223,22 +219,17 @@ def test_a_caller_who_hung_up(
     make_app: Callable[..., Flask], sim: Simulator, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "HEARTBEAT_SECONDS", 0.05)
-    server = make_server("127.0.0.1", 0, make_app(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
     body = json.dumps({"workflow": graphs.picture()}).encode()
     head = "POST /generate HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
     head += f"Content-Length: {len(body)}\r\n\r\n"
     sim.hold()
-    with socket.create_connection(("127.0.0.1", server.server_port), SECONDS) as caller:
-        caller.sendall(head.encode() + body)
-        assert caller.recv(4096).startswith(b"HTTP/1.1 200 ")
-        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    line = json.loads(wait_for_line(lambda: log.text))
-    sim.release()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(make_app()) as url:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), SECONDS) as caller:
+            caller.sendall(head.encode() + body)
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200 ")
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        line = json.loads(wait_for_line(lambda: log.text))
+        sim.release()
     assert (line["outcome"], line["server"], line["workflow"]) == ("hung_up", sim.url, "graph")
     assert line["prompt_id"]
 

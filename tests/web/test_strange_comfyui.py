@@ -21,25 +21,13 @@ from tests import graphs
 from tests.comfyui.exchange import Exchange
 from tests.media.pictures import drawn, encoded
 from tests.web.answers import failure, success
+from tests.web.history import GRAPH, OUTPUT_NODE, entry
 
 PNG = encoded(drawn())
-GRAPH = graphs.picture()
-OUTPUT_NODE = {"SaveImage": {"output_node": True, "input": {"required": {"images": ["IMAGE"]}}}}
 
 
 def app_for(server: Exchange) -> Flask:
     return create_app(load_settings(comfyui_url=server.url, wait="poll"))
-
-
-def entry(output: Any, **more: Any) -> dict[str, Any]:
-    """A history entry of `GRAPH` whose SaveImage has that to show."""
-    return {
-        "prompt": [0, "p1", GRAPH, {}, ["2"]],
-        "outputs": {"2": output},
-        "status": {"status_str": "success", "completed": True, "messages": []},
-        "meta": {},
-        **more,
-    }
 
 
 def answered(output: Any, *, accept: str = "application/json", view: bytes | None = PNG, **more: Any) -> Any:

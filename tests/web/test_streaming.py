@@ -8,14 +8,11 @@ import re
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 from werkzeug.test import EnvironBuilder, TestResponse
 
 from comfybridge.bridge import Bridge
@@ -24,58 +21,13 @@ from comfybridge.simulator import Simulator
 from comfybridge.web.answers import streaming
 from comfybridge.web.current import EXTENSION
 from tests import graphs
-from tests.media.pictures import png_of_comfyui
+from tests.served import served
+from tests.waiting import until_true
 from tests.web.answers import failure
+from tests.web.slow_site import SlowSite, loading
 
 SECONDS = 10
 FORMS = ["keepalive", "events"]
-
-
-class SlowSite:
-    """A web server that lets whoever asks for its picture wait until it is told to go on.
-
-    Attributes:
-        status: what it then answers with.
-    """
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.asked = threading.Event()
-        self.go_on = threading.Event()
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                site.asked.set()
-                site.go_on.wait(SECONDS)
-                data = png_of_comfyui()
-                self.send_response(site.status)
-                self.send_header("Content-Type", "image/png")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                with contextlib.suppress(ConnectionError):
-                    self.wfile.write(data)
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/cat.png"
-
-    def stop(self) -> None:
-        self.go_on.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-@pytest.fixture
-def site() -> Iterator[SlowSite]:
-    site = SlowSite()
-    yield site
-    site.stop()
 
 
 @pytest.fixture
@@ -89,13 +41,6 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every result keep its slot until it has been sent, as large ones do."""
     monkeypatch.setattr(delivery, "ROOM", 1)
     monkeypatch.setattr(delivery, "BEGINNING", 1)
-
-
-def loading(site: SlowSite) -> dict[str, Any]:
-    """A request that needs the site's picture."""
-    graph = graphs.picture()
-    graph["1"] = graphs.node("LoadImage", image="cat")
-    return {"workflow": graph, "images": {"cat": site.url}}
 
 
 def asked(form: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -116,13 +61,6 @@ def result(form: str, answer: bytes) -> dict[str, Any]:
         text = text.rstrip("\n").rpartition("\ndata: ")[2]
     body: dict[str, Any] = json.loads(text)
     return body
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < until
-        threading.Event().wait(0.002)
 
 
 def is_over(app: Flask) -> bool:
@@ -163,7 +101,7 @@ def test_what_goes_wrong_after_the_answer_began_is_in_it(app: Flask, site: SlowS
     assert "images: cat:" in body["error"]
     assert body["request_id"] == response.headers["X-Request-Id"]
     assert form == "keepalive" or b"event: error\n" in rest
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -174,7 +112,7 @@ def test_a_file_that_can_t_be_had_in_time_for_a_status_has_one(
     site.status = 404
     site.go_on.set()
     failure(ask(app, form, {**loading(site), "keepalive": 15}), 400, "invalid_request")
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -187,7 +125,7 @@ def test_a_bug_in_the_bridge_is_an_error_like_others(
     monkeypatch.undo()
     monkeypatch.setattr(Bridge, "collect", lambda *_: 1 / 0)
     assert result(form, ask(app, form, {"workflow": graphs.picture()}).data)["type"] == "internal_error"
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
 
 
 # -- no slot lost
@@ -196,13 +134,9 @@ def test_a_bug_in_the_bridge_is_an_error_like_others(
 @pytest.fixture
 def address(app: Flask) -> Iterator[tuple[str, int]]:
     """Where the application is served on a socket."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    yield "127.0.0.1", server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(app) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        yield host, int(port)
 
 
 @contextlib.contextmanager
@@ -226,7 +160,7 @@ def test_who_leaves_before_the_first_byte_leaves_nothing_behind(
     with caller(address, form, loading(site)):
         assert site.asked.wait(SECONDS)
     site.go_on.set()
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
 
 
 @pytest.mark.usefixtures("streamed")
@@ -239,7 +173,7 @@ def test_who_leaves_in_the_middle_leaves_nothing_behind(
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
         sim.wait_until_running()
     sim.release()
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
 
 
 @pytest.mark.usefixtures("streamed")
@@ -254,11 +188,11 @@ def test_an_answer_that_nobody_asks_for_leaves_nothing_behind(
     sim.wait_until_running()
     if has_ended:
         sim.release()
-        wait_until(lambda: not any(each.name == "streamed answer" for each in threading.enumerate()))
+        until_true(lambda: not any(each.name == "streamed answer" for each in threading.enumerate()))
         assert not is_over(app)  # the result waits to be sent
     body.close()
     sim.release()
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
 
 
 # -- no memory for who reads slowly
@@ -268,7 +202,7 @@ def test_who_reads_events_slowly_gets_the_newest_previews_only(app: Flask, sim: 
     steps = 300
     graph = graphs.txt2img(sim.checkpoints[0], steps=steps)
     response = ask(app, "events", {"workflow": graph})  # reads one event
-    wait_until(lambda: is_over(app))
+    until_true(lambda: is_over(app))
     text = response.text
     names = re.findall("^event: (\\w+)", text, re.MULTILINE)
     assert (names[0], names[-1], names.count("queued"), names.count("result")) == ("queued", "result", 1, 1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from comfybridge.workflow.graph import check_graph
+from comfybridge.workflow.template import Template
+
 Graph = dict[str, dict[str, Any]]
 
 
@@ -44,3 +47,8 @@ def default(**changes: dict[str, Any]) -> Graph:
     }
     graph.update({key.removeprefix("n"): value for key, value in changes.items()})
     return graph
+
+
+def of_caller(graph: Graph) -> Template:
+    """The template without a name that a graph of a caller's is, its parameters found."""
+    return Template.of_graph(check_graph(graph)).learned()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import pytest
 
 from comfybridge.workflow.choices_in_text import LONGEST, choose, may_hold_choices
+from tests.growth import TIMES, grows_evenly
 
 
 def first(text: str) -> str:
@@ -68,8 +68,7 @@ def test_each_option_is_drawn_as_often_as_the_others() -> None:
 
 @pytest.mark.parametrize("part", ["{", "{a|", "{}", "\\", '{"a|', "{{|}"])
 def test_no_text_takes_long(part: str) -> None:
-    text = part * (LONGEST // len(part))
-    began = time.process_time()
-    choose(text, lambda: 0.5)
-    assert time.process_time() - began < 5
+    longest = LONGEST // len(part)
+    grows_evenly(lambda count: part * count, lambda text: choose(text, lambda: 0.5), longest // TIMES)
+    text = part * longest
     assert not may_hold_choices(text + "{a|b}" * LONGEST)

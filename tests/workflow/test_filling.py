@@ -12,8 +12,8 @@ from comfybridge.errors import InvalidRequest, InvalidWorkflow
 from comfybridge.workflow.discovery import discover
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Template, fill, fill_graph
-from tests.workflow.drawn import default, node, sampler
+from comfybridge.workflow.template import Template, fill
+from tests.workflow.drawn import default, node, of_caller, sampler
 
 
 @pytest.fixture
@@ -152,28 +152,26 @@ def test_two_names_for_one_seed_draw_it_once() -> None:
 
 
 def test_a_whole_graph_keeps_what_is_not_given() -> None:
-    filled = fill_graph(default(), {"steps": 3})
+    filled = fill(of_caller(default()), {"steps": 3})
     assert filled.graph == default(n3=sampler(steps=3))
     assert filled.params == {"steps": 3}
     assert filled.seed == 7
-    assert fill_graph(default(n3=sampler(seed=-1)), {}).graph["3"]["inputs"]["seed"] == -1
+    assert fill(of_caller(default(n3=sampler(seed=-1))), {}).graph["3"]["inputs"]["seed"] == -1
 
 
 def test_a_whole_graphs_seed_is_drawn_on_request() -> None:
-    filled = fill_graph(default(), {"seed": -1}, rng=random.Random(1))
+    filled = fill(of_caller(default()), {"seed": -1}, rng=random.Random(1))
     assert filled.seed != 7
     assert filled.params == {"seed": filled.seed}
 
 
 def test_a_short_name_that_finds_nothing_in_a_graph_is_an_error() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        fill_graph(default(n3=sampler(negative=["6", 0])), {"negative_prompt": "x"})
+        fill(of_caller(default(n3=sampler(negative=["6", 0]))), {"negative_prompt": "x"})
     said = "negative_prompt was given, but no sampler in the graph gets one; the graph takes "
     assert said in caught.value.message
     with pytest.raises(InvalidRequest, match="stepz is not a parameter; accepted are steps, "):
-        fill_graph(default(), {"stepz": 1})
-    with pytest.raises(InvalidWorkflow):
-        fill_graph([], {})
+        fill(of_caller(default()), {"stepz": 1})
 
 
 def test_a_templates_schema_is_an_object_that_takes_nothing_else(template: Template) -> None:

@@ -13,8 +13,8 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.offer import offer_of
-from comfybridge.workflow.template import Template, fill, fill_graph
-from tests.workflow.drawn import default, node, sampler
+from comfybridge.workflow.template import Template, fill
+from tests.workflow.drawn import default, node, of_caller, sampler
 
 
 def saved(node_id: int) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def test_a_drawn_seed_fits_every_input_that_it_reaches(graph: dict[str, Any], hi
 def test_a_whole_graphs_input_gets_a_seed_within_its_own_limits() -> None:
     graph = default(n3={**sampler(), "class_type": "Small Sampler"})
     for name in ("seed", "3.seed"):
-        drawn = [fill_graph(graph, {name: -1}, facts=small, rng=random.Random(n)).seed for n in range(40)]
+        drawn = [fill(of_caller(graph), {name: -1}, facts=small, rng=random.Random(n)).seed for n in range(40)]
         assert all(seed is not None and seed < 2**32 for seed in drawn)
 
 
@@ -113,6 +113,6 @@ def test_the_seed_of_a_later_pass_that_was_set_apart_stays() -> None:
 
 
 def test_a_whole_graph_without_parameters_keeps_all_its_seeds_and_reports_the_first() -> None:
-    filled = fill_graph(PARALLEL, {})
+    filled = fill(of_caller(PARALLEL), {})
     assert seeds(filled.graph) == {"3": 7, "11": 22, "12": 7, "13": 22}
     assert filled.seed == 7

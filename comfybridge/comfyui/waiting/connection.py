@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import websocket
 
-from comfybridge.comfyui.client import RETRY_AFTER, ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.calls import RETRY_AFTER, ComfyUISilent
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.events import FEATURE_FLAGS, Event, Unknown, parse_binary, parse_text
 from comfybridge.comfyui.failures import NoConnectionInTime, NotConnected
 from comfybridge.deadline import Deadline
@@ -17,10 +18,15 @@ from comfybridge.errors import TimedOut
 
 READ_AHEAD = 64 * 1024
 
-# Of a frame (RFC 6455): its first byte says what it is, its second how long, with two more where that is not enough.
+# Of a frame (RFC 6455): its first byte says what it is, its second how long, with two or eight more where that is not
+# enough.
 WHOLE_MESSAGE = (0x80 | websocket.ABNF.OPCODE_TEXT, 0x80 | websocket.ABNF.OPCODE_BINARY)
+OF_MESSAGES = (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY, websocket.ABNF.OPCODE_CONT)
 TWO_BYTES_OF_SIZE = 126
+EIGHT_BYTES_OF_SIZE = 127
 LONGEST_HEADER = 4
+# Bytes of a message, which is held in memory as a whole: images that a SaveImageWebsocket sends.
+LARGEST_MESSAGE = 128 * 1024 * 1024
 
 # A peer that is gone without a word is noticed by the system after a minute, so that a read ends.
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
@@ -44,6 +50,8 @@ class Connection:
         self._socket = opened
         self._timeout: float | None = None
         self._is_in_frame = False
+        self._opcode = websocket.ABNF.OPCODE_TEXT  # of a message in several frames,
+        self._pieces: list[bytes] = []  # and what came of it
         # websocket-client reads a frame in three pieces, the first of two bytes
         self._ahead = _ReadAhead(opened.sock)
         opened.sock = self._ahead  # type: ignore[assignment]  # all that is used of it is there
@@ -67,7 +75,7 @@ class Connection:
             if seconds != self._timeout:  # setting it is a system call
                 self._socket.settimeout(seconds)
                 self._timeout = seconds
-            opcode, data = self._next_frame()
+            opcode, data = self._next_message()
         except (websocket.WebSocketTimeoutException, TimeoutError):
             return None
         except (websocket.WebSocketException, OSError, AttributeError) as error:  # the last: closed meanwhile
@@ -80,15 +88,26 @@ class Connection:
             raise SocketLost("closed by ComfyUI")
         return Unknown("ping or pong")
 
-    def _next_frame(self) -> tuple[int, bytes]:
-        if not self._is_in_frame:
-            frame = self._ahead.next_frame()
-            if frame is not None:
-                return frame
-        self._is_in_frame = True  # until it is whole: a timeout leaves websocket-client in the midst of it
-        opcode, data = self._socket.recv_data(control_frame=True)
-        self._is_in_frame = False
-        return opcode, data
+    def _next_message(self) -> tuple[int, bytes]:
+        while True:
+            if not self._is_in_frame:
+                message = self._ahead.next_message()
+                if message is not None:
+                    return message
+                self._ahead.begin_frame()
+            self._is_in_frame = True  # until it is whole: a timeout leaves websocket-client in the midst of it
+            opcode, frame = self._socket.recv_data_frame(control_frame=True)
+            self._is_in_frame = False
+            if opcode not in OF_MESSAGES:
+                return opcode, frame.data
+            if opcode != websocket.ABNF.OPCODE_CONT:
+                self._opcode = opcode
+            self._pieces.append(frame.data)
+            _check_size(sum(map(len, self._pieces)))
+            if frame.fin:
+                data = b"".join(self._pieces)
+                self._pieces.clear()
+                return self._opcode, data
 
     def ping(self) -> None:
         """Ask for a sign of life.
@@ -118,14 +137,15 @@ class _ReadAhead:
         self.gettimeout = wrapped.gettimeout  # asked for at each piece
         self._data = b""
         self._at = 0
+        self._in_frame = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether all that was read has been taken."""
         return self._at == len(self._data)
 
-    def next_frame(self) -> tuple[int, bytes] | None:
-        """The opcode and the data of a frame, if one like nearly all of ComfyUI's is there.
+    def next_message(self) -> tuple[int, bytes] | None:
+        """The opcode and the data of a message, if one like nearly all of ComfyUI's is there.
 
         That is: a text or binary frame that is a whole message, unmasked, shorter than 64 KB, and read to its end.
         All others are for websocket-client, which takes five times as long. To be asked between frames.
@@ -139,6 +159,8 @@ class _ReadAhead:
         if size == TWO_BYTES_OF_SIZE:
             size, begin = int.from_bytes(data[begin : begin + 2], "big"), begin + 2
         elif size > TWO_BYTES_OF_SIZE:  # or masked
+            if size == EIGHT_BYTES_OF_SIZE:
+                _check_size(int.from_bytes(data[begin : begin + 8], "big"))
             return None
         end = begin + size
         if end > len(data):
@@ -146,15 +168,26 @@ class _ReadAhead:
         self._at = end
         return data[at] & 0x0F, data[begin:end]
 
+    def begin_frame(self) -> None:
+        """Count the bytes of a frame from now on, which must not be more than `LARGEST_MESSAGE`."""
+        self._in_frame = 0
+
     def recv(self, size: int) -> bytes:
         if self._at == len(self._data):
             self._data, self._at = self._wrapped.recv(max(size, READ_AHEAD)), 0
         piece = self._data[self._at : self._at + size]
         self._at += len(piece)
+        self._in_frame += len(piece)
+        _check_size(self._in_frame)
         return piece
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wrapped, name)
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_MESSAGE:
+        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, which is more than can be meant")
 
 
 def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connection:
@@ -183,6 +216,7 @@ def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connec
             redirect_limit=0,
             suppress_origin=True,
             skip_utf8_validation=True,
+            fire_cont_frame=True,  # or it copies all that came of a message with every frame of it
             enable_multithread=True,
         )
         if opened.getstatus() != SWITCHING_PROTOCOLS:

@@ -16,7 +16,8 @@ import time
 import uuid
 
 from comfybridge.comfyui import events
-from comfybridge.comfyui.client import ComfyUIClient, ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, without_images_lost
 from comfybridge.comfyui.waiting.connection import Connection, SocketLost, connect

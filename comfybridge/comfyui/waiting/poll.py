@@ -7,7 +7,7 @@ import logging
 import time
 import uuid
 
-from comfybridge.comfyui.client import ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
 from comfybridge.comfyui.outcome import Outcome, Prompt, in_graph_order, outcome_of_history, without_images_lost
 from comfybridge.comfyui.waiting.waiter import QUIET_SECONDS, Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline

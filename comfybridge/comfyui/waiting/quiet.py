@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from comfybridge.comfyui.client import ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import Outcome, Prompt, outcome_of_history
 from comfybridge.comfyui.waiting import waiter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 
-from comfybridge.comfyui.client import ComfyUISilent
+from comfybridge.comfyui.calls import ComfyUISilent
 from comfybridge.comfyui.outcome import (
     MALFORMED,
     Outcome,

@@ -5,7 +5,7 @@ In this order: the host that it calls, the page that it comes from, the API key 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -16,17 +16,18 @@ from comfybridge.policy.policies import load_policies
 from comfybridge.settings import Settings
 from comfybridge.web.access.browsers import Browsers
 from comfybridge.web.access.hosts import Hosts, check_listening, is_loopback
-
-# For whoever watches the process: they know neither its name nor a key.
-PROBES = ("probes.health", "probes.ready")
-# A browser that opens the page has no key to send yet, and there is nothing secret in it: it is in the README.
-DOCUMENTS = ("docs.docs", "docs.docs_file", "docs.docs_with_a_slash", "docs.openapi", "docs.root")
-HOW = "send it as Authorization: Bearer KEY, or as X-API-Key: KEY."
+from comfybridge.web.access.key_places import USUAL, KeyPlace
+from comfybridge.web.marks import marks_of
 
 
-def protect(app: Flask, settings: Settings) -> None:
-    """Have an application let in only whom its settings mean. To be called before other functions are registered."""
-    door = Door(settings)
+def protect(app: Flask, settings: Settings, places: Mapping[str, Sequence[KeyPlace]]) -> None:
+    """Have an application let in only whom its settings mean. To be called before other functions are registered.
+
+    Args:
+        places: where callers put their API keys, by the name of the blueprint that they ask; those of others put
+            them in the usual places.
+    """
+    door = Door(settings, app.view_functions, places)
     app.before_request(door.check)
     app.after_request(door.tell)
 
@@ -48,7 +49,14 @@ def check_start(settings: Settings, *hosts: str) -> None:
 class Door:
     """Lets requests in, or not."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        views: Mapping[str, Callable[..., Any]],
+        places: Mapping[str, Sequence[KeyPlace]],
+    ) -> None:
+        self._views = views
+        self._places = places
         self._keys = Keyring(settings.api_keys)
         self._takes_strangers = bool(settings.api_keys) or settings.allow_anonymous
         self._hosts = Hosts(settings)
@@ -63,35 +71,40 @@ class Door:
         Raises:
             InvalidRequest, Forbidden, Unauthorized
         """
-        endpoint, environ = request.endpoint, request.environ
-        if endpoint in PROBES:
+        marks, environ = marks_of(self._views.get(request.endpoint or "")), request.environ
+        if marks.is_open:
             return None
         self._hosts.check(environ.get("HTTP_HOST"))
         if not self._takes_strangers:
             _check_is_here(environ)
         preflight = self._browsers.check(environ)
-        if preflight is None and self._keys and endpoint not in DOCUMENTS:
+        if preflight is None and self._keys and marks.needs_key:
             g.owner = self._name_of(environ)
         return preflight
 
     def tell(self, response: Response) -> Response:
-        """Say in an answer which pages may read it."""
+        """Say in an answer which pages may read it, and in a refusal where a key is looked for."""
         self._browsers.tell(response)
+        if response.status_code == Unauthorized.status:
+            challenges = [place.challenge for place in self._places_of_request() if place.challenge]
+            if challenges:
+                response.headers["WWW-Authenticate"] = ", ".join(challenges)
         return response
 
     def _name_of(self, environ: Mapping[str, Any]) -> str:
-        scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        # another scheme is a proxy's own business
-        sent = [credentials.strip()] if scheme.lower() == "bearer" else []
-        if "HTTP_X_API_KEY" in environ:
-            sent.append(environ["HTTP_X_API_KEY"].strip())
+        places = self._places_of_request()
+        sent = [key for place in places if (key := place.find(environ)) is not None]
         for key in sent:
             name = self._keys.name_of(key)
             if name is not None:
                 return name
+        how = f"send it as {', or as '.join(place.example for place in places)}."
         if sent:
-            raise Unauthorized(f"The API key is not one of this bridge's; {HOW}")
-        raise Unauthorized(f"This bridge takes requests with an API key only; {HOW}")
+            raise Unauthorized(f"The API key is not one of this bridge's; {how}")
+        raise Unauthorized(f"This bridge takes requests with an API key only; {how}")
+
+    def _places_of_request(self) -> Sequence[KeyPlace]:
+        return self._places.get(request.blueprint or "", USUAL)
 
 
 def _check_is_here(environ: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from flask import request
 
 from comfybridge.bridge import Bridge
-from comfybridge.request import GenerationRequest
+from comfybridge.prompts.admitted import Admitted
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +37,20 @@ class Watch:
     socket (gunicorn), by a function (waitress), or not at all.
 
     Args:
-        asked: what the bridge is blocked on.
+        admitted: what the bridge is blocked on.
     """
 
-    def __init__(self, bridge: Bridge, asked: GenerationRequest) -> None:
+    def __init__(self, bridge: Bridge, admitted: Admitted) -> None:
         self.bridge = bridge
-        self.asked = asked
+        self.admitted = admitted
         self.has_hung_up = False
         self.has_ended = False
         self.is_wanted = bridge.settings.cancel_on_hangup
         self.socket: socket.socket | None = request.environ.get("gunicorn.socket")
         self.tell = request.environ.get("waitress.client_disconnected")
         if self.is_wanted:
-            asked.trace.has_left = request.environ.get("comfybridge.has_left") or self.tell or asked.trace.has_left
+            trace = admitted.trace
+            trace.has_left = request.environ.get("comfybridge.has_left") or self.tell or trace.has_left
         if self.is_wanted and (self.socket is not None or self.tell is not None):
             WATCHER.add(self)
 
@@ -117,7 +118,7 @@ def _look(watches: Sequence[Watch]) -> None:
     for watch in watches:
         if watch.has_hung_up or (watch.tell is not None and watch.tell()):
             # again and again: it may not be queued yet
-            watch.bridge.abandon(watch.asked)
+            watch.bridge.abandon(watch.admitted)
 
 
 def _with_closed_sockets(watches: Sequence[Watch]) -> Iterator[Watch]:

@@ -20,10 +20,14 @@ from comfybridge.request import Kind
 Form = Literal["json", "file", "zip", "events"]
 Format = Literal["png", "webp", "jpeg"]
 
-ACCEPTED = (
-    "application/json, image/* (image/png, image/jpeg and image/webp by conversion), video/*, audio/*, "
-    "application/zip and text/event-stream"
-)
+# The media types of each form, for a sentence.
+SHOWN: dict[Form, tuple[str, ...]] = {
+    "json": ("application/json",),
+    "file": ("image/* (image/png, image/jpeg and image/webp by conversion)", "video/*", "audio/*"),
+    "zip": ("application/zip",),
+    "events": ("text/event-stream",),
+}
+ALL_FORMS = tuple(SHOWN)
 JSON = "application/json"
 OTHERS: dict[str, Form] = {"application/zip": "zip", "text/event-stream": "events"}
 # Each range is held against each: of a header of 200 kB, which some servers let through, that would take minutes.
@@ -110,26 +114,37 @@ class Wanted:
         return next((each for each in (self, *self.others) if each.form == "file" and each.kind == "image"), None)
 
 
-def wanted_form(request: Request) -> Wanted:
-    """The form that the caller likes best of those that there are; JSON if it does not say.
+# What a dialect wants that does not look at `Accept`.
+JSON_ONLY = Wanted("json")
+
+
+def wanted_form(request: Request, offered: tuple[Form, ...] = ALL_FORMS) -> Wanted:
+    """The form that the caller likes best of those that are offered, JSON among them; JSON if it does not say.
 
     Raises:
         NotAcceptable: it accepts none of them.
     """
     g.is_negotiated = True
-    return _wanted(request.headers.get("Accept", ""))
+    return _wanted(request.headers.get("Accept", ""), offered)
 
 
 @lru_cache(maxsize=256)  # callers are few kinds of programs
-def _wanted(header: str) -> Wanted:
+def _wanted(header: str, offered: tuple[Form, ...]) -> Wanted:
     accept = parse_accept(header)
     if not accept.text:
         return Wanted("json", accept=accept)
-    ordered = sorted(_forms(accept), key=lambda each: _rank(each[0]))
+    accepted = [each for each in _forms(accept) if each[1].form in offered]
+    ordered = sorted(accepted, key=lambda each: _rank(each[0]))
     if not ordered:
-        raise NotAcceptable(f"Accept is {accept.text[:200]!r}; there are {ACCEPTED}.")
+        raise NotAcceptable(f"Accept is {accept.text[:200]!r}; there {_shown(offered)}.")
     first, *rest = [wanted for _, wanted in ordered]
     return replace(first, others=() if first.is_sure else tuple(_until_sure(rest)))
+
+
+def _shown(offered: Iterable[Form]) -> str:
+    """What there is, as in "are application/json and application/zip"."""
+    *others, last = [media_type for form in offered for media_type in SHOWN[form]]
+    return f"are {', '.join(others)} and {last}" if others else f"is {last}"
 
 
 def _until_sure(forms: Iterable[Wanted]) -> Iterator[Wanted]:

@@ -8,28 +8,27 @@ wrong after that is in the body.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from flask import Response, g
 
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
-from comfybridge.errors import BridgeError, InternalError
-from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, eta_of, meter_of
+from comfybridge.errors import BridgeError, InternalError, forget_frames
+from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, Queued, eta_of, meter_of
 from comfybridge.prompts.submission import Submission
-from comfybridge.request import Generation, GenerationRequest
+from comfybridge.web.answers.events import MEDIA_TYPE
 from comfybridge.web.answers.hangups import Watch
 from comfybridge.web.answers.sending import Body, Streamed, respond, sent
-from comfybridge.web.dialects.native.bodies import ErrorAnswer
+from comfybridge.web.answers.style import Render, Style
 
 log = logging.getLogger(__name__)
 
@@ -39,24 +38,7 @@ HEARTBEAT_SECONDS = 15.0
 # So often a follower is told how far a prompt is of which nothing is heard, where earlier runs tell.
 STILL_SECONDS = 1.0
 
-Render = Callable[[Generation], Body]
-RenderError = Callable[[BridgeError], ErrorAnswer]
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-EVENTS = "text/event-stream"
-
-
-@dataclass(frozen=True)
-class Queued:
-    """The prompt is queued, or another one in its place.
-
-    Attributes:
-        position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
-        eta_seconds: how long it will take to wait and run; None if that is unknown.
-    """
-
-    prompt_id: str
-    position: int | None
-    eta_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +46,7 @@ class Result:
     """What a prompt came to.
 
     Attributes:
-        body: JSON, with a line break after it.
+        body: JSON with a line break after it, or events.
         release: to be called when the body has been sent, or will not be.
     """
 
@@ -78,46 +60,44 @@ Heard = Queued | Progress | Preview | Result | BridgeError
 MOST_UNREAD: Mapping[type, int] = {Preview: 4, Progress: 100}
 
 
-def event_stream(bridge: Bridge, request: GenerationRequest, render: Render, render_error: RenderError) -> Response:
-    """`queued`, `progress`, `preview`, then `result` or `error`, as server-sent events.
+def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
+    """What there is to tell of a prompt while it waits and runs, then its result or error, as server-sent events.
 
-    `queued` comes once more with each prompt that is queued in the place of one that was lost, or that named files
-    that are gone.
+    That it is queued is told once more with each prompt that is queued in the place of one that was lost, or that
+    named files that are gone.
 
     Raises:
         BridgeError: what is wrong with the request, if that shows before the answer has to begin.
     """
-    hearing = Hearing(bridge, request, render, is_followed=True)
+    events, request_id = style.events, g.request_id
+    assert events is not None  # or the dialect would not offer them
+    hearing = Hearing(bridge, admitted, events.result)
     g.prompt_id = hearing.begin(HEARTBEAT_SECONDS)
 
     def frames() -> Iterator[bytes]:
         for heard in hearing.until_end(HEARTBEAT_SECONDS):
             if heard is None:
                 yield b": waiting\n\n"
-            elif isinstance(heard, Queued):
-                yield _frame("queued", _without_unknown_eta(heard))
-            elif isinstance(heard, Progress):
-                yield _frame("progress", _without_unknown_eta(heard))
-            elif isinstance(heard, Preview):
-                data = base64.b64encode(heard.data).decode("ascii")
-                yield _frame("preview", {"node_id": heard.node_id, "media_type": heard.media_type, "data": data})
             elif isinstance(heard, Result):
-                yield from _sent(replace(heard, body=_last_frame(heard.body)))
+                yield from _sent(heard)
+            elif isinstance(heard, BridgeError):
+                forget_frames(heard)
+                admitted.trace.error = heard
+                yield events.error(heard, request_id)
             else:
-                yield _frame("error", render_error(heard))
+                yield events.told(heard)
 
-    return _begun(frames(), EVENTS, hearing)
+    return _begun(frames(), MEDIA_TYPE, hearing)
 
 
-def kept_alive_json(
-    bridge: Bridge, request: GenerationRequest, render: Render, render_error: RenderError, seconds: float
-) -> Response:
+def kept_alive_json(bridge: Bridge, admitted: Admitted, style: Style, seconds: float) -> Response:
     """A space every so many seconds, which JSON allows before its value, and then the answer.
 
     Raises:
         BridgeError: what is wrong with the request, if that shows before the first space has to go out.
     """
-    hearing = Hearing(bridge, request, render, is_followed=False)
+    request_id = g.request_id
+    hearing = Hearing(bridge, admitted, style.render)
     g.prompt_id = hearing.begin(seconds)
 
     def pieces() -> Iterator[bytes]:
@@ -125,16 +105,18 @@ def kept_alive_json(
             if isinstance(heard, Result):
                 yield from _sent(heard)
             elif isinstance(heard, BridgeError):
-                yield json.dumps(render_error(heard)).encode() + b"\n"
+                forget_frames(heard)
+                admitted.trace.error = heard
+                yield json.dumps(style.render_error(heard, request_id)).encode() + b"\n"
             else:
                 yield b" "
 
     return _begun(pieces(), "application/json", hearing)
 
 
-def last_event(body: Body) -> Response:
+def last_events(body: Body) -> Response:
     """The events of a prompt of which all is over but the result."""
-    return respond(_last_frame(body), EVENTS, contextlib.ExitStack())
+    return respond(body, MEDIA_TYPE, contextlib.ExitStack())
 
 
 class Hearing:
@@ -145,19 +127,19 @@ class Hearing:
     time is up; the slot is freed when it has ended and its result has been sent, or can't be sent.
 
     Args:
-        is_followed: whether it is to tell of the place in the queue, the progress and the previews.
+        admitted: the request; if it is followed, the place in the queue, the progress and the previews are told.
+        render: makes the body of what the prompt comes to.
     """
 
-    def __init__(self, bridge: Bridge, request: GenerationRequest, render: Render, *, is_followed: bool) -> None:
+    def __init__(self, bridge: Bridge, admitted: Admitted, render: Render) -> None:
         self._bridge = bridge
-        self._request = request
+        self._admitted = admitted
         self._render = render
-        self._is_followed = request.is_followed = is_followed
         self._unread = Unread()
         self._meter: ProgressMeter | None = None  # once somebody follows a prompt
         self._telling = threading.Lock()  # so that progress is told in the order in which the meter finds it out
         self._closed = threading.Event()
-        self._watch = Watch(bridge, request)
+        self._watch = Watch(bridge, admitted)
         threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
 
     def begin(self, patience: float) -> str | None:
@@ -221,9 +203,9 @@ class Hearing:
 
     def _result(self) -> Result:
         with contextlib.ExitStack() as held:
-            submission = held.enter_context(self._bridge.submit(self._request))
+            submission = held.enter_context(self._bridge.submit(self._admitted))
             self._unread.put(self._queued(submission))
-            listen = self._listener(submission) if self._is_followed else None
+            listen = self._listener(submission) if self._admitted.is_followed else None
             generation = held.enter_context(self._bridge.finishing(submission, listen, self._queued_again))
             self._tell_end()
             body = self._render(generation)
@@ -234,7 +216,7 @@ class Hearing:
 
     def _queued(self, submission: Submission) -> Queued:
         prompt_id = submission.prompt.id
-        if self._is_followed:
+        if self._admitted.is_followed:
             with contextlib.suppress(BridgeError):  # the waiting will tell whether ComfyUI is gone
                 position = self._bridge.position(submission)
                 return Queued(prompt_id, position, eta_of(submission, position))
@@ -306,33 +288,3 @@ def _sent(result: Result) -> Iterator[bytes]:
         yield result.body
     else:
         yield from sent(result.body, result.release)
-
-
-def _without_unknown_eta(told: Queued | Progress) -> dict[str, Any]:
-    fields = asdict(told)
-    if told.eta_seconds is None:
-        del fields["eta_seconds"]
-    return fields
-
-
-def _frame(event: str, data: Mapping[str, Any]) -> bytes:
-    return _frame_start(event) + json.dumps(data).encode() + b"\n\n"
-
-
-def _last_frame(body: Body) -> Body:
-    """The event of a result, whose body ends with a line break."""
-    start = _frame_start("result")
-    if isinstance(body, bytes):
-        return b"".join((start, body, b"\n"))
-    length = None if body.length is None else len(start) + body.length + 1
-    return replace(body, chunks=_framed(start, body.chunks), length=length)
-
-
-def _framed(start: bytes, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
-    yield start
-    yield from chunks
-    yield b"\n"
-
-
-def _frame_start(event: str) -> bytes:
-    return f"event: {event}\ndata: ".encode()

@@ -1,5 +1,7 @@
 """`GET /openapi.json` and `GET /docs`: the document of this interface, and a page to read and try it.
 
+None of this needs a key: a browser that opens the page has none to send yet, and there is nothing secret in it.
+
 The page's scripts come from the package `offapi`, which carries Swagger UI's files, so that it loads without a
 network. The package is only located, not imported: importing it reads all its files into memory.
 """
@@ -15,6 +17,7 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, send_from
 from werkzeug.wrappers import Response as BaseResponse
 
 from comfybridge.errors import NotFound
+from comfybridge.web.marks import marked
 
 blueprint = Blueprint("docs", __name__)
 
@@ -59,6 +62,7 @@ function askForPictures() {
 
 
 @blueprint.get("/openapi.json")
+@marked(needs_key=False)
 def openapi() -> Response:
     """This interface as an OpenAPI 3.1 document, made once."""
     # what makes it takes 0.1 s to import, so nobody but who wants it waits for that
@@ -71,6 +75,7 @@ def openapi() -> Response:
 
 
 @blueprint.get("/docs")
+@marked(needs_key=False)
 def docs() -> Response:
     """A page that shows the document."""
     # in a frame, a page of somebody else could have its visitors press the buttons of this one
@@ -78,18 +83,21 @@ def docs() -> Response:
 
 
 @blueprint.get("/")
+@marked(needs_key=False)
 def root() -> BaseResponse:
     """The page, for who opens the bridge's address in a browser."""
     return redirect("docs")  # no slash in front, as above
 
 
 @blueprint.get("/docs/")
+@marked(needs_key=False)
 def docs_with_a_slash() -> BaseResponse:
     """The page, without the slash that would have its addresses mean something else."""
     return redirect("../docs")
 
 
 @blueprint.get("/docs/<name>")
+@marked(needs_key=False)
 def docs_file(name: str) -> Response:
     """A file of that page."""
     if name not in FILES:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
@@ -36,16 +37,11 @@ from pydantic_core import core_schema
 from werkzeug.routing import Rule
 
 from comfybridge import __version__
-from comfybridge.errors import BridgeError
 from comfybridge.web.current import EXTENSION
-from comfybridge.web.describing import BYTES, EVENTS, Answer, Operation, Variable, operation_of, readable_path
-from comfybridge.web.dialects.native.bodies import (
-    ErrorAnswer,
-    GenerationAnswer,
-    PreviewEvent,
-    ProgressEvent,
-    QueuedEvent,
-)
+from comfybridge.web.describing import BYTES, Answer, EventTypes, Operation, Variable, operation_of, readable_path
+from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
+from comfybridge.web.dialects.dialect import Dialect
+from comfybridge.web.marks import Marks, marks_of
 
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """\
@@ -54,66 +50,68 @@ One blocking HTTP request to ComfyUI, answered with the picture.
 Errors have one shape, whatever the status.
 """
 REQUEST_ID = "the caller's own, if it sent one of up to 64 letters, digits and ._:-, or made up; the log has it too"
-# How a caller sends its key, where keys are set; the page asks for it then.
-SECURITY: dict[str, SecurityScheme | Reference] = {
-    "bearer": SecurityScheme(type="http", scheme="bearer", description="the API key"),
-    "header": SecurityScheme.model_validate(
-        {"type": "apiKey", "name": "X-API-Key", "in": "header", "description": "the same, in another header"}
-    ),
-}
 RETRY_AFTER = "seconds after which another try makes sense"
-# What the events of a stream hold, in the order in which they come.
-EVENT_TYPES = {
-    "queued": QueuedEvent,
-    "progress": ProgressEvent,
-    "preview": PreviewEvent,
-    "result": GenerationAnswer,
-    "error": ErrorAnswer,
-}
-STREAM = (
-    "Server-sent events; the data of each is JSON of one of the schemas below.\n\n"
-    + "\n".join(f"- `{name}`: {type_.__name__}" for name, type_ in EVENT_TYPES.items())
-    + "\n\n`result` or `error` is the last one. A line that begins with a colon keeps an idle stream open."
-)
-OTHER_CONTENTS = {
-    BYTES: {"type": "string", "format": "binary"},
-    EVENTS: {"type": "string", "description": STREAM},
-}
 
 
 def document(app: Flask) -> dict[str, Any]:
     """The document of an application, as JSON."""
     described = list(described_routes(app))
+    dialects = app.extensions[DIALECTS]
     needs_key = bool(app.extensions[EXTENSION].settings.api_keys)
-    types = _Types(each for _, _, operation in described for each in _types_of(operation))
+    types = _Types(each for route in described for each in _types_of(route))
     paths: dict[str, PathItem] = {}
-    for rule, view, operation in described:
-        path = paths.setdefault(readable_path(rule.rule, "{{{}}}".format), PathItem())
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            documented = _operation(view, operation, types)
-            if needs_key and operation.is_open:
+    for route in described:
+        path = paths.setdefault(readable_path(route.rule.rule, "{{{}}}".format), PathItem())
+        for method in sorted((route.rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            documented = _operation(route, types)
+            if needs_key and not route.marks.needs_key:
                 documented.security = []
+            elif needs_key and route.dialect.key_places != dialects.own.key_places:
+                documented.security = [{place.name: []} for place in route.dialect.key_places]
             setattr(path, method.lower(), documented)
     made = OpenAPI(
         openapi="3.1.0",
         info=Info(title="ComfyBridge", version=__version__, description=DESCRIPTION),
-        tags=[Tag(name=name) for name in dict.fromkeys(operation.tag for _, _, operation in described)],
+        tags=[Tag(name=name) for name in dict.fromkeys(route.operation.tag for route in described)],
         paths=paths,
         components=Components(schemas=types.components),
     )
-    if needs_key and made.components is not None:
-        made.components.securitySchemes = SECURITY
-        made.security = [{name: []} for name in SECURITY]
+    if needs_key and made.components is not None:  # the page asks for it then
+        made.components.securitySchemes = {
+            place.name: SecurityScheme.model_validate(place.scheme)
+            for dialect in dialects.all
+            for place in dialect.key_places
+        }
+        made.security = [{place.name: []} for place in dialects.own.key_places]
     return made.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def described_routes(app: Flask) -> Iterable[tuple[Rule, Any, Operation]]:
-    """The routes whose views are described, with these views."""
+@dataclass(frozen=True)
+class Route:
+    """A route whose view is described.
+
+    Attributes:
+        dialect: in which its errors are.
+    """
+
+    rule: Rule
+    view: Any
+    operation: Operation
+    dialect: Dialect
+
+    @property
+    def marks(self) -> Marks:
+        """The marks of its view."""
+        return marks_of(self.view)
+
+
+def described_routes(app: Flask) -> Iterable[Route]:
+    """The routes whose views are described."""
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         operation = operation_of(view)
         if operation is not None:
-            yield rule, view, operation
+            yield Route(rule, view, operation, app.extensions[DIALECTS].of(rule.endpoint.rpartition(".")[0]))
 
 
 # -- schemas -------------------------------------------------------------------------------------------------------
@@ -137,21 +135,39 @@ class _Types:
         self.components = {name: Schema.model_validate(each) for name, each in rest.get("$defs", {}).items()}
 
     def of(self, type_: Any, mode: JsonSchemaMode) -> Schema:
-        if isinstance(type_, str):
-            return Schema.model_validate(OTHER_CONTENTS[type_])
+        if type_ == BYTES:
+            return Schema.model_validate({"type": "string", "format": "binary"})
+        if isinstance(type_, EventTypes):
+            return Schema.model_validate({"type": "string", "description": _of_events(type_)})
         return Schema.model_validate(self._schemas[_key(type_), mode])
 
 
 def _keyed(types: Iterable[tuple[Any, JsonSchemaMode]]) -> dict[tuple[str, JsonSchemaMode], Any]:
-    return {(_key(type_), mode): type_ for type_, mode in types if not isinstance(type_, str)}
+    """The types by their keys, each once; those of the events in a stream in its place."""
+    keyed = {}
+    for content, mode in types:
+        for type_ in content.types.values() if isinstance(content, EventTypes) else [content]:
+            if type_ != BYTES:
+                keyed[_key(type_), mode] = type_
+    return keyed
 
 
 def _key(type_: Any) -> str:
     return repr(type_)
 
 
-def _types_of(operation: Operation) -> Iterable[tuple[Any, JsonSchemaMode]]:
-    yield from ((each, "serialization") for each in (ErrorAnswer, *EVENT_TYPES.values()))
+def _of_events(content: EventTypes) -> str:
+    lines = [f"- `{name}`: {type_.__name__}" for name, type_ in content.types.items()]
+    return (
+        "Server-sent events; the data of each is JSON of one of the schemas below.\n\n"
+        + "\n".join(lines)
+        + f"\n\n{content.says}"
+    )
+
+
+def _types_of(route: Route) -> Iterable[tuple[Any, JsonSchemaMode]]:
+    operation = route.operation
+    yield route.dialect.errors.type, "serialization"
     for answer in operation.answers.values():
         yield from ((each, "serialization") for each in answer.content.values())
     yield from ((each, "validation") for each in operation.body.values())
@@ -162,7 +178,8 @@ def _types_of(operation: Operation) -> Iterable[tuple[Any, JsonSchemaMode]]:
 # -- operations ----------------------------------------------------------------------------------------------------
 
 
-def _operation(view: Any, operation: Operation, types: _Types) -> DocumentedOperation:
+def _operation(route: Route, types: _Types) -> DocumentedOperation:
+    view, operation = route.view, route.operation
     summary, _, rest = inspect.getdoc(view).partition("\n\n")  # type: ignore[union-attr]  # each view has one
     said: dict[str, Any] = {"description": " ".join(rest.split())} if rest else {}
     parameters = [
@@ -184,7 +201,7 @@ def _operation(view: Any, operation: Operation, types: _Types) -> DocumentedOper
         tags=[operation.tag],
         summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown as it is
         operationId=view.__name__,
-        responses={**answers, **_errors(operation.errors, types)},
+        responses={**answers, **_errors(route, types)},
         **said,
     )
 
@@ -210,19 +227,20 @@ def _content(content: Mapping[str, Any], mode: JsonSchemaMode, types: _Types) ->
     return {media_type: MediaType(schema=types.of(type_, mode)) for media_type, type_ in content.items()}
 
 
-def _errors(errors: Iterable[type[BridgeError]], types: _Types) -> dict[str, Response]:
+def _errors(route: Route, types: _Types) -> dict[str, Response]:
     """An answer for each status, which says what types of error it may hold."""
-    responses = {}
+    responses, errors, dialect = {}, route.operation.errors(route.marks), route.dialect
     for status, group in groupby(sorted(set(errors), key=lambda each: (each.status, each.type)), lambda e: e.status):
         lines = [f"- `{each.type}`: {inspect.getdoc(each)}" for each in group]
         headers = {"X-Request-Id": _header(REQUEST_ID, "string")}
         if status == 401:
-            headers["WWW-Authenticate"] = _header("Bearer", "string")
+            challenges = [place.challenge for place in dialect.key_places if place.challenge]
+            headers["WWW-Authenticate"] = _header(", ".join(challenges), "string")
         if status in (429, 503):
             headers["Retry-After"] = _header(RETRY_AFTER, "integer")
         responses[str(status)] = Response(
             description=f"{HTTPStatus(status).phrase}\n\n" + "\n".join(lines),
-            content=_content({"application/json": ErrorAnswer}, "serialization", types),
+            content=_content({"application/json": dialect.errors.type}, "serialization", types),
             headers=headers,
         )
     return responses

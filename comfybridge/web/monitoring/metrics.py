@@ -16,7 +16,6 @@ from flask import Blueprint, Flask, Response, current_app, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
@@ -26,6 +25,8 @@ from comfybridge.errors import BridgeError
 from comfybridge.request import Timings
 from comfybridge.web.current import check_server_info
 from comfybridge.web.describing import Answer, describes
+from comfybridge.web.marks import marked
+from comfybridge.web.monitoring.merging import MergedMetrics
 from comfybridge.web.monitoring.sharing import FOLDER, is_sharing
 from comfybridge.web.request_log import Entry
 
@@ -42,6 +43,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @blueprint.get("/metrics")
+@marked(is_quiet=True)
 @describes(
     tag="Probes",
     answers=Answer(
@@ -122,7 +124,7 @@ class Metrics:
         self._in_flight = {server: in_flight.labels(server.url) for server in bridge.servers.all}
         self._counters: dict[tuple[str, str, str], Counter] = {}
         if self.is_shared:
-            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+            self._registry.register(MergedMetrics())
         self._registry.register(_ServerHealth(bridge.servers))
 
     def count(self, entry: Entry) -> None:

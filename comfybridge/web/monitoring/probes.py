@@ -1,22 +1,40 @@
-"""`GET /health` and `GET /ready`, for whoever watches the process."""
+"""`GET /health` and `GET /ready`, for whoever watches the process: they know neither its name nor a key."""
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from flask import Blueprint, Response, jsonify
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import Busy, ComfyUIError, ComfyUIUnreachable, TimedOut
 from comfybridge.web.current import current_bridge
 from comfybridge.web.describing import describes, json_answer
-from comfybridge.web.dialects.native.bodies import HealthAnswer, ReadyAnswer
+from comfybridge.web.marks import marked
 
 blueprint = Blueprint("probes", __name__)
 
 PROBE_SECONDS = 2.0
 
 
+class HealthAnswer(TypedDict):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class ReadyAnswer(TypedDict):
+    """A request would be taken."""
+
+    status: Literal["ready"]
+    queue_remaining: Annotated[int, Field(description="prompts that wait or run")]
+
+
 @blueprint.get("/health")
-@describes(tag="Probes", answers=json_answer("It does.", HealthAnswer), is_open=True)
+@marked(is_open=True, is_quiet=True)
+@describes(tag="Probes", answers=json_answer("It does.", HealthAnswer))
 def health() -> Response:
     """The process lives."""
     body: HealthAnswer = {"status": "ok"}
@@ -24,11 +42,11 @@ def health() -> Response:
 
 
 @blueprint.get("/ready")
+@marked(is_open=True, is_quiet=True)
 @describes(
     tag="Probes",
     answers=json_answer("It would be taken.", ReadyAnswer),
     raises=(Busy, ComfyUIUnreachable),
-    is_open=True,
 )
 def ready() -> Response:
     """Whether a request would be taken: ComfyUI answers and a slot is free."""

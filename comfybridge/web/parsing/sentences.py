@@ -4,57 +4,55 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-# the names of a template's parameters, by its name (None: of the configured one); none if there is no such template
-ParametersOf = Callable[["str | None"], Collection[str]]
+from comfybridge.validation import wanted
 
-# The fields that are objects with fields of their own.
-NESTED = ("output",)
-# A body that says it all, for each such field.
-EXAMPLES = {"output": '{"format": "webp"}'}
+# What a dialect says of a field that it does not know, given its name, what it holds and the names that there are
+# beside it; None: nothing of its own.
+OfUnknown = Callable[[str, object, Sequence[str]], "str | None"]
+
 LONGEST_VALUE = 80
 
-WISHES = {
-    "string_type": "a text",
-    "dict_type": "an object",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "too_short": "a list of one or more",
-}
 
+def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnknown = lambda *_: None) -> str:
+    """What is wrong with which field, and what is accepted.
 
-def sentence(
-    error: ValidationError, model: type[BaseModel], body: Mapping[str, Any], parameters_of: ParametersOf
-) -> str:
-    """What is wrong with which field, and what is accepted."""
+    Args:
+        model: what was validated. A field of it may be an object of another model, with an example of one.
+        of_unknown: may say more of a field that there is not.
+    """
     errors = error.errors()
-    unknown = [each for each in errors if each["type"] == "extra_forbidden"]
-    if unknown:
-        return _unknown_field(_field(unknown[0]), unknown[0]["input"], model, body, parameters_of)
-    field = _field(errors[0])
+    unknown = next((each for each in errors if each["type"] == "extra_forbidden"), None)
+    if unknown is not None:
+        return _unknown_field(_field(unknown, model), unknown["input"], model, of_unknown)
+    field = _field(errors[0], model)
     # a field of several types has an error for each
-    wishes = list(dict.fromkeys(_wish(each, field) for each in errors if _field(each) == field))
+    wishes = list(dict.fromkeys(_wish(each, model) for each in errors if _field(each, model) == field))
     return f"{field} must be {' or '.join(wishes)}, not {_shown(errors[0]['input'])}."
 
 
-def _field(error: Any) -> str:
+def nested(model: type[BaseModel], name: str) -> type[BaseModel] | None:
+    """The model of a field that is an object with fields of its own; None if it is no such field."""
+    field = model.model_fields.get(name)
+    options = () if field is None else (field.annotation, *get_args(field.annotation))
+    return next((each for each in options if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
+def _field(error: Any, model: type[BaseModel]) -> str:
     """A field's name, with that of the object around it; behind it stand list indexes and types."""
     names = [str(each) for each in error["loc"]]
-    return ".".join(names[:2]) if names[0] in NESTED else names[0]
+    return ".".join(names[:2]) if nested(model, names[0]) else names[0]
 
 
-def _wish(error: Any, field: str) -> str:
+def _wish(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "model_type":
-        return f"an object, such as {EXAMPLES[field]}"
-    said = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    return WISHES.get(error["type"]) or said
+        examples = model.model_fields[str(error["loc"][0])].examples
+        return f"an object, such as {json.dumps(examples[0])}" if examples else "an object"
+    return wanted(error)
 
 
 def _shown(value: object) -> str:
@@ -63,31 +61,21 @@ def _shown(value: object) -> str:
     return names.get(text) or (text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "...")
 
 
-def _unknown_field(
-    name: str, value: object, model: type[BaseModel], body: Mapping[str, Any], parameters_of: ParametersOf
-) -> str:
-    known = _names(model, name)
-    workflow = body.get("workflow")
-    template = workflow if isinstance(workflow, str) else None
-    is_parameter = not isinstance(workflow, dict) and name in parameters_of(template)
-    if is_parameter or ("." in name and name.partition(".")[0] not in NESTED):
-        shown = json.dumps(value) if isinstance(value, (str, int, float)) else "..."
-        shown = shown if len(shown) <= LONGEST_VALUE else "..."
-        return f'Put {name[:100]} into params: {{"params": {{{json.dumps(name[:100])}: {shown}}}}}.'
-    outer = name.partition(".")[0] + "." if known[0].partition(".")[1] else ""
-    near = difflib.get_close_matches(name.removeprefix(outer), [each.removeprefix(outer) for each in known], n=1)
-    if near:
-        return f"Unknown field {name[:100]!r} (did you mean {outer + near[0]!r}?)."
-    return (
-        f"Unknown field {name[:100]!r}; what only this workflow takes goes into params, and the fields are "
-        f"{', '.join(known)}."
-    )
+def _unknown_field(name: str, value: object, model: type[BaseModel], of_unknown: OfUnknown) -> str:
+    outer, dot, _ = name.partition(".")
+    around = nested(model, outer)
+    beside = [f"{outer}.{each}" for each in around.model_fields] if around and dot else list(model.model_fields)
+    said = of_unknown(name, value, beside)
+    if said is not None:
+        return said
+    near = near_to(name, beside)
+    if near is not None:
+        return f"Unknown field {name[:100]!r} (did you mean {near!r}?)."
+    return f"Unknown field {name[:100]!r}; the fields are {', '.join(beside)}."
 
 
-def _names(model: type[BaseModel], beside: str) -> list[str]:
-    """The names of the fields beside one."""
-    outer = beside.partition(".")[0]
-    if outer == beside or outer not in NESTED:
-        return list(model.model_fields)
-    properties = model.model_json_schema()["$defs"]["OutputBody"]["properties"]
-    return [f"{outer}.{name}" for name in properties]
+def near_to(name: str, names: Sequence[str]) -> str | None:
+    """The name that is most likely meant; the object that all are in does not count for likeness."""
+    outer = name.partition(".")[0] + "." if "." in names[0] else ""
+    near = difflib.get_close_matches(name.removeprefix(outer), [each.removeprefix(outer) for each in names], n=1)
+    return outer + near[0] if near else None

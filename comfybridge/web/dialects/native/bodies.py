@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 from typing_extensions import NotRequired, TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
+from comfybridge.errors import BridgeError
 from comfybridge.prompts.known import Status
 from comfybridge.request import Kind
 
@@ -69,6 +70,20 @@ class ErrorAnswer(TypedDict):
     ]
     node_errors: NotRequired[Annotated[dict[str, Any], Field(description="ComfyUI's own, if it refused the graph")]]
     request_id: Annotated[str, Field(description="the same as in X-Request-Id, for finding it in the log")]
+
+
+def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
+    """The JSON of an error; fields that it has nothing to say of are left out."""
+    body: ErrorAnswer = {
+        "status": "error",
+        "type": error.type,
+        "error": error.message,
+        "prompt_id": error.prompt_id or "",
+        "node": error.node or {},
+        "node_errors": error.node_errors or {},
+        "request_id": request_id,
+    }
+    return cast(ErrorAnswer, {name: value for name, value in body.items() if value})
 
 
 class QueuedEvent(TypedDict):
@@ -212,16 +227,3 @@ class StatsAnswer(TypedDict):
     """The servers behind the bridge."""
 
     servers: list[ServerAnswer]
-
-
-class HealthAnswer(TypedDict):
-    """The process lives."""
-
-    status: Literal["ok"]
-
-
-class ReadyAnswer(TypedDict):
-    """A request would be taken."""
-
-    status: Literal["ready"]
-    queue_remaining: Annotated[int, Field(description="prompts that wait or run")]

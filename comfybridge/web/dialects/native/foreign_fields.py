@@ -17,6 +17,9 @@ IDLE = {
     *("sid", "session_id", "correlation_id", "trace_id", "parent_id", "execution_id", "deployment_id", "endpoint_id"),
     *("status", "meta", "metadata", "created_at", "timestamp", "version", "title", "description", "tags", "type"),
     *("delayTime", "executionTime", "workerId", "node_errors", "exec_info", "extra_pnginfo"),
+    # of ComfyUI's own history and list of jobs
+    *("outputs", "priority", "create_time", "execution_start_time", "execution_end_time", "execution_status"),
+    *("execution_error", "outputs_count", "previewable_outputs_count", "preview_output"),
 }
 _HERE = "the outputs come in this response"
 _RESPONSE = "the answer comes in this response"

@@ -1,4 +1,4 @@
-"""How the document shows a form: as boxes of a browser, and a picker for a file.
+"""How the document shows a body: examples of JSON, and a form as boxes of a browser, and a picker for a file.
 
 The docs page shows an example in each box, and sends what is shown; so every field has one, and most are empty. An
 empty box is a field that is not given.
@@ -14,6 +14,33 @@ from comfybridge.web.dialects.native.schemas import GenerateBody
 
 PROMPT = "a lighthouse at dusk"
 STEPS = 12
+
+# 64 by 64 pixels of orange, as PNG
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAAA1BMVEX/iADquBt0AAAAD0lEQVR42mNgGAWjgHwAAAJAAAHgTR1E"
+    "AAAAAElFTkSuQmCC"
+)
+
+JSON_EXAMPLES: dict[str, dict[str, Any]] = {
+    "a text": {"prompt": PROMPT, "steps": STEPS},
+    "a text and a picture": {
+        "workflow": "img2img",
+        "prompt": "a sunset",
+        "steps": STEPS,
+        "denoise": 0.8,
+        "images": {"image": PICTURE},
+        "output": {"format": "webp"},
+    },
+    "a whole graph": {
+        "workflow": {
+            "1": {
+                "class_type": "EmptyImage",
+                "inputs": {"width": 256, "height": 256, "batch_size": 1, "color": 0xFF8800},
+            },
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "ComfyBridge"}},
+        }
+    },
+}
 
 IMAGE = {
     "type": "string",

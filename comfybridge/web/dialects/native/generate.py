@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from flask import Blueprint, Response, g, request
+from flask import Response, request
 
 from comfybridge.errors import (
     BridgeError,
@@ -20,29 +20,30 @@ from comfybridge.errors import (
     UnknownWorkflow,
     UnsupportedMediaType,
 )
-from comfybridge.prompts.repeats import fingerprint_of
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
-from comfybridge.web.answers.answering import COLLECTING_ERRORS, GENERATION, INDEX, answer
-from comfybridge.web.current import current_bridge, current_owner
+from comfybridge.web.answers.answering import answer
+from comfybridge.web.answers.negotiation import wanted_form
+from comfybridge.web.current import current_bridge
 from comfybridge.web.describing import describes
-from comfybridge.web.dialects.native.examples import JSON_EXAMPLES
-from comfybridge.web.dialects.native.form import Form, is_multipart, read_form
-from comfybridge.web.dialects.native.form_schema import GenerateFields, GenerateForm
+from comfybridge.web.dialects.native.blueprint import blueprint
+from comfybridge.web.dialects.native.form import Form, read_form
+from comfybridge.web.dialects.native.form_schema import JSON_EXAMPLES, GenerateFields, GenerateForm
+from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, style_of, wanted_index
 from comfybridge.web.dialects.native.schemas import GenerateBody, generation_of, read_fields
 from comfybridge.web.dialects.native.urlencoded import MEDIA_TYPE, is_urlencoded, read_urlencoded, unescaped
 from comfybridge.web.parsing.body import read_json
 from comfybridge.web.parsing.body_stream import BodyStream, in_turn
 from comfybridge.web.parsing.charsets import charset_of
-from comfybridge.web.parsing.idempotency import HEADER, KEY, idempotency_key
-
-blueprint = Blueprint("generate", __name__)
+from comfybridge.web.parsing.idempotency import HEADER, KEY
+from comfybridge.web.parsing.multipart import MEDIA_TYPE as MULTIPART
+from comfybridge.web.parsing.multipart import is_multipart
 
 
 @blueprint.post("/generate")
 @describes(
     tag="Generate",
-    body={"application/json": GenerateBody, "multipart/form-data": GenerateForm, MEDIA_TYPE: GenerateFields},
+    body={"application/json": GenerateBody, MULTIPART: GenerateForm, MEDIA_TYPE: GenerateFields},
     examples={"application/json": JSON_EXAMPLES},
     query={"index": INDEX},
     headers={HEADER: KEY},
@@ -69,22 +70,22 @@ def generate() -> Response:
     stand beside the fields, under the names that the graph mentions, and what is no field is a parameter. A body may
     be compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
     """
-    bridge = current_bridge()
     with in_turn(request):
-        asked, keepalive = _asked(bridge.settings)
-    return answer(bridge, asked, with_first_image=asked.wants_first_image, keepalive=keepalive)
+        asked, keepalive = _asked(current_bridge().settings)
+    return answer(
+        asked,
+        wanted_form(request),
+        style_of(with_first_image=asked.wants_first_image),
+        index=wanted_index(),
+        keepalive=keepalive,
+    )
 
 
 def _asked(settings: Settings) -> tuple[GenerationRequest, float | None]:
     """What is asked for, and how often a sign of life is; nothing else of the body is kept."""
     sent = _form(settings)
     fields = read_fields(sent.fields, _parameters_of)
-    asked = generation_of(fields, g.started)
-    asked.images += sent.files
-    asked.idempotency_key = idempotency_key(request)
-    asked.fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
-    asked.owner = current_owner()
-    return asked, fields.keepalive or settings.keepalive
+    return generation_of(fields, sent.files), fields.keepalive or settings.keepalive
 
 
 def _form(settings: Settings) -> Form:

@@ -6,28 +6,22 @@ import contextlib
 from dataclasses import replace
 from typing import Annotated
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Response, g, jsonify, request
 from pydantic import Field
 
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, UnknownPrompt
 from comfybridge.prompts.known import Finished, Unfinished
-from comfybridge.request import Generation, GenerationRequest, OutputOptions
-from comfybridge.web.answers.answering import (
-    COLLECTING_ERRORS,
-    GENERATION,
-    INDEX,
-    as_accepted,
-    rendered,
-    wanted_index,
-)
+from comfybridge.request import Generation, OutputOptions
+from comfybridge.web.answers.admission import as_accepted
+from comfybridge.web.answers.answering import rendered
 from comfybridge.web.answers.negotiation import Wanted, wanted_form
-from comfybridge.web.answers.streaming import last_event
+from comfybridge.web.answers.streaming import last_events
+from comfybridge.web.answers.style import Style
 from comfybridge.web.current import current_bridge, request_deadline, whose_prompts
 from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import CancelledAnswer, QueueAnswer, UnfinishedAnswer
-from comfybridge.web.dialects.native.rendering import generation_json
-
-blueprint = Blueprint("prompts", __name__)
+from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, style_of, wanted_index
 
 PROMPT_ID = Variable(
     "the prompt's id, as `X-Prompt-Id` or `prompt_id` gave it", Annotated[str, Field(min_length=1, max_length=100)]
@@ -56,7 +50,7 @@ def get_result(prompt_id: str) -> Response:
         return _unfinished(found)
     g.server = found.server.url
     generation = prompts.collect(found, _output_options(found, wanted), deadline)
-    return _finished(generation, wanted, index, with_first_image=found.record.with_image)
+    return _finished(generation, wanted, index, style_of(with_first_image=found.record.with_image))
 
 
 @blueprint.post("/cancel/<prompt_id>")
@@ -112,10 +106,10 @@ def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
     options = found.record.output
     if wanted.image is not None and not wanted.takes(f"image/{options.format}"):
         options = replace(options, format=None)
-    return as_accepted(GenerationRequest(output=options), wanted).output
+    return as_accepted(options, wanted)
 
 
-def _finished(generation: Generation, wanted: Wanted, index: int, *, with_first_image: bool) -> Response:
-    if wanted.form == "events":  # all is over but the last one
-        return last_event(generation_json(generation, with_first_image=with_first_image))
-    return rendered(generation, wanted, index, contextlib.ExitStack(), with_first_image=with_first_image)
+def _finished(generation: Generation, wanted: Wanted, index: int, style: Style) -> Response:
+    if wanted.form == "events" and style.events is not None:  # all is over but the last one
+        return last_events(style.events.result(generation))
+    return rendered(generation, wanted, style, index, contextlib.ExitStack())

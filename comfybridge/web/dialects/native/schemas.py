@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -14,7 +14,6 @@ from pydantic import (
     PrivateAttr,
     SkipValidation,
     StrictStr,
-    ValidationError,
     WithJsonSchema,
 )
 from typing_extensions import TypedDict
@@ -22,10 +21,10 @@ from typing_extensions import TypedDict
 from comfybridge.errors import InvalidRequest
 from comfybridge.files.sent import read_images
 from comfybridge.media import usual_media_type
-from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.native.envelopes import opened
-from comfybridge.web.parsing.body import check_values
-from comfybridge.web.parsing.sentences import ParametersOf, sentence
+from comfybridge.web.dialects.native.unknown_fields import ParametersOf, of_unknown
+from comfybridge.web.parsing.models import validated
 from comfybridge.web.parsing.written_fields import read_texts
 from comfybridge.workflow.written import boolean_in, number_in
 
@@ -160,7 +159,9 @@ class GenerateBody(BaseModel):
         description="whether {a|b} in prompts and %date:...% in filename_prefix are replaced, as ComfyUI's editor "
         "does; the server's setting if not given",
     )
-    output: OutputBody | None = Field(None, description="how the outputs are to come back")
+    output: OutputBody | None = Field(
+        None, description="how the outputs are to come back", examples=[{"format": "webp"}]
+    )
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
     front: Boolean | None = Field(None, description="whether ComfyUI is to run it before all that waits")
@@ -188,11 +189,9 @@ SHORT_NAMES = {
 }
 
 
-def parse_generation(
-    body: Mapping[str, Any], started: float, parameters_of: ParametersOf = lambda _: ()
-) -> GenerationRequest:
+def parse_generation(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _: ()) -> GenerationRequest:
     """Make the request that a JSON body asks for: `read_fields` and `generation_of` in a row."""
-    return generation_of(read_fields(body, parameters_of), started)
+    return generation_of(read_fields(body, parameters_of))
 
 
 def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _: ()) -> GenerateBody:
@@ -206,20 +205,16 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     """
     found = opened(body, GenerateBody.model_fields)
     fields = read_texts(found.fields, GenerateBody)
-    check_values(fields)
-    try:
-        read = GenerateBody.model_validate(fields)
-    except ValidationError as error:
-        raise InvalidRequest(sentence(error, GenerateBody, fields, parameters_of)) from None
+    read = validated(fields, GenerateBody, of_unknown(fields.get("workflow"), parameters_of))
     read._warnings = found.warnings
     return read
 
 
-def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
+def generation_of(fields: GenerateBody, files: Sequence[InputFile] = ()) -> GenerationRequest:
     """The request that the fields of a body ask for.
 
     Args:
-        started: when it came in, on `time.monotonic()`'s clock.
+        files: those beside the fields.
 
     Raises:
         InvalidRequest: a field is at odds with another, or an input file can't be read.
@@ -236,11 +231,10 @@ def generation_of(fields: GenerateBody, started: float) -> GenerationRequest:
         front=fields.front,
         number=fields.number,
         partial_execution_targets=fields.partial_execution_targets,
-        images=[] if fields.images is None else read_images(fields.images),
+        images=[*([] if fields.images is None else read_images(fields.images)), *files],
         output=OutputOptions() if fields.output is None else fields.output.options(),
-        started=started,
         wants_first_image=isinstance(fields.prompt, dict),
-        warnings=list(fields._warnings),
+        warnings=fields._warnings,
         **{name: value for name, value in given.items() if value is not None},
     )
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
 from pydantic import Field
 
 from comfybridge.comfyui.servers import Server
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
 from comfybridge.web.current import check_server_info, current_bridge, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import ServerAnswer, StatsAnswer
-
-blueprint = Blueprint("server_info", __name__)
 
 NAME = Annotated[str, Field(min_length=1, max_length=200)]
 ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 from typing import Annotated
 
-from flask import Blueprint, Response, jsonify
+from flask import Response, jsonify
 from pydantic import Field
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, BrokenWorkflow, UnknownWorkflow
 from comfybridge.web.current import current_bridge, current_rights
 from comfybridge.web.describing import Variable, describes, json_answer
+from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import WorkflowAnswer, WorkflowsAnswer
 from comfybridge.workflow.offer import Offer
 from comfybridge.workflow.products import endings_of
-
-blueprint = Blueprint("workflows", __name__)
 
 NAME = Annotated[str, Field(min_length=1, max_length=200)]
 CHOICES_SECONDS = 2.0

@@ -1,0 +1,16 @@
+"""The name of the program, as the user calls it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+INSTALLED = "comfybridge"
+
+
+def program() -> str:
+    """`comfybridge` or `python -m comfybridge` where the package is installed, `app.py` in a checkout."""
+    called = Path(sys.argv[0])
+    if called.stem == INSTALLED:  # on Windows, comfybridge.exe
+        return INSTALLED
+    return f"python -m {INSTALLED}" if called.parts[-2:] == (INSTALLED, "__main__.py") else "app.py"

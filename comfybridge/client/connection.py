@@ -1,0 +1,168 @@
+"""The HTTP of a client: requests to a bridge, and in a sentence why one has no answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from requests.auth import AuthBase
+
+from comfybridge.address import ServerAddress
+from comfybridge.client.wire import error_of
+from comfybridge.comfyui.proxies import UnusableProxy, proxy_for
+from comfybridge.errors import BridgeError, BridgeUnreachable
+from comfybridge.settings import SettingsError
+
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 60.0  # within a stream a bridge sends a comment every 15 s
+# Bytes of a stream that are read at a time. If it is not chunked, reading waits for all of them.
+CHUNK, CHUNK_OF_UNKNOWN = 64 * 1024, 512
+
+
+class Connection:
+    """Sends requests to a bridge. Safe to share between threads.
+
+    Args:
+        url: its address, with or without `http://`.
+        api_key: empty where it wants none.
+
+    Attributes:
+        url: its address, without credentials.
+
+    Raises:
+        SettingsError: that is no address, or the environment names a proxy for it that can't be used.
+    """
+
+    def __init__(self, url: str, api_key: str) -> None:
+        try:
+            address = ServerAddress.parse(url)
+        except ValueError as error:
+            raise SettingsError(f"The bridge's URL {error}.") from None
+        self.url = address.url
+        self._asked = (url.strip() if "://" in url else f"http://{url.strip()}").rstrip("/")
+        self._auth = _Bearer(api_key) if api_key else None
+        try:
+            self._proxy = proxy_for(address)
+        except UnusableProxy as error:
+            raise SettingsError(f"The bridge at {self.url} cannot be reached: {error}.") from None
+        # without these, `requests` reads the environment by rules of its own, and asks a proxy for this machine too
+        self._proxies = {"no_proxy": address.host}
+        if self._proxy is not None:
+            self._proxies = {"http": self._proxy.url, "https": self._proxy.url}
+
+    def ask(
+        self, method: str, path: str, timeout: tuple[float, float] | None = None, **options: Any
+    ) -> requests.Response:
+        """Send a request; returns the answer, whatever its status is.
+
+        Args:
+            timeout: seconds for the connection, and for its silence.
+
+        Raises:
+            BridgeUnreachable: no answer comes.
+        """
+        try:
+            return requests.request(
+                method,
+                f"{self._asked}{path}",
+                auth=self._auth,
+                proxies=dict(self._proxies),
+                timeout=timeout or (CONNECT_SECONDS, SILENCE_SECONDS),
+                **options,
+            )
+        except requests.RequestException as error:
+            raise self._lost(error) from None
+
+    def json(self, answer: requests.Response) -> dict[str, Any]:
+        """The JSON object of an answer that went well.
+
+        Raises:
+            BridgeError: what the bridge says is wrong.
+            BridgeUnreachable: the answer breaks off, or is none of a bridge's.
+        """
+        try:
+            body = answer.json()
+        except requests.exceptions.JSONDecodeError:
+            body = None
+        except requests.RequestException:
+            raise self.cut_off() from None
+        if not answer.ok or not isinstance(body, dict):
+            raise self.refusal(answer)
+        return body
+
+    def events(self, answer: requests.Response) -> Iterator[tuple[str, Any]]:
+        """The events of an answer, each with its name.
+
+        Raises:
+            BridgeUnreachable: it breaks off, or makes no sense.
+        """
+        event = ""
+        try:
+            for line in _lines(answer):
+                name, _, value = line.decode("utf-8").partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data":
+                    yield event, json.loads(value)
+        except requests.RequestException:
+            raise self.cut_off() from None
+        except ValueError:
+            raise self.nonsense() from None
+
+    def nonsense(self) -> BridgeUnreachable:
+        """Its answer is none that a bridge gives."""
+        return BridgeUnreachable(f"The bridge at {self.url} sent an answer that makes no sense.")
+
+    def cut_off(self) -> BridgeUnreachable:
+        """Its answer ended too early."""
+        return BridgeUnreachable(f"The bridge at {self.url} cut its answer off.")
+
+    def refusal(self, answer: requests.Response) -> BridgeError:
+        """The error that an answer tells, which is not what was asked for."""
+        try:
+            return error_of(answer.json(), answer.status_code, answer.headers.get("Retry-After"))
+        except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
+            path = answer.request.path_url
+            return BridgeUnreachable(f"{self.url}{path} answered {answer.status_code}; is a bridge there?")
+
+    def _lost(self, error: requests.RequestException) -> BridgeUnreachable:
+        """Why no answer came."""
+        if isinstance(error, requests.exceptions.SSLError):
+            why = "offers no certificate that can be trusted"
+        elif self._proxy is not None:
+            why = f"cannot be reached through {self._proxy}"
+        elif isinstance(error, requests.Timeout):
+            why = "does not answer"
+        elif "refused" in str(error):
+            why = "refuses the connection (is it running?)"
+        elif isinstance(error, requests.ConnectionError):
+            why = "cannot be reached"
+        else:
+            why = f"can't be asked ({type(error).__name__})"
+        return BridgeUnreachable(f"The bridge at {self.url} {why}.")
+
+
+def _lines(answer: requests.Response) -> Iterator[bytes]:
+    """The lines of an answer as they come; one of a result may have megabytes."""
+    size = CHUNK if getattr(answer.raw, "chunked", False) else CHUNK_OF_UNKNOWN
+    begun: list[bytes] = []
+    for chunk in answer.iter_content(size):
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        for other in others:
+            yield b"".join(begun)
+            begun = [other]
+    yield b"".join(begun)
+
+
+class _Bearer(AuthBase):
+    """An API key; a header of its own would give way to what `.netrc` says of the host."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request

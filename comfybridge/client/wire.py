@@ -1,0 +1,174 @@
+"""What a client and a bridge send each other: a request as the parts of a form, and JSON as what it tells of."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError, error_classes
+from comfybridge.media import media_type_of
+from comfybridge.prompts.progress import Preview, Progress, Queued
+from comfybridge.request import (
+    Generation,
+    GenerationRequest,
+    LoadedFile,
+    OpenFile,
+    Output,
+    OutputOptions,
+    Timings,
+)
+from comfybridge.workflow.written import Written
+
+Part = tuple[str, tuple[str | None, str | bytes]]
+
+# Of a request, what is sent under its own name where it is not the default.
+_FIELDS = (
+    "timeout",
+    "wait",
+    "on_timeout",
+    "retries",
+    "extra_data",
+    "front",
+    "number",
+    "partial_execution_targets",
+    "dynamic_texts",
+)
+_NOT_FOR_FILES = ("request", "prompt", "workflow")  # a form takes files of these names for something else
+
+
+def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
+    """A request as the parts of a form, as `requests` takes them.
+
+    Files are parts of their own. So are parameters that somebody wrote as a text, which means what they want.
+
+    Args:
+        more: further fields.
+    """
+    written = {name: value for name, value in asked.params.items() if isinstance(value, Written) and value.strip()}
+    body: dict[str, Any] = {"params": {name: value for name, value in asked.params.items() if name not in written}}
+    workflow = asked.workflow if asked.graph is None else asked.graph
+    if workflow is not None:
+        body["workflow"] = workflow
+    body.update(_changed(asked, GenerationRequest(), _FIELDS))
+    output = _changed(asked.output, OutputOptions(), [each.name for each in dataclasses.fields(OutputOptions)])
+    if output:
+        body["output"] = output
+    files: list[Part] = []
+    for image in asked.images:
+        url = getattr(image, "url", "")
+        if url or image.name in _NOT_FOR_FILES:
+            data = url or base64.b64encode(image.data).decode("ascii")
+            body.setdefault("images", []).append({"name": image.name, "image": data})
+        else:
+            files.append((image.name, ("file", image.data)))
+    texts = {
+        "request": json.dumps({**body, **more}),
+        **{f"params.{name}": str(each) for name, each in written.items()},
+    }
+    return [*((name, (None, text)) for name, text in texts.items()), *files]
+
+
+def _changed(values: object, defaults: object, names: Any) -> dict[str, Any]:
+    return {name: getattr(values, name) for name in names if getattr(values, name) != getattr(defaults, name)}
+
+
+def generation_of(body: Mapping[str, Any], started: float) -> Generation:
+    """The generation that an answer's JSON tells of.
+
+    Args:
+        started: when it was asked for, on `time.monotonic()`'s clock.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it tells of none.
+    """
+    timings = body.get("timings") or {}
+    return Generation(
+        prompt_id=str(body.get("prompt_id", "")),
+        outputs=[_output(each, body["images"]) for each in body["outputs"]],
+        seed=body["seed"],
+        params=dict(body.get("params") or {}),
+        warnings=[str(each) for each in body["warnings"]],
+        timings=Timings(timings.get("queued"), timings.get("executing"), time.monotonic() - started),
+        started=started,
+        deadline=Deadline(math.inf, started),  # its files have come with it
+    )
+
+
+def _output(told: Mapping[str, Any], images: list[str]) -> Output:
+    text = told.get("text")
+    if told.get("index") is not None:
+        data = base64.b64decode(images[told["index"]])
+    else:
+        data = base64.b64decode(told["data"]) if text is None else str(text).encode()
+    file = LoadedFile(data, told["media_type"], told["filename"])
+    kind = "text" if text is not None else told.get("kind") or media_type_of(file.filename)[1]
+    return Output(
+        node_id=str(told.get("node_id", "")),
+        kind=kind,
+        filename=file.filename,
+        subfolder=str(told.get("subfolder", "")),
+        type=str(told.get("type", "")),
+        media_type=file.media_type,
+        source=partial(OpenFile.of, file),
+        text=text,
+    )
+
+
+def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = None) -> BridgeError:
+    """The error that a bridge tells of, of the same class as it was raised there.
+
+    Args:
+        status: the HTTP status that it came with, for types that this version does not know.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it tells of none.
+    """
+    name = str(body.get("type"))
+    unknown: type[BridgeError] = type("UnknownError", (BridgeError,), {"type": name, "status": status})
+    return error_classes().get(name, unknown)(
+        str(body["error"]),
+        prompt_id=body.get("prompt_id"),
+        node=body.get("node"),
+        node_errors=body.get("node_errors"),
+        retry_after=int(retry_after) if retry_after and retry_after.isdecimal() else None,
+    )
+
+
+def _queued(data: Mapping[str, Any]) -> Queued:
+    return Queued(str(data["prompt_id"]), data.get("position"), _seconds(data))
+
+
+def _progress(data: Mapping[str, Any]) -> Progress:
+    where = str(data.get("node_id", ""))
+    return Progress(
+        float(data["percent"]),
+        where,
+        str(data["class_type"]),
+        float(data["value"]),
+        float(data["max"]),
+        _seconds(data),
+    )
+
+
+def _preview(data: Mapping[str, Any]) -> Preview:
+    return Preview(str(data["node_id"]), str(data["media_type"]), base64.b64decode(data["data"]))
+
+
+def _seconds(data: Mapping[str, Any]) -> float | None:
+    told = data.get("eta_seconds")
+    return told if isinstance(told, (int, float)) and math.isfinite(told) else None
+
+
+# What reads the data of each event that comes before a stream's end.
+EVENTS: Mapping[str, Callable[[Mapping[str, Any]], Queued | Progress | Preview]] = {
+    "queued": _queued,
+    "progress": _progress,
+    "preview": _preview,
+}

@@ -1,0 +1,188 @@
+"""How ComfyUI is called over HTTP, and what its answers and failures come to.
+
+Every call has a connect and a read timeout, and ends by the deadline that it is given. What goes wrong is one of
+the bridge's own errors: `ComfyUIUnreachable` where nobody answers, `ComfyUISilent` (one of those) where somebody
+is there and says nothing, `ComfyUIError` where the answer makes no sense, `TimedOut` where the deadline passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from comfybridge.address import ServerAddress
+from comfybridge.comfyui.failures import (
+    CallFailed,
+    CutOff,
+    MakesNoSense,
+    NoAnswerInTime,
+    NoConnectionInTime,
+    NotConnected,
+    TooLong,
+)
+from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, check_status
+from comfybridge.comfyui.transport import Answer, Transport
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
+from comfybridge.json_size import MOST_VALUES, holds_too_much
+
+RETRY_AFTER = 5
+
+
+class Size(NamedTuple):
+    """How large a JSON answer may be, which is held in memory as a whole. A value takes some 100 bytes of it."""
+
+    bytes: int
+    values: int
+
+
+# Histories can have images in them, as texts; the queue has every graph that waits, each with the workflow that it
+# was made from: thousands of some 100 KB.
+LARGEST_ANSWER = Size(128 * 1024 * 1024, MOST_VALUES)
+LARGEST_QUEUE = Size(512 * 1024 * 1024, 20 * MOST_VALUES)
+
+
+class ComfyUISilent(ComfyUIUnreachable):
+    """ComfyUI took the call and did not answer in time: it may be busy, suspended, or cut off."""
+
+
+class ComfyUINotReached(ComfyUIUnreachable):
+    """No connection was made, so nothing was sent."""
+
+
+class Calls:
+    """HTTP calls to one server, over one pool of kept-alive connections. Safe to share between threads.
+
+    Args:
+        address: where it is, and what every call carries.
+        connect_timeout: seconds to get a connection.
+        read_timeout: seconds that the server may be silent within a call.
+        pool_size: connections that are kept alive.
+
+    Attributes:
+        route: how connections are made.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        *,
+        connect_timeout: float = 5,
+        read_timeout: float = 30,
+        pool_size: int = 256,
+    ) -> None:
+        self.address = address
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self._transport = Transport(address, pool_size)
+        self.route = self._transport.route
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()
+
+    def get_json(self, path: str, deadline: Deadline | None, largest: Size | None = None) -> Mapping[str, Any]:
+        """The JSON object that a GET answers with."""
+        with self.call("GET", path, deadline) as answer:
+            self.check_status(answer)
+            return json_object(answer, largest)
+
+    def post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
+        """A POST of which nothing but its success matters."""
+        with self.call("POST", path, deadline, body=body) as answer:
+            self.check_status(answer)
+
+    @contextlib.contextmanager
+    def call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[Answer]:
+        """The answer to a call, for use in a `with`, which names the failures of the transport within it.
+
+        Args:
+            options: as `Transport.send` takes them.
+        """
+        what = f"{method} /{path.split('/')[1]}"
+        if deadline is not None and deadline.passed:
+            raise TimedOut(f"The time was up before ComfyUI could be asked ({what}).")
+        timeout = (self.connect_timeout, self.read_timeout)
+        try:
+            with self._transport.send(method, path, timeout, deadline=deadline, **options) as answer:
+                yield answer
+        except NotComfyUI as error:
+            raise ComfyUIError(
+                f"What answers at COMFYUI_URL ({self.address.url}) is not ComfyUI but {error}."
+            ) from None
+        except NoConnectionInTime as error:
+            raise self._too_late(deadline, what, ComfyUINotReached, str(error)) from None
+        except NotConnected as error:
+            raise self._unreachable(ComfyUINotReached, str(error)) from None
+        except NoAnswerInTime as error:
+            raise self._too_late(deadline, what, ComfyUISilent, f"{error} {what}") from None
+        except TooLong as error:
+            raise ComfyUIError(f"ComfyUI {error} to {what}, which is more than can be meant.") from None
+        except MakesNoSense as error:
+            raise ComfyUIError(f"ComfyUI, or a proxy before it, {error} to {what}.") from None
+        except CutOff:
+            raise ComfyUIError(f"ComfyUI's answer to {what} was cut off in the middle.") from None
+        except CallFailed as error:
+            raise self._unreachable(ComfyUIUnreachable, str(error)) from None
+
+    def check_status(self, answer: Answer) -> None:
+        """Refuse an answer that is not HTTP 200, within the `with` of its call."""
+        proxy = self.route.proxy if self.route.is_proxied_plainly else None
+        check_status(answer, has_credentials=bool(self.address.headers), proxy=str(proxy) if proxy else None)
+
+    def _too_late(
+        self, deadline: Deadline | None, what: str, kind: type[ComfyUIUnreachable], why: str
+    ) -> TimedOut | ComfyUIUnreachable:
+        if deadline is not None and deadline.passed:
+            return TimedOut(f"The time was up while ComfyUI was being asked ({what}).")
+        return self._unreachable(kind, why)
+
+    def _unreachable(self, kind: type[ComfyUIUnreachable], why: str) -> ComfyUIUnreachable:
+        return kind(f"ComfyUI at {self.address.url} {why}.", retry_after=RETRY_AFTER)
+
+
+def json_object(answer: Answer, largest: Size | None = None) -> dict[str, Any]:
+    """The JSON object that an answer is; to be asked for within the `with` of its call.
+
+    Raises:
+        ComfyUIError: it is none.
+        CallFailed: it does not come, or is larger than `largest` (None: than answers are), or not ComfyUI's.
+    """
+    said = _json(answer, largest)
+    if not isinstance(said, dict):
+        raise _nonsense(answer, "a JSON object")
+    return said
+
+
+def json_texts(answer: Answer) -> list[str]:
+    """The JSON list of texts that an answer is; raises what `json_object` raises."""
+    said = _json(answer, None)
+    if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
+        raise _nonsense(answer, "a JSON list of texts")
+    return said
+
+
+def read_json(answer: Answer, largest: Size) -> bytes:
+    """The body of an answer, which may be parsed as JSON.
+
+    Raises:
+        CallFailed: it does not come, or is larger than `largest`.
+    """
+    data = answer.read(largest.bytes)
+    if holds_too_much(data, largest.values):
+        raise TooLong(f"answers with more than {largest.values} values")
+    return data
+
+
+def _json(answer: Answer, largest: Size | None) -> object:
+    data = read_json(answer, largest or LARGEST_ANSWER)
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(data)
+    check_is_comfyui(answer, data)
+    return None
+
+
+def _nonsense(answer: Answer, wanted: str) -> ComfyUIError:
+    return ComfyUIError(f"ComfyUI's answer to {answer.method} {answer.path} is not {wanted}; {ITSELF}.")

@@ -1,0 +1,33 @@
+"""A request that has been admitted, which is the only kind that can be queued."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from comfybridge.deadline import Deadline
+from comfybridge.policy.policies import Rights
+from comfybridge.request import GenerationRequest, Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Admitted:
+    """A request whose owner is known and may ask for it. Only `Bridge.admit` makes one.
+
+    Attributes:
+        asked: what is asked for.
+        owner: the name of the API key that it came with; None where callers are not told apart.
+        rights: what its owner may ask for; None: anything.
+        deadline: when its owner gives up.
+        fingerprint: what tells it from another request with the same idempotency key; None without a key.
+        is_followed: whether somebody follows the events of its prompt: then ComfyUI is asked for previews, else for
+            none, unless `extra_data` has a `preview_method` of its own.
+        trace: how far it has come.
+    """
+
+    asked: GenerationRequest
+    owner: str | None
+    rights: Rights | None
+    deadline: Deadline
+    fingerprint: str | None = None
+    is_followed: bool = False
+    trace: Trace = field(default_factory=Trace, repr=False)

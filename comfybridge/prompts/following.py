@@ -1,0 +1,43 @@
+"""Telling a caller of the Python API how far a prompt is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from comfybridge.comfyui.events import Event
+from comfybridge.comfyui.waiting.waiter import OnEvent
+from comfybridge.prompts.progress import Progress, meter_of
+from comfybridge.prompts.submission import Submission
+
+OnProgress = Callable[[Progress], None]
+
+
+class Follower:
+    """Hears a prompt's events, and tells of its progress.
+
+    Args:
+        on_event: called with the events too.
+    """
+
+    def __init__(self, submission: Submission, on_progress: OnProgress, on_event: OnEvent | None = None) -> None:
+        self._meter = meter_of(submission)
+        self._on_progress = on_progress
+        self._on_event = on_event
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the prompt."""
+        if self._on_event is not None:
+            self._on_event(event)
+        for told in self._meter.read(event):
+            if isinstance(told, Progress):
+                self._on_progress(told)
+
+    def follow(self, submission: Submission) -> None:
+        """Go on with a prompt that was queued in the place of the one before."""
+        self._meter.follow(submission.prompt)
+
+    def end(self) -> None:
+        """Tell that all is done, where the events told of it."""
+        end = self._meter.end()
+        if end is not None:
+            self._on_progress(end)

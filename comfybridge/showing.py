@@ -1,0 +1,27 @@
+"""Outputs as notebooks show them: pictures, videos and sounds in their cells."""
+
+from __future__ import annotations
+
+import base64
+import html
+
+# What every notebook shows by itself; other pictures, videos and sounds it shows as parts of a page.
+SHOWN = ("image/png", "image/jpeg", "image/gif")
+ELEMENTS = {
+    "image": '<img src="{}">',
+    "video": '<video src="{}" controls loop></video>',
+    "audio": '<audio src="{}" controls></audio>',
+}
+
+
+def mimebundle(media_type: str, data: bytes) -> dict[str, str]:
+    """A file in the forms that a notebook knows, by their media types; none for what it can't show."""
+    if media_type.startswith("text/"):
+        return {"text/plain": data.decode("utf-8", "replace")}
+    encoded = base64.b64encode(data).decode("ascii")
+    if media_type in SHOWN:
+        return {media_type: encoded}
+    element = ELEMENTS.get(media_type.partition("/")[0])
+    return (
+        {} if element is None else {"text/html": element.format(html.escape(f"data:{media_type};base64,{encoded}"))}
+    )

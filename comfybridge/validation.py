@@ -1,0 +1,29 @@
+"""What pydantic wants of a value, in the words of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KINDS = {
+    "string_type": "a text",
+    "dict_type": "an object",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "int_parsing": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "too_short": "a list of one or more",
+}
+
+
+def wanted(error: Any) -> str:
+    """What a value must be, as the end of a sentence: one of `ValidationError.errors()`.
+
+    A validator of our own says it in its ValueError.
+    """
+    return KINDS.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ").removeprefix(
+        "Value error, "
+    )

@@ -1,0 +1,54 @@
+"""Where in a request its API key stands; each dialect says which of these its callers use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class KeyPlace:
+    """A place for an API key.
+
+    Attributes:
+        name: what the document calls it.
+        example: how a key looks there, for a sentence.
+        find: gives what stands there in a WSGI environment; None if there is nothing.
+        scheme: an OpenAPI security scheme.
+        challenge: how `WWW-Authenticate` asks for it; empty where HTTP has no word for that.
+    """
+
+    name: str
+    example: str
+    find: Callable[[Mapping[str, Any]], str | None]
+    scheme: Mapping[str, str]
+    challenge: str = ""
+
+
+def _bearer(environ: Mapping[str, Any]) -> str | None:
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    # another scheme is a proxy's own business
+    return credentials.strip() if scheme.lower() == "bearer" else None
+
+
+def _header(environ: Mapping[str, Any]) -> str | None:
+    key = environ.get("HTTP_X_API_KEY")
+    return None if key is None else key.strip()
+
+
+BEARER = KeyPlace(
+    "bearer",
+    "Authorization: Bearer KEY",
+    _bearer,
+    {"type": "http", "scheme": "bearer", "description": "the API key"},
+    "Bearer",
+)
+X_API_KEY = KeyPlace(
+    "header",
+    "X-API-Key: KEY",
+    _header,
+    {"type": "apiKey", "name": "X-API-Key", "in": "header", "description": "the same, in another header"},
+)
+# Where callers of what belongs to no dialect put theirs, such as those of the metrics.
+USUAL = (BEARER, X_API_KEY)

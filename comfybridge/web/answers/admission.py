@@ -1,0 +1,60 @@
+"""The one way from a caller's HTTP request to a request that can be queued.
+
+A view hands in what is asked for. Whose request it is, when it came in and by what key it may be asked again is
+added here, so no view can forget it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import g, request
+
+from comfybridge.errors import NotAcceptable
+from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.repeats import fingerprint_of
+from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.web.answers.negotiation import Wanted
+from comfybridge.web.current import current_bridge, current_owner
+from comfybridge.web.parsing.idempotency import idempotency_key
+
+
+def admitted(asked: GenerationRequest, wanted: Wanted) -> Admitted:
+    """Let in what the current HTTP request asks for, in the form in which it is to be answered.
+
+    Raises:
+        InvalidRequest: its `Idempotency-Key` or its timeout can't be used.
+        NotAcceptable: as `as_accepted`.
+        Forbidden, UnknownWorkflow, BrokenWorkflow: as `Bridge.admit`.
+    """
+    key = idempotency_key(request)
+    if key is not None:
+        asked = replace(asked, idempotency_key=key)
+    fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
+    options = as_accepted(asked.output, wanted)
+    if options is not asked.output:
+        asked = replace(asked, output=options)
+    is_followed = wanted.form == "events"
+    let_in = current_bridge().admit(
+        asked, current_owner(), started=g.started, fingerprint=fingerprint, is_followed=is_followed
+    )
+    g.trace = let_in.trace
+    return let_in
+
+
+def as_accepted(options: OutputOptions, wanted: Wanted) -> OutputOptions:
+    """The options, with images converted to a format that the caller accepts, where need be.
+
+    Raises:
+        NotAcceptable: they ask for a format that the caller does not accept, nor any other form of answer.
+    """
+    format = options.format
+    if wanted.image is None:
+        return options
+    if format is None:
+        return replace(options, format=wanted.image.format)
+    if not wanted.takes(f"image/{format}") and not wanted.is_sure:
+        raise NotAcceptable(
+            f"output.format is {format}, and Accept ({wanted.accept.text[:200]!r}) does not allow it."
+        )
+    return options

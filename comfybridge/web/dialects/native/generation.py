@@ -1,0 +1,137 @@
+"""How the bridge's own API answers with a generation, and what the document says of that."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+from flask import request
+from pydantic import Discriminator, Field
+
+from comfybridge.errors import (
+    BridgeError,
+    Busy,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    ExecutionFailed,
+    Interrupted,
+    InvalidRequest,
+    NoOutput,
+    NotAcceptable,
+    TimedOut,
+)
+from comfybridge.prompts.progress import Preview, Progress, Queued
+from comfybridge.request import Generation
+from comfybridge.web.answers.events import frame, framed
+from comfybridge.web.answers.sending import Body
+from comfybridge.web.answers.style import EventStyle, Style
+from comfybridge.web.describing import BYTES, Answer, EventTypes, Variable
+from comfybridge.web.dialects.native.bodies import (
+    ErrorAnswer,
+    GenerationAnswer,
+    PreviewEvent,
+    ProgressEvent,
+    QueuedEvent,
+    error_body,
+)
+from comfybridge.web.dialects.native.rendering import generation_json
+
+# What every answer that is a generation has in common, for the document.
+GENERATION = Answer(
+    "What the workflow made, in the form that `Accept` names. JSON is an error (`status` tells) only where "
+    "`keepalive` had it begin before the workflow had run. Of several forms that are liked as much the most specific "
+    "one counts; what the workflow did not make gives way to the form that is liked next.",
+    {
+        "application/json": Annotated[GenerationAnswer | ErrorAnswer, Discriminator("status")],
+        "image/*": BYTES,
+        "video/*": BYTES,
+        "audio/*": BYTES,
+        "application/zip": BYTES,
+        "text/event-stream": EventTypes(
+            {
+                "queued": QueuedEvent,
+                "progress": ProgressEvent,
+                "preview": PreviewEvent,
+                "result": GenerationAnswer,
+                "error": ErrorAnswer,
+            },
+            "`result` or `error` is the last one. A line that begins with a colon keeps an idle stream open.",
+        ),
+    },
+    headers={
+        "X-Prompt-Id": "the id under which ComfyUI ran it",
+        "X-Seed": "the seed that was used, where the answer is a file or a zip",
+        "X-Warnings": "the warnings, as a JSON list, where the answer is a file or a zip and there are any",
+        "Content-Disposition": "the name of the file or the zip, where the answer is one",
+    },
+)
+INDEX = Variable(
+    "which file, where the answer is one; counted from 0", Annotated[int, Field(ge=0, le=99_999)], default=0
+)
+COLLECTING_ERRORS = (
+    InvalidRequest,
+    NotAcceptable,
+    Interrupted,
+    ExecutionFailed,
+    NoOutput,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    Busy,  # too many large images are being converted
+    TimedOut,
+)
+
+
+def wanted_index() -> int:
+    """Which file `?index=` names; the first if it is not there.
+
+    Raises:
+        InvalidRequest: it is no whole number from 0 up.
+    """
+    text = request.args.get("index", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise InvalidRequest(f"index is {text[:40]!r}; it must be a whole number from 0 up.")
+    return int(text)
+
+
+def style_of(*, with_first_image: bool) -> Style:
+    """How the bridge's own API writes its answers.
+
+    Args:
+        with_first_image: whether JSON also gives the first image as `image`.
+    """
+    return _STYLES[with_first_image]
+
+
+def _told(heard: Queued | Progress | Preview) -> bytes:
+    if isinstance(heard, Preview):
+        data = base64.b64encode(heard.data).decode("ascii")
+        return frame("preview", {"node_id": heard.node_id, "media_type": heard.media_type, "data": data})
+    return frame("queued" if isinstance(heard, Queued) else "progress", _without_unknown_eta(heard))
+
+
+def _without_unknown_eta(heard: Queued | Progress) -> Mapping[str, Any]:
+    fields = asdict(heard)
+    if heard.eta_seconds is None:
+        del fields["eta_seconds"]
+    return fields
+
+
+def _error(error: BridgeError, request_id: str) -> bytes:
+    return frame("error", error_body(error, request_id))
+
+
+def _result(generation: Generation, *, with_first_image: bool) -> Body:
+    return framed("result", generation_json(generation, with_first_image=with_first_image))
+
+
+_STYLES = {
+    with_first_image: Style(
+        partial(generation_json, with_first_image=with_first_image),
+        error_body,
+        EventStyle(_told, partial(_result, with_first_image=with_first_image), _error),
+    )
+    for with_first_image in (False, True)
+}

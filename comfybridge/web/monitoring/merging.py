@@ -1,0 +1,50 @@
+"""What all worker processes have written of their metrics, added up.
+
+Apart from `sharing.py`, which gunicorn's master imports before it says that metrics are shared: prometheus-client
+looks for that when it is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from prometheus_client import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from comfybridge.web.monitoring.sharing import FOLDER
+
+log = logging.getLogger(__name__)
+
+
+class MergedMetrics(Collector):
+    """The metrics of all processes. A file that can't be read, such as a full disk leaves behind, is passed over."""
+
+    def __init__(self) -> None:
+        self._folder = Path(os.environ[FOLDER])
+        self._logged: set[str] = set()  # the files that were told of
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics, as they are now."""
+        files = [str(each) for each in self._folder.glob("*.db")]
+        try:
+            return _merged(files)
+        except Exception:  # whatever an unexpected byte leads to; in which file, shows when each is read alone
+            return _merged([each for each in files if self._is_readable(each)])
+
+    def _is_readable(self, file: str) -> bool:
+        try:
+            _merged([file])
+        except Exception as error:
+            if file not in self._logged:
+                self._logged.add(file)
+                log.warning("The metrics in %s can't be read, and are left out: %r", file, error)
+            return False
+        return True
+
+
+def _merged(files: list[str]) -> Iterable[Metric]:
+    return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call,no-any-return]

@@ -1,0 +1,192 @@
+"""What /object_info says of a node class: its inputs in order, which of them are widgets, and its outputs.
+
+An input is a socket, which takes a link, or a widget, which holds a value and may take a link instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+COMBO = "COMBO"
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+DYNAMIC_GROUP = "COMFY_DYNAMICGROUP_V3"
+AUTOGROW = "COMFY_AUTOGROW_V3"
+MATCH_TYPE = "COMFY_MATCHTYPE_V3"
+BOUNDING_BOX = "BOUNDING_BOX"
+CURVE = "CURVE"
+# What their widgets send is made at the moment the editor queues the prompt; no file holds it.
+MADE_WHEN_QUEUED = {
+    "LOAD_3D": "a photograph of its 3D scene",
+    "LOAD_3D_ANIMATION": "a photograph of its 3D scene",
+    "WEBCAM": "a photograph by the webcam",
+    "AUDIO_RECORD": "a recording by the microphone",
+}
+# Widgets without a position among the values of a node: the editor does not save them.
+NOT_SAVED = frozenset(("IMAGECOMPARE", "RESOLUTION_PREVIEW"))
+# What a widget holds at first where the class says no default; a combo has the first of its choices.
+_FIRST_VALUES: dict[str, Any] = {
+    "INT": 0,
+    "FLOAT": 0,
+    "STRING": "",
+    "BOOLEAN": False,
+    "COLOR": "#000000",
+    "MARKDOWN": "",
+    "TEXTAREA": "",
+    "IMAGECOMPARE": ["", ""],
+    "RESOLUTION_PREVIEW": None,
+    "PAINTER": None,
+    "COMPOSITOR": {},
+    BOUNDING_BOX: {"x": 0, "y": 0, "width": 512, "height": 512},
+    "BOUNDING_BOXES": [],
+    "COLORS": [],
+    CURVE: {"points": [[0, 0], [1, 1]], "interpolation": "monotone_cubic"},
+    "RANGE": {"min": 0, "max": 1},
+    "CHART": {},
+    "GALLERIA": [],
+    "VIDEO_EDIT": {},
+    "LIGHT_INFO_PREVIEW": None,
+}
+_WIDGETS = frozenset((COMBO, DYNAMIC_COMBO, *_FIRST_VALUES, *MADE_WHEN_QUEUED))
+_SEEDS = ("seed", "noise_seed")
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An input that a class declares.
+
+    Attributes:
+        kind: the type of what it takes; COMBO for a list of choices.
+        choices: what a combo offers.
+        options: whatever else is said of it.
+    """
+
+    name: str
+    kind: str
+    choices: list[Any]
+    options: Mapping[str, Any]
+
+    @cached_property
+    def look(self) -> str:
+        """The type that says which widget it has."""
+        other = self.options.get("widgetType")
+        return other if isinstance(other, str) else self.kind
+
+    @cached_property
+    def is_widget(self) -> bool:
+        """Whether it holds a value, and is no mere socket."""
+        return self.look in _WIDGETS and not self.options.get("forceInput")
+
+    @property
+    def is_combo(self) -> bool:
+        """Whether it is chosen from a list."""
+        return self.look in (COMBO, DYNAMIC_COMBO)
+
+    @property
+    def has_socket(self) -> bool:
+        """Whether a link can end at it."""
+        return not self.options.get("socketless")
+
+    @property
+    def is_controlled(self) -> bool:
+        """Whether a widget follows it that says how the value changes after each run."""
+        control = self.options.get("control_after_generate")
+        if self.look == "INT":
+            return self.name in _SEEDS if control is None else bool(control)
+        return bool(control) and self.look in (COMBO, "FLOAT")
+
+    @property
+    def first_value(self) -> Any:
+        """What it holds before anybody changes it; None if nothing."""
+        default = self.options.get("default")
+        if self.is_combo:
+            if self.options.get("multi_select"):
+                return default if isinstance(default, list) else []
+            return default or next(iter(self.choices), None)
+        return _FIRST_VALUES.get(self.look) if default is None else default
+
+    def inputs_for(self, key: Any) -> list[Declared] | None:
+        """The inputs that belong to a choice of a dynamic combo; None if it does not offer that choice."""
+        for option in _listed(self.options.get("options")):
+            if isinstance(option, Mapping) and option.get("key") == key:
+                return [each.under(self.name) for each in _declared(option.get("inputs"), None)]
+        return None
+
+    def under(self, name: str) -> Declared:
+        """The same as one of the inputs of a choice."""
+        return Declared(f"{name}.{self.name}", self.kind, self.choices, self.options)
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """A class of nodes that the server has."""
+
+    name: str
+    title: str
+    inputs: list[Declared]
+    output_kinds: list[str]
+
+
+class NodeClasses:
+    """The classes that a server has; each is read when it is first asked for."""
+
+    def __init__(self, object_info: Mapping[str, Any]) -> None:
+        """Take what the server answered to GET /object_info."""
+        self._described = object_info
+        self._read: dict[str, NodeClass | None] = {}
+
+    def get(self, name: str) -> NodeClass | None:
+        """The class of that name; None if the server has none."""
+        if name not in self._read:
+            described = self._described.get(name)
+            self._read[name] = _node_class(name, described) if isinstance(described, Mapping) else None
+        return self._read[name]
+
+
+def _node_class(name: str, described: Mapping[str, Any]) -> NodeClass:
+    title = described.get("display_name")
+    return NodeClass(
+        name,
+        title if isinstance(title, str) and title else name,
+        list(_declared(described.get("input"), described.get("input_order"))),
+        [_kind(each) for each in _listed(described.get("output"))],
+    )
+
+
+def _declared(inputs: object, order: object) -> Iterator[Declared]:
+    """Inputs in the order in which the editor lays them out: those that must be there, then the others."""
+    for section in ("required", "optional"):
+        found = inputs.get(section) if isinstance(inputs, Mapping) else None
+        if not isinstance(found, Mapping):
+            continue
+        first = _listed(order.get(section)) if isinstance(order, Mapping) else []
+        names = {name: None for name in first if isinstance(name, str) and name in found}
+        for name in {**names, **found}:
+            yield _input(name, found[name])
+
+
+def _input(name: str, config: object) -> Declared:
+    parts = list(config) if isinstance(config, (list, tuple)) else [config]
+    kind = parts[0] if parts else "*"
+    options = parts[1] if len(parts) > 1 and isinstance(parts[1], Mapping) else {}
+    choices = kind if isinstance(kind, (list, tuple)) else _choices(options)
+    return Declared(name, _kind(kind), list(choices), options)
+
+
+def _choices(options: Mapping[str, Any]) -> list[Any]:
+    return [
+        each["key"] if isinstance(each, Mapping) and "key" in each else each
+        for each in _listed(options.get("options"))
+    ]
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return COMBO
+    return value if isinstance(value, str) else "*"
+
+
+def _listed(value: object) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []

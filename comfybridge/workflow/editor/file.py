@@ -1,0 +1,123 @@
+"""A whole file of the editor: its own graph, and the definitions of the subgraphs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.editor.classes import NodeClasses
+from comfybridge.workflow.editor.group_nodes import replace_group_nodes
+from comfybridge.workflow.editor.saved import Graph, objects_in, read_graph
+from comfybridge.workflow.editor.unique_ids import make_unique
+from comfybridge.workflow.graph import MOST_NODES
+from comfybridge.workflow.wording import clip, describe
+
+DEEPEST = 64  # subgraphs in one another
+
+
+@dataclass
+class File:
+    """What a file holds."""
+
+    root: Graph
+    definitions: dict[str, Graph]
+
+
+def read_file(value: object, classes: NodeClasses) -> File:
+    """Read a file, with each id unique and no group nodes left.
+
+    Raises:
+        InvalidWorkflow: what is wrong with it.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be an object with nodes and links.")
+    if not isinstance(value.get("nodes"), list):
+        raise InvalidWorkflow("The workflow has no list of nodes; it is no file of ComfyUI's editor.")
+    _check_size(value)
+    root = read_graph(value, "The workflow")
+    definitions: dict[str, Graph] = {}
+    for each in _definitions(value):
+        definition = read_graph(each, f"Subgraph {clip(each.get('name') or each.get('id'))}")
+        if not definition.id:
+            raise InvalidWorkflow(f"Subgraph {clip(definition.name)} has no id.")
+        definitions.setdefault(definition.id, definition)
+    last = value.get("last_node_id", value.get("state", {}).get("lastNodeId") if _has_state(value) else 0)
+    ids = make_unique(root, list(definitions.values()), last if _is_id(last) else 0)
+    extra = value.get("extra")
+    groups = extra.get("groupNodes") if isinstance(extra, Mapping) else None
+    if isinstance(groups, Mapping):
+        definitions.update(replace_group_nodes([root, *definitions.values()], groups, ids, classes))
+    file = File(root, definitions)
+    _check_nesting(file)
+    return file
+
+
+def _has_state(value: Mapping[str, Any]) -> bool:
+    return isinstance(value.get("state"), Mapping)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def _definitions(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All that are defined: each in front of those defined within it."""
+    found = []
+    pending = [*reversed(_inner(value))]
+    while pending:
+        definition = pending.pop()
+        found.append(definition)
+        pending.extend(reversed(_inner(definition)))
+    return found
+
+
+def _inner(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    inner = objects_in(value.get("definitions"), "subgraphs")
+    for each in inner:
+        if not isinstance(each, Mapping):
+            raise InvalidWorkflow(f"A subgraph is {describe(each)}; it must be an object.")
+    return inner
+
+
+def _check_size(value: Mapping[str, Any]) -> None:
+    count = sum(len(objects_in(each, "nodes")) for each in (value, *_definitions(value)))
+    if count > MOST_NODES:
+        raise InvalidWorkflow(f"The workflow has {count} nodes; at most {MOST_NODES} are accepted.")
+
+
+def _check_nesting(file: File) -> None:
+    """Refuse subgraphs that hold themselves, too many in one another, and more nodes than anybody needs."""
+    holds = {
+        key: [node.type for node in graph.nodes.values() if node.type in file.definitions]
+        for key, graph in {"": file.root, **file.definitions}.items()
+    }
+    sizes: dict[str, int] = {}  # nodes with all that is inside
+    depths: dict[str, int] = {}
+    trail: list[str] = [""]
+    on_trail = {""}
+    pending = [iter(holds[""])]
+    while trail:
+        name = trail[-1]
+        inner = next(pending[-1], None)
+        if inner is None:
+            trail.pop()
+            pending.pop()
+            on_trail.discard(name)
+            graph = file.definitions[name] if name else file.root
+            sizes[name] = len(graph.nodes) + sum(sizes[each] for each in holds[name])
+            depths[name] = 1 + max((depths[each] for each in holds[name]), default=0)
+            if depths[name] > DEEPEST + 1:
+                raise InvalidWorkflow(f"The workflow's subgraphs are nested more than {DEEPEST} levels deep.")
+            if sizes[name] > MOST_NODES:
+                raise InvalidWorkflow(
+                    f"The workflow has more than {MOST_NODES} nodes, counting those of each subgraph as often as it "
+                    f"is used; at most {MOST_NODES} are accepted."
+                )
+        elif inner in on_trail:
+            raise InvalidWorkflow(f"Subgraph {clip(file.definitions[inner].name or inner)} holds itself.")
+        elif inner not in sizes:
+            trail.append(inner)
+            on_trail.add(inner)
+            pending.append(iter(holds[inner]))

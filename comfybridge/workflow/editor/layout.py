@@ -1,0 +1,256 @@
+"""What a node has, by its class and by what the file says of it: inputs with their links, outputs, values.
+
+A node that stands for a subgraph has the inputs of its definition. Those that lead to a widget inside are promoted:
+the node holds a value of its own for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, NodeClass, NodeClasses
+from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_aside
+from comfybridge.workflow.editor.saved import Graph, Input, Node
+from comfybridge.workflow.editor.sentences import named
+from comfybridge.workflow.editor.values import MISSING, Filled, fill
+
+_OLD_NAME = re.compile(r"^\s*\d+\s*:\s*(.+)$")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An input of a node.
+
+    Attributes:
+        kind: the type of what it takes.
+        link: the id of the link that ends here, if one does.
+        widget: the name of the widget that it stands for, if it stands for one.
+        label: what the author called it instead.
+    """
+
+    name: str
+    kind: str
+    link: str | None
+    widget: str | None = None
+    label: str | None = None
+
+
+@dataclass
+class Layout:
+    """What a node has.
+
+    Attributes:
+        node_class: None if the server has none of its type.
+        definition: the subgraph that it stands for, if it does.
+        promoted: for such a node, the values that it holds, by the number of its input.
+    """
+
+    slots: list[Slot]
+    output_kinds: list[str]
+    filled: Filled
+    node_class: NodeClass | None = None
+    definition: Graph | None = None
+    promoted: Mapping[int, Any] | None = None
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The numbers of the inputs, by name."""
+        return {slot.name: index for index, slot in reversed(list(enumerate(self.slots)))}
+
+    @cached_property
+    def by_link(self) -> dict[str, Slot]:
+        """The inputs, by the links that end at them."""
+        return {slot.link: slot for slot in reversed(self.slots) if slot.link is not None}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A widget inside a subgraph that an input of the subgraph leads to."""
+
+    node: str
+    input: str
+
+
+class Layouts:
+    """Lays out each node of a file once, however often it runs."""
+
+    def __init__(self, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
+        """Take the subgraphs of a file, none within itself, and the classes that its server has."""
+        self._definitions = definitions
+        self._classes = classes
+        self._layouts: dict[int, Layout] = {}
+        self._targets: dict[str, list[Target | None]] = {}
+
+    def of(self, node: Node) -> Layout:
+        """The layout of a node.
+
+        Raises:
+            InvalidWorkflow: a choice that it holds is unknown to the server.
+        """
+        layout = self._layouts.get(id(node))
+        if layout is None:
+            definition = self._definitions.get(node.type)
+            layout = self._of_class(node) if definition is None else self._of_subgraph(node, definition)
+            self._layouts[id(node)] = layout
+        return layout
+
+    def targets(self, definition: Graph) -> list[Target | None]:
+        """The widget that each input of a subgraph leads to."""
+        if definition.id not in self._targets:
+            self._targets[definition.id] = [self._target(definition, each.links) for each in definition.inputs]
+        return self._targets[definition.id]
+
+    def own_value(self, definition: Graph, target: Target) -> Any:
+        """What a widget inside holds by itself; MISSING if nothing."""
+        layout = self.of(definition.nodes[target.node])
+        if layout.promoted is not None:
+            return layout.promoted.get(layout.places[target.input], MISSING)
+        widget = layout.filled.widgets.get(target.input)
+        return MISSING if widget is None else widget.value
+
+    def pairs(self, node: Node, definition: Graph) -> Iterator[tuple[Target, Any]]:
+        """Widgets inside a subgraph that a node of it shows although no input leads to them, and what they hold."""
+        known = set(self.targets(definition))
+        for place, pair in enumerate(read_pairs(node)):
+            target = self._shown(definition, pair)
+            if target is None or target in known:
+                continue
+            value = node.values[place] if isinstance(node.values, list) and place < len(node.values) else MISSING
+            if value is MISSING:
+                value = self.own_value(definition, target)
+            if value is not MISSING:
+                yield target, value
+
+    def _of_class(self, node: Node) -> Layout:
+        node_class = self._classes.get(node.type)
+        if node_class is None:
+            slots = [Slot(each.name, each.kind, each.link, each.widget, each.label) for each in node.inputs]
+            return Layout(slots, node.output_kinds, Filled())
+        try:
+            filled = fill(node, node_class)
+        except InvalidWorkflow as error:
+            raise InvalidWorkflow(f"{named(node)}: {error.message}.") from None
+        return Layout(list(_slots(node, filled)), _output_kinds(node, node_class), filled, node_class)
+
+    def _of_subgraph(self, node: Node, definition: Graph) -> Layout:
+        given = _by_name(node.inputs)
+        slots = []
+        for boundary, target in zip(definition.inputs, self.targets(definition), strict=True):
+            there = given.get(boundary.name)
+            slots.append(
+                Slot(
+                    boundary.name,
+                    boundary.kind,
+                    None if there is None else there.link,
+                    None if target is None else boundary.name,
+                    (there.label if there is not None else None) or boundary.label,
+                )
+            )
+        kinds = [each.kind for each in definition.outputs]
+        return Layout(slots, kinds, Filled(), None, definition, self._promoted(node, definition))
+
+    def _promoted(self, node: Node, definition: Graph) -> dict[int, Any]:
+        """The values that a node holds for the inputs of its subgraph that lead to widgets."""
+        targets = self.targets(definition)
+        by_name = set_aside(node)
+        rest = iter(node.values if isinstance(node.values, list) else ())
+        values = {}
+        for place, (boundary, target) in enumerate(zip(definition.inputs, targets, strict=True)):
+            if target is None:
+                continue
+            value = next(rest, MISSING)
+            value = by_name.get(boundary.name, value)
+            values[place] = self.own_value(definition, target) if value is MISSING else value
+        places = {target: place for place, target in reversed(list(enumerate(targets))) if target is not None}
+        names = {each.name: place for place, each in reversed(list(enumerate(definition.inputs)))}
+        for value, pair in zip(node.values if isinstance(node.values, list) else (), read_pairs(node), strict=False):
+            target = self._shown(definition, pair)
+            shown = names.get(pair.widget) if target is None else places.get(target)
+            if shown in values and (target is not None or pair.node == "-1"):
+                values[shown] = value
+        return {place: value for place, value in values.items() if value is not MISSING}
+
+    def _target(self, definition: Graph, links: tuple[str, ...]) -> Target | None:
+        for each in links:
+            link = definition.links.get(each)
+            node = None if link is None else definition.nodes.get(link.target)
+            slot = None if node is None else self.of(node).by_link.get(each)
+            if node is not None and slot is not None and self._is_widget(node, slot):
+                return Target(node.id, slot.name)
+        return None
+
+    def _is_widget(self, node: Node, slot: Slot) -> bool:
+        """Whether an input stands for a widget, and the server knows it."""
+        layout = self.of(node)
+        return slot.widget is not None and (layout.node_class is not None or layout.definition is not None)
+
+    def _shown(self, definition: Graph, pair: Pair) -> Target | None:
+        """The widget inside that a pair names; None if there is none that can take a link."""
+        node = definition.nodes.get(pair.node)
+        if node is None:
+            return None
+        layout = self.of(node)
+        name: str | None = pair.widget
+        while name is not None:
+            place = layout.places.get(name)
+            if place is not None and layout.slots[place].widget is not None:
+                return Target(node.id, name)
+            older = _OLD_NAME.match(name)
+            name = None if older is None else older[1]
+        if layout.definition is not None:
+            for slot, target in zip(layout.slots, self.targets(layout.definition), strict=True):
+                if target is not None and target.input == pair.widget:
+                    return Target(node.id, slot.name)
+        return None
+
+
+def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
+    """The inputs of a node whose class is known: those that are declared, then those that only the file has."""
+    given = _by_name(node.inputs)
+    rest = dict(given)
+    for declared in filled.inputs:
+        if declared.kind == AUTOGROW:
+            prefix = f"{declared.name}."
+            for name in [name for name in rest if name.startswith(prefix)]:
+                yield _from_file(rest.pop(name))
+            continue
+        there = given.get(declared.name)
+        rest.pop(declared.name, None)
+        kind = declared.kind if declared.kind != MATCH_TYPE or there is None else there.kind
+        yield Slot(
+            declared.name,
+            kind,
+            None if there is None else there.link,
+            declared.name if declared.is_widget else None,
+            None if there is None else there.label,
+        )
+    choices = tuple(f"{each.name}." for each in filled.inputs if each.look == DYNAMIC_COMBO)
+    for name, there in rest.items():
+        if not name.startswith(choices):  # an input of a choice that is not chosen
+            yield _from_file(there)
+
+
+def _by_name(inputs: list[Input]) -> dict[str, Input]:
+    """Inputs in their order; of two with the same name, the first."""
+    found: dict[str, Input] = {}
+    for each in inputs:
+        found.setdefault(each.name, each)
+    return found
+
+
+def _from_file(there: Input) -> Slot:
+    return Slot(there.name, there.kind, there.link, None, there.label)
+
+
+def _output_kinds(node: Node, node_class: NodeClass) -> list[str]:
+    """The types of the outputs: the class says them, and the file those of more than it declares."""
+    kinds = list(node_class.output_kinds)
+    for place, kind in enumerate(kinds):
+        if kind == MATCH_TYPE and place < len(node.output_kinds):
+            kinds[place] = node.output_kinds[place]
+    return kinds + node.output_kinds[len(kinds) :]

@@ -1,0 +1,127 @@
+"""The nodes of a file, each placed as often as it runs: those of a subgraph once for each node that stands for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfybridge.workflow.editor.additions import PRIMITIVE, SETTER, VIRTUAL
+from comfybridge.workflow.editor.layout import Layout, Layouts
+from comfybridge.workflow.editor.saved import BYPASSED, MUTED, Graph, Node
+from comfybridge.workflow.editor.values import MISSING
+
+
+@dataclass(eq=False)
+class Placed:
+    """A node where it runs.
+
+    Attributes:
+        id: the id in the prompt, with those of the nodes around it.
+        within: the graph that it is in.
+        written: values that primitive nodes wrote over those of its widgets, by name.
+        held: values that the node around it holds in place of its inputs, links or none, by name.
+        inside: for a node that stands for a subgraph, what is in it.
+    """
+
+    id: str
+    saved: Node
+    layout: Layout
+    within: Scope
+    written: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, Any] = field(default_factory=dict)
+    inside: Scope | None = None
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether neither it nor what comes from it is sent."""
+        return self.saved.mode == MUTED
+
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether links go past it."""
+        return self.saved.mode == BYPASSED
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it is a node that only the editor has."""
+        return self.saved.type in VIRTUAL and self.layout.node_class is None
+
+    def value(self, name: str) -> Any:
+        """What its widget of that name holds; MISSING if nothing."""
+        if name in self.written:
+            return self.written[name]
+        widget = self.layout.filled.widgets.get(name)
+        return MISSING if widget is None else widget.value
+
+
+@dataclass(eq=False)
+class Scope:
+    """A graph where it runs.
+
+    Attributes:
+        owner: the node that stands for it; None for the file's own graph.
+        setters: its setters, by the name under which they hand out what they are given.
+    """
+
+    graph: Graph
+    owner: Placed | None = None
+    nodes: dict[str, Placed] = field(default_factory=dict)
+    setters: dict[str, Placed] = field(default_factory=dict)
+
+
+def place(root: Graph, layouts: Layouts) -> Scope:
+    """Place the nodes of a file's graph, and all that is in them.
+
+    Raises:
+        InvalidWorkflow: a choice that a node holds is unknown to the server.
+    """
+    top = Scope(root)
+    pending = [(top, "")]
+    while pending:
+        scope, prefix = pending.pop()
+        for saved in scope.graph.nodes.values():
+            scope.nodes[saved.id] = Placed(prefix + saved.id, saved, layouts.of(saved), scope)
+        _hand_in(scope, layouts)
+        _write(scope)
+        for placed in scope.nodes.values():
+            if placed.layout.definition is not None:
+                placed.inside = Scope(placed.layout.definition, placed)
+                pending.append((placed.inside, f"{placed.id}:"))
+            elif placed.saved.type == SETTER and placed.is_virtual:
+                scope.setters.setdefault(passed_name(placed), placed)
+    return top
+
+
+def passed_name(placed: Placed) -> str:
+    """The name under which a setter hands out what it is given, and a getter takes it."""
+    return str(first_value(placed.saved, ""))
+
+
+def first_value(node: Node, otherwise: Any) -> Any:
+    """The value of a node's first widget."""
+    return node.values[0] if isinstance(node.values, list) and node.values else otherwise
+
+
+def _hand_in(scope: Scope, layouts: Layouts) -> None:
+    """Give the nodes of a subgraph what the node around it holds for them."""
+    owner = scope.owner
+    if owner is None:
+        return
+    for target, value in layouts.pairs(owner.saved, scope.graph):
+        scope.nodes[target.node].held[target.input] = value
+
+
+def _write(scope: Scope) -> None:
+    """Let primitive nodes write their values over the widgets that they are linked to."""
+    primitives = {
+        placed.saved.id for placed in scope.nodes.values() if placed.saved.type == PRIMITIVE and placed.is_virtual
+    }
+    if not primitives:
+        return
+    for placed in scope.nodes.values():
+        for slot in placed.layout.slots:
+            link = scope.graph.links.get(slot.link) if slot.link is not None and slot.widget else None
+            if link is not None and link.origin in primitives:
+                value = first_value(scope.nodes[link.origin].saved, MISSING)
+                if value is not MISSING and placed.layout.definition is None:
+                    placed.written[slot.name] = value

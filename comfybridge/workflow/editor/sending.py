@@ -1,0 +1,179 @@
+"""The prompt: each node that is sent, with the values of its widgets and its links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.editor import javascript
+from comfybridge.workflow.editor.additions import DRAW_LINKS, FILLS_PREFIX
+from comfybridge.workflow.editor.classes import CURVE, DYNAMIC_GROUP, MADE_WHEN_QUEUED
+from comfybridge.workflow.editor.file_names import FileNames, title_of
+from comfybridge.workflow.editor.following import Following, Held, Output
+from comfybridge.workflow.editor.placing import Placed, Scope
+from comfybridge.workflow.editor.saved import ENTRANCE
+from comfybridge.workflow.editor.sentences import named, unknown_types
+from comfybridge.workflow.editor.texts import Draw, drawn
+from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
+from comfybridge.workflow.folders import PREFIX_INPUT
+from comfybridge.workflow.graph import DEEPEST, Graph, check_cycles
+from comfybridge.workflow.wording import clip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A widget inside a subgraph that the node around it shows.
+
+    Attributes:
+        node: the id of the node around it; the ids of nodes inside begin with it.
+        title: what is written over that node.
+        name: the name of the widget there.
+        label: what the author called the widget instead, if anything.
+        targets: the inputs in the prompt that hold its value, as (node id, input).
+    """
+
+    node: str
+    title: str
+    name: str
+    label: str | None
+    targets: tuple[tuple[str, str], ...]
+
+
+class Sending:
+    """Makes the prompt out of nodes that are placed.
+
+    Attributes:
+        titles, labels, warnings: see `Conversion`.
+    """
+
+    def __init__(self, file_names: FileNames | None, draw: Draw | None) -> None:
+        """Take what fills in file names, and what draws choices in texts; None for what stays as it is."""
+        self.titles: dict[str, str] = {}
+        self.labels: dict[tuple[str, str], str] = {}
+        self.warnings: list[str] = []
+        self._file_names = file_names
+        self._draw = draw
+        self._following = Following()
+        self._shown: dict[tuple[str, str], tuple[Held, list[tuple[str, str]]]] = {}
+
+    def send(self, top: Scope) -> Graph:
+        """The prompt.
+
+        Raises:
+            InvalidWorkflow: a node can't be sent truthfully, the links go in a circle, or there is nothing to send.
+        """
+        sent = [node for node in _reached(top) if node.saved.is_sent and node.layout.definition is None]
+        unknown = [node for node in sent if node.layout.node_class is None and not node.is_virtual]
+        if unknown:
+            raise InvalidWorkflow(unknown_types([(node.saved, node.id) for node in unknown]))
+        for node in sent:
+            _check(node)
+        prompt = {node.id: self._node(node) for node in sent if not node.is_virtual}
+        if not prompt:
+            raise InvalidWorkflow("The workflow has no node that runs: it is empty, or all is muted or bypassed.")
+        for inputs in (node["inputs"] for node in prompt.values()):
+            for name in [name for name, value in inputs.items() if isinstance(value, list)]:
+                if inputs[name][0] not in prompt:
+                    del inputs[name]
+        check_cycles(prompt)
+        return prompt
+
+    def shown(self) -> tuple[Shown, ...]:
+        """The widgets of subgraphs that their nodes show, for what was sent."""
+        return tuple(
+            Shown(held.by.id, title_of(held.by), held.name, held.label, tuple(targets))
+            for held, targets in self._shown.values()
+        )
+
+    def _node(self, node: Placed) -> dict[str, Any]:
+        if node.saved.title:
+            self.titles[node.id] = node.saved.title
+        inputs: dict[str, Any] = {}
+        for name, widget in node.layout.filled.widgets.items():
+            value = _sent(node, name, self._text(node, name, widget))
+            is_curve = widget.declared.look == CURVE and value is not None
+            inputs[name] = {"__type__": CURVE, "__value__": value} if is_curve else _no_link(value)
+        choice = None if node.saved.type != CUSTOM_COMBO else node.value("choice")
+        for index, slot in enumerate(node.layout.slots):
+            if slot.label:
+                self.labels[node.id, slot.name] = slot.label
+            source = self._following.source(node, index)
+            if isinstance(source, Output):
+                inputs[slot.name] = [source.node.id, source.slot]
+            elif isinstance(source, Held):
+                inputs[slot.name] = _no_link(_sent(node, slot.name, source.value))
+                self._shown.setdefault((source.by.id, source.name), (source, []))[1].append((node.id, slot.name))
+                choice = source.value if slot.name == "choice" else choice
+            elif slot.link is not None:
+                self._warn(node, slot.name, slot.link)
+        if node.saved.type == CUSTOM_COMBO:
+            inputs["index"] = place_of_choice(node.layout.filled.widgets, choice)
+        return {"inputs": inputs, "class_type": node.saved.type, "_meta": {"title": title_of(node)}}
+
+    def _text(self, node: Placed, name: str, widget: Widget) -> Any:
+        """What a widget sends of what it holds."""
+        value = node.value(name)
+        if not isinstance(value, str):
+            return value
+        if widget.is_dynamic_text:
+            return drawn(value, self._draw)
+        if name == PREFIX_INPUT and node.saved.type in FILLS_PREFIX and self._file_names is not None:
+            return self._file_names.filled(value)
+        return value
+
+    def _warn(self, node: Placed, name: str, link_id: str) -> None:
+        """Say so where a link has nothing at its other end at all."""
+        link = node.within.graph.links.get(link_id)
+        if link is None or (link.origin != ENTRANCE and link.origin not in node.within.nodes):
+            self.warnings.append(
+                f"{named(node.saved, node.id)}: input {clip(name)} has a link that leads nowhere; it counts as none."
+            )
+
+
+def _reached(top: Scope) -> Iterator[Placed]:
+    """The nodes in the file's order, and after each that stands for a subgraph those inside.
+
+    What is in a node of the file's own graph that is muted or bypassed is left out, and only there, as in the editor.
+    """
+    pending = list(reversed(top.nodes.values()))
+    while pending:
+        node = pending.pop()
+        yield node
+        if node.inside is not None and (node.saved.is_sent or node.within is not top):
+            pending.extend(reversed(node.inside.nodes.values()))
+
+
+def _check(node: Placed) -> None:
+    """Refuse a node of which the editor sends what no file holds."""
+    where = named(node.saved, node.id)
+    if node.saved.type in DRAW_LINKS:
+        raise InvalidWorkflow(
+            f"{where} draws links by a script of its pack when a prompt is queued, and the file does not hold them; "
+            "draw them as links."
+        )
+    for declared in node.layout.filled.inputs:
+        if declared.kind == DYNAMIC_GROUP:
+            raise InvalidWorkflow(f"{where} has a group of inputs, {clip(declared.name)}, that can't be read yet.")
+    for name, widget in node.layout.filled.widgets.items():
+        made = MADE_WHEN_QUEUED.get(widget.declared.look)
+        if made is not None:
+            raise InvalidWorkflow(
+                f"{where} sends {made} as {clip(name)}, which the editor makes when a prompt is queued; the file "
+                "does not hold it."
+            )
+
+
+def _sent(node: Placed, name: str, value: Any) -> Any:
+    try:
+        return javascript.plain(value)
+    except javascript.TooDeep:
+        raise InvalidWorkflow(
+            f"{named(node.saved, node.id)}: {clip(name)} is nested more than {DEEPEST} levels deep."
+        ) from None
+
+
+def _no_link(value: Any) -> Any:
+    """A value so that it is not taken for a link."""
+    return {"__value__": value} if isinstance(value, list) else value

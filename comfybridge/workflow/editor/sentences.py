@@ -1,0 +1,42 @@
+"""How nodes are named when a file is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from comfybridge.workflow.editor.saved import Node
+from comfybridge.workflow.wording import clip, listed
+
+_CORE = "comfy-core"
+
+
+def named(node: Node, node_id: str = "") -> str:
+    """A node by its id, its title and its type.
+
+    Args:
+        node_id: its id in the prompt, if that is not the one in the file.
+    """
+    title = f'"{clip(node.title)}", ' if node.title and node.title != node.type else ""
+    return f"Node {clip(node_id or node.id)} ({title}{clip(node.type)})"
+
+
+def unknown_types(nodes: Sequence[tuple[Node, str]]) -> str:
+    """Say of nodes that the server has none of their types.
+
+    Args:
+        nodes: at least one, each with its id in the prompt.
+    """
+    node, node_id = nodes[0]
+    sentence = f"{named(node, node_id)} is of a type that this ComfyUI does not have{_pack(node)}"
+    others = {each.type: None for each, _ in nodes if each.type != node.type}
+    more = f"; nor does it have {listed(others)}" if others else ""
+    return f"{sentence}{more}."
+
+
+def _pack(node: Node) -> str:
+    """Where a node comes from, by what the editor noted in its properties."""
+    for name in ("cnr_id", "aux_id"):
+        pack = node.properties.get(name)
+        if isinstance(pack, str) and pack:
+            return " yet: it is of a newer ComfyUI" if pack == _CORE else f"; its pack is {clip(pack)}"
+    return ""

@@ -1,0 +1,76 @@
+r"""`{red|blue}` and comments in the texts of a file, as the editor reads them before it sends a prompt.
+
+Groups nest; one without a `|` has a single option, and one that is never closed goes to the end. `\{`, `\|` and `\}`
+are plain characters. `/* */` and `//` begin comments, in addresses as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+Draw = Callable[[], float]
+
+_TOKEN = re.compile(r"\\.|[{|}]", re.DOTALL)
+_ESCAPED = re.compile(r"\\([{}|])")
+_LINE_END = re.compile(r"[\n\r\u2028\u2029]")
+
+
+def drawn(text: str, draw: Draw | None) -> str:
+    """The text with one option of each group, and without comments.
+
+    Args:
+        draw: gives numbers from 0 up to, but not including, 1. Without it, groups of several options stay as they
+            stand in the file, and so do escaped characters: they are for whoever draws later.
+    """
+    text = without_comments(text)
+    groups: list[list[list[str]]] = [[[]]]  # the text, and the groups that are open; of each, pieces of its options
+    at = 0
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token[0] == "\\" or (len(groups) == 1 and token != "{"):
+            continue
+        groups[-1][-1].append(text[at : match.start()])
+        at = match.end()
+        if token == "{":
+            groups.append([[]])
+        elif token == "|":
+            groups[-1].append([])
+        else:
+            _close(groups, draw)
+    groups[-1][-1].append(text[at:])
+    while len(groups) > 1:
+        _close(groups, draw)
+    whole = "".join(groups[0][0])
+    return whole if draw is None else _ESCAPED.sub(r"\1", whole)
+
+
+def _close(groups: list[list[list[str]]], draw: Draw | None) -> None:
+    options = groups.pop()
+    if len(options) == 1 or draw is not None:
+        chosen = options[int(draw() * len(options)) if draw is not None else 0]
+        groups[-1][-1].extend(chosen)
+    else:
+        groups[-1][-1].append("{" + "|".join("".join(option) for option in options) + "}")
+
+
+def without_comments(text: str) -> str:
+    """The text without comments; one that is never closed is none."""
+    if "/*" not in text and "//" not in text:
+        return text
+    kept = []
+    at = start = 0
+    last_end = text.rfind("*/")
+    while (slash := text.find("/", at)) != -1:
+        sign = text[slash : slash + 2]
+        if sign == "/*" and last_end >= slash + 2:
+            end = text.index("*/", slash + 2) + 2
+        elif sign == "//":
+            line_end = _LINE_END.search(text, slash)
+            end = len(text) if line_end is None else line_end.start()
+        else:
+            at = slash + 1
+            continue
+        kept.append(text[start:slash])
+        at = start = end
+    return "".join([*kept, text[start:]])

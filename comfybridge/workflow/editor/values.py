@@ -1,0 +1,203 @@
+"""The values of a node's widgets: a file has them as a list, by position.
+
+Which widget stands where follows from the class. Some widgets that the editor adds take a position and are not sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.editor import javascript
+from comfybridge.workflow.editor.additions import added_widgets
+from comfybridge.workflow.editor.classes import (
+    BOUNDING_BOX,
+    COMBO,
+    DYNAMIC_COMBO,
+    NOT_SAVED,
+    Declared,
+    NodeClass,
+)
+from comfybridge.workflow.editor.saved import Node
+from comfybridge.workflow.wording import describe, listed
+
+MISSING = object()  # where there is no value at all
+CUSTOM_COMBO = "CustomCombo"
+_OLD_SAMPLER = "sample_"
+_SAMPLERS = ("KSampler", "KSamplerAdvanced")
+_REFRESH = "refresh"
+
+
+@dataclass
+class Widget:
+    """A widget of a node, and what it holds."""
+
+    declared: Declared
+    value: Any
+
+    @property
+    def is_dynamic_text(self) -> bool:
+        """Whether choices are drawn in its text when it is sent."""
+        return self.declared.look == "STRING" and self.declared.options.get("dynamicPrompts") is True
+
+
+@dataclass
+class Filled:
+    """What a node has by its class and by the choices that it holds.
+
+    Attributes:
+        widgets: those that are sent, by name.
+        inputs: sockets and widgets that can take links, in the order in which the editor has them.
+    """
+
+    widgets: dict[str, Widget] = field(default_factory=dict)
+    inputs: list[Declared] = field(default_factory=list)
+
+
+class _Given:
+    """The values in the file, one after the other, or by name.
+
+    Attributes:
+        names: of the widgets that positions were taken for; None where one was passed over.
+    """
+
+    def __init__(self, values: list[Any] | dict[str, Any]) -> None:
+        self.names: list[str | None] = []
+        self._by_name = values if isinstance(values, dict) else {}
+        self._rest: Iterator[Any] = iter(values if isinstance(values, list) else ())
+
+    def take(self, name: str) -> Any:
+        """The value of the next widget that is saved."""
+        self.names.append(name)
+        return self._by_name[name] if name in self._by_name else next(self._rest, MISSING)
+
+    def skip(self, count: int) -> None:
+        """Pass over positions of widgets that are not sent."""
+        self.names.extend([None] * count)
+        for _ in range(count):
+            next(self._rest, MISSING)
+
+
+def fill(node: Node, node_class: NodeClass) -> Filled:
+    """Give each widget of a node its value.
+
+    Raises:
+        InvalidWorkflow: follows the node's name; a choice that decides which widgets there are is unknown.
+    """
+    values = node.values
+    if isinstance(values, list):
+        values = _without_sockets(values, node_class)
+    if node_class.name == CUSTOM_COMBO and isinstance(values, list):
+        return _custom_combo(values, node_class)
+    return _fill(node, node_class, _Given(values))
+
+
+def positions(node: Node, node_class: NodeClass) -> list[str | None]:
+    """The widget at each position among the values of a node, by name; None for one that is not sent."""
+    given = _Given(node.values)
+    _fill(node, node_class, given)
+    return given.names
+
+
+def _fill(node: Node, node_class: NodeClass, given: _Given) -> Filled:
+    filled = Filled()
+    links_to_widgets: list[Declared] = []
+    rows = list(reversed(node_class.inputs))
+    while rows:
+        declared = rows.pop()
+        if not declared.is_widget:
+            ends = links_to_widgets if "." in declared.name else filled.inputs
+            ends.append(declared)
+            continue
+        value = MISSING if declared.look in NOT_SAVED else given.take(declared.name)
+        value = _held(declared, value)
+        if declared.has_socket:
+            links_to_widgets.append(declared)
+        if value is not MISSING:
+            if declared.name == "sampler_name" and node.type in _SAMPLERS and isinstance(value, str):
+                value = value.removeprefix(_OLD_SAMPLER)
+            filled.widgets[declared.name] = Widget(declared, value)
+        if declared.look == DYNAMIC_COMBO and value is not MISSING:
+            rows.extend(reversed(_chosen(declared, value)))
+        _followers(declared, given, filled)
+    for name, value in added_widgets(node_class.name):
+        filled.widgets[name] = Widget(Declared(name, "STRING", [], {}), value)
+    filled.inputs.extend(links_to_widgets)
+    return filled
+
+
+def _held(declared: Declared, value: Any) -> Any:
+    """What a widget makes of its value."""
+    if value is MISSING or (value is None and declared.is_combo):
+        first = declared.first_value
+        return MISSING if first is None and (declared.is_combo or value is MISSING) else first
+    if declared.look == "STRING" and declared.options.get("multiline") and not isinstance(value, str):
+        return javascript.text(value)
+    return value
+
+
+def _chosen(declared: Declared, value: Any) -> list[Declared]:
+    inputs = declared.inputs_for(value)
+    if inputs is None:
+        raise InvalidWorkflow(
+            f"{declared.name} is {describe(value)}, which this ComfyUI does not offer, so the values after it can't "
+            f"be told apart; it offers {listed(declared.choices, value)}"
+        )
+    return inputs
+
+
+def _followers(declared: Declared, given: _Given, filled: Filled) -> None:
+    """Pass over what the editor lays out after a widget."""
+    if declared.look == BOUNDING_BOX:
+        given.skip(4)  # its x, y, width and height by themselves
+    remote = declared.options.get("remote")
+    if declared.look == COMBO and isinstance(remote, dict):
+        given.skip(1)  # whether the list is fetched anew after each run
+        if remote.get("refresh_button"):
+            value = given.take(_REFRESH)
+            button = Declared(_REFRESH, "STRING", [], {})
+            filled.widgets[_REFRESH] = Widget(button, _REFRESH if value is MISSING else value)
+    if declared.is_controlled:
+        given.skip(2 if declared.look == COMBO else 1)  # how it changes; for a combo also which choices may come
+
+
+def _without_sockets(values: list[Any], node_class: NodeClass) -> list[Any]:
+    """The values without those of inputs that were widgets when the file was saved, and are sockets now."""
+    positions: list[bool] = []
+    for declared in node_class.inputs:
+        forced = bool(declared.options.get("forceInput"))
+        if (forced or declared.is_widget) and declared.look not in NOT_SAVED:
+            positions.append(forced)
+            if declared.options.get("control_after_generate"):
+                positions.append(False)
+    if not any(positions) or len(positions) != len(values):
+        return values
+    return [value for value, forced in zip(values, positions, strict=True) if not forced]
+
+
+def _custom_combo(values: list[Any], node_class: NodeClass) -> Filled:
+    """A combo whose choices the author wrote: one more widget for each, and an empty one at the end."""
+    filled = Filled(inputs=[each for each in node_class.inputs if each.has_socket])
+    choice = values[0] if values else None
+    texts: list[Any] = []
+    for value in [*values[2:], ""]:
+        texts.append(value)
+        if not value:
+            break
+    for name, value in (("choice", choice), ("index", _place(choice, texts))):
+        if value is not None:
+            filled.widgets[name] = Widget(Declared(name, COMBO, [], {}), value)
+    for count, value in enumerate(texts, 1):
+        filled.widgets[f"option{count}"] = Widget(Declared(f"option{count}", "STRING", [], {}), value)
+    return filled
+
+
+def _place(choice: Any, texts: list[Any]) -> int:
+    return texts.index(choice) if choice in texts else -1
+
+
+def place_of_choice(widgets: dict[str, Widget], choice: Any) -> int:
+    """Where a choice stands among the options of a `CustomCombo`; -1 if it is none of them."""
+    return _place(choice, [widget.value for name, widget in widgets.items() if name.startswith("option")])

@@ -1,0 +1,117 @@
+"""A second dialect, as small as one can be: a body, an answer, errors and events of its own, and keys by Basic.
+
+It imports nothing of the bridge's own dialect, and says nothing of owners: that is the point of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from comfybridge.errors import BridgeError
+from comfybridge.prompts.progress import Preview, Progress, Queued
+from comfybridge.request import Generation, GenerationRequest
+from comfybridge.web.access.key_places import KeyPlace
+from comfybridge.web.answers.answering import answer
+from comfybridge.web.answers.events import frame
+from comfybridge.web.answers.negotiation import JSON_ONLY, Wanted
+from comfybridge.web.answers.style import EventStyle, Style
+from comfybridge.web.current import current_bridge
+from comfybridge.web.describing import describes, json_answer
+from comfybridge.web.dialects.dialect import Dialect
+from comfybridge.web.errors import ErrorShape
+from comfybridge.web.parsing.models import json_fields, validated
+
+blueprint = Blueprint("shapes", __name__, url_prefix="/shapes/v1")
+
+# -- its request ---------------------------------------------------------------------------------------------------
+
+
+class ShapeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    text: str
+    side: int = Field(64, ge=16, le=512)
+    stream: bool = False
+
+
+def _asked(body: ShapeBody) -> GenerationRequest:
+    params = {"prompt": body.text, "width": body.side, "height": body.side, "steps": 2}
+    return GenerationRequest("txt2img", params=params)
+
+
+# -- its answer ----------------------------------------------------------------------------------------------------
+
+
+class Shapes(TypedDict):
+    made: list[str]
+
+
+class ShapeError(TypedDict):
+    wrong: dict[str, str]
+
+
+def _render(generation: Generation) -> bytes:
+    return json.dumps(_shapes(generation)).encode() + b"\n"
+
+
+def _shapes(generation: Generation) -> Shapes:
+    return {"made": [base64.b64encode(each.read()).decode() for each in generation.images]}
+
+
+def _error(error: BridgeError, request_id: str) -> ShapeError:
+    return {"wrong": {"what": error.message, "code": error.type, "request": request_id}}
+
+
+def _told(heard: Queued | Progress | Preview) -> bytes:
+    return frame("shapes.step", {"percent": heard.percent}) if isinstance(heard, Progress) else b""
+
+
+STYLE = Style(
+    _render,
+    _error,
+    EventStyle(
+        _told,
+        lambda generation: frame("shapes.done", _shapes(generation)),
+        lambda error, request_id: frame("shapes.failed", _error(error, request_id)),
+    ),
+)
+
+# -- its routes ----------------------------------------------------------------------------------------------------
+
+
+@blueprint.post("/draw")
+@describes(tag="Shapes", body={"application/json": ShapeBody}, answers=json_answer("The shapes.", Shapes))
+def draw() -> Response:
+    """Draw a shape."""
+    body = validated(json_fields(request, current_bridge().settings.max_json_bytes), ShapeBody)
+    return answer(_asked(body), Wanted("events") if body.stream else JSON_ONLY, STYLE)
+
+
+@blueprint.post("/break")
+def fail() -> Response:
+    """A bug."""
+    raise ZeroDivisionError("the secret of the house")
+
+
+def _password(environ: Mapping[str, Any]) -> str | None:
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+BASIC = KeyPlace(
+    "basic", "the password of Authorization: Basic", _password, {"type": "http", "scheme": "basic"}, "Basic"
+)
+SHAPES = Dialect(blueprint, ErrorShape(_error, ShapeError), (BASIC,))
