@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         100 * 1024 * 1024, ge=1, description="how much the input files of one request may have together"
     )
     max_total_body_bytes: int = Field(
-        512 * 1024 * 1024,
+        640 * 1024 * 1024,
         ge=1,
         description="how much the bodies of all requests that are received or answered may have together, where they "
         "have more than 64 KB each; more requests are answered 503",
