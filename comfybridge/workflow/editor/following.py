@@ -18,7 +18,7 @@ from comfybridge.workflow.wording import clip
 ANYTHING = ("*", "", "0")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Output:
     """An output of a node that is sent: the origin of a link."""
 
@@ -26,7 +26,7 @@ class Output:
     slot: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """A value in place of a link.
 

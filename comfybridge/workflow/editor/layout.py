@@ -22,7 +22,7 @@ from comfybridge.workflow.editor.values import MISSING, Filled, fill
 _OLD_NAME = re.compile(r"^\s*\d+\s*:\s*(.+)$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slot:
     """An input of a node.
 
@@ -68,7 +68,7 @@ class Layout:
         return {slot.link: slot for slot in reversed(self.slots) if slot.link is not None}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Target:
     """A widget inside a subgraph that an input of the subgraph leads to."""
 

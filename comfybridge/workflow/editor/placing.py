@@ -11,7 +11,7 @@ from comfybridge.workflow.editor.saved import BYPASSED, MUTED, Graph, Node
 from comfybridge.workflow.editor.values import MISSING
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Placed:
     """A node where it runs.
 
@@ -54,7 +54,7 @@ class Placed:
         return MISSING if widget is None else widget.value
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Scope:
     """A graph where it runs.
 

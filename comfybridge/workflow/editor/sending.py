@@ -22,7 +22,7 @@ from comfybridge.workflow.graph import DEEPEST, Graph, check_cycles
 from comfybridge.workflow.wording import clip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A widget inside a subgraph that the node around it shows.
 
