@@ -37,6 +37,8 @@ def read_file(value: object, classes: NodeClasses) -> File:
         raise InvalidWorkflow("The workflow has no list of nodes; it is no file of ComfyUI's editor.")
     _check_size(value)
     root = read_graph(value, "The workflow")
+    if root.repeated:
+        raise InvalidWorkflow(f"The workflow has two nodes with the id {clip(root.repeated)}.")
     definitions: dict[str, Graph] = {}
     for each in _definitions(value):
         definition = read_graph(each, f"Subgraph {clip(each.get('name') or each.get('id'))}")

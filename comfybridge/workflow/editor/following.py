@@ -110,9 +110,14 @@ def _is_linked(node: Placed, index: int) -> bool:
     return link is not None and link in node.within.graph.links
 
 
-def _origin(node: Placed, link: Link, wanted: str) -> _Place | None:
+def _origin(node: Placed, link: Link, wanted: str) -> _Place:
     origin = node.within.nodes.get(link.origin)
-    return None if origin is None else (origin, link.origin_slot, True, wanted)
+    if origin is None:
+        raise InvalidWorkflow(
+            f"{named(node.saved, node.id)}: a link comes from node {clip(link.origin)}, which is not there; "
+            "the editor itself can't queue that."
+        )
+    return (origin, link.origin_slot, True, wanted)
 
 
 def _behind_output(node: Placed, index: int, wanted: str) -> _Place | Source:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, NodeClass, NodeClasses
 from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_aside
 from comfybridge.workflow.editor.saved import Graph, Input, Node
@@ -76,11 +77,15 @@ class Target:
     input: str
 
 
+_Together = tuple[Target, ...]  # widgets with one value: several only behind a primitive node
+
+
 class Layouts:
     """Lays out each node of a file once, however often it runs."""
 
-    def __init__(self, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
-        """Take the subgraphs of a file, none within itself, and the classes that its server has."""
+    def __init__(self, root: Graph, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
+        """Take the graphs of a file, no subgraph within itself, and the classes that its server has."""
+        self._graphs = (root, *definitions.values())
         self._definitions = definitions
         self._classes = classes
         self._layouts: dict[int, Layout] = {}
@@ -113,18 +118,54 @@ class Layouts:
         widget = layout.filled.widgets.get(target.input)
         return MISSING if widget is None else widget.value
 
-    def pairs(self, node: Node, definition: Graph) -> Iterator[tuple[Target, Any]]:
-        """Widgets inside a subgraph that a node of it shows although no input leads to them, and what they hold."""
-        known = set(self.targets(definition))
-        for place, pair in enumerate(read_pairs(node)):
-            target = self._shown(definition, pair)
-            if target is None or target in known:
-                continue
-            value = node.values[place] if isinstance(node.values, list) and place < len(node.values) else MISSING
-            if value is MISSING:
-                value = self.own_value(definition, target)
+    def held(self, node: Node, definition: Graph) -> Iterator[tuple[Target, Any]]:
+        """Widgets inside a subgraph that its nodes show although no input leads to them, and what one node holds.
+
+        Editors make an input for each, in the definition: if one node of the subgraph shows it, all hold a value.
+        """
+        given = node.values if isinstance(node.values, list) else []
+        values: dict[_Together, Any] = {}
+        for place, targets in self._shown_without_input(node, definition):
+            if place < len(given):
+                values.setdefault(targets, given[place])
+        for targets in self._held_targets.get(definition.id, ()):
+            value = values[targets] if targets in values else self.own_value(definition, targets[0])
             if value is not MISSING:
-                yield target, value
+                yield from ((target, value) for target in targets)
+
+    @cached_property
+    def _held_targets(self) -> dict[str, dict[_Together, None]]:
+        """The widgets of each subgraph that some node shows although no input leads to them."""
+        found: dict[str, dict[_Together, None]] = {}
+        for graph in self._graphs:
+            for node in graph.nodes.values():
+                definition = self._definitions.get(node.type)
+                if definition is not None:
+                    for _, targets in self._shown_without_input(node, definition):
+                        found.setdefault(definition.id, {})[targets] = None
+        return found
+
+    def _shown_without_input(self, node: Node, definition: Graph) -> Iterator[tuple[int, _Together]]:
+        pairs = read_pairs(node)
+        known = set(self.targets(definition)) if pairs else set()
+        for place, pair in enumerate(pairs):
+            inner = definition.nodes.get(pair.node)
+            if inner is not None and inner.type == PRIMITIVE and self.of(inner).node_class is None:
+                behind = tuple(self._behind_primitive(inner, definition))
+                if behind:
+                    yield place, behind
+                continue
+            target = self._shown(definition, pair)
+            if target is not None and target not in known:
+                yield place, (target,)
+
+    def _behind_primitive(self, primitive: Node, definition: Graph) -> Iterator[Target]:
+        """The widgets that a primitive node writes its value to."""
+        for link in definition.links.values():
+            node = definition.nodes.get(link.target) if link.origin == primitive.id else None
+            slot = None if node is None else self.of(node).by_link.get(link.id)
+            if node is not None and slot is not None and slot.widget is not None:
+                yield Target(node.id, slot.name)
 
     def _of_class(self, node: Node) -> Layout:
         node_class = self._classes.get(node.type)
@@ -231,7 +272,8 @@ def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
         )
     choices = tuple(f"{each.name}." for each in filled.inputs if each.look == DYNAMIC_COMBO)
     for name, there in rest.items():
-        if not name.startswith(choices):  # an input of a choice that is not chosen
+        is_gone = there.widget is not None and there.widget not in filled.widgets
+        if not is_gone and not name.startswith(choices):  # those are inputs of a choice that is not chosen
             yield _from_file(there)
 
 

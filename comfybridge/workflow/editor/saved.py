@@ -79,7 +79,11 @@ class Boundary:
 
 @dataclass(slots=True)
 class Graph:
-    """The nodes and links of a file, or of the definition of a subgraph."""
+    """The nodes and links of a file, or of the definition of a subgraph.
+
+    Attributes:
+        repeated: an id that several nodes have, if there is one; the first of them counts.
+    """
 
     nodes: dict[str, Node]
     links: dict[str, Link]
@@ -87,6 +91,7 @@ class Graph:
     name: str = ""
     inputs: list[Boundary] = field(default_factory=list)
     outputs: list[Boundary] = field(default_factory=list)
+    repeated: str | None = None
 
 
 def read_graph(value: Mapping[str, Any], where: str) -> Graph:
@@ -99,9 +104,11 @@ def read_graph(value: Mapping[str, Any], where: str) -> Graph:
         InvalidWorkflow: what is not of the shape that it should have.
     """
     nodes: dict[str, Node] = {}
+    repeated = None
     for each in _objects(value.get("nodes"), f"{where}: nodes"):
         node = _node(each, where)
-        nodes.setdefault(node.id, node)  # of two with the same id, the editor keeps the first
+        if nodes.setdefault(node.id, node) is not node:
+            repeated = node.id
     links: dict[str, Link] = {}
     for link in _links(value.get("links"), where):
         links.setdefault(link.id, link)
@@ -112,6 +119,7 @@ def read_graph(value: Mapping[str, Any], where: str) -> Graph:
         name=_text(value.get("name")) or "",
         inputs=[_boundary(each) for each in _objects(value.get("inputs"), f"{where}: inputs")],
         outputs=[_boundary(each) for each in _objects(value.get("outputs"), f"{where}: outputs")],
+        repeated=repeated,
     )
 
 

@@ -13,7 +13,6 @@ from comfybridge.workflow.editor.classes import CURVE, DYNAMIC_GROUP, MADE_WHEN_
 from comfybridge.workflow.editor.file_names import FileNames, title_of
 from comfybridge.workflow.editor.following import Following, Held, Output
 from comfybridge.workflow.editor.placing import Placed, Scope
-from comfybridge.workflow.editor.saved import ENTRANCE
 from comfybridge.workflow.editor.sentences import named, unknown_types
 from comfybridge.workflow.editor.texts import Draw, drawn
 from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
@@ -124,11 +123,11 @@ class Sending:
         return value
 
     def _warn(self, node: Placed, name: str, link_id: str) -> None:
-        """Say so where a link has nothing at its other end at all."""
-        link = node.within.graph.links.get(link_id)
-        if link is None or (link.origin != ENTRANCE and link.origin not in node.within.nodes):
+        """Say so where a link is not there at all."""
+        if link_id not in node.within.graph.links:
             self.warnings.append(
-                f"{named(node.saved, node.id)}: input {clip(name)} has a link that leads nowhere; it counts as none."
+                f"{named(node.saved, node.id)}: input {clip(name)} has a link that the workflow does not hold; it "
+                "counts as none."
             )
 
 

@@ -174,12 +174,14 @@ def _without_sockets(values: list[Any], node_class: NodeClass) -> list[Any]:
 def _custom_combo(values: list[Any], node_class: NodeClass) -> Filled:
     """A combo whose choices the author wrote: one more widget for each, and an empty one at the end."""
     filled = Filled(inputs=[each for each in node_class.inputs if each.has_socket])
-    choice = values[0] if values else None
     texts: list[Any] = []
     for value in [*values[2:], ""]:
         texts.append(value)
         if not value:
             break
+    choice = values[0] if values else None
+    if choice is None and texts[0]:
+        choice = javascript.text(texts[0])
     for name, value in (("choice", choice), ("index", _place(choice, texts))):
         if value is not None:
             filled.widgets[name] = Widget(Declared(name, COMBO, [], {}), value)
