@@ -17,7 +17,7 @@ from comfybridge.workflow.editor.sentences import named, unknown_types
 from comfybridge.workflow.editor.texts import Draw, drawn
 from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
 from comfybridge.workflow.folders import PREFIX_INPUT
-from comfybridge.workflow.graph import DEEPEST, Graph, check_cycles
+from comfybridge.workflow.graph import Graph, check_cycles
 from comfybridge.workflow.wording import clip
 
 
@@ -100,6 +100,10 @@ class Sending:
                 self.labels[node.id, slot.name] = slot.label
             source = self._following.source(node, index)
             if isinstance(source, Output):
+                if source.slot < 0:
+                    raise InvalidWorkflow(
+                        f"{named(node.saved, node.id)}: the link to {clip(slot.name)} is from no output."
+                    )
                 inputs[slot.name] = [source.node.id, source.slot]
             elif isinstance(source, Held):
                 inputs[slot.name] = _no_link(_sent(node, slot.name, source.value))
@@ -169,7 +173,7 @@ def _sent(node: Placed, name: str, value: Any) -> Any:
         return javascript.plain(value)
     except javascript.TooDeep:
         raise InvalidWorkflow(
-            f"{named(node.saved, node.id)}: {clip(name)} is nested more than {DEEPEST} levels deep."
+            f"{named(node.saved, node.id)}: {clip(name)} is nested more than {javascript.DEEPEST} levels deep."
         ) from None
 
 

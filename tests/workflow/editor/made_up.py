@@ -68,7 +68,8 @@ files = st.fixed_dictionaries(
     graphs,
     optional={
         "definitions": st.fixed_dictionaries({"subgraphs": st.lists(subgraphs, max_size=2) | anything}) | anything,
-        "extra": st.fixed_dictionaries({"groupNodes": st.fixed_dictionaries({"Group": groups | anything})}) | anything,
+        "extra": st.fixed_dictionaries({"groupNodes": st.fixed_dictionaries({"Group": groups | anything})})
+        | anything,
         "last_node_id": st.integers() | anything,
     },
 )

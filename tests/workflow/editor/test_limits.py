@@ -119,5 +119,5 @@ def test_values_nested_too_deeply():
     value: Any = "x"
     for _ in range(500):
         value = [value]
-    with pytest.raises(InvalidWorkflow, match="filename_prefix is nested more than 64 levels deep"):
+    with pytest.raises(InvalidWorkflow, match="filename_prefix is nested more than 60 levels deep"):
         converted(file([node(1, "SaveImage", [value])]))

@@ -63,7 +63,9 @@ def test_a_recording_is_made_when_a_prompt_is_queued():
 
 def test_a_choice_that_the_server_lacks_is_named_where_other_widgets_depend_on_it():
     said = refused(file([node(3, "ResizeImageMaskNode", ["fold", 2, "area"])]))
-    assert said.startswith("Node 3 (ResizeImageMaskNode): resize_type is the text 'fold', which this ComfyUI does not")
+    assert said.startswith(
+        "Node 3 (ResizeImageMaskNode): resize_type is the text 'fold', which this ComfyUI does not"
+    )
     assert "scale by multiplier" in said
 
 
@@ -105,7 +107,10 @@ def test_a_primitive_node_in_a_group_node():
         ({"nodes": ["x"]}, "The workflow: nodes holds the text 'x'"),
         ({"nodes": [{"id": None, "type": "Note"}]}, "The workflow: the id of a node is null"),
         ({"nodes": [{"id": 1}]}, "The workflow: node 1 has no type"),
-        ({"nodes": [{"id": 1, "type": "Note", "inputs": [{}]}]}, "The workflow: node 1: the name of an input is null"),
+        (
+            {"nodes": [{"id": 1, "type": "Note", "inputs": [{}]}]},
+            "The workflow: node 1: the name of an input is null",
+        ),
         ({"nodes": [{"id": 1, "type": "Note"}], "links": [[1]]}, "The workflow: a link is a list"),
         ({"nodes": [{"id": 1, "type": "Note"}, {"id": 1, "type": "Note"}]}, "two nodes with the id 1"),
         ({"nodes": [{"id": 1, "type": "Note"}], "definitions": {"subgraphs": [3]}}, "A subgraph is 3"),
