@@ -11,7 +11,7 @@ import pytest
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.editor.conversion import convert
-from comfybridge.workflow.editor.file import DEEPEST
+from comfybridge.workflow.editor.layout import DEEPEST
 from comfybridge.workflow.editor.texts import drawn
 from comfybridge.workflow.graph import MOST_NODES
 from tests.workflow.editor.drawn import empty_image, file, invert, node, save_image, subgraph
@@ -58,8 +58,8 @@ def test_many_nodes_in_a_row():
 
 @pytest.mark.parametrize(("kind", "mode"), [("Reroute", 0), ("ImageInvert", 4)])
 def test_a_link_past_many_nodes(kind: str, mode: int):
-    prompt = converted(chain(MOST_NODES, kind, mode))
-    assert prompt[str(MOST_NODES)]["inputs"]["images"] == ["1", 0]
+    prompt = converted(chain(5_000, kind, mode))
+    assert prompt["5000"]["inputs"]["images"] == ["1", 0]
 
 
 def test_many_links_past_the_same_nodes():
@@ -95,6 +95,23 @@ def test_a_subgraph_that_holds_itself():
 def test_subgraphs_that_double_with_each_level():
     with pytest.raises(InvalidWorkflow, match="counting those of each subgraph as often as it is used"):
         converted(nested(60, twice=True))
+
+
+def test_subgraphs_that_hold_much_and_are_used_often():
+    heavy = subgraph("heavy", [node(1, "SaveImage", [[0] * 10_000])])
+    with pytest.raises(InvalidWorkflow, match="inputs and values, counting those of each subgraph as often"):
+        converted(file([node(number, "heavy") for number in range(10_000)], subgraphs=[heavy]))
+
+
+def test_a_subgraph_with_many_inputs_and_pairs():
+    nodes = [node(number, "EmptyImage", [1], [("width", "INT", number, "width")]) for number in range(1, 3_001)]
+    links = [(number, -10, number - 1, number) for number in range(1, 3_001)]
+    inputs = [(f"input {number}", "INT", [number]) for number in range(1, 3_001)]
+    wide = subgraph("wide", nodes, links, inputs)
+    pairs = [[str(number), name] for number in range(1, 3_001) for name in ("width", "height", "no such")]
+    outer = node(1, "wide", list(range(9_000)), properties={"proxyWidgets": pairs})
+    prompt = converted(file([outer], subgraphs=[wide]))
+    assert len(prompt) == 3_000
 
 
 def test_a_group_node_that_holds_itself():
