@@ -17,6 +17,7 @@ DRAWING = ROOT / "docs" / "architecture.md"
 # Top to bottom. A room is a folder, or a file that lies in none of these folders. It imports rooms of lower floors
 # only: not of its own floor, nor of higher ones.
 FLOORS = (
+    ("__main__",),
     ("cli",),
     ("serving",),
     ("web.application",),
@@ -29,15 +30,16 @@ FLOORS = (
     ("web.current", "web.describing", "web.request_log"),
     ("web.marks",),
     ("",),  # the public names, in comfybridge/__init__.py
-    ("bridge",),
+    ("bridge", "client"),
     ("prompts",),
     ("policy",),
     ("files",),
     ("media", "workflow", "comfyui"),
+    ("shorthand",),
     ("request", "settings"),
     (
         *("address", "credentials", "deadline", "durations", "errors", "expected_size", "json_size", "keys", "logs"),
-        "saving",
+        *("saving", "shipped", "showing", "validation"),
     ),
     ("simulator",),
 )
