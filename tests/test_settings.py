@@ -81,7 +81,7 @@ def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_misspelt_name_in_the_env_file_is_noticed_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("COMFYUI_UR=http://x\n")
-    assert misspelt_variables() == ["COMFYUI_UR is no setting of ComfyBridge; did you mean COMFYUI_URL?"]
+    assert misspelt_variables() == ["COMFYUI_UR is not a setting of ComfyBridge; did you mean COMFYUI_URL?"]
 
 
 def test_every_setting_has_a_line_in_the_documentation() -> None:
