@@ -79,7 +79,7 @@ LONGEST_PAUSE = 2.0
 LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
 
 
-STOPPED = "The bridge is being stopped"
+STOPPED = "The bridge is shutting down"
 NOTHING_QUEUED = f"{STOPPED}; nothing was queued."
 
 
@@ -233,7 +233,7 @@ class Bridge:
             misnamed = _misnamed(submission, outcome)
             if not gone and not misnamed:
                 return submission, outcome
-            why = "cached files of it are gone" if gone else "ComfyUI does not serve files of such names"
+            why = "some of its cached files are gone" if gone else "ComfyUI does not serve files with such names"
             log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
             with self._cut_at_shutdown(submission.admitted):
                 again = self._known(self._queueing.submit_past_cache(submission, gone, misnamed))
@@ -498,8 +498,8 @@ class Bridge:
         most = self.settings.max_graph_bytes
         if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(
-                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files are "
-                "sent in images."
+                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; send "
+                "files in images."
             )
 
     def _submit(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
@@ -581,7 +581,7 @@ class Bridge:
         """Cancel the prompt of a request that is cut off, unless it is to be kept; returns the error on that."""
         prompt_id = submission.prompt.id
         if submission.request.outlasts_its_time:
-            fate = "is kept, and its results can be asked for later"
+            fate = "is kept, and its results can be fetched later"
         elif try_to_drop(submission.server.canceller, prompt_id, LAST_CANCEL_SECONDS):
             fate = "was cancelled"
         else:
