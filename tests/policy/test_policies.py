@@ -65,8 +65,8 @@ def bridge_for(sim: Simulator, file: Callable[[str], Path]) -> Iterator[Callable
         ("shop: {rate: 0/minute}", "shop.rate is '0/minute'; it must be a number and a time"),
         ("shop: {rate: 3/fortnight}", "the times are second, minute, hour, day."),
         ("shp: {}", "names 'shp', but COMFYBRIDGE_API_KEYS has keys of the names shop, press"),
-        ("shop: {}\nshop: {}", "policies.yaml can't be read: it is no YAML: the key shop is there twice in line 2."),
-        ("shop: {", "policies.yaml can't be read: it is no YAML"),
+        ("shop: {}\nshop: {}", "policies.yaml can't be read: it is not YAML: the key shop occurs twice in line 2."),
+        ("shop: {", "policies.yaml can't be read: it is not YAML"),
         ("shop: !!python/object:os.system {}", "policies.yaml can't be read"),
     ],
 )
