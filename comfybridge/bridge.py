@@ -219,7 +219,7 @@ class Bridge:
             misnamed = unserved.misnamed(submission, outcome)
             if not gone and not misnamed:
                 return submission, outcome
-            why = "cached files of it are gone" if gone else "ComfyUI does not serve files of such names"
+            why = "some of its cached files are gone" if gone else "ComfyUI does not serve files with such names"
             log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
             again = self._dispatcher.submit_past_cache(submission, gone, misnamed)
         except BridgeError as error:
@@ -413,8 +413,8 @@ class Bridge:
         most = self.settings.max_graph_bytes
         if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(
-                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files are "
-                "sent in images."
+                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; send "
+                "files in images."
             )
 
 

@@ -15,7 +15,7 @@ from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, try_to_drop
 from comfybridge.prompts.submission import Submission
 
 TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
-STOPPED = "The bridge is being stopped"
+STOPPED = "The bridge is shutting down"
 NOTHING_QUEUED = f"{STOPPED}; nothing was queued."
 LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
 
@@ -117,7 +117,7 @@ def cut_off(submission: Submission) -> ShuttingDown:
     """
     prompt_id = submission.prompt.id
     if submission.request.outlasts_its_time:
-        fate = "is kept, and its results can be asked for later"
+        fate = "is kept, and its results can be fetched later"
     elif try_to_drop(submission.server.canceller, prompt_id, LAST_CANCEL_SECONDS):
         fate = "was cancelled"
     else:

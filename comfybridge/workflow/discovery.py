@@ -42,8 +42,8 @@ MEANINGS: dict[str, tuple[Type, str]] = {
     "scheduler": ("string", "how the noise is spread over the steps"),
     "denoise": ("number", "how much of the start to replace, from 0 to 1"),
     "image": ("image", "the image to start from"),
-    "mask": ("image", "the mask: which part of the image is meant"),
-    "guidance": ("number", "how closely to follow the prompt, for models that are told so"),
+    "mask": ("image", "the mask: the part of the image to change"),
+    "guidance": ("number", "how closely to follow the prompt, for models that take it as an input"),
     "lora_name": ("string", "the file of the LoRA"),
     "lora_strength": ("number", "how much of the LoRA to add"),
 }
@@ -140,7 +140,7 @@ def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[T
         if found[name] and len(values) > 1:
             found[name] = []
             nodes = " and ".join(clip(next(node for node in held if held[node] == value)) for value in values[:2])
-            reasons[name] = f"{name} is no parameter: nodes {nodes} stand side by side, and each has its own."
+            reasons[name] = f"{name} is not a parameter: nodes {nodes} stand side by side, and each has its own."
     return reasons
 
 
@@ -228,7 +228,7 @@ def _linked(graph: Walked, name: str, target: Target) -> dict[str, str]:
         return {}
     to, by = (f"node {clip(node)} ({clip(graph[node]['class_type'])})" for node in (target.node, origin[0]))
     said = f"{to} gets its {clip(target.input)} from {by}, where no single value stands for it"
-    return {name: f"{name} is no parameter: {said}."}
+    return {name: f"{name} is not a parameter: {said}."}
 
 
 def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], loras: Loras) -> dict[str, str]:
@@ -242,18 +242,18 @@ def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], l
             is_size = name in ("width", "height")
             said = "; ".join(note.text for note in notes.values() if is_size or not note.of_size)
             if said and not found.get(name):
-                reasons[name] = f"{name} is no parameter: {said}."
+                reasons[name] = f"{name} is not a parameter: {said}."
         for name, target in _unfollowed(graph, first).items():
             if not found.get(name) and name not in reasons:
                 reasons.update(_linked(graph, name, target))
         if not found.get("prompt") and "prompt" not in reasons:
             reasons["prompt"] = (
-                f"prompt is no parameter: the links of node {clip(first.node)} "
-                f"({clip(graph[first.node]['class_type'])}) lead to no text that is surely a prompt."
+                f"prompt is not a parameter: the links of node {clip(first.node)} "
+                f"({clip(graph[first.node]['class_type'])}) lead to no text that is certainly a prompt."
             )
     count = len(loras.found) + len(loras.unnamed)
     if count > 1:
-        reasons["lora_name"] = f'lora_name is no parameter: the graph has {count} LoRAs; name one as "NODE.INPUT".'
+        reasons["lora_name"] = f'lora_name is not a parameter: the graph has {count} LoRAs; name one as "NODE.INPUT".'
     elif loras.unnamed:
-        reasons["lora_name"] = f"lora_name is no parameter: node {clip(loras.unnamed[0])} has it in an object."
+        reasons["lora_name"] = f"lora_name is not a parameter: node {clip(loras.unnamed[0])} has it in an object."
     return reasons

@@ -185,7 +185,7 @@ def _truth(graph: Graph, inputs: Inputs, pair: tuple[str, str]) -> bool:
         truth = _as_truth(value)
         if truth is not None:
             return truth
-    raise Unclear("chooses between two inputs by a value that is known only when it runs")
+    raise Unclear("chooses between two inputs by a value that is known only at run time")
 
 
 def _as_truth(value: object) -> bool | None:
@@ -236,7 +236,7 @@ def _selected(inputs: Inputs, members: Mapping[str, str], selector: str, value: 
         texts = {name.lower(): name for name in members.values()}
         chosen = texts.get(value.lower()) or members.get(value.lower())
     if chosen is None:
-        raise Unclear(f"chooses one of several inputs by its {clip(selector)} in a way that is not known")
+        raise Unclear(f"chooses one of several inputs by its {clip(selector)} in an unknown way")
     return {chosen: inputs[chosen]}
 
 

@@ -99,17 +99,17 @@ def copy_value(value: Any, depth: int = 0) -> Any:
         raise ValueError(f"is nested more than {DEEPEST} levels deep")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise ValueError("has an object with a key that is no text")
+            raise ValueError("has an object with a key that is not a text")
         return {key: copy_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [copy_value(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"is {value}, which is no number that ComfyUI can take")
+        raise ValueError(f"is {value}, which is not a number that ComfyUI accepts")
     if isinstance(value, int) and value.bit_length() > 1024:
-        raise ValueError("is a number too large for anything")
+        raise ValueError("is too large a number")
     if value is None or isinstance(value, (str, int, float)):
         return value
-    raise ValueError(f"is {describe(value)}, which JSON can't carry")
+    raise ValueError(f"is {describe(value)}, which JSON cannot hold")
 
 
 def resolve_link(graph: Graph, value: Any) -> Any:
@@ -209,7 +209,9 @@ def _check_node(node_id: str, node: object) -> dict[str, Any]:
         state = f"is {describe(class_type)}" if class_type else "is missing or empty"
         raise InvalidWorkflow(f"{where}: class_type {state}; it must name a node class, such as KSampler.")
     if len(class_type) > LONGEST_CLASS:
-        raise InvalidWorkflow(f"{where}: class_type has more than {LONGEST_CLASS} characters; no node class has.")
+        raise InvalidWorkflow(
+            f"{where}: class_type has more than {LONGEST_CLASS} characters, more than any node class."
+        )
     inputs = node.get("inputs", {})
     if not isinstance(inputs, dict):
         raise InvalidWorkflow(

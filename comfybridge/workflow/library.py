@@ -91,7 +91,9 @@ class Library:
         if self._missing:
             return f"There is no workflow '{clip(name)}': the folder that {SETTING} names does not exist."
         if not names:
-            return f"There is no workflow '{clip(name)}': the folder that {SETTING} names holds none that works."
+            return (
+                f"There is no workflow '{clip(name)}': the folder that {SETTING} names contains no working workflow."
+            )
         close = nearest(name, names)
         hint = f"did you mean {close}? A" if close else "a"
         return f"There is no workflow '{clip(name)}'; {hint}vailable are {listed(sorted(names), name)}."

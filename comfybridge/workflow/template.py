@@ -22,7 +22,7 @@ from comfybridge.workflow.written import read_written
 EMPTY_LATENTS = ("EmptyLatentImage", "EmptySD3LatentImage")  # nodes.py, nodes_sd3.py: size // 8
 PIXELS_A_LATENT = 8
 MOST_SUGGESTED = 5
-NO_LINK = "no sampler in the graph gets one"
+NO_LINK = "no sampler in the graph takes one"
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()
 
@@ -382,7 +382,9 @@ class _Filling:
                 continue
             if all(self.filled.graph[target.node]["class_type"] in EMPTY_LATENTS for target in parameter.targets):
                 rounded = value // PIXELS_A_LATENT * PIXELS_A_LATENT
-                warnings.append(f"{name} is {value}; ComfyUI makes {rounded} of it, a multiple of {PIXELS_A_LATENT}.")
+                warnings.append(
+                    f"{name} is {value}; ComfyUI rounds it to {rounded}, a multiple of {PIXELS_A_LATENT}."
+                )
         return warnings
 
     def _claim(self, target: Target, name: str, value: Any) -> None:

@@ -111,7 +111,7 @@ def _read(text: str) -> object:
     if text.lstrip()[:1] not in ("{", "[", '"') or not any(mark in text for mark in _MARKS):
         return None
     if holds_too_much(text):
-        raise InvalidWorkflow(f"The graph holds more than {MOST_VALUES} values; no graph needs so many.")
+        raise InvalidWorkflow(f"The graph holds more than {MOST_VALUES} values, the most that a graph may have.")
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -119,7 +119,7 @@ def _read(text: str) -> object:
     except json.JSONDecodeError as error:
         reason = f"{error.msg} at line {error.lineno}, column {error.colno}"
     except ValueError:  # Python refuses to read integers of thousands of digits
-        reason = "it holds a number that is too large"
+        reason = "it has a number that is too large"
     if _A_NODE.search(text):
         raise InvalidWorkflow(f"The graph was sent as a text, and the text is not JSON: {reason}.")
     return None

@@ -271,7 +271,7 @@ def test_a_port_that_is_taken_is_named() -> None:
             timeout=SECONDS,
         )
     assert ended.returncode != 0
-    assert f"port {port} can't be listened on" in ended.stderr
+    assert f"Cannot listen on 127.0.0.1 port {port}" in ended.stderr
 
 
 @pytest.mark.parametrize("accept", ["application/json", "image/*", "application/zip", "text/event-stream"])

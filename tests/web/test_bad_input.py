@@ -178,7 +178,7 @@ def test_output_nodes_that_have_nothing_to_show_are_told_which_have(api: FlaskCl
         (
             graphs.picture(),
             {"steps": 3},
-            "steps was given, but no sampler in the graph gets one; the graph takes width, height, batch_size; any "
+            "steps was given, but no sampler in the graph takes one; the graph takes width, height, batch_size; any "
             'input can be named in params, as "NODE.INPUT".',
         ),
         (

@@ -168,7 +168,7 @@ def test_a_whole_graphs_seed_is_drawn_on_request() -> None:
 def test_a_short_name_that_finds_nothing_in_a_graph_is_an_error() -> None:
     with pytest.raises(InvalidRequest) as caught:
         fill(of_caller(default(n3=sampler(negative=["6", 0]))), {"negative_prompt": "x"})
-    said = "negative_prompt was given, but no sampler in the graph gets one; the graph takes "
+    said = "negative_prompt was given, but no sampler in the graph takes one; the graph takes "
     assert said in caught.value.message
     with pytest.raises(InvalidRequest, match="stepz is not a parameter; accepted are steps, "):
         fill(of_caller(default()), {"stepz": 1})
