@@ -94,7 +94,7 @@ def check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError("must be 1 to 64 letters, digits and ._-, the first a letter or a digit")
     if name == DEFAULT:
-        raise ValueError(f"can't be {DEFAULT}, which the policy file calls everybody else")
+        raise ValueError(f"can't be {DEFAULT}, which the policy file uses for all others")
 
 
 def _parse(entry: str, number: int) -> ApiKey:

@@ -119,7 +119,7 @@ class Calls:
         except NoAnswerInTime as error:
             raise self._too_late(deadline, what, ComfyUISilent, f"{error} {what}") from None
         except TooLong as error:
-            raise ComfyUIError(f"ComfyUI {error} to {what}, which is more than can be meant.") from None
+            raise ComfyUIError(f"ComfyUI {error} to {what}, more than the bridge accepts.") from None
         except MakesNoSense as error:
             raise ComfyUIError(f"ComfyUI, or a proxy before it, {error} to {what}.") from None
         except CutOff:

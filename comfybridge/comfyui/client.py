@@ -103,14 +103,12 @@ class ComfyUIClient(Calls):
         if answer.status == 400:
             said = json_object(answer)
             if not REFUSAL & said.keys():
-                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt and does not say why; {ITSELF}.")
+                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt without giving a reason; {ITSELF}.")
             raise refusal(said, prompt.graph, choices_of)
         self.check_status(answer)
         said = json_object(answer)
         if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
-            raise ComfyUIError(
-                f"ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one; {ITSELF}."
-            )
+            raise ComfyUIError(f"ComfyUI's answer to POST /prompt has no valid prompt_id; {ITSELF}.")
         return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
@@ -145,7 +143,7 @@ class ComfyUIClient(Calls):
             return int(said["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ComfyUIError(
-                f"ComfyUI's answer to GET /prompt does not tell the queue's length; {ITSELF}."
+                f"ComfyUI's answer to GET /prompt does not have the queue's length; {ITSELF}."
             ) from None
 
     def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
@@ -178,7 +176,7 @@ class ComfyUIClient(Calls):
             if answer.status == 404 and not is_page(answer):
                 raise FileUnusable(f"ComfyUI no longer has the output file {filename!r}.")
             if answer.status == 400 and not is_page(answer):
-                raise FileUnusable(f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name.")
+                raise FileUnusable(f"ComfyUI does not serve the output file {filename!r}: it refuses the name.")
             self.check_status(answer)
             if is_page(answer) and not filename.lower().endswith(WEB_PAGES):
                 check_is_comfyui(answer)
@@ -224,7 +222,7 @@ class ComfyUIClient(Calls):
             most = self._largest_upload(deadline)
             if most is not None and len(data) > most:
                 raise TooLarge(
-                    f"ComfyUI takes input files of up to {most} bytes, and one of the request has {len(data)}."
+                    f"ComfyUI takes input files of up to {most} bytes, but one of the request has {len(data)}."
                 )
         body, content_type = encode_multipart_formdata(
             {
@@ -238,7 +236,7 @@ class ComfyUIClient(Calls):
             "POST", "/upload/image", deadline, file=(_Body(body, deadline), len(body)), headers=headers
         ) as answer:
             if answer.status == 413:
-                raise TooLarge(f"ComfyUI does not take an input file of {len(data)} bytes: it is too large for it.")
+                raise TooLarge(f"ComfyUI refuses an input file of {len(data)} bytes as too large.")
             self.check_status(answer)
             said = json_object(answer)
         name, folder = said.get("name"), said.get("subfolder") or ""

@@ -107,8 +107,8 @@ class Interrupter:
                 each.run = each.run or running.runs[each.prompt_id]
             due = [each for each in due if each.run == running.runs[each.prompt_id]]
             for each in due:
-                log.info("Prompt %s was told to stop and still runs; it is told again.", each.prompt_id)
+                log.info("Prompt %s was told to stop but still runs; stopping it again.", each.prompt_id)
                 self._client.interrupt(each.prompt_id, deadline)
         except BridgeError as error:  # busy, suspended, or gone
-            log.info("Whether %d prompts have stopped is not known: %s", len(due), error.message)
+            log.info("Cannot tell whether %d prompts have stopped: %s", len(due), error.message)
         return [each for each in due if each.looks < len(PAUSES)]

@@ -82,7 +82,7 @@ class PromptLookup:
         entry = self._client.history(prompt.id, deadline)
         if entry is None:
             raise PromptLost(
-                "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or somebody "
+                "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or someone "
                 "deleted the prompt.",
                 prompt_id=prompt.id,
             )

@@ -306,7 +306,7 @@ def without_images_lost(prompt: Prompt, outcome: Outcome) -> Outcome:
     if nodes:
         raise ImagesLost(
             f"The connection to ComfyUI was lost, and with it the images of node {', '.join(nodes)} "
-            "(SaveImageWebsocket), which are sent once and kept nowhere.",
+            "(SaveImageWebsocket), which are sent once and not kept.",
             prompt_id=prompt.id,
         )
     return outcome

@@ -67,7 +67,7 @@ class DeliveredFile:
             beginning = file.fetch(CHUNK)
             self.pixels = image_size(beginning)
             if self.pixels is None and self.media_type in UNMISTAKABLE and file_extension(beginning) is None:
-                raise FileUnusable(f"What ComfyUI gave as its output file {self.output.filename!r} is no image.")
+                raise FileUnusable(f"ComfyUI's output file {self.output.filename!r} is not an image.")
 
 
 class _Room:

@@ -85,7 +85,7 @@ class Allowance:
             self._left -= size
             if self._left < 0:
                 raise TooLarge(
-                    f"The input files have more than {self._most_bytes} bytes, all that a request may bring."
+                    f"The input files have more than {self._most_bytes} bytes, the most that a request may have."
                 )
 
 
@@ -141,7 +141,7 @@ class Fetcher:
             raise InvalidRequest(
                 f"{place.host} did not send the file within {self.seconds:g} s, the most that a fetch may take."
             ) from None
-        raise InvalidRequest(f"{place.host} redirects once more, after {MOST_REDIRECTS} redirects.")
+        raise InvalidRequest(f"{place.host} redirects more than {MOST_REDIRECTS} times.")
 
     def check(self, url: str, deadline: Deadline) -> None:
         """Refuse a URL that somebody else is to fetch where the fetcher itself would not ask that host.
@@ -155,7 +155,7 @@ class Fetcher:
         """
         place = parse(url)
         if place.authorization is not None:
-            raise InvalidRequest(f"The URL holds credentials for {place.host}, which ComfyUI would write down.")
+            raise InvalidRequest(f"The URL holds credentials for {place.host}, which ComfyUI would store.")
         try:
             addresses = resolve(place.host, place.port, Deadline(min(LOOKUP_SECONDS, deadline.remaining())))
         except (InvalidRequest, TimeoutError):
@@ -182,7 +182,7 @@ class Fetcher:
         except TimeoutError:
             raise
         except ssl.SSLCertVerificationError:
-            raise InvalidRequest(f"{place.host} offers no certificate that can be trusted.") from None
+            raise InvalidRequest(f"{place.host} has no trusted certificate.") from None
         except (OSError, http.client.HTTPException):
             raise InvalidRequest(f"{place.host} can't be reached, or does not speak HTTP.") from None
 
@@ -236,7 +236,7 @@ class Fetcher:
 
 def _not_public(place: _Place) -> InvalidRequest:
     return InvalidRequest(
-        f"{place.host} is no public host, and files are fetched from those only; who runs the bridge can allow "
+        f"{place.host} is not a public host, and files are fetched only from those; the bridge's operator can allow "
         "others in COMFYBRIDGE_FETCH_ALLOW_HOSTS."
     )
 
@@ -260,7 +260,7 @@ def parse(url: str) -> _Place:
         host = _host(parts.hostname or "")
         port = parts.port
     except ValueError:
-        raise InvalidRequest("A URL can't be read: its host or its port makes no sense.") from None
+        raise InvalidRequest("A URL cannot be read: its host or port is invalid.") from None
     try:
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         if parts.query:
@@ -270,7 +270,7 @@ def parse(url: str) -> _Place:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             authorization = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
     except UnicodeError:
-        raise InvalidRequest("A URL has half of a character in it, which is no text.") from None
+        raise InvalidRequest("A URL has half of a character in it, which is not text.") from None
     return _Place(parts.scheme, host, PORTS[parts.scheme] if port is None else port, target, authorization)
 
 
@@ -354,14 +354,14 @@ def _head(place: _Place) -> bytes:
 def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
     location = answer.headers.get("Location")
     if not location:
-        raise InvalidRequest(f"{place.host} answered {answer.status}, a redirect to nowhere.")
+        raise InvalidRequest(f"{place.host} answered {answer.status}, a redirect without a target.")
     host = f"{place.scheme}://{place.host_header}"
     with suppress(UnicodeError):  # headers are read as Latin letters, and servers write UTF-8
         location = location.encode("latin-1").decode("utf-8")
     try:
         url = urljoin(host + place.target, location)
     except ValueError:
-        raise InvalidRequest(f"{place.host} redirects to what is no URL.") from None
+        raise InvalidRequest(f"{place.host} redirects to something that is not a URL.") from None
     return parse(url)
 
 

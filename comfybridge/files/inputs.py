@@ -88,7 +88,7 @@ def place_files(files: Sequence[InputFile], filled: Filled, template: Template, 
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
-        raise InvalidRequest(f"images has two files of the name {clip(twice)!r}.")
+        raise InvalidRequest(f"images has two files named {clip(twice)!r}.")
     taken: dict[Target, str] = {}
     placed = []
     mentions = _Mentions(filled, template)

@@ -62,7 +62,9 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
         raise InvalidRequest(f"images must be {IMAGES_FORMS}.")
     for number, item in enumerate(value, 1):
         if not isinstance(item, dict) or item.keys() != {"name", "image"} or not isinstance(item["name"], str):
-            raise InvalidRequest(f"images: item {number} must be an object with a name and an image, and no more.")
+            raise InvalidRequest(
+                f"images: item {number} must be an object with a name and an image, and nothing else."
+            )
         yield item["name"], item["image"]
 
 

@@ -41,14 +41,14 @@ def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) ->
     try:
         image = open_image(data)
     except Exhausting:
-        raise InvalidRequest(f"The image {shown} has more parts than any picture needs.") from None
+        raise InvalidRequest(f"The image {shown} has too many parts.") from None
     except Unreadable as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise InvalidRequest(f"The image {shown} has more than {_most_pixels()} pixels.") from error
         foreign = foreign_kind(name, data)
         if _known_magic(data) and foreign is None:
             raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
-        what = foreign or "no image"
+        what = foreign or "not an image"
         raise InvalidRequest(f"The file {shown} is {what}; {WANTED}.") from error
     with image:
         width, height = image.size

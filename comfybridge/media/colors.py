@@ -18,5 +18,5 @@ def parse_color(text: str) -> str:
     except ValueError:
         parts = ()
     if len(parts) != 3 or not all(0 <= part <= 255 for part in parts):
-        raise InvalidRequest(f"{text[:40]!r} is no colour; write it as #rrggbb or by its name, such as white.")
+        raise InvalidRequest(f"{text[:40]!r} is not a colour; write it as #rrggbb or by its name, such as white.")
     return "#{:02x}{:02x}{:02x}".format(*parts)

@@ -76,7 +76,9 @@ def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Conve
     except Unreadable as error:
         if file_extension(data) in _CONVERTIBLE or media_type in _CONVERTIBLE_TYPES:
             raise _unconvertible(media_type) from error
-        return Converted(data, media_type, [f"An output of type {media_type} can't be converted; it is as it was."])
+        return Converted(
+            data, media_type, [f"An output of type {media_type} cannot be converted, and is returned unchanged."]
+        )
     with image:
         if _moves(image, media_type):
             return None
@@ -117,7 +119,7 @@ def _drawn(image: Image.Image, target: Format, options: OutputOptions) -> Image.
     if max(drawn.size) > _LONGEST_SIDE[target]:
         width, height = drawn.size
         raise InvalidRequest(
-            f"An output has {width} x {height} pixels, and {target} has room for {_LONGEST_SIDE[target]} a side; "
+            f"An output has {width} x {height} pixels, but {target} allows {_LONGEST_SIDE[target]} a side; "
             "ask for another format or for a smaller max_size."
         )
     if target == "png":

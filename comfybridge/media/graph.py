@@ -38,9 +38,9 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
         if isinstance(graph, str):  # some tools write it as a text of JSON
             graph = json.loads(graph, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The graph in the image sent as the workflow is no valid JSON.") from error
+        raise InvalidRequest("The graph in the image sent as the workflow is not valid JSON.") from error
     if not isinstance(graph, dict):
-        raise InvalidRequest("The graph in the image sent as the workflow is no JSON object.")
+        raise InvalidRequest("The graph in the image sent as the workflow is not a JSON object.")
     return {str(name): _without_is_changed(node) for name, node in graph.items()}
 
 

@@ -134,4 +134,4 @@ def _inflated(packed: bytes, limit: int) -> bytes:
     try:
         return inflater.decompress(packed, limit + 1)
     except zlib.error as error:
-        raise Malformed("one of its texts can't be unpacked") from error
+        raise Malformed("one of its texts cannot be decompressed") from error

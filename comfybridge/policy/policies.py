@@ -124,14 +124,14 @@ class Rights:
             self.check_workflow(workflow)
         elif not policy.takes_graphs:
             raise Forbidden(
-                f"{self.who} can't run whole graphs, but only workflows by their names: {_names(policy.workflows)}."
+                f"{self.who} may not run whole graphs, only workflows by name: {_names(policy.workflows)}."
             )
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
             if self.is_confined:  # a graph could show such a file all the same
                 self._check_no_outputs(request)
         if not policy.priority and (request.front or request.number is not None):
-            raise Forbidden(f"{self.who} can't choose a place in the queue; leave out front and number.")
+            raise Forbidden(f"{self.who} may not choose a place in the queue; leave out front and number.")
 
     def allows_workflow(self, name: str) -> bool:
         """Whether it may use a template."""
@@ -144,7 +144,9 @@ class Rights:
             Forbidden
         """
         if not self.allows_workflow(name):
-            raise Forbidden(f"{self.who} can't use the workflow {clip(name)!r}, but {_names(self.policy.workflows)}.")
+            raise Forbidden(
+                f"{self.who} may not use the workflow {clip(name)!r}, only {_names(self.policy.workflows)}."
+            )
 
     def check_server_info(self) -> None:
         """Refuse to tell what ComfyUI has.
@@ -153,7 +155,9 @@ class Rights:
             Forbidden
         """
         if not self.policy.server_info:
-            raise Forbidden(f"{self.who} can't see the models and the servers; GET /workflows and GET /queue answer.")
+            raise Forbidden(
+                f"{self.who} may not see the models and servers; GET /workflows and GET /queue are allowed."
+            )
 
     def check_graph(self, graph: Graph, params: Mapping[str, Any], *, is_trusted: bool) -> None:
         """Refuse a graph that holds more than the caller may ask for.
@@ -175,13 +179,13 @@ class Rights:
                     if allowed is not None:
                         which = f"allowed are {listed(sorted(allowed - refused), name)}"
                     raise Forbidden(
-                        f"{self.who} can't use the node class {clip(name)} (node {clip(node_id)}); {which}."
+                        f"{self.who} may not use the node class {clip(name)} (node {clip(node_id)}); {which}."
                     )
         limits = self.policy.limits
         if limits is not None:
             problem = excess(graph, params, limits, is_trusted=is_trusted)
             if problem:
-                raise Forbidden(f"{self.who} can have {problem}.")
+                raise Forbidden(f"{self.who} may have {problem}.")
 
     def check_file(self, file: InputFile) -> None:
         """Refuse an input image that is larger than what the caller may ask for, as img2img makes one of its size.
@@ -199,7 +203,7 @@ class Rights:
             if most is not None and number > most:
                 what = "pixels" if kind == "pixels" else f"pixels of {kind}"
                 raise Forbidden(
-                    f"{self.who} can send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}."
+                    f"{self.who} may send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}."
                 )
 
     def take_turn(self) -> None:
@@ -212,7 +216,7 @@ class Rights:
         if wait:
             seconds = math.ceil(wait)
             raise RateLimited(
-                f"{self.who} can make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
+                f"{self.who} may make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
             )
 
     def give_turn_back(self) -> None:
@@ -230,18 +234,18 @@ class Rights:
             if unknown is not None:
                 names = f": {listed(known, unknown)}" if known else ""
                 raise Forbidden(
-                    f"{self.who} can't set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}."
+                    f"{self.who} may not set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}."
                 )
         for name in ("extra_data", "partial_execution_targets"):
             if getattr(request, name):
-                raise Forbidden(f"{self.who} can't give {name}, only the workflow's parameters.")
+                raise Forbidden(f"{self.who} may not give {name}, only the workflow's parameters.")
 
     def _check_no_outputs(self, request: GenerationRequest) -> None:
         """Refuse to load what may be another caller's picture."""
         for name, value in request.params.items():
             if name not in PROSE and isinstance(value, str) and value.strip().lower().endswith(OTHER_FOLDERS):
                 raise Forbidden(
-                    f"{self.who} can't load {clip(value)}, only files of its own, or of ComfyUI's input folder."
+                    f"{self.who} may not load {clip(value)}, only files of its own, or of ComfyUI's input folder."
                 )
 
     def check_unseen(self, file: InputFile) -> None:
@@ -253,7 +257,7 @@ class Rights:
         limits = self.policy.limits
         if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
             raise Forbidden(
-                f"{self.who} can send images of limited size; that of {clip(file.name)} is not known, as a node "
+                f"{self.who} may send images of limited size; that of {clip(file.name)} is not known, as a node "
                 "of the graph is to fetch it."
             )
 
@@ -331,7 +335,7 @@ def load_policies(settings: Settings) -> Policies:
         raise SettingsError(
             f"{SETTING} names {clip(unknown)!r}, but {environment_name('api_keys')} has "
             f"{'keys of the names ' + listed(keys, unknown) if keys else 'no keys'}; "
-            f"everybody who is not named is {DEFAULT!r}."
+            f"all others are {DEFAULT!r}."
         )
     return Policies(found, keys, workflows_only=settings.workflows_only)
 
@@ -362,7 +366,7 @@ def _problem(name: str, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         near = nearest(first["loc"][-1], Policy.model_fields)
         hint = f"did you mean {near}? T" if near else "t"
-        return f"{clip(place)} is no field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
+        return f"{clip(place)} is not a field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
     kind = KINDS.get(first["type"]) or wanted(first)
     return f"{clip(place)} is {clip(first['input'])!r}; it must be {kind}."
 

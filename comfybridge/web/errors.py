@@ -82,7 +82,7 @@ def _answer(error: BridgeError, shape: ErrorShape) -> Response:
 
 def _of_http(error: HTTPException) -> BridgeError:
     if error.code == 404:
-        return NotFound(f"Nothing is served under {request.path[:LONGEST_PATH]}; there are {_routes()}.")
+        return NotFound(f"There is nothing at {request.path[:LONGEST_PATH]}; the addresses are {_routes()}.")
     if error.code == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or []) - {"HEAD", "OPTIONS"}))
         path, method = request.path[:LONGEST_PATH], request.method[:LONGEST_METHOD]

@@ -206,7 +206,7 @@ def test_a_broken_image_that_is_to_be_converted_is_comfyuis_error(cut: int) -> N
 
 
 def test_an_image_too_large_for_the_format_is_refused_with_what_fits() -> None:
-    with pytest.raises(InvalidRequest, match="20000 x 1 pixels, and webp has room for 16383"):
+    with pytest.raises(InvalidRequest, match="20000 x 1 pixels, but webp allows 16383"):
         asked(encoded(Image.new("L", (20000, 1))), format="webp")
 
 

@@ -164,7 +164,7 @@ def test_a_prompt_id_that_no_header_and_no_address_can_hold_is_comfyuis_error(
     said = {"prompt_id": prompt_id, "number": 0, "node_errors": {}}
     sim.fail_route("/prompt", 200, json.dumps(said).encode(), method="POST")
     response = api.post("/generate", json={"workflow": graphs.picture()})
-    assert "no prompt_id, or none that can be one" in failure(response, 502, "comfyui_error")["error"]
+    assert "no valid prompt_id" in failure(response, 502, "comfyui_error")["error"]
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ class _ReadAhead:
 
 def _check_size(size: int) -> None:
     if size > LARGEST_MESSAGE:
-        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, which is more than can be meant")
+        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, more than the bridge accepts")
 
 
 def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connection:

@@ -100,8 +100,8 @@ class Door:
                 return name
         how = f"send it as {', or as '.join(place.example for place in places)}."
         if sent:
-            raise Unauthorized(f"The API key is not one of this bridge's; {how}")
-        raise Unauthorized(f"This bridge takes requests with an API key only; {how}")
+            raise Unauthorized(f"The API key is not known to this bridge; {how}")
+        raise Unauthorized(f"This bridge requires an API key; {how}")
 
     def _places_of_request(self) -> Sequence[KeyPlace]:
         return self._places.get(request.blueprint or "", USUAL)

@@ -44,10 +44,12 @@ class Hosts:
             return
         problem = self._problem_of(header) if len(header) <= 255 else InvalidRequest
         if problem is InvalidRequest:
-            raise InvalidRequest("The Host header is malformed; it must be a name or an address, and maybe a port.")
+            raise InvalidRequest(
+                "The Host header is malformed; it must be a name or an address, with an optional port."
+            )
         if problem is Forbidden:
             raise Forbidden(
-                f"The bridge is not known as {header}; if it is meant to be, add that name, without the port, to "
+                f"The bridge is not known as {header}; if it should be, add that name, without the port, to "
                 "COMFYBRIDGE_ALLOWED_HOSTS."
             )
 
@@ -81,8 +83,8 @@ def check_listening(settings: Settings, host: str) -> None:
     """
     if not (settings.api_keys or settings.allow_anonymous or is_loopback(host)):
         raise SettingsError(
-            f"{host} is reached from other machines, where everybody could use the bridge: set COMFYBRIDGE_API_KEYS, "
-            "so that callers need a key, or COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous), if all are welcome."
+            f"Other machines can reach {host}, and everyone there could use the bridge: set COMFYBRIDGE_API_KEYS, "
+            "so that callers need a key, or COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous), to admit everyone."
         )
 
 

@@ -47,7 +47,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 @describes(
     tag="Probes",
     answers=Answer(
-        "The figures, in the format that `Accept` names.", {"text/plain": str, "application/openmetrics-text": str}
+        "The metrics, in the format that `Accept` names.", {"text/plain": str, "application/openmetrics-text": str}
     ),
 )
 def get_metrics() -> Response:
@@ -92,15 +92,15 @@ class Metrics:
         own = None if self.is_shared else self._registry
         self._requests = Counter(
             "comfybridge_requests",
-            "Requests whose answers have gone, but for probes that went well.",
+            "Requests that were answered, except successful probes.",
             ["operation", "workflow", "outcome"],
             registry=own,
         )
-        self._sent = Counter("comfybridge_sent_bytes", "Bytes of the bodies of their answers.", registry=own)
+        self._sent = Counter("comfybridge_sent_bytes", "Bytes of the bodies of all answers.", registry=own)
         phases = Histogram(
             "comfybridge_generate_seconds",
-            "Where the time of the requests went whose prompts were queued: in ComfyUI's queue, executing, "
-            "delivering the answer; total is from first to last.",
+            "Seconds of requests whose prompts were queued, by phase: in ComfyUI's queue, executing, delivering the "
+            "answer; total is the whole time.",
             ["phase"],
             buckets=SECONDS,
             registry=own,
@@ -109,14 +109,14 @@ class Metrics:
             phases.labels(each) for each in ("queued", "executing", "delivering", "total")
         )
         self._slots = Gauge(
-            "comfybridge_slots", "Requests that may be blocked at once.", registry=own, multiprocess_mode="livesum"
+            "comfybridge_slots", "Requests that may wait at once.", registry=own, multiprocess_mode="livesum"
         )
         self._taken = Gauge(
-            "comfybridge_slots_taken", "Requests that are.", registry=own, multiprocess_mode="livesum"
+            "comfybridge_slots_taken", "Requests that wait now.", registry=own, multiprocess_mode="livesum"
         )
         in_flight = Gauge(
             "comfybridge_server_in_flight",
-            "Requests of this bridge that are under way at a ComfyUI.",
+            "Requests of this bridge in progress on a ComfyUI.",
             ["server"],
             registry=own,
             multiprocess_mode="livesum",
@@ -180,7 +180,7 @@ class _ServerHealth(Collector):
         up = GaugeMetricFamily("comfybridge_server_up", "Whether a ComfyUI answers.", labels=["server"])
         queue = GaugeMetricFamily(
             "comfybridge_server_queue_remaining",
-            "Prompts that wait or run on a ComfyUI, whoever queued them.",
+            "Prompts that wait or run on a ComfyUI, from any client.",
             labels=["server"],
         )
         for server in self._servers.all:

@@ -45,7 +45,7 @@ def health() -> Response:
 @marked(is_open=True, is_quiet=True)
 @describes(
     tag="Probes",
-    answers=json_answer("It would be taken.", ReadyAnswer),
+    answers=json_answer("A request would be accepted.", ReadyAnswer),
     raises=(Busy, ComfyUIUnreachable),
 )
 def ready() -> Response:

@@ -55,7 +55,7 @@ def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset
         InvalidRequest: it is none, holds what JSON does not have, or more values than anybody needs.
     """
     if holds_too_much(raw):
-        raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values; nobody needs so many.")
+        raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values, the most that is accepted.")
     text = decoded(raw, charset, what, wanted)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
@@ -103,7 +103,7 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterable[object]:
 
 def _check_text(text: str) -> None:
     if _HALF_CHARACTER.search(text):
-        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is no text.")
+        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
 
 
 def _is_too_large(value: object) -> bool:

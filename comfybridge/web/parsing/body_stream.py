@@ -187,5 +187,5 @@ def _read_some(stream: IO[bytes], size: int) -> bytes:
     except Exception as error:
         log.info("A body could not be read: %s", type(error).__name__)
         raise InvalidRequest(
-            "The body did not come whole: it was cut off, came too slowly, or its chunks are malformed."
+            "The body is incomplete: it was cut off, came too slowly, or has malformed chunks."
         ) from None

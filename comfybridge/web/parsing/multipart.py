@@ -76,7 +76,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
     except ValueError:
         stream.discard()
         raise InvalidRequest(
-            "The body is no well-formed multipart/form-data: its parts, or the boundary between them, can't be read."
+            "The body is not well-formed multipart/form-data: its parts, or the boundary between them, can't be read."
         ) from None
     if sum(len(text.encode()) for _, text in texts.items(multi=True)) > most_text:
         raise too_much(most_text, most_parts)
@@ -91,7 +91,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
 def too_much(most_text: int, most_parts: int) -> TooLarge:
     """The error of a form that has more than it may have."""
     return TooLarge(
-        f"The form has more than {most_parts} parts, or more than {most_text} bytes in those that are no files."
+        f"The form has more than {most_parts} parts, or more than {most_text} bytes in those that are not files."
     )
 
 

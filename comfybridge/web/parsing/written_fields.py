@@ -50,7 +50,7 @@ def _read(name: str, text: str, types: set[str]) -> Any:
     if TEXT in types or not types & STRUCTURES or text.lstrip()[:1] not in ("{", "["):
         return text
     if holds_too_much(text):
-        raise InvalidRequest(f"{name} holds more than {MOST_VALUES} values; nobody needs so many.")
+        raise InvalidRequest(f"{name} holds more than {MOST_VALUES} values, the most that is accepted.")
     return json_in(text)
 
 
