@@ -109,9 +109,9 @@ def test_a_proxy_that_opens_no_tunnel_is_named(
         ),
         (
             "socks5h://me:secret@127.0.0.1",
-            "ALL_PROXY names a proxy of the kind socks5h://, and only http:// is supported",
+            "ALL_PROXY names a proxy of the kind socks5h://; only http:// is supported",
         ),
-        ("https://127.0.0.1:1", "ALL_PROXY names a proxy of the kind https://, and only http:// is supported"),
+        ("https://127.0.0.1:1", "ALL_PROXY names a proxy of the kind https://; only http:// is supported"),
     ],
 )
 def test_a_proxy_that_is_not_there_is_named_without_its_credentials(
