@@ -11,7 +11,7 @@ def parse_color(text: str) -> str:
     """A colour as `#rrggbb`, from that, `#rgb`, `rgb(...)`, `hsl(...)` or one of CSS's names.
 
     Raises:
-        InvalidRequest: it is no colour, or not an opaque one.
+        InvalidRequest: it is not a colour, or not an opaque one.
     """
     try:
         parts = ImageColor.getrgb(text.strip()) if len(text) <= 100 else ()  # Pillow refuses longer ones too

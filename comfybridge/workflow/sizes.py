@@ -20,7 +20,7 @@ _SHAPES = ("grid", "stitch", "concat", "collage", "crop", "pad", "rotate", "outp
 
 
 def expected_size(graph: Graph, params: Mapping[str, Any], max_size: int | None) -> ExpectedSize | None:
-    """The size that the parameters `width` and `height` request; None if they do not, or the graph crops its pictures.
+    """The size that the parameters `width` and `height` request; None if none, or if the graph crops its pictures.
 
     Args:
         params: the parameters that are used.

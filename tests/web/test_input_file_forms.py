@@ -183,7 +183,8 @@ def test_what_is_no_picture_is_refused_for_a_node_of_pictures(
 ) -> None:
     install(monkeypatch, loader("LoadImageBase64", "image"))
     graph = loading_text("LoadImageBase64", "image")
-    refused(api.post("/generate", json={"workflow": graph, "images": {"a.png": b64(b"hello")}}), sim, "is not an image")
+    asked = {"workflow": graph, "images": {"a.png": b64(b"hello")}}
+    refused(api.post("/generate", json=asked), sim, "is not an image")
 
 
 def test_files_within_a_graph_have_a_limit_of_their_own(

@@ -84,8 +84,11 @@ REFUSALS: dict[str, tuple[Answered, str]] = {
 }
 
 UNREACHED: dict[str, tuple[Answered, str]] = {
-    "a proxy": ((502, HTML, "<title>502 Bad Gateway</title>"), "cannot be reached by the proxy in front of it (HTTP 502)"),
-    "Cloudflare": ((530, HTML, "<title>x | 530: Argo Tunnel error</title>"), "by the proxy before it (HTTP 530)"),
+    "a proxy": ((502, HTML, "<title>502 Bad Gateway</title>"), "by the proxy in front of it (HTTP 502)"),
+    "Cloudflare": (
+        (530, HTML, "<title>x | 530: Argo Tunnel error</title>"),
+        "by the proxy in front of it (HTTP 530)",
+    ),
     "ngrok": ((404, HTML, NGROK), "cannot be reached by the tunnel in front of it (ERR_NGROK_3200, HTTP 404)"),
     "ngrok's header": (
         (404, {"Ngrok-Error-Code": "ERR_NGROK_3200"}, "gone"),
