@@ -1,4 +1,4 @@
-"""What ComfyUI can be asked over HTTP: prompts, files, and what it has.
+"""ComfyUI's HTTP API: prompts, files, and the node classes and models that it has.
 
 Every method raises the errors that `calls.py` tells of, beside those that it names.
 """
@@ -117,7 +117,7 @@ class ComfyUIClient(Calls):
         return entry if isinstance(entry, Mapping) else None
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
-        """What runs and what waits, and whose it is. Heavy: ComfyUI sends every queued graph along."""
+        """The running and waiting prompts with their owners. Expensive: ComfyUI sends every queued graph too."""
         said = self.get_json("/queue", deadline, LARGEST_QUEUE)
         try:
             return queue_of(said)
@@ -202,7 +202,7 @@ class ComfyUIClient(Calls):
             return "there"
 
     def is_on_windows(self, deadline: Deadline | None = None) -> bool:
-        """Whether ComfyUI runs on Windows, where a backslash separates folders. Asked once."""
+        """Whether ComfyUI runs on Windows, where a backslash separates folders. Fetched once."""
         if self._is_on_windows is None:
             system = self.system_stats(deadline).get("system")
             name = str(system.get("os")) if isinstance(system, Mapping) else ""
@@ -245,7 +245,7 @@ class ComfyUIClient(Calls):
         return f"{folder}/{name}" if folder else name
 
     def _largest_upload(self, deadline: Deadline | None) -> int | None:
-        """The most bytes that an upload may have; None if ComfyUI does not say."""
+        """The largest upload in bytes; None if ComfyUI does not say."""
         with contextlib.suppress(ComfyUIError):
             most = self.get_json("/features", deadline).get("max_upload_size")
             return most if isinstance(most, int) else None
@@ -254,7 +254,7 @@ class ComfyUIClient(Calls):
     # -- the server ----------------------------------------------------------------------------------------------
 
     def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
-        """What ComfyUI says of a node class; None if it has no such class."""
+        """ComfyUI's description of a node class; None if it has no such class."""
         if class_type in (".", ".."):  # as in `models`
             return None
         path = f"/object_info/{quote(class_type, safe='')}"

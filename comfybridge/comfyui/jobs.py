@@ -80,6 +80,6 @@ class JobList:
             return answer.status, said if isinstance(said, dict) else {}
 
     def _missing(self, path: str, status: int) -> NoJobList:
-        """That this is no job list, which is remembered."""
+        """Record that the server has no job list."""
         self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
         return NoJobList(f"ComfyUI's answer to GET {path} ({status}) is not of a job list.")
