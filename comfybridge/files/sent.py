@@ -71,7 +71,7 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
 def split_params(
     params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph
 ) -> tuple[dict[str, Any], list[InputFile]]:
-    """The parameters without those for a file whose value is the file itself, not its name; and these files.
+    """The parameters without those that hold a file itself instead of its name; and these files.
 
     Raises:
         InvalidRequest: a file's data can't be read.
@@ -99,7 +99,7 @@ def files_in(graph: Graph, but: Collection[str] = ()) -> list[InputFile]:
     """The files that a caller's graph itself holds, where ComfyUI's own loaders take names; each named `NODE.INPUT`.
 
     Args:
-        but: inputs that are not looked at, as their values are replaced.
+        but: inputs to skip, because their values are replaced.
 
     Raises:
         InvalidRequest: a file's data can't be read.

@@ -1,4 +1,4 @@
-"""What a caller may ask for: which workflows, whether graphs of its own, which node classes, how large, how often.
+"""What a caller may request: which workflows, whether its own graphs, which node classes, how large, how often.
 
     default:                  # callers of keys that are not named here, and those without a key
       workflows: [txt2img]
@@ -50,7 +50,7 @@ ParametersOf = Callable[[str], Collection[str]]
 
 
 class Policy(BaseModel):
-    """What the callers of one API key may ask for. `docs/access.md` tells what each field means."""
+    """What the callers of one API key may request. `docs/access.md` explains each field."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -81,7 +81,7 @@ class Policy(BaseModel):
 
     @cached_property
     def limits(self) -> Limits | None:
-        """The limits for what graphs say; None if there are none."""
+        """The limits for numbers in graphs; None if there are none."""
         limits = Limits(self.max_width, self.max_height, self.max_pixels, self.max_steps, self.max_batch_size)
         return None if limits == Limits() else limits
 
@@ -116,7 +116,7 @@ class Rights:
             workflow: the template's name; None if the request has a graph.
 
         Raises:
-            Forbidden: what it may not, and what it may.
+            Forbidden: it is not allowed; the message says what is.
             UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
         """
         policy = self.policy
@@ -163,12 +163,12 @@ class Rights:
         """Refuse a graph that holds more than the caller may ask for.
 
         Args:
-            graph: as it is to be queued, wherever it comes from.
+            graph: the graph to be queued, whatever its origin.
             params: the parameters that were filled in.
-            is_trusted: whether all links are of a template, and none of the caller.
+            is_trusted: whether all links come from a template, and none from the caller.
 
         Raises:
-            Forbidden: what it may not, and what it may.
+            Forbidden: it is not allowed; the message says what is.
         """
         allowed, refused = self.policy.nodes
         if allowed is not None or refused:
@@ -249,7 +249,7 @@ class Rights:
                 )
 
     def check_unseen(self, file: InputFile) -> None:
-        """Refuse a file that ComfyUI is to fetch where images have limits: nobody sees how large it is.
+        """Refuse a file that ComfyUI would fetch if images have limits: the bridge cannot see how large it is.
 
         Raises:
             Forbidden
@@ -296,7 +296,7 @@ class Policies:
     Args:
         policies: by the name of a key, and `default`.
         keys: the names of all keys.
-        workflows_only: whether graphs and overrides are closed for everybody.
+        workflows_only: whether graphs and overrides are refused for everyone.
     """
 
     def __init__(self, policies: Mapping[str, Policy], keys: Collection[str] = (), *, workflows_only: bool = False):
@@ -309,12 +309,12 @@ class Policies:
             bucket = None if policy.rate is None else Bucket(policy.rate)
             return Rights(who, policy.model_copy(update=closed), bucket)
 
-        # where it is closed for everybody, a key would not help
+        # if it is refused for everyone, a key would not help
         self._others = rights("A caller of this bridge" if workflows_only else "A caller without an API key", default)
         self._of_keys = {name: rights(f"The API key {name}", policies.get(name, default)) for name in keys}
 
     def of(self, owner: str | None) -> Rights | None:
-        """What a caller may ask for; None: anything. Those without a key, and of unknown ones, count as one caller.
+        """What a caller may request; None: anything. Callers without a key, or with an unknown one, count as one.
 
         Args:
             owner: the name of its key.
@@ -326,7 +326,7 @@ def load_policies(settings: Settings) -> Policies:
     """The policies that the settings name.
 
     Raises:
-        SettingsError: the file can't be read, or what is wrong in it.
+        SettingsError: the file cannot be read or is wrong; the message says why.
     """
     keys = [key.name for key in settings.api_keys]
     found = {} if settings.policy_file is None else _read(settings.policy_file)
