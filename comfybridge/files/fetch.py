@@ -94,7 +94,7 @@ class Fetcher:
 
     Args:
         seconds: how long one fetch may take, redirects included.
-        allowed_hosts: names, addresses and networks (`10.0.0.0/8`) that may be contacted although they are not public.
+        allowed_hosts: names, addresses and networks (`10.0.0.0/8`) that may be contacted though not public.
     """
 
     def __init__(self, *, seconds: float, allowed_hosts: Iterable[str] = ()) -> None:

@@ -35,7 +35,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 class _Application(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as it is: none of ours is a coroutine, and Flask would look five times a request."""
+        """The function unchanged: none of ours is a coroutine, and Flask would check five times a request."""
         return func
 
     def admits(self, environ: WSGIEnvironment) -> bool:

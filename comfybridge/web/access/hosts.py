@@ -31,7 +31,7 @@ class Hosts:
         self._problem_of = lru_cache(maxsize=REMEMBERED)(self._problem)
 
     def check(self, header: str | None) -> None:
-        """Refuse what is not meant for this bridge.
+        """Refuse a request that is not meant for this bridge.
 
         Args:
             header: `Host`; None where there is none, as in HTTP/1.0, which no browser speaks.
@@ -76,7 +76,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_listening(settings: Settings, host: str) -> None:
-    """Refuse to listen where others than this machine can call, if nobody would be asked for a key.
+    """Refuse to listen where other machines can call, if no key would be required.
 
     Raises:
         SettingsError: says what to do.

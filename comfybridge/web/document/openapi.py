@@ -199,7 +199,7 @@ def _operation(route: Route, types: _Types) -> DocumentedOperation:
     answers = {str(status): _answer(each, types) for status, each in operation.answers.items()}
     return DocumentedOperation(
         tags=[operation.tag],
-        summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown as it is
+        summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown unchanged
         operationId=view.__name__,
         responses={**answers, **_errors(route, types)},
         **said,

@@ -25,7 +25,7 @@ class MergedMetrics(Collector):
 
     def __init__(self) -> None:
         self._folder = Path(os.environ[FOLDER])
-        self._logged: set[str] = set()  # the files that were told of
+        self._logged: set[str] = set()  # the files that were reported
 
     def collect(self) -> Iterable[Metric]:
         """The metrics, as they are now."""

@@ -1,7 +1,7 @@
 """`GET /metrics`: what this bridge does and how its servers are, for Prometheus.
 
 Requests are counted when their answers have gone. With several worker processes each of them keeps its figures in
-files of a common folder (see `sharing.py`), and whichever is asked adds them up.
+files of a common folder (see `sharing.py`), and the process that answers adds them up.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800,
 PUBLISH_SECONDS = 1.0
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
-# the moment at which each counter began: as many lines again, for nobody
+# the start time of each counter: as many lines again, which no one uses
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -62,7 +62,7 @@ def get_metrics() -> Response:
 
 
 def begin(app: Flask, bridge: Bridge) -> Callable[[Entry], None]:
-    """Begin to measure; what is given back is to be called with each request whose answer has gone."""
+    """Begin to measure. Returns a function to call with each request whose answer has been sent."""
     metrics = app.extensions[EXTENSION] = Metrics(bridge)
     return metrics.count
 
@@ -75,7 +75,7 @@ def publish_always(app: Flask) -> None:
 
 
 class Metrics:
-    """What is measured. Safe to share between threads.
+    """The metrics of an application. Safe to share between threads.
 
     Attributes:
         is_shared: whether it is added to that of other processes.
@@ -128,7 +128,7 @@ class Metrics:
         self._registry.register(_ServerHealth(bridge.servers))
 
     def count(self, entry: Entry) -> None:
-        """Take in a request whose answer has gone."""
+        """Count a request whose answer has been sent."""
         trace = entry.trace
         workflow = (trace.workflow if trace is not None else None) or ""
         labels = (entry.operation, workflow, entry.outcome)
@@ -171,7 +171,7 @@ def _is_its_own(timings: Timings, seconds: float) -> bool:
 
 
 class _ServerHealth(Collector):
-    """How the servers are, as one process finds them: the same for all, so nothing is to be added up."""
+    """The state of the servers, as one process sees it: the same for all, so it is not added up."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -198,7 +198,7 @@ class _ServerHealth(Collector):
         It is asked only if it did not say so of its own accord within the last seconds: its websocket is silent
         where nothing runs, and does not tell of a server that is asleep.
         """
-        if not server.is_up:  # it is being asked already whether it is back
+        if not server.is_up:  # a check whether it is back is under way
             return False
         try:
             server.ask()
