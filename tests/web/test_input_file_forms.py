@@ -239,4 +239,4 @@ def test_a_text_that_is_no_data_is_a_name(api: FlaskClient, sim: Simulator) -> N
     for name in ("holiday2024picture42", "nosuch.png"):
         asked = {"workflow": "img2img", "prompt": "a", "params": {"image": name}}
         said = failure(api.post("/generate", json=asked), 400, "invalid_workflow")["error"]
-        assert f"image '{name}' is no file in ComfyUI's input folder" in said
+        assert f"image '{name}' is not a file in ComfyUI's input folder" in said
