@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_VALUES = 250_000
+MOST_VALUES = 500_000
+MOST_VALUES_OF_COMFYUI = 1_000_000  # in one answer or event: a node may show a number for each pixel
 
 
 def holds_too_much(text: str | bytes, most: int = MOST_VALUES) -> bool:

@@ -43,12 +43,6 @@ def configure(format: Format | None, *, quotes: bool) -> logging.Formatter:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # What no line shows is not found out for each of them, which saves a quarter of a bare line's time. The logging
-    # HOWTO of Python's documentation names these switches under "Optimization".
-    logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    if sys.version_info >= (3, 12):
-        logging.logAsyncioTasks = False
     return formatter
 
 

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
         100 * 1024 * 1024, ge=1, description="how many bytes the input files of one request may have together"
     )
     max_total_body_bytes: int = Field(
-        512 * 1024 * 1024,
+        640 * 1024 * 1024,
         ge=1,
         description="how many bytes the bodies of all current requests may have together, counting those over 64 KB; "
         "more get a 503",

@@ -22,12 +22,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from comfybridge.comfyui.waiting import poll, waiter, websocket
 from comfybridge.simulator import Simulator
 from tests.alone import running
 from tests.web.slow_site import SlowSite
@@ -84,3 +85,17 @@ def site() -> Iterator[SlowSite]:
     """A web server whose picture comes when the test says so."""
     with contextlib.closing(SlowSite()) as slow:
         yield slow
+
+
+@pytest.fixture
+def quiet_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets after how many seconds without an event a prompt is looked up, which is 3 otherwise.
+
+    Few, and a test of what is found out so is quick; very many, and what ends is known to have ended by an event.
+    """
+
+    def change(seconds: float) -> None:
+        for module in (waiter, websocket, poll):
+            monkeypatch.setattr(module, "QUIET_SECONDS", seconds)
+
+    return change

@@ -61,10 +61,15 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str) -> frozenset[str]:
     """All that a module imports, wherever in it, as full names: `flask.Flask`."""
     names = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -166,7 +171,7 @@ def test_the_packages_of_a_server_are_for_those_who_serve(package: str) -> None:
 def calls(module: str, names: set[str]) -> list[str]:
     """Where a module calls functions or methods of these names."""
     found = []
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in names:
@@ -191,11 +196,11 @@ def test_there_is_one_way_from_an_http_request_to_one_that_can_be_queued() -> No
 
 def drawn() -> list[str]:
     """The folders and files of the drawing, as `web/access/` and `web/errors.py`, in its order."""
-    tree = re.search(r"```\ncomfybridge/\n(.*?)```", DRAWING.read_text(encoding="utf-8"), re.DOTALL)
-    assert tree is not None
+    drawing = re.search(r"```\ncomfybridge/\n(.*?)```", DRAWING.read_text(encoding="utf-8"), re.DOTALL)
+    assert drawing is not None
     found: list[str] = []
     above = [""]  # the folder around what stands at each depth
-    for line in tree[1].splitlines():
+    for line in drawing[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
         words = line.split()
         names = words if all(each.endswith(".py") for each in words) else words[:1]

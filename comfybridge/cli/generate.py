@@ -323,7 +323,7 @@ def _cancelled(bridge: Bridge, trace: Trace) -> str:
     if prompt_id is None:
         return "Stopped before a prompt was queued."
     try:
-        bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
+        bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS), None)
     except BridgeError as error:
         if isinstance(error, UnknownPrompt) and trace.prompt_id is None:
             return "Stopped before a prompt was queued."

@@ -26,7 +26,7 @@ from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, 
 from comfybridge.comfyui.transport import Answer, Transport
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
-from comfybridge.json_size import MOST_VALUES, holds_too_much
+from comfybridge.json_size import MOST_VALUES_OF_COMFYUI, holds_too_much
 
 RETRY_AFTER = 5
 
@@ -40,8 +40,8 @@ class Size(NamedTuple):
 
 # Histories can have images in them, as texts; the queue has every graph that waits, each with the workflow that it
 # was made from: thousands of some 100 KB.
-LARGEST_ANSWER = Size(128 * 1024 * 1024, MOST_VALUES)
-LARGEST_QUEUE = Size(512 * 1024 * 1024, 20 * MOST_VALUES)
+LARGEST_ANSWER = Size(128 * 1024 * 1024, MOST_VALUES_OF_COMFYUI)
+LARGEST_QUEUE = Size(512 * 1024 * 1024, 20 * MOST_VALUES_OF_COMFYUI)
 
 
 class ComfyUISilent(ComfyUIUnreachable):

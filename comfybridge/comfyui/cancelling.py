@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from comfybridge.comfyui.client import ComfyUIClient, can_aim_interrupts
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.interrupting import Interrupter
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.queued import Job
+from comfybridge.comfyui.versions import can_aim_interrupts
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 

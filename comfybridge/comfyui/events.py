@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from comfybridge.json_size import holds_too_much
+from comfybridge.json_size import MOST_VALUES_OF_COMFYUI, holds_too_much
 
 IMAGE, TEXT, IMAGE_WITH_METADATA = 1, 3, 4
 LEGACY_IMAGE_TYPES = {1: "image/jpeg", 2: "image/png"}
@@ -211,7 +211,7 @@ def parse_binary(frame: bytes) -> Event:
 
 
 def _json(text: str | bytes) -> Any:
-    if holds_too_much(text):
+    if holds_too_much(text, MOST_VALUES_OF_COMFYUI):
         raise ValueError("more values than any event has")
     return json.loads(text)
 

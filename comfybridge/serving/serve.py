@@ -17,8 +17,10 @@ from flask import Flask
 
 from comfybridge import logs
 from comfybridge.serving.announcement import announce
+from comfybridge.serving.bodies import MOST_IN_MEMORY, Budget
 from comfybridge.serving.demo import end_demo
-from comfybridge.serving.open_files import RESERVE, most_connections
+from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
+from comfybridge.serving.refusals import LONGEST_HEAD, admits_all
 from comfybridge.serving.stopping import LAST_SECONDS, Stop
 from comfybridge.settings import Settings
 from comfybridge.shipped import shipped
@@ -116,8 +118,10 @@ def collect_seldom() -> None:
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     """Serve with waitress, which runs everywhere, until told to stop; running requests finish first."""
     import waitress
+    from waitress.server import BaseWSGIServer
 
     from comfybridge.serving.waitress_loop import Loop
+    from comfybridge.serving.waitress_requests import be_strict
 
     logs.configure(settings.log_format, quotes=settings.log_prompts)
     use_poll = hasattr(select, "poll")
@@ -141,13 +145,20 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         channel_request_lookahead=int(settings.cancel_on_hangup),
         ident=None,
         outbuf_high_watermark=OUTGOING_BYTES,
+        inbuf_overflow=MOST_IN_MEMORY,
+        max_request_header_size=LONGEST_HEAD,
         log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
     )
+    budget = Budget(settings.max_total_body_bytes)
+    servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
+    for each in servers:
+        be_strict(each, getattr(app, "admits", admits_all), budget, KEPT_BACK)
     loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
     loop.heed_signals(FINISHING)
     # several where a name such as localhost stands for several addresses
     several = getattr(server, "effective_listen", None)
     announce(app, several or [(server.effective_host, server.effective_port)])
     loop.run(settings.shutdown_seconds + LAST_SECONDS)
-    server.task_dispatcher.shutdown()
+    for each in servers:
+        each.task_dispatcher.shutdown()
     end_demo(app)

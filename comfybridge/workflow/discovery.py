@@ -66,11 +66,6 @@ class Discovery:
     unknown: frozenset[str] = frozenset()
 
 
-def discover(graph: Graph, facts: Facts | None = None) -> dict[str, Parameter]:
-    """The parameters found in a checked graph, by their short names; see `examine`."""
-    return examine(graph, facts).parameters
-
-
 def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
     """The parameters of a checked graph, and those that are unclear.
 

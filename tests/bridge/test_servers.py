@@ -223,7 +223,7 @@ def test_a_server_that_is_asleep_is_left_out_and_nobody_waits_for_it(
         for path in ("/queue", "/stats", "/models", "/ready"):
             assert api.get(path).status_code == 200
         failure(api.get("/results/nobody"), 503, "comfyui_unreachable")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 25  # one call to it would take 30
 
 
 def test_somebody_else_s_prompts_count_too(make: Callable[..., Flask], sim: Simulator) -> None:

@@ -13,6 +13,7 @@ import pytest
 from comfybridge.simulator import Simulator
 from tests import ROOT
 from tests.cli.made import SMALL
+from tests.waiting import SECONDS
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such terminals")
 
@@ -40,7 +41,7 @@ def test_a_terminal_that_is_closed_cancels_the_prompt(sim: Simulator, maker: lis
     os.close(terminal)  # nothing can be written there any more
     process.send_signal(signal.SIGHUP)  # as the system does for a terminal that the process is in charge of
     try:
-        assert process.wait(10) == 129
+        assert process.wait(SECONDS) == 129
     finally:
         process.kill()
         process.wait()
@@ -55,7 +56,7 @@ def test_with_nohup_the_prompt_runs_on(sim: Simulator, maker: list[str]) -> None
     process.send_signal(signal.SIGHUP)
     sim.release()
     try:
-        assert process.wait(30) == 0
+        assert process.wait(SECONDS) == 0
     finally:
         process.kill()
         process.wait()

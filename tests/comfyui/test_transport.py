@@ -34,6 +34,7 @@ from tests.comfyui.exchange import (
     reply,
     silent,
 )
+from tests.waiting import SECONDS
 
 
 def until_readable(sockets: list[socket.socket]) -> None:
@@ -136,12 +137,12 @@ def test_an_answer_that_cannot_be_read_is_not_asked_for_again(comfyui: Exchange,
 def test_every_call_has_its_own_patience(comfyui: Exchange, connect: Connect) -> None:
     comfyui.on("GET", "/a", reply("one"), reply("two"), silent)
     transport = connect()
-    for seconds in (0.1, 20):
+    for seconds in (0.1, 600):
         transport.send("GET", "/a", (5, seconds)).close()
     began = time.monotonic()
     with pytest.raises(NoAnswerInTime):
         transport.send("GET", "/a", (5, 0.1))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < SECONDS
 
 
 # -- connections that are given up -------------------------------------------------------------------------------
@@ -250,20 +251,20 @@ def test_the_deadline_holds_for_a_body_even_if_it_comes_nearer(
     comfyui: Exchange, connect: Connect, head: bytes
 ) -> None:
     comfyui.on("GET", "/a", raw(head + b"abc"))
-    deadline = Deadline(60)
+    deadline = Deadline(600)
     with connect().send("GET", "/a", TIMEOUT, deadline=deadline) as answer:
         assert answer.read_some(9) == b"abc"
-        deadline.extend(-59.9)
+        deadline.extend(-599.9)
         began = time.monotonic()
         with pytest.raises(NoAnswerInTime):
             answer.read_some(9)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SECONDS
 
 
 @pytest.mark.parametrize("framing", [message(b"abcdef"), CHUNKED + b"6\r\nabcdef\r\n0\r\n\r\n"])
 def test_what_has_come_by_the_deadline_is_read_after_it(comfyui: Exchange, connect: Connect, framing: bytes) -> None:
     comfyui.on("GET", "/a", raw(framing))
-    deadline = Deadline(60)
+    deadline = Deadline(600)
     with connect().send("GET", "/a", TIMEOUT, deadline=deadline) as answer:
         assert answer.read_some(3) == b"abc"
         deadline.extend(-60)

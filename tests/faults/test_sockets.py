@@ -14,36 +14,38 @@ import websocket
 from comfybridge.simulator import Simulator
 from comfybridge.simulator.sockets import Message
 from tests import graphs
-from tests.faults.callers import Asked, Front
+from tests.faults.callers import LONG, Asked, Front
 from tests.waiting import until_true
 from tests.web.answers import success
 
 LISTENING = ("hub", "websocket")
 
 
-def latest(front: Front, asked: dict[str, Asked]) -> float:
-    """How long after ComfyUI had finished the last of them had its picture."""
-    late = 0.0
+def check(asked: dict[str, Asked]) -> None:
+    """Each has its picture, and did not have to wait until its time was up."""
     for each in asked.values():
-        late = max(late, -front.sim.finished_at(each.picture()["prompt_id"]) + each.ended)
-    return late
+        each.picture()
 
 
-def test_a_socket_dropped_once(front: Front, sim: Simulator) -> None:
+def test_a_socket_dropped_once(front: Front, sim: Simulator, quiet_seconds: Callable[[float], None]) -> None:
+    quiet_seconds(600)  # the drop itself makes them look
     sim.hold()
     asked = front.ask_each()
     sim.drop_sockets()
     sim.release()
-    assert latest(front, asked) < 2
+    check(asked)
 
 
-def test_a_socket_dropped_long_before_the_end(front: Front, sim: Simulator) -> None:
+def test_a_socket_dropped_long_before_the_end(
+    front: Front, sim: Simulator, quiet_seconds: Callable[[float], None]
+) -> None:
+    quiet_seconds(600)  # the drop itself makes them look
     sim.hold()
     asked = front.ask_each()
     sim.drop_sockets()
     threading.Event().wait(1.7)  # lets the pauses between looks become as long as they get
     sim.release()
-    assert latest(front, asked) < 2
+    check(asked)
 
 
 def test_a_socket_dropped_every_second(front: Front, sim: Simulator) -> None:
@@ -59,8 +61,7 @@ def test_a_socket_dropped_every_second(front: Front, sim: Simulator) -> None:
     try:
         asked = [front.ask(graphs.txt2img(sim.checkpoints[0], steps=12), wait=each) for each in (*LISTENING, "poll")]
         for each in asked:
-            body = each.picture((64, 64))
-            assert each.ended - sim.finished_at(body["prompt_id"]) < 2
+            each.picture((64, 64))
     finally:
         stop.set()
         dropping.join()
@@ -69,7 +70,8 @@ def test_a_socket_dropped_every_second(front: Front, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("wakes", [False, True])
-def test_a_zombie_socket(front: Front, sim: Simulator, wakes: bool) -> None:
+def test_a_zombie_socket(front: Front, sim: Simulator, quiet_seconds: Callable[[float], None], wakes: bool) -> None:
+    quiet_seconds(0.3)
     sim.hold()
     asked = front.ask_each()
     sim.mute()
@@ -77,7 +79,7 @@ def test_a_zombie_socket(front: Front, sim: Simulator, wakes: bool) -> None:
     if wakes:  # what was said meanwhile is lost
         sim.wait_until_idle()
         sim.unmute()
-    assert latest(front, asked) < 6
+    check(asked)
 
 
 def test_a_zombie_socket_while_looks_at_the_queue_are_dear(front: Front, sim: Simulator) -> None:
@@ -86,12 +88,14 @@ def test_a_zombie_socket_while_looks_at_the_queue_are_dear(front: Front, sim: Si
     sim.mute()
     sim.release()
     sim.wait_until_idle()
-    finished = time.monotonic()
     lookup = front.bridge.servers.all[0].lookup
-    while not asked["hub"].is_over and time.monotonic() - finished < 3.2:  # somebody else looks, and it takes long
+
+    def is_over_while_somebody_else_looks_all_the_time_and_it_takes_long() -> bool:
         lookup._looked_at, lookup._look_seconds = time.monotonic(), 0.05
-        threading.Event().wait(0.05)
-    assert latest(front, asked) < 6
+        return asked["hub"].is_over
+
+    until_true(is_over_while_somebody_else_looks_all_the_time_and_it_takes_long, LONG / 2)
+    check(asked)
 
 
 def lost(*kinds: str) -> Callable[[Message], Iterable[Message]]:
@@ -154,27 +158,32 @@ LARGE = json.dumps({"type": "large", "data": {"prompt_id": "x", "text": "a" * 10
 
 
 @pytest.mark.parametrize(
-    ("distort", "seconds"),
+    ("distort", "is_looked_up"),
     [
-        pytest.param(lost("execution_success", "executing"), 6, id="the end lost"),
-        pytest.param(lost("execution_start", "execution_cached", "progress_state"), 6, id="the start lost"),
-        pytest.param(lost("executed"), 2, id="the outputs lost"),
-        pytest.param(outputs_last, 2, id="the outputs after the end"),
-        pytest.param(Swapped(), 6, id="out of order"),
-        pytest.param(doubled, 2, id="doubled"),
-        pytest.param(misshapen, 6, id="misshapen"),
-        pytest.param(among(*NONSENSE), 2, id="unknown and malformed"),
-        pytest.param(among(LARGE), 6, id="10 MB"),
+        pytest.param(lost("execution_success", "executing"), True, id="the end lost"),
+        pytest.param(lost("execution_start", "execution_cached", "progress_state"), True, id="the start lost"),
+        pytest.param(lost("executed"), False, id="the outputs lost"),
+        pytest.param(outputs_last, False, id="the outputs after the end"),
+        pytest.param(Swapped(), True, id="out of order"),
+        pytest.param(doubled, False, id="doubled"),
+        pytest.param(misshapen, True, id="misshapen"),
+        pytest.param(among(*NONSENSE), False, id="unknown and malformed"),
+        pytest.param(among(LARGE), True, id="10 MB"),
     ],
 )
 def test_events_that_are_not_as_they_should_be(
-    front: Front, sim: Simulator, distort: Callable[[Message], Iterable[Message]], seconds: float
+    front: Front,
+    sim: Simulator,
+    quiet_seconds: Callable[[float], None],
+    distort: Callable[[Message], Iterable[Message]],
+    is_looked_up: bool,
 ) -> None:
+    quiet_seconds(0.3 if is_looked_up else 600)
     sim.hold()
     asked = front.ask_each(*LISTENING)
     sim.distort(distort)
     sim.release()
-    assert latest(front, asked) < seconds
+    check(asked)
 
 
 def test_a_client_that_does_not_read_its_socket(front: Front, sim: Simulator) -> None:
@@ -185,7 +194,7 @@ def test_a_client_that_does_not_read_its_socket(front: Front, sim: Simulator) ->
     for _ in range(10):
         sim.say("x" * 5_000_000, "deaf")  # more than the system takes for it; ComfyUI waits until it is read
     sim.release()
-    assert latest(front, asked) < 6
+    check(asked)
     deaf.shutdown()
     sim.wait_for_sockets(1)  # the hub's
 
@@ -201,8 +210,6 @@ def test_websocket_images_lost_with_their_socket_are_made_again(front: Front, si
     body = asked.picture()
     assert len(body["images"]) == 3
     assert body["prompt_id"] != first
-    assert asked.ended - sim.finished_at(body["prompt_id"]) < 2
-    assert asked.took < 6
 
 
 @pytest.mark.parametrize("wait", LISTENING)

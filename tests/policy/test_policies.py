@@ -19,6 +19,7 @@ from comfybridge.policy.policies import Policy
 from comfybridge.settings import SettingsError
 from comfybridge.simulator import Simulator
 from tests import ROOT, graphs
+from tests.waiting import SECONDS
 
 KEYS = "shop=one,press=two"
 
@@ -111,7 +112,7 @@ def test_a_wrong_file_stops_the_start(file: Callable[[str], Path], arguments: li
         env={**os.environ, "COMFYBRIDGE_POLICY_FILE": str(path), "COMFYBRIDGE_PORT": "0"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=SECONDS,
     )
     assert ended.returncode != 0
     assert "ComfyBridge can't start: COMFYBRIDGE_POLICY_FILE: in policies.yaml, default.max_steps is" in ended.stderr

@@ -139,4 +139,4 @@ def test_a_parameter_file_that_is_a_bomb_is_a_broken_template(tmp_path: Path, co
     (broken,) = look_at(tmp_path).broken()
     assert broken["name"] == "a"
     assert len(broken["error"]) < 2000
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 30  # of a processor, for what takes milliseconds

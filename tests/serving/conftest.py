@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from comfybridge.simulator import Simulator
-from tests.serving.servers import SECONDS, Server, Start, Started, free_port
-from tests.waiting import until_true
+from tests.serving.servers import Server, Start, Started, free_port
+from tests.waiting import SECONDS, until_true
 
 
 @pytest.fixture

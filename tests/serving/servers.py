@@ -16,8 +16,7 @@ import pytest
 import requests
 
 from tests import ROOT
-
-SECONDS = 60  # only a test that fails waits so long
+from tests.waiting import SECONDS
 
 PYTHON_APP = ["app.py"]
 GUNICORN = ["-m", "gunicorn", "app:app"]

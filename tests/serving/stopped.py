@@ -9,7 +9,8 @@ from typing import Any
 import requests
 
 from tests import graphs
-from tests.serving.servers import SECONDS, Server
+from tests.serving.servers import Server
+from tests.waiting import SECONDS
 
 
 class Caller(threading.Thread):

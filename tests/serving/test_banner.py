@@ -14,7 +14,8 @@ import pytest
 
 from comfybridge.simulator import Simulator
 from tests import ROOT
-from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, Start, free_port
+from tests.serving.servers import GUNICORN, PYTHON_APP, WAITRESS, Server, Start, free_port
+from tests.waiting import SECONDS
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 
 from comfybridge.serving.serve import FINISHING
 from comfybridge.simulator import Simulator
-from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+from tests.serving.servers import GUNICORN, PYTHON_APP, WAITRESS, Server, free_port
 from tests.serving.stopped import Caller
+from tests.waiting import SECONDS
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
 

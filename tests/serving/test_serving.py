@@ -19,8 +19,8 @@ import requests
 
 from comfybridge.simulator import Simulator
 from tests import ROOT, graphs
-from tests.serving.servers import EVERY_SERVER, GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Start, Started, free_port
-from tests.waiting import until_true
+from tests.serving.servers import EVERY_SERVER, GUNICORN, PYTHON_APP, WAITRESS, Start, Started, free_port
+from tests.waiting import SECONDS, until_true
 
 
 @pytest.mark.parametrize("arguments", EVERY_SERVER)

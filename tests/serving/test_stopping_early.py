@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from comfybridge.simulator import Simulator
-from tests.serving.servers import GUNICORN, PYTHON_APP, SECONDS, WAITRESS, Server, free_port
+from tests.serving.servers import GUNICORN, PYTHON_APP, WAITRESS, Server, free_port
 from tests.serving.stopped import Caller, messages
+from tests.waiting import SECONDS, until_true
 from tests.web.input_files import b64, loading, png
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a word")
@@ -37,8 +37,7 @@ def test_a_request_is_told_whose_picture_comfyui_does_not_take(sim: Simulator) -
     )
     try:
         caller = Caller(server, workflow=loading("a"), images={"a": b64(png())})
-        while not any(each.path.endswith("/upload/image") for each in sim.requests):
-            time.sleep(0.02)
+        until_true(lambda: any(each.path.endswith("/upload/image") for each in sim.requests))
         os.killpg(server.process.pid, signal.SIGTERM)
         answer = caller.answered()
         assert server.process.wait(SECONDS) == 0
@@ -60,7 +59,7 @@ def test_a_request_whose_picture_is_being_fetched_is_told(
         COMFYBRIDGE_LOG_FORMAT="json",
         COMFYBRIDGE_SHUTDOWN_TIMEOUT="0.5",
         COMFYBRIDGE_FETCH_ALLOW_HOSTS="127.0.0.1",
-        COMFYBRIDGE_FETCH_TIMEOUT="60",
+        COMFYBRIDGE_FETCH_TIMEOUT="600",
     )
     url = f"http://127.0.0.1:{silent.getsockname()[1]}/cat.png"
     try:

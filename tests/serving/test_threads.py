@@ -52,14 +52,23 @@ def test_threads_are_kept_for_the_next_work(threads: Threads) -> None:
     assert len(seen) == 1
 
 
-def test_there_is_plenty_until_half_of_them_have_work() -> None:
+def test_threads_beyond_so_many_end_and_begin_again_when_they_are_needed() -> None:
     threads = Threads(4)
-    seen = []
-    for _ in range(3):
-        threads.give(lambda: None)
-        seen.append(threads.has_plenty)
-    threads.take_back()
-    assert [*seen, threads.has_plenty] == [True, True, False, True]
+    made: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    met = threading.Barrier(5)
+    for _ in range(4):
+        threads.give(lambda: (made.put(threading.current_thread()), met.wait(PATIENCE)) and None)
+    assert not threads.is_idle
+    met.wait(PATIENCE)
+    for _ in range(4):
+        threads.take_back()
+    assert threads.is_idle
+    threads.shrink(0)
+    for _ in range(4):
+        made.get(timeout=PATIENCE).join(PATIENCE)
+    done = threading.Event()
+    threads.give(done.set)
+    assert done.wait(PATIENCE)
     threads.shutdown()
 
 

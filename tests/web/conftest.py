@@ -11,9 +11,6 @@ import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 
-from comfybridge.comfyui.waiting import poll as polling
-from comfybridge.comfyui.waiting import waiter
-from comfybridge.comfyui.waiting import websocket as socket
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
@@ -36,10 +33,9 @@ def api(make_app: Callable[..., Flask]) -> FlaskClient:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(quiet_seconds: Callable[[float], None]) -> None:
     """Look up what was quiet for 0.2 s instead of 3."""
-    for module in (waiter, socket, polling):
-        monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
+    quiet_seconds(0.2)
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def test_a_version_that_nobody_knows_gets_the_usual_one(api: FlaskClient, kind: 
 def test_applications_in_one_process_count_apart(make_app: Callable[..., Flask]) -> None:
     one, two = make_app().test_client(), make_app().test_client()
     assert one.get("/queue").json
-    assert counted(figures(one)) == {("get_queue", "", "success"): 1}
+    assert counted(figures(one)) == {("native.get_queue", "", "success"): 1}
     assert counted(figures(two)) == {}
 
 

@@ -27,10 +27,9 @@ from comfybridge.web.answers import streaming
 from tests import graphs
 from tests.served import served
 from tests.serving.servers import EVERY_SERVER, Server, free_port
-from tests.waiting import until_true
+from tests.waiting import SECONDS, until_true
 from tests.web.answers import failure, success
 
-SECONDS = 30
 FIELDS = [
     *("time", "level", "request_id", "method", "path", "status", "outcome", "prompt_id", "server", "workflow", "key"),
     *("queued", "executing", "total", "bytes"),
@@ -330,8 +329,6 @@ def test_a_line_of_text_is_for_people(api: FlaskClient, listen: Callable[[loggin
 def test_a_terminal_gets_text_and_a_file_json_unless_something_else_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, is_terminal: bool, format: Any, kind: type
 ) -> None:
-    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
-        monkeypatch.setattr(logging, name, getattr(logging, name))  # put back at the end
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     assert type(logs.configure(format, quotes=False)) is kind
 
@@ -340,10 +337,10 @@ def test_a_terminal_gets_text_and_a_file_json_unless_something_else_is_asked_for
 def test_every_server_logs_so(sim: Simulator, tmp_path: Path, arguments: list[str]) -> None:
     server = Server(arguments, COMFYUI_URL=sim.url, COMFYBRIDGE_PORT=free_port())
     try:
-        began = len(server.said)  # with what the server found
         answer = requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
-        line = json.loads(wait_for_line(lambda: server.said[began:]))
+        until_true(lambda: '"prompt_id"' in server.said.rpartition("\n")[0])
     finally:
         server.end()
+    [line] = [json.loads(each) for each in server.said.splitlines() if '"prompt_id"' in each]
     assert (line["prompt_id"], line["outcome"]) == (answer.json()["prompt_id"], "success")
     assert line["bytes"] == len(answer.content)

@@ -48,7 +48,6 @@ class Connection:
     def __init__(self, client_id: str, opened: websocket.WebSocket) -> None:
         self.client_id = client_id
         self._socket = opened
-        self._timeout: float | None = None
         self._is_in_frame = False
         self._opcode = websocket.ABNF.OPCODE_TEXT  # of a message in several frames,
         self._pieces: list[bytes] = []  # and what came of it
@@ -70,11 +69,8 @@ class Connection:
         Raises:
             SocketLost: the socket is closed or broken.
         """
-        seconds = max(seconds, 0.001)
         try:
-            if seconds != self._timeout:  # setting it is a system call
-                self._socket.settimeout(seconds)
-                self._timeout = seconds
+            self._socket.settimeout(max(seconds, 0.001))
             opcode, data = self._next_message()
         except (websocket.WebSocketTimeoutException, TimeoutError):
             return None
@@ -134,7 +130,6 @@ class _ReadAhead:
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
-        self.gettimeout = wrapped.gettimeout  # asked for at each piece
         self._data = b""
         self._at = 0
         self._in_frame = 0

@@ -3,7 +3,7 @@
 A thread reads the socket and sorts its events to the prompts they are about. It never waits for a request: ComfyUI
 keeps everybody's events back while one client does not read its socket. It starts with the first request, so after a
 server's fork, and connects anew whenever the socket is lost; prompts that were queued under the lost one are settled
-through the history (`settling.py`), for their events go to the client id that queued them.
+through the history (`quiet.py`), for their events go to the client id that queued them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from comfybridge.comfyui.waiting.connection import Connection, SocketLost, conne
 from comfybridge.comfyui.waiting.poll import confirmed, polling_instead
 from comfybridge.comfyui.waiting.quiet import Settler, Watched
 from comfybridge.comfyui.waiting.waiter import Listener, OnEvent, Stop, Waiter, out_of_time
-from comfybridge.comfyui.waiting.websocket import SocketWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
 
@@ -79,13 +78,9 @@ class HubWaiter(Waiter):
         self._is_wanted = False
         self._closed = False
         self._settler = Settler(self.lookup, self._listeners)
-        # Before 0.3.45, ComfyUI names prompts itself, and events come before the name is known.
-        self._each_apart: Waiter | None = None
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
         """Let the shared socket listen for the prompt too; poll instead if no websocket gets through."""
-        if self._each_apart is not None:
-            return self._each_apart.listen(prompt, deadline)
         with self._changed:
             try:
                 connection = self._connection or self._connected(deadline)
@@ -133,13 +128,6 @@ class HubWaiter(Waiter):
     def dismiss(self, listener: HubListener) -> None:
         """Stop delivering events to this listener; only the outcome still matters."""
         self._audience.discard(listener)
-
-    def rename(self, listener: HubListener, prompt: Prompt) -> None:
-        """Listen for the prompt under the id that ComfyUI chose, and for those to come on sockets of their own."""
-        self._each_apart = self._each_apart or SocketWaiter(self.client, self.lookup)
-        self.forget(listener)
-        listener.prompt = prompt
-        self._watch(listener)
 
     def _watch(self, listener: HubListener) -> None:
         with self._watching:
@@ -276,10 +264,6 @@ class HubListener(Listener, Watched):
         self._stop = Stop()
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
-        if prompt.id != self.prompt.id:
-            self._hub.rename(self, prompt)
-            self._reader = OutcomeReader(prompt)
-            self.is_orphan = True  # its events may have come before its name was known
         self._keeps_events = on_event is not None
         if on_event is None:
             self._hub.dismiss(self)

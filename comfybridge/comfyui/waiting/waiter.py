@@ -3,7 +3,7 @@
     waiter.listen(prompt, deadline) -> Listener       before the prompt is queued, so that no event is missed
     listener.wait(prompt, deadline, on_event) -> Outcome
 
-`hub.py` (one websocket for all requests), `socket.py` (one for each) and `polling.py` are the three ways.
+`hub.py` (one websocket for all requests), `websocket.py` (one for each) and `poll.py` are the three ways.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ class Listener(ABC):
         """Block until the prompt has ended.
 
         Args:
-            prompt: the prompt, queued with this listener's `client_id`. Its id is another one than was listened for
-                where ComfyUI is older than 0.3.45, and chose it itself.
+            prompt: the prompt that was listened for, queued with this listener's `client_id`.
             deadline: when to give up; the prompt is not cancelled.
             on_event: called in this thread with every event of the prompt, where events come.
 

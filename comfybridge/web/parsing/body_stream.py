@@ -22,9 +22,9 @@ ENCODINGS = ("gzip", "deflate")
 # gzip lets files be joined to one. Programs that compress in parallel make a part of each 64 KB or more.
 MOST_GZIP_PARTS = 1000
 # Read as JSON, a body may take six times its bytes, and thirty times where it is all brackets: of those that have
-# more than that, so many are read at once.
+# more than that, one is read at a time: Python could not read two at once anyway.
 LARGE = 1024 * 1024
-_LARGE_AT_ONCE = threading.BoundedSemaphore(2)
+_LARGE_IN_TURN = threading.Lock()
 _AS_IT_IS = ("", "identity")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 LONGEST_SHOWN = 100  # characters of a header, in an error
@@ -37,7 +37,7 @@ def in_turn(request: Request) -> Iterator[None]:
     if (request.content_length or LARGE) < LARGE and "Content-Encoding" not in request.headers:
         yield
         return
-    with _LARGE_AT_ONCE:
+    with _LARGE_IN_TURN:
         yield
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
+from comfybridge.json_size import MOST_VALUES
 from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import NodeClasses
 from comfybridge.workflow.editor.saved import (
@@ -48,6 +49,7 @@ def replace_group_nodes(
         InvalidWorkflow: what is in a group node is of another shape than it should have.
     """
     definitions: dict[str, Graph] = {}
+    work = 0  # parts of group nodes that were read
     pending = list(graphs)
     while pending:
         graph = pending.pop()
@@ -56,12 +58,13 @@ def replace_group_nodes(
             group = groups.get(node.type[len(_PREFIXES[0]) :]) if node.type.startswith(_PREFIXES) else None
             if not isinstance(group, Mapping):
                 continue
+            work += sum(len(objects_in(group, name)) for name in ("nodes", "links", "external"))
+            if work > MOST_VALUES or len(ids.used) > 2 * MOST_NODES:
+                raise InvalidWorkflow(f"The workflow's group nodes hold more than {MOST_NODES} nodes.")
             definition = _Group(node, group, classes).subgraph(ids)
             definitions[definition.id] = definition
             pending.append(definition)
             renamed[node.id] = ids.next()
-            if len(ids.used) > 2 * MOST_NODES:
-                raise InvalidWorkflow(f"The workflow's group nodes hold more than {MOST_NODES} nodes.")
         if renamed:
             rename(graph, renamed)
     return definitions
