@@ -1,4 +1,4 @@
-"""How much JSON may hold, found out before it is parsed.
+"""How much JSON may hold, checked before it is parsed.
 
 Ten bytes of it can become a hundred of lists, and while Python parses it nobody else is served. Of what is meant,
 most is base64 and prose; the graph of a large workflow has some 10,000 values.

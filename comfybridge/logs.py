@@ -31,7 +31,7 @@ def configure(format: Format | None, *, quotes: bool) -> logging.Formatter:
     """Log to standard error, unless logging has been configured already.
 
     Args:
-        format: None: text where a terminal shows it, JSON elsewhere.
+        format: None: text on a terminal, JSON elsewhere.
         quotes: whether words from requests may be logged.
 
     Returns:
@@ -80,7 +80,7 @@ class JsonFormatter(_Formatter):
 
 
 class TextFormatter(_Formatter):
-    """`TIME LEVEL MESSAGE`, with a traceback on lines of its own."""
+    """`TIME LEVEL MESSAGE`, with a traceback on separate lines."""
 
     def __init__(self, *, quotes: bool) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", quotes=quotes)

@@ -1,4 +1,4 @@
-"""What ComfyUI can be asked over HTTP: prompts, files, and what it has.
+"""ComfyUI's HTTP API: prompts, files, and the node classes and models that it has.
 
 Every method raises the errors that `calls.py` tells of, beside those that it names.
 """
@@ -112,7 +112,7 @@ class ComfyUIClient(Calls):
         if answer.status == 400:
             said = json_object(answer)
             if not REFUSAL & said.keys():
-                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt and does not say why; {ITSELF}.")
+                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt without giving a reason; {ITSELF}.")
             raise refusal(said, prompt.graph, choices_of)
         self.check_status(answer)
         said = json_object(answer)
@@ -126,7 +126,7 @@ class ComfyUIClient(Calls):
         return entry if isinstance(entry, Mapping) else None
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
-        """What runs and what waits, and whose it is. Heavy: ComfyUI sends every queued graph along."""
+        """The running and waiting prompts with their owners. Expensive: ComfyUI sends every queued graph too."""
         said = self.get_json("/queue", deadline, LARGEST_QUEUE)
         try:
             return queue_of(said)
@@ -152,7 +152,7 @@ class ComfyUIClient(Calls):
             return int(said["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ComfyUIError(
-                f"ComfyUI's answer to GET /prompt does not tell the queue's length; {ITSELF}."
+                f"ComfyUI's answer to GET /prompt does not have the queue's length; {ITSELF}."
             ) from None
 
     def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
@@ -185,7 +185,7 @@ class ComfyUIClient(Calls):
             if answer.status == 404 and not is_page(answer):
                 raise FileUnusable(f"ComfyUI no longer has the output file {filename!r}.")
             if answer.status == 400 and not is_page(answer):
-                raise FileUnusable(f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name.")
+                raise FileUnusable(f"ComfyUI does not serve the output file {filename!r}: it refuses the name.")
             self.check_status(answer)
             if is_page(answer) and not filename.lower().endswith(WEB_PAGES):
                 check_is_comfyui(answer)
@@ -211,7 +211,7 @@ class ComfyUIClient(Calls):
             return "there"
 
     def is_on_windows(self, deadline: Deadline | None = None) -> bool:
-        """Whether ComfyUI runs on Windows, where a backslash separates folders. Asked once."""
+        """Whether ComfyUI runs on Windows, where a backslash separates folders. Fetched once."""
         if self._is_on_windows is None:
             system = self.system_stats(deadline).get("system")
             name = str(system.get("os")) if isinstance(system, Mapping) else ""
@@ -231,7 +231,7 @@ class ComfyUIClient(Calls):
             most = self._largest_upload(deadline)
             if most is not None and len(data) > most:
                 raise TooLarge(
-                    f"ComfyUI takes input files of up to {most} bytes, and one of the request has {len(data)}."
+                    f"ComfyUI takes input files of up to {most} bytes, but one of the request has {len(data)}."
                 )
         body, content_type = encode_multipart_formdata(
             {
@@ -245,7 +245,7 @@ class ComfyUIClient(Calls):
             "POST", "/upload/image", deadline, file=(_Body(body, deadline), len(body)), headers=headers
         ) as answer:
             if answer.status == 413:
-                raise TooLarge(f"ComfyUI does not take an input file of {len(data)} bytes: it is too large for it.")
+                raise TooLarge(f"ComfyUI refuses an input file of {len(data)} bytes as too large.")
             self.check_status(answer)
             said = json_object(answer)
         name, folder = said.get("name"), said.get("subfolder") or ""
@@ -254,7 +254,7 @@ class ComfyUIClient(Calls):
         return f"{folder}/{name}" if folder else name
 
     def _largest_upload(self, deadline: Deadline | None) -> int | None:
-        """The most bytes that an upload may have; None if ComfyUI does not say."""
+        """The largest upload in bytes; None if ComfyUI does not say."""
         with contextlib.suppress(ComfyUIError):
             most = self.get_json("/features", deadline).get("max_upload_size")
             return most if isinstance(most, int) else None
@@ -263,7 +263,7 @@ class ComfyUIClient(Calls):
     # -- the server ----------------------------------------------------------------------------------------------
 
     def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
-        """What ComfyUI says of a node class; None if it has no such class."""
+        """ComfyUI's description of a node class; None if it has no such class."""
         if class_type in (".", ".."):  # as in `models`
             return None
         path = f"/object_info/{quote(class_type, safe='')}"

@@ -271,9 +271,9 @@ class Transport:
                 incoming = Incoming(connection, silence, deadline)
                 response = incoming.read_head()
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise CallFailed("compresses its answer unasked (does a proxy before it?)")
+                raise CallFailed("compresses its answer unasked (is it a proxy in front of it?)")
             if response.status < 200:  # the answer itself comes later, and would be taken for the next one's
-                raise CallFailed(f"announces its answer with HTTP {response.status}, which is not understood")
+                raise CallFailed(f"announces its answer with HTTP {response.status}, which is not supported")
             if response.status >= 400 and data is not None:
                 response.will_close = True  # it may not have read all of what was sent
         except BaseException:
@@ -307,7 +307,7 @@ def _errors_named() -> Iterator[None]:
         raise HungUp("closed the connection without an answer") from None
     except (http.client.BadStatusLine, http.client.UnknownProtocol) as error:
         if str(error).startswith(TLS_ALERT):
-            raise HungUp("speaks TLS, so that COMFYUI_URL must begin with https://") from None
+            raise HungUp("speaks TLS, so COMFYUI_URL must begin with https://") from None
         raise HungUp("answers with something that is not HTTP") from None
     except (OSError, http.client.HTTPException):
         raise HungUp("closed the connection without an answer") from None

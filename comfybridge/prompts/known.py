@@ -257,7 +257,7 @@ def _is_of(entry: Mapping[str, Any], owner: str | None) -> bool:
 
 def _check_id(prompt_id: str) -> None:
     if not PROMPT_ID.fullmatch(prompt_id):
-        raise UnknownPrompt("No prompt has such an id; prompt_id in an answer of /generate is one.")
+        raise UnknownPrompt("No prompt has such an id; the prompt_id in an answer of /generate is one.")
 
 
 def _place(server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Unfinished | None:

@@ -42,10 +42,10 @@ FRACTIONS = ("cfg", "denoise", "guidance", "strength", "scale", "weight", "shift
 def declared(content: Any, graph: Graph, file_name: str) -> tuple[str, dict[str, Parameter] | None]:
     """The description and the parameters that a parameter file declares for a graph.
 
-    A file that only describes leaves the parameters to discovery: None.
+    Returns None for a file with only a description: the parameters are left to discovery.
 
     Raises:
-        InvalidWorkflow: what is wrong with which parameter.
+        InvalidWorkflow: a parameter is wrong; the message says which and why.
     """
     if content is None:
         return "", None

@@ -1,4 +1,4 @@
-"""The parameters that a graph has without anybody naming them, found by its links.
+"""The parameters of a graph without a parameter file, found by its links.
 
 From each sampler upwards: what feeds its positive input is the prompt, whatever it says. No node's title, id or
 text is looked at; the names of inputs and outputs are. Of several samplers the first is the one that no other comes
@@ -6,7 +6,7 @@ before; a parameter feeds the inputs of the others too, where they hold the same
 stay apart, but for the seeds of samplers that stand beside the first (`Parameter.beside`). In a graph without a
 sampler, the nodes that take a prompt of their own stand for the samplers.
 
-Where the way is not clear, there is no parameter, and `Discovery.unclear` says why.
+If the way is unclear, there is no parameter, and `Discovery.unclear` says why.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ MOST_REPEATS = 64  # RepeatLatentBatch.amount, nodes.py
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found in a graph.
+    """The parameters found in a graph.
 
     Attributes:
         parameters: by their short names.
@@ -67,10 +67,10 @@ class Discovery:
 
 
 def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
-    """The parameters of a checked graph, and what is not clear.
+    """The parameters of a checked graph, and those that are unclear.
 
     Args:
-        facts: what a server tells of node classes; without it, what is known of them must do.
+        facts: a server's description of node classes; without it, only built-in knowledge is used.
     """
     walked = Walked(graph, facts)
     views = look(walked)
@@ -145,7 +145,7 @@ def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[T
 
 
 def _held(graph: Walked, view: View, name: str) -> Any:
-    """What a view holds under a parameter's name, as it is in the graph; None if nothing."""
+    """A view's target for a parameter, as it is in the graph; None if there is none."""
     texts = {"prompt": view.positive, "negative_prompt": view.negative}.get(name)
     if texts is not None:
         return tuple(literal_value(graph, target) for target in texts.encoders[0]) if texts.encoders else None
@@ -157,7 +157,7 @@ def _held(graph: Walked, view: View, name: str) -> Any:
 
 
 def _agreeing(graph: Graph, targets: list[Target | None]) -> list[Target]:
-    """The first sampler's input and the others' that hold the same; none if the first sampler has none."""
+    """The first sampler's input and those of the others with the same value; empty if the first has none."""
     if not targets or targets[0] is None:
         return []
     value = literal_value(graph, targets[0])
@@ -173,7 +173,7 @@ def _agreeing_texts(graph: Graph, encoders: list[list[Target]]) -> list[Target]:
 
 
 def _agreeing_sizes(graph: Graph, latents: list[Latent]) -> tuple[list[Target], list[Target]]:
-    """Width and height of latents of one size, taken as pairs: 512x768 has no part in 512x512."""
+    """Width and height of latents of one size, compared as pairs: 512x768 does not match 512x512."""
 
     def values(pair: Iterable[Target]) -> list[Any]:
         return [literal_value(graph, target) for target in pair]

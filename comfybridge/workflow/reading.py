@@ -53,7 +53,7 @@ def read_yaml(path: Path) -> Any:
 
 
 class _Refused(Exception):
-    """What is wrong, put so that it follows "can't be read"."""
+    """The fault, worded to follow "can't be read"."""
 
 
 def _read_text(path: Path, largest: int) -> str:

@@ -21,9 +21,9 @@ from comfybridge.workflow.wording import clip
 DEEPEST = 4  # objects, lists and texts around a graph
 # what ComfyUI writes into the files that it makes; a copy of the graph may be there
 NOTES = ("extra_data", "extra_pnginfo")
-# A text without any of these is no graph, and need not be read as JSON.
+# A text without any of these is not a graph, and need not be parsed as JSON.
 _MARKS = ("class_type", "nodes")
-# No prose has this: whoever sends it means a graph, even if it can't be read.
+# No prose has this: it is meant as a graph, even if it cannot be parsed.
 _A_NODE = re.compile(r"""\\*["']class_type\\*["']\s*:""")
 
 
@@ -103,7 +103,7 @@ def _items(value: object) -> Iterator[tuple[object, object]]:
 
 
 def _read(text: str) -> object:
-    """The JSON in a text that may hold a graph; None if it holds none.
+    """The JSON in a text that may contain a graph; None if it contains none.
 
     Raises:
         InvalidWorkflow: it is not JSON although it must be meant as a graph.

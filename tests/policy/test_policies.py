@@ -55,7 +55,7 @@ def bridge_for(sim: Simulator, file: Callable[[str], Path]) -> Iterator[Callable
         ("3: {}", "must hold policies by the names"),
         ("shop: yes", "shop must be an object, with workflows, graphs, overrides"),
         ("shop:", "shop must be an object"),
-        ("shop: {max_step: 3}", "shop.max_step is no field of a policy; did you mean max_steps? There are "),
+        ("shop: {max_step: 3}", "shop.max_step is not a field of a policy; did you mean max_steps? There are "),
         ("shop: {max_steps: many}", "shop.max_steps is 'many'; it must be an integer."),
         ("shop: {max_steps: 0}", "shop.max_steps is '0'; it must be greater than or equal to 1."),
         ("shop: {max_width: 1.5}", "shop.max_width is '1.5'; it must be an integer."),
@@ -125,12 +125,12 @@ def small(**fields: Any) -> GenerationRequest:
 
 def test_a_policy_holds_by_the_owner_of_a_request(bridge_for: Callable[[str], Bridge]) -> None:
     bridge = bridge_for("shop: {graphs: false}\ndefault: {max_steps: 1}")
-    with pytest.raises(Forbidden, match=r"The API key shop can't run whole graphs"):
+    with pytest.raises(Forbidden, match=r"The API key shop may not run whole graphs"):
         bridge.generate(GenerationRequest(graph=graphs.picture()), owner="shop")
     assert bridge.generate(GenerationRequest(graph=graphs.picture()), owner="press").images
     over = {"prompt": "x", "steps": 2}
     for owner, who in (("press", "The API key press"), (None, "A caller without an API key"), ("x", "A caller")):
-        with pytest.raises(Forbidden, match=f"{who}.* can have at most 1 "):
+        with pytest.raises(Forbidden, match=f"{who}.* may have at most 1 "):
             bridge.generate(GenerationRequest(params=over), owner=owner)
     assert bridge.generate(small(), owner="shop").images
 

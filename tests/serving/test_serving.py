@@ -219,7 +219,7 @@ def test_other_machines_are_not_let_in_by_mistake(arguments: list[str], environm
         timeout=SECONDS,
     )
     assert ended.returncode != 0
-    assert "ComfyBridge can't start: 0.0.0.0 is reached from other machines" in ended.stderr
+    assert "ComfyBridge can't start: Other machines can reach 0.0.0.0" in ended.stderr
     assert "COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous)" in ended.stderr
     assert "Traceback" not in ended.stderr
 

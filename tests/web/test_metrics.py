@@ -256,7 +256,7 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
     for _ in range(6):
         assert all_is_told(told_by_any())
     for name in ("counter_1.db", "gauge_livesum_1.db"):  # each process says so, once
-        assert 1 <= pair.said.count(f"{name} can't be read") <= 2
+        assert 1 <= pair.said.count(f"{name} cannot be read") <= 2
 
     assert [each.name.startswith("comfybridge-metrics-") for each in tmp_path.iterdir()].count(True) == 1
     os.kill(master, signal.SIGTERM)

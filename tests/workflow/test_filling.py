@@ -70,7 +70,7 @@ def test_a_parameter_and_an_override_of_its_only_input_must_agree(template: Temp
 def test_a_size_that_comfyui_rounds_down_is_a_warning(template: Template) -> None:
     filled = fill(template, {"width": 450, "height": 448})
     assert filled.graph["5"]["inputs"]["width"] == 450
-    assert filled.warnings == ["width is 450; ComfyUI makes 448 of it, a multiple of 8."]
+    assert filled.warnings == ["width is 450; ComfyUI rounds it to 448, a multiple of 8."]
 
 
 def test_a_seed_is_drawn_within_its_own_range() -> None:

@@ -182,7 +182,7 @@ class _ReadAhead:
 
 def _check_size(size: int) -> None:
     if size > LARGEST_MESSAGE:
-        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, which is more than can be meant")
+        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, more than the bridge accepts")
 
 
 def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connection:
@@ -225,7 +225,7 @@ def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connec
         why = str(error) if isinstance(error, NoConnectionInTime) else "does not answer"
         raise ComfyUISilent(f"ComfyUI at {address.url} {why}.", retry_after=RETRY_AFTER) from None
     except (websocket.WebSocketException, OSError, NotConnected) as error:
-        # Nobody there, or a proxy that cuts websockets off: the HTTP calls will tell which.
+        # ComfyUI is down, or a proxy cuts websockets off: the HTTP calls will show which.
         client.queue_length(deadline)
         if isinstance(error, NotConnected):
             raise SocketLost(f"The websocket of ComfyUI at {address.url} {error}.") from None

@@ -29,7 +29,7 @@ from comfybridge.errors import BridgeError, TimedOut
 
 log = logging.getLogger(__name__)
 
-# A socket on which nothing came for so long is asked for a sign of life, and given up without one.
+# A socket that was silent for this long is pinged, and closed if there is no answer.
 PING_SECONDS = 10.0
 DEAD_SECONDS = 40.0
 
@@ -37,7 +37,7 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 # A connection that lived for so long was a good one: the next pause is the first again.
 STEADY_SECONDS = 10.0
-# So many attempts fail while nobody waits, and the thread ends until somebody does.
+# After this many failed attempts without a waiting request, the thread ends until there is one.
 IDLE_ATTEMPTS = 5
 
 # Half of what ComfyUI sends of a short prompt; its other events tell as well that it is alive.
@@ -69,7 +69,7 @@ class HubWaiter(Waiter):
         # by their prompts: several where a request was repeated
         self._watches: dict[str, tuple[HubListener, ...]] = {}
         self._watching = threading.Lock()
-        self._audience: set[HubListener] = set()  # those of whose events somebody wants to know
+        self._audience: set[HubListener] = set()  # the listeners that want events
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
@@ -80,7 +80,7 @@ class HubWaiter(Waiter):
         self._settler = Settler(self.lookup, self._listeners)
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Have the shared socket listen for the prompt too; where none is let through, poll instead."""
+        """Let the shared socket listen for the prompt too; poll instead if no websocket gets through."""
         with self._changed:
             try:
                 connection = self._connection or self._connected(deadline)
@@ -126,7 +126,7 @@ class HubWaiter(Waiter):
             return True
 
     def dismiss(self, listener: HubListener) -> None:
-        """Nobody wants to know of its events, but for how they end."""
+        """Stop delivering events to this listener; only the outcome still matters."""
         self._audience.discard(listener)
 
     def _watch(self, listener: HubListener) -> None:
@@ -209,7 +209,7 @@ class HubWaiter(Waiter):
         except SocketLost as error:
             if not self._closed:
                 log.warning("The websocket to ComfyUI at %s was lost: %s", self.client.address.url, error)
-        except Exception:  # a bug, which must not leave everybody without events
+        except Exception:  # a bug, which must not stop all events
             log.exception("The websocket to ComfyUI at %s is opened anew.", self.client.address.url)
         finally:
             with self._changed:
@@ -259,7 +259,7 @@ class HubListener(Listener, Watched):
         self._heard: queue.SimpleQueue[events.Event | None] = queue.SimpleQueue()  # None: it has ended
         self._images_put = 0  # counted by the hub's thread,
         self._images_taken = 0  # and by the one that waits
-        self._keeps_events = True  # until it is known whether anybody wants them
+        self._keeps_events = True  # until a listener for them is known
         self._result: Outcome | BridgeError | None = None
         self._stop = Stop()
 

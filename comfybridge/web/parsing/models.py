@@ -40,7 +40,7 @@ def json_fields(request: Request, most: int) -> dict[str, Any]:
         most: how many bytes it may have.
 
     Raises:
-        InvalidRequest, TooLarge, UnsupportedMediaType: it can't be read, or is no JSON object.
+        InvalidRequest, TooLarge, UnsupportedMediaType: it cannot be read, or is not a JSON object.
     """
     charset = charset_of(request)
     with in_turn(request):
