@@ -11,8 +11,8 @@ from comfybridge import logs
 from comfybridge.serving.announcement import announce
 from comfybridge.serving.demo import end_demo
 from comfybridge.serving.memory import use_little
-from comfybridge.serving.open_files import RESERVE, most_connections
-from comfybridge.serving.serve import collect_seldom, give_way, heed_signals
+from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
+from comfybridge.serving.serve import give_way, heed_signals
 from comfybridge.serving.stopping import LAST_SECONDS, Stop
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.web.access.door import check_start
@@ -25,9 +25,6 @@ except SettingsError as error:
     sys.exit(f"ComfyBridge can't start: {error}")
 
 bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
-# When thousands of callers come at once, each of their threads asks for Python's lock so often (5 ms by default), and
-# the asking leaves no time for the work. Requests let go of it by themselves, at each call to ComfyUI.
-sys.setswitchinterval(0.05)
 
 worker_class = "comfybridge.serving.gunicorn_worker.Worker"
 workers = 1
@@ -53,6 +50,8 @@ def when_ready(server):
 
 def on_starting(server):
     """Take Ctrl-C as SIGTERM: gunicorn's own way would drop what runs. Listen only where that is meant."""
+    if server.cfg.is_ssl:
+        sys.exit("ComfyBridge can't start: it does not speak TLS; put a proxy that does before it.")
     server.handle_int = server.handle_term
     try:
         # gunicorn's own options may name others than the settings; a Unix socket is a path, and systemd's a number
@@ -67,10 +66,9 @@ def post_worker_init(worker):
     worker.most_body = _settings.max_json_bytes + _settings.max_upload_bytes
     worker.most_bodies = _settings.max_total_body_bytes
     worker.takes_leavers = not _settings.cancel_on_hangup
-    worker.kept_back = {"/health": 2, "/ready": 2}
+    worker.kept_back = KEPT_BACK
     use_little()
     give_way()
-    collect_seldom()
     worker.stop = Stop(worker.wsgi)
     heed_signals(worker)
     if worker.age == 1:  # the first of them speaks for all

@@ -1,4 +1,8 @@
-"""Start `python app.py --demo` as a newcomer would, run the command that it prints, and look at the picture."""
+"""Start the demo as a newcomer would, run the command that it prints, and look at the picture.
+
+python .ci/smoke.py                          # `python app.py --demo`, in the checkout
+python .ci/smoke.py .../bin/comfybridge      # an installed one, from a folder that has nothing of the checkout
+"""
 
 import json
 import os
@@ -20,9 +24,12 @@ def main() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    command, folder = sys.argv[1:], tempfile.gettempdir()
+    if not command:
+        command, folder = [sys.executable, "app.py"], str(ROOT)
     with subprocess.Popen(
-        [sys.executable, "app.py", "--demo", "--port", str(port)],
-        cwd=ROOT,
+        [*command, "--demo", "--port", str(port)],
+        cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

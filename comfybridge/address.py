@@ -14,7 +14,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class ServerAddress:
-    """A ComfyUI's address with the credentials taken out of it, so that it can be shown and logged.
+    """A ComfyUI's address without its credentials, so that it can be shown and logged.
 
     Attributes:
         url: `http(s)://host[:port][/prefix]`, no slash at the end.
@@ -46,10 +46,10 @@ class ServerAddress:
 
     @classmethod
     def parse(cls, url: str, headers: Mapping[str, str] | None = None) -> ServerAddress:
-        """Take a URL apart; one without a scheme is taken as http.
+        """Parse a URL; the default scheme is http.
 
         Raises:
-            ValueError: it is no http or https URL with a host. The message holds nothing of the URL, which may
+            ValueError: it is not an http or https URL with a host. The message does not quote the URL, which may
                 bear a password.
         """
         text = url.strip()

@@ -17,10 +17,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -28,7 +26,7 @@ from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.dynamic_inputs import ANY
-from comfybridge.comfyui.outcome import ImagesLost, Outcome, Prompt
+from comfybridge.comfyui.outcome import ImagesLost, Outcome
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
@@ -45,23 +43,24 @@ from comfybridge.errors import (
 )
 from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
+from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.following import Follower, OnProgress
-from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue, try_to_drop
+from comfybridge.prompts.giving_up import Abandoned, settle_overdue, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
-from comfybridge.prompts.outputs import collect_outputs, places_of
+from comfybridge.prompts.outputs import collect_outputs
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.queueing import Queueing
 from comfybridge.prompts.repeats import Repeats, fingerprint_of
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import Place, Submission
+from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.shorthand import Asked, request_for
-from comfybridge.workflow.folders import PREFIX_INPUT
-from comfybridge.workflow.graph import is_link
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.offer import Offer, offer_of
 from comfybridge.workflow.sizes import expected_size
@@ -70,17 +69,6 @@ from comfybridge.workflow.template import Template
 log = logging.getLogger(__name__)
 
 OnQueued = Callable[[Submission], None]
-
-TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
-# How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
-FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 2.0
-
-LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
-
-
-STOPPED = "The bridge is being stopped"
-NOTHING_QUEUED = f"{STOPPED}; nothing was queued."
 
 
 class Bridge:
@@ -109,15 +97,13 @@ class Bridge:
             self.settings.max_queue,
         )
         machine = Machine()
-        self.prompts = Prompts(self.servers, machine, self._tell_taken_out)
+        self.under_way = UnderWay()
+        self.prompts = Prompts(self.servers, machine, self.under_way.taken_out)
         self.slots = Slots(self.settings.max_concurrent)
-        self._repeats = Repeats(self.servers, machine, self.settings.wait)
         self.policies = load_policies(self.settings)
-        self._queueing = Queueing(self.settings, self.library, self._repeats)
-        # those that are waited for
-        self._submissions: weakref.WeakValueDictionary[Admitted, Submission] = weakref.WeakValueDictionary()
-        self._queueing_until: set[Deadline] = set()  # of the requests that are being queued
-        self._is_shut_down = False
+        repeats = Repeats(self.servers, machine, self.settings.wait)
+        queueing = Queueing(self.settings, self.library, repeats)
+        self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -194,7 +180,7 @@ class Bridge:
             try:
                 yield self.collect(submission, outcome)
             except BridgeError as error:  # of a file that could not be fetched
-                raise _about(error, submission.prompt) from None
+                raise submission.about(error) from None
 
     def _wait_out(
         self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
@@ -218,7 +204,7 @@ class Bridge:
                 submission.close()
                 raise
             log.warning("Prompt %s is queued again: %s", submission.prompt.id, failure.message)
-            lost, submission = submission, self._again(submission, failure)
+            lost, submission = submission, self._dispatcher.submit_again(submission, failure)
             if submission.queued_at != lost.queued_at:  # else it was only out of reach
                 _tell(on_queued_again, submission)
 
@@ -229,78 +215,21 @@ class Bridge:
         an earlier run that have been deleted since, and files with names that it does not serve.
         """
         try:
-            gone = self._gone(submission, outcome)
-            misnamed = _misnamed(submission, outcome)
+            gone = unserved.gone(submission, outcome)
+            misnamed = unserved.misnamed(submission, outcome)
             if not gone and not misnamed:
                 return submission, outcome
-            why = "cached files of it are gone" if gone else "ComfyUI does not serve files of such names"
+            why = "some of its cached files are gone" if gone else "ComfyUI does not serve files with such names"
             log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
-            with self._cut_at_shutdown(submission.admitted):
-                again = self._known(self._queueing.submit_past_cache(submission, gone, misnamed))
+            again = self._dispatcher.submit_past_cache(submission, gone, misnamed)
         except BridgeError as error:
             submission.close()
-            raise _about(error, submission.prompt) from None
+            raise submission.about(error) from None
         except BaseException:
             submission.close()
             raise
         _tell(on_queued_again, again)
         return self._wait_out(again, on_event, on_queued_again)
-
-    def _gone(self, submission: Submission, outcome: Outcome) -> set[str]:
-        """The nodes whose wanted files are from an earlier run, and not there any more."""
-        nodes = {each.node_id for each in outcome.outputs if submission.is_repeat or each.node_id in outcome.cached}
-        if not nodes:
-            return set()
-        client, options = submission.server.client, submission.request.output
-        outputs = collect_outputs(outcome, client, submission.deadline, options).outputs
-        return {each.node_id for each in outputs if each.node_id in nodes and each.is_remote and not each.is_there()}
-
-    def _again(self, lost: Submission, failure: BridgeError) -> Submission:
-        """A submission in the place of one that was lost, once ComfyUI is back."""
-        admitted, deadline, place = lost.admitted, lost.deadline, lost._place
-        pause = FIRST_PAUSE
-        try:
-            while True:
-                try:
-                    found = None if isinstance(failure, PromptLost) else self._found_again(lost)
-                    return found or self._submit(admitted, place, Turn(None))
-                except ComfyUIUnreachable as error:
-                    if error.prompt_id is not None or deadline.remaining() <= pause:
-                        raise _about(error, lost.prompt) from None
-                place.leave_server()
-                time.sleep(pause)
-                self._check_goes_on()
-                if admitted.trace.is_abandoned:
-                    raise Abandoned(HUNG_UP, prompt_id=lost.prompt.id)
-                pause = min(2 * pause, LONGEST_PAUSE)
-        except BaseException:
-            place.leave()
-            raise
-
-    def _found_again(self, lost: Submission) -> Submission | None:
-        """The submission of a prompt that was out of reach for a while, if ComfyUI still has it.
-
-        Raises:
-            ComfyUIUnreachable: it is still out of reach, and there is no other server.
-        """
-        server = lost.server
-        try:
-            server.lookup.history_entry(lost.prompt, time.monotonic(), lost.deadline)
-        except PromptLost:
-            return None
-        except ComfyUIUnreachable as error:
-            if len(self.servers.all) == 1:
-                error.prompt_id = None  # that prompt is lost, as far as can be told
-                raise
-            self.servers.mark_down(server)
-            return None
-        if lost.prompt.websocket_outputs:
-            return None
-        server.begin()
-        lost._place.move(server)
-        return self._known(
-            dataclasses.replace(lost, listener=server.waiters["poll"].listen(lost.prompt, lost.deadline))
-        )
 
     def admit(
         self,
@@ -352,10 +281,10 @@ class Bridge:
         """
         if not isinstance(admitted, Admitted):
             raise TypeError("Bridge.submit takes what Bridge.admit returns: bridge.submit(bridge.admit(request)).")
-        self._check_goes_on()
+        self.under_way.check_goes_on()
         place, turn = Place(self.slots), Turn(admitted.rights)
         try:
-            return self._submit(admitted, place, turn)
+            return self._dispatcher.submit(admitted, place, turn)
         except BaseException as error:
             place.leave()
             if _was_not_queued(error):
@@ -376,8 +305,10 @@ class Bridge:
             return outcome
         except TimedOut:
             if submission.deadline.is_cut:
-                raise self._cut_off(submission) from None
-            raise self._overdue(submission) from None
+                raise cut_off(submission) from None
+            keep = submission.request.outlasts_its_time
+            canceller, seconds = submission.server.canceller, submission.deadline.seconds
+            raise settle_overdue(canceller, submission.prompt.id, seconds, keep=keep) from None
         except Abandoned:
             request = submission.request
             submission.close()  # the slot is for others; telling a ComfyUI that is asleep takes long
@@ -385,15 +316,15 @@ class Bridge:
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
         except ShuttingDown:
-            raise self._cut_off(submission) from None
+            raise cut_off(submission) from None
         except PromptLost as error:
             if self.prompts.was_taken_out(submission.prompt.id):
                 raise Interrupted(TAKEN_OUT, prompt_id=submission.prompt.id) from None
-            raise _about(error, submission.prompt) from None
+            raise submission.about(error) from None
         except BridgeError as error:
-            raise _about(error, submission.prompt) from None
+            raise submission.about(error) from None
         finally:
-            self._submissions.pop(submission.admitted, None)
+            self.under_way.remove(submission)
             submission.ran(None)
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
@@ -444,14 +375,11 @@ class Bridge:
         Its prompt is cancelled, unless it would be kept on a timeout too, or somebody may ask for it again by its
         idempotency key; then it is only not waited for. A request that is not queued yet is not given up: ask again.
         """
-        admitted.trace.is_abandoned = True  # for one that waits for a server to be back
-        submission = self._submissions.get(admitted)
-        if submission is not None:
-            submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
+        self.under_way.abandon(admitted)
 
     def prompts_waited_for(self) -> list[str]:
         """The ids of the prompts that requests wait for."""
-        return sorted({each.prompt.id for each in self._submissions.values()})
+        return self.under_way.prompts()
 
     def shut_down(self) -> tuple[list[str], list[str], int]:
         """Give up all requests that wait, for the process ends; those to come are refused.
@@ -462,16 +390,7 @@ class Bridge:
             The ids of the prompts that are cancelled, and of those that are kept; and how many requests are given
             up that have no prompt yet.
         """
-        self._is_shut_down = True
-        unqueued = list(self._queueing_until)
-        for deadline in unqueued:
-            deadline.cut()
-        cancelled: set[str] = set()
-        kept: set[str] = set()
-        for submission in list(self._submissions.values()):
-            (kept if submission.request.outlasts_its_time else cancelled).add(submission.prompt.id)
-            submission.listener.stop(ShuttingDown(STOPPED, prompt_id=submission.prompt.id))
-        return sorted(cancelled - kept), sorted(kept), len(unqueued)
+        return self.under_way.shut_down()
 
     # -- what else is asked of it --------------------------------------------------------------------------------
 
@@ -487,10 +406,6 @@ class Bridge:
 
         return offer_of(template.learned(facts), facts, ANY)
 
-    def has_free_slot(self) -> bool:
-        """Whether one more request could begin right now."""
-        return self.slots.has_free
-
     # -- its parts -----------------------------------------------------------------------------------------------
 
     def _check_size(self, request: GenerationRequest) -> None:
@@ -498,118 +413,13 @@ class Bridge:
         most = self.settings.max_graph_bytes
         if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(
-                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; files are "
-                "sent in images."
+                f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; send "
+                "files in images."
             )
-
-    def _submit(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
-        """Queue a request on one of the servers, unless it is a repeat of one that was queued.
-
-        Args:
-            turn: is taken if it is queued.
-        """
-        with self._cut_at_shutdown(admitted):
-            return self._submit_somewhere(admitted, place, turn)
-
-    @contextlib.contextmanager
-    def _cut_at_shutdown(self, admitted: Admitted) -> Iterator[None]:
-        """Cut the deadline if the bridge is shut down meanwhile; for a request that has no prompt to be waited for.
-
-        Raises:
-            ShuttingDown: the bridge was shut down.
-        """
-        deadline = admitted.deadline
-        self._queueing_until.add(deadline)
-        try:
-            self._check_goes_on()
-            yield
-        except (TimedOut, ComfyUIUnreachable) as error:
-            if not deadline.is_cut:
-                raise
-            if error.prompt_id is None:
-                raise ShuttingDown(NOTHING_QUEUED, retry_after=5) from None
-            fate = "is kept" if admitted.asked.outlasts_its_time else "is cancelled"
-            sentence = f"{STOPPED}; the prompt was just being queued, and {fate} if it was."
-            raise ShuttingDown(sentence, prompt_id=error.prompt_id, retry_after=5) from None
-        finally:
-            self._queueing_until.discard(deadline)
-
-    def _submit_somewhere(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
-        if admitted.asked.idempotency_key is not None:
-            earlier = self._repeats.attach(admitted, place, is_alone=False)
-            if earlier is not None:
-                return self._known(earlier)
-        template = self._queueing.template_of(admitted.asked)
-        tried: set[Server] = set()
-        while True:
-            server = self.servers.begin(tried)
-            place.move(server)
-            admitted.trace.server = server.url
-            try:
-                return self._known(self._queueing.submit(server, admitted, template, place, turn))
-            except ComfyUIUnreachable as error:
-                if error.prompt_id is not None or len(tried) + 1 == len(self.servers.all):
-                    raise  # it may be queued there, or there is no other
-                self.servers.mark_down(server)
-                tried.add(server)
-
-    def _known(self, submission: Submission) -> Submission:
-        """The submission, which can be stopped from other threads."""
-        self._submissions[submission.admitted] = submission
-        trace = submission.admitted.trace
-        trace.workflow = submission.request.workflow_name(self.settings.default_workflow)
-        trace.server, trace.prompt_id = submission.server.url, submission.prompt.id
-        trace.params = submission.filled.params
-        if self._is_shut_down:
-            submission.listener.stop(ShuttingDown(STOPPED))
-        return submission
-
-    def _of_prompt(self, prompt_id: str) -> list[Submission]:
-        """Those that wait for a prompt: more than one where requests were repeated."""
-        known = [reference() for reference in self._submissions.valuerefs()]
-        return [each for each in known if each is not None and each.prompt.id == prompt_id]
-
-    def _tell_taken_out(self, prompt_id: str) -> None:
-        for submission in self._of_prompt(prompt_id):
-            submission.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
-
-    def _check_goes_on(self) -> None:
-        if self._is_shut_down:
-            raise ShuttingDown(NOTHING_QUEUED, retry_after=5)
-
-    def _cut_off(self, submission: Submission) -> ShuttingDown:
-        """Cancel the prompt of a request that is cut off, unless it is to be kept; returns the error on that."""
-        prompt_id = submission.prompt.id
-        if submission.request.outlasts_its_time:
-            fate = "is kept, and its results can be asked for later"
-        elif try_to_drop(submission.server.canceller, prompt_id, LAST_CANCEL_SECONDS):
-            fate = "was cancelled"
-        else:
-            fate = "could not be cancelled"
-        return ShuttingDown(f"{STOPPED}; the prompt {fate}.", prompt_id=prompt_id, retry_after=5)
-
-    def _overdue(self, submission: Submission) -> TimedOut:
-        canceller, seconds = submission.server.canceller, submission.deadline.seconds
-        return settle_overdue(canceller, submission.prompt.id, seconds, keep=submission.request.outlasts_its_time)
 
 
 def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
     return server.catalog.node_class(class_type, deadline)
-
-
-def _misnamed(submission: Submission, outcome: Outcome) -> dict[str, tuple[str, str]]:
-    """The folder and the name of a file for each node that saved under a name that ComfyUI does not serve, which a
-    link brought.
-    """
-    wanted, graph = submission.request.output.nodes, submission.filled.graph
-    return {
-        each.node_id: (place.subfolder, place.filename)
-        for each in outcome.outputs
-        if (wanted is None or each.node_id in wanted) and each.node_id in graph
-        if is_link(graph[each.node_id]["inputs"].get(PREFIX_INPUT))
-        for place in places_of(each)
-        if place.has_refused_name
-    }
 
 
 def _tell(on_queued_again: OnQueued, submission: Submission) -> None:
@@ -627,9 +437,3 @@ def _was_not_queued(error: BaseException) -> bool:
     if isinstance(error, BrokenWorkflow):
         return True
     return isinstance(error, BridgeError) and error.status < 500
-
-
-def _about(error: BridgeError, prompt: Prompt) -> BridgeError:
-    """The error, with the prompt's id if it has none."""
-    error.prompt_id = error.prompt_id or prompt.id
-    return error

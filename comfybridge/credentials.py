@@ -1,4 +1,4 @@
-"""Credentials taken out of the URLs in a text: what a caller put there is nobody else's business."""
+"""Remove credentials from the URLs in a text, so that nobody else sees them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _QUERY = re.compile(r"(://[^\s?#\"'<>]{0,2000}\?)[^\s\"'<>]+")
 
 
 def without_users(text: str) -> str:
-    """The text with every `user:password@` taken out of its URLs."""
+    """The text without any `user:password@` in its URLs."""
     return _USER.sub("", text) if "://" in text else text
 
 

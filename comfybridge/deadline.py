@@ -16,7 +16,7 @@ class Deadline:
 
     Attributes:
         is_cut: whether it has passed early, as the process ends.
-        blocked_on: the connection for which its thread waits; None: for none.
+        blocked_on: the connection that its thread waits for; None: none.
     """
 
     def __init__(self, seconds: float, started: float | None = None) -> None:
@@ -43,5 +43,5 @@ class Deadline:
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)  # of an encrypted one, what is below
 
     def extend(self, seconds: float) -> None:
-        """Let it pass so many seconds later: those that were lost through no fault of who must keep it."""
+        """Extend the deadline by time lost outside the callee's control, in seconds."""
         self.seconds += seconds

@@ -1,4 +1,4 @@
-"""What things took lately, and what that says of how long to wait."""
+"""Recent durations, and estimates from them."""
 
 from __future__ import annotations
 

@@ -40,22 +40,22 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-# Sentences quote what came from elsewhere: line breaks, what a terminal obeys, marks that turn the direction of
-# writing round, and halves of characters are no part of them.
+# Sentences quote foreign text: remove line breaks, terminal control characters, marks that reverse the direction
+# of writing, and halves of characters.
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 
 class BridgeError(Exception):
-    """What went wrong with a request, ready to be shown to whoever made it.
+    """What went wrong with a request, ready to be shown to the caller.
 
     Attributes:
         status: the HTTP status that goes with it.
         type: the stable name that programs branch on.
         message: one sentence for people.
-        prompt_id: the prompt it is about, once there is one.
+        prompt_id: the prompt that it concerns, once there is one.
         node: `{"id", "class_type", "exception_type", "exception_message"}` of the node that failed, if one did.
         node_errors: ComfyUI's own `node_errors`, without tracebacks, if it refused a graph.
-        retry_after: seconds after which another try makes sense, if one does.
+        retry_after: seconds after which a retry makes sense, if it does.
     """
 
     status: ClassVar[int] = 500
@@ -80,27 +80,27 @@ class BridgeError(Exception):
 
 
 class InvalidRequest(BridgeError):
-    """The request itself is wrong; the same request will never work."""
+    """The request is wrong; the same request will never work."""
 
     status = 400
     type = "invalid_request"
 
 
 class InvalidWorkflow(InvalidRequest):
-    """The graph is wrong, by the bridge's own reading or by ComfyUI's."""
+    """The graph is wrong; the bridge or ComfyUI refused it."""
 
     type = "invalid_workflow"
 
 
 class Unauthorized(BridgeError):
-    """The bridge takes requests with an API key only, and this one has none that it knows."""
+    """The bridge requires an API key, and the request has none that it knows."""
 
     status = 401
     type = "unauthorized"
 
 
 class Forbidden(BridgeError):
-    """The caller may not do that, or a web page may not do it in the caller's place."""
+    """The caller is not allowed to do that, or a web page is not allowed to do it for the caller."""
 
     status = 403
     type = "forbidden"
@@ -114,70 +114,70 @@ class UnknownWorkflow(BridgeError):
 
 
 class UnknownPrompt(BridgeError):
-    """ComfyUI has no prompt of that id, or none to which the call makes sense."""
+    """ComfyUI has no prompt with that id, or the call makes no sense for it."""
 
     status = 404
     type = "unknown_prompt"
 
 
 class NotFound(BridgeError):
-    """Nothing is served under that address."""
+    """The address does not exist."""
 
     status = 404
     type = "not_found"
 
 
 class MethodNotAllowed(BridgeError):
-    """The address exists, for another method."""
+    """The address exists, but not for this method."""
 
     status = 405
     type = "method_not_allowed"
 
 
 class NotAcceptable(BridgeError):
-    """The answer has none of the forms that the caller accepts."""
+    """The outputs have none of the forms that the caller accepts."""
 
     status = 406
     type = "not_acceptable"
 
 
 class TooLarge(BridgeError):
-    """The body is larger than the settings allow."""
+    """The body, its graph or a file is larger than the settings allow."""
 
     status = 413
     type = "too_large"
 
 
 class UnsupportedMediaType(BridgeError):
-    """The body is compressed, or its characters are written, in a way that the bridge does not read."""
+    """The body has a compression or a charset that the bridge cannot read."""
 
     status = 415
     type = "unsupported_media_type"
 
 
 class Interrupted(BridgeError):
-    """Somebody cancelled the prompt while it ran."""
+    """The prompt was cancelled."""
 
     status = 409
     type = "interrupted"
 
 
 class IdempotencyConflict(BridgeError):
-    """The request's key was used for another request before."""
+    """The Idempotency-Key was used for a different request."""
 
     status = 409
     type = "idempotency_conflict"
 
 
 class RateLimited(BridgeError):
-    """The caller has asked too often."""
+    """The caller has sent too many requests."""
 
     status = 429
     type = "rate_limited"
 
 
 class BrokenWorkflow(BridgeError):
-    """A template can't run, through no fault of the caller: its files are broken, or do not fit this ComfyUI."""
+    """A template cannot run: its files are broken, or do not fit this ComfyUI. Not the caller's fault."""
 
     type = "broken_workflow"
 
@@ -195,28 +195,28 @@ class ExecutionFailed(BridgeError):
 
 
 class NoOutput(BridgeError):
-    """The prompt finished and left nothing to show."""
+    """The prompt finished without any output."""
 
     type = "no_output"
 
 
 class InternalError(BridgeError):
-    """A fault of the bridge itself."""
+    """A bug in the bridge."""
 
 
 class ComfyUIError(BridgeError):
-    """ComfyUI gave an answer that makes no sense."""
+    """ComfyUI's answer makes no sense, or something else answers in its place."""
 
     status = 502
     type = "comfyui_error"
 
 
 class FileUnusable(ComfyUIError):
-    """One output file is not there, is not handed out, or is not what its name says; others may be fine."""
+    """One output file is missing, is not served, or is not what its name says; others may be fine."""
 
 
 class PromptLost(BridgeError):
-    """The prompt is neither in ComfyUI's queue nor in its history any more."""
+    """The prompt is no longer in ComfyUI's queue, nor in its history."""
 
     status = 502
     type = "prompt_lost"
@@ -230,7 +230,7 @@ class Busy(BridgeError):
 
 
 class ShuttingDown(BridgeError):
-    """The bridge is being stopped, and can't wait for the prompt any longer."""
+    """The bridge is shutting down and cannot wait for the prompt any longer."""
 
     status = 503
     type = "shutting_down"
@@ -251,7 +251,7 @@ class TimedOut(BridgeError):
 
 
 class BridgeUnreachable(BridgeError):
-    """The bridge that a client asks does not answer, or what answers is no bridge."""
+    """The bridge does not answer, or something else answers in its place."""
 
     status = 503
     type = "bridge_unreachable"
@@ -259,7 +259,7 @@ class BridgeUnreachable(BridgeError):
 
 @functools.cache
 def error_classes() -> Mapping[str, type[BridgeError]]:
-    """The class of each type of error; of several of one type, the most general."""
+    """The class of each error type; if several share a type, the most general one."""
     found: dict[str, type[BridgeError]] = {}
     pending: list[type[BridgeError]] = [BridgeError]
     while pending:
@@ -270,9 +270,9 @@ def error_classes() -> Mapping[str, type[BridgeError]]:
 
 
 def forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames that an error has come through, with all their variables; they refer to the error in turn.
+    """Drop the frames that an error passed through, with all their variables, which refer to the error in turn.
 
-    Without that, a body of many megabytes stays in memory until Python looks for garbage.
+    Otherwise a body of many megabytes stays in memory until the garbage collector runs.
     """
     while error is not None:
         error.__traceback__ = None

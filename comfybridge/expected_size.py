@@ -1,4 +1,4 @@
-"""The size that pictures should have, and what is said of those that have another one."""
+"""The expected size of pictures, and the warning about those with another size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ExpectedSize:
     """The size that pictures should have, in pixels.
 
     Attributes:
-        width, height: None where any will do.
+        width, height: None: any.
         is_scaled: whether the graph makes its pictures larger or smaller after that; then only proportions count.
         max_size: the most pixels that either side may have in the answer, if that is limited.
     """
@@ -40,7 +40,7 @@ class ExpectedSize:
 
 
 def size_warnings(expected: ExpectedSize | None, made: list[tuple[int, int]]) -> list[str]:
-    """A sentence, if there are pictures and none of them is as it should be."""
+    """A sentence, if there are pictures and none has the expected size."""
     if expected is None or not made or any(expected.fits(*each) for each in made):
         return []
     sizes = list(dict.fromkeys(f"{width} x {height}" for width, height in made))

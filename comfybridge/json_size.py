@@ -1,4 +1,4 @@
-"""How much JSON may hold, found out before it is parsed.
+"""How much JSON may hold, checked before it is parsed.
 
 Ten bytes of it can become a hundred of lists, and while Python parses it nobody else is served. Of what is meant,
 most is base64 and prose; the graph of a large workflow has some 10,000 values.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST_VALUES = 250_000
+MOST_VALUES = 500_000
+MOST_VALUES_OF_COMFYUI = 1_000_000  # in one answer or event: a node may show a number for each pixel
 
 
 def holds_too_much(text: str | bytes, most: int = MOST_VALUES) -> bool:

@@ -1,4 +1,4 @@
-"""API keys: who a caller is.
+"""API keys, which identify callers.
 
 Only digests are kept, so no key can get into a log, a traceback or an answer. Keys are drawn at random and long, so
 one round of SHA-256 is enough: there is nothing to guess.
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 HASHED = "sha256:"
-DEFAULT = "default"  # what the policy file calls everybody else
+DEFAULT = "default"  # the policy file's name for all others
 FORM = "keys with commas between, each KEY, sha256:HASH, NAME=KEY or NAME=sha256:HASH"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -29,7 +29,7 @@ class ApiKey:
     """A key that callers may use.
 
     Attributes:
-        name: who uses it, for people: in the policy file, and beside the prompts in ComfyUI's queue.
+        name: the name of its user in the policy file, and beside the prompts in ComfyUI's queue.
         digest: SHA-256 of the key.
     """
 
@@ -47,9 +47,9 @@ class Keyring:
         return bool(self._keys)
 
     def name_of(self, sent: str) -> str | None:
-        """The name of a key that a caller sent; None if it is none of them.
+        """The name of a key that a caller sent; None if it is unknown.
 
-        What was sent is hashed and held against every key, each in constant time: how long it takes tells nothing.
+        The sent key is hashed and compared with every key in constant time, so the time reveals nothing.
         """
         digest = _digest(sent)
         found = None
@@ -63,7 +63,7 @@ def parse_keys(text: str) -> tuple[ApiKey, ...]:
     """Read keys as the settings write them.
 
     Raises:
-        ValueError: what is wrong, put so that it follows the setting's name. It holds nothing of a key.
+        ValueError: a sentence to follow the setting's name. It does not quote any key.
     """
     if text.strip() and not text.strip(", \t\n"):
         raise ValueError(f"has no key; it takes {FORM}")
@@ -89,12 +89,12 @@ def check_name(name: str) -> None:
     """Make sure that a key can have that name.
 
     Raises:
-        ValueError: it can't, put so that it follows what it is about.
+        ValueError: it cannot; the message follows the name's description.
     """
     if not _NAME.fullmatch(name):
         raise ValueError("must be 1 to 64 letters, digits and ._-, the first a letter or a digit")
     if name == DEFAULT:
-        raise ValueError(f"can't be {DEFAULT}, which the policy file calls everybody else")
+        raise ValueError(f"can't be {DEFAULT}, which the policy file uses for all others")
 
 
 def _parse(entry: str, number: int) -> ApiKey:

@@ -35,10 +35,10 @@ class InputFile:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """How outputs are to come back. What is no still image is left as it is.
+    """How to return the outputs. Outputs other than still images are not changed.
 
     Attributes:
-        format: what still images are converted to; None: as ComfyUI made them.
+        format: the format that still images are converted to; None: as ComfyUI made them.
         quality: 1 to 100, for jpeg and webp.
         lossless: webp without loss.
         background: the colour, as `#rrggbb`, that transparency is flattened onto where the format has none.
@@ -60,19 +60,19 @@ class OutputOptions:
 
 @dataclass
 class Trace:
-    """How far a request has come: filled in on its way, for who logs and counts requests.
+    """How far a request has come: filled in on its way, for logs and metrics.
 
     Attributes:
-        workflow: the template's name, or `graph`; None before the request was found to make sense.
-        server: the URL of the ComfyUI that it went to last, without credentials.
-        prompt_id: what is queued for it.
+        workflow: the template's name, or `graph`; None until the request was found to be valid.
+        server: the URL of the last ComfyUI that it was sent to, without credentials.
+        prompt_id: the prompt that was queued for it.
         sent_as: the id under which ComfyUI was last asked to queue something for it, whether or not it did.
-        params: the parameters that are used.
-        timings: where the time went until its prompt had run; None before.
-        ran_at: when that was known, on `time.monotonic()`'s clock.
+        params: the parameters used.
+        timings: where the time went until its prompt had run; None until then.
+        ran_at: when that became known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
-        is_abandoned: whether nobody waits for it any more.
-        has_left: tells whether the caller has hung up, where that can be told; asked before a prompt is queued.
+        is_abandoned: whether its caller no longer waits.
+        has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
 
     workflow: str | None = None
@@ -89,7 +89,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One picture (or video, or text) wanted. What becomes of it is told elsewhere: a request never changes.
+    """A request for one picture (or video, or text). It never changes; `Trace` records what becomes of it.
 
     Attributes:
         workflow: a template's name; the configured default if neither this nor `graph` is given. A whole graph may
@@ -101,15 +101,15 @@ class GenerationRequest:
         wait: how to wait for ComfyUI, `"websocket"` or `"poll"`; the configured way if None.
         on_timeout: whether a prompt whose time is up is cancelled or kept.
         retries: how often a prompt that ComfyUI lost is queued again, within the same deadline.
-        extra_data: handed to ComfyUI as it is, as are `front`, `number` and `partial_execution_targets`.
+        extra_data: passed to ComfyUI unchanged, as are `front`, `number` and `partial_execution_targets`.
         images: files for the graph's loader nodes.
         dynamic_texts: whether `{a|b}` in prompts and `%date:...%` in the prefixes of file names are replaced as
             ComfyUI's editor does; as the settings say if None.
-        output: how the outputs are to come back.
-        wants_first_image: whether the answer is to give the first image apart from the others too.
-        idempotency_key: with one, the same request asked again gets the prompt that was queued for it first. That is
-            not cancelled when the time is up.
-        warnings: what was asked for beside all this, and is not done.
+        output: how to return the outputs.
+        wants_first_image: whether the answer also has the first image in a field of its own.
+        idempotency_key: with a key, a repeated request gets the prompt that was queued first. That prompt is not
+            cancelled when the time is up.
+        warnings: what the caller asked for that the bridge does not do.
     """
 
     workflow: str | dict[str, Any] | None = None
@@ -147,7 +147,7 @@ class GenerationRequest:
         return default if self.workflow is None else str(self.workflow)
 
     def workflow_name(self, default: str) -> str:
-        """What logs and metrics call its workflow: the template's name, or `graph`."""
+        """The name of its workflow in logs and metrics: the template's name, or `graph`."""
         name = self.template_name(default)
         return "graph" if name is None else name
 
@@ -158,7 +158,7 @@ class LoadedFile:
 
     Attributes:
         filename: with the ending of the format that it was converted to.
-        warnings: what could not be done as asked.
+        warnings: what could not be done as requested.
     """
 
     data: bytes = field(repr=False)
@@ -168,14 +168,14 @@ class LoadedFile:
 
 
 class OpenFile:
-    """An output whose bytes come as they are asked for; to be closed, or used in a `with`. For one thread at a time.
+    """An output whose bytes are fetched on demand. Close it, or use it in a `with`. For one thread at a time.
 
     Iterating gives all bytes once, in chunks of some 400 kB at most, and raises what `Output.load` raises.
 
     Args:
         chunks: its bytes.
-        size: how many they are; None if that is not known before the last has come.
-        close: gives up what the chunks come from.
+        size: how many bytes; None if that is unknown until the last one.
+        close: releases the source of the chunks.
     """
 
     def __init__(
@@ -205,10 +205,10 @@ class OpenFile:
         return cls(file.media_type, file.filename, chunks, size=len(data), warnings=file.warnings)
 
     def fetch(self, count: int | None = None) -> bytes:
-        """Have the first `count` bytes come, or all of them, and keep them for who iterates.
+        """Fetch the first `count` bytes, or all of them, and keep them for the iteration.
 
         Returns:
-            What has come so far; `is_fetched` tells whether it is the whole file.
+            The bytes fetched so far; `is_fetched` tells whether they are the whole file.
         """
         have = sum(map(len, self._fetched))
         while not self.is_fetched and (count is None or have < count):
@@ -242,19 +242,19 @@ class OpenFile:
 
 @dataclass
 class Output:
-    """One thing that a workflow made: a file on ComfyUI's disk, an image sent over its websocket, or a text.
+    """One output of a workflow: a file on ComfyUI's disk, an image sent over its websocket, or a text.
 
     Attributes:
-        node_id: the node of the graph that it comes from.
-        kind: what sort of thing it is, by its file name.
-        filename: its name as ComfyUI chose it; made up for a websocket image; empty for a text.
+        node_id: the node of the graph that made it.
+        kind: its kind, by its file name.
+        filename: its name as ComfyUI chose it; generated for a websocket image; empty for a text.
         subfolder: the folder it lies in, below ComfyUI's folder of that `type`.
         type: `output`, `temp` (a preview), `input`, or `websocket`; empty for a text.
         media_type: such as `image/png`, before any conversion.
         source: opens it as ComfyUI made it; nothing is fetched before it is called.
         text: the text, if it is one.
-        convert: makes of it what its request asked for, and takes the whole of it for that; None: it stays as it is.
-        is_there: whether ComfyUI still has it; raises ComfyUIError, ComfyUIUnreachable or TimedOut.
+        convert: converts the whole file as its request asked; None: leaves it unchanged.
+        is_there: returns whether ComfyUI still has it; raises ComfyUIError, ComfyUIUnreachable or TimedOut.
     """
 
     node_id: str
@@ -270,11 +270,11 @@ class Output:
 
     @property
     def is_remote(self) -> bool:
-        """Whether it is still to be fetched from ComfyUI."""
+        """Whether it must be fetched from ComfyUI."""
         return self.type not in ("", "websocket")
 
     def open(self) -> OpenFile:
-        """Begin to fetch it; what is to be converted is fetched whole. It can be opened any number of times.
+        """Begin to fetch it; a file to convert is fetched whole. It can be opened any number of times.
 
         Raises:
             ComfyUIError, ComfyUIUnreachable, TimedOut: as `load`.
@@ -288,7 +288,7 @@ class Output:
         Raises:
             ComfyUIError: ComfyUI no longer has the file, or answered with something else.
             ComfyUIUnreachable: ComfyUI does not answer.
-            TimedOut: the request's deadline passed meanwhile.
+            TimedOut: the request's deadline passed.
         """
         file = self.source().load()
         return file if self.convert is None else self.convert(file)
@@ -313,7 +313,7 @@ class Output:
     def save(self, path: str | Path) -> Path:
         """Fetch it and write it to a file as it comes; raises what `load` raises, and OSError.
 
-        Whatever goes wrong, no file under that name is left half written.
+        On any error, no half-written file is left under that name.
         """
         with self.open() as file:
             return save(file, path)
@@ -321,7 +321,7 @@ class Output:
 
 @dataclass
 class Timings:
-    """Where the time went, in seconds; None where ComfyUI did not tell."""
+    """Where the time went, in seconds; None where ComfyUI did not report it."""
 
     queued: float | None
     executing: float | None
@@ -330,18 +330,18 @@ class Timings:
 
 @dataclass
 class Generation:
-    """What became of a request that went well.
+    """The result of a successful request.
 
     Attributes:
         prompt_id: the id under which ComfyUI ran it.
         outputs: in the order of the graph's nodes; previews only if there is no other file.
         seed: the seed that was used, if the graph has one.
         params: the parameters that were used, defaults and the drawn seed included.
-        warnings: what the caller should know, though it did not stop the request.
+        warnings: what the caller should know although the request succeeded.
         timings: where the time went.
         started: when the request came in, on `time.monotonic()`'s clock.
         deadline: when the caller gives up, by which the outputs must have been fetched.
-        size: the size that the images should have, if the parameters say.
+        size: the size that the images should have, if the parameters set one.
     """
 
     prompt_id: str

@@ -40,7 +40,7 @@ def _shortened(name: str) -> str:
 
 
 def save(chunks: Iterable[bytes], path: str | Path) -> Path:
-    """Write a file as its bytes come. What was there before is replaced once all have come, and else stays.
+    """Write a file as its bytes arrive. An existing file is replaced only once all have arrived.
 
     Raises:
         OSError: it can't be written; and whatever the chunks raise.
@@ -62,14 +62,14 @@ def save(chunks: Iterable[bytes], path: str | Path) -> Path:
 
 
 def save_beside(chunks: Iterable[bytes], names: Iterator[Path]) -> Path:
-    """Write a file under the first of some names that no file has, so that none is replaced.
+    """Write a file under the first of several names that is free, so that no file is replaced.
 
     Raises:
         OSError: it can't be written; and whatever the chunks raise.
     """
     for name in names:
         try:
-            name.open("xb").close()  # so that nobody else takes it meanwhile
+            name.open("xb").close()  # so that no other process takes it
         except FileExistsError:
             continue
         try:

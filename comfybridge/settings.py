@@ -21,7 +21,7 @@ from comfybridge.validation import wanted
 
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
-# Of these the setting itself, and what is wrong with it, may hold a secret: never shown.
+# These settings, and errors about them, may hold secrets, and are never shown.
 SECRET = ("comfyui_url", "comfyui_headers", "api_keys")
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 SHIPPED_WORKFLOWS = shipped("workflows")
@@ -31,13 +31,13 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class SettingsError(BridgeError, ValueError):
-    """A setting has a value that can't be used; the message names it and says what is accepted."""
+    """A setting has an invalid value; the message names the setting and says what is accepted."""
 
     type = "wrong_setting"
 
 
 class Settings(BaseSettings):
-    """All that can be set. Durations are in seconds, sizes in bytes."""
+    """All settings. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     comfyui_url: str = Field(
         "http://127.0.0.1:8188",
         validation_alias=AliasChoices("comfyui_url", "COMFYUI_URL"),
-        description="where ComfyUI is: http or https, with a path prefix and user:password@ if it has them; several "
-        "servers with commas between",
+        description="ComfyUI's address: http or https, with a path prefix and user:password@ if needed; separate "
+        "several servers with commas",
         repr=False,
     )
     comfyui_headers: Annotated[dict[str, str], NoDecode] = Field(
@@ -60,25 +60,26 @@ class Settings(BaseSettings):
     port: int = Field(8189, ge=0, le=65535, description="the port to listen on")
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
         default_factory=tuple,
-        description="the keys of which callers must send one, comma-separated: KEY, sha256:HASH, NAME=KEY or "
-        "NAME=sha256:HASH; without any, nobody is asked",
+        description="the keys that callers must send, comma-separated: KEY, sha256:HASH, NAME=KEY or "
+        "NAME=sha256:HASH; if empty, no key is required",
         repr=False,
     )
-    policy_file: Path | None = Field(None, description="a YAML file that says what the callers of each key may do")
-    workflows_only: bool = Field(False, description="whether graphs and NODE.INPUT overrides are refused")
+    policy_file: Path | None = Field(None, description="a YAML file with what the callers of each key may do")
+    workflows_only: bool = Field(False, description="whether to refuse graphs and NODE.INPUT overrides")
     allow_anonymous: bool = Field(
-        False, description="whether callers of other machines may come without an API key, where there are no keys"
+        False, description="whether to accept callers of other machines without an API key, if there are no keys"
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=tuple,
-        description="names that the bridge may be called by, beside addresses and localhost, comma-separated; *: any",
+        description="host names by which the bridge may be called, besides IP addresses and localhost, "
+        "comma-separated; *: any",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=tuple,
         description="web sites whose pages may call the bridge, such as https://app.example, comma-separated; *: any",
     )
-    timeout: Seconds = Field(300, description="seconds a request may take if it does not say")
-    max_timeout: Seconds = Field(3600, description="the most seconds that a request may ask for")
+    timeout: Seconds = Field(300, description="seconds for a request that gives no timeout")
+    max_timeout: Seconds = Field(3600, description="the largest timeout that a request may give")
     wait: Literal["hub", "websocket", "poll"] = Field(
         "hub",
         description="how to wait for ComfyUI: hub (one websocket for all requests), websocket (one each) or poll",
@@ -88,55 +89,57 @@ class Settings(BaseSettings):
     )
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
-    max_concurrent: int = Field(256, ge=1, le=10_000, description="requests that may be blocked at once")
+    max_concurrent: int = Field(
+        256, ge=1, le=10_000, description="how many requests may wait at once; more get a 503"
+    )
     max_queue: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="prompts that may wait or run on one ComfyUI; more requests are answered 503; no limit"
+        None, description="how many prompts may wait or run on one ComfyUI; more get a 503; no limit if not set"
     )
     request_folders: bool = Field(
-        True, description="whether each request's files go into a folder of its own on ComfyUI's disk"
+        True, description="whether to store each request's files in a folder of its own on ComfyUI's disk"
     )
     dynamic_texts: bool = Field(
         True,
-        description="whether {a|b} in prompts and dates in file names are replaced, as ComfyUI's editor does, for "
+        description="whether to replace {a|b} in prompts and dates in file names, as ComfyUI's editor does, for "
         "requests that do not say",
     )
     max_json_bytes: int = Field(32 * 1024 * 1024, ge=1, description="the largest JSON body")
     max_graph_bytes: int = Field(
-        4 * 1024 * 1024, ge=1, description="the largest graph, as JSON, with the parameters that go into it"
+        4 * 1024 * 1024, ge=1, description="the largest graph, as JSON, including its parameters"
     )
     max_upload_bytes: int = Field(
-        100 * 1024 * 1024, ge=1, description="how much the input files of one request may have together"
+        100 * 1024 * 1024, ge=1, description="how many bytes the input files of one request may have together"
     )
     max_total_body_bytes: int = Field(
-        512 * 1024 * 1024,
+        640 * 1024 * 1024,
         ge=1,
-        description="how much the bodies of all requests that are received or answered may have together, where they "
-        "have more than 64 KB each; more requests are answered 503",
+        description="how many bytes the bodies of all current requests may have together, counting those over 64 KB; "
+        "more get a 503",
     )
-    fetch_timeout: Seconds = Field(20, description="seconds that fetching an input file from a URL may take")
+    fetch_timeout: Seconds = Field(20, description="seconds to fetch an input file from a URL")
     fetch_allow_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=tuple,
-        description="hosts that files may be fetched from although they are not public: names, addresses and "
+        description="hosts from which files may be fetched although they are not public: names, addresses and "
         "networks, comma-separated",
     )
     connect_timeout: Seconds = Field(5, description="seconds to connect to ComfyUI")
-    read_timeout: Seconds = Field(30, description="seconds ComfyUI may be silent within one call")
+    read_timeout: Seconds = Field(30, description="seconds that ComfyUI may be silent within one call")
     caller_timeout: Seconds = Field(
-        60, description="seconds a caller may be silent within its request, or not read any of its answer"
+        60, description="seconds that a caller may be silent within its request, or not read its answer"
     )
     shutdown_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None,
-        description="seconds that a stop waits for running requests, before it cancels their prompts; "
+        description="seconds to wait for running requests on shutdown before their prompts are cancelled; "
         "max_timeout + 60 if not set",
     )
     cancel_on_hangup: bool = Field(
-        True, description="whether the prompt of a caller who hangs up before the answer is cancelled"
+        True, description="whether to cancel the prompt when its caller hangs up before the answer"
     )
     log_format: Literal["json", "text"] | None = Field(
-        None, description="how the log is written: json or text; text on a terminal and json elsewhere if not set"
+        None, description="the format of the log: json or text; if not set, text on a terminal and json elsewhere"
     )
-    log_prompts: bool = Field(False, description="whether prompts and other parameters of requests may be logged")
-    metrics: bool = Field(True, description="whether requests are counted, and GET /metrics tells")
+    log_prompts: bool = Field(False, description="whether to log prompts and other parameters of requests")
+    metrics: bool = Field(True, description="whether to count requests and serve GET /metrics")
 
     @field_validator("comfyui_url")
     @classmethod
@@ -175,13 +178,14 @@ class Settings(BaseSettings):
 
     @property
     def shutdown_seconds(self) -> float:
-        """How long a stop waits for running requests."""
-        # by default none is cut off: none can last longer than the largest timeout, and its files a little more
+        """How long to wait for running requests on shutdown."""
+        # by default no request is cut off: none takes longer than the largest timeout, and a little more for its
+        # files
         return self.max_timeout + 60 if self.shutdown_timeout is None else self.shutdown_timeout
 
     @property
     def addresses(self) -> list[ServerAddress]:
-        """Where the ComfyUI servers are, taken apart."""
+        """The parsed addresses of the ComfyUI servers."""
         return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
 
 
@@ -197,7 +201,7 @@ def _host_name(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers write it: no path, no port that the scheme implies."""
+    """An origin as browsers write it: without a path, and without the scheme's default port."""
     match = re.fullmatch(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?/?", text.lower())
     if text == "*":
         return text
@@ -208,10 +212,10 @@ def _origin(text: str) -> str:
 
 
 def parse_headers(text: str) -> dict[str, str]:
-    """Read headers written as a JSON object of strings, or as `Name: value`, one a line.
+    """Parse headers written as a JSON object of strings, or as `Name: value`, one a line.
 
     Raises:
-        ValueError: it is neither. The message holds nothing of the text, which may be a secret.
+        ValueError: it is neither. The message does not quote the text, which may be a secret.
     """
     if text.lstrip().startswith("{"):
         try:
@@ -231,7 +235,7 @@ def parse_headers(text: str) -> dict[str, str]:
 
 
 def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
-    """What HTTP can carry: names of letters, digits and dashes, values of one line in Latin letters."""
+    """Check that HTTP can carry these: names of letters, digits and dashes, one-line values in Latin letters."""
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
             raise ValueError("has a name that no header can have")
@@ -241,10 +245,10 @@ def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def load_settings(**given: Any) -> Settings:
-    """Settings from the environment and `.env`, with what is given on top.
+    """Settings from the environment and `.env`, overridden by the arguments.
 
     Raises:
-        SettingsError: a value can't be used.
+        SettingsError: a value is invalid.
     """
     try:
         settings = Settings(**given)
@@ -264,22 +268,22 @@ def environment_name(field: str) -> str:
 
 
 def misspelt_variables() -> list[str]:
-    """One sentence for each name in the environment or in `.env` that looks like a setting and is none."""
+    """One sentence for each name in the environment or in `.env` that looks like a setting but is not one."""
     known = [environment_name(field) for field in Settings.model_fields]
-    # in the file, COMFYUI_ too: in the environment, others use that prefix
+    # COMFYUI_ in the file only: in the environment, other programs use that prefix
     ours = {name for name in os.environ if name.startswith(PREFIX)}
     ours |= {name for name in dotenv_values(ENV_FILE) if name.startswith((PREFIX, "COMFYUI_"))}
     sentences = []
     for name in sorted(ours.difference(known)):
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
-        sentences.append(f"{name} is no setting of ComfyBridge{hint}")
+        sentences.append(f"{name} is not a setting of ComfyBridge{hint}")
     return sentences
 
 
 def _sentence(error: Any) -> str:
     field = str(error["loc"][0]).lower()
     name = environment_name(field)
-    if field in SECRET:  # our own validators write what follows the name
+    if field in SECRET:  # our own validators write the rest of the sentence
         return f"{name} {wanted(error)}."
     return f"{name} is {error['input']!r}; it must be {wanted(error)}."

@@ -9,10 +9,10 @@ from typing import Any
 
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 
-# A text, a whole graph, or a request that is complete; None: the workflow's own text.
+# A text, a whole graph, or a complete request; None: the workflow's own text.
 Asked = GenerationRequest | str | Mapping[str, Any] | None
 
-# What is a value of the request itself; all other names are parameters of its workflow.
+# The values of the request itself; all other names are parameters of its workflow.
 _OF_REQUESTS = frozenset(
     (
         "workflow",

@@ -15,7 +15,7 @@ ELEMENTS = {
 
 
 def mimebundle(media_type: str, data: bytes) -> dict[str, str]:
-    """A file in the forms that a notebook knows, by their media types; none for what it can't show."""
+    """A file in the forms that a notebook can show, by media type; empty if there is none."""
     if media_type.startswith("text/"):
         return {"text/plain": data.decode("utf-8", "replace")}
     encoded = base64.b64encode(data).decode("ascii")

@@ -1,4 +1,4 @@
-"""What pydantic wants of a value, in the words of people."""
+"""What pydantic accepts for a value, in plain words."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from comfybridge.simulator import Simulator
 from tests.alone import running
 from tests.web.slow_site import SlowSite
 
-FOLDER = "COMFYBRIDGE_TESTS_FOLDER"  # of this run, for all its processes
+FOLDER = "TESTS_FOLDER"  # of this run, for all its processes; no name of a setting
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,6 +17,7 @@ DRAWING = ROOT / "docs" / "architecture.md"
 # Top to bottom. A room is a folder, or a file that lies in none of these folders. It imports rooms of lower floors
 # only: not of its own floor, nor of higher ones.
 FLOORS = (
+    ("__main__",),
     ("cli",),
     ("serving",),
     ("web.application",),
@@ -29,15 +30,16 @@ FLOORS = (
     ("web.current", "web.describing", "web.request_log"),
     ("web.marks",),
     ("",),  # the public names, in comfybridge/__init__.py
-    ("bridge",),
+    ("bridge", "client"),
     ("prompts",),
     ("policy",),
     ("files",),
     ("media", "workflow", "comfyui"),
+    ("shorthand",),
     ("request", "settings"),
     (
         *("address", "credentials", "deadline", "durations", "errors", "expected_size", "json_size", "keys", "logs"),
-        "saving",
+        *("saving", "shipped", "showing", "validation"),
     ),
     ("simulator",),
 )
@@ -59,10 +61,15 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(modules()[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str) -> frozenset[str]:
     """All that a module imports, wherever in it, as full names: `flask.Flask`."""
     names = set()
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -164,7 +171,7 @@ def test_the_packages_of_a_server_are_for_those_who_serve(package: str) -> None:
 def calls(module: str, names: set[str]) -> list[str]:
     """Where a module calls functions or methods of these names."""
     found = []
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in names:
@@ -189,11 +196,11 @@ def test_there_is_one_way_from_an_http_request_to_one_that_can_be_queued() -> No
 
 def drawn() -> list[str]:
     """The folders and files of the drawing, as `web/access/` and `web/errors.py`, in its order."""
-    tree = re.search(r"```\ncomfybridge/\n(.*?)```", DRAWING.read_text(encoding="utf-8"), re.DOTALL)
-    assert tree is not None
+    drawing = re.search(r"```\ncomfybridge/\n(.*?)```", DRAWING.read_text(encoding="utf-8"), re.DOTALL)
+    assert drawing is not None
     found: list[str] = []
     above = [""]  # the folder around what stands at each depth
-    for line in tree[1].splitlines():
+    for line in drawing[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
         words = line.split()
         names = words if all(each.endswith(".py") for each in words) else words[:1]

@@ -111,7 +111,7 @@ def test_the_command_line_listens_to_others_only_where_that_is_meant(
 ) -> None:
     monkeypatch.setenv("COMFYBRIDGE_HOST", "127.0.0.1")  # which the command line changes
     assert main(["--host", "0.0.0.0"]) == 2
-    assert "ComfyBridge can't start: 0.0.0.0 is reached from other machines" in capsys.readouterr().err
+    assert "ComfyBridge can't start: Other machines can reach 0.0.0.0" in capsys.readouterr().err
 
 
 def test_the_command_refuses_a_name_that_no_key_can_have(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings, misspelt_variables
+from tests import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +17,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_defaults_are_those_of_the_readme() -> None:
+def test_the_defaults_are_those_of_the_documentation() -> None:
     settings = load_settings()
     assert (settings.comfyui_url, settings.port, settings.timeout) == ("http://127.0.0.1:8188", 8189, 300)
 
@@ -80,10 +81,9 @@ def test_a_misspelt_variable_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_misspelt_name_in_the_env_file_is_noticed_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("COMFYUI_UR=http://x\n")
-    assert misspelt_variables() == ["COMFYUI_UR is no setting of ComfyBridge; did you mean COMFYUI_URL?"]
+    assert misspelt_variables() == ["COMFYUI_UR is not a setting of ComfyBridge; did you mean COMFYUI_URL?"]
 
 
-def test_every_setting_has_a_line_in_the_readme() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-    missing = [name for name in Settings.model_fields if environment_name(name) not in readme]
-    assert missing == []
+def test_every_setting_has_a_line_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    assert [name for name in Settings.model_fields if f"| `{environment_name(name)}` |" not in page] == []

@@ -1,4 +1,4 @@
-"""The Python in the README: it runs as it stands, and says the true reason where something is wrong."""
+"""The Python in the documentation: it runs as it stands, and gives the true reason if something is wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from tests import ROOT
 from tests.served import served
 
 NOBODY = "http://127.0.0.1:1"
-OVER_HTTP, WITHOUT_HTTP = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+
+
+def snippets(page: str) -> list[str]:
+    """The Python on a page of the documentation."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
+
+
+(OVER_HTTP,) = snippets("docs/api.md")
+(QUICK,) = snippets("README.md")
+CLIENT, WITHOUT_HTTP = snippets("docs/python.md")
 
 
 def run(snippet: str, folder: Path, given: str, url: str) -> subprocess.CompletedProcess[str]:
@@ -35,10 +44,11 @@ def run(snippet: str, folder: Path, given: str, url: str) -> subprocess.Complete
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_over_http(sim: Simulator, tmp_path: Path, is_there: bool) -> None:
+@pytest.mark.parametrize("snippet", [OVER_HTTP, QUICK, CLIENT], ids=["api", "readme", "client"])
+def test_over_http(sim: Simulator, tmp_path: Path, snippet: str, is_there: bool) -> None:
     app = create_app(load_settings(comfyui_url=sim.url if is_there else NOBODY))
     with served(app) as url:
-        ended = run(OVER_HTTP, tmp_path, "http://127.0.0.1:8189", url)
+        ended = run(snippet, tmp_path, "http://127.0.0.1:8189", url)
     check(ended, tmp_path / "cat.png", is_there)
 
 

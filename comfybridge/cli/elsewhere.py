@@ -11,7 +11,7 @@ API_KEY = "COMFYBRIDGE_API_KEY"  # the variable of the environment
 
 
 def client_of(options: argparse.Namespace) -> Client:
-    """A client for the bridge that `--url` names, with the key that it is to be sent.
+    """A client for the bridge that `--url` names, with the key to send.
 
     Raises:
         SettingsError: the bridge can't be asked.

@@ -48,13 +48,13 @@ from comfybridge.workflow.written import Written
 WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
 BAR_WIDTH = 30
 LONGEST_STEP, TOLD_WIDTH = 30, 44  # columns of the node's name and step, and of those with the time left
-CANCEL_SECONDS = 2.0  # whoever pressed Ctrl-C waits for it
+CANCEL_SECONDS = 2.0  # the user who pressed Ctrl-C waits for it
 
 ShowProgress = Callable[[float, str, object], None]
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C, or a signal that is heeded as Ctrl-C is."""
+    """Ctrl-C, or a signal handled like it."""
 
     code = CTRL_C
 
@@ -76,7 +76,7 @@ _HEEDED: dict[str, type[Stopped]] = {"SIGINT": Stopped, "SIGTERM": Terminated, "
 
 @dataclass
 class Made:
-    """What a workflow made, in files under these names."""
+    """The outputs of a workflow, in files under these names."""
 
     names: list[str]
     seed: int | None
@@ -88,7 +88,7 @@ def generate(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if sum(map(bool, (options.url, options.comfyui_url, options.demo))) > 1:
-        parser.error("--url, --comfyui-url and --demo say who makes the picture; give one of them")
+        parser.error("--url, --comfyui-url and --demo choose where the picture is made; give only one")
     if options.api_key and not options.url:
         parser.error("--api-key is for the bridge that --url names")
     bar = _Bar(sys.stderr)
@@ -117,7 +117,7 @@ def generate(arguments: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def _heeding_signals() -> Iterator[None]:
-    """Have the signals that this platform knows end the program in order, which cancels the prompt.
+    """Let the signals of this platform end the program in order, which cancels the prompt.
 
     One that is ignored stays so: `nohup` has SIGHUP ignored, and a shell Ctrl-C for what runs in the background.
     """
@@ -177,14 +177,16 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FILE",
-        help="where to save what fits the ending (it is replaced), and beside it what else is made (nothing is "
-        "replaced); .png, .jpg and .webp say the format; -: the bytes go to standard output",
+        help="where to save the output that fits the ending (an existing file is replaced); other outputs are saved "
+        "beside it and replace nothing; .png, .jpg and .webp choose the format; -: write the bytes to stdout",
     )
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long it may take")
-    parser.add_argument("--url", metavar="URL", help="a running bridge, such as http://127.0.0.1:8189")
-    parser.add_argument("--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which nobody else sees)")
-    parser.add_argument("--comfyui-url", metavar="URL", help="a ComfyUI (default: COMFYUI_URL)")
-    parser.add_argument("--demo", action="store_true", help="the stand-in ComfyUI of the demo")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how many seconds it may take")
+    parser.add_argument("--url", metavar="URL", help="the address of a running bridge, such as http://127.0.0.1:8189")
+    parser.add_argument(
+        "--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which other users cannot see)"
+    )
+    parser.add_argument("--comfyui-url", metavar="URL", help="the address of a ComfyUI (default: COMFYUI_URL)")
+    parser.add_argument("--demo", action="store_true", help="use the stand-in ComfyUI of the demo")
     return parser
 
 
@@ -211,26 +213,24 @@ def _param(text: str) -> tuple[str, Any]:
         raise CommandFailed(f"-p takes NAME=VALUE, not {text!r}.", USAGE)
     with contextlib.suppress(ValueError, RecursionError):
         read = json.loads(value)
-        if isinstance(read, (str, dict)):  # a text in quotes is one in any case
+        if isinstance(read, (str, dict)):  # a quoted text stays a text
             return name, read
     return name, Written(value)  # the parameter says whether 5 is a number or a text
 
 
 def _workflow(name: str) -> Any:
-    """The graph in a file, or the name of a template as it is."""
+    """The graph in a file, or the name of a template unchanged."""
     if Path(name).suffix.lower() not in WORKFLOW_FILES:
         return name
     data = Path(name).read_bytes()
     if file_extension(data) is None:
         try:
-            return json.loads(data)  # of any of the UTFs
+            return json.loads(data)  # in any UTF encoding
         except (ValueError, RecursionError):
             raise CommandFailed(f"{name} is neither JSON nor a picture.", USAGE) from None
     graph = embedded_graph(data)
     if graph is None:
-        raise CommandFailed(
-            f"{name} carries no graph: ComfyUI did not make it, or its metadata was taken away.", USAGE
-        )
+        raise CommandFailed(f"{name} contains no graph: ComfyUI did not make it, or its metadata was removed.", USAGE)
     return graph
 
 
@@ -242,7 +242,7 @@ def _image(text: str) -> tuple[str, str]:
 
 
 def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
-    """Made by a bridge of our own, in front of a ComfyUI or of the simulator."""
+    """Make the outputs with a bridge in this process, in front of a ComfyUI or the simulator."""
     with contextlib.ExitStack() as stack:
         url = options.comfyui_url
         if options.demo:
@@ -274,7 +274,7 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
 
 @contextlib.contextmanager
 def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent, OnQueued]]:
-    """Show the progress of a prompt: gives what is to be called with its events, and with what takes its place."""
+    """Show the progress of a prompt. Yields functions to call with its events, and with a prompt that replaces it."""
     meter = meter_of(submission)
 
     def tell(each: Progress | Preview | None) -> None:
@@ -292,7 +292,7 @@ def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent
 
 @contextlib.contextmanager
 def _every_second(call: Callable[[], None]) -> Iterator[None]:
-    """Call something every second, in a thread of its own."""
+    """Call a function every second, in a thread of its own."""
     over = threading.Event()
 
     def run() -> None:
@@ -309,12 +309,12 @@ def _every_second(call: Callable[[], None]) -> Iterator[None]:
 
 
 def _again(submission: Submission, generation: Generation, *, is_demo: bool) -> str:
-    """The sentence on whether what was made can still be had."""
+    """A sentence on whether the outputs are still available."""
     if is_demo:
-        return "What was made has gone with the demo."
+        return "The outputs are gone with the demo."
     if not all(each.is_remote for each in generation.outputs):
         return _gone(generation.prompt_id)
-    return f"ComfyUI at {submission.server.url} still has what was made, as prompt {generation.prompt_id}."
+    return f"ComfyUI at {submission.server.url} still has the outputs, as prompt {generation.prompt_id}."
 
 
 def _cancelled(bridge: Bridge, trace: Trace) -> str:
@@ -323,7 +323,7 @@ def _cancelled(bridge: Bridge, trace: Trace) -> str:
     if prompt_id is None:
         return "Stopped before a prompt was queued."
     try:
-        bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS))
+        bridge.prompts.cancel(prompt_id, Deadline(CANCEL_SECONDS), None)
     except BridgeError as error:
         if isinstance(error, UnknownPrompt) and trace.prompt_id is None:
             return "Stopped before a prompt was queued."
@@ -332,14 +332,14 @@ def _cancelled(bridge: Bridge, trace: Trace) -> str:
 
 
 def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
-    """Made by a bridge that runs elsewhere, whose events are followed."""
+    """Make the outputs with a bridge elsewhere, following its events."""
     client = client_of(options)
     asked = parse_generation(body)
     if isinstance(place, Named):
         name = asked.template_name("")
         _check_ending(options.output, asked.graph, name, partial(_endings_there, client, name))
     generation = _followed(client, asked, show)
-    again = f"{client.url}/results/{generation.prompt_id} has what was made, while ComfyUI remembers it."
+    again = f"{client.url}/results/{generation.prompt_id} has the outputs for as long as ComfyUI remembers them."
     if any(each.type == "websocket" for each in generation.outputs):
         again = _gone(generation.prompt_id)
     saved = place.put([MadeFile(each.filename, each.kind, each.open) for each in generation.outputs], again)
@@ -347,7 +347,7 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, 
 
 
 def _followed(client: Client, asked: GenerationRequest, show: ShowProgress) -> Generation:
-    """What a bridge makes, with its progress shown; stopping cancels the prompt."""
+    """The result from a bridge, with its progress shown; stopping cancels the prompt."""
     prompt_id = ""
     try:
         for event in client.events(asked):
@@ -364,8 +364,8 @@ def _followed(client: Client, asked: GenerationRequest, show: ShowProgress) -> G
 
 def _cancelled_elsewhere(client: Client, prompt_id: str) -> str:
     """Have a bridge cancel a prompt; returns a sentence that says how that went."""
-    if not prompt_id:  # the bridge notices that nobody waits any more
-        return "Stopped before the bridge named a prompt; what it has queued, it cancels."
+    if not prompt_id:  # the bridge notices that its caller is gone
+        return "Stopped before the bridge named a prompt; if it queued one, it cancels that one."
     try:
         client.cancel(prompt_id, CANCEL_SECONDS)
     except BridgeError as error:
@@ -378,13 +378,13 @@ def _not_cancelled(prompt_id: str, why: str) -> str:
 
 
 def _gone(prompt_id: str) -> str:
-    return f"Prompt {prompt_id} has run, and what it made can't all be fetched again."
+    return f"Prompt {prompt_id} has run, but not all of its outputs can be fetched again."
 
 
 def _check_ending(
     output: str, graph: Mapping[str, Any] | None, workflow: str | None, of_template: Callable[[], list[str] | None]
 ) -> None:
-    """Refuse an ending of `-o` that what is asked for can't make; whatever else is wrong with it is told later.
+    """Refuse an ending of `-o` that the workflow cannot make; other faults are reported later.
 
     Args:
         workflow: the template's name, where it is known.
@@ -405,7 +405,7 @@ def _endings_here(bridge: Bridge, workflow: str) -> list[str] | None:
 
 
 def _endings_there(client: Client, workflow: str | None) -> list[str] | None:
-    """What a bridge elsewhere says that its template makes; None if it does not say."""
+    """The endings that a remote bridge's template makes; None if the bridge does not say."""
     said = client.workflows()
     name = workflow or said.get("default")
     with contextlib.suppress(TypeError, KeyError, AttributeError):
@@ -418,7 +418,7 @@ def _step(class_type: str, value: float, most: float) -> str:
 
 
 def _left(eta_seconds: object) -> str:
-    """How long it will still take: `, 12 s left`, `, 3:05 left`, `, 1:02:30 left`; nothing if that is unknown."""
+    """The remaining time: `, 12 s left`, `, 3:05 left`, `, 1:02:30 left`; empty if unknown."""
     if not isinstance(eta_seconds, (int, float)) or not math.isfinite(eta_seconds):
         return ""
     seconds = math.ceil(max(eta_seconds, 0))

@@ -24,7 +24,7 @@ from comfybridge.web.application import create_app
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["serve"]:  # what it does without a command, too
+    if given[:1] == ["serve"]:  # also the default
         del given[0]
     if given[:1] == ["generate"]:
         return generate(given[1:])
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(given))
     demo = options.pop("demo")
     if demo and options["comfyui_url"]:
-        parser.error("--demo brings its own stand-in for ComfyUI; leave --comfyui-url out, or --demo")
-    # The command line is the environment set by hand: the server's own configuration reads it from there too.
+        parser.error("--demo includes a stand-in for ComfyUI; give only one of --demo and --comfyui-url")
+    # Options become environment variables, from which the server's own configuration reads them too.
     os.environ.update({environment_name(name): value for name, value in options.items() if value is not None})
     try:
         settings = load_settings()
@@ -53,10 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_key(arguments: Sequence[str]) -> int:
-    """Draw an API key and print it, and what the settings hold of it. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog=f"{program()} key", description="Draw an API key.")
+    """Draw an API key, and print it with the hash for the settings. Returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"{program()} key", description="Make an API key, and print it with its hash."
+    )
     add_version(parser)
-    parser.add_argument("name", nargs="?", help="whose key it is; policies are for names")
+    parser.add_argument("name", nargs="?", help="the name of the key, which policies refer to")
     name = parser.parse_args(arguments).name
     try:
         if name is not None:
@@ -80,10 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         "--comfyui-url is COMFYUI_URL.",
     )
     add_version(parser)
-    parser.add_argument("--demo", action="store_true", help="run a stand-in ComfyUI inside: nothing else is needed")
+    parser.add_argument("--demo", action="store_true", help="run with a built-in stand-in for ComfyUI")
     for name, field in Settings.model_fields.items():
         if name in SECRET and name != "comfyui_url":
-            continue  # secrets don't belong on a command line, which every process can read
+            continue  # every process can read the command line, so secrets have no option
         option, shown = f"--{name.replace('_', '-')}", ""
         if isinstance(field.default, bool):
             shown = f" ({'true' if field.default else 'false'})"
@@ -104,6 +106,6 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise SettingsError(
-                f"{settings.host} port {settings.port} can't be listened on ({error.strerror}); "
+                f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}); "
                 "choose another with --port."
             ) from None

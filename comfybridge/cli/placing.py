@@ -1,4 +1,4 @@
-"""Where the command line puts what a workflow made: into files, or one file of it to standard output."""
+"""Where the command line puts the outputs of a workflow: into files, or one of them to standard output."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from comfybridge.request import Kind, OpenFile
 from comfybridge.saving import safe_name, save, save_beside
 
 STANDARD_OUTPUT = "-"
-# The pictures that are converted to, by the ending.
+# The formats that pictures can be converted to, by ending.
 FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "webp": "webp"}
-USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # of these endings, those that are named to people
+USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # the endings that messages mention
 
 
 class CommandFailed(Exception):
-    """What went wrong, in one line.
+    """The command failed; the message is one line.
 
     Attributes:
         code: the exit code that says so.
@@ -36,7 +36,7 @@ class CommandFailed(Exception):
 
 @dataclass
 class MadeFile:
-    """A file that a workflow made, and that has not been fetched yet."""
+    """An output of a workflow that has not been fetched yet."""
 
     filename: str
     kind: Kind
@@ -45,14 +45,14 @@ class MadeFile:
 
 @dataclass
 class Saved:
-    """Where files are now, and what is to be said of that."""
+    """Where files are saved, and what to report about that."""
 
     names: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 class Place(Protocol):
-    """Where files are put."""
+    """A place for files."""
 
     def put(self, files: Sequence[MadeFile], again: str) -> Saved:
         """Put files there.
@@ -66,7 +66,7 @@ class Place(Protocol):
 
 
 def place_of(output: str | None) -> Place:
-    """The place that `-o` names, if files can be put there; to be asked before the workflow runs.
+    """The place that `-o` names, if files can be put there; call this before the workflow runs.
 
     Raises:
         CommandFailed: they can't.
@@ -86,7 +86,7 @@ def place_of(output: str | None) -> Place:
 
 
 def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
-    """Refuse a file's ending that a workflow can't make, and one that no file is known by.
+    """Refuse an ending that a workflow cannot make, or that is unknown.
 
     A name without an ending passes, and so does one such as `cat.v2`.
 
@@ -104,9 +104,8 @@ def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
     if made is None:
         if not is_known_ending(wanted):
             raise CommandFailed(
-                f"-o {name}: no file of the ending {suffix} is known; pictures can be saved as "
-                f"{_listed(USUAL_FORMATS)}, and what else {maker} makes under its own ending, such as .mp4, .flac, "
-                ".glb or .txt.",
+                f"-o {name}: {suffix} is not a known ending; pictures can be saved as {_listed(USUAL_FORMATS)}, and "
+                f"other outputs of {maker} under their own endings, such as .mp4, .flac, .glb or .txt.",
                 USAGE,
             )
         return
@@ -125,7 +124,7 @@ class OwnNames:
     """Files in the current folder, under the names that ComfyUI gave them."""
 
     def put(self, files: Sequence[MadeFile], again: str) -> Saved:
-        """Save them all, and replace none: ComfyUI, which chooses the names, must not choose what is replaced."""
+        """Save all files without replacing any: ComfyUI chooses the names, and must not choose what to replace."""
         saved = Saved()
         for number, file in enumerate(files, 1):
             with file.open() as opened:
@@ -141,7 +140,7 @@ class Named:
         self._place = place
 
     def put(self, files: Sequence[MadeFile], again: str) -> Saved:
-        """Save the first that fits the name's ending under it, and all others beside it, where they replace none.
+        """Save the first file that fits the ending under the name, and the others beside it without replacing any.
 
         Raises:
             CommandFailed: none fits, in which case they are saved all the same; or one can't be written.
@@ -157,11 +156,11 @@ class Named:
                     _write(opened, partial(save, path=place), place, again, saved)
                     continue
                 name = place if fits else place.with_name(f"{place.stem}{own.suffix}")
-                names = itertools.islice(_numbered(name, "_{}"), int(fits), None)  # the name itself is not for it
+                names = itertools.islice(_numbered(name, "_{}"), int(fits), None)  # the name itself is reserved
                 _write(opened, partial(save_beside, names=names), name, again, saved)
         if not is_taken:
             raise CommandFailed(
-                f"The workflow made no {place.suffix} file. What it made is saved: {', '.join(saved.names)}.",
+                f"The workflow made no {place.suffix} file. Its outputs are saved: {', '.join(saved.names)}.",
                 NOT_SAVED,
             )
         return saved
@@ -178,7 +177,7 @@ class Stream:
         self._place = place
 
     def put(self, files: Sequence[MadeFile], again: str) -> Saved:
-        """Write the first picture, else the first file, else the first text; say so where there are others."""
+        """Write the first picture, else the first file, else the first text; report any others."""
         saved = Saved()
         chosen = min(files, key=lambda file: (file.kind != "image", file.kind == "text"))
         where = Path("standard output") if self._place is None else self._place
@@ -190,7 +189,7 @@ class Stream:
         if others:
             saved.warnings.append(f"Only {name} went to {where}; not saved: {', '.join(others)}.")
         if self._place is None:
-            saved.names.clear()  # nothing but the bytes goes there
+            saved.names.clear()  # only the bytes go there
         return saved
 
 

@@ -8,7 +8,7 @@ from comfybridge import __version__
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
-    """Have a command print the version and end where `--version` is given."""
+    """Add `--version` to a command: print the version and exit."""
     parser.add_argument(
         "--version", action="version", version=f"ComfyBridge {__version__}", help="print the version and exit"
     )

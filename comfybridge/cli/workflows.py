@@ -1,4 +1,4 @@
-"""`comfybridge workflows`: the templates, and what one of them takes."""
+"""`comfybridge workflows`: the templates, and the parameters of one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def list_workflows(arguments: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.url and options.workflows_dir:
-        parser.error("--url names a bridge, which has a folder of its own; leave --workflows-dir out, or --url")
+        parser.error("--url names a bridge, which has its own folder; give only one of --url and --workflows-dir")
     if options.api_key and not options.url:
         parser.error("--api-key is for the bridge that --url names")
     try:
@@ -42,13 +42,17 @@ def list_workflows(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"{program()} workflows", description="List the templates, or what one takes."
+        prog=f"{program()} workflows", description="List the templates, or the parameters of one."
     )
     add_version(parser)
-    parser.add_argument("name", nargs="?", help="a template, whose parameters are told")
-    parser.add_argument("--workflows-dir", metavar="FOLDER", help="their folder (default: COMFYBRIDGE_WORKFLOWS_DIR)")
-    parser.add_argument("--url", metavar="URL", help="those of a running bridge, such as http://127.0.0.1:8189")
-    parser.add_argument("--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which nobody else sees)")
+    parser.add_argument("name", nargs="?", help="the template whose parameters to list")
+    parser.add_argument(
+        "--workflows-dir", metavar="FOLDER", help="the folder of the templates (default: COMFYBRIDGE_WORKFLOWS_DIR)"
+    )
+    parser.add_argument("--url", metavar="URL", help="list those of a running bridge, such as http://127.0.0.1:8189")
+    parser.add_argument(
+        "--api-key", metavar="KEY", help=f"for --url (default: {API_KEY}, which other users cannot see)"
+    )
     return parser
 
 
@@ -98,7 +102,7 @@ def _show_one(body: Mapping[str, Any]) -> None:
 
 
 def _accepted(schema: Mapping[str, Any]) -> str:
-    """What a parameter takes, in a few words."""
+    """The values that a parameter accepts, in a few words."""
     kind = schema.get("type", "any")
     parts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
     if schema.get("enum"):
@@ -113,6 +117,6 @@ def _accepted(schema: Mapping[str, Any]) -> str:
 
 
 def _say(line: str) -> None:
-    """Print a line as the terminal can show it, whatever it has no letters for."""
+    """Print a line, replacing characters that the terminal cannot show."""
     encoding = sys.stdout.encoding or "utf-8"
     print(printable(line).encode(encoding, "backslashreplace").decode(encoding))

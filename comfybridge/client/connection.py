@@ -130,7 +130,7 @@ class Connection:
     def _lost(self, error: requests.RequestException) -> BridgeUnreachable:
         """Why no answer came."""
         if isinstance(error, requests.exceptions.SSLError):
-            why = "offers no certificate that can be trusted"
+            why = "has no trusted certificate"
         elif self._proxy is not None:
             why = f"cannot be reached through {self._proxy}"
         elif isinstance(error, requests.Timeout):
@@ -140,7 +140,7 @@ class Connection:
         elif isinstance(error, requests.ConnectionError):
             why = "cannot be reached"
         else:
-            why = f"can't be asked ({type(error).__name__})"
+            why = f"cannot be called ({type(error).__name__})"
         return BridgeUnreachable(f"The bridge at {self.url} {why}.")
 
 

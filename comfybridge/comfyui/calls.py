@@ -26,7 +26,7 @@ from comfybridge.comfyui.strangers import ITSELF, NotComfyUI, check_is_comfyui, 
 from comfybridge.comfyui.transport import Answer, Transport
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
-from comfybridge.json_size import MOST_VALUES, holds_too_much
+from comfybridge.json_size import MOST_VALUES_OF_COMFYUI, holds_too_much
 
 RETRY_AFTER = 5
 
@@ -40,12 +40,12 @@ class Size(NamedTuple):
 
 # Histories can have images in them, as texts; the queue has every graph that waits, each with the workflow that it
 # was made from: thousands of some 100 KB.
-LARGEST_ANSWER = Size(128 * 1024 * 1024, MOST_VALUES)
-LARGEST_QUEUE = Size(512 * 1024 * 1024, 20 * MOST_VALUES)
+LARGEST_ANSWER = Size(128 * 1024 * 1024, MOST_VALUES_OF_COMFYUI)
+LARGEST_QUEUE = Size(512 * 1024 * 1024, 20 * MOST_VALUES_OF_COMFYUI)
 
 
 class ComfyUISilent(ComfyUIUnreachable):
-    """ComfyUI took the call and did not answer in time: it may be busy, suspended, or cut off."""
+    """ComfyUI accepted the call but did not answer in time: it may be busy, suspended, or disconnected."""
 
 
 class ComfyUINotReached(ComfyUIUnreachable):
@@ -119,9 +119,9 @@ class Calls:
         except NoAnswerInTime as error:
             raise self._too_late(deadline, what, ComfyUISilent, f"{error} {what}") from None
         except TooLong as error:
-            raise ComfyUIError(f"ComfyUI {error} to {what}, which is more than can be meant.") from None
+            raise ComfyUIError(f"ComfyUI {error} to {what}, more than the bridge accepts.") from None
         except MakesNoSense as error:
-            raise ComfyUIError(f"ComfyUI, or a proxy before it, {error} to {what}.") from None
+            raise ComfyUIError(f"ComfyUI, or a proxy in front of it, {error} to {what}.") from None
         except CutOff:
             raise ComfyUIError(f"ComfyUI's answer to {what} was cut off in the middle.") from None
         except CallFailed as error:
@@ -147,8 +147,8 @@ def json_object(answer: Answer, largest: Size | None = None) -> dict[str, Any]:
     """The JSON object that an answer is; to be asked for within the `with` of its call.
 
     Raises:
-        ComfyUIError: it is none.
-        CallFailed: it does not come, or is larger than `largest` (None: than answers are), or not ComfyUI's.
+        ComfyUIError: it is not one.
+        CallFailed: it does not arrive, is larger than `largest` (None: the usual limit), or is not ComfyUI's.
     """
     said = _json(answer, largest)
     if not isinstance(said, dict):

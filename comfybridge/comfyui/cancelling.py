@@ -1,4 +1,4 @@
-"""Cancelling one prompt, and nobody else's."""
+"""Cancelling one prompt without affecting others."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from comfybridge.comfyui.client import ComfyUIClient, can_aim_interrupts
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.interrupting import Interrupter
 from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.queued import Job
+from comfybridge.comfyui.versions import can_aim_interrupts
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 
@@ -47,7 +48,7 @@ class Canceller:
 
         Args:
             before_deleting: called before a waiting prompt is deleted.
-            owner: whose prompt it must be; None: anybody's.
+            owner: the owner that the prompt must have; None: any.
 
         Returns:
             What it did until then; one that ran stops at its next sampling step. `gone` if it did neither, or is not
@@ -55,14 +56,14 @@ class Canceller:
 
         Raises:
             InterruptNotAimed: it runs, and can't be interrupted without the risk of hitting another.
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         job = self._lookup.find_of(prompt_id, owner, deadline)
         if job is not None and job.status == "pending":
             if before_deleting is not None:
                 before_deleting()
             self._client.delete_pending(prompt_id, deadline)
-            # ComfyUI says yes to any deletion, also to that of a prompt whose turn came meanwhile
+            # ComfyUI accepts any deletion, even of a prompt that has started since
             job = self._lookup.find(prompt_id, time.monotonic(), deadline)
             if job is None or job.status != "running":
                 return "pending" if self._client.history(prompt_id, deadline) is None else "gone"
@@ -72,7 +73,7 @@ class Canceller:
         return "running"
 
     def drop(self, prompt_id: str, deadline: Deadline) -> None:
-        """Cancel a prompt of which nobody wants to know any more what it did.
+        """Cancel a prompt whose outcome no longer matters.
 
         A thousand callers may hang up at once: without a look at the queue, which carries every graph, and without an
         interrupt, for which ComfyUI copies the queue, where it can be told cheaply that the prompt does not run.

@@ -14,7 +14,7 @@ from comfybridge.comfyui.dynamic_inputs import DYNAMIC, parts, spelled_out
 from comfybridge.comfyui.widgets import choices_of
 from comfybridge.deadline import Deadline
 
-# Node classes change when ComfyUI restarts, model lists when somebody copies a file.
+# Node classes change when ComfyUI restarts, model lists when a file is copied.
 FRESH_SECONDS = 30.0
 
 
@@ -55,15 +55,15 @@ class NodeClass:
     def declared(self, input_name: str) -> tuple[Any, Mapping[str, Any]]:
         """The type and the options of an input, the first of them if they depend on other inputs' values.
 
-        None and no options for an input that the class does not take.
+        None and no options for an input that the class does not have.
         """
         return parts(next(iter(self.declarations(input_name)), None))
 
     def declarations(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any]:
-        """The options of one input, as ComfyUI gives them: more than one where they depend on what is not given.
+        """The options of one input, as ComfyUI gives them: several if they depend on values not given.
 
         Args:
-            given: the values that a node has; None: whatever it may have.
+            given: the values that a node has; None: any.
         """
         if "." not in input_name:  # most are not
             return [group[input_name] for group in (self.required, self.optional) if input_name in group]
@@ -71,7 +71,7 @@ class NodeClass:
         return [config for name, config in declared if name == input_name]
 
     def choices(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any] | None:
-        """What an input can be chosen from; None if it is not a choice, or the choices are not known.
+        """The choices of an input; None if it is not a choice, or the choices are unknown.
 
         Args:
             given: as for `declarations`.
@@ -85,7 +85,7 @@ class NodeClass:
         )
 
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
-        """The lowest and the highest number that an input takes; None where there is none, or it takes no number."""
+        """The minimum and maximum of an input; None where there is none, or it does not take a number."""
         found = [parts(config)[1] for config in self.declarations(input_name)]
         lowest = _numbers(options.get("min") for options in found)
         highest = _numbers(options.get("max") for options in found)
@@ -100,7 +100,7 @@ class Catalog:
     _known: dict[str, tuple[float, NodeClass]] = field(default_factory=dict)
 
     def node_class(self, name: str, deadline: Deadline, *, fresh: bool = False) -> NodeClass | None:
-        """A node class; None if the server has none of that name. Raises what `ComfyUIClient.object_info` raises.
+        """A node class; None if the server does not have it. Raises what `ComfyUIClient.object_info` raises.
 
         Args:
             fresh: ask the server even if the answer is known.
@@ -117,7 +117,7 @@ class Catalog:
         return node_class
 
     def choices(self, node: Mapping[str, Any], input_name: str, deadline: Deadline) -> list[Any] | None:
-        """What a node's input can be chosen from; asked for anew if its value is not among what is known."""
+        """The choices of a node's input; fetched again if its value is not among the known ones."""
         class_type, given = node["class_type"], node["inputs"]
         node_class = self.node_class(class_type, deadline)
         choices = node_class.choices(input_name, given) if node_class else None
@@ -127,7 +127,7 @@ class Catalog:
         return choices
 
     def known(self, name: str) -> NodeClass | None:
-        """A node class as the server last described it, however long ago; None if it was not asked for it."""
+        """A node class as the server last described it, however long ago; None if never fetched."""
         known = self._known.get(name)
         return None if known is None else known[1]
 

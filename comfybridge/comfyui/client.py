@@ -1,4 +1,4 @@
-"""What ComfyUI can be asked over HTTP: prompts, files, and what it has.
+"""ComfyUI's HTTP API: prompts, files, and the node classes and models that it has.
 
 Every method raises the errors that `calls.py` tells of, beside those that it names.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -22,13 +20,16 @@ from comfybridge.comfyui.queued import NotAQueue, Queue, items_of, queue_of
 from comfybridge.comfyui.reasons import ChoicesOf, refusal
 from comfybridge.comfyui.strangers import ITSELF, check_is_comfyui, is_page
 from comfybridge.comfyui.transport import Answer
+from comfybridge.comfyui.versions import IdNotTaken, is_too_old, too_old
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, FileUnusable, TimedOut, TooLarge
+from comfybridge.errors import BridgeError, ComfyUIError, FileUnusable, TimedOut, TooLarge
 
 # Of what ComfyUI says of a graph that it refuses, one of these at least.
 REFUSAL = {"error", "node_errors"}
 # A workflow may make one of its own, of which older versions say so.
 WEB_PAGES = (".html", ".htm", ".xhtml")
+
+UNKNOWN = "unknown"  # the version of a ComfyUI that does not tell
 
 # Bytes of a file that make it worth to ask first whether ComfyUI takes one of that size.
 LARGE_UPLOAD = 8 * 1024 * 1024
@@ -36,37 +37,15 @@ LARGE_UPLOAD = 8 * 1024 * 1024
 STUMBLED = b"Server got itself in trouble"
 NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 
-# `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
-# Before, it stops whatever runs, whoever it belongs to.
-AIMED_INTERRUPT = (0, 3, 57)
-
 # What `/system_stats` calls it: Python's `os.name`, and since 2026 its `sys.platform`.
 WINDOWS = ("nt", "win32")
-
-# An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
-# ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
-PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """ComfyUI's answer to a graph that it queued, or queued in part.
-
-    Attributes:
-        prompt_id: the id under which it runs; not the one asked for where ComfyUI is older than 0.3.45.
-        number: its place in the order of the queue.
-        node_errors: what is wrong with the output nodes that are left out.
-    """
-
-    prompt_id: str
-    number: float
-    node_errors: Mapping[str, Any]
 
 
 class ComfyUIClient(Calls):
     """One ComfyUI server. Safe to share between threads."""
 
     _is_on_windows: bool | None = None  # once that was asked
+    _is_too_old = False  # as far as is known
 
     # -- prompts -------------------------------------------------------------------------------------------------
 
@@ -77,18 +56,48 @@ class ComfyUIClient(Calls):
         options: Mapping[str, Any] | None = None,
         deadline: Deadline | None = None,
         choices_of: ChoicesOf = lambda *_: None,
-    ) -> Accepted:
+    ) -> Mapping[str, Any]:
         """Queue a graph under the id of `prompt`; its events go to the socket of `client_id`.
+
+        That ComfyUI is too old shows by the id that it answers with: so it costs no call where it is not.
 
         Args:
             options: further fields of ComfyUI's `POST /prompt`: `extra_data`, `front`, `number`,
                 `partial_execution_targets`.
             choices_of: as `reasons.refusal` takes it.
 
+        Returns:
+            What is wrong with the output nodes that ComfyUI leaves out.
+
         Raises:
             InvalidWorkflow: ComfyUI refuses the graph.
+            IdNotTaken: ComfyUI names prompts itself; nothing is queued there.
         """
-        body = {"prompt": prompt.graph, "prompt_id": prompt.id, "client_id": client_id, **(options or {})}
+        if self._is_too_old:  # it was, and may have been upgraded
+            version = self.version(deadline)
+            self._is_too_old = is_too_old(version)
+            if self._is_too_old:
+                raise IdNotTaken(too_old(version))
+        said = self._queue(prompt, {"client_id": client_id, **(options or {})}, deadline, choices_of)
+        if said["prompt_id"] != prompt.id:
+            raise self._misnamed(said["prompt_id"], deadline)
+        return said.get("node_errors") or {}
+
+    def _misnamed(self, prompt_id: str, deadline: Deadline | None) -> ComfyUIError:
+        """The error of a prompt that ComfyUI queued under an id of its own; it is taken out of the queue."""
+        version = UNKNOWN
+        with contextlib.suppress(BridgeError):
+            self.delete_pending(prompt_id, deadline)
+            version = self.version(deadline)
+        self._is_too_old = is_too_old(version)
+        if self._is_too_old or version == UNKNOWN:
+            return IdNotTaken(too_old(version))
+        return IdNotTaken(f"ComfyUI's answer to POST /prompt is about another prompt; {ITSELF}.")
+
+    def _queue(
+        self, prompt: Prompt, options: Mapping[str, Any], deadline: Deadline | None, choices_of: ChoicesOf
+    ) -> dict[str, Any]:
+        body = {"prompt": prompt.graph, "prompt_id": prompt.id, **options}
         with self.call("POST", "/prompt", deadline, body=body) as answer:
             if answer.status != 500 or all("_meta" in node for node in prompt.graph.values()):
                 return self._accepted(answer, prompt, choices_of)
@@ -99,19 +108,17 @@ class ComfyUIClient(Calls):
         with self.call("POST", "/prompt", deadline, body=body) as answer:
             return self._accepted(answer, prompt, choices_of)
 
-    def _accepted(self, answer: Answer, prompt: Prompt, choices_of: ChoicesOf) -> Accepted:
+    def _accepted(self, answer: Answer, prompt: Prompt, choices_of: ChoicesOf) -> dict[str, Any]:
         if answer.status == 400:
             said = json_object(answer)
             if not REFUSAL & said.keys():
-                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt and does not say why; {ITSELF}.")
+                raise ComfyUIError(f"ComfyUI answered 400 to POST /prompt without giving a reason; {ITSELF}.")
             raise refusal(said, prompt.graph, choices_of)
         self.check_status(answer)
         said = json_object(answer)
-        if not isinstance(said.get("prompt_id"), str) or not PROMPT_ID.fullmatch(said["prompt_id"]):
-            raise ComfyUIError(
-                f"ComfyUI's answer to POST /prompt has no prompt_id, or none that can be one; {ITSELF}."
-            )
-        return Accepted(said["prompt_id"], said.get("number", 0), said.get("node_errors") or {})
+        if not isinstance(said.get("prompt_id"), str):
+            raise ComfyUIError(f"ComfyUI's answer to POST /prompt has no prompt_id; {ITSELF}.")
+        return said
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""
@@ -119,7 +126,7 @@ class ComfyUIClient(Calls):
         return entry if isinstance(entry, Mapping) else None
 
     def queue(self, deadline: Deadline | None = None) -> Queue:
-        """What runs and what waits, and whose it is. Heavy: ComfyUI sends every queued graph along."""
+        """The running and waiting prompts with their owners. Expensive: ComfyUI sends every queued graph too."""
         said = self.get_json("/queue", deadline, LARGEST_QUEUE)
         try:
             return queue_of(said)
@@ -145,7 +152,7 @@ class ComfyUIClient(Calls):
             return int(said["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError, OverflowError):
             raise ComfyUIError(
-                f"ComfyUI's answer to GET /prompt does not tell the queue's length; {ITSELF}."
+                f"ComfyUI's answer to GET /prompt does not have the queue's length; {ITSELF}."
             ) from None
 
     def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
@@ -178,7 +185,7 @@ class ComfyUIClient(Calls):
             if answer.status == 404 and not is_page(answer):
                 raise FileUnusable(f"ComfyUI no longer has the output file {filename!r}.")
             if answer.status == 400 and not is_page(answer):
-                raise FileUnusable(f"ComfyUI does not hand out the output file {filename!r}: it refuses such a name.")
+                raise FileUnusable(f"ComfyUI does not serve the output file {filename!r}: it refuses the name.")
             self.check_status(answer)
             if is_page(answer) and not filename.lower().endswith(WEB_PAGES):
                 check_is_comfyui(answer)
@@ -204,7 +211,7 @@ class ComfyUIClient(Calls):
             return "there"
 
     def is_on_windows(self, deadline: Deadline | None = None) -> bool:
-        """Whether ComfyUI runs on Windows, where a backslash separates folders. Asked once."""
+        """Whether ComfyUI runs on Windows, where a backslash separates folders. Fetched once."""
         if self._is_on_windows is None:
             system = self.system_stats(deadline).get("system")
             name = str(system.get("os")) if isinstance(system, Mapping) else ""
@@ -224,7 +231,7 @@ class ComfyUIClient(Calls):
             most = self._largest_upload(deadline)
             if most is not None and len(data) > most:
                 raise TooLarge(
-                    f"ComfyUI takes input files of up to {most} bytes, and one of the request has {len(data)}."
+                    f"ComfyUI takes input files of up to {most} bytes, but one of the request has {len(data)}."
                 )
         body, content_type = encode_multipart_formdata(
             {
@@ -238,7 +245,7 @@ class ComfyUIClient(Calls):
             "POST", "/upload/image", deadline, file=(_Body(body, deadline), len(body)), headers=headers
         ) as answer:
             if answer.status == 413:
-                raise TooLarge(f"ComfyUI does not take an input file of {len(data)} bytes: it is too large for it.")
+                raise TooLarge(f"ComfyUI refuses an input file of {len(data)} bytes as too large.")
             self.check_status(answer)
             said = json_object(answer)
         name, folder = said.get("name"), said.get("subfolder") or ""
@@ -247,7 +254,7 @@ class ComfyUIClient(Calls):
         return f"{folder}/{name}" if folder else name
 
     def _largest_upload(self, deadline: Deadline | None) -> int | None:
-        """The most bytes that an upload may have; None if ComfyUI does not say."""
+        """The largest upload in bytes; None if ComfyUI does not say."""
         with contextlib.suppress(ComfyUIError):
             most = self.get_json("/features", deadline).get("max_upload_size")
             return most if isinstance(most, int) else None
@@ -256,7 +263,7 @@ class ComfyUIClient(Calls):
     # -- the server ----------------------------------------------------------------------------------------------
 
     def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
-        """What ComfyUI says of a node class; None if it has no such class."""
+        """ComfyUI's description of a node class; None if it has no such class."""
         if class_type in (".", ".."):  # as in `models`
             return None
         path = f"/object_info/{quote(class_type, safe='')}"
@@ -287,7 +294,7 @@ class ComfyUIClient(Calls):
         """ComfyUI's version, such as `0.3.64`; `unknown` where it does not say."""
         system = self.system_stats(deadline).get("system")
         version = system.get("comfyui_version") if isinstance(system, Mapping) else None
-        return str(version or "unknown")
+        return str(version or UNKNOWN)
 
     def command_line(self, deadline: Deadline | None = None) -> list[str]:
         """What ComfyUI was started with; nothing where it does not say."""
@@ -307,9 +314,3 @@ class _Body(io.BytesIO):
         if self._deadline is not None and self._deadline.passed:
             raise TimedOut("The time was up while a file was being uploaded to ComfyUI.")
         return super().read(size)
-
-
-def can_aim_interrupts(version: str) -> bool:
-    """Whether a ComfyUI of that version heeds the prompt id given to `/interrupt`; no if it can't be told."""
-    numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
-    return numbers is not None and tuple(int(each or 0) for each in numbers.groups()) >= AIMED_INTERRUPT

@@ -13,7 +13,7 @@ CHUNK = 3 * 128 * 1024  # bytes that are read at a time, at most
 
 
 class Download:
-    """A file's bytes, which come as they are iterated, once. To be closed, or iterated to the end.
+    """A file's bytes, fetched while they are iterated, once. Close it, or iterate to the end.
 
     Iterating raises ComfyUIError if the file does not come whole, ComfyUIUnreachable if it stops coming, and TimedOut
     when the deadline passes.
@@ -25,7 +25,7 @@ class Download:
         deadline: by when it must have come, as the answer knows it.
 
     Attributes:
-        size: how many bytes there are; None where ComfyUI, or a proxy before it, does not say.
+        size: the number of bytes; None if ComfyUI, or a proxy in front of it, does not say.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Download:
         self._call.close()
 
     def _next(self) -> bytes:
-        """What has come meanwhile, and at least one byte; nothing at the end."""
+        """The bytes received so far, blocking for the first; b"" at the end."""
         if self._deadline is not None and self._deadline.passed:  # what keeps coming would never be over
             raise TimedOut(f"The time was up while {self._filename!r} was being fetched from ComfyUI.")
         return self._answer.read_some(CHUNK)

@@ -35,7 +35,7 @@ def spelled_out(
 
     Args:
         groups: inputs by name, under `required` and `optional`.
-        given: the values that a node has, which decide on the inputs that it takes; None: all that it may ever
+        given: the values that a node has, which decide on its inputs; None: all that it may ever
             take, the same name more than once where several options bring it.
         path: what goes before the names.
         with_rows: whether the inputs of rows are given too.
@@ -46,7 +46,7 @@ def spelled_out(
 
 
 def keys(config: Any) -> list[Any] | None:
-    """What a choice that brings inputs can be; None if an input is no such choice."""
+    """The options of a choice that brings inputs; None if the input is not such a choice."""
     kind, options = parts(config)
     return [option["key"] for option in _options(options)] if kind == COMBO else None
 

@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from comfybridge.json_size import holds_too_much
+from comfybridge.json_size import MOST_VALUES_OF_COMFYUI, holds_too_much
 
 IMAGE, TEXT, IMAGE_WITH_METADATA = 1, 3, 4
 LEGACY_IMAGE_TYPES = {1: "image/jpeg", 2: "image/png"}
 
 # It becomes the type of an answer, so it must be one that a header can hold, and no web page.
 _IMAGE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]{1,40}")
-# Nobody reads more of what a node says of its failure, and cleaning it takes time that everybody waits.
+# More of a node's error message is of no use, and cleaning it would hold up all events.
 LONGEST_MESSAGE = 20_000
 LATEST_TIMESTAMP = 10**15  # milliseconds: some 30,000 years
 
@@ -137,7 +137,7 @@ class ExecutionError(PromptEvent):
 
 @dataclass(frozen=True)
 class ExecutionInterrupted(PromptEvent):
-    """Somebody interrupted the prompt."""
+    """The prompt was interrupted."""
 
     node_id: str
     node_type: str
@@ -145,7 +145,7 @@ class ExecutionInterrupted(PromptEvent):
 
 @dataclass(frozen=True)
 class Image(Event):
-    """A sampler's preview, or a finished image of a `SaveImageWebsocket` node: the node's class tells.
+    """A sampler's preview, or a finished image of a `SaveImageWebsocket` node, depending on the node's class.
 
     `prompt_id` and `node` are None in frames without metadata; such an image belongs to the node last announced
     by `Executing` on the same socket.
@@ -211,7 +211,7 @@ def parse_binary(frame: bytes) -> Event:
 
 
 def _json(text: str | bytes) -> Any:
-    if holds_too_much(text):
+    if holds_too_much(text, MOST_VALUES_OF_COMFYUI):
         raise ValueError("more values than any event has")
     return json.loads(text)
 
@@ -225,7 +225,7 @@ def _image(media_type: Any, data: bytes, prompt_id: Any, node: str | None) -> Ev
 
 
 def _number(value: Any) -> float:
-    """A number that is one: Python reads NaN and Infinity too, and hands them on to who can't."""
+    """A finite number: Python also parses NaN and Infinity, which JSON does not have."""
     number = float(value)
     if not math.isfinite(number):
         raise ValueError("no finite number")
@@ -233,7 +233,7 @@ def _number(value: Any) -> float:
 
 
 def _node(value: Any) -> str | None:
-    """A node's id as a text; ComfyUI's own are texts, and somebody's node may send a number."""
+    """A node's id as a text; ComfyUI's own are texts, but custom nodes may send a number."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -242,7 +242,7 @@ def _node(value: Any) -> str | None:
 
 
 def _timestamp(data: Mapping[str, Any]) -> int | None:
-    """ComfyUI's clock in milliseconds, if that is what it says."""
+    """ComfyUI's clock in milliseconds, if the value is one."""
     value = data.get("timestamp")
     return value if isinstance(value, int) and 0 <= value <= LATEST_TIMESTAMP else None
 

@@ -19,7 +19,7 @@ def with_note(extra_data: Mapping[str, Any], note: Mapping[str, Any]) -> dict[st
 
 
 def note_of(extra_data: object) -> Mapping[str, Any]:
-    """The note in a prompt's `extra_data`; empty if there is none. Whoever reaches ComfyUI may have written it."""
+    """The note in a prompt's `extra_data`; empty if there is none. Any client of ComfyUI may have written it."""
     note = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
     if isinstance(note, str):
         try:

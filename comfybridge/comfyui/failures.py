@@ -19,7 +19,7 @@ class NoConnectionInTime(NotConnected):
 
 
 class NoAnswerInTime(CallFailed):
-    """The server took the call, and was silent for too long."""
+    """The server accepted the call, and was silent for too long."""
 
 
 class HungUp(CallFailed):

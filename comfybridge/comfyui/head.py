@@ -18,7 +18,7 @@ def fields_of(headers: Mapping[str, str]) -> bytes | None:
 
 
 def host_field(netloc: str) -> str:
-    """A host as it stands in a header; empty if it can't, and then looking for it tells that it is not found."""
+    """A host as it is written in a header. A name that cannot be encoded returns ""; name lookup then reports it."""
     try:
         return netloc.encode("idna").decode() if not netloc.isascii() else netloc
     except UnicodeError:

@@ -30,9 +30,9 @@ class Told:
     """A prompt that was told to stop.
 
     Attributes:
-        run: what tells this run from another one under the same id; empty where it is not known yet.
-        look_at: when it is looked at next, on `time.monotonic()`'s clock.
-        looks: how often it has been looked at.
+        run: distinguishes this run from another one under the same id; empty while unknown.
+        look_at: when to check it next, on `time.monotonic()`'s clock.
+        looks: how often it was checked.
     """
 
     prompt_id: str
@@ -59,10 +59,10 @@ class Interrupter:
         """Interrupt a prompt now, and again in a while if it still runs then.
 
         Args:
-            run: what tells this run from another one under the same id, as `Job.run`; empty if it is not known.
+            run: distinguishes this run from another one under the same id, as `Job.run`; empty if unknown.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         self._client.interrupt(prompt_id, deadline)
         with self._changed:
@@ -95,7 +95,7 @@ class Interrupter:
                 self._told += left
 
     def _look(self, due: list[Told], now: float) -> list[Told]:
-        """Interrupt those that still run; returns those that are to be looked at again."""
+        """Interrupt those that still run; returns those to check again."""
         deadline = Deadline(ROUND_SECONDS)
         for each in due:
             each.look_at = now + PAUSES[min(each.looks + 1, len(PAUSES) - 1)]
@@ -107,8 +107,8 @@ class Interrupter:
                 each.run = each.run or running.runs[each.prompt_id]
             due = [each for each in due if each.run == running.runs[each.prompt_id]]
             for each in due:
-                log.info("Prompt %s was told to stop and still runs; it is told again.", each.prompt_id)
+                log.info("Prompt %s was told to stop but still runs; stopping it again.", each.prompt_id)
                 self._client.interrupt(each.prompt_id, deadline)
         except BridgeError as error:  # busy, suspended, or gone
-            log.info("Whether %d prompts have stopped is not known: %s", len(due), error.message)
+            log.info("Cannot tell whether %d prompts have stopped: %s", len(due), error.message)
         return [each for each in due if each.looks < len(PAUSES)]

@@ -70,7 +70,7 @@ class JobList:
     ) -> tuple[int, Mapping[str, Any]]:
         """The status and the JSON object that the job list answers with; an empty one where it is none."""
         if time.monotonic() < self._left_alone_until:
-            raise NoJobList("ComfyUI did not tell of its jobs a while ago.")
+            raise NoJobList("ComfyUI did not list its jobs when last asked.")
         with self._calls.call("GET", path, deadline, query=query) as answer:
             if answer.status in (502, 503, 504):  # a proxy that does not reach ComfyUI
                 self._calls.check_status(answer)
@@ -80,6 +80,6 @@ class JobList:
             return answer.status, said if isinstance(said, dict) else {}
 
     def _missing(self, path: str, status: int) -> NoJobList:
-        """That this is no job list, which is remembered."""
+        """Record that the server has no job list."""
         self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
         return NoJobList(f"ComfyUI's answer to GET {path} ({status}) is not of a job list.")

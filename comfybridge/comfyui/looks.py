@@ -1,4 +1,4 @@
-"""Looks at a server that all share who ask at about the same time."""
+"""Looks at a server, shared by all requests that need them at about the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRESH_SECONDS = 1.0
 
 
 class SharedLook(Generic[T]):
-    """Asks a server one thing, once for all that want to know it at about the same time.
+    """Makes one call to a server for all threads that need its result at about the same time.
 
     Safe to share between threads.
 
@@ -48,7 +48,7 @@ class SharedLook(Generic[T]):
             at: the moment, on `time.monotonic()`'s clock.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         if not self._lock.acquire(timeout=deadline.remaining()):
             raise TimedOut("The time was up while ComfyUI's queue was being asked for.")
@@ -67,7 +67,7 @@ class SharedLook(Generic[T]):
         began = time.monotonic()
         try:
             self._seen = self._ask(deadline)
-        except ComfyUISilent as error:  # it took long to find out: those who have waited for it need not ask again
+        except ComfyUISilent as error:  # the call took long: threads that waited for it need not repeat it
             self._failure, self._failed_at = error, time.monotonic()
             raise
         self.looked_at, self.seconds = began, time.monotonic() - began

@@ -58,7 +58,7 @@ class PromptLookup:
             ours: how many prompts must be in it.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         last = self._last_look
         if time.monotonic() - last.looked_at >= REST_IF_LENGTH_FITS * last.seconds:
@@ -75,27 +75,27 @@ class PromptLookup:
 
         Raises:
             PromptLost: it is in neither.
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         if self._is_unfinished(prompt.id, queued_at, deadline):
             return None
         entry = self._client.history(prompt.id, deadline)
         if entry is None:
             raise PromptLost(
-                "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or somebody "
+                "ComfyUI no longer has the prompt, neither queued nor finished: it was restarted, or someone "
                 "deleted the prompt.",
                 prompt_id=prompt.id,
             )
         return entry
 
     def find(self, prompt_id: str, at: float, deadline: Deadline) -> Job | None:
-        """A prompt that waits or runs, as it was after a moment; None if it does neither.
+        """A prompt that waits or runs, as of a moment after the call; None if it does neither.
 
         Args:
             at: the moment, on `time.monotonic()`'s clock.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         if not self._last_look.is_fresh(at):
             with contextlib.suppress(NoJobList):
@@ -106,10 +106,10 @@ class PromptLookup:
         return self.recent_queue(at, deadline).find(prompt_id)
 
     def find_of(self, prompt_id: str, owner: str | None, deadline: Deadline) -> Job | None:
-        """A prompt that waits or runs now, if it is whose it must be; else None. As `find`, but for the owner.
+        """A prompt that waits or runs now and has the given owner; else None. Otherwise as `find`.
 
         Args:
-            owner: None: anybody's.
+            owner: None: any.
         """
         now = time.monotonic()
         job = self.find(prompt_id, now, deadline)
@@ -123,10 +123,10 @@ class PromptLookup:
 
         Args:
             at: the moment, on `time.monotonic()`'s clock.
-            with_owners: whether it must tell whose the prompts are, which the job list does not.
+            with_owners: whether the owners of the prompts are needed, which the job list does not have.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         if not with_owners and not self._owned.is_fresh(at):
             with contextlib.suppress(NoJobList):
@@ -137,7 +137,7 @@ class PromptLookup:
         """What runs, and perhaps what waits, as it was less than a second ago, and after a moment.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         return self.cheaply_running(at, deadline) or self.recent_queue(at, deadline)
 

@@ -9,11 +9,11 @@ STANDSTILL = 10.0
 
 
 class Spent:
-    """What one node took so far.
+    """The time that one node has taken so far.
 
     Attributes:
         seconds: how long it ran, up to the last event.
-        units: what it announced as done, such as steps, over all its passes: some nodes begin to count anew, for
+        units: the units reported as done, such as steps, over all its passes: some nodes begin to count anew, for
             each tile, say.
         value, most: how far it is in the present pass, and how far that goes; 0 before anything was announced.
         tail: seconds since it last announced something.

@@ -1,4 +1,4 @@
-"""What the nodes of a server took when they ran there: from it, estimates are made."""
+"""How long the nodes of a server took there, as the basis for estimates."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Took:
 
     Attributes:
         seconds: in all.
-        units: what it announced, such as steps; 0 if nothing.
+        units: the units that it reported, such as steps; 0 if none.
         unit_seconds: for each of these; None if that could not be measured.
         tail: seconds after the last of them.
-        steps: how many the graph asked for; None if it does not say.
+        steps: how many the graph requests; None if it does not say.
     """
 
     seconds: float

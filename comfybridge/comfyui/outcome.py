@@ -57,14 +57,14 @@ class Prompt:
 
     @property
     def last_nodes(self) -> set[str]:
-        """The nodes whose outputs no other node takes."""
+        """The nodes whose outputs no other node uses."""
         values = [value for node in self.graph.values() for value in (node.get("inputs") or {}).values()]
         return set(self.graph).difference(str(value[0]) for value in values if isinstance(value, list) and value)
 
 
 @dataclass(frozen=True)
 class NodeOutput:
-    """What one node has to show: `{kind: [...]}` as ComfyUI gives it."""
+    """The output of one node: `{kind: [...]}` as ComfyUI gives it."""
 
     node_id: str
     output: Mapping[str, Any]
@@ -87,13 +87,13 @@ class Outcome:
     Attributes:
         shown: what the nodes have to show, in the order of the graph's nodes; of one node in the order in which it
             came.
-        warnings: sentences on what did not go as asked.
-        executing: seconds that it ran, by ComfyUI's own clock; None if it did not say.
+        warnings: sentences on what was not done as requested.
+        executing: seconds that it ran, by ComfyUI's own clock; None if unknown.
         is_complete: whether it is certain that nothing is missing; else the history tells.
         over_websocket: the nodes that ran, as the history tells, and whose images only a websocket carried.
-        spent: what each node took that ran, if the events told it from the beginning.
-        cached: the nodes that did not run, as ComfyUI still had what they made.
-        silent: the output nodes that have nothing to show, as the history tells, and their classes.
+        spent: the time of each node that ran, if the events reported it from the beginning.
+        cached: the nodes that did not run because ComfyUI still had their outputs.
+        silent: the output nodes without an output, by the history, and their classes.
     """
 
     shown: list[NodeOutput | Frame] = field(default_factory=list)
@@ -147,7 +147,7 @@ class OutcomeReader:
 
         Raises:
             ExecutionFailed: a node failed.
-            Interrupted: somebody cancelled the prompt.
+            Interrupted: the prompt was cancelled.
             ImagesLost: it ran to its end, and fewer images came than were announced.
         """
         if isinstance(event, events.ExecutionStart):
@@ -228,14 +228,14 @@ class OutcomeReader:
 
 
 def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
-    """The outcome that a history entry tells of.
+    """The outcome in a history entry.
 
     Only what this prompt's own `executed` events announced is taken. Until 0.3.67, ComfyUI's entries also list what
     earlier prompts left in its cache.
 
     Raises:
         ExecutionFailed: a node failed.
-        Interrupted: somebody cancelled the prompt.
+        Interrupted: the prompt was cancelled.
         ComfyUIError: it makes no sense.
     """
     try:
@@ -276,7 +276,7 @@ def raise_if_failed(event: events.Event) -> None:
 
     Raises:
         ExecutionFailed: a node failed.
-        Interrupted: somebody cancelled the prompt.
+        Interrupted: the prompt was cancelled.
     """
     if isinstance(event, events.ExecutionError) and not event.is_block:
         raise ExecutionFailed(
@@ -297,7 +297,7 @@ def raise_if_failed(event: events.Event) -> None:
 
 
 def without_images_lost(prompt: Prompt, outcome: Outcome) -> Outcome:
-    """The outcome that the history tells of, unless images that only the socket carried are missing from it.
+    """The outcome in the history, unless it lacks images that only the socket carried.
 
     Raises:
         ImagesLost: they are.
@@ -306,7 +306,7 @@ def without_images_lost(prompt: Prompt, outcome: Outcome) -> Outcome:
     if nodes:
         raise ImagesLost(
             f"The connection to ComfyUI was lost, and with it the images of node {', '.join(nodes)} "
-            "(SaveImageWebsocket), which are sent once and kept nowhere.",
+            "(SaveImageWebsocket), which are sent once and not kept.",
             prompt_id=prompt.id,
         )
     return outcome

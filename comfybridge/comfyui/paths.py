@@ -1,4 +1,4 @@
-"""Absolute paths taken out of texts that ComfyUI and its nodes write: where it is installed is nobody's business."""
+"""Remove absolute paths from texts of ComfyUI and its nodes, so that they do not reveal where it is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_PATH = re.compile(r"/(\d+(\.\d+)?|s|ms|sec|min|h|hour|it|step|frame|image|px
 _LETTER = r"""[^\s'"<>|*?:;,()\[\]{}]"""
 _WORD = r"""[^\s'"<>|*?:;,()\[\]{}\\/]+"""
 _PATTERN = re.compile(
-    # URLs are matched so that nothing in them is taken for a path
+    # URLs are matched so that no part of them is mistaken for a path
     r"""(?P<url>\b(?!file:)[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s'"<>]*)"""
     # in quotes, where a path may hold anything else
     r"""|(?<=')(?P<quoted>(?:[A-Za-z]:[\\/]|file:/|\\\\|/)[^'\r\n]+)(?=')"""

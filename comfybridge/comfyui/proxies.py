@@ -84,7 +84,7 @@ def _parsed(url: str, named_by: str) -> Proxy:
     scheme = text.partition("://")[0].lower() if "://" in text else "http"
     if scheme != "http":
         kind = scheme if re.fullmatch(r"[a-z0-9]{1,10}", scheme) else "other"
-        raise UnusableProxy(f"{named_by} names a proxy of the kind {kind}://, and only http:// is understood")
+        raise UnusableProxy(f"{named_by} names a proxy of the kind {kind}://; only http:// is supported")
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname or "", parts.port
@@ -92,7 +92,7 @@ def _parsed(url: str, named_by: str) -> Proxy:
         host, port = "", None
     # an @ further back ends a password that has a / in it
     if not HOST.fullmatch(host) or "@" in parts.path + parts.query + parts.fragment:
-        raise UnusableProxy(f"{named_by} is no address of a proxy such as http://proxy.example:3128")
+        raise UnusableProxy(f"{named_by} is not the address of a proxy, such as http://proxy.example:3128")
     credentials, at, _ = parts.netloc.rpartition("@")
     return Proxy(host, HTTP_PROXY_PORT if port is None else port, named_by, credentials + at)
 

@@ -48,7 +48,7 @@ def execution_sentence(event: ExecutionError) -> str:
 def _clean_message(text: str) -> str:
     """A node's message without paths, and in words where all that it has to say is paths."""
     if _OUTSIDE.search(text):
-        return "its filename_prefix leads out of ComfyUI's output folder; files can be saved below that only"
+        return "its filename_prefix leads out of ComfyUI's output folder; files can be saved only below it"
     return without_paths(text)
 
 
@@ -107,7 +107,7 @@ def _reason_of_all(error: Any, graph: Mapping[str, Any]) -> str:
 
 
 def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
-    kind, message = error.get("type"), str(error.get("message") or error.get("type") or "it did not say why")
+    kind, message = error.get("type"), str(error.get("message") or error.get("type") or "it gave no reason")
     if kind == "prompt_no_outputs":
         return "it has no output node, such as SaveImage or PreviewImage"
     details = str(error.get("details") or "")
@@ -137,11 +137,11 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
         hint = f' (in a request, "model": {json.dumps(choices[0])})' if choices and name in MODEL_INPUTS else ""
         return f"{name} {_shortened(repr(value))} is not one of {_listed(choices, value)}{hint}"
     if kind == "custom_validation_failed" and (missing := _MISSING_FILE.search(str(error.get("details")))):
-        return f"{name} {_shortened(missing[1])!r} is no file in ComfyUI's input folder; images can bring it"
+        return f"{name} {_shortened(missing[1])!r} is not a file in ComfyUI's input folder; send it in images"
     if kind == "value_smaller_than_min" and isinstance(config, list):
-        return f"{name} {value!r} is less than {_option(config, 'min')}, the least it takes"
+        return f"{name} {value!r} is less than {_option(config, 'min')}, the minimum"
     if kind == "value_bigger_than_max" and isinstance(config, list):
-        return f"{name} {value!r} is more than {_option(config, 'max')}, the most it takes"
+        return f"{name} {value!r} is more than {_option(config, 'max')}, the maximum"
     if kind == "invalid_input_type" and isinstance(config, list):
         return f"{name} {_shortened(repr(value))} is no {config[0]}"
     if kind in EXCEPTIONS and extra.get("exception_type") == "KeyError":
@@ -150,7 +150,7 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
     if kind in EXCEPTIONS and "tuple index out of range" in str(error.get("details")):
         return "an input links to an output that its node does not have"
     if kind == "dependency_cycle" and (nodes := extra.get("cycle_nodes")):
-        return f"its inputs need its own output, by way of {' -> '.join(map(str, [*nodes, nodes[0]]))}"
+        return f"its inputs depend on its own output, through {' -> '.join(map(str, [*nodes, nodes[0]]))}"
     if kind == "bad_linked_input":
         return f"{name} is {_shortened(repr(value))}; a link must be a node's id and the number of its output"
     if kind == "return_type_mismatch":
@@ -173,7 +173,7 @@ def _listed(choices: list[Any] | None, wanted: object) -> str:
     if choices is None:
         return "its choices"
     if not choices:
-        return "its choices, for there are none (is a model missing?)"
+        return "its choices, because there are none (is a model missing?)"
     near = difflib.get_close_matches(str(wanted).lower(), [str(each).lower() for each in choices], n=3)
     ordered = sorted(choices, key=lambda each: near.index(str(each).lower()) if str(each).lower() in near else 3)
     shown = ", ".join(map(repr, ordered[:MOST_CHOICES_SHOWN]))

@@ -79,15 +79,15 @@ class Route:
         target = f"[{host}]:{self._address.port}" if ":" in host else f"{host_field(host)}:{self._address.port}"
         fields = fields_of({"Host": target, **proxy_fields(proxy)})
         if fields is None or not TARGET.fullmatch(target):
-            raise ValueError("That is no host name.")
+            raise ValueError("That is not a host name.")
         connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
         response = Incoming(connection, seconds, limit).read_head()  # nothing follows it before we speak
         if response.status != 200:
-            raise _NoTunnel(f"lets nothing through to it (HTTP {response.status})")
+            raise _NoTunnel(f"does not connect to it (HTTP {response.status})")
 
     def _why_not(self, error: Exception) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return "offers no certificate that can be trusted"
+            return "has no trusted certificate"
         if isinstance(error, ssl.SSLError):
             return "does not speak TLS (if it has no https, COMFYUI_URL must begin with http://)"
         if self.proxy is not None:
@@ -111,7 +111,7 @@ def _fault_of_proxy(error: Exception) -> str:
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "cannot be found"
     if isinstance(error, (http.client.HTTPException, ConnectionError)):
-        return "gives no answer that makes sense"
+        return "gives an answer that makes no sense"
     return "does not answer" if isinstance(error, TimeoutError) else "cannot be reached"
 
 

@@ -217,7 +217,7 @@ class Servers:
         with self._lock:
             server.is_up = False
             if self._prober is None and not self._stop.is_set():
-                log.warning("ComfyUI at %s can't be reached, and is left out until it can.", server.url)
+                log.warning("ComfyUI at %s cannot be reached, and gets no requests until it can.", server.url)
                 self._prober = threading.Thread(target=self._probe, name="comfybridge prober", daemon=True)
                 self._prober.start()
 

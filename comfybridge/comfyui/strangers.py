@@ -61,19 +61,19 @@ def check_status(answer: Answer, *, has_credentials: bool, proxy: str | None = N
     if status == 200:
         return
     if status in OF_PROXIES:
-        raise CallFailed(f"is not reached by {proxy or 'the proxy before it'} (HTTP {status})")
+        raise CallFailed(f"cannot be reached by {proxy or 'the proxy in front of it'} (HTTP {status})")
     if status == PROXY_CREDENTIALS and proxy:
-        raise CallFailed(f"is not reached: {proxy} wants other credentials (HTTP {status})")
+        raise CallFailed(f"cannot be reached: {proxy} requires other credentials (HTTP {status})")
     if 300 <= status < 400:
         raise _redirect(answer)
     body = _beginning(answer)
     tunnel = _lost_tunnel(answer, body)
     if tunnel:
-        raise CallFailed(f"is not reached by the tunnel before it ({tunnel}, HTTP {status})")
+        raise CallFailed(f"cannot be reached by the tunnel in front of it ({tunnel}, HTTP {status})")
     page = f" with {_page(body)[0]}" if is_page(answer, body) else ""
     page += f" through {proxy}" if proxy else ""
     if status in NOT_LET_IN:
-        why = "does not accept the credentials in" if has_credentials else "wants credentials, which belong into"
+        why = "does not accept the credentials in" if has_credentials else "requires credentials in"
         raise ComfyUIError(f"ComfyUI answered {_asked(answer)}{page}: it {why} COMFYUI_URL or COMFYUI_HEADERS.")
     if status < INTERNAL_ERROR:
         check_is_comfyui(answer, body)

@@ -15,7 +15,7 @@ import select
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
@@ -271,9 +271,9 @@ class Transport:
                 incoming = Incoming(connection, silence, deadline)
                 response = incoming.read_head()
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise CallFailed("compresses its answer unasked (does a proxy before it?)")
+                raise CallFailed("compresses its answer unasked (is it a proxy in front of it?)")
             if response.status < 200:  # the answer itself comes later, and would be taken for the next one's
-                raise CallFailed(f"announces its answer with HTTP {response.status}, which is not understood")
+                raise CallFailed(f"announces its answer with HTTP {response.status}, which is not supported")
             if response.status >= 400 and data is not None:
                 response.will_close = True  # it may not have read all of what was sent
         except BaseException:
@@ -294,24 +294,23 @@ class Transport:
             connection.close()
 
 
-class _errors_named(contextlib.AbstractContextManager[None]):  # noqa: N801  # used like a function
-    """Names the errors of a connection that is open. (A class, for it is passed through with every call.)"""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            return
-        if isinstance(error, TimeoutError):
-            raise NoAnswerInTime("does not answer") from None
-        if isinstance(error, Misframed):
-            raise MakesNoSense(str(error)) from None
-        if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
-            if str(error).startswith(TLS_ALERT):
-                raise HungUp("speaks TLS, so that COMFYUI_URL must begin with https://") from None
-            raise HungUp("answers with something that is not HTTP") from None
-        if isinstance(error, (OSError, http.client.HTTPException)):
-            raise HungUp("closed the connection without an answer") from None
+@contextlib.contextmanager
+def _errors_named() -> Iterator[None]:
+    """Names the errors of a connection that is open."""
+    try:
+        yield
+    except TimeoutError:
+        raise NoAnswerInTime("does not answer") from None
+    except Misframed as error:
+        raise MakesNoSense(str(error)) from None
+    except http.client.RemoteDisconnected:
+        raise HungUp("closed the connection without an answer") from None
+    except (http.client.BadStatusLine, http.client.UnknownProtocol) as error:
+        if str(error).startswith(TLS_ALERT):
+            raise HungUp("speaks TLS, so COMFYUI_URL must begin with https://") from None
+        raise HungUp("answers with something that is not HTTP") from None
+    except (OSError, http.client.HTTPException):
+        raise HungUp("closed the connection without an answer") from None
 
 
 def _query(query: Mapping[str, str]) -> str:

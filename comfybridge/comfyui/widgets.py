@@ -14,7 +14,7 @@ _EMPTY = {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}
 
 
 def choices_of(config: Any) -> list[Any] | None:
-    """What one input can be chosen from; None if it is not a choice, or the choices are not known.
+    """The choices of one input; None if it is not a choice, or the choices are unknown.
 
     Args:
         config: its options: ComfyUI writes `[[...], {...}]`, `["COMBO", {"options": [...]}]`, or more.
@@ -46,7 +46,7 @@ def accepts(config: Any, value: Any) -> bool:
 
 
 def default_of(config: Any) -> Any:
-    """What the editor puts into an input at first; None if it takes nothing but links, or that is not known."""
+    """The editor's initial value of an input; None if it takes only links, or the value is unknown."""
     kind, options = parts(config)
     if options.get("forceInput"):
         return None

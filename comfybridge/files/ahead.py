@@ -17,7 +17,7 @@ class Begun:
     """A file that has been opened.
 
     Attributes:
-        has_room: whether the whole of it has been fetched, to be kept.
+        has_room: whether the whole file has been fetched and kept.
     """
 
     file: OpenFile
@@ -25,7 +25,7 @@ class Begun:
 
 
 class Ahead(Generic[K]):
-    """What is opened, or being opened, by what it is opened for. For one thread at a time.
+    """Files that are open or being opened, by the items they belong to. For one thread at a time.
 
     Args:
         at_once: how many threads open files, once there are any.
@@ -42,7 +42,7 @@ class Ahead(Generic[K]):
         return self._threads is not None
 
     def start_threads(self) -> None:
-        """Open files in threads from now on. None is started before it has something to do."""
+        """Open files in threads from now on. A thread starts only when it has work."""
         self._threads = ThreadPoolExecutor(self._at_once)
 
     def open(self, key: K, begin: Callable[[K], Begun]) -> None:
@@ -57,7 +57,7 @@ class Ahead(Generic[K]):
         self._opening[key] = opened
 
     def take(self, key: K) -> Begun | None:
-        """A file, which the caller must close; None if it has not been opened. Raises what opening it raised."""
+        """A file, which the caller must close; None if it was not opened. Raises the error of opening it."""
         opening = self._opening.pop(key, None)
         return None if opening is None else opening.result()
 

@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 
 def map_at_once(work: Callable[[Item], Made], items: Sequence[Item], most: int, deadline: Deadline) -> list[Made]:
-    """Do the same with each of several items, and give what that makes, in their order.
+    """Call a function with each of several items, and return the results in their order.
 
     Of several errors, that of the first item is raised. It leaves the items that have not begun alone, and is raised
     once the others are done with: no thread outlives the call, unless the deadline is cut.

@@ -5,7 +5,7 @@ room; of the first that does not fit, the beginning is. Of the others only the s
 again when it is their turn. So an answer of small files is in memory when it begins, and one of large files needs no
 more memory than one of small ones, and no more connections than a few.
 
-A file that turns out to be unusable then is left out of the answer, with a warning, if there is anything else in it.
+A file that proves unusable then is left out of the answer, with a warning, if the answer has anything else.
 
 What must be converted is loaded whole, one image at a time. While there is room for the results that happens before
 the answer begins, and after that when it is their turn: such files have no size until then.
@@ -32,16 +32,17 @@ SLOW_SECONDS = (
     0.005  # within which as many files as will are fetched one by one: threads cost more than they win there
 )
 
-# What is called so and begins like nothing known is something else: the page of a proxy, say, or half a file.
+# A file with such a name but an unknown beginning is something else: the page of a proxy, for example, or half a
+# file.
 UNMISTAKABLE = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 
 class DeliveredFile:
-    """One of the files: what is known of it.
+    """One of the files, with what is known about it.
 
     Attributes:
         media_type, filename, warnings: after conversion; that is known from the beginning if `size` is.
-        size: in bytes; None if it will only be known when it has been sent.
+        size: in bytes; None if unknown until it has been sent.
         pixels: width and height, if it is an image that tells them.
         data: the whole of it, if it is in memory.
     """
@@ -67,7 +68,7 @@ class DeliveredFile:
             beginning = file.fetch(CHUNK)
             self.pixels = image_size(beginning)
             if self.pixels is None and self.media_type in UNMISTAKABLE and file_extension(beginning) is None:
-                raise FileUnusable(f"What ComfyUI gave as its output file {self.output.filename!r} is no image.")
+                raise FileUnusable(f"ComfyUI's output file {self.output.filename!r} is not an image.")
 
 
 class _Room:
@@ -78,7 +79,7 @@ class _Room:
         self._lock = threading.Lock()
 
     def find(self, size: int) -> bool:
-        """Take so much, if there is so much; returns whether there was."""
+        """Take an amount of room if it is free; returns whether it was."""
         with self._lock:
             if size > self.left:
                 return False
@@ -86,24 +87,24 @@ class _Room:
             return True
 
     def use(self, size: int) -> None:
-        """Take so much whether it is there or not: it is in memory already."""
+        """Take an amount of room even if it is not free: the bytes are in memory already."""
         with self._lock:
             self.left -= size
 
 
 class Delivery:
-    """The files of one answer, to be closed after it. For one thread at a time.
+    """The files of one answer; close them after it. For one thread at a time.
 
     Args:
         outputs: in the order in which they will be sent.
-        has_more: whether the answer has something besides them, so that none of them need be left.
+        has_more: whether the answer has something besides the files, so that all of them may be left out.
 
     Attributes:
         files: in that order, without those that are left out.
         warnings: sentences on those that are.
 
     Raises:
-        FileUnusable: none of the files can be used, and the answer has nothing else.
+        FileUnusable: no file is usable, and the answer has nothing else.
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file can't be fetched.
     """
 

@@ -1,4 +1,4 @@
-"""Files from URLs, fetched so that nobody can use the bridge to look into its own network.
+"""Files from URLs, fetched so that callers cannot use the bridge to reach its own network.
 
 A host's addresses are looked up once, all of them are checked, and the connection goes to one that was checked: a
 second, different answer of the name server has no effect. A proxy, which would look the host up again, is not used.
@@ -39,7 +39,7 @@ PORTS = {"http": 80, "https": 443}
 # binary/octet-stream is what S3 says of a file that it knows nothing about
 MEDIA_TYPES = re.compile(r"(image|video|audio)/.+|(application|binary)/octet-stream")
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
-LONGEST_URL = 8000  # characters; few servers take longer ones, and Python remembers those that it took apart
+LONGEST_URL = 8000  # characters; few servers take longer ones, and Python caches parsed URLs
 LOOKUP_SECONDS = 5.0  # for a name of which it is only asked whether it is public
 PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")  # RFC 6761, 6762, 8375, and what is usual
 LONGEST_HOST = 253  # characters (RFC 1035)
@@ -49,7 +49,7 @@ _lookups = threading.BoundedSemaphore(64)
 
 @dataclass(frozen=True)
 class _Place:
-    """A URL taken apart. Only `host` is ever shown."""
+    """A parsed URL. Only `host` is ever shown."""
 
     scheme: str
     host: str
@@ -85,7 +85,7 @@ class Allowance:
             self._left -= size
             if self._left < 0:
                 raise TooLarge(
-                    f"The input files have more than {self._most_bytes} bytes, all that a request may bring."
+                    f"The input files have more than {self._most_bytes} bytes, the most that a request may have."
                 )
 
 
@@ -94,7 +94,7 @@ class Fetcher:
 
     Args:
         seconds: how long one fetch may take, redirects included.
-        allowed_hosts: names, addresses and networks (`10.0.0.0/8`) that may be asked although they are not public.
+        allowed_hosts: names, addresses and networks (`10.0.0.0/8`) that may be contacted though not public.
     """
 
     def __init__(self, *, seconds: float, allowed_hosts: Iterable[str] = ()) -> None:
@@ -141,10 +141,10 @@ class Fetcher:
             raise InvalidRequest(
                 f"{place.host} did not send the file within {self.seconds:g} s, the most that a fetch may take."
             ) from None
-        raise InvalidRequest(f"{place.host} redirects once more, after {MOST_REDIRECTS} redirects.")
+        raise InvalidRequest(f"{place.host} redirects more than {MOST_REDIRECTS} times.")
 
     def check(self, url: str, deadline: Deadline) -> None:
-        """Refuse a URL that somebody else is to fetch where the fetcher itself would not ask that host.
+        """Refuse a URL for another fetcher if this one would not contact its host.
 
         A host of which no address is known here passes, if its name is not one of a private network: whoever
         fetches it may know more.
@@ -155,7 +155,7 @@ class Fetcher:
         """
         place = parse(url)
         if place.authorization is not None:
-            raise InvalidRequest(f"The URL holds credentials for {place.host}, which ComfyUI would write down.")
+            raise InvalidRequest(f"The URL holds credentials for {place.host}, which ComfyUI would store.")
         try:
             addresses = resolve(place.host, place.port, Deadline(min(LOOKUP_SECONDS, deadline.remaining())))
         except (InvalidRequest, TimeoutError):
@@ -167,7 +167,7 @@ class Fetcher:
         self._check_addresses(place, addresses)
 
     def _ask(self, place: _Place, allowance: Allowance, limit: Deadline) -> bytes | _Place:
-        """The file, or where else it is said to be."""
+        """The file, or the address that it redirects to."""
         addresses = self._checked_addresses(place, limit)
         try:
             with closing(self._connect(place, addresses, limit)) as plain:
@@ -182,12 +182,12 @@ class Fetcher:
         except TimeoutError:
             raise
         except ssl.SSLCertVerificationError:
-            raise InvalidRequest(f"{place.host} offers no certificate that can be trusted.") from None
+            raise InvalidRequest(f"{place.host} has no trusted certificate.") from None
         except (OSError, http.client.HTTPException):
             raise InvalidRequest(f"{place.host} can't be reached, or does not speak HTTP.") from None
 
     def _checked_addresses(self, place: _Place, limit: Deadline) -> list[Address]:
-        """All addresses of the host, provided that each of them may be asked."""
+        """All addresses of the host, if each of them may be contacted."""
         addresses = resolve(place.host, place.port, limit)
         self._check_addresses(place, addresses)
         return addresses
@@ -197,7 +197,7 @@ class Fetcher:
             raise _not_public(place)
 
     def _check_is_elsewhere(self, place: _Place, connection: socket.socket) -> None:
-        """Refuse this very machine under a public address of its own: what keeps others out lets it in."""
+        """Refuse this machine under its own public address: firewalls that keep others out would let it in."""
         try:
             here, there = connection.getsockname()[0], connection.getpeername()[0]
         except OSError:  # gone already: reading will say so
@@ -206,7 +206,7 @@ class Fetcher:
             raise _not_public(place)
 
     def _is_allowed(self, place: _Place, address: Address) -> bool:
-        """Whether an address may be asked although it is not public."""
+        """Whether an address may be contacted although it is not public."""
         return place.host in self._names or any(address in network for network in self._networks)
 
     def _connect(self, place: _Place, addresses: list[Address], limit: Deadline) -> socket.socket:
@@ -236,7 +236,7 @@ class Fetcher:
 
 def _not_public(place: _Place) -> InvalidRequest:
     return InvalidRequest(
-        f"{place.host} is no public host, and files are fetched from those only; who runs the bridge can allow "
+        f"{place.host} is not a public host, and files are fetched only from those; the bridge's operator can allow "
         "others in COMFYBRIDGE_FETCH_ALLOW_HOSTS."
     )
 
@@ -245,7 +245,7 @@ def parse(url: str) -> _Place:
     """Take a URL apart.
 
     Raises:
-        InvalidRequest: it is none that can be fetched; what it holds is not shown.
+        InvalidRequest: it cannot be fetched; the message does not quote it.
     """
     if len(url) > LONGEST_URL:
         raise InvalidRequest(f"A URL has more than {LONGEST_URL} characters.")
@@ -260,7 +260,7 @@ def parse(url: str) -> _Place:
         host = _host(parts.hostname or "")
         port = parts.port
     except ValueError:
-        raise InvalidRequest("A URL can't be read: its host or its port makes no sense.") from None
+        raise InvalidRequest("A URL cannot be read: its host or port is invalid.") from None
     try:
         target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         if parts.query:
@@ -270,7 +270,7 @@ def parse(url: str) -> _Place:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             authorization = "Basic " + base64.b64encode(pair.encode()).decode("ascii")
     except UnicodeError:
-        raise InvalidRequest("A URL has half of a character in it, which is no text.") from None
+        raise InvalidRequest("A URL has half of a character in it, which is not text.") from None
     return _Place(parts.scheme, host, PORTS[parts.scheme] if port is None else port, target, authorization)
 
 
@@ -278,7 +278,7 @@ def _host(host: str) -> str:
     """A host's name as the name server knows it, or an address.
 
     Raises:
-        ValueError: there is no such name.
+        ValueError: the name is invalid.
     """
     if len(host) > LONGEST_HOST:
         raise ValueError("too long a name")
@@ -308,7 +308,7 @@ def resolve(host: str, port: int, limit: Deadline) -> list[Address]:
 
 
 def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
-    """What the system says of a host, from a thread of its own: the system knows no time limit."""
+    """The system's addresses for a host, looked up in a thread of its own because the system has no time limit."""
     said: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -336,7 +336,7 @@ def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
 
 
 def _head(place: _Place) -> bytes:
-    """What is asked of a host. All of it is ASCII without line breaks, as `parse` sees to."""
+    """The request to a host. All of it is ASCII without line breaks, as `parse` ensures."""
     headers = {
         "Host": place.host_header,
         "User-Agent": "comfybridge",
@@ -354,14 +354,14 @@ def _head(place: _Place) -> bytes:
 def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
     location = answer.headers.get("Location")
     if not location:
-        raise InvalidRequest(f"{place.host} answered {answer.status}, a redirect to nowhere.")
+        raise InvalidRequest(f"{place.host} answered {answer.status}, a redirect without a target.")
     host = f"{place.scheme}://{place.host_header}"
     with suppress(UnicodeError):  # headers are read as Latin letters, and servers write UTF-8
         location = location.encode("latin-1").decode("utf-8")
     try:
         url = urljoin(host + place.target, location)
     except ValueError:
-        raise InvalidRequest(f"{place.host} redirects to what is no URL.") from None
+        raise InvalidRequest(f"{place.host} redirects to something that is not a URL.") from None
     return parse(url)
 
 
@@ -405,7 +405,7 @@ def _left(limit: Deadline) -> float:
     """Seconds for the next step.
 
     Raises:
-        TimeoutError: none are left.
+        TimeoutError: no time is left.
     """
     left = limit.remaining()
     if left <= 0:

@@ -18,7 +18,7 @@ from comfybridge.workflow.parameters import Target
 # `path`: of a file anywhere on ComfyUI's machine, but not looked for in its input folder
 Form = Literal["name", "base64", "data_uri", "url", "path"]
 
-# ComfyUI's own loaders, of which nothing needs to be asked: to tell of them, it lists its whole input folder
+# ComfyUI's own loaders, which need no description: to describe them, it lists its whole input folder
 FILE_INPUTS = {
     "LoadImage": "image",
     "LoadImageMask": "image",
@@ -49,7 +49,7 @@ class FileForms:
     """The forms in which the inputs of a graph take a file.
 
     Args:
-        node_class_of: tells what the server knows of a node class; asked only about inputs that are looked at.
+        node_class_of: returns the server's description of a node class; called only for inputs that are examined.
     """
 
     def __init__(self, graph: Graph, node_class_of: NodeClassOf) -> None:
@@ -60,7 +60,7 @@ class FileForms:
         """The forms that an input takes. A text that only feeds other nodes takes what those take.
 
         Raises:
-            ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to the server failed.
         """
         if FILE_INPUTS.get(self._graph[target.node]["class_type"]) == target.input:
             return NAME
@@ -105,7 +105,7 @@ def _is_upload(options: Mapping[str, Any]) -> bool:
 
 
 def _told(node_class: NodeClass, input_name: str, options: Mapping[str, Any]) -> frozenset[Form]:
-    """What a text is, by the first that tells: its name, its options, the node's name, the node's description."""
+    """The meaning of a text, by the first clue: its name, its options, the node's name, the node's description."""
     if options.get("vhs_path_extensions"):  # the video helper suite's paths, which may be addresses too
         return frozenset(("path", "url"))
     said = [str(options.get(name) or "") for name in ("default", "placeholder", "tooltip")]

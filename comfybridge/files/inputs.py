@@ -44,7 +44,7 @@ _PICTURE = re.compile(r"(?<!To)(Image|Mask)")  # in the name of a class that tak
 # a text for file names to come: equal to a file's name by chance only, as prose is
 PROSE_INPUTS = ("filename_prefix",)
 
-# Pillow opens these by running Ghostscript, which nobody should do with what a stranger sent
+# Pillow opens these by running Ghostscript, which is unsafe with files from strangers
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 
@@ -75,12 +75,12 @@ def place_files(files: Sequence[InputFile], filled: Filled, template: Template, 
     """Find the inputs that each file is for, and the form in which each takes it.
 
     Args:
-        template: what was filled.
-        forms: tells what the graph's inputs take; asked only if there are files.
+        template: the template that was filled.
+        forms: describes what the graph's inputs take; used only if there are files.
 
     Raises:
-        InvalidRequest: a name belongs nowhere or occurs twice, an input can't take the file, or there are too many.
-        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what an input takes.
+        InvalidRequest: a name fits no input or occurs twice, an input cannot take the file, or there are too many.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server's description of an input is not available.
     """
     if not files:
         return []
@@ -88,7 +88,7 @@ def place_files(files: Sequence[InputFile], filled: Filled, template: Template, 
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
-        raise InvalidRequest(f"images has two files of the name {clip(twice)!r}.")
+        raise InvalidRequest(f"images has two files named {clip(twice)!r}.")
     taken: dict[Target, str] = {}
     placed = []
     mentions = _Mentions(filled, template)
@@ -127,7 +127,7 @@ def _place(
 
 
 def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Form:
-    """The form in which an input is to have a file: an address as it is where the input takes that.
+    """The form of a file for an input: the address itself if the input takes one.
 
     A name comes last: nodes that take paths too may look elsewhere for them.
     """
@@ -150,7 +150,7 @@ def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: File
 
     Raises:
         InvalidRequest: which parameter, and what it takes.
-        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what an input takes.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server's description of an input is not available.
     """
     for name in filled.given:
         parameter = parameters.get(name)
@@ -197,7 +197,7 @@ class _Mentions:
 
 
 def _check_not_given(name: str, parameter: Parameter, filled: Filled) -> None:
-    """Refuse a file for a parameter whose value is given too, unless that is the file's name."""
+    """Refuse a file for a parameter that also has a value, unless the value is the file's name."""
     names = [name, *(f"{target.node}.{target.input}" for target in parameter.targets)]
     for each in names:
         if each in filled.given and filled.params.get(each) not in (name, name + ANNOTATION):
@@ -246,11 +246,11 @@ class Uploader:
         was uploaded under.
 
         Args:
-            check_file: raises what is to be raised of a file that may not be used.
+            check_file: raises an error for a file that may not be used.
             check_unseen: the same of one that ComfyUI is to fetch, so that it is not seen here.
 
         Raises:
-            InvalidRequest: a file can't be fetched, is empty, or is no image where only an image can be.
+            InvalidRequest: a file cannot be fetched, is empty, or is not an image although it must be one.
             TooLarge: the files are too large.
             ComfyUIUnreachable, ComfyUIError, TimedOut: they could not be uploaded.
         """
@@ -284,7 +284,7 @@ class Uploader:
     def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
         """The files with their data, as long as they are not too large together.
 
-        Of several that can't be had, the error is that of the first in the request, however they answer.
+        If several fail, the error is that of the first in the request, whatever their order of failure.
         """
         here = sum(len(each.file.data) for each in placed)
         allowance = Allowance(self._most_bytes)
@@ -309,7 +309,7 @@ def stored_name(file: InputFile) -> str:
 
 
 def _check(placed: Placed, graph: Graph) -> None:
-    """Refuse what is empty, and what is no whole image and has to be one."""
+    """Refuse empty files, and files that must be complete images but are not."""
     file = placed.file
     if not file.data:
         raise InvalidRequest(f"images: {clip(file.name)} is empty.")
@@ -355,7 +355,7 @@ def _written(file: InputFile, form: Form, stored: str) -> str:
 
 
 def _reported(placed: Placed, stored: str) -> str:
-    """What is told of a file: where it is, or, as its data would be too much, what it is."""
+    """The description of a file: where it is, or what it is, because its data would be too long."""
     if placed.is_handed_on and isinstance(placed.file, LinkedFile):
         return placed.file.url
     return stored or f"{_media_type(placed.file)} as base64, {len(placed.file.data)} bytes"

@@ -19,10 +19,10 @@ from comfybridge.workflow.parameters import Parameter, Target
 from comfybridge.workflow.template import Filled
 from comfybridge.workflow.wording import clip
 
-# The node class of a name; None if the server has none.
+# A node class by its name; None if the server does not have it.
 NodeClassOf = Callable[[str], "NodeClass | None"]
 
-# texts for people or for file names to come, and so none for a file that is there
+# texts for people or for new file names, and so not names of existing files
 PROSE = ("prompt", "negative_prompt")
 # LoadImage, LoadAudio, Load3D, VHS_LoadVideo; not CheckpointLoader: models are chosen from ComfyUI's list
 _LOADERS = re.compile(r"Load(?!er)")
@@ -36,7 +36,7 @@ ACCEPTED = "it must be the name of a file in ComfyUI's input folder, without '..
 
 
 def leads_elsewhere(name: str) -> bool:
-    """Whether a file's name may leave the folder that it is looked for in, on any system."""
+    """Whether a file's name may lead out of its folder, on any system."""
     name = name.strip()
     if name[:1] in ("/", "\\") or "\0" in name or _DRIVE.match(name):
         return True
@@ -70,7 +70,7 @@ def check_file_names(
 
     Raises:
         InvalidRequest: which input or parameter it is in.
-        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what a node takes.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server's description of a node is not available.
     """
     graph = filled.graph
     known: dict[str, NodeClass | None] = {}
@@ -109,7 +109,7 @@ def _refused(name: str, text: str) -> InvalidRequest:
 def _of_caller(
     filled: Filled, parameters: Mapping[str, Parameter], is_own_graph: bool
 ) -> Iterator[tuple[Target, str, list[str]]]:
-    """The inputs that the caller has set, what it calls each, and the texts in it that are worth a look."""
+    """The inputs that the caller has set, with the caller's names for them and the texts to check."""
     if is_own_graph:
         for node_id, node in filled.graph.items():
             for name, value in node["inputs"].items():

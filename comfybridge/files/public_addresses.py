@@ -1,4 +1,4 @@
-"""Which IP addresses belong to somebody on the internet.
+"""Which IP addresses are public.
 
 Python's `ipaddress.is_global` answers by the registries as they were when that patch version came out, so the
 networks stand here: those of IANA's special-purpose address registries (2025), whether or not packets reach them.
@@ -53,7 +53,7 @@ NOT_PUBLIC_IPV6 = tuple(
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to somebody on the internet, and carries no other address inside that doesn't."""
+    """Whether an address is public, and does not contain another address that is not."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in NOT_PUBLIC_IPV4)
     if address.ipv4_mapped is not None:

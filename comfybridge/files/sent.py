@@ -62,14 +62,16 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
         raise InvalidRequest(f"images must be {IMAGES_FORMS}.")
     for number, item in enumerate(value, 1):
         if not isinstance(item, dict) or item.keys() != {"name", "image"} or not isinstance(item["name"], str):
-            raise InvalidRequest(f"images: item {number} must be an object with a name and an image, and no more.")
+            raise InvalidRequest(
+                f"images: item {number} must be an object with a name and an image, and nothing else."
+            )
         yield item["name"], item["image"]
 
 
 def split_params(
     params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph
 ) -> tuple[dict[str, Any], list[InputFile]]:
-    """The parameters without those for a file whose value is the file itself, not its name; and these files.
+    """The parameters without those that hold a file itself instead of its name; and these files.
 
     Raises:
         InvalidRequest: a file's data can't be read.
@@ -97,7 +99,7 @@ def files_in(graph: Graph, but: Collection[str] = ()) -> list[InputFile]:
     """The files that a caller's graph itself holds, where ComfyUI's own loaders take names; each named `NODE.INPUT`.
 
     Args:
-        but: inputs that are not looked at, as their values are replaced.
+        but: inputs to skip, because their values are replaced.
 
     Raises:
         InvalidRequest: a file's data can't be read.

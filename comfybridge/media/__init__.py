@@ -1,4 +1,4 @@
-"""Input files in, output files out: what they are, whether they are whole, and how they are converted."""
+"""Input and output files: their kinds, whether they are complete, and how they are converted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an input file is the still image that it claims to be."""
+"""Check that an input file is the still image that it claims to be."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _END_OF_JPEG = b"\xff\xd9"
 
 
 def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) -> None:
-    """Refuse a still image that no loader node could read. Of a moving one, the first frame is looked at.
+    """Refuse a still image that no loader node could read. Of a moving image, the first frame is checked.
 
-    What claims, by its name or its first bytes, to be something else passes, whatever it holds.
+    A file that by its name or first bytes is something else passes unchecked.
 
     Args:
         name: what the caller named the file, for the message as well.
-        must_be_image: whether the file is refused if it is not known to be an image.
+        must_be_image: whether to refuse a file that is not known to be an image.
 
     Raises:
-        InvalidRequest: it is truncated, broken, none at all, has more pixels than `Image.MAX_IMAGE_PIXELS`, or is
+        InvalidRequest: it is truncated, broken, not an image, has more pixels than `Image.MAX_IMAGE_PIXELS`, or is
             made so that reading it takes very long.
         Busy: too many large images are being read.
     """
@@ -41,14 +41,14 @@ def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) ->
     try:
         image = open_image(data)
     except Exhausting:
-        raise InvalidRequest(f"The image {shown} has more parts than any picture needs.") from None
+        raise InvalidRequest(f"The image {shown} has too many parts.") from None
     except Unreadable as error:
         if isinstance(error.__cause__, Image.DecompressionBombError):
             raise InvalidRequest(f"The image {shown} has more than {_most_pixels()} pixels.") from error
         foreign = foreign_kind(name, data)
         if _known_magic(data) and foreign is None:
             raise InvalidRequest(f"The image {shown} is truncated or broken.") from error
-        what = foreign or "no image"
+        what = foreign or "not an image"
         raise InvalidRequest(f"The file {shown} is {what}; {WANTED}.") from error
     with image:
         width, height = image.size

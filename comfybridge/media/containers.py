@@ -51,12 +51,12 @@ def claims_too_much(block: bytes) -> bool:
             for number in range(min(count, _MOST_ENTRIES)):
                 tag, kind, items, value = struct.unpack_from(order + entry, block, at + start + number * width)
                 size = items * _SIZES.get(kind, 0)
-                # what is said to go beyond the end, as in blocks that a program mangled, is not read
+                # values that would reach beyond the end, as in mangled blocks, are not read
                 total += size if size > inline and value + size <= len(block) else 0
                 entries += 1
                 if tag in _DIRECTORIES:
                     pending.append(value)
-        except struct.error:  # it ends early, which is somebody else's to say
+        except struct.error:  # it ends early, which is reported elsewhere
             pass
         if total > 2 * len(block) or entries >= _MOST_ENTRIES:  # some share a value
             return True

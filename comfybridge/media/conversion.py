@@ -1,4 +1,4 @@
-"""Outputs as they were asked for: another format, fewer pixels, no metadata."""
+"""Converting outputs as requested: another format, fewer pixels, no metadata."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _COMPRESS_LEVEL = 4  # of a PNG; ComfyUI's own choice
 
 @dataclass(frozen=True)
 class Converted:
-    """A file as it was asked for.
+    """A converted file.
 
     Attributes:
         data: its bytes.
-        media_type: what they are, which may be something else than before.
+        media_type: their media type, which may have changed.
         warnings: sentences about what could not be done.
     """
 
@@ -44,7 +44,7 @@ class Converted:
 
 
 def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
-    """A still image as the options ask for it; anything else as it is, though moving PNG and WebP can be stripped.
+    """Convert a still image as the options say. Other files stay unchanged, but moving PNG and WebP can be stripped.
 
     The picture is only encoded anew where that is needed: for another format, for fewer pixels, or for a `quality`
     other than the default in a format that has one. Without `format` an image that is scaled stays what it was, and
@@ -54,9 +54,9 @@ def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
         media_type: what the file's name says it is; what its bytes say counts more.
 
     Raises:
-        FileUnusable: it is no image, or a broken one, and had to be encoded anew.
+        FileUnusable: it had to be encoded anew, but is not an image, or is broken.
         Busy: too many large images are being read.
-        InvalidRequest: the background is no colour, or the image is too large for the format.
+        InvalidRequest: the background is not a colour, or the image is too large for the format.
     """
     if not media_type.startswith("image/"):
         return Converted(data, media_type)
@@ -70,13 +70,15 @@ def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
 
 
 def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Converted | None:
-    """The image encoded as asked; None if there is no need to."""
+    """The encoded image; None if it need not be encoded."""
     try:
         image = open_image(data)
     except Unreadable as error:
         if file_extension(data) in _CONVERTIBLE or media_type in _CONVERTIBLE_TYPES:
             raise _unconvertible(media_type) from error
-        return Converted(data, media_type, [f"An output of type {media_type} can't be converted; it is as it was."])
+        return Converted(
+            data, media_type, [f"An output of type {media_type} cannot be converted, and is returned unchanged."]
+        )
     with image:
         if _moves(image, media_type):
             return None
@@ -117,7 +119,7 @@ def _drawn(image: Image.Image, target: Format, options: OutputOptions) -> Image.
     if max(drawn.size) > _LONGEST_SIDE[target]:
         width, height = drawn.size
         raise InvalidRequest(
-            f"An output has {width} x {height} pixels, and {target} has room for {_LONGEST_SIDE[target]} a side; "
+            f"An output has {width} x {height} pixels, but {target} allows {_LONGEST_SIDE[target]} a side; "
             "ask for another format or for a smaller max_size."
         )
     if target == "png":
@@ -156,7 +158,7 @@ def _encode(
         arguments.update(lossless=options.lossless, exact=options.lossless)
     if exif:
         arguments["exif"] = exif
-    image.info = {}  # nothing but what is given here is to be written
+    image.info = {}  # write only the values given here
     buffer = io.BytesIO()
     image.save(buffer, target, icc_profile=pixels.fitting_profile(profile, image.mode), **arguments)
     return Converted(buffer.getvalue(), f"image/{target}", warnings)

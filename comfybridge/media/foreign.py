@@ -43,10 +43,10 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_=\r\n-]{64,}")
 
 
 def foreign_kind(name: str, data: bytes) -> str | None:
-    """What these bytes are, as in "a HEIC photo"; None if they may be a picture, or nothing that is known.
+    """A description of the bytes, such as "a HEIC photo"; None if they may be a picture, or are unknown.
 
     Args:
-        name: the file's, whose ending tells where the bytes don't.
+        name: the file's name, whose ending decides where the bytes do not.
     """
     ending = file_extension(data)
     if ending == "heic":

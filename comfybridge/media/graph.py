@@ -12,13 +12,13 @@ from comfybridge.media.metadata import read_metadata
 
 
 def embedded_graph(data: bytes) -> dict[str, Any] | None:
-    """The API-format graph that ComfyUI embedded in a PNG, WebP or JPEG; None if the file carries none.
+    """The API-format graph that ComfyUI embedded in a PNG, WebP or JPEG; None if the file has none.
 
     `is_changed`, which ComfyUI notes in the nodes while it runs them, is left out: taken along, it would stand for
     the file or the random number of that time. A number that JSON does not have (NaN, Infinity) is read as null.
 
     Raises:
-        InvalidRequest: what it carries is the editor's format only, is no JSON object, or can't be read.
+        InvalidRequest: it has only the editor's format, or its graph is not a JSON object, or cannot be read.
     """
     try:
         texts = {key.lower(): text for key, text in read_metadata(data).texts.items()}
@@ -38,9 +38,9 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
         if isinstance(graph, str):  # some tools write it as a text of JSON
             graph = json.loads(graph, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The graph in the image sent as the workflow is no valid JSON.") from error
+        raise InvalidRequest("The graph in the image sent as the workflow is not valid JSON.") from error
     if not isinstance(graph, dict):
-        raise InvalidRequest("The graph in the image sent as the workflow is no JSON object.")
+        raise InvalidRequest("The graph in the image sent as the workflow is not a JSON object.")
     return {str(name): _without_is_changed(node) for name, node in graph.items()}
 
 

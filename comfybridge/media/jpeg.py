@@ -38,7 +38,7 @@ def split(data: bytes) -> tuple[list[Segment], bytes]:
     """The segments before the first scan, and everything from that scan on.
 
     Raises:
-        Malformed: it is no JPEG, or has no picture.
+        Malformed: it is not a JPEG, or has no picture.
     """
     if not data.startswith(_START_OF_IMAGE):
         raise Malformed("it does not begin as a JPEG")
@@ -63,7 +63,7 @@ def check_parts(data: bytes) -> None:
     """Look at how many parts there are, and at what the EXIF claims; what stands behind the end does not count.
 
     Raises:
-        TooMuch: no picture has so many scans, or segments, or such an EXIF.
+        TooMuch: it has too many scans or segments, or too large an EXIF block.
     """
     at, scans, segments = 2, 0, 0
     blocks: list[bytes] = []

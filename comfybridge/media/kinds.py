@@ -102,13 +102,13 @@ def media_type_of(filename: str) -> tuple[str, Kind]:
 
 
 def named_ending(filename: str) -> str:
-    """The ending of a file's name, without a dot and in lower case; empty if what follows the last dot is none."""
+    """The ending of a file's name, without a dot and in lower case; empty if it has none."""
     ending = _ending_of(filename)
     return ending if _ENDING.fullmatch(ending) else ""
 
 
 def is_known_ending(ending: str) -> bool:
-    """Whether an ending, without a dot, tells what a file is."""
+    """Whether an ending, without a dot, is known."""
     return ending in _MEDIA_TYPES
 
 
@@ -133,7 +133,7 @@ def extension_of(media_type: str) -> str:
 
 
 def file_extension(data: bytes) -> str | None:
-    """The usual ending, without a dot, of what these bytes are; None if they look like nothing known.
+    """The usual ending, without a dot, for these bytes; None if their format is unknown.
 
     Knows png, jpg, webp, gif, bmp, tiff, avif, heic; mp4, mov, webm, mkv, avi; wav, mp3, flac, ogg, m4a; glb.
     """

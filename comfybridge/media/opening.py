@@ -31,7 +31,7 @@ def open_image(data: bytes) -> Image.Image:
     """The image, with its header read and its pixels not yet.
 
     Raises:
-        Unreadable: it is none, or has more pixels than twice `Image.MAX_IMAGE_PIXELS`.
+        Unreadable: it is not an image, or has more pixels than twice `Image.MAX_IMAGE_PIXELS`.
         Exhausting: it is made of more parts than any picture.
     """
     _check_parts(data)
@@ -49,7 +49,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def _check_parts(data: bytes) -> None:
-    """Refuse what Pillow would read part by part for minutes, or copy until there is no memory left."""
+    """Refuse files that Pillow would read for minutes, or copy until memory runs out."""
     try:
         if data.startswith(png.SIGNATURE):
             png.check_parts(data)
@@ -87,14 +87,14 @@ def load(image: Image.Image) -> None:
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, read off the header; None if it is no image that Pillow knows.
+    """Width and height in pixels, from the header; None if Pillow does not know the image.
 
     Args:
         data: the file, or its first bytes.
     """
     if data.startswith(png.SIGNATURE) and data[12:16] == b"IHDR" and len(data) >= _END_OF_IHDR:
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        # anything odd is left to Pillow, which is slower, and wants to see what stands before the pixels
+        # anything unusual is left to Pillow, which is slower and reads everything before the pixels
         if 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):
             return width, height
     try:

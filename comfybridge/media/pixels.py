@@ -22,7 +22,7 @@ _PNG_MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF says; as it is, where its EXIF makes no sense."""
+    """The image rotated as its EXIF says; unchanged if the EXIF makes no sense."""
     if _claims_too_much(image):
         return image
     try:

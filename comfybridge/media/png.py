@@ -38,10 +38,10 @@ class Chunk(NamedTuple):
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """The chunks up to and including IEND; checksums are not looked at.
+    """The chunks up to and including IEND; checksums are not verified.
 
     Raises:
-        Malformed: it is no PNG, or ends within a chunk or before IEND; TooMuch: it has more chunks than any picture.
+        Malformed: it is not a PNG, or ends within a chunk or before IEND; TooMuch: it has too many chunks.
     """
     if not data.startswith(SIGNATURE):
         raise Malformed("it does not begin as a PNG")
@@ -72,7 +72,7 @@ def check_parts(data: bytes) -> None:
 
 
 def texts(data: bytes) -> dict[str, str]:
-    """The texts that a PNG carries, by keyword; XMP is none of them.
+    """The texts in a PNG, by keyword; XMP is excluded.
 
     Raises:
         Malformed: see `chunks`; or its texts, unpacked, have more than `LARGEST_TEXTS` bytes together.
@@ -134,4 +134,4 @@ def _inflated(packed: bytes, limit: int) -> bytes:
     try:
         return inflater.decompress(packed, limit + 1)
     except zlib.error as error:
-        raise Malformed("one of its texts can't be unpacked") from error
+        raise Malformed("one of its texts cannot be decompressed") from error

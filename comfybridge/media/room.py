@@ -18,7 +18,7 @@ RETRY_AFTER = 10
 
 
 class Room:
-    """Room for so many pixels. Safe to share between threads; who comes first is served first."""
+    """Room for a number of pixels. Safe to share between threads; first come, first served."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -28,10 +28,10 @@ class Room:
 
     @contextmanager
     def held(self, pixels: int) -> Iterator[None]:
-        """Have room for so many pixels, or for all that there is if they are more.
+        """Reserve room for a number of pixels, or all room if they are more.
 
         Raises:
-            Busy: there is none for a minute.
+            Busy: there was no room for a minute.
         """
         wanted = min(pixels, self._most)
         if not self._turn.acquire(timeout=PATIENCE_SECONDS):

@@ -22,7 +22,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks, in their order.
 
     Raises:
-        Malformed: it is no WebP, or ends early.
+        Malformed: it is not a WebP, or ends early.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP":
         raise Malformed("it does not begin as a WebP")

@@ -40,7 +40,7 @@ VAGUE = {**dict.fromkeys(("size", "side", "edge", "resolution"), "side"), "batch
 PARAMETERS = ("width", "height", "steps", "batch_size")
 SIZES = ("width", "height", "pixels", "side")
 PIXELS_A_MEGAPIXEL = 1024 * 1024  # as ImageScaleToTotalPixels counts them (nodes_post_processing.py)
-# ComfyUI's own nodes that hold one number and give it on to whoever links to them (nodes_primitive.py)
+# ComfyUI's own nodes that hold one number and pass it to the nodes linked to them (nodes_primitive.py)
 CONSTANTS = ("PrimitiveInt", "PrimitiveFloat")
 MOST_CONSTANTS_IN_A_ROW = 32
 LONGEST_NAME = 100  # of an input; longer ones are not remembered
@@ -48,7 +48,7 @@ LONGEST_NAME = 100  # of an input; longer ones are not remembered
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that an input may say; None: any number."""
+    """The maximum for an input; None: any number."""
 
     width: int | None = None
     height: int | None = None
@@ -63,7 +63,7 @@ class Limits:
 
 
 def excess(graph: Graph, params: Mapping[str, Any], limits: Limits, *, is_trusted: bool) -> str | None:
-    """What goes beyond the limits, put so that it follows "can have"; None if nothing does.
+    """The first excess over the limits, worded to follow "may have"; None if there is none.
 
     Args:
         params: the parameters that were filled in, by their names.
@@ -83,7 +83,7 @@ def excess(graph: Graph, params: Mapping[str, Any], limits: Limits, *, is_truste
 
 
 def number_in(value: object) -> float | None:
-    """The number that ComfyUI makes of a literal: of a text too, and of `{"__value__": 5}`; None if it is none."""
+    """The number that ComfyUI reads from a literal, also from a text or `{"__value__": 5}`; None if it is not one."""
     if isinstance(value, dict):
         value = value.get("__value__")
     if isinstance(value, (int, float)):
@@ -112,7 +112,7 @@ def _of_node(
         number = _number(graph, node_id, name, value, trusted)
         if number is None:
             if isinstance(value, (list, dict)) and trusted is None and _letters(_last_part(name)) not in VAGUE:
-                return f"no {where} that comes from where it may be any number; it must be a number itself"
+                return f"no {where} linked to where it may be any number; it must be a number itself"
             continue
         if kind == "pixels":
             number *= PIXELS_A_MEGAPIXEL

@@ -1,4 +1,4 @@
-"""What a caller may ask for: which workflows, whether graphs of its own, which node classes, how large, how often.
+"""What a caller may request: which workflows, whether its own graphs, which node classes, how large, how often.
 
     default:                  # callers of keys that are not named here, and those without a key
       workflows: [txt2img]
@@ -50,7 +50,7 @@ ParametersOf = Callable[[str], Collection[str]]
 
 
 class Policy(BaseModel):
-    """What the callers of one API key may ask for. `docs/access.md` tells what each field means."""
+    """What the callers of one API key may request. `docs/access.md` explains each field."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -81,7 +81,7 @@ class Policy(BaseModel):
 
     @cached_property
     def limits(self) -> Limits | None:
-        """The limits for what graphs say; None if there are none."""
+        """The limits for numbers in graphs; None if there are none."""
         limits = Limits(self.max_width, self.max_height, self.max_pixels, self.max_steps, self.max_batch_size)
         return None if limits == Limits() else limits
 
@@ -116,7 +116,7 @@ class Rights:
             workflow: the template's name; None if the request has a graph.
 
         Raises:
-            Forbidden: what it may not, and what it may.
+            Forbidden: it is not allowed; the message says what is.
             UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
         """
         policy = self.policy
@@ -124,14 +124,14 @@ class Rights:
             self.check_workflow(workflow)
         elif not policy.takes_graphs:
             raise Forbidden(
-                f"{self.who} can't run whole graphs, but only workflows by their names: {_names(policy.workflows)}."
+                f"{self.who} may not run whole graphs, only workflows by name: {_names(policy.workflows)}."
             )
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
             if self.is_confined:  # a graph could show such a file all the same
                 self._check_no_outputs(request)
         if not policy.priority and (request.front or request.number is not None):
-            raise Forbidden(f"{self.who} can't choose a place in the queue; leave out front and number.")
+            raise Forbidden(f"{self.who} may not choose a place in the queue; leave out front and number.")
 
     def allows_workflow(self, name: str) -> bool:
         """Whether it may use a template."""
@@ -144,7 +144,9 @@ class Rights:
             Forbidden
         """
         if not self.allows_workflow(name):
-            raise Forbidden(f"{self.who} can't use the workflow {clip(name)!r}, but {_names(self.policy.workflows)}.")
+            raise Forbidden(
+                f"{self.who} may not use the workflow {clip(name)!r}, only {_names(self.policy.workflows)}."
+            )
 
     def check_server_info(self) -> None:
         """Refuse to tell what ComfyUI has.
@@ -153,18 +155,20 @@ class Rights:
             Forbidden
         """
         if not self.policy.server_info:
-            raise Forbidden(f"{self.who} can't see the models and the servers; GET /workflows and GET /queue answer.")
+            raise Forbidden(
+                f"{self.who} may not see the models and servers; GET /workflows and GET /queue are allowed."
+            )
 
     def check_graph(self, graph: Graph, params: Mapping[str, Any], *, is_trusted: bool) -> None:
         """Refuse a graph that holds more than the caller may ask for.
 
         Args:
-            graph: as it is to be queued, wherever it comes from.
+            graph: the graph to be queued, whatever its origin.
             params: the parameters that were filled in.
-            is_trusted: whether all links are of a template, and none of the caller.
+            is_trusted: whether all links come from a template, and none from the caller.
 
         Raises:
-            Forbidden: what it may not, and what it may.
+            Forbidden: it is not allowed; the message says what is.
         """
         allowed, refused = self.policy.nodes
         if allowed is not None or refused:
@@ -175,13 +179,13 @@ class Rights:
                     if allowed is not None:
                         which = f"allowed are {listed(sorted(allowed - refused), name)}"
                     raise Forbidden(
-                        f"{self.who} can't use the node class {clip(name)} (node {clip(node_id)}); {which}."
+                        f"{self.who} may not use the node class {clip(name)} (node {clip(node_id)}); {which}."
                     )
         limits = self.policy.limits
         if limits is not None:
             problem = excess(graph, params, limits, is_trusted=is_trusted)
             if problem:
-                raise Forbidden(f"{self.who} can have {problem}.")
+                raise Forbidden(f"{self.who} may have {problem}.")
 
     def check_file(self, file: InputFile) -> None:
         """Refuse an input image that is larger than what the caller may ask for, as img2img makes one of its size.
@@ -199,7 +203,7 @@ class Rights:
             if most is not None and number > most:
                 what = "pixels" if kind == "pixels" else f"pixels of {kind}"
                 raise Forbidden(
-                    f"{self.who} can send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}."
+                    f"{self.who} may send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}."
                 )
 
     def take_turn(self) -> None:
@@ -212,7 +216,7 @@ class Rights:
         if wait:
             seconds = math.ceil(wait)
             raise RateLimited(
-                f"{self.who} can make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
+                f"{self.who} may make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
             )
 
     def give_turn_back(self) -> None:
@@ -230,22 +234,22 @@ class Rights:
             if unknown is not None:
                 names = f": {listed(known, unknown)}" if known else ""
                 raise Forbidden(
-                    f"{self.who} can't set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}."
+                    f"{self.who} may not set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}."
                 )
         for name in ("extra_data", "partial_execution_targets"):
             if getattr(request, name):
-                raise Forbidden(f"{self.who} can't give {name}, only the workflow's parameters.")
+                raise Forbidden(f"{self.who} may not give {name}, only the workflow's parameters.")
 
     def _check_no_outputs(self, request: GenerationRequest) -> None:
         """Refuse to load what may be another caller's picture."""
         for name, value in request.params.items():
             if name not in PROSE and isinstance(value, str) and value.strip().lower().endswith(OTHER_FOLDERS):
                 raise Forbidden(
-                    f"{self.who} can't load {clip(value)}, only files of its own, or of ComfyUI's input folder."
+                    f"{self.who} may not load {clip(value)}, only files of its own, or of ComfyUI's input folder."
                 )
 
     def check_unseen(self, file: InputFile) -> None:
-        """Refuse a file that ComfyUI is to fetch where images have limits: nobody sees how large it is.
+        """Refuse a file that ComfyUI would fetch if images have limits: the bridge cannot see how large it is.
 
         Raises:
             Forbidden
@@ -253,7 +257,7 @@ class Rights:
         limits = self.policy.limits
         if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
             raise Forbidden(
-                f"{self.who} can send images of limited size; that of {clip(file.name)} is not known, as a node "
+                f"{self.who} may send images of limited size; that of {clip(file.name)} is not known, as a node "
                 "of the graph is to fetch it."
             )
 
@@ -292,7 +296,7 @@ class Policies:
     Args:
         policies: by the name of a key, and `default`.
         keys: the names of all keys.
-        workflows_only: whether graphs and overrides are closed for everybody.
+        workflows_only: whether graphs and overrides are refused for everyone.
     """
 
     def __init__(self, policies: Mapping[str, Policy], keys: Collection[str] = (), *, workflows_only: bool = False):
@@ -305,12 +309,12 @@ class Policies:
             bucket = None if policy.rate is None else Bucket(policy.rate)
             return Rights(who, policy.model_copy(update=closed), bucket)
 
-        # where it is closed for everybody, a key would not help
+        # if it is refused for everyone, a key would not help
         self._others = rights("A caller of this bridge" if workflows_only else "A caller without an API key", default)
         self._of_keys = {name: rights(f"The API key {name}", policies.get(name, default)) for name in keys}
 
     def of(self, owner: str | None) -> Rights | None:
-        """What a caller may ask for; None: anything. Those without a key, and of unknown ones, count as one caller.
+        """What a caller may request; None: anything. Callers without a key, or with an unknown one, count as one.
 
         Args:
             owner: the name of its key.
@@ -322,7 +326,7 @@ def load_policies(settings: Settings) -> Policies:
     """The policies that the settings name.
 
     Raises:
-        SettingsError: the file can't be read, or what is wrong in it.
+        SettingsError: the file cannot be read or is wrong; the message says why.
     """
     keys = [key.name for key in settings.api_keys]
     found = {} if settings.policy_file is None else _read(settings.policy_file)
@@ -331,7 +335,7 @@ def load_policies(settings: Settings) -> Policies:
         raise SettingsError(
             f"{SETTING} names {clip(unknown)!r}, but {environment_name('api_keys')} has "
             f"{'keys of the names ' + listed(keys, unknown) if keys else 'no keys'}; "
-            f"everybody who is not named is {DEFAULT!r}."
+            f"all others are {DEFAULT!r}."
         )
     return Policies(found, keys, workflows_only=settings.workflows_only)
 
@@ -362,7 +366,7 @@ def _problem(name: str, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         near = nearest(first["loc"][-1], Policy.model_fields)
         hint = f"did you mean {near}? T" if near else "t"
-        return f"{clip(place)} is no field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
+        return f"{clip(place)} is not a field of a policy; {hint}here are {', '.join(Policy.model_fields)}."
     kind = KINDS.get(first["type"]) or wanted(first)
     return f"{clip(place)} is {clip(first['input'])!r}; it must be {kind}."
 

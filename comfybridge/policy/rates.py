@@ -14,7 +14,7 @@ _RATE = re.compile(r"([1-9][0-9]{0,8}) ?/ ?(second|minute|hour|day)")
 
 @dataclass(frozen=True)
 class Rate:
-    """So many in so many seconds."""
+    """A number of requests within a number of seconds."""
 
     count: int
     seconds: int
@@ -24,7 +24,7 @@ class Rate:
         """Read `10/minute`.
 
         Raises:
-            ValueError: what it must be.
+            ValueError: it is not a rate; the message says what is accepted.
         """
         match = _RATE.fullmatch(text) if isinstance(text, str) else None
         if match is None:
@@ -48,7 +48,7 @@ class Bucket:
         """Take a token.
 
         Returns:
-            0; or, where there was none, the seconds until there is one.
+            0; or, if none was left, the seconds until there is one.
         """
         a_second = self._rate.count / self._rate.seconds
         with self._lock:

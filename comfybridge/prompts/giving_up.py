@@ -67,5 +67,5 @@ def try_to_drop(canceller: Canceller, prompt_id: str, seconds: float = CANCEL_SE
         canceller.drop(prompt_id, Deadline(seconds))
         return True
     except BridgeError as failure:
-        log.warning("Prompt %s, which nobody waits for, could not be cancelled: %s", prompt_id, failure.message)
+        log.warning("The abandoned prompt %s could not be cancelled: %s", prompt_id, failure.message)
         return False

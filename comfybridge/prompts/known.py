@@ -6,16 +6,15 @@ which process queued a prompt, or whether it was the bridge at all.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar
 
-from comfybridge.comfyui.client import PROMPT_ID
 from comfybridge.comfyui.extra_data import owner_of
 from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt, outcome_of_history
-from comfybridge.comfyui.queued import Queue
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NoOutput, TimedOut, UnknownPrompt
@@ -29,6 +28,10 @@ from comfybridge.workflow.sizes import expected_size
 
 T = TypeVar("T")
 Status = Literal["pending", "running"]
+
+# An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
+# ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
+PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
 
 # The bridge's clock says when a prompt was queued, and ComfyUI's when it began to run. On two machines they may
 # differ a little; where they differ by more than makes sense, the time in the queue is unknown.
@@ -71,6 +74,20 @@ class Finished:
     graph: Graph
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What runs and what waits on a server.
+
+    Attributes:
+        running: the ids of prompts.
+        pending: the ids of others, each with its place among all that wait there, from 1, whoever queued them.
+    """
+
+    server: Server
+    running: list[str]
+    pending: list[tuple[str, int]]
+
+
 class Prompts:
     """The prompts that the ComfyUI servers know, whoever queued them. Safe to share between threads.
 
@@ -84,7 +101,7 @@ class Prompts:
         self._machine = machine
         self._on_taken_out = on_taken_out
 
-    def find(self, prompt_id: str, deadline: Deadline, owner: str | None = None) -> Finished | Unfinished:
+    def find(self, prompt_id: str, deadline: Deadline, owner: str | None) -> Finished | Unfinished:
         """What became of a prompt.
 
         Args:
@@ -129,7 +146,7 @@ class Prompts:
             size=expected_size(finished.graph, finished.record.params, options.max_size),
         )
 
-    def cancel(self, prompt_id: str, deadline: Deadline, owner: str | None = None) -> Status:
+    def cancel(self, prompt_id: str, deadline: Deadline, owner: str | None) -> Status:
         """Take a prompt out of the queue if it waits, interrupt it if it runs; nobody else's prompt is touched.
 
         Args:
@@ -152,19 +169,29 @@ class Prompts:
         """Whether `cancel` took a prompt out of the queue, in any process of this machine."""
         return self._machine.is_marked(prompt_id)
 
-    def queues(self, deadline: Deadline, *, with_owners: bool = False) -> list[tuple[Server, Queue]]:
+    def queues(self, deadline: Deadline, owner: str | None) -> list[Standing]:
         """What runs and what waits on each server that answers; one look at it serves all who ask at the same time.
 
         Args:
-            with_owners: whether the queues must tell whose the prompts are, which is dearer to find out.
+            owner: whose prompts are told of; None: everybody's, which is cheaper to find out.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: none of them answers.
         """
-        return self._servers.answers(
-            lambda server, patience: server.lookup.recent_queue(time.monotonic(), patience, with_owners=with_owners),
+        answers = self._servers.answers(
+            lambda server, patience: server.lookup.recent_queue(
+                time.monotonic(), patience, with_owners=owner is not None
+            ),
             deadline,
         )
+        return [
+            Standing(
+                server,
+                [each for each in queue.running if queue.is_of(each, owner)],
+                [(each, place) for place, each in enumerate(queue.pending, 1) if queue.is_of(each, owner)],
+            )
+            for server, queue in answers
+        ]
 
     def _of_whom_it_is(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
         """What that server says to whom a prompt belongs; the others raise UnknownPrompt."""
@@ -230,7 +257,7 @@ def _is_of(entry: Mapping[str, Any], owner: str | None) -> bool:
 
 def _check_id(prompt_id: str) -> None:
     if not PROMPT_ID.fullmatch(prompt_id):
-        raise UnknownPrompt("No prompt has such an id; prompt_id in an answer of /generate is one.")
+        raise UnknownPrompt("No prompt has such an id; the prompt_id in an answer of /generate is one.")
 
 
 def _place(server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Unfinished | None:

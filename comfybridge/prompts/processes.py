@@ -94,7 +94,7 @@ class Machine:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
-            raise PermissionError(f"{folder.name} belongs to somebody else")
+            raise PermissionError(f"{folder.name} belongs to another user")
         return folder
 
     def _mark_of(self, name: str) -> Path:

@@ -13,10 +13,10 @@ from typing import Any
 from comfybridge.comfyui import previews
 from comfybridge.comfyui.calls import ComfyUINotReached
 from comfybridge.comfyui.catalog import Catalog
-from comfybridge.comfyui.client import Accepted
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server
+from comfybridge.comfyui.versions import IdNotTaken
 from comfybridge.comfyui.waiting.waiter import Listener, Waiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
@@ -139,7 +139,7 @@ class Queueing:
         graph = with_plain_prefixes(earlier.filled.graph, misnamed)
         graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
         prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [], Template.of_graph(graph))
-        waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier._place
+        waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier.place
         server.begin()
         place.move(server)
         if request.idempotency_key is None:
@@ -194,7 +194,7 @@ class Queueing:
         options = _options(request, extra_data)
         admitted.trace.sent_as = prompt.id
         try:
-            accepted = server.client.queue_prompt(
+            left_out = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
         except InvalidWorkflow as refusal:
@@ -204,26 +204,23 @@ class Queueing:
         except TimedOut:  # it may have been queued all the same
             keep = request.outlasts_its_time
             raise settle_overdue(server.canceller, prompt.id, deadline.seconds, keep=keep) from None
-        except ComfyUINotReached:
-            raise  # nothing was sent: another server may have it
+        except (ComfyUINotReached, IdNotTaken):
+            raise  # nothing is queued there
         except (ComfyUIUnreachable, ComfyUIError) as error:
             if not _was_queued(server, prompt, deadline):
                 error.prompt_id = error.prompt_id or prompt.id
                 raise
             log.warning("ComfyUI queued prompt %s, and its answer was lost: %s", prompt.id, error.message)
-            accepted = Accepted(prompt.id, 0, {})
-        if request.idempotency_key is not None and accepted.prompt_id != prompt.id:
-            warnings.append("This ComfyUI chooses the ids of prompts itself: a repeat of the request runs again.")
-        prompt = dataclasses.replace(prompt, id=accepted.prompt_id)
+            left_out = {}
         return Submission(
             prompt=prompt,
             admitted=admitted,
             server=server,
             filled=filled,
-            warnings=[*warnings, *_left_out(accepted)],
+            warnings=[*warnings, *_sentences_on(left_out)],
             queued_at=time.monotonic(),
             listener=listener,
-            _place=place,
+            place=place,
         )
 
 
@@ -310,7 +307,7 @@ def _options(request: GenerationRequest, extra_data: dict[str, Any]) -> dict[str
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _left_out(accepted: Accepted) -> list[str]:
+def _sentences_on(left_out: Mapping[str, Any]) -> list[str]:
     """Warnings on the output nodes that ComfyUI leaves out of a graph that it accepted in part."""
-    sentences = node_sentences(clean_node_errors(accepted.node_errors))
+    sentences = node_sentences(clean_node_errors(left_out))
     return [f"ComfyUI ran the graph only in part: {sentence}." for sentence in sentences]

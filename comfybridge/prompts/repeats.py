@@ -113,7 +113,7 @@ class Repeats:
             warnings=list(record.warnings),
             queued_at=time.monotonic(),
             listener=listener,
-            _place=place,
+            place=place,
             is_repeat=True,
         )
 

@@ -1,4 +1,4 @@
-"""How many requests may be blocked at once, and how long it takes until one more may."""
+"""How many requests may wait at once, and how long until one more may."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.waiting.waiter import Listener
 from comfybridge.deadline import Deadline
+from comfybridge.errors import BridgeError
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.slots import Slots
 from comfybridge.request import GenerationRequest
@@ -29,6 +30,7 @@ class Submission:
         warnings: what the caller should know so far.
         queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
         listener: what is heard of it.
+        place: the slot that it holds, and its place at the server.
         is_repeat: whether the prompt was queued for an earlier request with the same idempotency key.
     """
 
@@ -39,7 +41,7 @@ class Submission:
     warnings: list[str]
     queued_at: float
     listener: Listener = dataclasses.field(repr=False)
-    _place: Place = dataclasses.field(repr=False)
+    place: Place = dataclasses.field(repr=False)
     is_repeat: bool = False
 
     @property
@@ -52,15 +54,20 @@ class Submission:
         """When the caller gives up."""
         return self.admitted.deadline
 
+    def about(self, error: BridgeError) -> BridgeError:
+        """The error, with the prompt's id if it has none."""
+        error.prompt_id = error.prompt_id or self.prompt.id
+        return error
+
     def ran(self, seconds: float | None) -> None:
         """Say that the prompt is over, so that its server may be given another."""
         self.listener.close()
-        self._place.leave_server(seconds)
+        self.place.leave_server(seconds)
 
     def close(self) -> None:
         """Stop listening and free the slot; the prompt stays as it is. May be called twice, and from any thread."""
         self.listener.close()
-        self._place.leave()
+        self.place.leave()
 
     def __enter__(self) -> Submission:
         return self

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from flask import Flask
 
 from comfybridge.bridge import Bridge
-from comfybridge.comfyui.client import can_aim_interrupts
 from comfybridge.comfyui.servers import Server
+from comfybridge.comfyui.versions import can_aim_interrupts, is_too_old, too_old
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.settings import Settings, misspelt_variables
@@ -101,7 +101,9 @@ def _server(server: Server, *, alone: bool) -> list[Fact]:
         return [(logging.WARNING, f"No ComfyUI yet: {error.message} {meanwhile}")]
     proxy = server.client.route.proxy
     facts = [(logging.INFO, f"ComfyUI {version} found at {server.url}{f' through {proxy}' if proxy else ''}")]
-    if not can_aim_interrupts(version):
+    if is_too_old(version):
+        facts.append((logging.WARNING, too_old(version)))
+    elif not can_aim_interrupts(version):
         sentence = (
             f"ComfyUI {version} can't interrupt one prompt alone (0.3.57 and later can): a prompt that runs when "
             "its time is up is left to finish."

@@ -19,8 +19,6 @@ log = logging.getLogger(__name__)
 
 # bytes a second that a body must bring, in each time as long as the patience
 LEAST_RATE = 500
-# More than that is not copied to be sent with the head of an answer.
-LARGEST_JOINED = 16 * 1024
 # An answer that is stuck is tried so often within the patience. The system itself wakes nobody up for the little that
 # a slow caller reads.
 TRIES = 4
@@ -48,7 +46,6 @@ class CallerSocket(socket.socket):
         super().__init__(taken.family, taken.type, taken.proto, taken.detach())
         super().settimeout(None)
         self._patience = patience
-        self._head = b""  # of an answer that has not gone yet
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience / TRIES))
 
     def take(self, size: int) -> bytes | None:
@@ -81,36 +78,16 @@ class CallerSocket(socket.socket):
             self.send(data, socket.MSG_DONTWAIT)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As ever, but that the head of an answer goes together with what follows it, or with `flush`.
+        """As ever, with patience.
 
         Raises:
             CallerTooSlow
         """
-        if not self._head and data.startswith(b"HTTP/1.") and data.endswith(b"\r\n\r\n"):
-            self._head = data
-            return
-        head, self._head = self._head, b""
-        if head and len(data) > LARGEST_JOINED:
-            self._send_all(head)
-        elif head:
-            data = head + data
-        self._send_all(data)
-
-    def flush(self) -> None:
-        """Send the head of an answer that nothing follows.
-
-        Raises:
-            CallerTooSlow
-        """
-        if self._head:
-            self.sendall(b"")
-
-    def _send_all(self, data: Any) -> None:
         rest = memoryview(data)
         since = time.monotonic()
         while rest:
             try:
-                rest = rest[self.send(rest) :]
+                rest = rest[self.send(rest, flags) :]
             except BlockingIOError:
                 if time.monotonic() - since > self._patience:
                     raise CallerTooSlow("nobody reads the answer.") from None

@@ -13,7 +13,6 @@ import logging
 import os
 import selectors
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -27,8 +26,8 @@ from gunicorn.workers.base import Worker as BaseWorker
 from comfybridge.serving.bodies import Budget
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
 from comfybridge.serving.memory import give_back
-from comfybridge.serving.reader import Incoming, Reader, Terms, reads_all
-from comfybridge.serving.refusals import Refused, cut_short, left, too_slow
+from comfybridge.serving.reader import Incoming, Reader, Terms
+from comfybridge.serving.refusals import Refused, admits_all, cut_short, left, too_slow
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
@@ -48,9 +47,13 @@ FAREWELL_BYTES = 256 * 1024 * 1024
 # Where there are too many connections, this part of those that can be closed is, as finding them takes a while.
 CLOSED_AT_ONCE = 0.02
 
-# After so many requests memory is given back, when fewer than that come between two looks and none is under way; and
-# so many threads are kept then.
+# After so many requests, or a large one, memory is given back when fewer than that come between two looks and none
+# is under way; and so many threads are kept then.
 MANY, QUIET, KEPT_THREADS = 20, 3, 16
+
+# Of the requests that are answered by their heads alone, so many are in each look: a caller that sends no body, or no
+# key, and comes again at once costs the others little.
+REFUSED_AT_ONCE = 20
 
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -91,24 +94,24 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     patience = 60.0
     most_body = 128 * 1024 * 1024
-    most_bodies = 512 * 1024 * 1024
+    most_bodies = 640 * 1024 * 1024
     kept_back: Mapping[str, int] = {}
     takes_leavers = False
     stop: Stop | None = None
 
     def run(self) -> None:
         """Serve until told to stop, and then until all are answered. Called by gunicorn."""
-        if self.cfg.is_ssl:
-            sys.exit("ComfyBridge does not speak TLS itself: put a proxy that does before it.")
         budget = Budget(self.most_bodies)
-        self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", reads_all))
+        self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", admits_all))
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
         self._most = self.cfg.worker_connections
         self._connections: set[Connection] = set()
         self._calls: deque[Callable[[], None]] = deque()  # from other threads
+        self._refused: deque[tuple[Connection, Incoming]] = deque()
         self._next_look = 0.0
         self._handed_over = self._before = self._tidied = 0
+        self._had_large = False
         self._linger_until: float | None = None
         self._is_listening = False
         self._poller = selectors.DefaultSelector()
@@ -143,7 +146,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         """Give memory back once it is quiet after many requests."""
         is_quiet = self._handed_over - self._before < QUIET and self._threads.is_idle
         self._before = self._handed_over
-        if is_quiet and self._handed_over - self._tidied > MANY:
+        if is_quiet and (self._handed_over - self._tidied > MANY or self._had_large):
+            self._had_large = False
             self._tidied = self._handed_over
             self._threads.shrink(KEPT_THREADS)
             give_back()
@@ -269,9 +273,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             return
         if incoming is not None:
             connection.state = WORKING
-            self._handed_over += 1
-            threads = self._kept_back.get(incoming.environ["PATH_INFO"], self._threads)
-            threads.give(partial(self._answer, connection, incoming, threads))
+            if incoming.is_refused:
+                self._refused.append((connection, incoming))
+            else:
+                self._hand_over(connection, incoming)
             return
         if not had_begun or (reader.body_bytes is not None and not had_body):
             connection.seen = 0
@@ -279,6 +284,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if reader.wants_continue:
             reader.wants_continue = False
             connection.socket.give(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _hand_over(self, connection: Connection, incoming: Incoming) -> None:
+        self._handed_over += 1
+        self._had_large |= incoming.is_large
+        threads = self._kept_back.get(incoming.environ["PATH_INFO"], self._threads)
+        threads.give(partial(self._answer, connection, incoming, threads))
 
     def _resume(self, connection: Connection) -> None:
         """Listen to a connection again, of which a thread has answered a request."""
@@ -337,7 +348,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
                 for chunk in chunks:
                     response.write(chunk)
                 response.close()
-                caller.flush()
             finally:
                 if hasattr(chunks, "close"):
                     chunks.close()
@@ -385,6 +395,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     def _look(self, now: float) -> None:
         """Close the connections whose time is up."""
+        for _ in range(min(len(self._refused), REFUSED_AT_ONCE)):
+            self._hand_over(*self._refused.popleft())
         linger = self._linger_until
         for each in [each for each in self._connections if each.state is not WORKING]:
             body = each.reader.body_bytes

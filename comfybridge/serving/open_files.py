@@ -9,8 +9,10 @@ from comfybridge.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Threads beyond the slots: for /health and /ready, and for saying "busy" at once.
+# Threads beyond the slots: for what is answered at once, such as "busy".
 RESERVE = 32
+# Threads that answer nothing else, so that whoever watches the process is answered whatever the others do.
+KEPT_BACK = {"/health": 2, "/ready": 2}
 # Connections beyond those: they ask for nothing at the moment, and take no thread.
 IDLE = 4000
 # Beside its caller's connection, a blocked request has one to ComfyUI, or two where it has a websocket of its own.

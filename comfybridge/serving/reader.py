@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from gunicorn.http import Request
+from gunicorn.http import Request, errors
 from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import FileWrapper, proxy_environ
 
-from comfybridge.serving.bodies import Body, Budget, Chunks, too_large
-from comfybridge.serving.refusals import BAD_REQUEST, Refused, refusal_of
+from comfybridge.serving.bodies import MOST_IN_MEMORY, Body, Budget, Chunks, too_large
+from comfybridge.serving.refusals import BAD_REQUEST, LONGEST_HEAD, Refused
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-# A head that has not ended by then is refused.
-LONGEST_HEAD = 64 * 1024
 
 Admits = Callable[["WSGIEnvironment"], bool]
 
@@ -59,6 +56,11 @@ class Incoming:
         self.environ = environ
         self.is_refused = False
         self._body: Body | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its body is in a file."""
+        return self._body is not None and self._body.size > MOST_IN_MEMORY
 
     def close(self) -> None:
         """Let go of its body."""
@@ -214,6 +216,35 @@ class Reader:
         return True
 
 
+# What gunicorn's parser raises; the most special classes first. Its own sentences quote what they are about.
+_PARSING: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (errors.LimitRequestLine, 414, "too_large", "The request line is too long."),
+    (errors.LimitRequestHeaders, 431, "too_large", "The request has too many headers, or too long ones."),
+    (
+        errors.ExpectationFailed,
+        417,
+        "invalid_request",
+        "Expect can be 100-continue, and nothing else.",
+    ),
+    (errors.UnsupportedTransferCoding, 501, "invalid_request", "The Transfer-Encoding is not supported."),
+    (errors.ForbiddenProxyRequest, 403, "forbidden", "This proxy may not use the PROXY protocol."),
+    (errors.InvalidRequestLine, *BAD_REQUEST, "The request line is malformed."),
+    (errors.InvalidRequestMethod, *BAD_REQUEST, "The request's method is malformed."),
+    (errors.InvalidHTTPVersion, *BAD_REQUEST, "The version of HTTP is not supported."),
+    (errors.InvalidHeaderName, *BAD_REQUEST, "The name of a header is malformed."),
+    (errors.InvalidHeader, *BAD_REQUEST, "A header is malformed, or contradicts another one."),
+    (errors.ObsoleteFolding, *BAD_REQUEST, "A header is continued on a second line, which HTTP no longer allows."),
+)
+
+
+def refusal_of(error: Exception) -> Refused:
+    """The refusal for what gunicorn's parser raised on a head."""
+    for kind, status, type, sentence in _PARSING:
+        if isinstance(error, kind):
+            return Refused(status, type, sentence)
+    return Refused(*BAD_REQUEST, "The HTTP request is malformed.")
+
+
 # -- for the application -------------------------------------------------------------------------------------------
 
 _BASE: WSGIEnvironment = {
@@ -261,8 +292,3 @@ def environ_of(head: Any, address: Any, place: Any) -> WSGIEnvironment:
     else:
         environ["SERVER_NAME"], environ["SERVER_PORT"] = "localhost", "443" if head.scheme == "https" else "80"
     return environ
-
-
-def reads_all(_: WSGIEnvironment) -> bool:
-    """Admits every body: for applications that do not say."""
-    return True

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from gunicorn.http import errors
+# A head that has not ended by then is refused.
+LONGEST_HEAD = 64 * 1024
 
 BAD_REQUEST = (400, "invalid_request")
 
@@ -53,34 +54,6 @@ REASONS = {
     503: "Service Unavailable",
 }
 
-# What gunicorn's parser raises; the most special classes first. Its own sentences quote what they are about.
-_PARSING: tuple[tuple[type[Exception], int, str, str], ...] = (
-    (errors.LimitRequestLine, 414, "too_large", "The request line is too long."),
-    (errors.LimitRequestHeaders, 431, "too_large", "The request has too many headers, or too long ones."),
-    (
-        errors.ExpectationFailed,
-        417,
-        "invalid_request",
-        "Expect can be 100-continue, and nothing else.",
-    ),
-    (errors.UnsupportedTransferCoding, 501, "invalid_request", "The Transfer-Encoding is not supported."),
-    (errors.ForbiddenProxyRequest, 403, "forbidden", "This proxy may not use the PROXY protocol."),
-    (errors.InvalidRequestLine, *BAD_REQUEST, "The request line is malformed."),
-    (errors.InvalidRequestMethod, *BAD_REQUEST, "The request's method is malformed."),
-    (errors.InvalidHTTPVersion, *BAD_REQUEST, "The version of HTTP is not supported."),
-    (errors.InvalidHeaderName, *BAD_REQUEST, "The name of a header is malformed."),
-    (errors.InvalidHeader, *BAD_REQUEST, "A header is malformed, or contradicts another one."),
-    (errors.ObsoleteFolding, *BAD_REQUEST, "A header is continued on a second line, which HTTP no longer allows."),
-)
-
-
-def refusal_of(error: Exception) -> Refused:
-    """The refusal for what gunicorn's parser raised on a head."""
-    for kind, status, type, sentence in _PARSING:
-        if isinstance(error, kind):
-            return Refused(status, type, sentence)
-    return Refused(*BAD_REQUEST, "The HTTP request is malformed.")
-
 
 def cut_short() -> Refused:
     """The caller closed its side of the connection before the end of its request."""
@@ -96,3 +69,8 @@ def left() -> Refused:
 def too_slow() -> Refused:
     """The caller is given up."""
     return Refused(408, "timeout", "The request came too slowly.")
+
+
+def admits_all(_: object) -> bool:
+    """Have the body of each request taken: for applications that don't say which they want."""
+    return True

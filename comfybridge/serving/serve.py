@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import select
@@ -17,8 +16,10 @@ from flask import Flask
 
 from comfybridge import logs
 from comfybridge.serving.announcement import announce
+from comfybridge.serving.bodies import MOST_IN_MEMORY, Budget
 from comfybridge.serving.demo import end_demo
-from comfybridge.serving.open_files import RESERVE, most_connections
+from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
+from comfybridge.serving.refusals import LONGEST_HEAD, admits_all
 from comfybridge.serving.stopping import LAST_SECONDS, Stop
 from comfybridge.settings import Settings
 from comfybridge.shipped import shipped
@@ -30,9 +31,6 @@ OUTGOING_BYTES = 1024 * 1024
 
 # Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
 MOST_CONNECTIONS_OF_SELECT = 480
-
-# So many looks for garbage among what is young to one among everything.
-LOOKS_AT_THE_YOUNG = 1000
 
 FINISHING = "Finishing the requests that run; Ctrl-C again cancels them."
 
@@ -100,24 +98,13 @@ def give_way() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def collect_seldom() -> None:
-    """Have Python look through everything for garbage seldom; through what is new it looks as often as ever.
-
-    A look takes 0.27 s where 4,000 requests are blocked, all wait for it, and it finds next to nothing: only what
-    refers to itself in a circle is left for it. Left to itself it comes whenever there is a quarter more than before,
-    some ten times while those callers come.
-    """
-    gc.collect()
-    gc.freeze()  # the code is no garbage
-    new, young, _ = gc.get_threshold()
-    gc.set_threshold(new, young, LOOKS_AT_THE_YOUNG)
-
-
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     """Serve with waitress, which runs everywhere, until told to stop; running requests finish first."""
     import waitress
+    from waitress.server import BaseWSGIServer
 
     from comfybridge.serving.waitress_loop import Loop
+    from comfybridge.serving.waitress_requests import be_strict
 
     logs.configure(settings.log_format, quotes=settings.log_prompts)
     use_poll = hasattr(select, "poll")
@@ -141,13 +128,20 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         channel_request_lookahead=int(settings.cancel_on_hangup),
         ident=None,
         outbuf_high_watermark=OUTGOING_BYTES,
+        inbuf_overflow=MOST_IN_MEMORY,
+        max_request_header_size=LONGEST_HEAD,
         log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
     )
+    budget = Budget(settings.max_total_body_bytes)
+    servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
+    for each in servers:
+        be_strict(each, getattr(app, "admits", admits_all), budget, KEPT_BACK)
     loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
     loop.heed_signals(FINISHING)
     # several where a name such as localhost stands for several addresses
     several = getattr(server, "effective_listen", None)
     announce(app, several or [(server.effective_host, server.effective_port)])
     loop.run(settings.shutdown_seconds + LAST_SECONDS)
-    server.task_dispatcher.shutdown()
+    for each in servers:
+        each.task_dispatcher.shutdown()
     end_demo(app)

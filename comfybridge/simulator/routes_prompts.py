@@ -73,7 +73,7 @@ class PromptRoutes:
         return -number if body.get("front") else number
 
     def _prompt_id(self, body: dict[str, Any]) -> str:
-        chosen = body.get("prompt_id") if self._version.takes_prompt_ids else None
+        chosen = body.get("prompt_id")
         return str(uuid.uuid4() if chosen is None else chosen)
 
     def _fits(self, prompt_id: Any) -> bool:

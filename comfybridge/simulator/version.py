@@ -7,6 +7,9 @@ NEWEST = "0.33.0"
 OLDEST = "0.3.64"
 """The versions whose behaviour the contract tests hold against real servers."""
 
+FIRST = "0.3.45"
+"""The first whose prompts bear the ids that clients give them. Nothing speaks to older ones."""
+
 
 @dataclass(frozen=True)
 class Version:
@@ -17,6 +20,8 @@ class Version:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d+(\.\d+)*", self.text):
             raise ValueError(f"{self.text!r} is not a version number such as {NEWEST}")
+        if not self.reaches(FIRST):
+            raise ValueError(f"{self.text} is older than {FIRST}, the first version that can be posed as")
 
     @property
     def _numbers(self) -> tuple[int, ...]:
@@ -25,11 +30,6 @@ class Version:
     def reaches(self, first: str) -> bool:
         """Whether what came with the version `first` is in this one."""
         return self._numbers >= _numbers(first)
-
-    @property
-    def takes_prompt_ids(self) -> bool:
-        """Whether POST /prompt keeps the `prompt_id` a client has chosen."""
-        return self._numbers >= (0, 3, 45)
 
     @property
     def aims_interrupts(self) -> bool:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
@@ -34,10 +34,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class _Application(Flask):
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function as it is: none of ours is a coroutine, and Flask would look five times a request."""
-        return func
-
     def admits(self, environ: WSGIEnvironment) -> bool:
         """Whether a server is to wait for the body of a request of which only the head has come.
 

@@ -24,7 +24,7 @@ def request_deadline() -> Deadline:
 
 
 def current_owner() -> str | None:
-    """The name of the caller's API key; None where nobody needs one."""
+    """The name of the caller's API key; None if no key is required."""
     owner: str | None = g.get("owner")
     return owner
 
@@ -35,13 +35,13 @@ def current_rights() -> Rights | None:
 
 
 def whose_prompts() -> str | None:
-    """The owner whose prompts the caller may see and cancel; None: everybody's."""
+    """The owner whose prompts the caller may see and cancel; None: all owners."""
     rights = current_rights()
     return None if rights is not None and rights.policy.all_prompts else current_owner()
 
 
 def check_server_info() -> None:
-    """Refuse to tell what the servers have and do to a caller who may not know.
+    """Refuse information about the servers to a caller who may not have it.
 
     Raises:
         Forbidden

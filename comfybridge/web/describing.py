@@ -40,7 +40,7 @@ class Answer:
     """One way in which an operation answers.
 
     Attributes:
-        says: what it means.
+        says: its meaning.
         content: by media type, the type of its JSON, or BYTES, or EventTypes.
         headers: what each header that is worth knowing of holds.
     """
@@ -52,12 +52,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Variable:
-    """What a caller gives beside the body: a part of the path or of the query, or a header.
+    """A parameter outside the body: a part of the path or of the query, or a header.
 
     Attributes:
-        means: what it is for.
+        means: its purpose.
         type: of its value.
-        default: None if it must be given, or has none.
+        default: None if it is required, or has none.
         is_optional: whether it need not be given although it has no default.
     """
 
@@ -73,7 +73,7 @@ class Operation:
 
     Attributes:
         tag: the group that it belongs to.
-        answers: by HTTP status, the answers that are no errors.
+        answers: by HTTP status, the answers that are not errors.
         raises: the errors that it may answer with.
         path: the variables of its path.
         query: those of its query.
@@ -92,7 +92,7 @@ class Operation:
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def errors(self, marks: Marks) -> tuple[type[BridgeError], ...]:
-        """The errors that it may answer with; a bug is always one, and who may not come in gets another.
+        """The errors that it may return, including those of bugs and of refused access.
 
         Args:
             marks: those of its view.

@@ -1,4 +1,4 @@
-"""Every exception as JSON, in the shape of the dialect that was asked."""
+"""Every exception as JSON, in the shape of the dialect that was called."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ErrorShape:
     """How a dialect writes an error.
 
     Attributes:
-        body: gives the JSON of an error and of its request's id.
+        body: returns the JSON for an error and its request's id.
         type: of that JSON, for the document.
     """
 
@@ -82,7 +82,7 @@ def _answer(error: BridgeError, shape: ErrorShape) -> Response:
 
 def _of_http(error: HTTPException) -> BridgeError:
     if error.code == 404:
-        return NotFound(f"Nothing is served under {request.path[:LONGEST_PATH]}; there are {_routes()}.")
+        return NotFound(f"There is nothing at {request.path[:LONGEST_PATH]}; the addresses are {_routes()}.")
     if error.code == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or []) - {"HEAD", "OPTIONS"}))
         path, method = request.path[:LONGEST_PATH], request.method[:LONGEST_METHOD]
@@ -95,7 +95,7 @@ def _of_http(error: HTTPException) -> BridgeError:
 
 
 def _routes() -> str:
-    """What is served, as `GET /results/ID`."""
+    """The existing addresses, as `GET /results/ID`."""
     routes = [
         f"{method} {readable_path(rule.rule, _placeholder)}"
         for rule in current_app.url_map.iter_rules()

@@ -16,7 +16,7 @@ class Marks:
     """How requests for a view are treated.
 
     Attributes:
-        is_open: whether everybody is let in, whatever host or page the request names.
+        is_open: whether every caller is admitted, whatever host or page the request names.
         needs_key: whether it takes an API key, where keys are set.
         is_quiet: whether the log has only those that fail.
     """

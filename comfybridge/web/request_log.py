@@ -1,7 +1,7 @@
 """One line in the log for each request, written when its answer has gone.
 
 Only then is it known how long it took, how many bytes went, and whether the caller was still there. So the body of
-each answer is watched on its way out; `Watched` hands what became of a request to whoever counts or logs it.
+each answer is watched on its way out; `Watched` passes the outcome of each request on to logs and metrics.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Entry:
     """A request and what became of it.
 
     Attributes:
-        operation: the blueprint and the view, such as `native.generate`; `none` if the address has none.
+        operation: the blueprint and the view, such as `native.generate`; `none` for an unknown address.
         key: the name of the API key that it came with.
         trace: how far it came, if it was one for a picture.
         error: what went wrong with it before an answer began.
@@ -115,11 +115,11 @@ def note(response: Response) -> None:
 
 
 class Watched:
-    """A WSGI application, whose answers are watched on their way out.
+    """A WSGI application whose answers are observed while they are sent.
 
     Args:
         app: the application; `note` is called within.
-        told: called with each request whose answer has gone.
+        told: called with each request whose answer has been sent.
     """
 
     def __init__(self, app: WSGIApplication, told: Sequence[Callable[[Entry], None]]) -> None:
@@ -182,7 +182,7 @@ class _Body:
         for tell in self._told:
             try:
                 tell(entry)
-            except Exception:  # the answer is none the worse for it
+            except Exception:  # the answer does not suffer from it
                 own_log.exception("A bug in the bridge (request %s)", entry.request_id)
 
 
@@ -234,7 +234,7 @@ def _line(entry: Entry, *, quotes: bool) -> Line:
 
 
 def _own_words(error: BridgeError) -> str | None:
-    """What went wrong, without words of the caller's; None if that can't be told."""
+    """The error without the caller's own words; None if it cannot be described so."""
     if error.node is not None:  # whose exception may quote what it was given
         node, class_type, type = (str(error.node.get(name))[:LONGEST_NAME] for name in NODE_FACTS)
         return f"Node {node} ({class_type}) raised {type}."

@@ -1,1 +1,1 @@
-"""Graphs and templates: what is to run, before any server is asked."""
+"""Graphs and templates: what to run, before any server is involved."""

@@ -42,14 +42,14 @@ def choose(text: str, draw: Callable[[], float]) -> str:
     """The text with one option of each group.
 
     Args:
-        draw: gives numbers from 0 up to, but not including, 1; called once for each choice.
+        draw: returns a number from 0 up to, but not including, 1; called once for each choice.
     """
     whole = _parse(text)
     return text if whole is None else _render(whole.options[0], text, draw)
 
 
 def _parse(text: str) -> _Group | None:
-    """The text taken apart; None if it is nested too deeply."""
+    """The parsed text; None if it is nested too deeply."""
     whole = _Group(0)
     stack, at = [whole], 0
     for match in _TOKEN.finditer(text):

@@ -52,7 +52,7 @@ class Texts:
         encoders: the text inputs of each encoder, the nearest to the first conditioning in front.
         nodes: the encoders.
         guidance: the first guidance that a node on the way sets, if one does.
-        met: what is left out on the way, by the nodes that it is left out of.
+        met: inputs left out on the way, by their nodes.
     """
 
     encoders: list[list[Target]] = field(default_factory=list)
@@ -66,7 +66,7 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
 
     Args:
         starts: where it comes from, and whether that is on no side yet: a bundle, say, or texts for both sides.
-        role: what it is to the sampler.
+        role: its role for the sampler.
     """
     found = Texts()
     graph.met = found.met
@@ -96,13 +96,13 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
             )
         if texts:
             found.nodes.add(node)
-    # what a node says beside the conditioning that it is given, such as what is in a box, comes after that
+    # a node's other inputs, such as the contents of a box, come after the conditioning that it takes
     found.encoders.extend(added)
     return found
 
 
 def guidance_of(graph: Walked, node: str) -> Target | None:
-    """The input of a node that tells a model how closely to follow the prompt."""
+    """The input of a node that sets how closely a model follows the prompt."""
     name = next((name for name in GUIDANCE if name in graph[node]["inputs"]), None)
     return follow(graph, node, name, "number") if name else None
 
@@ -151,7 +151,7 @@ def _above(graph: Walked, node: str, wanted: Side, is_open: bool) -> list[tuple[
     if named:
         return [(origin, False) for origin in named]
     brought = [(origin, True) for origin in bundles(graph, node)]
-    # what is named after the other side only has nothing for this one
+    # an input named only after the other side has nothing for this one
     rest = [name for name in linked if side(name) is None and not is_bundle(name)]
     named_so = [name for name in rest if name.startswith("cond")]
     chosen = named_so or ([] if brought else [name for name in rest if name not in OTHER])

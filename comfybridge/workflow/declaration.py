@@ -42,10 +42,10 @@ FRACTIONS = ("cfg", "denoise", "guidance", "strength", "scale", "weight", "shift
 def declared(content: Any, graph: Graph, file_name: str) -> tuple[str, dict[str, Parameter] | None]:
     """The description and the parameters that a parameter file declares for a graph.
 
-    A file that only describes leaves the parameters to discovery: None.
+    Returns None for a file with only a description: the parameters are left to discovery.
 
     Raises:
-        InvalidWorkflow: what is wrong with which parameter.
+        InvalidWorkflow: a parameter is wrong; the message says which and why.
     """
     if content is None:
         return "", None
@@ -139,7 +139,7 @@ def _required(entry: dict[str, Any], where: str) -> bool:
     if not isinstance(required, bool):
         raise InvalidWorkflow(f"{where}: required is {describe(required)}; it must be true or false.")
     if required and entry.get("default") is not None:
-        raise InvalidWorkflow(f"{where} is required, and has a default, which would never be used.")
+        raise InvalidWorkflow(f"{where} is required but has a default, which would never be used.")
     return required
 
 
@@ -233,5 +233,5 @@ def _check_keys(entry: dict[Any, Any], accepted: tuple[str, ...], where: str) ->
     for key in entry:
         if key not in accepted:
             raise InvalidWorkflow(
-                f"{where} has the key '{clip(key)}', which means nothing here; use {listed(accepted, clip(key))}."
+                f"{where} has the key '{clip(key)}', which is not known here; use {listed(accepted, clip(key))}."
             )

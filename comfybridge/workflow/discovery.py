@@ -1,4 +1,4 @@
-"""The parameters that a graph has without anybody naming them, found by its links.
+"""The parameters of a graph without a parameter file, found by its links.
 
 From each sampler upwards: what feeds its positive input is the prompt, whatever it says. No node's title, id or
 text is looked at; the names of inputs and outputs are. Of several samplers the first is the one that no other comes
@@ -6,7 +6,7 @@ before; a parameter feeds the inputs of the others too, where they hold the same
 stay apart, but for the seeds of samplers that stand beside the first (`Parameter.beside`). In a graph without a
 sampler, the nodes that take a prompt of their own stand for the samplers.
 
-Where the way is not clear, there is no parameter, and `Discovery.unclear` says why.
+If the way is unclear, there is no parameter, and `Discovery.unclear` says why.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ MEANINGS: dict[str, tuple[Type, str]] = {
     "scheduler": ("string", "how the noise is spread over the steps"),
     "denoise": ("number", "how much of the start to replace, from 0 to 1"),
     "image": ("image", "the image to start from"),
-    "mask": ("image", "the mask: which part of the image is meant"),
-    "guidance": ("number", "how closely to follow the prompt, for models that are told so"),
+    "mask": ("image", "the mask: the part of the image to change"),
+    "guidance": ("number", "how closely to follow the prompt, for models that take it as an input"),
     "lora_name": ("string", "the file of the LoRA"),
     "lora_strength": ("number", "how much of the LoRA to add"),
 }
@@ -53,7 +53,7 @@ MOST_REPEATS = 64  # RepeatLatentBatch.amount, nodes.py
 
 @dataclass(frozen=True)
 class Discovery:
-    """What was found in a graph.
+    """The parameters found in a graph.
 
     Attributes:
         parameters: by their short names.
@@ -66,16 +66,11 @@ class Discovery:
     unknown: frozenset[str] = frozenset()
 
 
-def discover(graph: Graph, facts: Facts | None = None) -> dict[str, Parameter]:
-    """The parameters found in a checked graph, by their short names; see `examine`."""
-    return examine(graph, facts).parameters
-
-
 def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
-    """The parameters of a checked graph, and what is not clear.
+    """The parameters of a checked graph, and those that are unclear.
 
     Args:
-        facts: what a server tells of node classes; without it, what is known of them must do.
+        facts: a server's description of node classes; without it, only built-in knowledge is used.
     """
     walked = Walked(graph, facts)
     views = look(walked)
@@ -145,12 +140,12 @@ def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[T
         if found[name] and len(values) > 1:
             found[name] = []
             nodes = " and ".join(clip(next(node for node in held if held[node] == value)) for value in values[:2])
-            reasons[name] = f"{name} is no parameter: nodes {nodes} stand side by side, and each has its own."
+            reasons[name] = f"{name} is not a parameter: nodes {nodes} stand side by side, and each has its own."
     return reasons
 
 
 def _held(graph: Walked, view: View, name: str) -> Any:
-    """What a view holds under a parameter's name, as it is in the graph; None if nothing."""
+    """A view's target for a parameter, as it is in the graph; None if there is none."""
     texts = {"prompt": view.positive, "negative_prompt": view.negative}.get(name)
     if texts is not None:
         return tuple(literal_value(graph, target) for target in texts.encoders[0]) if texts.encoders else None
@@ -162,7 +157,7 @@ def _held(graph: Walked, view: View, name: str) -> Any:
 
 
 def _agreeing(graph: Graph, targets: list[Target | None]) -> list[Target]:
-    """The first sampler's input and the others' that hold the same; none if the first sampler has none."""
+    """The first sampler's input and those of the others with the same value; empty if the first has none."""
     if not targets or targets[0] is None:
         return []
     value = literal_value(graph, targets[0])
@@ -178,7 +173,7 @@ def _agreeing_texts(graph: Graph, encoders: list[list[Target]]) -> list[Target]:
 
 
 def _agreeing_sizes(graph: Graph, latents: list[Latent]) -> tuple[list[Target], list[Target]]:
-    """Width and height of latents of one size, taken as pairs: 512x768 has no part in 512x512."""
+    """Width and height of latents of one size, compared as pairs: 512x768 does not match 512x512."""
 
     def values(pair: Iterable[Target]) -> list[Any]:
         return [literal_value(graph, target) for target in pair]
@@ -233,7 +228,7 @@ def _linked(graph: Walked, name: str, target: Target) -> dict[str, str]:
         return {}
     to, by = (f"node {clip(node)} ({clip(graph[node]['class_type'])})" for node in (target.node, origin[0]))
     said = f"{to} gets its {clip(target.input)} from {by}, where no single value stands for it"
-    return {name: f"{name} is no parameter: {said}."}
+    return {name: f"{name} is not a parameter: {said}."}
 
 
 def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], loras: Loras) -> dict[str, str]:
@@ -247,18 +242,18 @@ def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], l
             is_size = name in ("width", "height")
             said = "; ".join(note.text for note in notes.values() if is_size or not note.of_size)
             if said and not found.get(name):
-                reasons[name] = f"{name} is no parameter: {said}."
+                reasons[name] = f"{name} is not a parameter: {said}."
         for name, target in _unfollowed(graph, first).items():
             if not found.get(name) and name not in reasons:
                 reasons.update(_linked(graph, name, target))
         if not found.get("prompt") and "prompt" not in reasons:
             reasons["prompt"] = (
-                f"prompt is no parameter: the links of node {clip(first.node)} "
-                f"({clip(graph[first.node]['class_type'])}) lead to no text that is surely a prompt."
+                f"prompt is not a parameter: the links of node {clip(first.node)} "
+                f"({clip(graph[first.node]['class_type'])}) lead to no text that is certainly a prompt."
             )
     count = len(loras.found) + len(loras.unnamed)
     if count > 1:
-        reasons["lora_name"] = f'lora_name is no parameter: the graph has {count} LoRAs; name one as "NODE.INPUT".'
+        reasons["lora_name"] = f'lora_name is not a parameter: the graph has {count} LoRAs; name one as "NODE.INPUT".'
     elif loras.unnamed:
-        reasons["lora_name"] = f"lora_name is no parameter: node {clip(loras.unnamed[0])} has it in an object."
+        reasons["lora_name"] = f"lora_name is not a parameter: node {clip(loras.unnamed[0])} has it in an object."
     return reasons

@@ -1,5 +1,5 @@
 """What ComfyUI's editor replaces in a graph's texts before it queues it, and ComfyUI itself does not: choices in
-prompts, and patterns in the prefixes of file names. Whoever calls an API means the same by them.
+prompts, and patterns in the prefixes of file names. Callers of an API expect the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def replace_as_editor(filled: Filled, takes_choices: TakesChoices, now: datetime
     without a seed it is another each time.
 
     Args:
-        takes_choices: asked only about inputs whose texts hold something to replace.
+        takes_choices: called only for inputs whose texts have something to replace.
         now: the time that file names tell.
     """
     replaced = _choices(filled, takes_choices)

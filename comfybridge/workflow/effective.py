@@ -67,12 +67,12 @@ _LONGEST_CLASS = 200  # characters of a class name that are looked at, and kept
 
 
 class Unclear(Exception):
-    """Why it can't be told what takes effect in a node; follows the node's title."""
+    """Why the effective inputs of a node are unknown; follows the node's title."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What is left out of a node.
+    """The inputs that are left out of a node.
 
     Attributes:
         text: a sentence without its stop.
@@ -84,9 +84,9 @@ class Note:
 
 
 def effective_graph(graph: Graph) -> tuple[Graph, dict[str, Note]]:
-    """The nodes and inputs that take effect, and what is left out of which nodes, by node id.
+    """The nodes and inputs that take effect, and the inputs left out, by node id.
 
-    The graph that is given stays as it is; nodes of which nothing is left out are the same objects.
+    The given graph is not changed; nodes that keep all inputs are the same objects.
     """
     notes: dict[str, Note] = {}
     sized: set[str] = set()
@@ -143,7 +143,7 @@ def _sources(node: dict[str, Any], known: Mapping[str, int]) -> list[str]:
 
 
 def _switched(graph: Graph, node: dict[str, Any]) -> dict[str, Any] | None:
-    """The inputs of a switch that count; None for a node that is no switch."""
+    """The inputs of a switch that take effect; None for a node that is not a switch."""
     inputs = node["inputs"]
     pair = _linked_pair(inputs) if any(name.lower() in _ALL_BRANCHES for name in inputs) else None
     if pair is not None:
@@ -185,7 +185,7 @@ def _truth(graph: Graph, inputs: Inputs, pair: tuple[str, str]) -> bool:
         truth = _as_truth(value)
         if truth is not None:
             return truth
-    raise Unclear("chooses between two inputs by a value that is known only when it runs")
+    raise Unclear("chooses between two inputs by a value that is known only at run time")
 
 
 def _as_truth(value: object) -> bool | None:
@@ -236,7 +236,7 @@ def _selected(inputs: Inputs, members: Mapping[str, str], selector: str, value: 
         texts = {name.lower(): name for name in members.values()}
         chosen = texts.get(value.lower()) or members.get(value.lower())
     if chosen is None:
-        raise Unclear(f"chooses one of several inputs by its {clip(selector)} in a way that is not known")
+        raise Unclear(f"chooses one of several inputs by its {clip(selector)} in an unknown way")
     return {chosen: inputs[chosen]}
 
 
@@ -257,7 +257,7 @@ def _literal(graph: Graph, value: object) -> object:
 
 
 def _is_display(node: dict[str, Any]) -> bool:
-    """Whether a node shows what it is given over a link, and hands it on."""
+    """Whether a node displays its linked input and passes it on."""
     if _DISPLAYS.isdisjoint(words(node["class_type"])):
         return False
     return any(is_link(value) for name, value in node["inputs"].items() if name not in _EQUIPMENT)

@@ -1,4 +1,4 @@
-"""What is known of a node class: told by a server, or known of ComfyUI's own classes and the usual packs."""
+"""Facts about a node class: from a server, or built-in for ComfyUI's own classes and the usual packs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class ClassFacts(Protocol):
         """The names of its outputs, by their slots."""
 
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
-        """The lowest and the highest number that an input takes; None where the server names none."""
+        """The minimum and maximum of an input; None where the server gives none."""
 
     def choices(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any] | None:
-        """What an input of a node with the given values is chosen from; None if it is no choice."""
+        """The choices of an input of a node with the given values; None if it is not a choice."""
 
 
-# tells of a class by its name; None if the server has no such class, or there is no server to ask
+# describes a class by its name; None if the server has no such class, or no server is known
 Facts = Callable[[str], "ClassFacts | None"]
 
 # ComfyUI's own classes (nodes.py, comfy_extras) whose first two outputs are the positive and the negative side
@@ -65,5 +65,5 @@ def known_highest_seed(class_type: str) -> int | None:
 
 
 def output_side(names: Sequence[str] | None, slot: int) -> Side | None:
-    """The side that an output is named after, if its name tells."""
+    """The side that an output is named after, if its name shows one."""
     return side(names[slot]) if names is not None and 0 <= slot < len(names) else None

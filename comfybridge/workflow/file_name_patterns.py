@@ -1,7 +1,7 @@
 """`%date:yyyy-MM-dd%` and `%KSampler.seed%` in the prefix of file names, as ComfyUI's editor fills them in.
 
-The rules are those of `applyTextReplacements` and `formatDate` in ComfyUI's frontend. What they don't know, such as
-`%width%` and `%year%`, which ComfyUI itself replaces, stays as it is.
+The rules are those of `applyTextReplacements` and `formatDate` in ComfyUI's frontend. Other patterns are left
+unchanged, such as `%width%` and `%year%`, which ComfyUI itself replaces.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from comfybridge.workflow.wrapping import is_of_editor, unwrap
 Graph = dict[str, dict[str, Any]]
 
 DEEPEST = 64
-# The largest graphs that people share have some 1,500 nodes; what is done with one takes longer the larger it is.
+# The largest published graphs have some 1,500 nodes; the time to handle a graph grows with its size.
 MOST_NODES = 20_000
 MOST_INPUTS = 100_000
 LONGEST_CLASS = 256  # characters; ComfyUI is asked for a class by its address, which must not be too long
@@ -50,7 +50,7 @@ def check_graph(value: object) -> Graph:
         value: the graph, or what `wrapping.py` knows how to take it out of.
 
     Raises:
-        InvalidWorkflow: what is wrong with it, and in which node.
+        InvalidWorkflow: the graph is malformed; the message names the node and the fault.
     """
     graph = {_node_id(key): node for key, node in _nodes_of(value).items()}
     _check_size(graph)
@@ -66,12 +66,12 @@ def check_graph(value: object) -> Graph:
 
 
 def set_input(graph: Graph, node_id: str, input_name: str, value: object) -> None:
-    """Give an input of a node another value."""
+    """Set an input of a node."""
     graph[node_id]["inputs"][input_name] = value
 
 
 def parse_target(name: str, graph: Graph) -> tuple[str, str] | None:
-    """Split `"NODE.INPUT"` into node id and input name; None if it is not of that form.
+    """Split `"NODE.INPUT"` into node id and input name; None if it does not have that form.
 
     Both may hold dots, so the longest node id that the graph has wins. If it has none, the first dot divides.
     """
@@ -99,21 +99,21 @@ def copy_value(value: Any, depth: int = 0) -> Any:
         raise ValueError(f"is nested more than {DEEPEST} levels deep")
     if isinstance(value, dict):
         if not all(isinstance(key, str) for key in value):
-            raise ValueError("has an object with a key that is no text")
+            raise ValueError("has an object with a key that is not a text")
         return {key: copy_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [copy_value(item, depth + 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"is {value}, which is no number that ComfyUI can take")
+        raise ValueError(f"is {value}, which is not a number that ComfyUI accepts")
     if isinstance(value, int) and value.bit_length() > 1024:
-        raise ValueError("is a number too large for anything")
+        raise ValueError("is too large a number")
     if value is None or isinstance(value, (str, int, float)):
         return value
-    raise ValueError(f"is {describe(value)}, which JSON can't carry")
+    raise ValueError(f"is {describe(value)}, which JSON cannot hold")
 
 
 def resolve_link(graph: Graph, value: Any) -> Any:
-    """Normalise a value if it is a link into the graph, and leave it as it is if it is none.
+    """Normalise a value if it is a link into the graph, and return other values unchanged.
 
     Two integers are a link only where such a node exists, for they may as well be a size.
 
@@ -209,14 +209,16 @@ def _check_node(node_id: str, node: object) -> dict[str, Any]:
         state = f"is {describe(class_type)}" if class_type else "is missing or empty"
         raise InvalidWorkflow(f"{where}: class_type {state}; it must name a node class, such as KSampler.")
     if len(class_type) > LONGEST_CLASS:
-        raise InvalidWorkflow(f"{where}: class_type has more than {LONGEST_CLASS} characters; no node class has.")
+        raise InvalidWorkflow(
+            f"{where}: class_type has more than {LONGEST_CLASS} characters, more than any node class."
+        )
     inputs = node.get("inputs", {})
     if not isinstance(inputs, dict):
         raise InvalidWorkflow(
             f"{_title(node_id, node)}: inputs is {describe(inputs)}; it must be an object of values by name."
         )
     checked = {key: _copy(node_id, node, key, item) for key, item in node.items() if key != "inputs"}
-    if not isinstance(checked.get("_meta", {}), dict):  # a note for people, and ComfyUI fails if it is no object
+    if not isinstance(checked.get("_meta", {}), dict):  # a note for people; ComfyUI fails if it is not an object
         del checked["_meta"]
     checked["inputs"] = {
         name: _copy(node_id, node, f"input {name}", item)

@@ -21,14 +21,14 @@ _HINTED = frozenset(("apply", "control", "controlnet", "adapter"))
 
 @dataclass
 class Latent:
-    """What was found on the way up, all of it nearest first.
+    """Everything found on the way up, nearest first.
 
     Attributes:
         sizes: width and height of nodes that make a latent or image of that size out of nothing.
         rescales: width and height of nodes that bring another latent or image to that size.
         batches: how many are made.
         repeats: how often what there is gets repeated.
-        met: what is left out on the way, by the nodes that it is left out of.
+        met: inputs left out on the way, by their nodes.
         open: a width or height that is linked to no single value, if there is one.
     """
 

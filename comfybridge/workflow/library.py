@@ -1,7 +1,7 @@
 """The folder of templates: `NAME.json`, and beside it a parameter file if its owner wrote one.
 
 Every look at it compares the files' stamps and reads again what changed, so that a template can be added, changed
-or removed while the service runs. One that is broken is reported and gets in nobody else's way.
+or removed while the service runs. A broken one is reported and does not affect the others.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Library:
         """A template by its name.
 
         Raises:
-            UnknownWorkflow: there is none of that name; names those that there are.
+            UnknownWorkflow: no template has that name; the message lists the existing ones.
             BrokenWorkflow: its files are broken, and how.
         """
         entries = self._look()
@@ -91,7 +91,9 @@ class Library:
         if self._missing:
             return f"There is no workflow '{clip(name)}': the folder that {SETTING} names does not exist."
         if not names:
-            return f"There is no workflow '{clip(name)}': the folder that {SETTING} names holds none that works."
+            return (
+                f"There is no workflow '{clip(name)}': the folder that {SETTING} names contains no working workflow."
+            )
         close = nearest(name, names)
         hint = f"did you mean {close}? A" if close else "a"
         return f"There is no workflow '{clip(name)}'; {hint}vailable are {listed(sorted(names), name)}."

@@ -37,19 +37,19 @@ TWINS = (
     ("pos_g", "pos_l"),
     ("neg_g", "neg_l"),
 )
-# values that come in pairs: which of them an output gives is told by its name
+# values that come in pairs; an output's name shows which of them it returns
 _PAIRED = ({"width", "height"}, {"empty_latent_width", "empty_latent_height"})
 
 
 class Walked(Graph):
-    """What takes effect in a graph that nobody changes while it is walked; remembers what was found on the way.
+    """The effective part of a graph, which must not change while it is walked; caches what it finds.
 
     Many walks lead through the same nodes: without a memory, a row of nodes that each ask where a long chain ends
     takes the square of their number. And it counts the steps: at its end, nothing more is found.
 
     Attributes:
-        unknown: the classes that something was asked about which only a server can tell.
-        notes: what is left out of which nodes.
+        unknown: the classes with questions that only a server can answer.
+        notes: the inputs left out, by node.
         met: the notes of nodes that walks came to since this was emptied.
     """
 
@@ -85,7 +85,7 @@ class Walked(Graph):
 
 
 def may_go_on(graph: Walked) -> bool:
-    """Whether one more node may be looked at."""
+    """Whether one more node may be visited."""
     graph.steps_left -= 1
     return graph.steps_left >= 0
 
@@ -119,7 +119,7 @@ def is_kind(value: object, kind: Kind) -> bool:
 
 
 def side_of(graph: Walked, here: Source, wanted: Side | None) -> Side | None:
-    """Which side an output is on: as it is named, else the side that it is wanted for."""
+    """The side of an output: by its name, else the side that is asked for."""
     return output_side(graph.outputs(here[0]), here[1]) or wanted
 
 
@@ -167,7 +167,7 @@ def with_twins(graph: Walked, target: Target) -> list[Target]:
 def _end(
     start: Source, expand: Callable[[Source], Iterable[Source | Target]], ends: dict[Source, Target | None]
 ) -> Target | None:
-    """The first target up from an output, the ways up in their order; `ends` has those that were looked at."""
+    """The first target up from an output, taking the ways up in order; `ends` has those already visited."""
     if start in ends:
         return ends[start]
     ends[start] = None
@@ -194,7 +194,7 @@ def _end(
 def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Target]:
     """Where a text may come from: of a concatenation, what is linked before what is written into it.
 
-    The part that somebody took the trouble to wire up is the one meant to change; the literals are decoration.
+    The part that the author wired up is the one meant to change; the literals are decoration.
     """
     node = here[0]
     graph.look_at(node)

@@ -15,7 +15,7 @@ _NO_MAKERS = word_set("save combine preview show note label draw overlay concate
 def find_makers(graph: Walked) -> list[str]:
     """The nodes that have a prompt of their own, in the graph's order.
 
-    A node that only gives texts to others is one where there is no other, as in a graph that describes a picture.
+    A node that only passes texts to others counts if there is no other, as in a graph that describes a picture.
     """
     sources = _text_sources(graph)
     negatives = {
@@ -38,7 +38,7 @@ def _only_holds_texts(graph: Walked, node: str) -> bool:
 
 
 def _text_sources(graph: Walked) -> set[str]:
-    """The nodes that only give texts to others."""
+    """The nodes that only pass texts to others."""
     fed: dict[str, list[str]] = {}
     for node in graph:
         for name, (origin, _) in links(graph, node).items():

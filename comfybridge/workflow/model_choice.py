@@ -14,7 +14,7 @@ from comfybridge.workflow.parameters import Parameter, Target, offered
 from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
 
-# What an input of a node can be chosen from; None if it is no choice, or the choices are not known.
+# The choices of an input of a node; None if it is not a choice, or the choices are unknown.
 ChoicesOf = Callable[[Mapping[str, Any], str], "list[Any] | None"]
 
 LONGEST_PATH = 260
@@ -62,7 +62,7 @@ def settle_model(
     Args:
         parameter: the template's parameter for the model.
         choices: the models that the server has for it.
-        models: where the template's models can be had.
+        models: where to download the template's models.
 
     Raises:
         InvalidRequest: the model that the caller named is not installed; lists those that are.

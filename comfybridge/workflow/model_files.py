@@ -1,4 +1,4 @@
-"""The models that a template needs, as its parameter file lists them, and where they can be had.
+"""The models that a template needs, as its parameter file lists them, and where to download them.
 
     models:
       - name: v1-5-pruned-emaonly-fp16.safetensors
@@ -41,8 +41,8 @@ class ModelFile:
 
     Attributes:
         name: as the graph names it.
-        directory: the folder below ComfyUI's `models`; empty if it is not told.
-        url: where it can be had; empty if it is not public.
+        directory: the folder below ComfyUI's `models`; empty if unknown.
+        url: where to download it; empty if it is not public.
     """
 
     name: str
@@ -54,7 +54,7 @@ def declared_models(content: Any, file_name: str) -> tuple[ModelFile, ...]:
     """The models that the content of a parameter file lists.
 
     Raises:
-        InvalidWorkflow: what is wrong with which.
+        InvalidWorkflow: an entry is wrong; the message says which and why.
     """
     listing = content.get(KEY) if isinstance(content, dict) and not file_name.endswith(".json") else None
     if listing is None:

@@ -1,4 +1,4 @@
-"""What the name of a node's input or output tells of its role."""
+"""The role of a node's input or output, by its name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENCODED = word_set(
     "text_positive question instruction"
 )
 _TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative pos neg caption")
-# words that tell that a text is no prose, or that it is told to a language model beforehand
+# words that show that a text is not prose, or is an instruction to a language model
 _NO_PROSE = word_set(
     "log print show debug save prefix file filename path name format type mode style system instructions "
     "delimiter separator select add seed strength weight scale language input styles template preset csv lora "

@@ -27,7 +27,7 @@ class Offer:
 
 
 def offer_of(template: Template, facts: Facts, unknown: object = None) -> Offer:
-    """What a server takes, by what it tells of its node classes; raises what `facts` raises.
+    """What a server accepts, by its description of node classes; raises what `facts` raises.
 
     Args:
         unknown: what stands for the value of an input that a caller may choose, on which other inputs may depend.

@@ -17,7 +17,7 @@ InputsOf = Callable[[Mapping[str, Any]], "set[str] | None"]
 def apply_overrides(
     graph: Graph, overrides: Mapping[str, Any], optional_inputs: InputsOf | None = None
 ) -> dict[Target, Any]:
-    """Set the inputs in the graph, and give what was set.
+    """Set the inputs in the graph, and return the values set.
 
     Raises:
         InvalidRequest: a node or input is not there, or a value can't be sent to ComfyUI.

@@ -46,14 +46,14 @@ class Parameter:
     Attributes:
         name: what callers name it.
         targets: the inputs that it feeds, all with the same value.
-        type: what a value must be; None if anything goes, as far as the bridge knows.
-        default: the value used if the caller gives none; None if not known.
+        type: the type of its values; None if the bridge knows of no restriction.
+        default: the value used if the caller gives none; None if unknown.
         min, max: the range of a number, both inclusive; ComfyUI's own limits if None.
         choices: the only values accepted, if it is one of a list.
         description: for people.
         beside: inputs that a seed feeds with the numbers that follow it: the seeds of samplers that stand beside the
             first one and differ from it, one group for each that differs.
-        required: whether a caller must give it.
+        required: whether callers must give it.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Parameter:
 
     @property
     def wanted(self) -> str:
-        """Its name, and what a caller must give, for a sentence."""
+        """Its name and the value to give, for use in a sentence."""
         meaning = f" ({clip(self.description).rstrip('.')})" if self.description else ""
         if self.type == "image":
             return f"{clip(self.name)}{meaning}: give the file in images, or its name in params"
@@ -89,7 +89,7 @@ class Parameter:
 
     @property
     def range(self) -> tuple[float | None, float | None]:
-        """Lowest and highest number accepted; None where there is no limit."""
+        """The minimum and maximum accepted; None where there is no limit."""
         if self.type not in NUMERIC:
             return None, None
         low, high = LIMITS.get("seed" if self.is_seed else self.name, (None, None))
@@ -108,10 +108,10 @@ class Parameter:
         return replace(self, min=max(lowest, default=None), max=min(highest, default=None))
 
     def check(self, value: Any) -> Any:
-        """Give the value as ComfyUI is to get it.
+        """Return the value in the form for ComfyUI.
 
         Raises:
-            InvalidRequest: what was given, and what is accepted.
+            InvalidRequest: the value is not accepted; the message says what is.
         """
         checked = self._of_type(value)
         if self.choices is not None:
@@ -197,7 +197,7 @@ def same(one: Any, other: Any) -> bool:
 def offered(wanted: Any, choices: Sequence[Any]) -> Any:
     """The wanted one of the choices, in their spelling: Windows writes `sub\\model` where others write `sub/model`.
 
-    None if they lack it.
+    None if no choice matches.
     """
     if any(same(wanted, choice) for choice in choices):
         return wanted

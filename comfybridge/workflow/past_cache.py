@@ -1,4 +1,4 @@
-"""A graph some of whose nodes ComfyUI must run once more, although it still has what they made.
+"""A graph with nodes that ComfyUI must run again although it still has their outputs.
 
 ComfyUI looks a node up in its cache by all inputs that the graph gives it (`CacheKeySetInputSignature` in its
 comfy_execution/caching.py), and hands a node only those inputs that its class takes (`get_input_data` in its

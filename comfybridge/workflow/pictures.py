@@ -28,7 +28,7 @@ MASK_SLOT = 1  # LoadImage's second output, nodes.py: the alpha channel
 def find_pictures(graph: Walked) -> dict[str, list[Target]]:
     """The inputs that name pictures, as parameters: `image`, `image_2`, ..., `mask`, ... in the graph's order.
 
-    Loaders that get their name from one node are one parameter. A loader that feeds nothing is none.
+    Loaders that get their name from one node are one parameter. A loader that feeds nothing is not one.
     """
     fed = _fed(graph)
     found: dict[Target, str] = {}

@@ -82,7 +82,7 @@ def leads_up(folder: str) -> bool:
 
 
 def with_plain_prefixes(graph: Graph, files: Mapping[str, tuple[str, str]]) -> Graph:
-    """A graph whose nodes save under plain prefixes instead of those that links brought.
+    """A graph whose nodes save under plain prefixes instead of linked ones.
 
     Args:
         files: of each node that is to be changed, the folder and the name of a file that it has saved.
@@ -96,7 +96,7 @@ def with_plain_prefixes(graph: Graph, files: Mapping[str, tuple[str, str]]) -> G
 
 
 def _known_text(graph: Graph, link: list[object]) -> str | None:
-    """The text that a link is sure to bring; None if that is known only when the graph has run."""
+    """The text that a link certainly brings; None if only a run shows it."""
     for _ in range(_MOST_PASSED):
         node = graph.get(str(link[0]))
         if node is None or len(node["inputs"]) != 1:

@@ -27,11 +27,11 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise _unreadable(path, f"it is no JSON: {error.msg} in line {error.lineno}") from None
+        raise _unreadable(path, f"it is not JSON: {error.msg} in line {error.lineno}") from None
     except _Refused as error:
         raise _unreadable(path, str(error)) from None
     except ValueError:  # Python refuses to read integers of thousands of digits
-        raise _unreadable(path, "it holds a number that is too large") from None
+        raise _unreadable(path, "it has a number that is too large") from None
     except RecursionError:
         raise _unreadable(path, "it is nested too deeply") from None
 
@@ -43,17 +43,17 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise _unreadable(path, f"it is no YAML: {clip(error.problem)}{line}") from None
+        raise _unreadable(path, f"it is not YAML: {clip(error.problem)}{line}") from None
     except yaml.YAMLError:
-        raise _unreadable(path, "it is no YAML: it holds a character that YAML does not allow") from None
+        raise _unreadable(path, "it is not YAML: it has a character that YAML does not allow") from None
     except RecursionError:
         raise _unreadable(path, "it is nested too deeply") from None
     except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError):  # PyYAML lets these out
-        raise _unreadable(path, "it holds a value that YAML does not allow") from None
+        raise _unreadable(path, "it has a value that YAML does not allow") from None
 
 
 class _Refused(Exception):
-    """What is wrong, put so that it follows "can't be read"."""
+    """The fault, worded to follow "can't be read"."""
 
 
 def _read_text(path: Path, largest: int) -> str:
@@ -79,12 +79,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(items) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name in items if counts[name] > 1)
-        raise _Refused(f"the key {clip(twice)} is there twice in one object")
+        raise _Refused(f"the key {clip(twice)} occurs twice in one object")
     return items
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _Refused(f"it holds {name}, which is no JSON number")
+    raise _Refused(f"it holds {name}, which is not a JSON number")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -96,7 +96,9 @@ class _StrictLoader(yaml.SafeLoader):
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         for key, _ in node.value:
             if key.tag == "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(None, None, "merge keys (<<) are not read", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, "merge keys (<<) are not supported", key.start_mark
+                )
         super().flatten_mapping(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -105,7 +107,7 @@ class _StrictLoader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {clip(key.value)} is there twice", key.start_mark
+                        None, None, f"the key {clip(key.value)} occurs twice", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)

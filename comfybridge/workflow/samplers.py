@@ -98,7 +98,7 @@ def holder(graph: Walked, sampler: str, name: str) -> Target | None:
 
 
 def conditionings(graph: Walked, sampler: str, role: Side) -> tuple[tuple[Source, bool], ...]:
-    """Where what a sampler is told on one side may come from, and whether it is on no side there yet.
+    """Where a sampler's input on one side may come from, and whether it has no side there yet.
 
     A link that is named after the side comes alone; one that is named after neither brings the positive side, and
     the negative one too if the nodes behind it tell the two apart.

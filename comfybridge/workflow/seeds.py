@@ -17,7 +17,7 @@ def seed_limits(graph: Graph, targets: Iterable[Target], facts: Facts | None) ->
     """The lowest and the highest seed that all inputs take which these seeds reach, over links too.
 
     Args:
-        facts: what the server tells of node classes; without it, only what is known of them counts.
+        facts: the server's description of node classes; without it, only built-in knowledge counts.
     """
     lowest: list[float] = []
     highest: list[float] = []

@@ -15,12 +15,12 @@ _SCALES = re.compile(
     r"upscal|resiz|hires|super.?res|supir|(?:image|latent)\w*scale|scale\w*(?:image|latent)", re.IGNORECASE
 )
 _SCALE_INPUTS = {"scale_by", "upscale_by", "upscale_method", "upscale_model", "upscale_factor", "megapixels"}
-# Nodes that put pictures together or cut them: the size is another one, and meant to be.
+# Nodes that combine or crop pictures: another size is intended.
 _SHAPES = ("grid", "stitch", "concat", "collage", "crop", "pad", "rotate", "outpaint")
 
 
 def expected_size(graph: Graph, params: Mapping[str, Any], max_size: int | None) -> ExpectedSize | None:
-    """The size that the parameters `width` and `height` ask for; None if they don't, or the graph cuts its pictures.
+    """The size that the parameters `width` and `height` request; None if none, or if the graph crops its pictures.
 
     Args:
         params: the parameters that are used.
@@ -36,7 +36,7 @@ def expected_size(graph: Graph, params: Mapping[str, Any], max_size: int | None)
 
 
 def _kept(graph: Graph, name: str, value: Any) -> int | None:
-    """What ComfyUI makes of a side: less where it rounds down, which another warning tells of."""
+    """A side as ComfyUI rounds it down; another warning reports that."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         return None
     is_rounded = value % PIXELS_A_LATENT and any(

@@ -13,9 +13,9 @@ from typing import Any
 from comfybridge.workflow.graph import is_link
 
 MOST_STEPS = 10_000
-# A sampler that does not say how many steps it takes counts as one of so many.
+# The steps assumed for a sampler that does not give a number.
 USUAL_STEPS = 20
-# how many nodes before a sampler are looked at
+# how many nodes before a sampler are visited
 MOST_VISITS = 64
 
 SEEDS = ("seed", "noise_seed")
@@ -28,7 +28,7 @@ Nodes = Mapping[str, Mapping[str, Any]]
 
 
 def steps_of(graph: Nodes, node: str) -> int | None:
-    """How many steps a node takes, as far as the graph tells; None if it is none that samples."""
+    """How many steps a node takes, as far as the graph shows; None if the node does not sample."""
     class_type, inputs = graph[node].get("class_type"), graph[node].get("inputs")
     if not isinstance(class_type, str) or not isinstance(inputs, Mapping) or PREPARES.search(class_type):
         return None

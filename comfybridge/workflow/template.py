@@ -22,14 +22,14 @@ from comfybridge.workflow.written import read_written
 EMPTY_LATENTS = ("EmptyLatentImage", "EmptySD3LatentImage")  # nodes.py, nodes_sd3.py: size // 8
 PIXELS_A_LATENT = 8
 MOST_SUGGESTED = 5
-NO_LINK = "no sampler in the graph gets one"
+NO_LINK = "no sampler in the graph takes one"
 HIGHEST_DRAWN = 2**53 - 1  # JavaScript clients can hold it exactly, and so ask for the same picture again
 SYSTEM_RANDOM = random.SystemRandom()
 
 
 @dataclass
 class Template:
-    """A graph with a name and parameters. Shared between requests, so nobody changes one.
+    """A graph with a name and parameters. Shared between requests, so it must not be changed.
 
     A whole graph that came with a request is one without a name. What is not given stays in it as it is, seeds too,
     and its parameters are looked for only where something is given (`learned`).
@@ -40,8 +40,8 @@ class Template:
         graph: a checked graph.
         parameters: what callers may choose, by name.
         model: where its model is named, whether or not callers may choose another; None if that is not found.
-        models: where its models can be had, as far as its owner says.
-        discovery: what was found in its graph; None if nobody has looked.
+        models: where to download its models, as far as its author says.
+        discovery: the parameters found in its graph; None before the search.
         is_declared: whether its owner says what its parameters are, so that those found do not count.
     """
 
@@ -63,7 +63,7 @@ class Template:
     def of_discovery(
         cls, name: str, description: str, graph: Graph, found: Discovery, models: tuple[ModelFile, ...] = ()
     ) -> Template:
-        """A template whose parameters are those that were found in its graph."""
+        """A template with the parameters found in its graph."""
         return cls(name, description, graph, found.parameters, found.parameters.get("model"), models, found)
 
     @property
@@ -150,13 +150,13 @@ def fill(
     *,
     rng: random.Random = SYSTEM_RANDOM,
 ) -> Filled:
-    """Fill a template. In a graph of a caller's own, what is not given stays.
+    """Fill a template. A caller's own graph keeps every value that is not given.
 
     Args:
         template: one of a caller's must have been `learned` if there are parameters.
         params: values by the parameter's name, or by `"NODE.INPUT"`, which wins over a parameter of the same input.
         optional_inputs: the inputs that a node class takes, for those that the graph leaves out.
-        facts: what the server tells of node classes, such as the highest seed that one takes.
+        facts: the server's description of node classes, such as the highest seed that one takes.
         rng: what seeds are drawn from.
 
     Raises:
@@ -178,7 +178,7 @@ def fill(
 
 
 def _check_clear(template: Template, params: Collection[str]) -> None:
-    """Refuse a parameter that the template does not have, as it is not clear what it would set."""
+    """Refuse a parameter that the template does not have."""
     for name in params:
         if name in template.unclear and name not in template.parameters:
             reason = template.unclear[name].rstrip(".")
@@ -205,18 +205,18 @@ def _check_found(template: Template, params: Collection[str]) -> None:
 
 
 def _accepted(parameters: Mapping[str, Parameter], name: object) -> str:
-    """What a caller can give instead of a name."""
+    """What a caller can give instead of an unknown name."""
     return f'{listed(parameters, name)}, and "NODE.INPUT" for any input of the graph.'
 
 
 def check_required(template: Template, filled: Filled, brought: Collection[Target]) -> None:
-    """Refuse a filled template for which the caller has not given what must be given.
+    """Refuse a filled template if a required parameter is missing.
 
     Args:
         brought: the inputs that are to name a file that came with the request.
 
     Raises:
-        InvalidRequest: which parameter is missing, and what it is for.
+        InvalidRequest: a parameter is missing; the message names it and its purpose.
     """
     given = given_targets(filled).union(brought)
     for name, parameter in template.parameters.items():
@@ -249,7 +249,7 @@ def targets_of(name: str, graph: Graph, parameters: Mapping[str, Parameter]) -> 
 
 
 class _Filling:
-    """One request's way through its parameters; what was set by `"NODE.INPUT"` is not set again."""
+    """Sets the parameters of one request; inputs set by `"NODE.INPUT"` are not set again."""
 
     def __init__(
         self,
@@ -382,11 +382,13 @@ class _Filling:
                 continue
             if all(self.filled.graph[target.node]["class_type"] in EMPTY_LATENTS for target in parameter.targets):
                 rounded = value // PIXELS_A_LATENT * PIXELS_A_LATENT
-                warnings.append(f"{name} is {value}; ComfyUI makes {rounded} of it, a multiple of {PIXELS_A_LATENT}.")
+                warnings.append(
+                    f"{name} is {value}; ComfyUI rounds it to {rounded}, a multiple of {PIXELS_A_LATENT}."
+                )
         return warnings
 
     def _claim(self, target: Target, name: str, value: Any) -> None:
-        """Refuse two parameters that want one input to be two things, as a square's width and height."""
+        """Refuse two parameters with different values for one input, as a square's width and height."""
         other = self.sources.setdefault(target, name)
         if other != name and not same(literal_value(self.filled.graph, target), value):
             raise InvalidRequest(
@@ -401,5 +403,5 @@ def _parsed(name: str, graph: Graph) -> tuple[str, str]:
 
 
 def _is_random(value: Any) -> bool:
-    """Whether a seed is to be drawn; an empty text is a box that nobody filled."""
+    """Whether to draw a seed; an empty text is a field left blank."""
     return value is None or same(value, -1) or (isinstance(value, str) and not value.strip())

@@ -27,9 +27,9 @@ class View:
         is_first: whether no other such node comes before it.
         settings: the inputs that hold its seed, steps, cfg, sampler_name, scheduler and denoise.
         model: the input that names its model.
-        positive, negative: the texts that it is told.
+        positive, negative: its texts.
         latent: what decides the size of its pictures.
-        met: what is left out on the way to a setting, by the setting's name.
+        met: inputs left out on the way to a setting, by the setting's name.
         is_sampler: whether it is a sampler.
     """
 

@@ -37,7 +37,7 @@ def describe(value: object) -> str:
 
 
 def describe_number(number: float) -> str:
-    """A number, shortened if it has more digits than anybody reads."""
+    """A number, shortened if it has too many digits to read."""
     # Python refuses to write an integer of more than 4300 digits, so that one must never reach str()
     if isinstance(number, int) and number.bit_length() > 256:
         return "a number of more than 77 digits"

@@ -21,9 +21,9 @@ from comfybridge.workflow.wording import clip
 DEEPEST = 4  # objects, lists and texts around a graph
 # what ComfyUI writes into the files that it makes; a copy of the graph may be there
 NOTES = ("extra_data", "extra_pnginfo")
-# A text without any of these is no graph, and need not be read as JSON.
+# A text without any of these is not a graph, and need not be parsed as JSON.
 _MARKS = ("class_type", "nodes")
-# No prose has this: whoever sends it means a graph, even if it can't be read.
+# No prose has this: it is meant as a graph, even if it cannot be parsed.
 _A_NODE = re.compile(r"""\\*["']class_type\\*["']\s*:""")
 
 
@@ -103,7 +103,7 @@ def _items(value: object) -> Iterator[tuple[object, object]]:
 
 
 def _read(text: str) -> object:
-    """The JSON in a text that may hold a graph; None if it holds none.
+    """The JSON in a text that may contain a graph; None if it contains none.
 
     Raises:
         InvalidWorkflow: it is not JSON although it must be meant as a graph.
@@ -111,7 +111,7 @@ def _read(text: str) -> object:
     if text.lstrip()[:1] not in ("{", "[", '"') or not any(mark in text for mark in _MARKS):
         return None
     if holds_too_much(text):
-        raise InvalidWorkflow(f"The graph holds more than {MOST_VALUES} values; no graph needs so many.")
+        raise InvalidWorkflow(f"The graph holds more than {MOST_VALUES} values, the most that a graph may have.")
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -119,7 +119,7 @@ def _read(text: str) -> object:
     except json.JSONDecodeError as error:
         reason = f"{error.msg} at line {error.lineno}, column {error.colno}"
     except ValueError:  # Python refuses to read integers of thousands of digits
-        reason = "it holds a number that is too large"
+        reason = "it has a number that is too large"
     if _A_NODE.search(text):
         raise InvalidWorkflow(f"The graph was sent as a text, and the text is not JSON: {reason}.")
     return None

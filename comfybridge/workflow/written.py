@@ -1,4 +1,4 @@
-"""Values that somebody wrote as a text, where what the text means depends on what it is for: the fields of a form."""
+"""Values written as text, whose meaning depends on the expected type: the fields of a form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WANTED_BY_TYPE: dict[str | None, str] = {
 
 
 class Written(str):
-    """A value as a text: `768` is a number where a number is wanted, and a text where a text is."""
+    """A value as text: `768` is a number where a number is expected, and a text where a text is."""
 
     __slots__ = ()
 
@@ -31,7 +31,7 @@ class Written(str):
 def read_written(params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph) -> dict[str, Any]:
     """The parameters with what their texts mean: by a parameter's type, or by what an input of the graph holds.
 
-    Any text is a number where a number is wanted, and true or false where that is: not all programs that write JSON
+    Any text is a number where a number is expected, and a boolean where that is: not all programs that write JSON
     have numbers. What else a text may mean, such as null or a link, only a `Written` one does.
     """
     return {
@@ -41,7 +41,7 @@ def read_written(params: Mapping[str, Any], parameters: Mapping[str, Parameter],
 
 
 def number_in(text: str) -> int | float | None:
-    """The number that a text is; None if it is none, or too large for ComfyUI."""
+    """The number in a text; None if it is not a number, or too large for ComfyUI."""
     if not NUMBER.fullmatch(text):
         return None
     try:
@@ -52,12 +52,12 @@ def number_in(text: str) -> int | float | None:
 
 
 def boolean_in(text: str) -> bool | None:
-    """What a text says as forms and programs do, `true` or `on`, `False` or `0`; None if it says neither."""
+    """The boolean in a text as forms and programs write it, `true` or `on`, `False` or `0`; None if it is neither."""
     return BOOLEANS.get(text.strip().lower())
 
 
 def _wanted(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> str | None:
-    """`text`, `number` or `boolean`; None if it is not known."""
+    """`text`, `number` or `boolean`; None if unknown."""
     if name in parameters:
         parameter = parameters[name]
         return "number" if parameter.is_seed else WANTED_BY_TYPE.get(parameter.type)
@@ -73,7 +73,7 @@ def _wanted(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> str
 
 
 def _read(text: str, wanted: str | None) -> Any:
-    """What a text means where something is wanted; the text itself if it means no such thing."""
+    """The value of a text for an expected type; the text itself if it does not fit."""
     if wanted == "text":
         return str(text)
     meant = number_in(text) if wanted == "number" else boolean_in(text) if wanted == "boolean" else None

@@ -135,7 +135,7 @@ def test_what_was_not_made_as_wanted_is_a_failure_and_saved_all_the_same(
     Path("graph.json").write_text(json.dumps(UNSURE))
     assert main(["generate", "-w", "graph.json", "-o", wanted, *maker]) == 1
     ending = Path(wanted).suffix
-    said = f"app.py generate: The workflow made no {ending} file. What it made is saved: out.png.\n"
+    said = f"app.py generate: The workflow made no {ending} file. Its outputs are saved: out.png.\n"
     assert capsys.readouterr() == ("", said)
     assert {path.name for path in tmp_path.iterdir()} == {"graph.json", "out.png"}
 
@@ -164,10 +164,10 @@ def test_what_can_t_be_written_can_be_fetched_again_if_that_is_so(
         return
     [prompt_id] = sim.history
     again = {
-        "--url": f"{bridge_url}/results/{prompt_id} has what was made, while ComfyUI remembers it.",
-        "--comfyui-url": f"ComfyUI at {sim.url} still has what was made, as prompt {prompt_id}.",
+        "--url": f"{bridge_url}/results/{prompt_id} has the outputs for as long as ComfyUI remembers them.",
+        "--comfyui-url": f"ComfyUI at {sim.url} still has the outputs, as prompt {prompt_id}.",
     }
-    gone = f"Prompt {prompt_id} has run, and what it made can't all be fetched again."
+    gone = f"Prompt {prompt_id} has run, but not all of its outputs can be fetched again."
     assert said.endswith(f" {gone if save == 'SaveImageWebsocket' else again[maker[0]]}\n")
 
 

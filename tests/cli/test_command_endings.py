@@ -45,7 +45,7 @@ def test_where_all_may_be_made_an_ending_that_no_file_has_is_refused_all_the_sam
 ) -> None:
     assert main(["generate", "-w", graph_file(UNSURE), "-o", f"p.{ending}", *maker]) == 2
     said = capsys.readouterr().err
-    assert f"-o p.{ending}: no file of the ending .{ending} is known" in said
+    assert f"-o p.{ending}: .{ending} is not a known ending" in said
     assert PICTURES in said
     assert sim.history == {}
 

@@ -72,7 +72,7 @@ def test_a_certificate_is_for_the_name_behind_the_tunnel(
 ) -> None:
     environment.setenv("HTTPS_PROXY", comfyui.url)
     comfyui.on("CONNECT", "gpu.example:8443", tunnel)
-    with pytest.raises(NotConnected, match="no certificate that can be trusted"):
+    with pytest.raises(NotConnected, match="no trusted certificate"):
         ask(connect(elsewhere("gpu.example")))
     assert len(comfyui.requests) == 1
 
@@ -80,9 +80,9 @@ def test_a_certificate_is_for_the_name_behind_the_tunnel(
 @pytest.mark.parametrize(
     ("refusal", "said"),
     [
-        (reply(status=407), r"lets nothing through to it \(HTTP 407\)"),
-        (reply(status=502), r"lets nothing through to it \(HTTP 502\)"),
-        (hang_up, "gives no answer that makes sense"),
+        (reply(status=407), r"does not connect to it \(HTTP 407\)"),
+        (reply(status=502), r"does not connect to it \(HTTP 502\)"),
+        (hang_up, "gives an answer that makes no sense"),
     ],
 )
 def test_a_proxy_that_opens_no_tunnel_is_named(
@@ -101,14 +101,17 @@ def test_a_proxy_that_opens_no_tunnel_is_named(
         ("http://me:secret@127.0.0.1:1", "the proxy http://127.0.0.1:1 (ALL_PROXY) refuses the connection"),
         ("127.0.0.1:1", "the proxy http://127.0.0.1:1 (ALL_PROXY) refuses the connection"),
         ("http://me:secret@a..b", "the proxy http://a..b:80 (ALL_PROXY) cannot be found"),
-        ("http://127.0.0.1:secret", "ALL_PROXY is no address of a proxy such as http://proxy.example:3128"),
-        ("http://a secret b", "ALL_PROXY is no address of a proxy such as http://proxy.example:3128"),
-        ("http://me:1/secret@127.0.0.1:1", "ALL_PROXY is no address of a proxy such as http://proxy.example:3128"),
+        ("http://127.0.0.1:secret", "ALL_PROXY is not the address of a proxy, such as http://proxy.example:3128"),
+        ("http://a secret b", "ALL_PROXY is not the address of a proxy, such as http://proxy.example:3128"),
+        (
+            "http://me:1/secret@127.0.0.1:1",
+            "ALL_PROXY is not the address of a proxy, such as http://proxy.example:3128",
+        ),
         (
             "socks5h://me:secret@127.0.0.1",
-            "ALL_PROXY names a proxy of the kind socks5h://, and only http:// is understood",
+            "ALL_PROXY names a proxy of the kind socks5h://; only http:// is supported",
         ),
-        ("https://127.0.0.1:1", "ALL_PROXY names a proxy of the kind https://, and only http:// is understood"),
+        ("https://127.0.0.1:1", "ALL_PROXY names a proxy of the kind https://; only http:// is supported"),
     ],
 )
 def test_a_proxy_that_is_not_there_is_named_without_its_credentials(

@@ -59,7 +59,7 @@ def test_long_lists_of_choices_are_cut(number: int) -> None:
 def test_an_error_that_is_a_mere_text_is_told_too() -> None:
     """Custom nodes and proxies answer 400 in shapes of their own."""
     assert refusal({"error": "bad prompt"}, {}).message == "ComfyUI refused the graph: bad prompt."
-    assert refusal({}, {}).message == "ComfyUI refused the graph: it did not say why."
+    assert refusal({}, {}).message == "ComfyUI refused the graph: it gave no reason."
 
 
 def general(kind: str, message: str, details: str = "", **extra: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def test_newer_refusals_of_a_graph_as_a_whole(body: dict[str, Any], sentence: st
                 "details": "1 (A) -> 3 (B) -> 1 (A)",
                 "extra_info": {"node_id": "1", "cycle_nodes": ["1", "3"]},
             },
-            "its inputs need its own output, by way of 1 -> 3 -> 1",
+            "its inputs depend on its own output, through 1 -> 3 -> 1",
         ),
         ({"type": "dependency_cycle", "message": "Dependency cycle detected"}, "Dependency cycle detected"),
         (

@@ -93,7 +93,7 @@ class Front:
         asked = {waiter: self.ask(wait=waiter, **fields) for waiter in waiters or WAITERS}
         self.sim.wait_until_queued(there + len(asked))
         # until they block, and not only ComfyUI knows
-        until_true(lambda: len(self.bridge._submissions) >= len(asked))
+        until_true(lambda: len(self.bridge.under_way) >= len(asked))
         return asked
 
     def check_left_behind(self, hubs: int = 1) -> None:
@@ -103,4 +103,4 @@ class Front:
         until_true(lambda: self.bridge.slots.taken == 0)
         until_true(lambda: self.sim.sockets <= hubs)
         until_true(lambda: all(server.in_flight == 0 for server in self.bridge.servers.all))
-        until_true(lambda: not dict(self.bridge._submissions))
+        until_true(lambda: not len(self.bridge.under_way))

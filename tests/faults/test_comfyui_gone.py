@@ -150,7 +150,7 @@ def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Si
     thread.start()
     sim.wait_until_running()
     sim.kill()
-    until_true(lambda: not dict(front.bridge._submissions))  # it waits for ComfyUI to be back
+    until_true(lambda: not len(front.bridge.under_way))  # it waits for ComfyUI to be back
     front.bridge.abandon(admitted)
     until_true(lambda: front.bridge.slots.taken == 0)
     thread.join(LONG)

@@ -34,7 +34,7 @@ def test_a_repeat_while_it_runs_or_waits_gets_the_same_picture(
     asked = [first.ask(graph, headers=KEY, wait=wait)]
     sim.wait_until_queued(1)
     asked += [front.ask(graph, headers=KEY, wait=wait) for front in (first, other)]
-    until_true(lambda: len(first.bridge._submissions) + len(other.bridge._submissions) == 3)
+    until_true(lambda: len(first.bridge.under_way) + len(other.bridge.under_way) == 3)
     sim.release()
     bodies = [each.picture() for each in asked]
     assert len({body["prompt_id"] for body in bodies}) == 1
@@ -221,7 +221,7 @@ def test_a_repeat_never_lacks_the_images_that_a_websocket_carried(
     first = front.ask(graph, headers=KEY)
     sim.wait_until_running()
     again = other.ask(graph, headers=KEY)
-    until_true(lambda: len(front.bridge._submissions) + len(other.bridge._submissions) >= 2)
+    until_true(lambda: len(front.bridge.under_way) + len(other.bridge.under_way) >= 2)
     sim.release()
     assert len(first.picture()["images"]) == len(again.picture()["images"]) == (2 if save == "both" else 1)
 
@@ -233,7 +233,7 @@ def test_many_who_wait_for_the_same_prompt_are_no_load(make_front: MakeFront, si
     asked = [first.ask(graph, headers=KEY)]
     sim.wait_until_running()
     asked += [other.ask(graph, headers=KEY) for _ in range(20)]
-    until_true(lambda: len(other.bridge._submissions) == 20)
+    until_true(lambda: len(other.bridge.under_way) == 20)
     sim.forget_requests()
     until_true(lambda: sum(each.path == "/api/jobs" for each in sim.requests) >= 2)
     assert not [each for each in sim.requests if each.path == "/queue"]
@@ -269,7 +269,7 @@ def test_what_was_stopped_on_one_server_and_runs_on_another_is_found_there(
         second.wait_until_running()
         both = make_front(comfyui_url=f"{sim.url},{second.url}")
         again = both.ask(graph, headers=KEY)
-        until_true(lambda: len(both.bridge._submissions) == 1)
+        until_true(lambda: len(both.bridge.under_way) == 1)
         second.release()
         assert runs.picture((64, 64))["prompt_id"] == again.picture((64, 64))["prompt_id"]
         assert times_queued(sim) + times_queued(second) == 2

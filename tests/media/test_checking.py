@@ -57,7 +57,7 @@ def test_a_truncated_image_is_found_without_any_ending() -> None:
 
 
 def test_what_is_named_an_image_and_is_none_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match=r"cat\.png is no image; send a picture as PNG, JPEG"):
+    with pytest.raises(InvalidRequest, match=r"cat\.png is not an image; send a picture as PNG, JPEG"):
         check_still_image("cat.png", b"Not found")
     with pytest.raises(InvalidRequest, match=r"cat\.png is empty"):
         check_still_image("cat.png", b"")
@@ -83,7 +83,7 @@ def test_a_raw_photograph_that_begins_as_a_tiff_passes() -> None:
 
 
 def test_a_file_of_no_known_kind_is_refused_where_an_image_is_needed() -> None:
-    with pytest.raises(InvalidRequest, match="The file input1 is no image"):
+    with pytest.raises(InvalidRequest, match="The file input1 is not an image"):
         check_still_image("input1", b"anything", must_be_image=True)
 
 

@@ -87,5 +87,5 @@ def test_a_colour_is_written_in_many_ways(text: str, color: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "shiny", "#12345", "#11223344", "#" + "1" * 200, "rgb(1,2,999)"])
 def test_what_is_no_colour_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="is no colour; write it as #rrggbb"):
+    with pytest.raises(InvalidRequest, match="is not a colour; write it as #rrggbb"):
         parse_color(text)

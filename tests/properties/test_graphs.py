@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfybridge.errors import BridgeError
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import MOST_INPUTS, MOST_NODES, check_graph
 from comfybridge.workflow.template import Template, fill
 from tests import graphs as good
@@ -55,7 +55,7 @@ def test_what_is_checked_can_be_walked_and_filled(value: Any) -> None:
         graph = check_graph(value)
     except BridgeError:
         return
-    found = discover(graph)
+    found = examine(graph).parameters
     assert all(target.input in graph[target.node]["inputs"] for each in found.values() for target in each.targets)
     assert fill(Template.of_graph(graph), {}).graph == check_graph(graph)
 
@@ -109,7 +109,7 @@ def one_node_of_many_links(count: int) -> dict[str, Any]:
     ids=["guidance", "texts", "sizes", "samplers", "links"],
 )
 def test_what_it_takes_to_walk_a_graph_grows_with_the_graph(make: Callable[[int], dict[str, Any]], size: int) -> None:
-    grows_evenly(lambda count: check_graph(make(count)), discover, size)
+    grows_evenly(lambda count: check_graph(make(count)), examine, size)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_body_of_millions_of_lists_is_refused_before_it_is_parsed(
     parsed, loads = [], json.loads
     monkeypatch.setattr(json, "loads", lambda text, **how: [parsed.append(len(text)), loads(text, **how)][1])
     body = b'{"prompt": [' + b"[]," * 2_000_000 + b"[]]}"
-    assert "more than 1000000 values" in failure(api.post("/generate", data=body), 400, "invalid_request")["error"]
+    assert "more than 500000 values" in failure(api.post("/generate", data=body), 400, "invalid_request")["error"]
     assert parsed  # the answer
     assert max(parsed) < len(body)
 

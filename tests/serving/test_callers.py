@@ -21,6 +21,7 @@ import requests
 from comfybridge.simulator import Simulator
 from comfybridge.web.answers.hangups import LOOK_SECONDS
 from tests import graphs
+from tests.serving.raw_callers import connect, read_answer
 from tests.serving.servers import EVERY_SERVER, Server, Start, free_port
 from tests.waiting import SECONDS, until_true
 from tests.web.slow_site import SlowSite, loading
@@ -40,30 +41,11 @@ def request(body: dict[str, Any] | None = None, *, length: int | None = None, **
     return "\r\n".join([*lines, "", ""]).encode() + data
 
 
-def connect(server: Server, sent: bytes = b"") -> socket.socket:
-    """A caller's connection, over which that was sent."""
-    connection = socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), SECONDS)
-    connection.sendall(sent)
-    return connection
-
-
 def slots_taken(server: Server) -> int:
     """How many requests hold a slot."""
     metrics = requests.get(f"{server.url}/metrics", timeout=SECONDS).text
     (line,) = [line for line in metrics.splitlines() if line.startswith("comfybridge_slots_taken ")]
     return int(float(line.split()[1]))
-
-
-def read_answer(connection: socket.socket) -> bytes:
-    """An answer that says how long it is."""
-    said = b""
-    while b"\r\n\r\n" not in said:
-        said += connection.recv(4096)
-    head, _, body = said.partition(b"\r\n\r\n")
-    (length,) = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    while len(body) < length:
-        body += connection.recv(2**20)
-    return head + body
 
 
 def is_served(server: Server, seconds: float = SECONDS) -> bool:

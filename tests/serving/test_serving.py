@@ -219,7 +219,7 @@ def test_other_machines_are_not_let_in_by_mistake(arguments: list[str], environm
         timeout=SECONDS,
     )
     assert ended.returncode != 0
-    assert "ComfyBridge can't start: 0.0.0.0 is reached from other machines" in ended.stderr
+    assert "ComfyBridge can't start: Other machines can reach 0.0.0.0" in ended.stderr
     assert "COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous)" in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -271,7 +271,7 @@ def test_a_port_that_is_taken_is_named() -> None:
             timeout=SECONDS,
         )
     assert ended.returncode != 0
-    assert f"port {port} can't be listened on" in ended.stderr
+    assert f"Cannot listen on 127.0.0.1 port {port}" in ended.stderr
 
 
 @pytest.mark.parametrize("accept", ["application/json", "image/*", "application/zip", "text/event-stream"])

@@ -50,9 +50,9 @@ def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
     for caller in (running, waiting):
         body = caller.answered().json()
         assert (caller.answered().status_code, body["type"]) == (503, "shutting_down")
-        assert body["error"] == "The bridge is being stopped; the prompt was cancelled."
+        assert body["error"] == "The bridge is shutting down; the prompt was cancelled."
     body = kept.answered().json()
-    assert body["error"] == "The bridge is being stopped; the prompt is kept, and its results can be asked for later."
+    assert body["error"] == "The bridge is shutting down; the prompt is kept, and its results can be fetched later."
     assert kept.answered().headers["Retry-After"] == "5"
     assert server.process.wait(SECONDS) == 0
     sim.release()
@@ -122,5 +122,5 @@ def test_a_comfyui_that_is_asleep_holds_up_no_stop(start: Start, sim: Simulator)
     body = caller.answered().json()
     assert (body["type"], body["error"]) == (
         "shutting_down",
-        "The bridge is being stopped; the prompt could not be cancelled.",
+        "The bridge is shutting down; the prompt could not be cancelled.",
     )

@@ -44,7 +44,7 @@ def test_a_request_is_told_whose_picture_comfyui_does_not_take(sim: Simulator) -
     finally:
         server.end()
     assert (answer.status_code, answer.json()["type"]) == (503, "shutting_down")
-    assert answer.json()["error"] == "The bridge is being stopped; nothing was queued."
+    assert answer.json()["error"] == "The bridge is shutting down; nothing was queued."
 
 
 @pytest.mark.parametrize("arguments", [PYTHON_APP, GUNICORN, WAITRESS], ids=["python app.py", "gunicorn", "waitress"])
@@ -72,7 +72,7 @@ def test_a_request_whose_picture_is_being_fetched_is_told(
         server.end()
     body = answer.json()
     assert (answer.status_code, body["type"]) == (503, "shutting_down")
-    assert body["error"] == "The bridge is being stopped; nothing was queued."
+    assert body["error"] == "The bridge is shutting down; nothing was queued."
     assert answer.headers["Retry-After"] == "5"
     waits, given_up = messages(server)
     assert waits == "Stopping; waiting 0.5 s at most for 1 request."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -52,14 +53,23 @@ def test_threads_are_kept_for_the_next_work(threads: Threads) -> None:
     assert len(seen) == 1
 
 
-def test_there_is_plenty_until_half_of_them_have_work() -> None:
+def test_threads_beyond_so_many_end_and_begin_again_when_they_are_needed() -> None:
     threads = Threads(4)
-    seen = []
-    for _ in range(3):
-        threads.give(lambda: None)
-        seen.append(threads.has_plenty)
-    threads.take_back()
-    assert [*seen, threads.has_plenty] == [True, True, False, True]
+    made: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    met = threading.Barrier(5)
+    for _ in range(4):
+        threads.give(partial(_meet, made, met))
+    assert not threads.is_idle
+    met.wait(PATIENCE)
+    for _ in range(4):
+        threads.take_back()
+    assert threads.is_idle
+    threads.shrink(0)
+    for _ in range(4):
+        made.get(timeout=PATIENCE).join(PATIENCE)
+    done = threading.Event()
+    threads.give(done.set)
+    assert done.wait(PATIENCE)
     threads.shutdown()
 
 
@@ -100,6 +110,11 @@ def test_none_at_all_is_an_error_and_no_work_under_way(threads: Threads, monkeyp
     done = threading.Event()
     threads.give(done.set)
     assert done.wait(PATIENCE)
+
+
+def _meet(made: queue.SimpleQueue[threading.Thread], met: threading.Barrier) -> None:
+    made.put(threading.current_thread())
+    met.wait(PATIENCE)
 
 
 def _refuse(_: threading.Thread) -> None:

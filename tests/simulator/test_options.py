@@ -75,12 +75,9 @@ def test_an_old_version_stops_whatever_runs(listen: object) -> None:
         ear.close()
 
 
-def test_an_older_version_chooses_the_prompt_id_itself() -> None:
-    with Simulator(version="0.3.40") as sim:
-        answer = Server(sim.url).accepted(graphs.saved(), prompt_id="mine")
-
-        assert answer["prompt_id"] != "mine"
-        assert Server(sim.url).get("/system_stats").json()["system"]["comfyui_version"] == "0.3.40"
+def test_versions_that_name_prompts_themselves_are_refused() -> None:
+    with pytest.raises(ValueError, match="is older than"):
+        Simulator(version="0.3.44")
 
 
 @pytest.mark.parametrize("version", ["", "new", "0.33.x", "v0.33"])

@@ -178,7 +178,7 @@ def test_output_nodes_that_have_nothing_to_show_are_told_which_have(api: FlaskCl
         (
             graphs.picture(),
             {"steps": 3},
-            "steps was given, but no sampler in the graph gets one; the graph takes width, height, batch_size; any "
+            "steps was given, but no sampler in the graph takes one; the graph takes width, height, batch_size; any "
             'input can be named in params, as "NODE.INPUT".',
         ),
         (
@@ -199,7 +199,7 @@ def test_a_file_that_comfyui_does_not_have_is_named(api: FlaskClient) -> None:
     body = failure(
         api.post("/generate", json={"workflow": "img2img", "params": {"image": "x.png"}}), 400, "invalid_workflow"
     )
-    assert "(LoadImage): image 'x.png' is no file in ComfyUI's input folder; images can bring it." in body["error"]
+    assert "(LoadImage): image 'x.png' is not a file in ComfyUI's input folder; send it in images." in body["error"]
 
 
 @pytest.mark.parametrize("prefix", ["../../x", "/etc/x", "/x"])
@@ -220,7 +220,7 @@ def test_a_computed_file_name_that_leads_out_of_the_output_folder_tells_no_path(
     body = failure(api.post("/generate", json={"workflow": graph}), 500, "execution_failed")
     assert body["error"] == (
         "Node 2 (SaveImage) failed: its filename_prefix leads out of ComfyUI's output folder; files can "
-        "be saved below that only."
+        "be saved only below it."
     )
     assert not re.search(r"/\w", body["node"]["exception_message"])
 

@@ -55,7 +55,7 @@ FILES = {
         b"data:image/png;base64," + base64.b64encode(png()),
         "a picture's base64, which must be decoded once more",
     ),
-    "words.png": (b"a picture of a cat", "no image"),
+    "words.png": (b"a picture of a cat", "not an image"),
 }
 
 

@@ -144,9 +144,9 @@ def test_a_name_for_an_input_that_takes_data_is_refused(own: FlaskClient, sim: S
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://127.0.0.1/cat.png", "no public host"),
-        ("http://gpu/cat.png", "no public host"),
-        ("http://db.internal/cat.png", "no public host"),
+        ("http://127.0.0.1/cat.png", "not a public host"),
+        ("http://gpu/cat.png", "not a public host"),
+        ("http://db.internal/cat.png", "not a public host"),
         ("https://user:word@example.org/cat.png", "holds credentials"),
     ],
 )
@@ -175,7 +175,7 @@ def test_where_images_have_limits_none_that_nobody_has_seen_is_let_through(
     linked = {"workflow": loading_text("LoadImageFromUrl", "url"), "images": {"a.png": URL}}
     held = {"workflow": loading_text("LoadImageBase64", "image"), "images": {"a.png": b64(png(size=(40, 8)))}}
     for asked in (linked, held):
-        refused(api.post("/generate", json=asked, headers=SHOP), sim, "can send images of", "forbidden", 403)
+        refused(api.post("/generate", json=asked, headers=SHOP), sim, "may send images of", "forbidden", 403)
 
 
 def test_what_is_no_picture_is_refused_for_a_node_of_pictures(
@@ -183,7 +183,8 @@ def test_what_is_no_picture_is_refused_for_a_node_of_pictures(
 ) -> None:
     install(monkeypatch, loader("LoadImageBase64", "image"))
     graph = loading_text("LoadImageBase64", "image")
-    refused(api.post("/generate", json={"workflow": graph, "images": {"a.png": b64(b"hello")}}), sim, "is no image")
+    asked = {"workflow": graph, "images": {"a.png": b64(b"hello")}}
+    refused(api.post("/generate", json=asked), sim, "is not an image")
 
 
 def test_files_within_a_graph_have_a_limit_of_their_own(
@@ -225,7 +226,7 @@ def test_data_within_a_graph_s_loader_is_a_file_too(api: FlaskClient, sim: Simul
 
 
 def test_a_url_within_a_graph_s_loader_is_fetched(api: FlaskClient, sim: Simulator) -> None:
-    said = "images: 10.image: 127.0.0.1 is no public host"
+    said = "images: 10.image: 127.0.0.1 is not a public host"
     refused(api.post("/generate", json={"workflow": loading("http://127.0.0.1/cat.png")}), sim, said)
 
 
@@ -238,4 +239,4 @@ def test_a_text_that_is_no_data_is_a_name(api: FlaskClient, sim: Simulator) -> N
     for name in ("holiday2024picture42", "nosuch.png"):
         asked = {"workflow": "img2img", "prompt": "a", "params": {"image": name}}
         said = failure(api.post("/generate", json=asked), 400, "invalid_workflow")["error"]
-        assert f"image '{name}' is no file in ComfyUI's input folder" in said
+        assert f"image '{name}' is not a file in ComfyUI's input folder" in said

@@ -62,7 +62,7 @@ def test_an_image_parameter_takes_a_text_in_a_form(
 def test_a_url_into_the_own_network_is_refused(api: FlaskClient, sim: Simulator, files: str) -> None:
     asked = {"workflow": loading("a"), "images": {"a": f"{files}/cat.png?token=secret"}}
     response = api.post("/generate", json=asked)
-    refused(response, sim, "images: a: 127.0.0.1 is no public host")
+    refused(response, sim, "images: a: 127.0.0.1 is not a public host")
     assert "secret" not in response.text
 
 
@@ -72,7 +72,7 @@ def test_fetched_files_count_against_the_limit(make_app: Callable[..., Flask], s
     success(api.post("/generate", json={"workflow": loading("a"), "images": {"a": files}}))
     sim.forget_requests()
     asked = {"workflow": loading("a", "b"), "images": {"a": files, "b": files}}
-    said = f"The input files have more than {most} bytes, all that a request may bring."
+    said = f"The input files have more than {most} bytes, the most that a request may have."
     refused(api.post("/generate", json=asked), sim, said, "too_large", 413)
 
 

@@ -136,7 +136,7 @@ def test_a_name_that_no_node_mentions_is_refused_with_those_that_there_are(api: 
         ([{"name": "cat"}], "item 1 must be an object with a name and an image"),
         ([{"name": "cat", "image": "", "x": 1}], "item 1 must be"),
         (["abc"], "item 1 must be"),
-        ([{"name": "cat", "image": b64(png())}] * 2, "two files of the name 'cat'"),
+        ([{"name": "cat", "image": b64(png())}] * 2, "two files named 'cat'"),
         ("abc", "images must be {name: data} or [{name, image}]"),
         ({str(number): b64(png()) for number in range(101)}, "101 files"),
         ({"": b64(png())}, "no node of the graph mentions ''"),
@@ -301,7 +301,7 @@ def test_a_form_that_cannot_be_used(api: FlaskClient, sim: Simulator, form: dict
     ],
 )
 def test_a_malformed_form(api: FlaskClient, sim: Simulator, content_type: str, body: bytes) -> None:
-    refused(api.post("/generate", data=body, content_type=content_type), sim, "no well-formed multipart/form-data")
+    refused(api.post("/generate", data=body, content_type=content_type), sim, "not well-formed multipart/form-data")
 
 
 def test_a_part_without_a_name(api: FlaskClient, sim: Simulator) -> None:

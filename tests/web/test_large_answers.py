@@ -91,7 +91,7 @@ def ask(api: FlaskClient, accept: str = "application/json", **fields: Any) -> Te
 
 
 def is_free(app: Flask) -> bool:
-    return bool(app.extensions[EXTENSION].has_free_slot())
+    return bool(app.extensions[EXTENSION].slots.has_free)
 
 
 def chunks_of(response: TestResponse) -> Iterator[bytes]:

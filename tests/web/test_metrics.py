@@ -177,7 +177,7 @@ def test_a_version_that_nobody_knows_gets_the_usual_one(api: FlaskClient, kind: 
 def test_applications_in_one_process_count_apart(make_app: Callable[..., Flask]) -> None:
     one, two = make_app().test_client(), make_app().test_client()
     assert one.get("/queue").json
-    assert counted(figures(one)) == {("get_queue", "", "success"): 1}
+    assert counted(figures(one)) == {("native.get_queue", "", "success"): 1}
     assert counted(figures(two)) == {}
 
 
@@ -256,7 +256,7 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
     for _ in range(6):
         assert all_is_told(told_by_any())
     for name in ("counter_1.db", "gauge_livesum_1.db"):  # each process says so, once
-        assert 1 <= pair.said.count(f"{name} can't be read") <= 2
+        assert 1 <= pair.said.count(f"{name} cannot be read") <= 2
 
     assert [each.name.startswith("comfybridge-metrics-") for each in tmp_path.iterdir()].count(True) == 1
     os.kill(master, signal.SIGTERM)

@@ -23,7 +23,7 @@ from comfybridge.web.monitoring import probes
 from tests.web.answers import failure, success
 
 # Flask's own answer to an address or a method that it does not have, on no operation in particular.
-OF_NO_OPERATION = {"not_found", "method_not_allowed"}
+OF_NO_OPERATION = {"not_found", "method_not_allowed", "bridge_unreachable"}
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from comfybridge.web import create_app
 from tests import graphs
 from tests.comfyui.exchange import Exchange
 from tests.graphs import node
+from tests.known_ids import queued_as
 from tests.media.pictures import drawn, encoded
 from tests.web.answers import failure, success
 from tests.web.history import GRAPH, OUTPUT_NODE, entry
@@ -38,7 +39,7 @@ def ask(
         system: what ComfyUI says when it is asked what it runs on; None: it must not be asked.
         view_status: how it answers when it is asked for a file; None: it must not be asked.
     """
-    with Exchange() as server:
+    with Exchange() as server, queued_as("p1"):
         server.get("/object_info/SaveImage", json_body=OUTPUT_NODE)
         if system is not None:
             server.get("/system_stats", json_body={"system": {"os": system}})

@@ -11,6 +11,7 @@ import pytest
 from comfybridge.settings import load_settings
 from comfybridge.web import create_app
 from tests.comfyui.exchange import Exchange
+from tests.known_ids import queued_as
 from tests.media.pictures import drawn, encoded
 from tests.web.answers import failure, success
 
@@ -29,7 +30,7 @@ def shown(
         "status": {"status_str": "success", "completed": True, "messages": []},
         "meta": {},
     }
-    with Exchange() as server:
+    with Exchange() as server, queued_as("p1"):
         server.get(f"/object_info/{class_type}", json_body={class_type: {"output_node": True, "input": {}}})
         server.post("/prompt", json_body={"prompt_id": "p1", "number": 0, "node_errors": {}})
         server.get("/history/p1", json_body={"p1": entry})

@@ -150,7 +150,7 @@ def test_a_caller_of_a_workflow_is_told_why_a_parameter_is_none(
     (tmp_path / "mine.json").write_text(json.dumps(BY_PRESET))
     api = make_app(workflows_dir=tmp_path, default_workflow="mine").test_client()
     body = failure(api.post("/generate", json={"workflow": "mine", "width": 512}), 400, "invalid_request")
-    assert "width is no parameter: node 20 (CR SDXL Aspect Ratio) takes its width" in body["error"]
+    assert "width is not a parameter: node 20 (CR SDXL Aspect Ratio) takes its width" in body["error"]
     assert "accepted are prompt, negative_prompt, seed" in body["error"]
 
 
@@ -166,7 +166,7 @@ def test_a_caller_of_a_workflow_is_told_why_a_parameter_is_none(
 )
 def test_no_input_without_effect_is_proposed(api: FlaskClient, graph: dict[str, Any]) -> None:
     body = failure(api.post("/generate", json={"workflow": graph, "width": 512}), 400, "invalid_request")
-    assert "width is no parameter: node 20" in body["error"]
+    assert "width is not a parameter: node 20" in body["error"]
     assert '"20.width"' not in body["error"]
     assert '"5.width"' not in body["error"]
 

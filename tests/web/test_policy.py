@@ -29,14 +29,14 @@ def test_a_key_gets_the_workflows_that_are_listed(api_for: MakeApi, sim: Simulat
     for name in ("sdxl", "", "nowhere", "../txt2img"):
         for field in ("workflow", "workflow_template"):
             said = refused(api, sim, {"prompt": "x", field: name})
-            assert said.startswith(f"The API key shop can't use the workflow '{name}'")
+            assert said.startswith(f"The API key shop may not use the workflow '{name}'")
             assert "txt2img, img2img" in said
             assert "flux" not in said
     assert success(api.post("/generate", json={**SMALL, "workflow": "sdxl"}, headers=PRESS))
 
 
 def test_the_default_workflow_must_be_listed_too(api_for: MakeApi, sim: Simulator) -> None:
-    assert "can't use the workflow 'txt2img'" in refused(api_for(workflows=["sdxl"]), sim, SMALL)
+    assert "may not use the workflow 'txt2img'" in refused(api_for(workflows=["sdxl"]), sim, SMALL)
 
 
 def test_only_those_are_listed_and_described(api_for: MakeApi) -> None:
@@ -91,7 +91,7 @@ def test_whole_graphs_can_be_closed_in_all_their_forms(
     ):
         response = api.post("/generate", **graph_in(form), headers={**headers, "Accept": accept})
         said = failure(response, 403, "forbidden")["error"]
-        assert said.startswith(f"{who} can't run whole graphs")
+        assert said.startswith(f"{who} may not run whole graphs")
         assert sim.history == {}
     success(api_for().post("/generate", **graph_in(form), headers=SHOP))
 
@@ -122,7 +122,7 @@ def test_overrides_can_be_closed_in_all_their_forms(
         (make_app(workflows_only=True, api_keys=KEYS).test_client(), PRESS),
     ):
         said = failure(api.post("/generate", **again(), headers=headers), 403, "forbidden")["error"]
-        assert "can't set inputs by NODE.INPUT (" in said
+        assert "may not set inputs by NODE.INPUT (" in said
         assert "prompt, negative_prompt, seed" in said
         assert sim.history == {}
     assert api_for().post("/generate", **again(), headers=SHOP).status_code in (200, 400)
@@ -135,8 +135,8 @@ def test_what_else_reaches_past_the_parameters_is_closed_with_the_overrides(
     api_for: MakeApi, make_app: Callable[..., Flask], sim: Simulator, fields: dict[str, Any]
 ) -> None:
     (name,) = fields
-    assert f"can't give {name}" in refused(api_for(overrides=False), sim, {**SMALL, **fields})
-    assert f"can't give {name}" in refused(make_app(workflows_only=True).test_client(), sim, {**SMALL, **fields})
+    assert f"may not give {name}" in refused(api_for(overrides=False), sim, {**SMALL, **fields})
+    assert f"may not give {name}" in refused(make_app(workflows_only=True).test_client(), sim, {**SMALL, **fields})
     success(api_for(overrides=False).post("/generate", json={**SMALL, "extra_data": {}}, headers=SHOP))
     success(api_for().post("/generate", json={**SMALL, **fields}, headers=SHOP))
 
@@ -149,7 +149,7 @@ def test_who_brings_no_graphs_can_t_load_what_others_have_made(
     for folder in ("[output]", "[temp]", "[Output]", "[OUTPUT] "):
         name = f"{made['subfolder']}/{made['filename']} {folder}"
         for api in (make_app(workflows_only=True).test_client(), api_for(graphs=False, overrides=False)):
-            assert "can't load" in refused(api, sim, {**asked, "params": {"image": name}})
+            assert "may not load" in refused(api, sim, {**asked, "params": {"image": name}})
     success(
         api_for().post(
             "/generate",
@@ -237,7 +237,7 @@ def test_a_place_in_the_queue_can_be_closed(api_for: MakeApi, sim: Simulator, fi
 def test_node_classes_can_be_refused(api_for: MakeApi, sim: Simulator) -> None:
     api = api_for(refused_nodes=["EmptyImage", "KSampler"])
     said = refused(api, sim, {"workflow": graphs.picture()})
-    assert "can't use the node class EmptyImage (node 1); refused are EmptyImage, KSampler." in said
+    assert "may not use the node class EmptyImage (node 1); refused are EmptyImage, KSampler." in said
     assert "KSampler (node 3)" in refused(api, sim, SMALL)  # in a template too
     success(api.post("/generate", json={"workflow": graphs.picture()}, headers=PRESS))
 
@@ -246,7 +246,7 @@ def test_or_all_but_some(api_for: MakeApi, sim: Simulator) -> None:
     api = api_for(allowed_nodes=["EmptyImage", "SaveImage"])
     success(api.post("/generate", json={"workflow": graphs.picture()}, headers=SHOP))
     said = refused(api, sim, {"workflow": graphs.picture(save="PreviewImage")})
-    assert "can't use the node class PreviewImage (node 2); allowed are " in said
+    assert "may not use the node class PreviewImage (node 2); allowed are " in said
     refused(api_for(allowed_nodes=["EmptyImage", "SaveImage"], refused_nodes=["SaveImage"]), sim,
             {"workflow": graphs.picture()})  # fmt: skip
 
@@ -277,7 +277,7 @@ def test_sizes_steps_and_batches_have_limits(
     given = fields.get("params", fields).keys()
     base = {name: value for name, value in SMALL.items() if f"5.{name}" not in given}
     said = refused(api, sim, {**base, **fields})
-    assert said.startswith("The API key shop can have at most ")
+    assert said.startswith("The API key shop may have at most ")
     assert most in said
     asked = {**SMALL, "width": 128, "height": 72, "steps": 3, "batch_size": 2}
     assert success(api.post("/generate", json=asked, headers=SHOP))["outputs"][0]["width"] == 128

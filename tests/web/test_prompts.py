@@ -17,6 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.jobs import JobList
 from comfybridge.media import Converted
 from comfybridge.prompts import outputs
 from comfybridge.request import OutputOptions
@@ -48,15 +49,15 @@ def finished_by_a_stranger(sim: Simulator, graph: dict[str, Any], **fields: Any)
     return prompt_id
 
 
-def before(monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], None]) -> None:
+def before(monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], None], of: type = ComfyUIClient) -> None:
     """Has something happen just before a call of the bridge reaches ComfyUI."""
-    original = getattr(ComfyUIClient, call)
+    original = getattr(of, call)
 
     def late(*args: Any, **options: Any) -> Any:
         happens()
         return original(*args, **options)
 
-    monkeypatch.setattr(ComfyUIClient, call, late)
+    monkeypatch.setattr(of, call, late)
 
 
 @pytest.fixture
@@ -291,7 +292,7 @@ def test_a_prompt_that_finishes_during_the_look_is_no_unknown_one(
         sim.release()
         sim.wait_until_idle()
 
-    before(monkeypatch, "job", finish)
+    before(monkeypatch, "find", finish, of=JobList)
     success(api.get(f"/results/{prompt_id}"))
 
 

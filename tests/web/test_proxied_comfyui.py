@@ -64,7 +64,7 @@ def test_a_proxy_that_lets_no_websocket_through_is_named(
     with ForwardProxy(sim.url, refused=("CONNECT",)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@{proxy.place}")
         status, body = ask(GPU, wait)
-    named = f"the proxy http://{proxy.place} (HTTP_PROXY) lets nothing through to it (HTTP 403)"
+    named = f"the proxy http://{proxy.place} (HTTP_PROXY) does not connect to it (HTTP 403)"
     assert status == 200
     assert body["warnings"] == [
         f"The websocket of ComfyUI at {GPU} cannot be reached: {named}. The result was polled for."

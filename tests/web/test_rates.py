@@ -123,7 +123,7 @@ def test_callers_without_keys_share_what_is_default(
 ) -> None:
     policies = policy_file(default={"rate": "1/hour", "max_steps": 1})
     api = make_app(policy_file=policies).test_client()
-    assert refused(api, sim, {**SMALL, "steps": 2}, {}).startswith("A caller without an API key can have at most 1 ")
+    assert refused(api, sim, {**SMALL, "steps": 2}, {}).startswith("A caller without an API key may have at most 1 ")
     clock(3600)
     success(api.post("/generate", json=SMALL))
     failure(api.post("/generate", json=SMALL), 429, "rate_limited")

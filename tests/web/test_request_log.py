@@ -329,8 +329,6 @@ def test_a_line_of_text_is_for_people(api: FlaskClient, listen: Callable[[loggin
 def test_a_terminal_gets_text_and_a_file_json_unless_something_else_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, is_terminal: bool, format: Any, kind: type
 ) -> None:
-    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
-        monkeypatch.setattr(logging, name, getattr(logging, name))  # put back at the end
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     assert type(logs.configure(format, quotes=False)) is kind
 

@@ -113,7 +113,7 @@ def test_its_callers_have_the_rights_of_their_keys_though_it_knows_of_none(
 ) -> None:
     large = {"text": "x", "side": 128}
     said = wrong(policed.post(DRAW, json=large, headers=basic("shop-secret")), 403, "forbidden")
-    assert said.startswith("The API key shop can have at most 64 ")
+    assert said.startswith("The API key shop may have at most 64 ")
     assert not sim.history
     assert policed.post(DRAW, json=large, headers=basic("press-secret")).status_code == 200
     wrong(policed.post(DRAW, json=large, headers=basic("press-secret")), 429, "rate_limited")

@@ -19,6 +19,7 @@ from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from tests import graphs
 from tests.comfyui.exchange import Exchange
+from tests.known_ids import queued_as
 from tests.media.pictures import drawn, encoded
 from tests.web.answers import failure, success
 from tests.web.history import GRAPH, OUTPUT_NODE, entry
@@ -31,8 +32,8 @@ def app_for(server: Exchange) -> Flask:
 
 
 def answered(output: Any, *, accept: str = "application/json", view: bytes | None = PNG, **more: Any) -> Any:
-    """The bridge's answer where ComfyUI, an old one that chooses its own prompt id, tells that history entry."""
-    with Exchange() as server:
+    """The bridge's answer where ComfyUI tells that history entry."""
+    with Exchange() as server, queued_as("p1"):
         server.get("/object_info/SaveImage", json_body=OUTPUT_NODE)
         server.post("/prompt", json_body={"prompt_id": "p1", "number": 0, "node_errors": {}})
         server.get("/history/p1", json_body={"p1": entry(output, **more)})
@@ -164,7 +165,8 @@ def test_a_prompt_id_that_no_header_and_no_address_can_hold_is_comfyuis_error(
     said = {"prompt_id": prompt_id, "number": 0, "node_errors": {}}
     sim.fail_route("/prompt", 200, json.dumps(said).encode(), method="POST")
     response = api.post("/generate", json={"workflow": graphs.picture()})
-    assert "no prompt_id, or none that can be one" in failure(response, 502, "comfyui_error")["error"]
+    why = "is about another prompt" if isinstance(prompt_id, str) else "has no prompt_id"
+    assert why in failure(response, 502, "comfyui_error")["error"]
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,10 @@ STRANGERS: dict[str, tuple[Answered, str]] = {
 }
 
 REFUSALS: dict[str, tuple[Answered, str]] = {
-    "credentials that are missing": ((401, {}, ""), "ComfyUI answered 401 to {asked}: it wants credentials, which"),
+    "credentials that are missing": ((401, {}, ""), "ComfyUI answered 401 to {asked}: it requires credentials in"),
     "a challenge": (
         (403, HTML, "<title>Just a moment...</title>"),
-        "ComfyUI answered 403 to {asked} with a web page titled 'Just a moment...': it wants credentials",
+        "ComfyUI answered 403 to {asked} with a web page titled 'Just a moment...': it requires credentials",
     ),
     "a failure with a page": (
         (500, HTML, "<title>Oops</title>"),
@@ -84,12 +84,15 @@ REFUSALS: dict[str, tuple[Answered, str]] = {
 }
 
 UNREACHED: dict[str, tuple[Answered, str]] = {
-    "a proxy": ((502, HTML, "<title>502 Bad Gateway</title>"), "is not reached by the proxy before it (HTTP 502)"),
-    "Cloudflare": ((530, HTML, "<title>x | 530: Argo Tunnel error</title>"), "by the proxy before it (HTTP 530)"),
-    "ngrok": ((404, HTML, NGROK), "is not reached by the tunnel before it (ERR_NGROK_3200, HTTP 404)"),
+    "a proxy": ((502, HTML, "<title>502 Bad Gateway</title>"), "by the proxy in front of it (HTTP 502)"),
+    "Cloudflare": (
+        (530, HTML, "<title>x | 530: Argo Tunnel error</title>"),
+        "by the proxy in front of it (HTTP 530)",
+    ),
+    "ngrok": ((404, HTML, NGROK), "cannot be reached by the tunnel in front of it (ERR_NGROK_3200, HTTP 404)"),
     "ngrok's header": (
         (404, {"Ngrok-Error-Code": "ERR_NGROK_3200"}, "gone"),
-        "is not reached by the tunnel before it (ERR_NGROK_3200, HTTP 404)",
+        "cannot be reached by the tunnel in front of it (ERR_NGROK_3200, HTTP 404)",
     ),
 }
 

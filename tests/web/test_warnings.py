@@ -85,7 +85,7 @@ def test_a_whole_graph_is_asked_for_no_size_that_is_not_given(api: FlaskClient) 
 def test_what_comfyui_rounds_is_one_warning_and_not_two(api: FlaskClient, accept: str) -> None:
     assert warnings(
         api, accept, workflow="txt2img", prompt="a", model="demo.safetensors", width=100, height=64, steps=1
-    ) == ["width is 100; ComfyUI makes 96 of it, a multiple of 8."]
+    ) == ["width is 100; ComfyUI rounds it to 96, a multiple of 8."]
 
 
 def test_a_conversion_s_warnings_travel_with_bytes(api: FlaskClient) -> None:

@@ -87,9 +87,9 @@ def test_a_template_whose_file_names_no_model_gets_the_installed_one_too(
     assert sim.checkpoints[0] in body["warnings"][0]
 
 
-def test_the_readme_s_example_of_a_parameter_file_works(own: FlaskClient, folder: Path) -> None:
+def test_the_documented_example_of_a_parameter_file_works(own: FlaskClient, folder: Path) -> None:
     root = Path(__file__).parent.parent.parent
-    example, *_ = re.findall(r"```yaml\n(.*?)```", (root / "README.md").read_text("utf-8"), re.DOTALL)
+    example, *_ = re.findall(r"```yaml\n(.*?)```", (root / "docs/workflows.md").read_text("utf-8"), re.DOTALL)
     (folder / "square.json").write_text((root / "workflows" / "txt2img.json").read_text("utf-8"))
     (folder / "square.yaml").write_text(example)
     asked = {"workflow": "square", "prompt": "a cat", "steps": 2, "params": {"size": 768}}

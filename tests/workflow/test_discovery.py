@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import check_graph
 from tests.workflow.drawn import default, encode, node, sampler
 
@@ -293,13 +293,13 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 @pytest.mark.parametrize(("graph", "expected"), STORIES.values(), ids=STORIES.keys())
 def test_the_parameters_of_a_graph_are_found(graph: dict[str, Any], expected: dict[str, str]) -> None:
-    found = discover(check_graph(graph))
+    found = examine(check_graph(graph)).parameters
     targets = {name: " ".join(f"{t.node}.{t.input}" for t in each.targets) for name, each in found.items()}
     assert targets == expected
 
 
 def test_what_is_found_has_the_graphs_values_as_defaults() -> None:
-    found = discover(check_graph(default()))
+    found = examine(check_graph(default())).parameters
     assert {name: each.default for name, each in found.items()} == {
         "prompt": "a cat", "negative_prompt": "blurry", "seed": 7, "steps": 20, "cfg": 8, "width": 512, "height": 640,
         "batch_size": 1, "model": "v1-5.safetensors", "sampler_name": "euler", "scheduler": "normal", "denoise": 1,
@@ -308,14 +308,14 @@ def test_what_is_found_has_the_graphs_values_as_defaults() -> None:
 
 def test_circles_and_diamonds_do_not_hang() -> None:
     ring = default(n6=node("A", x=["20", 0]), n20=node("B", x=["6", 0]), n5=sampler(latent_image=["3", 0]))
-    assert "seed" in discover(ring)
+    assert "seed" in examine(ring).parameters
     layers = {f"{i}{side}": node("ConditioningCombine", conditioning_1=[f"{i - 1}a", 0],
                                  conditioning_2=[f"{i - 1}b", 0]) for i in range(1, 60) for side in "ab"}  # fmt: skip
     graph = default(n3=sampler(positive=["59a", 0]), **layers, **{"0a": encode("a"), "0b": encode("b")})
-    assert discover(check_graph(graph))["prompt"].targets[0].node == "0a"
+    assert examine(check_graph(graph)).parameters["prompt"].targets[0].node == "0a"
 
 
 def test_a_graph_of_ten_thousand_nodes_does_not_take_long() -> None:
     chain = {f"c{i}": node("A", conditioning=[f"c{i - 1}", 0]) for i in range(1, 10_000)}
     graph = default(n3=sampler(positive=["c9999", 0]), **chain, c0=encode("deep"))
-    assert discover(check_graph(graph))["prompt"].targets[0].node == "c0"
+    assert examine(check_graph(graph)).parameters["prompt"].targets[0].node == "c0"

@@ -70,7 +70,7 @@ def test_a_parameter_and_an_override_of_its_only_input_must_agree(template: Temp
 def test_a_size_that_comfyui_rounds_down_is_a_warning(template: Template) -> None:
     filled = fill(template, {"width": 450, "height": 448})
     assert filled.graph["5"]["inputs"]["width"] == 450
-    assert filled.warnings == ["width is 450; ComfyUI makes 448 of it, a multiple of 8."]
+    assert filled.warnings == ["width is 450; ComfyUI rounds it to 448, a multiple of 8."]
 
 
 def test_a_seed_is_drawn_within_its_own_range() -> None:
@@ -168,7 +168,7 @@ def test_a_whole_graphs_seed_is_drawn_on_request() -> None:
 def test_a_short_name_that_finds_nothing_in_a_graph_is_an_error() -> None:
     with pytest.raises(InvalidRequest) as caught:
         fill(of_caller(default(n3=sampler(negative=["6", 0]))), {"negative_prompt": "x"})
-    said = "negative_prompt was given, but no sampler in the graph gets one; the graph takes "
+    said = "negative_prompt was given, but no sampler in the graph takes one; the graph takes "
     assert said in caught.value.message
     with pytest.raises(InvalidRequest, match="stepz is not a parameter; accepted are steps, "):
         fill(of_caller(default()), {"stepz": 1})

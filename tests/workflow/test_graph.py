@@ -38,7 +38,7 @@ BAD_GRAPHS = {
     "a number that is none": (default(n3=sampler(cfg=float("nan"))), "Node 3 (KSampler): input cfg is nan"),
     "an endless number": (default(n3=sampler(cfg=float("inf"))), "input cfg is inf"),
     "a value nested too deeply": (default(n3=sampler(cfg=deep)), "input cfg is nested more than 64 levels"),
-    "bytes": (default(n3=sampler(cfg=b"8")), "input cfg is a bytes, which JSON can't carry"),
+    "bytes": (default(n3=sampler(cfg=b"8")), "input cfg is a bytes, which JSON cannot hold"),
     "an odd node id": ({None: node("A")}, "A node's id is null"),
 }
 

@@ -122,14 +122,14 @@ def test_a_params_json_file_loads_as_it_is(folder: Folder) -> None:
 
 
 BROKEN_GRAPHS: dict[str, tuple[Any, str]] = {
-    "half-written": ('{"3": {"class_ty', "a.json can't be read: it is no JSON"),
-    "empty": ("", "it is no JSON"),
+    "half-written": ('{"3": {"class_ty', "a.json can't be read: it is not JSON"),
+    "empty": ("", "it is not JSON"),
     "NaN": ('{"3": {"class_type": "A", "inputs": {"x": NaN}}}', "it holds NaN"),
     "too large a number": (
         '{"3": {"class_type": "A", "inputs": {"x": 1e999}}}',
         "a.json: Node 3 (A): input x is inf",
     ),
-    "a key twice": ('{"3": {"class_type": "A"}, "3": {"class_type": "B"}}', "the key 3 is there twice"),
+    "a key twice": ('{"3": {"class_type": "A"}, "3": {"class_type": "B"}}', "the key 3 occurs twice"),
     "not UTF-8": (b'{"\xff": 1}', "it is not UTF-8"),
     "nested too deeply": ("[" * 200_000, "it is nested too deeply"),
     "the editor's format": ({"nodes": [], "links": []}, "Export (API)"),
@@ -148,16 +148,16 @@ def test_a_broken_graph_is_named_and_breaks_nothing_else(folder: Folder, content
 
 
 BROKEN_PARAMETERS: dict[str, tuple[str, str]] = {
-    "no YAML": ("parameters: [", "a.yaml can't be read: it is no YAML"),
-    "a key twice": ("parameters: {}\nparameters: {}", "the key parameters is there twice"),
+    "no YAML": ("parameters: [", "a.yaml can't be read: it is not YAML"),
+    "a key twice": ("parameters: {}\nparameters: {}", "the key parameters occurs twice"),
     "a list": ("- a", "a.yaml is a list"),
-    "python objects": ("a: !!python/object/apply:os.getcwd []", "it is no YAML"),
-    "a date that is none": ("description: 2020-13-45", "it holds a value that YAML does not allow"),
+    "python objects": ("a: !!python/object/apply:os.getcwd []", "it is not YAML"),
+    "a date that is none": ("description: 2020-13-45", "it has a value that YAML does not allow"),
     "a control character": ("description: \x07", "a character that YAML does not allow"),
-    "an unknown key": ("paramters: {}", "'paramters', which means nothing here; use parameters, "),
+    "an unknown key": ("paramters: {}", "'paramters', which is not known here; use parameters, "),
     "an unknown key of a parameter": (
         "parameters: {p: {node: 6, inptu: text}}",
-        "'inptu', which means nothing here; use input, ",
+        "'inptu', which is not known here; use input, ",
     ),
     "an unknown node": ("parameters: {p: {node: 66, input: text}}", "parameter p names node 66, which the graph"),
     "an unknown input": ("parameters: {p: {node: 6, input: txt}}", "names input txt of node 6 (CLIPTextEncode)"),

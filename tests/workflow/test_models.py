@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from comfybridge.errors import InvalidRequest, ModelMissing
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.model_choice import settle_model
 from comfybridge.workflow.template import Filled, Template, fill
@@ -14,7 +14,7 @@ from tests.workflow.drawn import default, node
 
 def settled(choices: list[str], own: str = "v1-5.safetensors", **params: str) -> Filled:
     graph = check_graph(default(n4=node("CheckpointLoaderSimple", ckpt_name=own)))
-    template = Template("txt2img", "", graph, discover(graph))
+    template = Template("txt2img", "", graph, examine(graph).parameters)
     filled = fill(template, {name.replace("__", "."): value for name, value in params.items()})
     settle_model(filled, template.parameters["model"], choices)
     return filled

@@ -48,7 +48,6 @@ class Connection:
     def __init__(self, client_id: str, opened: websocket.WebSocket) -> None:
         self.client_id = client_id
         self._socket = opened
-        self._timeout: float | None = None
         self._is_in_frame = False
         self._opcode = websocket.ABNF.OPCODE_TEXT  # of a message in several frames,
         self._pieces: list[bytes] = []  # and what came of it
@@ -70,11 +69,8 @@ class Connection:
         Raises:
             SocketLost: the socket is closed or broken.
         """
-        seconds = max(seconds, 0.001)
         try:
-            if seconds != self._timeout:  # setting it is a system call
-                self._socket.settimeout(seconds)
-                self._timeout = seconds
+            self._socket.settimeout(max(seconds, 0.001))
             opcode, data = self._next_message()
         except (websocket.WebSocketTimeoutException, TimeoutError):
             return None
@@ -134,7 +130,6 @@ class _ReadAhead:
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
-        self.gettimeout = wrapped.gettimeout  # asked for at each piece
         self._data = b""
         self._at = 0
         self._in_frame = 0
@@ -187,7 +182,7 @@ class _ReadAhead:
 
 def _check_size(size: int) -> None:
     if size > LARGEST_MESSAGE:
-        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, which is more than can be meant")
+        raise SocketLost(f"a message of more than {LARGEST_MESSAGE} bytes, more than the bridge accepts")
 
 
 def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connection:
@@ -230,7 +225,7 @@ def connect(client: ComfyUIClient, client_id: str, deadline: Deadline) -> Connec
         why = str(error) if isinstance(error, NoConnectionInTime) else "does not answer"
         raise ComfyUISilent(f"ComfyUI at {address.url} {why}.", retry_after=RETRY_AFTER) from None
     except (websocket.WebSocketException, OSError, NotConnected) as error:
-        # Nobody there, or a proxy that cuts websockets off: the HTTP calls will tell which.
+        # ComfyUI is down, or a proxy cuts websockets off: the HTTP calls will show which.
         client.queue_length(deadline)
         if isinstance(error, NotConnected):
             raise SocketLost(f"The websocket of ComfyUI at {address.url} {error}.") from None

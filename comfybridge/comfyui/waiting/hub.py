@@ -3,7 +3,7 @@
 A thread reads the socket and sorts its events to the prompts they are about. It never waits for a request: ComfyUI
 keeps everybody's events back while one client does not read its socket. It starts with the first request, so after a
 server's fork, and connects anew whenever the socket is lost; prompts that were queued under the lost one are settled
-through the history (`settling.py`), for their events go to the client id that queued them.
+through the history (`quiet.py`), for their events go to the client id that queued them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from comfybridge.comfyui.waiting.connection import Connection, SocketLost, conne
 from comfybridge.comfyui.waiting.poll import confirmed, polling_instead
 from comfybridge.comfyui.waiting.quiet import Settler, Watched
 from comfybridge.comfyui.waiting.waiter import Listener, OnEvent, Stop, Waiter, out_of_time
-from comfybridge.comfyui.waiting.websocket import SocketWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
 
 log = logging.getLogger(__name__)
 
-# A socket on which nothing came for so long is asked for a sign of life, and given up without one.
+# A socket that was silent for this long is pinged, and closed if there is no answer.
 PING_SECONDS = 10.0
 DEAD_SECONDS = 40.0
 
@@ -38,7 +37,7 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 # A connection that lived for so long was a good one: the next pause is the first again.
 STEADY_SECONDS = 10.0
-# So many attempts fail while nobody waits, and the thread ends until somebody does.
+# After this many failed attempts without a waiting request, the thread ends until there is one.
 IDLE_ATTEMPTS = 5
 
 # Half of what ComfyUI sends of a short prompt; its other events tell as well that it is alive.
@@ -70,7 +69,7 @@ class HubWaiter(Waiter):
         # by their prompts: several where a request was repeated
         self._watches: dict[str, tuple[HubListener, ...]] = {}
         self._watching = threading.Lock()
-        self._audience: set[HubListener] = set()  # those of whose events somebody wants to know
+        self._audience: set[HubListener] = set()  # the listeners that want events
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
@@ -79,13 +78,9 @@ class HubWaiter(Waiter):
         self._is_wanted = False
         self._closed = False
         self._settler = Settler(self.lookup, self._listeners)
-        # Before 0.3.45, ComfyUI names prompts itself, and events come before the name is known.
-        self._each_apart: Waiter | None = None
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Have the shared socket listen for the prompt too; where none is let through, poll instead."""
-        if self._each_apart is not None:
-            return self._each_apart.listen(prompt, deadline)
+        """Let the shared socket listen for the prompt too; poll instead if no websocket gets through."""
         with self._changed:
             try:
                 connection = self._connection or self._connected(deadline)
@@ -131,15 +126,8 @@ class HubWaiter(Waiter):
             return True
 
     def dismiss(self, listener: HubListener) -> None:
-        """Nobody wants to know of its events, but for how they end."""
+        """Stop delivering events to this listener; only the outcome still matters."""
         self._audience.discard(listener)
-
-    def rename(self, listener: HubListener, prompt: Prompt) -> None:
-        """Listen for the prompt under the id that ComfyUI chose, and for those to come on sockets of their own."""
-        self._each_apart = self._each_apart or SocketWaiter(self.client, self.lookup)
-        self.forget(listener)
-        listener.prompt = prompt
-        self._watch(listener)
 
     def _watch(self, listener: HubListener) -> None:
         with self._watching:
@@ -221,7 +209,7 @@ class HubWaiter(Waiter):
         except SocketLost as error:
             if not self._closed:
                 log.warning("The websocket to ComfyUI at %s was lost: %s", self.client.address.url, error)
-        except Exception:  # a bug, which must not leave everybody without events
+        except Exception:  # a bug, which must not stop all events
             log.exception("The websocket to ComfyUI at %s is opened anew.", self.client.address.url)
         finally:
             with self._changed:
@@ -271,15 +259,11 @@ class HubListener(Listener, Watched):
         self._heard: queue.SimpleQueue[events.Event | None] = queue.SimpleQueue()  # None: it has ended
         self._images_put = 0  # counted by the hub's thread,
         self._images_taken = 0  # and by the one that waits
-        self._keeps_events = True  # until it is known whether anybody wants them
+        self._keeps_events = True  # until a listener for them is known
         self._result: Outcome | BridgeError | None = None
         self._stop = Stop()
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
-        if prompt.id != self.prompt.id:
-            self._hub.rename(self, prompt)
-            self._reader = OutcomeReader(prompt)
-            self.is_orphan = True  # its events may have come before its name was known
         self._keeps_events = on_event is not None
         if on_event is None:
             self._hub.dismiss(self)

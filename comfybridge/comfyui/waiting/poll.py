@@ -19,9 +19,10 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 GROWTH = 1.5
 
-# What one question may take: whoever waits for the answer does not hear that it is to stop.
+# The limit for one call: while it waits for the answer, it cannot be told to stop.
 LOOK_SECONDS = 5.0
-# ComfyUI may be out of reach for a moment (a restart of the proxy before it); longer, and the caller is told.
+# ComfyUI may be out of reach for a moment (a restart of the proxy in front of it); after that, the caller gets an
+# error.
 PATIENCE_SECONDS = 4.0
 
 
@@ -36,14 +37,14 @@ class PollingWaiter(Waiter):
         return PollingListener(self)
 
     def attach(self, prompt: Prompt, deadline: Deadline) -> PollingListener:
-        """Who queued it makes no difference."""
+        """The client that queued it makes no difference."""
         return PollingListener(self)
 
 
 class PollingListener(Listener):
-    """Waits for one prompt. It gives ComfyUI a client id that no socket has.
+    """Waits for one prompt, under a client id that no socket has.
 
-    Without any client id, ComfyUI would send the prompt's progress to everybody's sockets.
+    Without a client id, ComfyUI would send the prompt's progress to all sockets.
     """
 
     receives_images = False
@@ -83,7 +84,7 @@ def polling_instead(waiter: Waiter, why: Exception, prompt: Prompt) -> PollingLi
 
 
 def confirmed(waiter: Waiter, prompt: Prompt, told: Outcome, deadline: Deadline, stop: Stop) -> Outcome:
-    """An outcome whose events did not tell all, completed by the history; raises what `Listener.wait` raises."""
+    """Complete an outcome with missing events from the history; raises what `Listener.wait` raises."""
     known = wait_by_polling(waiter, prompt, deadline, stop)
     silent = set(known.over_websocket).difference(frame.node_id for frame in told.frames)
     if silent and not told.warnings:  # which may say that a node was kept from running

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 # A prompt whose socket is lost is looked up so often.
 ORPHAN_SECONDS = 0.5
-# ComfyUI may be out of reach for a moment (a restart of the proxy before it); longer, and the callers are told.
+# ComfyUI may be out of reach for a moment (a restart of the proxy in front of it); after that, the callers get an
+# error.
 PATIENCE_SECONDS = 3.0
 # What one round of questions may take.
 ROUND_SECONDS = 10.0
@@ -49,7 +50,7 @@ class Watched(ABC):
 
     @abstractmethod
     def finish(self, result: Outcome | BridgeError) -> None:
-        """Tell whoever waits how it ended."""
+        """Report the outcome to the waiting request."""
 
 
 class Settler:
@@ -130,7 +131,7 @@ class Settler:
             watched.finish(_result(watched.prompt, entry))
 
     def _endure(self, error: BridgeError, due: list[Watched]) -> None:
-        """Be patient with a ComfyUI that can't be asked, for a while."""
+        """Tolerate an unreachable ComfyUI for a while."""
         now = time.monotonic()
         if self._unreachable_since is None:
             self._unreachable_since = now

@@ -1,9 +1,9 @@
-"""Waiting for a prompt: the contract that every way of waiting keeps, and what they share.
+"""Waiting for a prompt: the contract of all ways of waiting, and their common parts.
 
     waiter.listen(prompt, deadline) -> Listener       before the prompt is queued, so that no event is missed
     listener.wait(prompt, deadline, on_event) -> Outcome
 
-`hub.py` (one websocket for all requests), `socket.py` (one for each) and `polling.py` are the three ways.
+`hub.py` (one websocket for all requests), `websocket.py` (one for each) and `poll.py` are the three ways.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from comfybridge.errors import BridgeError, TimedOut
 
 OnEvent = Callable[[Event], None]
 
-# A prompt of which nothing was heard for so many seconds is looked up: its event may be lost, or the prompt itself.
+# A prompt without events for this many seconds is looked up: its event may be lost, or the prompt itself.
 QUIET_SECONDS = 3.0
 
 
@@ -32,7 +32,7 @@ class Listener(ABC):
 
     Attributes:
         client_id: what the prompt must be queued with.
-        warnings: sentences on what had to be done otherwise than asked.
+        warnings: sentences on what could not be done as requested.
         receives_images: whether images that are sent over the websocket reach it.
     """
 
@@ -45,14 +45,13 @@ class Listener(ABC):
         """Block until the prompt has ended.
 
         Args:
-            prompt: the prompt, queued with this listener's `client_id`. Its id is another one than was listened for
-                where ComfyUI is older than 0.3.45, and chose it itself.
+            prompt: the prompt that was listened for, queued with this listener's `client_id`.
             deadline: when to give up; the prompt is not cancelled.
             on_event: called in this thread with every event of the prompt, where events come.
 
         Raises:
             ExecutionFailed: a node failed.
-            Interrupted: somebody cancelled the prompt.
+            Interrupted: the prompt was cancelled.
             PromptLost: ComfyUI neither has it queued nor remembers it.
             TimedOut: the deadline passed.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
@@ -64,7 +63,7 @@ class Listener(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what listening took. May be called twice."""
+        """Release the resources of listening. May be called twice."""
 
     def __enter__(self) -> Listener:
         return self
@@ -123,7 +122,7 @@ class Waiter(ABC):
 
     @abstractmethod
     def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Begin to listen for a prompt that somebody else has queued, and that has not ended, as far as is known.
+        """Begin to listen for a prompt that another client has queued, and that is not known to have ended.
 
         Raises:
             ComfyUIUnreachable: ComfyUI does not answer.

@@ -35,7 +35,7 @@ class SocketWaiter(Waiter):
             return polling_instead(self, error, prompt)
 
     def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Poll: its events go to whoever queued it."""
+        """Poll: its events go to the client that queued it."""
         return PollingListener(self)
 
 

@@ -1,6 +1,6 @@
 """What web pages may do with the bridge: nothing, unless they are its own or of a site that is set.
 
-A browser sends requests for whatever page is open in it, also to a bridge on the same machine, and says whose page it
+A browser sends requests for any open page, also to a bridge on the same machine, and says whose page it
 is in `Origin` and `Sec-Fetch-Site`. CORS alone would keep the answer from the page, and let the request be run.
 """
 
@@ -16,7 +16,7 @@ from comfybridge.settings import DEFAULT_PORTS, Settings
 
 ANY = "*"
 FOREIGN_SITES = ("cross-site", "same-site")  # same-site is another port of this machine, say
-# What a page may send beside what it always may, and what it may read of an answer beside the body.
+# The request headers that a page may send, and the answer headers that it may read, beyond the usual ones.
 REQUEST_HEADERS = "Accept, Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-Id"
 EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed, X-Warnings"
 PREFLIGHT_SECONDS = 600
@@ -32,7 +32,7 @@ class Browsers:
         """Refuse what a page may not do.
 
         Returns:
-            The answer to a preflight, which asks for another request and needs no key; else None.
+            The answer to a preflight request, which needs no key; else None.
 
         Raises:
             Forbidden: the page is foreign.
@@ -85,7 +85,7 @@ def _is_own(origin: str, environ: Mapping[str, Any]) -> bool:
 
 
 def _is_visit(environ: Mapping[str, Any]) -> bool:
-    """Whether somebody follows a link to the bridge, in a window of its own."""
+    """Whether the request follows a link to the bridge, in a top-level window."""
     return (
         environ["REQUEST_METHOD"] in ("GET", "HEAD")
         and environ.get("HTTP_SEC_FETCH_MODE") == "navigate"

@@ -1,4 +1,4 @@
-"""Who is let in: the door that every request goes through before its view.
+"""Access control: the door that every request passes before its view.
 
 In this order: the host that it calls, the page that it comes from, the API key that it brings.
 """
@@ -21,7 +21,7 @@ from comfybridge.web.marks import marks_of
 
 
 def protect(app: Flask, settings: Settings, places: Mapping[str, Sequence[KeyPlace]]) -> None:
-    """Have an application let in only whom its settings mean. To be called before other functions are registered.
+    """Make an application admit only callers that its settings allow. Call it before registering other functions.
 
     Args:
         places: where callers put their API keys, by the name of the blueprint that they ask; those of others put
@@ -83,7 +83,7 @@ class Door:
         return preflight
 
     def tell(self, response: Response) -> Response:
-        """Say in an answer which pages may read it, and in a refusal where a key is looked for."""
+        """Add the headers for web pages to an answer, and to a refusal those that say where to send a key."""
         self._browsers.tell(response)
         if response.status_code == Unauthorized.status:
             challenges = [place.challenge for place in self._places_of_request() if place.challenge]
@@ -100,8 +100,8 @@ class Door:
                 return name
         how = f"send it as {', or as '.join(place.example for place in places)}."
         if sent:
-            raise Unauthorized(f"The API key is not one of this bridge's; {how}")
-        raise Unauthorized(f"This bridge takes requests with an API key only; {how}")
+            raise Unauthorized(f"The API key is not known to this bridge; {how}")
+        raise Unauthorized(f"This bridge requires an API key; {how}")
 
     def _places_of_request(self) -> Sequence[KeyPlace]:
         return self._places.get(request.blueprint or "", USUAL)

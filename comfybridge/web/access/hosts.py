@@ -31,7 +31,7 @@ class Hosts:
         self._problem_of = lru_cache(maxsize=REMEMBERED)(self._problem)
 
     def check(self, header: str | None) -> None:
-        """Refuse what is not meant for this bridge.
+        """Refuse a request that is not meant for this bridge.
 
         Args:
             header: `Host`; None where there is none, as in HTTP/1.0, which no browser speaks.
@@ -44,10 +44,12 @@ class Hosts:
             return
         problem = self._problem_of(header) if len(header) <= 255 else InvalidRequest
         if problem is InvalidRequest:
-            raise InvalidRequest("The Host header is malformed; it must be a name or an address, and maybe a port.")
+            raise InvalidRequest(
+                "The Host header is malformed; it must be a name or an address, with an optional port."
+            )
         if problem is Forbidden:
             raise Forbidden(
-                f"The bridge is not known as {header}; if it is meant to be, add that name, without the port, to "
+                f"The bridge is not known as {header}; if it should be, add that name, without the port, to "
                 "COMFYBRIDGE_ALLOWED_HOSTS."
             )
 
@@ -74,15 +76,15 @@ def is_loopback(host: str) -> bool:
 
 
 def check_listening(settings: Settings, host: str) -> None:
-    """Refuse to listen where others than this machine can call, if nobody would be asked for a key.
+    """Refuse to listen where other machines can call, if no key would be required.
 
     Raises:
         SettingsError: says what to do.
     """
     if not (settings.api_keys or settings.allow_anonymous or is_loopback(host)):
         raise SettingsError(
-            f"{host} is reached from other machines, where everybody could use the bridge: set COMFYBRIDGE_API_KEYS, "
-            "so that callers need a key, or COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous), if all are welcome."
+            f"Other machines can reach {host}, and everyone there could use the bridge: set COMFYBRIDGE_API_KEYS, "
+            "so that callers need a key, or COMFYBRIDGE_ALLOW_ANONYMOUS=true (--allow-anonymous), to admit everyone."
         )
 
 

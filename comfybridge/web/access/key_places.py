@@ -14,7 +14,7 @@ class KeyPlace:
     Attributes:
         name: what the document calls it.
         example: how a key looks there, for a sentence.
-        find: gives what stands there in a WSGI environment; None if there is nothing.
+        find: returns the key in a WSGI environment; None if there is none.
         scheme: an OpenAPI security scheme.
         challenge: how `WWW-Authenticate` asks for it; empty where HTTP has no word for that.
     """
@@ -50,5 +50,5 @@ X_API_KEY = KeyPlace(
     _header,
     {"type": "apiKey", "name": "X-API-Key", "in": "header", "description": "the same, in another header"},
 )
-# Where callers of what belongs to no dialect put theirs, such as those of the metrics.
+# Where callers of addresses outside the dialects, such as the metrics, put their key.
 USUAL = (BEARER, X_API_KEY)

@@ -9,10 +9,10 @@ from flask import Response, g
 from comfybridge.errors import NotAcceptable
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.web.answers.admission import admitted
-from comfybridge.web.answers.files import file_response, zip_response
+from comfybridge.web.answers.files import file_content, zip_content
 from comfybridge.web.answers.hangups import Watch
 from comfybridge.web.answers.negotiation import Wanted
-from comfybridge.web.answers.sending import respond
+from comfybridge.web.answers.sending import Content, respond
 from comfybridge.web.answers.streaming import event_stream, kept_alive_json
 from comfybridge.web.answers.style import Style
 from comfybridge.web.current import current_bridge
@@ -43,34 +43,28 @@ def answer(
         with Watch(bridge, let_in):
             generation = held.enter_context(bridge.generating(let_in))
         g.prompt_id = generation.prompt_id
-        return rendered(generation, wanted, style, index, held)
+        return respond(rendered(generation, wanted, style, index), held)
 
 
-def rendered(
-    generation: Generation, wanted: Wanted, style: Style, index: int, held: contextlib.ExitStack
-) -> Response:
+def rendered(generation: Generation, wanted: Wanted, style: Style, index: int) -> Content:
     """A finished generation in the form that the caller accepts, but for events.
-
-    Args:
-        held: what is to be kept until the answer has been sent; emptied if that takes longer than this call.
 
     Raises:
         NotAcceptable: it is nothing that the caller accepts.
+        ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
     """
     refusals = []
     for each in (wanted, *wanted.others):
         try:
-            return _in_form(generation, each, style, index, held)
+            return _in_form(generation, each, style, index)
         except NotAcceptable as refusal:
             refusals.append(refusal)
     raise refusals[0]
 
 
-def _in_form(
-    generation: Generation, wanted: Wanted, style: Style, index: int, held: contextlib.ExitStack
-) -> Response:
+def _in_form(generation: Generation, wanted: Wanted, style: Style, index: int) -> Content:
     if wanted.form == "file":
-        return file_response(generation, wanted, index, held)
+        return file_content(generation, wanted, index)
     if wanted.form == "zip":
-        return zip_response(generation, held)
-    return respond(style.render(generation), "application/json", held)
+        return zip_content(generation)
+    return Content(style.render(generation), "application/json")

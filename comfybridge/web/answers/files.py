@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from urllib.parse import quote
-
-from flask import Response
 
 from comfybridge.errors import InvalidRequest, NotAcceptable
 from comfybridge.expected_size import size_warnings
@@ -14,7 +11,7 @@ from comfybridge.files.delivery import DeliveredFile, Delivery
 from comfybridge.request import Generation, Output
 from comfybridge.saving import safe_name
 from comfybridge.web.answers.negotiation import Wanted
-from comfybridge.web.answers.sending import Body, Streamed, respond
+from comfybridge.web.answers.sending import Body, Content, Streamed
 from comfybridge.web.answers.warnings import HEADER as WARNINGS
 from comfybridge.web.answers.warnings import warnings_header
 from comfybridge.web.answers.zipping import zip_chunks, zip_in_memory, zip_length
@@ -24,12 +21,11 @@ SVG = "image/svg+xml"
 NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
-def file_response(generation: Generation, wanted: Wanted, index: int, held: contextlib.ExitStack) -> Response:
+def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
     """The bytes of one file, with what else there is to know in headers.
 
     Args:
         index: which of the files of the wanted kind, counted from 0; the first may give way to one that can be used.
-        held: as `respond` takes it.
 
     Raises:
         NotAcceptable: the workflow made nothing of that kind.
@@ -59,16 +55,15 @@ def file_response(generation: Generation, wanted: Wanted, index: int, held: cont
             prompt_id=generation.prompt_id,
         )
     body = file.data if file.data is not None else Streamed(delivery.chunks(file), file.size, delivery, generation)
-    response = respond(body, file.media_type, held)
-    response.headers["Content-Disposition"] = _disposition("inline", file.filename)
+    headers = {"Content-Disposition": _disposition("inline", file.filename)}
     if file.media_type == SVG:
-        response.headers["Content-Security-Policy"] = NO_SCRIPTS
+        headers["Content-Security-Policy"] = NO_SCRIPTS
     # one of several nodes' pictures does not tell whether another has the size that was asked for
     measured = delivery.files if len({each.node_id for each in generation.images}) == 1 else []
-    return _with_facts(response, generation, delivery, measured)
+    return Content(body, file.media_type, headers | _facts(generation, delivery, measured))
 
 
-def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response:
+def zip_content(generation: Generation) -> Content:
     """All files and texts in a zip, each under its own name.
 
     Raises:
@@ -80,9 +75,8 @@ def zip_response(generation: Generation, held: contextlib.ExitStack) -> Response
         body = zip_in_memory(delivery)
     else:
         body = Streamed(zip_chunks(delivery), zip_length(delivery), delivery, generation)
-    response = respond(body, "application/zip", held)
-    response.headers["Content-Disposition"] = _disposition("attachment", f"{generation.prompt_id}.zip")
-    return _with_facts(response, generation, delivery, delivery.files)
+    headers = {"Content-Disposition": _disposition("attachment", f"{generation.prompt_id}.zip")}
+    return Content(body, "application/zip", headers | _facts(generation, delivery, delivery.files))
 
 
 def _first_usable(outputs: Sequence[Output]) -> Delivery:
@@ -107,20 +101,18 @@ def _disposition(kind: str, filename: str) -> str:
     return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _with_facts(
-    response: Response, generation: Generation, delivery: Delivery, measured: list[DeliveredFile]
-) -> Response:
-    """The response with what JSON would say of the generation and its files, as far as it is known by now.
+def _facts(generation: Generation, delivery: Delivery, measured: list[DeliveredFile]) -> dict[str, str]:
+    """Headers with what JSON would say of the generation and its files, as far as it is known by now.
 
     Args:
         measured: the files of which one should have the size that was asked for.
     """
-    response.headers["X-Content-Type-Options"] = "nosniff"  # a web page that a node calls a picture stays a picture
+    headers = {"X-Content-Type-Options": "nosniff"}  # a web page that a node calls a picture stays a picture
     if generation.seed is not None:
-        response.headers["X-Seed"] = str(generation.seed)
+        headers["X-Seed"] = str(generation.seed)
     warnings = [*generation.warnings, *delivery.warnings]
     warnings += (warning for file in delivery.files for warning in file.warnings)
     warnings += size_warnings(generation.size, [file.pixels for file in measured if file.pixels])
     if warnings:
-        response.headers[WARNINGS] = warnings_header(warnings)
-    return response
+        headers[WARNINGS] = warnings_header(warnings)
+    return headers

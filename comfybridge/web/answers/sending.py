@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from flask import Response
 
@@ -45,17 +45,31 @@ class Streamed:
 Body = bytes | Streamed
 
 
-def respond(body: Body, content_type: str, held: contextlib.ExitStack) -> Response:
-    """The response of a body.
+@dataclass(frozen=True)
+class Content:
+    """What an answer consists of.
+
+    Attributes:
+        headers: beside the content's type and length.
+    """
+
+    body: Body
+    content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def respond(content: Content, held: contextlib.ExitStack | None = None) -> Response:
+    """The response with some content.
 
     Args:
         held: what is to be kept until the body has been sent; emptied if it is one that is made meanwhile.
     """
+    body = content.body
     if isinstance(body, bytes):
-        return Response(body, content_type=content_type)
-    release = held.pop_all()
+        return Response(body, content_type=content.content_type, headers=content.headers)
+    release = contextlib.ExitStack() if held is None else held.pop_all()
     release.callback(body.close)
-    response = Response(sent(body, release.close), content_type=content_type)
+    response = Response(sent(body, release.close), content_type=content.content_type, headers=content.headers)
     if body.length is not None:
         response.content_length = body.length
     response.call_on_close(release.close)  # also if nobody ever asks for the first chunk

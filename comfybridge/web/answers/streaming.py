@@ -27,7 +27,7 @@ from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, Queue
 from comfybridge.prompts.submission import Submission
 from comfybridge.web.answers.events import MEDIA_TYPE
 from comfybridge.web.answers.hangups import Watch
-from comfybridge.web.answers.sending import Body, Streamed, respond, sent
+from comfybridge.web.answers.sending import Body, Content, Streamed, respond, sent
 from comfybridge.web.answers.style import Render, Style
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def kept_alive_json(bridge: Bridge, admitted: Admitted, style: Style, seconds: f
 
 def last_events(body: Body) -> Response:
     """The events of a prompt of which all is over but the result."""
-    return respond(body, MEDIA_TYPE, contextlib.ExitStack())
+    return respond(Content(body, MEDIA_TYPE))
 
 
 class Hearing:

@@ -65,7 +65,7 @@ function askForPictures() {
 @marked(needs_key=False)
 def openapi() -> Response:
     """This interface as an OpenAPI 3.1 document, made once."""
-    # what makes it takes 0.1 s to import, so nobody but who wants it waits for that
+    # its library takes 0.1 s to import, so it is imported only when needed
     from comfybridge.web.document.openapi import document
 
     made: dict[str, Any] | None = current_app.extensions.get("comfybridge.openapi")
@@ -78,14 +78,14 @@ def openapi() -> Response:
 @marked(needs_key=False)
 def docs() -> Response:
     """A page that shows the document."""
-    # in a frame, a page of somebody else could have its visitors press the buttons of this one
+    # in a frame, a foreign page could trick its visitors into pressing the buttons of this one
     return Response(PAGE, content_type="text/html; charset=utf-8", headers={"X-Frame-Options": "DENY"})
 
 
 @blueprint.get("/")
 @marked(needs_key=False)
 def root() -> BaseResponse:
-    """The page, for who opens the bridge's address in a browser."""
+    """The page, for people who open the bridge's address in a browser."""
     return redirect("docs")  # no slash in front, as above
 
 

@@ -49,8 +49,8 @@ One blocking HTTP request to ComfyUI, answered with the picture.
 
 Errors have one shape, whatever the status.
 """
-REQUEST_ID = "the caller's own, if it sent one of up to 64 letters, digits and ._:-, or made up; the log has it too"
-RETRY_AFTER = "seconds after which another try makes sense"
+REQUEST_ID = "the caller's own, if it has up to 64 letters, digits and ._:-, otherwise generated; the log has it too"
+RETRY_AFTER = "seconds after which a retry makes sense"
 
 
 def document(app: Flask) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _operation(route: Route, types: _Types) -> DocumentedOperation:
     answers = {str(status): _answer(each, types) for status, each in operation.answers.items()}
     return DocumentedOperation(
         tags=[operation.tag],
-        summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown as it is
+        summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown unchanged
         operationId=view.__name__,
         responses={**answers, **_errors(route, types)},
         **said,

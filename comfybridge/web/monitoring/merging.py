@@ -25,7 +25,7 @@ class MergedMetrics(Collector):
 
     def __init__(self) -> None:
         self._folder = Path(os.environ[FOLDER])
-        self._logged: set[str] = set()  # the files that were told of
+        self._logged: set[str] = set()  # the files that were reported
 
     def collect(self) -> Iterable[Metric]:
         """The metrics, as they are now."""
@@ -41,7 +41,7 @@ class MergedMetrics(Collector):
         except Exception as error:
             if file not in self._logged:
                 self._logged.add(file)
-                log.warning("The metrics in %s can't be read, and are left out: %r", file, error)
+                log.warning("The metrics in %s cannot be read, and are left out: %r", file, error)
             return False
         return True
 

@@ -1,7 +1,7 @@
 """`GET /metrics`: what this bridge does and how its servers are, for Prometheus.
 
 Requests are counted when their answers have gone. With several worker processes each of them keeps its figures in
-files of a common folder (see `sharing.py`), and whichever is asked adds them up.
+files of a common folder (see `sharing.py`), and the process that answers adds them up.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800,
 PUBLISH_SECONDS = 1.0
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
-# the moment at which each counter began: as many lines again, for nobody
+# the start time of each counter: as many lines again, which no one uses
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -47,7 +47,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 @describes(
     tag="Probes",
     answers=Answer(
-        "The figures, in the format that `Accept` names.", {"text/plain": str, "application/openmetrics-text": str}
+        "The metrics, in the format that `Accept` names.", {"text/plain": str, "application/openmetrics-text": str}
     ),
 )
 def get_metrics() -> Response:
@@ -62,7 +62,7 @@ def get_metrics() -> Response:
 
 
 def begin(app: Flask, bridge: Bridge) -> Callable[[Entry], None]:
-    """Begin to measure; what is given back is to be called with each request whose answer has gone."""
+    """Begin to measure. Returns a function to call with each request whose answer has been sent."""
     metrics = app.extensions[EXTENSION] = Metrics(bridge)
     return metrics.count
 
@@ -75,7 +75,7 @@ def publish_always(app: Flask) -> None:
 
 
 class Metrics:
-    """What is measured. Safe to share between threads.
+    """The metrics of an application. Safe to share between threads.
 
     Attributes:
         is_shared: whether it is added to that of other processes.
@@ -92,15 +92,15 @@ class Metrics:
         own = None if self.is_shared else self._registry
         self._requests = Counter(
             "comfybridge_requests",
-            "Requests whose answers have gone, but for probes that went well.",
+            "Requests that were answered, except successful probes.",
             ["operation", "workflow", "outcome"],
             registry=own,
         )
-        self._sent = Counter("comfybridge_sent_bytes", "Bytes of the bodies of their answers.", registry=own)
+        self._sent = Counter("comfybridge_sent_bytes", "Bytes of the bodies of all answers.", registry=own)
         phases = Histogram(
             "comfybridge_generate_seconds",
-            "Where the time of the requests went whose prompts were queued: in ComfyUI's queue, executing, "
-            "delivering the answer; total is from first to last.",
+            "Seconds of requests whose prompts were queued, by phase: in ComfyUI's queue, executing, delivering the "
+            "answer; total is the whole time.",
             ["phase"],
             buckets=SECONDS,
             registry=own,
@@ -109,33 +109,28 @@ class Metrics:
             phases.labels(each) for each in ("queued", "executing", "delivering", "total")
         )
         self._slots = Gauge(
-            "comfybridge_slots", "Requests that may be blocked at once.", registry=own, multiprocess_mode="livesum"
+            "comfybridge_slots", "Requests that may wait at once.", registry=own, multiprocess_mode="livesum"
         )
         self._taken = Gauge(
-            "comfybridge_slots_taken", "Requests that are.", registry=own, multiprocess_mode="livesum"
+            "comfybridge_slots_taken", "Requests that wait now.", registry=own, multiprocess_mode="livesum"
         )
         in_flight = Gauge(
             "comfybridge_server_in_flight",
-            "Requests of this bridge that are under way at a ComfyUI.",
+            "Requests of this bridge in progress on a ComfyUI.",
             ["server"],
             registry=own,
             multiprocess_mode="livesum",
         )
         self._in_flight = {server: in_flight.labels(server.url) for server in bridge.servers.all}
-        self._counters: dict[tuple[str, str, str], Counter] = {}
         if self.is_shared:
             self._registry.register(MergedMetrics())
         self._registry.register(_ServerHealth(bridge.servers))
 
     def count(self, entry: Entry) -> None:
-        """Take in a request whose answer has gone."""
+        """Count a request whose answer has been sent."""
         trace = entry.trace
         workflow = (trace.workflow if trace is not None else None) or ""
-        labels = (entry.operation, workflow, entry.outcome)
-        counter = self._counters.get(labels)
-        if counter is None:  # finding it takes longer than counting
-            counter = self._counters[labels] = self._requests.labels(*labels)
-        counter.inc()
+        self._requests.labels(entry.operation, workflow, entry.outcome).inc()
         self._sent.inc(entry.sent)
         if trace is None or trace.prompt_id is None:
             return
@@ -171,7 +166,7 @@ def _is_its_own(timings: Timings, seconds: float) -> bool:
 
 
 class _ServerHealth(Collector):
-    """How the servers are, as one process finds them: the same for all, so nothing is to be added up."""
+    """The state of the servers, as one process sees it: the same for all, so it is not added up."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -180,7 +175,7 @@ class _ServerHealth(Collector):
         up = GaugeMetricFamily("comfybridge_server_up", "Whether a ComfyUI answers.", labels=["server"])
         queue = GaugeMetricFamily(
             "comfybridge_server_queue_remaining",
-            "Prompts that wait or run on a ComfyUI, whoever queued them.",
+            "Prompts that wait or run on a ComfyUI, from any client.",
             labels=["server"],
         )
         for server in self._servers.all:
@@ -198,7 +193,7 @@ class _ServerHealth(Collector):
         It is asked only if it did not say so of its own accord within the last seconds: its websocket is silent
         where nothing runs, and does not tell of a server that is asleep.
         """
-        if not server.is_up:  # it is being asked already whether it is back
+        if not server.is_up:  # a check whether it is back is under way
             return False
         try:
             server.ask()

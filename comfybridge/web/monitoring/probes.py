@@ -1,4 +1,4 @@
-"""`GET /health` and `GET /ready`, for whoever watches the process: they know neither its name nor a key."""
+"""`GET /health` and `GET /ready`, for monitors, which know neither the bridge's name nor a key."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def health() -> Response:
 @marked(is_open=True, is_quiet=True)
 @describes(
     tag="Probes",
-    answers=json_answer("It would be taken.", ReadyAnswer),
+    answers=json_answer("A request would be accepted.", ReadyAnswer),
     raises=(Busy, ComfyUIUnreachable),
 )
 def ready() -> Response:
-    """Whether a request would be taken: ComfyUI answers and a slot is free."""
+    """Whether a request would be accepted: ComfyUI answers and a slot is free."""
     bridge = current_bridge()
     if not bridge.slots.has_free:
         raise bridge.slots.busy()

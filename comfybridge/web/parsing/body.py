@@ -28,10 +28,10 @@ def read_json(raw: bytes, charset: str | None) -> dict[str, Any]:
     """Parse a whole body.
 
     Args:
-        charset: as `charsets.charset_of` gives it.
+        charset: from `charsets.charset_of`.
 
     Raises:
-        InvalidRequest: it is no JSON object, or holds what JSON does not have.
+        InvalidRequest: it is not a JSON object, or has values that JSON does not have.
     """
     if not raw.strip():
         raise InvalidRequest(f"The body is empty; {WANTED}.")
@@ -49,13 +49,13 @@ def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset
     Args:
         what: they are, for the message.
         wanted: what they must be.
-        charset: as `charsets.charset_of` gives it.
+        charset: from `charsets.charset_of`.
 
     Raises:
-        InvalidRequest: it is none, holds what JSON does not have, or more values than anybody needs.
+        InvalidRequest: it is not JSON, has values that JSON does not have, or too many values.
     """
     if holds_too_much(raw):
-        raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values; nobody needs so many.")
+        raise InvalidRequest(f"{what} holds more than {MOST_VALUES} values, the most that is accepted.")
     text = decoded(raw, charset, what, wanted)
     try:
         return json.loads(text, parse_constant=_refuse_constant)
@@ -79,7 +79,7 @@ def check_values(body: object) -> None:
     """Refuse what ComfyUI could not hold. Walks level by level: no recursion, so that depth can't break it.
 
     Raises:
-        InvalidRequest: a number is too large, a text is none, or the nesting too deep.
+        InvalidRequest: a number is too large, a text is malformed, or the nesting is too deep.
     """
     level: list[object] = [body]
     for _ in range(DEEPEST):
@@ -103,7 +103,7 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterable[object]:
 
 def _check_text(text: str) -> None:
     if _HALF_CHARACTER.search(text):
-        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is no text.")
+        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
 
 
 def _is_too_large(value: object) -> bool:

@@ -16,15 +16,15 @@ from comfybridge.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-# A client that is still sending does not see an answer; so much of what is too large is read and thrown away.
+# A client that is still sending does not see an answer, so this much of an oversized body is read and discarded.
 MOST_DISCARDED = 256 * 1024 * 1024
 ENCODINGS = ("gzip", "deflate")
 # gzip lets files be joined to one. Programs that compress in parallel make a part of each 64 KB or more.
 MOST_GZIP_PARTS = 1000
 # Read as JSON, a body may take six times its bytes, and thirty times where it is all brackets: of those that have
-# more than that, so many are read at once.
+# more than that, one is read at a time: Python could not read two at once anyway.
 LARGE = 1024 * 1024
-_LARGE_AT_ONCE = threading.BoundedSemaphore(2)
+_LARGE_IN_TURN = threading.Lock()
 _AS_IT_IS = ("", "identity")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 LONGEST_SHOWN = 100  # characters of a header, in an error
@@ -37,12 +37,12 @@ def in_turn(request: Request) -> Iterator[None]:
     if (request.content_length or LARGE) < LARGE and "Content-Encoding" not in request.headers:
         yield
         return
-    with _LARGE_AT_ONCE:
+    with _LARGE_IN_TURN:
         yield
 
 
 class BodyStream:
-    """A request's body, to be read once. An error is raised after what the caller still sends has been thrown away.
+    """A request's body, to be read once. Errors are raised after the rest of the body has been discarded.
 
     Args:
         most: how many bytes it may have, before and after decompression.
@@ -88,7 +88,7 @@ class BodyStream:
         return b"".join(chunks)
 
     def discard(self) -> None:
-        """Throw away what is left."""
+        """Discard the rest."""
         left = self._most + MOST_DISCARDED
         while left > 0 and (chunk := _read_some(self._raw, CHUNK)):
             left -= len(chunk)
@@ -121,7 +121,7 @@ class BodyStream:
 
 
 class _Inflation:
-    """Decompresses what is put into it. Raises zlib.error."""
+    """Decompresses the bytes put into it. Raises zlib.error."""
 
     def __init__(self, encoding: str) -> None:
         self.encoding = encoding
@@ -130,7 +130,7 @@ class _Inflation:
         self._parts = 0
 
     def put(self, data: bytes) -> None:
-        """Add compressed bytes, once `take` gives nothing."""
+        """Add compressed bytes, once `take` returns nothing."""
         self._compressed = data
 
     def take(self, size: int) -> bytes:
@@ -159,7 +159,7 @@ class _Inflation:
 
 
 def _encoding(header: str) -> str | None:
-    """What a body is compressed with; None: nothing.
+    """The compression of a body; None: none.
 
     Raises:
         UnsupportedMediaType: something else than gzip or deflate, or one after the other.
@@ -177,15 +177,15 @@ def _encoding(header: str) -> str | None:
 
 
 def _read_some(stream: IO[bytes], size: int) -> bytes:
-    """Read more of a body, as the server gives it.
+    """Read more of a body from the server.
 
     Raises:
-        InvalidRequest: the server can't: each has errors of its own for that.
+        InvalidRequest: the server cannot read it; each server has its own errors for that.
     """
     try:
         return stream.read(size)
     except Exception as error:
         log.info("A body could not be read: %s", type(error).__name__)
         raise InvalidRequest(
-            "The body did not come whole: it was cut off, came too slowly, or its chunks are malformed."
+            "The body is incomplete: it was cut off, came too slowly, or has malformed chunks."
         ) from None

@@ -10,7 +10,7 @@ from flask import Request
 from comfybridge.errors import InvalidRequest, UnsupportedMediaType
 
 LONGEST_SHOWN = 60
-# What is known by its names. Python has other codecs, which do not stand for characters.
+# The charsets that are accepted. Python has other codecs, which do not encode characters.
 CHARSETS = (
     *("UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "UTF-32", "UTF-32LE", "UTF-32BE", "US-ASCII"),
     *(f"ISO-8859-{number}" for number in (*range(1, 12), *range(13, 17))),
@@ -27,7 +27,7 @@ def charset_of(request: Request) -> str | None:
     """The codec of the charset that the Content-Type declares; None if it declares none.
 
     Raises:
-        UnsupportedMediaType: it is none that is known.
+        UnsupportedMediaType: it is unknown.
     """
     declared = request.mimetype_params.get("charset", "").strip()
     if not declared:
@@ -48,12 +48,12 @@ def decoded(raw: bytes, charset: str | None, what: str, wanted: str) -> str:
     """The text of some bytes that are JSON or something like it. A byte order mark counts more than the charset.
 
     Args:
-        charset: as `charset_of` gives it.
+        charset: from `charset_of`.
         what: they are, for the message.
         wanted: what they must be.
 
     Raises:
-        InvalidRequest: they are no text.
+        InvalidRequest: they are not text.
     """
     codec = charset
     if charset is None or charset in _OF_EITHER_ORDER or raw.startswith(_MARKS):

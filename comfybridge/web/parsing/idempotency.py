@@ -1,4 +1,4 @@
-"""The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): a request that may be asked again."""
+"""The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header): a request that may be repeated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def idempotency_key(request: Request) -> str | None:
     """The key that a request was given, if it was.
 
     Raises:
-        InvalidRequest: it is no key.
+        InvalidRequest: it is not a key.
     """
     key = request.headers.get(HEADER)
     if key is not None and not re.fullmatch(PATTERN, key):

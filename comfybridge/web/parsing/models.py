@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.web.parsing.body import check_values, read_json
-from comfybridge.web.parsing.body_stream import BodyStream
+from comfybridge.web.parsing.body_stream import BodyStream, in_turn
 from comfybridge.web.parsing.charsets import charset_of
 from comfybridge.web.parsing.sentences import OfUnknown, sentence
 
@@ -40,7 +40,8 @@ def json_fields(request: Request, most: int) -> dict[str, Any]:
         most: how many bytes it may have.
 
     Raises:
-        InvalidRequest, TooLarge, UnsupportedMediaType: it can't be read, or is no JSON object.
+        InvalidRequest, TooLarge, UnsupportedMediaType: it cannot be read, or is not a JSON object.
     """
     charset = charset_of(request)
-    return read_json(BodyStream(request, most, "a JSON body may have").read_all(), charset)
+    with in_turn(request):
+        return read_json(BodyStream(request, most, "a JSON body may have").read_all(), charset)

@@ -36,8 +36,8 @@ class Parts:
     """The parts of a form, each kind in the order in which they came.
 
     Attributes:
-        texts: the name and the text of each part that is no file; the name is empty where the part has none.
-        files: the others. A browser sends one that is empty where nobody has chosen a file; it is not here.
+        texts: the name and the text of each part that is not a file; the name is empty if the part has none.
+        files: the others, without the empty part that a browser sends if no file was chosen.
     """
 
     texts: list[tuple[str, str]]
@@ -53,7 +53,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
     """Read the whole form.
 
     Args:
-        most_text: how many bytes the parts that are no files may have together.
+        most_text: how many bytes the parts that are not files may have together.
         most_files: how many bytes the files may have; the whole body may have as many as both.
         most_parts: how many parts there may be.
 
@@ -76,7 +76,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
     except ValueError:
         stream.discard()
         raise InvalidRequest(
-            "The body is no well-formed multipart/form-data: its parts, or the boundary between them, can't be read."
+            "The body is not well-formed multipart/form-data: its parts, or the boundary between them, can't be read."
         ) from None
     if sum(len(text.encode()) for _, text in texts.items(multi=True)) > most_text:
         raise too_much(most_text, most_parts)
@@ -91,7 +91,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
 def too_much(most_text: int, most_parts: int) -> TooLarge:
     """The error of a form that has more than it may have."""
     return TooLarge(
-        f"The form has more than {most_parts} parts, or more than {most_text} bytes in those that are no files."
+        f"The form has more than {most_parts} parts, or more than {most_text} bytes in those that are not files."
     )
 
 

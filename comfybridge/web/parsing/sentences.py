@@ -11,18 +11,18 @@ from pydantic import BaseModel, ValidationError
 
 from comfybridge.validation import wanted
 
-# What a dialect says of a field that it does not know, given its name, what it holds and the names that there are
-# beside it; None: nothing of its own.
+# A dialect's sentence on an unknown field, given its name, its value and the known names
+# beside it; None: the usual sentence.
 OfUnknown = Callable[[str, object, Sequence[str]], "str | None"]
 
 LONGEST_VALUE = 80
 
 
 def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnknown = lambda *_: None) -> str:
-    """What is wrong with which field, and what is accepted.
+    """A sentence that names the wrong field and what is accepted.
 
     Args:
-        model: what was validated. A field of it may be an object of another model, with an example of one.
+        model: the validated model. A field of it may be an object of another model, with an example of one.
         of_unknown: may say more of a field that there is not.
     """
     errors = error.errors()
@@ -36,7 +36,7 @@ def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnkno
 
 
 def nested(model: type[BaseModel], name: str) -> type[BaseModel] | None:
-    """The model of a field that is an object with fields of its own; None if it is no such field."""
+    """The model of a field that is an object with fields of its own; None for other fields."""
     field = model.model_fields.get(name)
     options = () if field is None else (field.annotation, *get_args(field.annotation))
     return next((each for each in options if isinstance(each, type) and issubclass(each, BaseModel)), None)

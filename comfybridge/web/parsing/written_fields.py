@@ -19,10 +19,10 @@ STRUCTURES = {"object", "array"}
 def read_texts(fields: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """The fields with JSON texts as the objects and lists that they are.
 
-    A field that may be a text, and a text that is no such JSON, stay as they are.
+    Fields that may be texts, and texts that are not such JSON, are not changed.
 
     Raises:
-        InvalidRequest: a text holds more values than anybody needs.
+        InvalidRequest: a text has too many values.
     """
     types = field_types(model)
     return {
@@ -32,7 +32,7 @@ def read_texts(fields: Mapping[str, Any], model: type[BaseModel]) -> dict[str, A
 
 
 def json_in(text: str) -> Any:
-    """The JSON in a text; the text itself if it is none."""
+    """The JSON in a text; the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -50,7 +50,7 @@ def _read(name: str, text: str, types: set[str]) -> Any:
     if TEXT in types or not types & STRUCTURES or text.lstrip()[:1] not in ("{", "["):
         return text
     if holds_too_much(text):
-        raise InvalidRequest(f"{name} holds more than {MOST_VALUES} values; nobody needs so many.")
+        raise InvalidRequest(f"{name} holds more than {MOST_VALUES} values, the most that is accepted.")
     return json_in(text)
 
 

@@ -128,6 +128,18 @@ class NodeClass:
     inputs: list[Declared]
     output_kinds: list[str]
 
+    @cached_property
+    def forced(self) -> list[bool]:
+        """Whether each value of a node is of an input that is a socket now, if those were all widgets once."""
+        positions = []
+        for declared in self.inputs:
+            is_forced = bool(declared.options.get("forceInput"))
+            if (is_forced or declared.is_widget) and declared.look not in NOT_SAVED:
+                positions.append(is_forced)
+                if declared.options.get("control_after_generate"):
+                    positions.append(False)
+        return positions
+
 
 class NodeClasses:
     """The classes that a server has; each is read when it is first asked for."""

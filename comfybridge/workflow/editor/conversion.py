@@ -84,7 +84,7 @@ def conversion(workflow: object, object_info: Mapping[str, Any], moment: Moment 
     """
     classes = NodeClasses(object_info)
     file = read_file(workflow, classes)
-    layouts = Layouts(file.definitions, classes)
+    layouts = Layouts(file.root, file.definitions, classes)
     top = place(file.root, layouts)
     names = None if moment is None else FileNames(top, moment.now)
     sending = Sending(names, None if moment is None else moment.draw)

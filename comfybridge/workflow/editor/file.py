@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
+from comfybridge.json_size import MOST_VALUES
+from comfybridge.workflow.editor.additions import VIRTUAL
 from comfybridge.workflow.editor.classes import NodeClasses
-from comfybridge.workflow.editor.group_nodes import replace_group_nodes
-from comfybridge.workflow.editor.saved import Graph, objects_in, read_graph
+from comfybridge.workflow.editor.group_nodes import is_group_node, replace_group_nodes
+from comfybridge.workflow.editor.layout import DEEPEST
+from comfybridge.workflow.editor.saved import Graph, Node, objects_in, read_graph
 from comfybridge.workflow.editor.unique_ids import make_unique
 from comfybridge.workflow.graph import MOST_NODES
 from comfybridge.workflow.wording import clip, describe
 
-DEEPEST = 64  # subgraphs in one another
+_TEXT = 100  # characters that take as long as a value
 
 
 @dataclass
@@ -37,6 +40,8 @@ def read_file(value: object, classes: NodeClasses) -> File:
         raise InvalidWorkflow("The workflow has no list of nodes; it is no file of ComfyUI's editor.")
     _check_size(value)
     root = read_graph(value, "The workflow")
+    if root.repeated:
+        raise InvalidWorkflow(f"The workflow has two nodes with the id {clip(root.repeated)}.")
     definitions: dict[str, Graph] = {}
     for each in _definitions(value):
         definition = read_graph(each, f"Subgraph {clip(each.get('name') or each.get('id'))}")
@@ -52,6 +57,26 @@ def read_file(value: object, classes: NodeClasses) -> File:
     file = File(root, definitions)
     _check_nesting(file)
     return file
+
+
+def types_in(value: object) -> frozenset[str]:
+    """The types of all nodes in a file that a server may have: neither subgraphs nor nodes that only the editor has.
+
+    Raises:
+        InvalidWorkflow: it is no file of the editor.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be an object with nodes and links.")
+    definitions = _definitions(value)
+    extra = value.get("extra")
+    groups = extra.get("groupNodes") if isinstance(extra, Mapping) else None
+    holders = [value, *definitions, *(groups.values() if isinstance(groups, Mapping) else ())]
+    nodes = (node for each in holders for node in objects_in(each, "nodes") if isinstance(node, Mapping))
+    names = (node.get("type") for node in nodes)
+    own = [each.get("id") for each in definitions]
+    subgraphs = {name for name in own if isinstance(name, str)}
+    found = {name for name in names if isinstance(name, str) and not is_group_node(name)}
+    return frozenset(found - subgraphs - VIRTUAL)
 
 
 def _has_state(value: Mapping[str, Any]) -> bool:
@@ -94,6 +119,7 @@ def _check_nesting(file: File) -> None:
         for key, graph in {"": file.root, **file.definitions}.items()
     }
     sizes: dict[str, int] = {}  # nodes with all that is inside
+    weights: dict[str, int] = {}  # inputs and values of those
     depths: dict[str, int] = {}
     trail: list[str] = [""]
     on_trail = {""}
@@ -110,6 +136,13 @@ def _check_nesting(file: File) -> None:
             depths[name] = 1 + max((depths[each] for each in holds[name]), default=0)
             if depths[name] > DEEPEST + 1:
                 raise InvalidWorkflow(f"The workflow's subgraphs are nested more than {DEEPEST} levels deep.")
+            weights[name] = sum(_weight(node, file) for node in graph.nodes.values())
+            weights[name] += sum(weights[each] for each in holds[name])
+            if weights[name] > MOST_VALUES:
+                raise InvalidWorkflow(
+                    f"The workflow's nodes have more than {MOST_VALUES} inputs and values, counting those of each "
+                    "subgraph as often as it is used; no workflow needs so many."
+                )
             if sizes[name] > MOST_NODES:
                 raise InvalidWorkflow(
                     f"The workflow has more than {MOST_NODES} nodes, counting those of each subgraph as often as it "
@@ -121,3 +154,18 @@ def _check_nesting(file: File) -> None:
             trail.append(inner)
             on_trail.add(inner)
             pending.append(iter(holds[inner]))
+
+
+def _weight(node: Node, file: File) -> int:
+    """How much a node holds: inputs, and values, long texts among them."""
+    definition = file.definitions.get(node.type)
+    count = len(node.inputs) + (0 if definition is None else len(definition.inputs))
+    pending: list[Any] = [node.values]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, (list, dict)):
+            count += len(value)
+            pending.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, str):
+            count += len(value) // _TEXT
+    return count

@@ -18,7 +18,7 @@ from comfybridge.workflow.wording import clip
 ANYTHING = ("*", "", "0")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Output:
     """An output of a node that is sent: the origin of a link."""
 
@@ -26,7 +26,7 @@ class Output:
     slot: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Held:
     """A value in place of a link.
 
@@ -110,9 +110,14 @@ def _is_linked(node: Placed, index: int) -> bool:
     return link is not None and link in node.within.graph.links
 
 
-def _origin(node: Placed, link: Link, wanted: str) -> _Place | None:
+def _origin(node: Placed, link: Link, wanted: str) -> _Place:
     origin = node.within.nodes.get(link.origin)
-    return None if origin is None else (origin, link.origin_slot, True, wanted)
+    if origin is None:
+        raise InvalidWorkflow(
+            f"{named(node.saved, node.id)}: a link comes from node {clip(link.origin)}, which is not there; "
+            "the editor itself can't queue that."
+        )
+    return (origin, link.origin_slot, True, wanted)
 
 
 def _behind_output(node: Placed, index: int, wanted: str) -> _Place | Source:
@@ -128,7 +133,7 @@ def _behind_output(node: Placed, index: int, wanted: str) -> _Place | Source:
         return Output(node, index)
     if node.saved.type == GETTER:
         return _behind_getter(node, wanted)
-    if node.saved.type in PASSING and index < len(node.layout.slots):
+    if node.saved.type in PASSING and 0 <= index < len(node.layout.slots):
         return (node, index, False, wanted)
     return None
 
@@ -166,10 +171,10 @@ def _way_past(node: Placed, index: int, wanted: str) -> int | None:
     """The input at which a link goes on past a bypassed node; None if at none."""
     slots = node.layout.slots
     if wanted in ANYTHING:
-        return (index if index < len(slots) else 0) if slots else None
+        return (index if 0 <= index < len(slots) else 0) if slots else None
     kinds = node.layout.output_kinds
-    own = kinds[index] if index < len(kinds) else "*"
-    if index < len(slots) and suits(slots[index].kind, own) and suits(slots[index].kind, wanted):
+    own = kinds[index] if 0 <= index < len(kinds) else "*"
+    if 0 <= index < len(slots) and suits(slots[index].kind, own) and suits(slots[index].kind, wanted):
         return index
     exact = (place for place, slot in enumerate(slots) if slot.kind == wanted)
     fitting = (place for place, slot in enumerate(slots) if suits(slot.kind, own) and suits(slot.kind, wanted))

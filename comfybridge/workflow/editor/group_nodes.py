@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
+from comfybridge.json_size import MOST_VALUES
 from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import NodeClasses
 from comfybridge.workflow.editor.saved import (
@@ -33,6 +34,11 @@ from comfybridge.workflow.wording import clip
 _PREFIXES = ("workflow>", "workflow/")
 
 
+def is_group_node(type_: str) -> bool:
+    """Whether a type is that of a group node."""
+    return type_.startswith(_PREFIXES)
+
+
 def replace_group_nodes(
     graphs: list[Graph], groups: Mapping[str, Any], ids: NewIds, classes: NodeClasses
 ) -> dict[str, Graph]:
@@ -48,20 +54,22 @@ def replace_group_nodes(
         InvalidWorkflow: what is in a group node is of another shape than it should have.
     """
     definitions: dict[str, Graph] = {}
+    work = 0  # parts of group nodes that were read
     pending = list(graphs)
     while pending:
         graph = pending.pop()
         renamed = {}
         for node in graph.nodes.values():
-            group = groups.get(node.type[len(_PREFIXES[0]) :]) if node.type.startswith(_PREFIXES) else None
+            group = groups.get(node.type[len(_PREFIXES[0]) :]) if is_group_node(node.type) else None
             if not isinstance(group, Mapping):
                 continue
+            work += sum(len(objects_in(group, name)) for name in ("nodes", "links", "external"))
+            if work > MOST_VALUES or len(ids.used) > 2 * MOST_NODES:
+                raise InvalidWorkflow(f"The workflow's group nodes hold more than {MOST_NODES} nodes.")
             definition = _Group(node, group, classes).subgraph(ids)
             definitions[definition.id] = definition
             pending.append(definition)
             renamed[node.id] = ids.next()
-            if len(ids.used) > 2 * MOST_NODES:
-                raise InvalidWorkflow(f"The workflow's group nodes hold more than {MOST_NODES} nodes.")
         if renamed:
             rename(graph, renamed)
     return definitions

@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
-DEEPEST = 64  # lists and objects in one another
+DEEPEST = 60  # lists and objects in one another
 
 _EXACT = 2**53  # below it, every whole number is exact
 _IN_DIGITS = 1e21  # from there on, JavaScript writes an exponent

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
+from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, NodeClass, NodeClasses
 from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_aside
 from comfybridge.workflow.editor.saved import Graph, Input, Node
 from comfybridge.workflow.editor.sentences import named
 from comfybridge.workflow.editor.values import MISSING, Filled, fill
 
+DEEPEST = 64  # subgraphs in one another
+
+# Older editors put the ids of the nodes on the way in front of a widget's name.
 _OLD_NAME = re.compile(r"^\s*\d+\s*:\s*(.+)$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Slot:
     """An input of a node.
 
@@ -48,6 +52,7 @@ class Layout:
         node_class: None if the server has none of its type.
         definition: the subgraph that it stands for, if it does.
         promoted: for such a node, the values that it holds, by the number of its input.
+        by_widget: for such a node, the names of its inputs, by those of the widgets inside that they lead to.
     """
 
     slots: list[Slot]
@@ -56,6 +61,7 @@ class Layout:
     node_class: NodeClass | None = None
     definition: Graph | None = None
     promoted: Mapping[int, Any] | None = None
+    by_widget: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -68,7 +74,7 @@ class Layout:
         return {slot.link: slot for slot in reversed(self.slots) if slot.link is not None}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Target:
     """A widget inside a subgraph that an input of the subgraph leads to."""
 
@@ -76,15 +82,21 @@ class Target:
     input: str
 
 
+_Together = tuple[Target, ...]  # widgets with one value: several only behind a primitive node
+
+
 class Layouts:
     """Lays out each node of a file once, however often it runs."""
 
-    def __init__(self, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
-        """Take the subgraphs of a file, none within itself, and the classes that its server has."""
+    def __init__(self, root: Graph, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
+        """Take the graphs of a file, no subgraph within itself, and the classes that its server has."""
+        self._graphs = (root, *definitions.values())
         self._definitions = definitions
         self._classes = classes
         self._layouts: dict[int, Layout] = {}
         self._targets: dict[str, list[Target | None]] = {}
+        self._held: dict[int, list[tuple[Target, Any]]] = {}
+        self._behind_primitives: dict[str, dict[str, list[Target]]] = {}
 
     def of(self, node: Node) -> Layout:
         """The layout of a node.
@@ -113,18 +125,63 @@ class Layouts:
         widget = layout.filled.widgets.get(target.input)
         return MISSING if widget is None else widget.value
 
-    def pairs(self, node: Node, definition: Graph) -> Iterator[tuple[Target, Any]]:
-        """Widgets inside a subgraph that a node of it shows although no input leads to them, and what they hold."""
-        known = set(self.targets(definition))
-        for place, pair in enumerate(read_pairs(node)):
-            target = self._shown(definition, pair)
-            if target is None or target in known:
-                continue
-            value = node.values[place] if isinstance(node.values, list) and place < len(node.values) else MISSING
-            if value is MISSING:
-                value = self.own_value(definition, target)
+    def held(self, node: Node, definition: Graph) -> list[tuple[Target, Any]]:
+        """Widgets inside a subgraph that its nodes show although no input leads to them, and what one node holds.
+
+        Editors make an input for each, in the definition: if one node of the subgraph shows it, all hold a value.
+        """
+        if id(node) not in self._held:
+            self._held[id(node)] = list(self._new_held(node, definition))
+        return self._held[id(node)]
+
+    def _new_held(self, node: Node, definition: Graph) -> Iterator[tuple[Target, Any]]:
+        given = node.values if isinstance(node.values, list) else []
+        values: dict[_Together, Any] = {}
+        for place, targets in self._shown_without_input(node, definition):
+            if place < len(given):
+                values.setdefault(targets, given[place])
+        for targets in self._held_targets.get(definition.id, ()):
+            value = values[targets] if targets in values else self.own_value(definition, targets[0])
             if value is not MISSING:
-                yield target, value
+                yield from ((target, value) for target in targets)
+
+    @cached_property
+    def _held_targets(self) -> dict[str, dict[_Together, None]]:
+        """The widgets of each subgraph that some node shows although no input leads to them."""
+        found: dict[str, dict[_Together, None]] = {}
+        for graph in self._graphs:
+            for node in graph.nodes.values():
+                definition = self._definitions.get(node.type)
+                if definition is not None:
+                    for _, targets in self._shown_without_input(node, definition):
+                        found.setdefault(definition.id, {})[targets] = None
+        return found
+
+    def _shown_without_input(self, node: Node, definition: Graph) -> Iterator[tuple[int, _Together]]:
+        pairs = read_pairs(node)
+        known = set(self.targets(definition)) if pairs else set()
+        for place, pair in enumerate(pairs):
+            inner = definition.nodes.get(pair.node)
+            if inner is not None and inner.type == PRIMITIVE and self.of(inner).node_class is None:
+                behind = self._behind(definition).get(inner.id)
+                if behind:
+                    yield place, tuple(behind)
+                continue
+            target = self._shown(definition, pair)
+            if target is not None and target not in known:
+                yield place, (target,)
+
+    def _behind(self, definition: Graph) -> dict[str, list[Target]]:
+        """The widgets that each primitive node writes its value to, by its id; of other nodes, whatever they feed."""
+        if definition.id not in self._behind_primitives:
+            found: dict[str, list[Target]] = {}
+            for link in definition.links.values():
+                node = definition.nodes.get(link.target)
+                slot = None if node is None else self.of(node).by_link.get(link.id)
+                if node is not None and slot is not None and slot.widget is not None:
+                    found.setdefault(link.origin, []).append(Target(node.id, slot.name))
+            self._behind_primitives[definition.id] = found
+        return self._behind_primitives[definition.id]
 
     def _of_class(self, node: Node) -> Layout:
         node_class = self._classes.get(node.type)
@@ -152,7 +209,12 @@ class Layouts:
                 )
             )
         kinds = [each.kind for each in definition.outputs]
-        return Layout(slots, kinds, Filled(), None, definition, self._promoted(node, definition))
+        promoted = self._promoted(node, definition)
+        by_widget: dict[str, str] = {}
+        for slot, target in zip(slots, self.targets(definition), strict=True):
+            if target is not None:
+                by_widget.setdefault(target.input, slot.name)
+        return Layout(slots, kinds, Filled(), None, definition, promoted, by_widget)
 
     def _promoted(self, node: Node, definition: Graph) -> dict[int, Any]:
         """The values that a node holds for the inputs of its subgraph that lead to widgets."""
@@ -195,18 +257,17 @@ class Layouts:
         if node is None:
             return None
         layout = self.of(node)
-        name: str | None = pair.widget
-        while name is not None:
+        name = pair.widget
+        for _ in range(DEEPEST):
             place = layout.places.get(name)
             if place is not None and layout.slots[place].widget is not None:
                 return Target(node.id, name)
             older = _OLD_NAME.match(name)
-            name = None if older is None else older[1]
-        if layout.definition is not None:
-            for slot, target in zip(layout.slots, self.targets(layout.definition), strict=True):
-                if target is not None and target.input == pair.widget:
-                    return Target(node.id, slot.name)
-        return None
+            if older is None:
+                break
+            name = older[1]
+        inner = layout.by_widget.get(pair.widget)
+        return None if inner is None else Target(node.id, inner)
 
 
 def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
@@ -231,7 +292,8 @@ def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
         )
     choices = tuple(f"{each.name}." for each in filled.inputs if each.look == DYNAMIC_COMBO)
     for name, there in rest.items():
-        if not name.startswith(choices):  # an input of a choice that is not chosen
+        is_gone = there.widget is not None and there.widget not in filled.widgets
+        if not is_gone and not name.startswith(choices):  # those are inputs of a choice that is not chosen
             yield _from_file(there)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,13 @@ from comfybridge.workflow.editor.layout import Layout, Layouts
 from comfybridge.workflow.editor.saved import BYPASSED, MUTED, Graph, Node
 from comfybridge.workflow.editor.values import MISSING
 
+NUMBERS = ("INT", "FLOAT")
+LONGEST_NUMBER = 400  # characters
 
-@dataclass(eq=False)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(eq=False, slots=True)
 class Placed:
     """A node where it runs.
 
@@ -54,7 +60,7 @@ class Placed:
         return MISSING if widget is None else widget.value
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Scope:
     """A graph where it runs.
 
@@ -107,7 +113,7 @@ def _hand_in(scope: Scope, layouts: Layouts) -> None:
     owner = scope.owner
     if owner is None:
         return
-    for target, value in layouts.pairs(owner.saved, scope.graph):
+    for target, value in layouts.held(owner.saved, scope.graph):
         scope.nodes[target.node].held[target.input] = value
 
 
@@ -123,5 +129,13 @@ def _write(scope: Scope) -> None:
             link = scope.graph.links.get(slot.link) if slot.link is not None and slot.widget else None
             if link is not None and link.origin in primitives:
                 value = first_value(scope.nodes[link.origin].saved, MISSING)
-                if value is not MISSING and placed.layout.definition is None:
-                    placed.written[slot.name] = value
+                widget = placed.layout.filled.widgets.get(slot.name)
+                if value is not MISSING and widget is not None:
+                    placed.written[slot.name] = _as_number(value) if widget.declared.look in NUMBERS else value
+
+
+def _as_number(value: Any) -> Any:
+    """A number that is written as a text, as one; the widget of a primitive node makes it so."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return float(value) if len(value) < LONGEST_NUMBER else value
+    return value

@@ -15,10 +15,11 @@ from comfybridge.workflow.editor import javascript
 from comfybridge.workflow.wording import clip, describe
 
 ENTRANCE, EXIT = "-10", "-20"  # a subgraph's own inputs and outputs, as the ends of links inside it
+_SMALL = 2**31  # most ids are, and need no care
 ALWAYS, MUTED, BYPASSED = 0, 2, 4  # a node's mode; with any other, a node is sent as well
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Link:
     """A line from an output to an input."""
 
@@ -29,7 +30,7 @@ class Link:
     target_slot: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Input:
     """An input of a node, as the file has it.
 
@@ -47,7 +48,7 @@ class Input:
     label: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """A node, as the file has it."""
 
@@ -66,7 +67,7 @@ class Node:
         return self.mode not in (MUTED, BYPASSED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Boundary:
     """An input or an output of a subgraph, and the links that it has inside."""
 
@@ -76,9 +77,13 @@ class Boundary:
     label: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Graph:
-    """The nodes and links of a file, or of the definition of a subgraph."""
+    """The nodes and links of a file, or of the definition of a subgraph.
+
+    Attributes:
+        repeated: an id that several nodes have, if there is one; the first of them counts.
+    """
 
     nodes: dict[str, Node]
     links: dict[str, Link]
@@ -86,6 +91,7 @@ class Graph:
     name: str = ""
     inputs: list[Boundary] = field(default_factory=list)
     outputs: list[Boundary] = field(default_factory=list)
+    repeated: str | None = None
 
 
 def read_graph(value: Mapping[str, Any], where: str) -> Graph:
@@ -98,9 +104,11 @@ def read_graph(value: Mapping[str, Any], where: str) -> Graph:
         InvalidWorkflow: what is not of the shape that it should have.
     """
     nodes: dict[str, Node] = {}
+    repeated = None
     for each in _objects(value.get("nodes"), f"{where}: nodes"):
         node = _node(each, where)
-        nodes.setdefault(node.id, node)  # of two with the same id, the editor keeps the first
+        if nodes.setdefault(node.id, node) is not node:
+            repeated = node.id
     links: dict[str, Link] = {}
     for link in _links(value.get("links"), where):
         links.setdefault(link.id, link)
@@ -111,6 +119,7 @@ def read_graph(value: Mapping[str, Any], where: str) -> Graph:
         name=_text(value.get("name")) or "",
         inputs=[_boundary(each) for each in _objects(value.get("inputs"), f"{where}: inputs")],
         outputs=[_boundary(each) for each in _objects(value.get("outputs"), f"{where}: outputs")],
+        repeated=repeated,
     )
 
 
@@ -204,7 +213,7 @@ def _id(value: object) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return javascript.text(value)
+        return str(value) if isinstance(value, int) and abs(value) < _SMALL else javascript.text(value)
     return None
 
 

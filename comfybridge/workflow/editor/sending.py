@@ -13,16 +13,15 @@ from comfybridge.workflow.editor.classes import CURVE, DYNAMIC_GROUP, MADE_WHEN_
 from comfybridge.workflow.editor.file_names import FileNames, title_of
 from comfybridge.workflow.editor.following import Following, Held, Output
 from comfybridge.workflow.editor.placing import Placed, Scope
-from comfybridge.workflow.editor.saved import ENTRANCE
 from comfybridge.workflow.editor.sentences import named, unknown_types
 from comfybridge.workflow.editor.texts import Draw, drawn
 from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
 from comfybridge.workflow.folders import PREFIX_INPUT
-from comfybridge.workflow.graph import DEEPEST, Graph, check_cycles
+from comfybridge.workflow.graph import Graph, check_cycles
 from comfybridge.workflow.wording import clip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A widget inside a subgraph that the node around it shows.
 
@@ -101,6 +100,10 @@ class Sending:
                 self.labels[node.id, slot.name] = slot.label
             source = self._following.source(node, index)
             if isinstance(source, Output):
+                if source.slot < 0:
+                    raise InvalidWorkflow(
+                        f"{named(node.saved, node.id)}: the link to {clip(slot.name)} is from no output."
+                    )
                 inputs[slot.name] = [source.node.id, source.slot]
             elif isinstance(source, Held):
                 inputs[slot.name] = _no_link(_sent(node, slot.name, source.value))
@@ -124,11 +127,11 @@ class Sending:
         return value
 
     def _warn(self, node: Placed, name: str, link_id: str) -> None:
-        """Say so where a link has nothing at its other end at all."""
-        link = node.within.graph.links.get(link_id)
-        if link is None or (link.origin != ENTRANCE and link.origin not in node.within.nodes):
+        """Say so where a link is not there at all."""
+        if link_id not in node.within.graph.links:
             self.warnings.append(
-                f"{named(node.saved, node.id)}: input {clip(name)} has a link that leads nowhere; it counts as none."
+                f"{named(node.saved, node.id)}: input {clip(name)} has a link that the workflow does not hold; it "
+                "counts as none."
             )
 
 
@@ -170,7 +173,7 @@ def _sent(node: Placed, name: str, value: Any) -> Any:
         return javascript.plain(value)
     except javascript.TooDeep:
         raise InvalidWorkflow(
-            f"{named(node.saved, node.id)}: {clip(name)} is nested more than {DEEPEST} levels deep."
+            f"{named(node.saved, node.id)}: {clip(name)} is nested more than {javascript.DEEPEST} levels deep."
         ) from None
 
 

@@ -38,5 +38,5 @@ def _pack(node: Node) -> str:
     for name in ("cnr_id", "aux_id"):
         pack = node.properties.get(name)
         if isinstance(pack, str) and pack:
-            return " yet: it is of a newer ComfyUI" if pack == _CORE else f"; its pack is {clip(pack)}"
+            return "; it is from another version of ComfyUI" if pack == _CORE else f"; its pack is {clip(pack)}"
     return ""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 Draw = Callable[[], float]
+_Piece = list[Any]  # texts, and lists of the same kind
 
 _TOKEN = re.compile(r"\\.|[{|}]", re.DOTALL)
 _ESCAPED = re.compile(r"\\([{}|])")
@@ -24,7 +26,7 @@ def drawn(text: str, draw: Draw | None) -> str:
             stand in the file, and so do escaped characters: they are for whoever draws later.
     """
     text = without_comments(text)
-    groups: list[list[list[str]]] = [[[]]]  # the text, and the groups that are open; of each, pieces of its options
+    groups: list[list[_Piece]] = [[[]]]  # the text, and the groups that are open; of each, its options
     at = 0
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -41,17 +43,32 @@ def drawn(text: str, draw: Draw | None) -> str:
     groups[-1][-1].append(text[at:])
     while len(groups) > 1:
         _close(groups, draw)
-    whole = "".join(groups[0][0])
+    whole = _joined(groups[0][0])
     return whole if draw is None else _ESCAPED.sub(r"\1", whole)
 
 
-def _close(groups: list[list[list[str]]], draw: Draw | None) -> None:
+def _close(groups: list[list[_Piece]], draw: Draw | None) -> None:
     options = groups.pop()
     if len(options) == 1 or draw is not None:
-        chosen = options[int(draw() * len(options)) if draw is not None else 0]
-        groups[-1][-1].extend(chosen)
-    else:
-        groups[-1][-1].append("{" + "|".join("".join(option) for option in options) + "}")
+        groups[-1][-1].append(options[int(draw() * len(options)) if draw is not None else 0])
+        return
+    kept: _Piece = ["{", options[0]]
+    for option in options[1:]:
+        kept.extend(("|", option))
+    groups[-1][-1].append([*kept, "}"])
+
+
+def _joined(pieces: _Piece) -> str:
+    """The text of pieces in pieces, however deep."""
+    texts = []
+    pending: _Piece = [pieces]
+    while pending:
+        piece = pending.pop()
+        if isinstance(piece, str):
+            texts.append(piece)
+        else:
+            pending.extend(reversed(piece))
+    return "".join(texts)
 
 
 def without_comments(text: str) -> str:

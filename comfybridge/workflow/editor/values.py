@@ -30,7 +30,7 @@ _SAMPLERS = ("KSampler", "KSamplerAdvanced")
 _REFRESH = "refresh"
 
 
-@dataclass
+@dataclass(slots=True)
 class Widget:
     """A widget of a node, and what it holds."""
 
@@ -43,7 +43,7 @@ class Widget:
         return self.declared.look == "STRING" and self.declared.options.get("dynamicPrompts") is True
 
 
-@dataclass
+@dataclass(slots=True)
 class Filled:
     """What a node has by its class and by the choices that it holds.
 
@@ -165,27 +165,23 @@ def _followers(declared: Declared, given: _Given, filled: Filled) -> None:
 
 def _without_sockets(values: list[Any], node_class: NodeClass) -> list[Any]:
     """The values without those of inputs that were widgets when the file was saved, and are sockets now."""
-    positions: list[bool] = []
-    for declared in node_class.inputs:
-        forced = bool(declared.options.get("forceInput"))
-        if (forced or declared.is_widget) and declared.look not in NOT_SAVED:
-            positions.append(forced)
-            if declared.options.get("control_after_generate"):
-                positions.append(False)
-    if not any(positions) or len(positions) != len(values):
+    forced = node_class.forced
+    if len(forced) != len(values) or not any(forced):
         return values
-    return [value for value, forced in zip(values, positions, strict=True) if not forced]
+    return [value for value, is_socket in zip(values, forced, strict=True) if not is_socket]
 
 
 def _custom_combo(values: list[Any], node_class: NodeClass) -> Filled:
     """A combo whose choices the author wrote: one more widget for each, and an empty one at the end."""
     filled = Filled(inputs=[each for each in node_class.inputs if each.has_socket])
-    choice = values[0] if values else None
     texts: list[Any] = []
     for value in [*values[2:], ""]:
         texts.append(value)
         if not value:
             break
+    choice = values[0] if values else None
+    if choice is None and texts[0]:
+        choice = javascript.text(texts[0])
     for name, value in (("choice", choice), ("index", _place(choice, texts))):
         if value is not None:
             filled.widgets[name] = Widget(Declared(name, COMBO, [], {}), value)

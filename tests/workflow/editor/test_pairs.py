@@ -40,6 +40,10 @@ def test_cases_made_by_hand_come_out_as_from_the_editor():
     compared("cases", "object_info-cases", 0.97)
 
 
+def test_official_nodes_in_odd_places_come_out_as_from_the_editor():
+    compared("probes", "object_info-0.33.0", 0.99)
+
+
 def test_the_file_is_left_as_it_is():
     workflow = load("cases")["nested_promoted_two_instances"]["workflow"]
     before = copy.deepcopy(workflow)

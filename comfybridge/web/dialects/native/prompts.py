@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from comfybridge.request import Generation, OutputOptions
 from comfybridge.web.answers.admission import as_accepted
 from comfybridge.web.answers.answering import rendered
 from comfybridge.web.answers.negotiation import Wanted, wanted_form
+from comfybridge.web.answers.sending import respond
 from comfybridge.web.answers.streaming import last_events
 from comfybridge.web.answers.style import Style
 from comfybridge.web.current import current_bridge, request_deadline, whose_prompts
@@ -75,20 +75,15 @@ def get_queue() -> Response:
 
     The position counts what others have waiting too.
     """
-    owner = whose_prompts()
-    queues = current_bridge().prompts.queues(request_deadline(), with_owners=owner is not None)
+    queues = current_bridge().prompts.queues(request_deadline(), whose_prompts())
     body: QueueAnswer = {
         "running": [
-            {"prompt_id": each, "server": server.url}
-            for server, queue in queues
-            for each in queue.running
-            if queue.is_of(each, owner)
+            {"prompt_id": prompt_id, "server": queue.server.url} for queue in queues for prompt_id in queue.running
         ],
         "pending": [
-            {"prompt_id": each, "position": position, "server": server.url}
-            for server, queue in queues
-            for position, each in enumerate(queue.pending, 1)
-            if queue.is_of(each, owner)
+            {"prompt_id": prompt_id, "position": position, "server": queue.server.url}
+            for queue in queues
+            for prompt_id, position in queue.pending
         ],
     }
     return jsonify(body)
@@ -112,4 +107,4 @@ def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
 def _finished(generation: Generation, wanted: Wanted, index: int, style: Style) -> Response:
     if wanted.form == "events" and style.events is not None:  # all is over but the last one
         return last_events(style.events.result(generation))
-    return rendered(generation, wanted, style, index, contextlib.ExitStack())
+    return respond(rendered(generation, wanted, style, index))

@@ -1,0 +1,125 @@
+"""The requests of this process that are under way, and how other threads end them: as a caller hangs up, as a prompt
+is taken out of the queue, as the process ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+
+from comfybridge.deadline import Deadline
+from comfybridge.errors import ComfyUIUnreachable, Interrupted, ShuttingDown, TimedOut
+from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, try_to_drop
+from comfybridge.prompts.submission import Submission
+
+TAKEN_OUT = "The prompt was cancelled while it waited in the queue."
+STOPPED = "The bridge is shutting down"
+NOTHING_QUEUED = f"{STOPPED}; nothing was queued."
+LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
+
+
+class UnderWay:
+    """Those whose prompts are being queued, and those whose prompts are waited for. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._queueing_until: set[Deadline] = set()
+        self._submissions: weakref.WeakValueDictionary[Admitted, Submission] = weakref.WeakValueDictionary()
+        self._is_shut_down = False
+
+    @contextlib.contextmanager
+    def queueing(self, admitted: Admitted) -> Iterator[None]:
+        """Cut the deadline if the bridge is shut down meanwhile; for a request that has no prompt to be waited for.
+
+        Raises:
+            ShuttingDown: the bridge was shut down.
+        """
+        deadline = admitted.deadline
+        self._queueing_until.add(deadline)
+        try:
+            self.check_goes_on()
+            yield
+        except (TimedOut, ComfyUIUnreachable) as error:
+            if not deadline.is_cut:
+                raise
+            if error.prompt_id is None:
+                raise ShuttingDown(NOTHING_QUEUED, retry_after=5) from None
+            fate = "is kept" if admitted.asked.outlasts_its_time else "is cancelled"
+            sentence = f"{STOPPED}; the prompt was just being queued, and {fate} if it was."
+            raise ShuttingDown(sentence, prompt_id=error.prompt_id, retry_after=5) from None
+        finally:
+            self._queueing_until.discard(deadline)
+
+    def check_goes_on(self) -> None:
+        """Refuse what comes after the bridge was shut down.
+
+        Raises:
+            ShuttingDown
+        """
+        if self._is_shut_down:
+            raise ShuttingDown(NOTHING_QUEUED, retry_after=5)
+
+    def add(self, submission: Submission) -> None:
+        """Let other threads end its waiting."""
+        self._submissions[submission.admitted] = submission
+        if self._is_shut_down:
+            submission.listener.stop(ShuttingDown(STOPPED))
+
+    def remove(self, submission: Submission) -> None:
+        """It is not waited for any more."""
+        self._submissions.pop(submission.admitted, None)
+
+    def __len__(self) -> int:
+        """How many requests wait for a prompt."""
+        return len(self._submissions)
+
+    def prompts(self) -> list[str]:
+        """The ids of the prompts that are waited for."""
+        return sorted({each.prompt.id for each in self._submissions.values()})
+
+    def abandon(self, admitted: Admitted) -> None:
+        """Give up a request of which nobody wants the answer any more; one that is not queued yet goes on."""
+        admitted.trace.is_abandoned = True  # for one that waits for a server to be back
+        submission = self._submissions.get(admitted)
+        if submission is not None:
+            submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
+
+    def taken_out(self, prompt_id: str) -> None:
+        """End the waiting for a prompt: of more than one request where requests were repeated."""
+        known = [reference() for reference in self._submissions.valuerefs()]
+        for each in known:
+            if each is not None and each.prompt.id == prompt_id:
+                each.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
+
+    def shut_down(self) -> tuple[list[str], list[str], int]:
+        """Give up all that there are, and refuse those to come.
+
+        Returns:
+            The ids of the prompts that are cancelled, and of those that are kept; and how many requests are given
+            up that have no prompt yet.
+        """
+        self._is_shut_down = True
+        unqueued = list(self._queueing_until)
+        for deadline in unqueued:
+            deadline.cut()
+        cancelled: set[str] = set()
+        kept: set[str] = set()
+        for submission in list(self._submissions.values()):
+            (kept if submission.request.outlasts_its_time else cancelled).add(submission.prompt.id)
+            submission.listener.stop(ShuttingDown(STOPPED, prompt_id=submission.prompt.id))
+        return sorted(cancelled - kept), sorted(kept), len(unqueued)
+
+
+def cut_off(submission: Submission) -> ShuttingDown:
+    """Cancel the prompt of a request that is given up as the process ends, unless it is to be kept; returns the error
+    on that.
+    """
+    prompt_id = submission.prompt.id
+    if submission.request.outlasts_its_time:
+        fate = "is kept, and its results can be fetched later"
+    elif try_to_drop(submission.server.canceller, prompt_id, LAST_CANCEL_SECONDS):
+        fate = "was cancelled"
+    else:
+        fate = "could not be cancelled"
+    return ShuttingDown(f"{STOPPED}; the prompt {fate}.", prompt_id=prompt_id, retry_after=5)

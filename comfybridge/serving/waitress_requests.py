@@ -1,0 +1,147 @@
+"""Where waitress is stricter here than by itself: heads, the bytes of all bodies, and threads for probes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import BaseWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import Error, RequestEntityTooLarge
+
+from comfybridge.serving.bodies import MOST_IN_MEMORY, Budget
+from comfybridge.serving.refusals import Refused
+
+ONCE = (b"\r\nhost:", b"\r\ntransfer-encoding:")
+
+
+def be_strict(
+    server: BaseWSGIServer, admits: Callable[[Any], bool], budget: Budget, kept_back: Mapping[str, int]
+) -> None:
+    """Have a server refuse what the other server refuses, as far as waitress can.
+
+    Args:
+        admits: tells from a head whether the body is wanted; one that is not is thrown away as it comes.
+        kept_back: threads that answer requests to a path alone.
+    """
+    parser = type("StrictRequest", (StrictRequest,), {"admits": staticmethod(admits), "budget": budget})
+    server.channel_class = type("StrictChannel", (HTTPChannel,), {"parser_class": parser})
+    server.task_dispatcher = Lanes(server.task_dispatcher, kept_back)
+
+
+class Lanes:
+    """Dispatchers of waitress: one for most requests, and one for each path with threads of its own."""
+
+    def __init__(self, most: ThreadedTaskDispatcher, kept_back: Mapping[str, int]) -> None:
+        self._most = most
+        self._kept_back = {path: ThreadedTaskDispatcher() for path in kept_back}
+        for path, dispatcher in self._kept_back.items():
+            dispatcher.set_thread_count(kept_back[path])
+
+    def add_task(self, channel: HTTPChannel) -> None:
+        """Have a thread answer the next request of a connection."""
+        self._kept_back.get(getattr(channel.requests[0], "path", ""), self._most).add_task(channel)
+
+    def shutdown(self) -> None:
+        """End all threads."""
+        for each in (self._most, *self._kept_back.values()):
+            each.shutdown()
+
+
+class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
+    """A request that is coming."""
+
+    admits: Callable[[Any], bool]
+    budget: Budget
+    error: Any
+    _taken = 0
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Called once the head has come.
+
+        Raises:
+            ParsingError: it is malformed.
+        """
+        lower = header_plus.lower()
+        if b"\r\n " in lower or b"\r\n\t" in lower or any(lower.count(each) > 1 for each in ONCE):
+            raise ParsingError("A header is continued on a second line, or is there twice.")
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # Python refuses to read integers of thousands of digits
+            raise ParsingError("The Content-Length is malformed.") from None
+        headers = self.headers
+        if self.version not in ("1.0", "1.1") or not (self.request_uri.isascii() and self.request_uri.isprintable()):
+            raise ParsingError("The request line is malformed.")
+        if self.version == "1.1" and "HOST" not in headers:
+            raise ParsingError("A request in HTTP/1.1 needs a Host header.")
+        if "TRANSFER_ENCODING" in headers or (self.chunked and "CONTENT_LENGTH" in headers):
+            raise ParsingError("The length of the body is ambiguous.")
+        if headers.get("EXPECT", "100-continue").lower() != "100-continue":
+            raise ParsingError("Expect can be 100-continue, and nothing else.")
+        if self.body_rcv is not None and not self.admits(self._environ()):
+            self.body_rcv.buf = Nothing()
+
+    def _environ(self) -> dict[str, Any]:
+        """As much of a WSGI environment as a head gives."""
+        named = {("" if name.startswith("CONTENT_") else "HTTP_") + name: each for name, each in self.headers.items()}
+        return {
+            **named,
+            "REQUEST_METHOD": self.command,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": self.path,
+            "QUERY_STRING": self.query,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": f"HTTP/{self.version}",
+            "wsgi.url_scheme": self.url_scheme,
+            "wsgi.input": io.BytesIO(),
+        }
+
+    def received(self, data: bytes) -> int:
+        """Take some of what has come; returns how much."""
+        count: int = super().received(data)
+        size, most = self.body_bytes_received, self.adj.max_request_body_size
+        if getattr(self.body_rcv, "chunk_remainder", 0) > most:
+            self.error = RequestEntityTooLarge("A chunk is too large.")
+            self.completed = True
+        if size > MOST_IN_MEMORY and not self.error and not isinstance(self.body_rcv.getbuf(), Nothing):
+            try:
+                self.budget.take(size - self._taken)
+                self._taken = size
+            except Refused as refusal:
+                self.error = Error(refusal.sentence)
+                self.error.code, self.error.reason = refusal.status, "Service Unavailable"
+                self.completed = True
+        return count
+
+    def close(self) -> None:
+        """Called once it is answered."""
+        super().close()
+        self._give_back()
+
+    def __del__(self) -> None:
+        self._give_back()  # where its connection ended before
+
+    def _give_back(self) -> None:
+        taken, self._taken = self._taken, 0
+        self.budget.give_back(taken)
+
+
+class Nothing:
+    """Where a body goes that nobody wants."""
+
+    def append(self, data: bytes) -> None:
+        """Throw some of it away."""
+
+    def getfile(self) -> io.BytesIO:
+        """What is kept."""
+        return io.BytesIO()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __len__(self) -> int:
+        return 0
