@@ -12,7 +12,7 @@ from comfybridge.serving.announcement import announce
 from comfybridge.serving.demo import end_demo
 from comfybridge.serving.memory import use_little
 from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
-from comfybridge.serving.serve import collect_seldom, give_way, heed_signals
+from comfybridge.serving.serve import give_way, heed_signals
 from comfybridge.serving.stopping import LAST_SECONDS, Stop
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.web.access.door import check_start
@@ -25,9 +25,6 @@ except SettingsError as error:
     sys.exit(f"ComfyBridge can't start: {error}")
 
 bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
-# When thousands of callers come at once, each of their threads asks for Python's lock so often (5 ms by default), and
-# the asking leaves no time for the work. Requests let go of it by themselves, at each call to ComfyUI.
-sys.setswitchinterval(0.05)
 
 worker_class = "comfybridge.serving.gunicorn_worker.Worker"
 workers = 1
@@ -72,7 +69,6 @@ def post_worker_init(worker):
     worker.kept_back = KEPT_BACK
     use_little()
     give_way()
-    collect_seldom()
     worker.stop = Stop(worker.wsgi)
     heed_signals(worker)
     if worker.age == 1:  # the first of them speaks for all

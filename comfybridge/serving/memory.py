@@ -27,7 +27,13 @@ def give_back() -> None:
 
 
 def use_little() -> None:
-    """Have glibc give large blocks back at once. By itself it keeps what is as large as any that was freed before."""
+    """Keep looks for garbage short, and large blocks of memory no longer than they are used.
+
+    To be called once the application is there: what is there by then is passed over in all looks. By itself glibc
+    keeps what is as large as any block that was freed before.
+    """
+    gc.collect()
+    gc.freeze()
     libc = _glibc()
     if libc is not None:
         libc.mallopt(_MMAP_THRESHOLD, LARGE_BLOCK)

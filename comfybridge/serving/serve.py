@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import select
@@ -32,9 +31,6 @@ OUTGOING_BYTES = 1024 * 1024
 
 # Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
 MOST_CONNECTIONS_OF_SELECT = 480
-
-# So many looks for garbage among what is young to one among everything.
-LOOKS_AT_THE_YOUNG = 1000
 
 FINISHING = "Finishing the requests that run; Ctrl-C again cancels them."
 
@@ -100,19 +96,6 @@ def give_way() -> None:
     with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
         if os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody wanted something else
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-def collect_seldom() -> None:
-    """Have Python look through everything for garbage seldom; through what is new it looks as often as ever.
-
-    A look takes 0.27 s where 4,000 requests are blocked, all wait for it, and it finds next to nothing: only what
-    refers to itself in a circle is left for it. Left to itself it comes whenever there is a quarter more than before,
-    some ten times while those callers come.
-    """
-    gc.collect()
-    gc.freeze()  # the code is no garbage
-    new, young, _ = gc.get_threshold()
-    gc.set_threshold(new, young, LOOKS_AT_THE_YOUNG)
 
 
 def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:

@@ -43,23 +43,23 @@ def test_the_steps_can_be_taken_one_by_one(bridge: Bridge, sim: Simulator) -> No
         generation = bridge.collect(submission, bridge.wait(submission))
         assert generation.prompt_id == submission.prompt.id
         assert generation.outputs[0].read().startswith(b"\x89PNG")
-        assert not bridge.has_free_slot()
-    assert bridge.has_free_slot()
+        assert not bridge.slots.has_free
+    assert bridge.slots.has_free
 
 
 def test_a_request_keeps_its_slot_until_its_outputs_are_read(bridge: Bridge) -> None:
     with bridge.generating(bridge.admit(GenerationRequest(graph=graphs.picture()))) as generation:
-        assert not bridge.has_free_slot()
+        assert not bridge.slots.has_free
         assert generation.outputs[0].read()
-    assert bridge.has_free_slot()
+    assert bridge.slots.has_free
 
 
 def test_a_submission_that_nobody_waits_for_gives_its_slot_and_socket_back(bridge: Bridge, sim: Simulator) -> None:
     with bridge.submit(bridge.admit(GenerationRequest(graph=graphs.picture(), wait="websocket"))):
         with pytest.raises(Busy):
             bridge.submit(bridge.admit(GenerationRequest(graph=graphs.picture())))
-        assert not bridge.has_free_slot()
-    assert bridge.has_free_slot()
+        assert not bridge.slots.has_free
+    assert bridge.slots.has_free
     sim.wait_for_sockets(0)
 
 
@@ -73,7 +73,7 @@ def test_a_submission_that_nobody_waits_for_gives_its_slot_and_socket_back(bridg
 def test_a_refused_graph_gives_the_slot_back(bridge: Bridge, sim: Simulator, graph: dict[str, object]) -> None:
     with pytest.raises(BridgeError):
         bridge.generate(GenerationRequest(graph=graph, wait="websocket"))
-    assert bridge.has_free_slot()
+    assert bridge.slots.has_free
     sim.wait_for_sockets(0)
 
 
@@ -83,7 +83,7 @@ def test_a_callback_that_fails_gives_the_slot_back(bridge: Bridge, sim: Simulato
 
     with pytest.raises(RuntimeError, match="the caller's own"):
         bridge.generate(GenerationRequest(graph=graphs.picture(), wait="websocket"), fail)
-    assert bridge.has_free_slot()
+    assert bridge.slots.has_free
     sim.wait_for_sockets(0)
 
 

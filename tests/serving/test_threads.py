@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_threads_beyond_so_many_end_and_begin_again_when_they_are_needed() -> No
     made: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
     met = threading.Barrier(5)
     for _ in range(4):
-        threads.give(lambda: (made.put(threading.current_thread()), met.wait(PATIENCE)) and None)
+        threads.give(partial(_meet, made, met))
     assert not threads.is_idle
     met.wait(PATIENCE)
     for _ in range(4):
@@ -109,6 +110,11 @@ def test_none_at_all_is_an_error_and_no_work_under_way(threads: Threads, monkeyp
     done = threading.Event()
     threads.give(done.set)
     assert done.wait(PATIENCE)
+
+
+def _meet(made: queue.SimpleQueue[threading.Thread], met: threading.Barrier) -> None:
+    made.put(threading.current_thread())
+    met.wait(PATIENCE)
 
 
 def _refuse(_: threading.Thread) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.json_size import MOST_VALUES
+from comfybridge.workflow.editor.additions import VIRTUAL
 from comfybridge.workflow.editor.classes import NodeClasses
-from comfybridge.workflow.editor.group_nodes import replace_group_nodes
+from comfybridge.workflow.editor.group_nodes import is_group_node, replace_group_nodes
 from comfybridge.workflow.editor.layout import DEEPEST
 from comfybridge.workflow.editor.saved import Graph, Node, objects_in, read_graph
 from comfybridge.workflow.editor.unique_ids import make_unique
@@ -56,6 +57,26 @@ def read_file(value: object, classes: NodeClasses) -> File:
     file = File(root, definitions)
     _check_nesting(file)
     return file
+
+
+def types_in(value: object) -> frozenset[str]:
+    """The types of all nodes in a file that a server may have: neither subgraphs nor nodes that only the editor has.
+
+    Raises:
+        InvalidWorkflow: it is no file of the editor.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be an object with nodes and links.")
+    definitions = _definitions(value)
+    extra = value.get("extra")
+    groups = extra.get("groupNodes") if isinstance(extra, Mapping) else None
+    holders = [value, *definitions, *(groups.values() if isinstance(groups, Mapping) else ())]
+    nodes = (node for each in holders for node in objects_in(each, "nodes") if isinstance(node, Mapping))
+    names = (node.get("type") for node in nodes)
+    own = [each.get("id") for each in definitions]
+    subgraphs = {name for name in own if isinstance(name, str)}
+    found = {name for name in names if isinstance(name, str) and not is_group_node(name)}
+    return frozenset(found - subgraphs - VIRTUAL)
 
 
 def _has_state(value: Mapping[str, Any]) -> bool:

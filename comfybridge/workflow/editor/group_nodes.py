@@ -34,6 +34,11 @@ from comfybridge.workflow.wording import clip
 _PREFIXES = ("workflow>", "workflow/")
 
 
+def is_group_node(type_: str) -> bool:
+    """Whether a type is that of a group node."""
+    return type_.startswith(_PREFIXES)
+
+
 def replace_group_nodes(
     graphs: list[Graph], groups: Mapping[str, Any], ids: NewIds, classes: NodeClasses
 ) -> dict[str, Graph]:
@@ -55,7 +60,7 @@ def replace_group_nodes(
         graph = pending.pop()
         renamed = {}
         for node in graph.nodes.values():
-            group = groups.get(node.type[len(_PREFIXES[0]) :]) if node.type.startswith(_PREFIXES) else None
+            group = groups.get(node.type[len(_PREFIXES[0]) :]) if is_group_node(node.type) else None
             if not isinstance(group, Mapping):
                 continue
             work += sum(len(objects_in(group, name)) for name in ("nodes", "links", "external"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfybridge.workflow.editor.conversion import Conversion, Shown, conversion
+from comfybridge.workflow.editor.file import types_in
 from tests.workflow.editor.drawn import empty_image, file, node, save_image, subgraph
 from tests.workflow.editor.judge import load
 
@@ -69,6 +70,20 @@ def test_a_link_that_is_not_there_counts_as_none_and_is_told():
     assert made.warnings == (
         "Node 2 (SaveImage): input images has a link that the workflow does not hold; it counts as none.",
     )
+
+
+def test_the_types_that_a_server_must_have_are_those_of_all_nodes():
+    group = {"nodes": [{"type": "ImageBlur"}]}
+    nodes = [node(1, "sized"), node(2, "Note"), node(3, "workflow>Soft"), node(4, "SaveImage"), node(5, "Reroute")]
+    workflow = file(nodes, subgraphs=[sized()], extra={"groupNodes": {"Soft": group}})
+    assert types_in(workflow) == {"EmptyImage", "ImageBlur", "SaveImage"}
+
+
+def test_only_classes_that_the_workflow_names_are_looked_at():
+    workflow = load("templates-0.33.0")["image_z_image_turbo"]["workflow"]
+    described = load("object_info-0.33.0")
+    some = {name: described[name] for name in types_in(workflow)}
+    assert conversion(workflow, some).prompt == conversion(workflow, described).prompt
 
 
 def test_a_setter_in_another_graph_sets_nothing():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.editor.conversion import conversion, convert
+from comfybridge.workflow.editor.file import types_in
 from comfybridge.workflow.graph import check_graph
 from tests.properties.made_up import json_values
 from tests.workflow.editor.judge import load
@@ -33,13 +34,14 @@ def kept(file: Any, object_info: Any) -> None:
     try:
         prompt = convert(file, object_info)
         later = conversion(file, object_info)
+        needed = types_in(file)
     except InvalidWorkflow as error:
         sentence = error.message
     else:
         sentence = "."
         json.dumps(prompt, allow_nan=False)
         assert check_graph(prompt).keys() == prompt.keys() == later.prompt.keys()
-        assert all(node["class_type"] in object_info for node in prompt.values())
+        assert {node["class_type"] for node in prompt.values()} <= object_info.keys() & needed
         assert set(later.titles) <= set(prompt)
         assert all(node_id in prompt for shown in later.shown for node_id, _ in shown.targets)
     assert sentence.endswith(".")
