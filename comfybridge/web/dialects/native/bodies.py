@@ -142,7 +142,7 @@ class UnfinishedAnswer(TypedDict):
 
 
 class CancelledAnswer(TypedDict):
-    """What a prompt was doing until it was cancelled."""
+    """The state of a prompt until it was cancelled."""
 
     prompt_id: PromptId
     was: Status
@@ -164,7 +164,7 @@ class PendingAnswer(TypedDict):
 
 
 class QueueAnswer(TypedDict):
-    """What runs and what waits, whoever queued it."""
+    """The running and waiting prompts, from any client."""
 
     running: list[RunningAnswer]
     pending: Annotated[list[PendingAnswer], Field(description="in the order in which they will run")]
@@ -183,7 +183,7 @@ class WorkflowSummary(TypedDict):
 
 
 class BrokenWorkflow(TypedDict):
-    """A template that can't be used."""
+    """A template that cannot be used."""
 
     name: str
     error: Annotated[str, Field(description="one sentence that says why")]
@@ -218,7 +218,7 @@ class WorkflowAnswer(TypedDict):
 
 
 class ServerAnswer(TypedDict):
-    """One ComfyUI. What it does not tell is not there; sizes are in bytes."""
+    """One ComfyUI. Values that it does not report are absent; sizes are in bytes."""
 
     server: ServerUrl
     reachable: bool

@@ -71,9 +71,9 @@ def cancel_prompt(prompt_id: str) -> Response:
 @blueprint.get("/queue")
 @describes(tag="Prompts", answers=json_answer("The queue.", QueueAnswer), raises=ASKING_ERRORS)
 def get_queue() -> Response:
-    """The ids of what runs and of what waits; with an API key, of what was queued with the same one.
+    """The ids of the running and waiting prompts; with an API key, only its own.
 
-    The position counts what others have waiting too.
+    The position also counts the prompts of others.
     """
     queues = current_bridge().prompts.queues(request_deadline(), whose_prompts())
     body: QueueAnswer = {
