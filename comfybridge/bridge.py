@@ -1,4 +1,4 @@
-"""The use case: from a request to what it asked for, in one blocking call.
+"""The use case: from a request to its outputs, in one blocking call.
 
     from comfybridge import Bridge
 
@@ -128,12 +128,12 @@ class Bridge:
         owner: str | None = None,
         **values: Any,
     ) -> Generation:
-        """Queue a workflow, block until it has run, and give what it made.
+        """Queue a workflow, block until it has run, and return its outputs.
 
         Args:
             request: a text, a whole graph, or a `GenerationRequest`.
             on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
-                where the way of waiting brings any. ComfyUI is then asked for previews too.
+                where the way of waiting brings any. ComfyUI then makes previews too.
             on_progress: called in this thread with each step, where the way of waiting brings any.
             owner: as `admit` takes it.
             values: by name, what a `GenerationRequest` has (`workflow`, `timeout`, `images`) and any parameter
@@ -240,14 +240,14 @@ class Bridge:
         fingerprint: str | None = None,
         is_followed: bool = False,
     ) -> Admitted:
-        """Let a request in: find out who asks for it, by when, and whether it may. Nothing is queued yet.
+        """Admit a request: determine its owner, its deadline and its rights. Nothing is queued yet.
 
         Args:
-            owner: the name of the API key for which it is asked; None for a caller without one, whose rights are
-                those of the policy `default`, and of no bounds where there is none.
-            started: when it came in, on `time.monotonic()`'s clock; now if None.
-            fingerprint: what tells it from other requests with its idempotency key; made of its fields if None.
-            is_followed: whether somebody will follow its events.
+            owner: the name of the caller's API key; None for a caller without one, whose rights are
+                those of the policy `default`, and unlimited if there is none.
+            started: when it arrived, on `time.monotonic()`'s clock; now if None.
+            fingerprint: distinguishes it from other requests with its idempotency key; made from its fields if None.
+            is_followed: whether its events will be followed.
 
         Raises:
             InvalidRequest: its timeout is out of range.
@@ -292,7 +292,7 @@ class Bridge:
             raise
 
     def wait(self, submission: Submission, on_event: OnEvent | None = None) -> Outcome:
-        """Block until the prompt has ended. On a timeout it is cancelled, or kept if so asked.
+        """Block until the prompt has ended. On a timeout it is cancelled, or kept if the request says so.
 
         Raises:
             ExecutionFailed, Interrupted, PromptLost, TimedOut, ComfyUIUnreachable, ComfyUIError, ShuttingDown
@@ -332,7 +332,7 @@ class Bridge:
 
         Raises:
             NoOutput: the prompt finished with nothing to show.
-            InvalidRequest: what it has to show is of other nodes than those that were asked for.
+            InvalidRequest: its outputs come from nodes other than the requested ones.
         """
         client, options = submission.server.client, submission.request.output
         collected = collect_outputs(outcome, client, submission.deadline, options)
@@ -370,7 +370,7 @@ class Bridge:
         return pending.index(submission.prompt.id) + 1 if submission.prompt.id in pending else 0
 
     def abandon(self, admitted: Admitted) -> None:
-        """Give up a request that another thread blocks on, for nobody waits for it any more.
+        """Give up a request that another thread waits for, because its caller is gone.
 
         Its prompt is cancelled, unless it would be kept on a timeout too, or somebody may ask for it again by its
         idempotency key; then it is only not waited for. A request that is not queued yet is not given up: ask again.
@@ -382,7 +382,7 @@ class Bridge:
         return self.under_way.prompts()
 
     def shut_down(self) -> tuple[list[str], list[str], int]:
-        """Give up all requests that wait, for the process ends; those to come are refused.
+        """On shutdown, give up all waiting requests, and refuse new ones.
 
         Their prompts are cancelled, but for those that would be kept on a timeout too.
 
@@ -409,7 +409,7 @@ class Bridge:
     # -- its parts -----------------------------------------------------------------------------------------------
 
     def _check_size(self, request: GenerationRequest) -> None:
-        """Refuse a graph that would burden ComfyUI's queue, which it sends whole to everybody who asks for it."""
+        """Refuse a graph that would burden ComfyUI's queue, which it sends whole to all who ask for it."""
         most = self.settings.max_graph_bytes
         if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(

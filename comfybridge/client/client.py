@@ -113,7 +113,7 @@ class Client:
         raise self._connection.cut_off()
 
     def result(self, prompt_id: str) -> Generation | None:
-        """What a prompt made, for as long as ComfyUI remembers it; None while it waits or runs.
+        """The result of a prompt, for as long as ComfyUI remembers it; None while it waits or runs.
 
         Raises:
             BridgeError: as `generate`; UnknownPrompt: ComfyUI knows no such prompt.
@@ -130,7 +130,7 @@ class Client:
             timeout: seconds that the bridge has for the answer.
 
         Returns:
-            What it was until then: `pending` or `running`.
+            Its state until then: `pending` or `running`.
 
         Raises:
             UnknownPrompt: it neither waits nor runs.
@@ -141,7 +141,7 @@ class Client:
         return str(self._connection.json(answer).get("was"))
 
     def workflows(self) -> dict[str, Any]:
-        """The templates, as `GET /workflows` tells them.
+        """The templates, from `GET /workflows`.
 
         Raises:
             BridgeError
@@ -149,10 +149,10 @@ class Client:
         return self._connection.json(self._connection.ask("GET", "/workflows"))
 
     def workflow(self, name: str) -> dict[str, Any]:
-        """What a template takes, as `GET /workflows/NAME` tells it.
+        """The parameters of a template, from `GET /workflows/NAME`.
 
         Raises:
-            BridgeError; UnknownWorkflow: there is none of that name.
+            BridgeError; UnknownWorkflow: no template has that name.
         """
         return self._connection.json(self._connection.ask("GET", f"/workflows/{quote(name, safe='')}"))
 
@@ -170,7 +170,7 @@ class Client:
 
     @contextlib.contextmanager
     def _making_sense(self) -> Iterator[None]:
-        """Read an answer, which may be one that no bridge gives."""
+        """Read an answer, which may not be a bridge's."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError, IndexError):

@@ -26,7 +26,7 @@ class Connection:
 
     Args:
         url: its address, with or without `http://`.
-        api_key: empty where it wants none.
+        api_key: empty if none is required.
 
     Attributes:
         url: its address, without credentials.
@@ -80,7 +80,7 @@ class Connection:
 
         Raises:
             BridgeError: what the bridge says is wrong.
-            BridgeUnreachable: the answer breaks off, or is none of a bridge's.
+            BridgeUnreachable: the answer breaks off, or is not a bridge's.
         """
         try:
             body = answer.json()
@@ -112,7 +112,7 @@ class Connection:
             raise self.nonsense() from None
 
     def nonsense(self) -> BridgeUnreachable:
-        """Its answer is none that a bridge gives."""
+        """The error for an answer that is not a bridge's."""
         return BridgeUnreachable(f"The bridge at {self.url} sent an answer that makes no sense.")
 
     def cut_off(self) -> BridgeUnreachable:
@@ -120,7 +120,7 @@ class Connection:
         return BridgeUnreachable(f"The bridge at {self.url} cut its answer off.")
 
     def refusal(self, answer: requests.Response) -> BridgeError:
-        """The error that an answer tells, which is not what was asked for."""
+        """The error in an answer."""
         try:
             return error_of(answer.json(), answer.status_code, answer.headers.get("Retry-After"))
         except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""What a client and a bridge send each other: a request as the parts of a form, and JSON as what it tells of."""
+"""The wire format between a client and a bridge: requests as parts of a form, and JSON to objects."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def _changed(values: object, defaults: object, names: Any) -> dict[str, Any]:
 
 
 def generation_of(body: Mapping[str, Any], started: float) -> Generation:
-    """The generation that an answer's JSON tells of.
+    """The generation in an answer's JSON.
 
     Args:
-        started: when it was asked for, on `time.monotonic()`'s clock.
+        started: when the call began, on `time.monotonic()`'s clock.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it tells of none.
+        KeyError, TypeError, ValueError, AttributeError: it contains none.
     """
     timings = body.get("timings") or {}
     return Generation(
@@ -122,13 +122,13 @@ def _output(told: Mapping[str, Any], images: list[str]) -> Output:
 
 
 def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = None) -> BridgeError:
-    """The error that a bridge tells of, of the same class as it was raised there.
+    """The error in a bridge's answer, of the same class as it was raised there.
 
     Args:
         status: the HTTP status that it came with, for types that this version does not know.
 
     Raises:
-        KeyError, TypeError, AttributeError: it tells of none.
+        KeyError, TypeError, AttributeError: it contains none.
     """
     name = str(body.get("type"))
     unknown: type[BridgeError] = type("UnknownError", (BridgeError,), {"type": name, "status": status})

@@ -27,7 +27,7 @@ ASK_SECONDS = 2.0
 
 
 class Previews:
-    """What one server is asked for. Safe to share between threads: at worst two of them ask the same."""
+    """The preview methods for one server. Safe to share between threads: at worst two of them make the same call."""
 
     def __init__(self, client: ComfyUIClient) -> None:
         self._client = client
@@ -35,7 +35,7 @@ class Previews:
         self._method = ANY_PREVIEWS
 
     def method(self, deadline: Deadline) -> str:
-        """The method for a prompt whose previews somebody sees: that of the server's command line, if it has one."""
+        """The method for a prompt whose previews are shown: that of the server's command line, if it has one."""
         now = time.monotonic()
         if now - self._asked_at >= FRESH_SECONDS:
             self._asked_at = now
@@ -48,7 +48,7 @@ class Previews:
 
 
 def _makes_previews(command_line: Sequence[str]) -> bool:
-    """Whether a ComfyUI that was started so makes previews for everybody."""
+    """Whether a ComfyUI started with these arguments makes previews for all prompts."""
     chosen = NO_PREVIEWS
     for place, each in enumerate(command_line):
         if each == OPTION and place + 1 < len(command_line):

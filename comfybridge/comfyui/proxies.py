@@ -18,7 +18,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 from comfybridge.address import ServerAddress
 
-HTTP_PROXY_PORT = 80  # where the address of a proxy names none
+HTTP_PROXY_PORT = 80  # if the address of a proxy has no port
 HOST = re.compile(r"[^\s/?#@,]+")
 
 
@@ -51,7 +51,7 @@ class Proxy:
 
     @property
     def authorization(self) -> str | None:
-        """What it is told of the caller in `Proxy-Authorization`; None without credentials."""
+        """The value of `Proxy-Authorization`; None without credentials."""
         if not self.credentials:
             return None
         user, _, password = self.credentials.removesuffix("@").partition(":")
@@ -64,10 +64,10 @@ class Proxy:
 
 
 def proxy_for(address: ServerAddress) -> Proxy | None:
-    """The proxy through which a server is to be reached; None: straight.
+    """The proxy to a server; None: a direct connection.
 
     Raises:
-        UnusableProxy: one is named that is no HTTP proxy.
+        UnusableProxy: the environment names one that is not an HTTP proxy.
     """
     if address.is_loopback:
         return None
@@ -140,7 +140,7 @@ def _split_port(entry: str) -> tuple[str, int | None]:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An IP address, without what an IPv4 address may be wrapped in; None if it is none."""
+    """An IP address, with IPv4 addresses unwrapped from IPv6; None if it is not one."""
     with contextlib.suppress(ValueError):
         address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]").partition("%")[0])
         return getattr(address, "ipv4_mapped", None) or address

@@ -1,4 +1,4 @@
-"""What ComfyUI tells of its queue: `GET /queue` with every graph, and since 0.6.0 its job list without them."""
+"""ComfyUI's reports on its queue: `GET /queue` with every graph, and since 0.6.0 its job list without them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATUS: Mapping[str, Status] = {
 
 
 class NotAQueue(Exception):
-    """An answer that is no queue, or no job list."""
+    """The answer is not a queue, or not a job list."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Job:
     """A prompt as the queue or the job list has it.
 
     Attributes:
-        run: tells this run of the prompt from another one under the same id; empty for one that waits.
+        run: distinguishes this run of the prompt from another one under the same id; empty for one that waits.
     """
 
     status: Status
@@ -42,8 +42,8 @@ class Queue:
     """The ids of the prompts that run and of those that wait, first come first.
 
     Attributes:
-        owners: whose a prompt is, by its id, if it has an owner; None where ComfyUI did not tell.
-        runs: what tells each run from another one under the same id, by that id.
+        owners: the owners of prompts, by prompt id; None if ComfyUI did not report them.
+        runs: what distinguishes each run from another one under the same id, by that id.
     """
 
     running: tuple[str, ...]
@@ -66,15 +66,15 @@ class Queue:
         return Job("running" if prompt_id in self.running else "pending", self.runs.get(prompt_id, ""))
 
     def is_of(self, prompt_id: str, owner: str | None) -> bool:
-        """Whether a prompt is whose it must be; None: anybody's."""
+        """Whether a prompt has the given owner; None: any."""
         return owner is None or (self.owners or {}).get(prompt_id) == owner
 
 
 def queue_of(said: Mapping[str, Any]) -> Queue:
-    """The queue that an answer of `GET /queue` tells of.
+    """The queue in an answer of `GET /queue`.
 
     Raises:
-        NotAQueue: it tells of none.
+        NotAQueue: it contains none.
     """
     items_running, items_pending = items_of(said)
     try:
@@ -93,7 +93,7 @@ def items_of(said: Mapping[str, Any]) -> tuple[list[Sequence[Any]], list[Sequenc
     """The items that run and those that wait, by `GET /queue`: `[number, id, graph, extra_data, outputs]`.
 
     Raises:
-        NotAQueue: it tells of none.
+        NotAQueue: it contains none.
     """
     try:
         running, pending = ([_item(each) for each in said[f"queue_{state}"]] for state in ("running", "pending"))
@@ -112,10 +112,10 @@ def _item(item: Any) -> Sequence[Any]:
 
 
 def queue_of_jobs(said: Mapping[str, Any]) -> Queue:
-    """The queue that an answer of `GET /api/jobs` tells of, which knows no owners.
+    """The queue in an answer of `GET /api/jobs`, which has no owners.
 
     Raises:
-        NotAQueue: it is no job list.
+        NotAQueue: it is not a job list.
     """
     try:
         jobs = [(job["priority"], job["id"], STATUS[job["status"]], job) for job in said["jobs"]]
@@ -131,10 +131,10 @@ def queue_of_jobs(said: Mapping[str, Any]) -> Queue:
 
 
 def job_of(said: Mapping[str, Any]) -> Job:
-    """The prompt that an answer of `GET /api/jobs/ID` tells of.
+    """The prompt in an answer of `GET /api/jobs/ID`.
 
     Raises:
-        NotAQueue: it tells of none.
+        NotAQueue: it contains none.
     """
     try:
         status = STATUS[said["status"]]
@@ -144,7 +144,7 @@ def job_of(said: Mapping[str, Any]) -> Job:
 
 
 def _run(number: object, told: object) -> str:
-    """What tells a run from another one under the same id: its number, and when it was queued.
+    """What distinguishes a run from another one under the same id: its number, and when it was queued.
 
     Since 0.3.69, ComfyUI notes the time in `extra_data` and in the job list. The bridge's own note has it always.
     """

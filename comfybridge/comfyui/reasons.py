@@ -60,7 +60,7 @@ def refusal(
     Args:
         body: its 400 answer, `{"error": {...}, "node_errors": {...}}`.
         graph: the graph that it refused.
-        choices_of: gives the choices of an input where the answer leaves them out, as it does with more than 20.
+        choices_of: returns the choices of an input if the answer omits them, as it does with more than 20.
     """
     node_errors = clean_node_errors(body.get("node_errors"))
     sentences = node_sentences(node_errors, choices_of)
@@ -99,7 +99,7 @@ def _reasons(node_error: Mapping[str, Any], class_type: str, choices_of: Choices
 
 
 def _reason_of_all(error: Any, graph: Mapping[str, Any]) -> str:
-    """What is wrong with the graph as a whole."""
+    """The fault of the graph as a whole."""
     if isinstance(error, Mapping):
         with contextlib.suppress(*MALFORMED):
             return _general_reason(error, graph)
@@ -169,7 +169,7 @@ def _choices(config: list[Any]) -> list[Any] | None:
 
 
 def _listed(choices: list[Any] | None, wanted: object) -> str:
-    """The choices, those most like the wanted one first."""
+    """The choices, those most similar to the given value first."""
     if choices is None:
         return "its choices"
     if not choices:

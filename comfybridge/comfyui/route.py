@@ -24,7 +24,7 @@ class Route:
     """The way to one server, as the environment has it when this is made.
 
     Attributes:
-        proxy: what it leads through, if it does.
+        proxy: the proxy on the way, if there is one.
     """
 
     def __init__(self, address: ServerAddress) -> None:
@@ -39,11 +39,11 @@ class Route:
 
     @property
     def is_proxied_plainly(self) -> bool:
-        """Whether HTTP calls go to a proxy that is told the whole address, without a tunnel."""
+        """Whether HTTP calls go to a proxy with the full address, without a tunnel."""
         return self.proxy is not None and self._tls is None
 
     def connect(self, seconds: float, *, tunnel: bool = False) -> socket.socket:
-        """Make a connection, within so many seconds.
+        """Make a connection within a number of seconds.
 
         Args:
             tunnel: whether it must lead to the server itself, which a connection with TLS does in any case.

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# What a server's queue was so long ago still counts; an older figure is asked for anew.
+# A report on a server's queue is valid this long; after that it is fetched again.
 FRESH_SECONDS = 1.0
 # A socket on which nothing came for so long may be that of a server that is asleep.
 HEARD_SECONDS = 3.0
@@ -44,7 +44,7 @@ LONGEST_PAUSE = 10.0
 UNMEASURED_SECONDS = 1.0
 # Of shorter prompts, the difference is chance.
 SHORTEST_SECONDS = 0.1
-# No server counts as so many times slower than the fastest.
+# A server counts at most this many times slower than the fastest.
 SLOWEST = 3.0
 # Servers that would be done at about the same time take turns.
 ALIKE = 1.25
@@ -55,10 +55,10 @@ class Figures:
     """How one server is doing.
 
     Attributes:
-        is_up: whether it answered when it was last asked.
+        is_up: whether it answered the last call.
         in_flight: requests of this process that are under way there.
-        queue_remaining: prompts that wait or run there, whoever queued them; None if unknown.
-        mean_seconds: what a prompt takes to run there; None if none was measured.
+        queue_remaining: prompts that wait or run there, from any client; None if unknown.
+        mean_seconds: how long a prompt runs there; None if none was measured.
     """
 
     is_up: bool
@@ -71,12 +71,12 @@ class Server:
     """One ComfyUI, and all that the bridge holds of it. Safe to share between threads.
 
     Attributes:
-        client, catalog, lookup: how it is asked.
+        client, catalog, lookup: for calls to it.
         canceller: cancels its prompts.
         waiters: the ways to wait for its prompts, by name.
-        node_times: what nodes took that ran there.
-        previews: which previews it is asked for.
-        is_up: whether it answered when it was last asked.
+        node_times: how long nodes ran there.
+        previews: the previews to request from it.
+        is_up: whether it answered the last call.
     """
 
     def __init__(self, address: ServerAddress, connect_timeout: float, read_timeout: float, pool_size: int) -> None:
@@ -113,7 +113,7 @@ class Server:
 
     @property
     def queue_remaining(self) -> int | None:
-        """Prompts that wait or run there, as it last said; None if it did not lately."""
+        """Prompts that wait or run there, by its latest report; None if there is no recent one."""
         now = time.monotonic()
         if self._hub.queue_remaining is not None and now - self._hub.last_heard < HEARD_SECONDS:
             return self._hub.queue_remaining
@@ -207,7 +207,7 @@ class Servers:
             return left[0]
         # those that are down come back in the background; without any other, it shows at once
         candidates = self._asked([server for server in left if server.is_up]) or left
-        with self._lock:  # so that those who choose at the same time do not all choose the same
+        with self._lock:  # so that requests that choose at the same time do not all choose the same server
             return self._chosen(candidates)
 
     def mark_down(self, server: Server) -> None:
@@ -272,7 +272,7 @@ class Servers:
     def each(
         self, ask: Callable[[Server, Deadline], T], deadline: Deadline
     ) -> Iterator[tuple[Server, T | BridgeError]]:
-        """What each server answers, or what went wrong with it. One that is down is not asked where another is up."""
+        """The answer or the error of each server. A server that is down is skipped if another is up."""
         some_are_up = any(server.is_up for server in self.all)
         for server in sorted(self.all, key=lambda each: not each.is_up):
             if some_are_up and not server.is_up:
@@ -298,7 +298,7 @@ class Servers:
         """What those answer that do.
 
         Raises:
-            BridgeError: the first of what went wrong, if none answers.
+            BridgeError: the first error, if no server answers.
         """
         said = list(self.each(ask, deadline))
         found = [(server, each) for server, each in said if not isinstance(each, BridgeError)]
@@ -310,7 +310,7 @@ class Servers:
         """What the first of them answers that does.
 
         Raises:
-            BridgeError: what went wrong with the first, if none answers.
+            BridgeError: the error of the first server, if none answers.
         """
         first_error: BridgeError | None = None
         for _, said in self.each(ask, deadline):

@@ -1,4 +1,4 @@
-"""What answers where ComfyUI should: a web page, a login, a tunnel whose other end is gone, another service.
+"""Answers of something other than ComfyUI: a web page, a login, a tunnel whose other end is gone, another service.
 
 A sentence quotes no more of it than a page's title, and of a redirect only where it leads; the rest may hold secrets.
 """
@@ -112,7 +112,7 @@ def _asked(answer: Answer) -> str:
 
 
 def _beginning(answer: Answer) -> bytes:
-    """So much of an answer as tells what it is; less where it does not come."""
+    """The beginning of an answer, long enough to recognise it; less if it does not arrive."""
     read = b""
     with contextlib.suppress(CallFailed):
         while len(read) < LARGEST_READ and (piece := answer.read_some(LARGEST_READ)):
@@ -121,7 +121,7 @@ def _beginning(answer: Answer) -> bytes:
 
 
 def _lost_tunnel(answer: Answer, body: bytes) -> str:
-    """What a tunnel says of its other end being gone, as in "ERR_NGROK_3200"; empty if it is no such thing."""
+    """A tunnel's code for its other end being gone, as "ERR_NGROK_3200"; empty for other answers."""
     said = answer.header("Ngrok-Error-Code") or (_text(body) if is_page(answer, body) else "")
     found = _TUNNEL.search(said)
     return found[0] if found else ""
@@ -141,7 +141,7 @@ def _redirect(answer: Answer) -> NotComfyUI:
     where = ""
     with contextlib.suppress(ValueError):
         parts = urlsplit(target)
-        if parts.hostname:  # without credentials and without what is asked for there
+        if parts.hostname:  # without credentials, path and query
             host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
             where = f"{parts.scheme or 'http'}://{host}{f':{parts.port}' if parts.port else ''}"
     if _LOGIN.search(target):

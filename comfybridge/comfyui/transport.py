@@ -36,21 +36,21 @@ from comfybridge.comfyui.route import SHORTEST_SILENCE, Route, proxy_fields
 from comfybridge.deadline import Deadline
 
 BLOCK = 64 * 1024  # of a file that is sent
-# Networks forget connections on which nothing is said, and tell nobody.
+# Networks silently drop idle connections.
 IDLE_SECONDS = 30.0
-AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # what is not escaped in a path
+AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # characters that are not escaped in a path
 TLS_ALERT = "\x15\x03"  # what a server says to a caller that does not begin to encrypt
 
 
 class Answer:
-    """What the server answers; its body is read as it is asked for. To be closed, or used in a `with`.
+    """A server's answer, whose body is read on demand. Close it, or use it in a `with`.
 
     Args:
         incoming: where the body comes from.
         response: its head has been read, and nothing of its body.
 
     Attributes:
-        method, path: what was asked, without the query.
+        method, path: of the call, without the query.
         status: the HTTP status.
     """
 
@@ -87,7 +87,7 @@ class Answer:
         return self._response.headers.get(name, "").strip()
 
     def read(self, most: int) -> bytes:
-        """The whole body, of at most so many bytes.
+        """The whole body, of at most a number of bytes.
 
         Raises:
             CallFailed: it does not come, or not whole, or not by the deadline.
@@ -148,7 +148,7 @@ class Answer:
             connection.close()
 
     def _drop(self) -> None:
-        """Close the connection, of which nobody knows where the next answer would begin."""
+        """Close the connection, because the beginning of a next answer would be unknown."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -9,12 +9,12 @@ from comfybridge.errors import ComfyUIError
 # The first that takes the id that a prompt is given; before, ComfyUI chooses it.
 OLDEST = "0.3.45"
 # `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
-# Before, it stops whatever runs, whoever it belongs to.
+# Earlier versions stop whatever prompt runs.
 AIMED_INTERRUPT = "0.3.57"
 
 
 class IdNotTaken(ComfyUIError):
-    """ComfyUI does not take the id that a prompt is given, as none does that is older than `OLDEST`."""
+    """ComfyUI does not accept prompt ids from clients, as all versions before `OLDEST`."""
 
 
 def too_old(version: str) -> str:
@@ -23,13 +23,13 @@ def too_old(version: str) -> str:
 
 
 def is_too_old(version: str) -> bool:
-    """Whether that version is older than `OLDEST`; no if it can't be told."""
+    """Whether a version is older than `OLDEST`; False if unknown."""
     numbers = _numbers(version)
     return numbers is not None and numbers < _known(OLDEST)
 
 
 def can_aim_interrupts(version: str) -> bool:
-    """Whether a ComfyUI of that version heeds the prompt id given to `/interrupt`; no if it can't be told."""
+    """Whether a ComfyUI of a version respects the prompt id given to `/interrupt`; False if unknown."""
     numbers = _numbers(version)
     return numbers is not None and numbers >= _known(AIMED_INTERRUPT)
 

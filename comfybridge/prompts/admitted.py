@@ -11,14 +11,14 @@ from comfybridge.request import GenerationRequest, Trace
 
 @dataclass(frozen=True, eq=False)
 class Admitted:
-    """A request whose owner is known and may ask for it. Only `Bridge.admit` makes one.
+    """A request whose owner is known and has the right to it. Only `Bridge.admit` makes one.
 
     Attributes:
-        asked: what is asked for.
-        owner: the name of the API key that it came with; None where callers are not told apart.
-        rights: what its owner may ask for; None: anything.
+        asked: the request.
+        owner: the name of its API key; None if callers are not distinguished.
+        rights: what its owner may request; None: anything.
         deadline: when its owner gives up.
-        fingerprint: what tells it from another request with the same idempotency key; None without a key.
+        fingerprint: distinguishes it from another request with the same idempotency key; None without a key.
         is_followed: whether somebody follows the events of its prompt: then ComfyUI is asked for previews, else for
             none, unless `extra_data` has a `preview_method` of its own.
         trace: how far it has come.

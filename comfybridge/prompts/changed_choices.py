@@ -1,6 +1,6 @@
 """What changes with a choice that brings inputs of its own, such as the `format` of SaveImageAdvanced.
 
-Who changes the format in ComfyUI's editor gets the inputs that belong to the new one, with values that it accepts. A
+A user who changes the format in ComfyUI's editor gets the inputs of the new one, with values that it accepts. A
 caller who sets nothing but the format means the same.
 """
 
@@ -25,7 +25,7 @@ def follow_choices(filled: Filled, catalog: Catalog, deadline: Deadline) -> None
     missing, becomes the default; what it does not bring is dropped.
 
     Raises:
-        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what a node takes.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server's description of a node is not available.
     """
     callers = given_targets(filled)
     changed: dict[Target, Any] = {}
@@ -43,7 +43,7 @@ def follow_choices(filled: Filled, catalog: Catalog, deadline: Deadline) -> None
 
 
 def _class_of(target: Target, graph: Graph, catalog: Catalog, deadline: Deadline) -> NodeClass | None:
-    """The class of a node whose input may be such a choice; None if it is none.
+    """The class of a node whose input may be such a choice; None if it is not one.
 
     The server is asked about a class that is not known only if the graph shows that the input brings others.
     """
@@ -54,7 +54,7 @@ def _class_of(target: Target, graph: Graph, catalog: Catalog, deadline: Deadline
         node_class = catalog.node_class(class_type, deadline)
     if node_class is None or not node_class.has_dynamic_inputs:
         return None
-    node_class = catalog.node_class(class_type, deadline)  # ComfyUI may have been updated meanwhile
+    node_class = catalog.node_class(class_type, deadline)  # ComfyUI may have been updated
     if node_class is None:
         return None
     config = node_class.inputs(node["inputs"]).get(target.input)

@@ -30,7 +30,7 @@ def check_dynamic_choices(filled: Filled, template: Template, catalog: Catalog, 
         InvalidWorkflow: names the choice, and those that exist.
         BrokenWorkflow: the same, where the choice is the template's own.
         InvalidRequest: names the input, and those that the node takes.
-        ComfyUIUnreachable, ComfyUIError, TimedOut: the server could not be asked what a node takes.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the server's description of a node is not available.
     """
     wrong = dict(_wrong_choices(filled.graph, catalog, deadline))
     if wrong:
@@ -59,7 +59,7 @@ def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterat
         if node_class is None and any("." in name for name in given):
             node_class = catalog.node_class(class_type, deadline)
         found = _wrong_choice(node_class, given)
-        if found is not None:  # ComfyUI may have been updated meanwhile
+        if found is not None:  # ComfyUI may have been updated
             found = _wrong_choice(catalog.node_class(class_type, deadline, fresh=True), given)
         if found is not None:
             name, choices = found

@@ -56,7 +56,7 @@ class Expected:
 
 
 def learn(times: NodeTimes, graph: Graph, spent: Mapping[str, Spent], total: float | None) -> None:
-    """Take in what the nodes of a prompt took that ran to its end.
+    """Record how long the nodes of a finished prompt took.
 
     Args:
         total: seconds that the whole prompt ran, if that is known.
@@ -93,7 +93,7 @@ def expected_nodes(times: NodeTimes, graph: Graph, targets: Collection[str] | No
 
 
 def expected_seconds(times: NodeTimes, graph: Graph) -> float | None:
-    """What a whole prompt will take, as those with the same nodes, models, sizes and steps did; None if unknown."""
+    """How long a whole prompt will take, by those with the same nodes, models, sizes and steps; None if unknown."""
     runs = times.of(_whole(graph, _work(graph)))
     return statistics.median_low(each.seconds for each in runs) if runs else None
 
@@ -131,7 +131,7 @@ def _expected(runs: Sequence[Took], steps: int | None, *, is_alike: bool) -> Exp
 
 
 def _middle(values: Iterable[float]) -> float:
-    """The one in the middle; of two the smaller, for what went wrong took longer."""
+    """The median; of two the smaller, because disturbances only make runs longer."""
     return statistics.median_low(values)
 
 
@@ -153,7 +153,7 @@ def _keys(node: Mapping[str, Any], work: int) -> tuple[Hashable, Hashable, Hasha
 
 
 def _work(graph: Graph) -> int:
-    """A number that tells the models and sizes of a graph from those of others."""
+    """A number that identifies the models and sizes of a graph."""
     found: set[object] = set()
     for node in graph.values():
         for name, value in _inputs(node).items():

@@ -13,7 +13,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class Follower:
-    """Hears a prompt's events, and tells of its progress.
+    """Listens to a prompt's events, and reports its progress.
 
     Args:
         on_event: called with the events too.

@@ -1,4 +1,4 @@
-"""What becomes of a prompt whose time is up."""
+"""What happens to a prompt whose time is up."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ HUNG_UP = "The caller hung up before the prompt had finished."
 
 
 class Abandoned(Interrupted):
-    """Nobody waits for the prompt any more."""
+    """The prompt's caller is gone."""
 
 
 def settle_overdue(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
-    """Cancel a prompt that did not finish within so many seconds, unless it is to be kept.
+    """Cancel a prompt that did not finish within a number of seconds, unless it is to be kept.
 
     Returns:
         The error for its caller, which says what became of it, as far as ComfyUI tells that at once. Cancelling goes
@@ -62,7 +62,7 @@ def try_to_cancel(canceller: Canceller, prompt_id: str) -> str:
 
 
 def try_to_drop(canceller: Canceller, prompt_id: str, seconds: float = CANCEL_SECONDS) -> bool:
-    """Cancel a prompt of which nobody wants to know any more what it did; returns whether ComfyUI was told."""
+    """Cancel a prompt whose outcome no longer matters; returns whether ComfyUI accepted that."""
     try:
         canceller.drop(prompt_id, Deadline(seconds))
         return True

@@ -57,12 +57,12 @@ class Finished:
     """A prompt that ran to its end.
 
     Attributes:
-        outcome: what it left behind.
-        record: what was asked for with it, as far as that is known.
+        outcome: its outputs.
+        record: its request, as far as it is known.
         server: where it ran.
         lost_nodes: the nodes that ran and whose images went over a websocket, and nowhere else.
         queued: seconds that it waited; None if unknown.
-        graph: what was queued.
+        graph: the graph that was queued.
     """
 
     prompt_id: str
@@ -80,7 +80,7 @@ class Standing:
 
     Attributes:
         running: the ids of prompts.
-        pending: the ids of others, each with its place among all that wait there, from 1, whoever queued them.
+        pending: the ids of waiting prompts, each with its place among all that wait there, from 1, from any client.
     """
 
     server: Server
@@ -89,7 +89,7 @@ class Standing:
 
 
 class Prompts:
-    """The prompts that the ComfyUI servers know, whoever queued them. Safe to share between threads.
+    """The prompts that the ComfyUI servers know, from any client. Safe to share between threads.
 
     Args:
         machine: remembers which ones were cancelled while they waited: ComfyUI keeps no trace of those.
@@ -105,12 +105,12 @@ class Prompts:
         """What became of a prompt.
 
         Args:
-            owner: whose prompt it must be; another's is as unknown as one that never was. None: anybody's.
+            owner: the owner that the prompt must have; other prompts count as unknown. None: any.
 
         Raises:
             UnknownPrompt: ComfyUI does not know it.
             ExecutionFailed, Interrupted: how it ended.
-            ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         _check_id(prompt_id)
         return self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience, owner), deadline)
@@ -123,7 +123,7 @@ class Prompts:
 
         Raises:
             NoOutput: the prompt finished with nothing to show, or with nothing that can still be fetched.
-            InvalidRequest: it has something to show, but not of the nodes that are wanted.
+            InvalidRequest: it has outputs, but not from the requested nodes.
         """
         collected = collect_outputs(finished.outcome, finished.server.client, deadline, options)
         wanted = [node for node in finished.lost_nodes if options.nodes is None or node in options.nodes]
@@ -147,13 +147,13 @@ class Prompts:
         )
 
     def cancel(self, prompt_id: str, deadline: Deadline, owner: str | None) -> Status:
-        """Take a prompt out of the queue if it waits, interrupt it if it runs; nobody else's prompt is touched.
+        """Remove a prompt from the queue if it waits, interrupt it if it runs; no other prompt is affected.
 
         Args:
             owner: as in `find`.
 
         Returns:
-            What it did until then. One that ran stops at its next sampling step.
+            Its state until then. A running prompt stops at its next sampling step.
 
         Raises:
             UnknownPrompt: it neither waits nor runs.
@@ -166,14 +166,14 @@ class Prompts:
         )
 
     def was_taken_out(self, prompt_id: str) -> bool:
-        """Whether `cancel` took a prompt out of the queue, in any process of this machine."""
+        """Whether `cancel` removed a prompt from the queue, in any process of this machine."""
         return self._machine.is_marked(prompt_id)
 
     def queues(self, deadline: Deadline, owner: str | None) -> list[Standing]:
-        """What runs and what waits on each server that answers; one look at it serves all who ask at the same time.
+        """The running and waiting prompts on each server that answers; concurrent calls share one look.
 
         Args:
-            owner: whose prompts are told of; None: everybody's, which is cheaper to find out.
+            owner: whose prompts to return; None: all, which is cheaper.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: none of them answers.
@@ -246,7 +246,7 @@ def _find(server: Server, prompt_id: str, deadline: Deadline, owner: str | None)
 
 
 def _is_of(entry: Mapping[str, Any], owner: str | None) -> bool:
-    """Whether a prompt in the history is whose it must be."""
+    """Whether a prompt in the history has the given owner."""
     if owner is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""What is said of a prompt that finished and has nothing to show."""
+"""The error for a prompt that finished without outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that a node shows, told apart from what it only tells ComfyUI's own page.
+"""The texts that a node shows, as distinct from values meant for ComfyUI's own page.
 
 Nodes put their texts under any key of `ui` (`text`, `tags`, `string`, ...), and beside them or instead of them things
 that only the page needs: flags, sizes, pictures as base64, paths.

@@ -25,7 +25,7 @@ class Collected:
 
     Attributes:
         outputs: in the outcome's order; converted as the request asks when they are loaded.
-        warnings: sentences on what was made and can't be handed out.
+        warnings: sentences on outputs that cannot be returned.
     """
 
     outputs: list[Output] = field(default_factory=list)

@@ -32,12 +32,12 @@ IMAGE = "image"  # how the names of parameters for input files begin
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is ready to be queued, once its files are on the server.
+    """A graph that is ready to be queued, once its files are on the server.
 
     Attributes:
         filled: the graph with its parameters.
         placed: the request's input files, and the inputs that are to name them.
-        template: what it was made of.
+        template: the template that it was made from.
     """
 
     filled: Filled
@@ -57,7 +57,7 @@ def template_of(request: GenerationRequest, library: Library, default_workflow: 
         default_workflow: the template for a request that names none.
 
     Raises:
-        UnknownWorkflow, BrokenWorkflow: there is no such template, or it can't be used.
+        UnknownWorkflow, BrokenWorkflow: there is no such template, or it cannot be used.
         InvalidWorkflow: the graph is not well-formed.
         InvalidRequest: the request has a graph and names a template too.
     """
@@ -81,8 +81,8 @@ def prepare(
     """The request's graph with its parameters filled in, and where its input files go.
 
     Args:
-        template: as `template_of` gives it.
-        catalog: tells what the server's node classes take, and which models it has.
+        template: from `template_of`.
+        catalog: the server's node classes and models.
         dynamic_texts: whether texts are replaced as ComfyUI's editor does it, where the request does not say.
         is_confined: whether the request's owner has nothing but the parameters of templates.
 
@@ -143,7 +143,7 @@ def _filled(
 
 
 def _check_extra_data(extra_data: Mapping[str, Any]) -> None:
-    """Refuse what ComfyUI accepts, and what makes it fail whenever anybody asks for its jobs, until it is forgotten.
+    """Refuse values that ComfyUI accepts but that make its job list fail for everyone until it forgets the prompt.
 
     ComfyUI reads `extra_pnginfo.workflow.id` of each prompt (`_extract_job_metadata` in its comfy_execution/jobs.py).
     """

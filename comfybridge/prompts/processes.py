@@ -33,7 +33,7 @@ BUSY = "The time was up while another request with an Idempotency-Key was being 
 
 
 class Machine:
-    """What is shared. Safe to share between threads.
+    """State shared between processes. Safe to share between threads.
 
     Where the folder can't be used, only the threads of this process are told apart.
 
@@ -48,7 +48,7 @@ class Machine:
 
     @contextlib.contextmanager
     def alone(self, name: str, deadline: Deadline) -> Iterator[None]:
-        """Keep all others out who ask for the same name, on this machine.
+        """Hold a lock on a name, for all processes of this machine.
 
         Raises:
             TimedOut: they were not done by the deadline.
@@ -84,7 +84,7 @@ class Machine:
             return False
 
     def _folder(self) -> Path:
-        """A folder that nobody else can write to, made anew where somebody tidied it away.
+        """A folder that no other user can write to, created again if it was removed.
 
         Raises:
             OSError: there is none.

@@ -1,4 +1,4 @@
-"""How far a prompt is and how long it will take, told in terms of the whole graph."""
+"""How far a prompt is and how long it will take, in terms of the whole graph."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class ProgressMeter:
         self._slowness = 1.0  # how many times longer than on other models and sizes
 
     def read(self, event: events.Event) -> list[Progress | Preview]:
-        """What an event means to somebody who waits; often nothing."""
+        """The meaning of an event for a waiting caller; often none."""
         with self._lock:
             told = list(self._read(event, time.monotonic()))
             for each in told:
@@ -305,7 +305,7 @@ def meter_of(submission: Submission) -> ProgressMeter:
 
 
 def eta_of(submission: Submission, position: int) -> float | None:
-    """How long a prompt that is queued will take to wait and run; None if prompts like it never ran on the server.
+    """How long a queued prompt will wait and run; None if no prompt like it ran on the server.
 
     Args:
         position: its place among those that wait, from 1; 0 if it runs. Of what runs before it half is over.

@@ -13,7 +13,7 @@ def gone(submission: Submission, outcome: Outcome) -> set[str]:
     """The nodes whose wanted files are from an earlier run, and not there any more.
 
     Raises:
-        ComfyUIUnreachable, ComfyUIError, TimedOut: ComfyUI could not be asked.
+        ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
     """
     nodes = {each.node_id for each in outcome.outputs if submission.is_repeat or each.node_id in outcome.cached}
     if not nodes:

@@ -1,7 +1,7 @@
-"""Callers who hang up while their request is blocked: nobody waits for the picture, so the prompt is given up.
+"""Callers who hang up while their request waits: nobody needs the picture, so the prompt is cancelled.
 
-One thread looks after all blocked requests of the process, twice a second. It begins with the first of them and ends
-when there are none, so a request that is blocked costs an entry in a set.
+One thread checks all waiting requests of the process, twice a second. It begins with the first of them and ends
+when there are none, so a waiting request costs an entry in a set.
 
 A caller that closes its side of the connection and goes on listening (`nc -N` does) can't be told from one that is
 gone. Browsers, curl and HTTP libraries keep their side open until they have the answer, and so do proxies for them;
@@ -31,7 +31,7 @@ CLOSED = getattr(select, "POLLRDHUP", 0)
 
 
 class Watch:
-    """A request that is blocked, and whose caller may hang up. To be ended, or used in a `with`.
+    """A waiting request whose caller may hang up. End it, or use it in a `with`.
 
     Made in the context of the HTTP request, of which it only remembers how the server tells of its caller: by the
     socket (gunicorn), by a function (waitress), or not at all.
@@ -61,7 +61,7 @@ class Watch:
             WATCHER.add(self)
 
     def end(self) -> None:
-        """Nothing is blocked any more. May be called twice."""
+        """The request waits no longer. May be called twice."""
         WATCHER.remove(self)
 
     def __enter__(self) -> Watch:

@@ -99,5 +99,5 @@ def sent(body: Streamed, release: Callable[[], None]) -> Iterator[bytes]:
         finally:
             release()
     except BridgeError as error:
-        raise ConnectionResetError(errno.ECONNRESET, "the answer can't be finished") from error
+        raise ConnectionResetError(errno.ECONNRESET, "the answer cannot be completed") from error
     yield last

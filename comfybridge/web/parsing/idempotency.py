@@ -15,7 +15,7 @@ HEADER = "Idempotency-Key"
 PATTERN = r"[!-~]([ -~]{0,253}[!-~])?"
 
 KEY = Variable(
-    "Any text of your own. The same request asked again with the same key, as after a connection that was cut, gets "
+    "Any text of your own. A request repeated with the same key, for example after a lost connection, gets "
     "the prompt that was queued the first time, whether it waits, runs, or has finished; it does not run twice.",
     Annotated[str, Field(min_length=1, max_length=255, pattern=f"^{PATTERN}$")],
     is_optional=True,

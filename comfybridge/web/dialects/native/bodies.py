@@ -11,25 +11,27 @@ from comfybridge.errors import BridgeError
 from comfybridge.prompts.known import Status
 from comfybridge.request import Kind
 
-Seconds = Annotated[float | None, Field(description="seconds; null where ComfyUI did not tell")]
+Seconds = Annotated[float | None, Field(description="seconds; null if ComfyUI did not report it")]
 PromptId = Annotated[str, Field(description="the id under which ComfyUI runs it")]
-ServerUrl = Annotated[str, Field(description="the ComfyUI's URL")]
+ServerUrl = Annotated[str, Field(description="the URL of the ComfyUI")]
 
 
 class OutputAnswer(TypedDict):
-    """One thing that a workflow made: a file, an image sent over the websocket, or a text."""
+    """One output of a workflow: a file, an image sent over the websocket, or a text."""
 
-    node_id: Annotated[str, Field(description="the node of the graph that it comes from")]
+    node_id: Annotated[str, Field(description="the node of the graph that made it")]
     kind: Kind
-    filename: Annotated[str, Field(description="as ComfyUI named it, made fit for a file name; empty for a text")]
-    subfolder: Annotated[str, Field(description="the folder it lies in, below ComfyUI's folder of that type")]
+    filename: Annotated[
+        str, Field(description="ComfyUI's name for it, changed where it is not a valid file name; empty for a text")
+    ]
+    subfolder: Annotated[str, Field(description="its folder, below ComfyUI's folder of that type")]
     type: Annotated[str, Field(description="output, temp (a preview), input or websocket; empty for a text")]
     media_type: Annotated[str, Field(description="such as image/png")]
-    width: Annotated[int | None, Field(description="pixels; null for what is no image")]
-    height: Annotated[int | None, Field(description="pixels; null for what is no image")]
+    width: Annotated[int | None, Field(description="pixels; null for outputs other than images")]
+    height: Annotated[int | None, Field(description="pixels; null for outputs other than images")]
     bytes: Annotated[int, Field(description="the file's size")]
-    index: Annotated[int | None, Field(description="its place in images; null for what is no image")]
-    data: NotRequired[Annotated[str, Field(description="base64, of what is neither image nor text")]]
+    index: Annotated[int | None, Field(description="its place in images; null for outputs other than images")]
+    data: NotRequired[Annotated[str, Field(description="base64, of outputs that are neither images nor texts")]]
     text: NotRequired[Annotated[str, Field(description="the text, if it is one")]]
 
 
@@ -42,24 +44,24 @@ class TimingsAnswer(TypedDict):
 
 
 class GenerationAnswer(TypedDict):
-    """What a workflow made."""
+    """The outputs of a workflow."""
 
     status: Literal["success"]
     prompt_id: PromptId
     images: Annotated[list[str], Field(description="base64")]
-    outputs: Annotated[list[OutputAnswer], Field(description="all that the workflow made, in the graph's order")]
-    seed: Annotated[int | None, Field(description="the seed that was used, if the graph has one")]
-    params: Annotated[dict[str, Any], Field(description="the parameters that were used")]
-    warnings: Annotated[list[str], Field(description="what the caller should know, though nothing failed")]
+    outputs: Annotated[list[OutputAnswer], Field(description="all outputs of the workflow, in the graph's order")]
+    seed: Annotated[int | None, Field(description="the seed used, if the graph has one")]
+    params: Annotated[dict[str, Any], Field(description="the parameters used")]
+    warnings: Annotated[list[str], Field(description="what the caller should know although nothing failed")]
     timings: TimingsAnswer
     image: NotRequired[Annotated[str, Field(description="the first image, if a whole graph came in prompt")]]
 
 
 class ErrorAnswer(TypedDict):
-    """What went wrong. No field ever holds a traceback or a path of the server."""
+    """An error. No field ever contains a traceback or a path of the server."""
 
     status: Literal["error"]
-    type: Annotated[str, Field(description="the stable name that programs branch on")]
+    type: Annotated[str, Field(description="a stable name for programs")]
     error: Annotated[str, Field(description="one sentence for people")]
     prompt_id: NotRequired[PromptId]
     node: NotRequired[
@@ -68,12 +70,14 @@ class ErrorAnswer(TypedDict):
             Field(description="the node that failed: id, class_type, exception_type and exception_message"),
         ]
     ]
-    node_errors: NotRequired[Annotated[dict[str, Any], Field(description="ComfyUI's own, if it refused the graph")]]
-    request_id: Annotated[str, Field(description="the same as in X-Request-Id, for finding it in the log")]
+    node_errors: NotRequired[
+        Annotated[dict[str, Any], Field(description="ComfyUI's own node_errors, if it refused the graph")]
+    ]
+    request_id: Annotated[str, Field(description="as in X-Request-Id, to find the request in the log")]
 
 
 def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
-    """The JSON of an error; fields that it has nothing to say of are left out."""
+    """The JSON of an error; empty fields are left out."""
     body: ErrorAnswer = {
         "status": "error",
         "type": error.type,
@@ -87,17 +91,17 @@ def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
 
 
 class QueuedEvent(TypedDict):
-    """The first event of a stream: ComfyUI has the prompt. It comes again where another one takes its place."""
+    """The first event of a stream: the prompt is queued. It is sent again if another prompt takes its place."""
 
     prompt_id: PromptId
     position: Annotated[
         int | None,
-        Field(description="its place among those that wait, from 1; 0 if it runs; null if that is unknown"),
+        Field(description="its place among the waiting prompts, from 1; 0 if it runs; null if unknown"),
     ]
     eta_seconds: NotRequired[
         Annotated[
             float,
-            Field(description="seconds that it will wait and run; absent if none like it ran on that server yet"),
+            Field(description="seconds until it finishes; absent if no prompt like it has run on that server"),
         ]
     ]
 
@@ -105,26 +109,26 @@ class QueuedEvent(TypedDict):
 class ProgressEvent(TypedDict):
     """An event of a stream: a step forward."""
 
-    percent: Annotated[float, Field(description="of the whole prompt; never falls, and is 100 at its end only")]
-    node_id: Annotated[str, Field(description="the node that is at it")]
+    percent: Annotated[float, Field(description="of the whole prompt; never falls, and reaches 100 only at the end")]
+    node_id: Annotated[str, Field(description="the node that runs")]
     class_type: Annotated[str, Field(description="that node's class")]
     value: Annotated[float, Field(description="its step")]
-    max: Annotated[float, Field(description="of how many")]
+    max: Annotated[float, Field(description="its number of steps")]
     eta_seconds: NotRequired[
         Annotated[
             float,
             Field(
-                description="seconds that ComfyUI will still be at it, as such nodes took before on that server, and "
-                "as the steps of this run take; absent while neither is known"
+                description="seconds that ComfyUI still needs, estimated from earlier runs of such nodes on that "
+                "server and from the steps of this run; absent while neither is known"
             ),
         ]
     ]
 
 
 class PreviewEvent(TypedDict):
-    """An event of a stream: what a node has so far."""
+    """An event of a stream: the present state of a picture."""
 
-    node_id: Annotated[str, Field(description="the node that is at it")]
+    node_id: Annotated[str, Field(description="the node that runs")]
     media_type: Annotated[str, Field(description="such as image/jpeg")]
     data: Annotated[str, Field(description="base64")]
 
@@ -134,11 +138,11 @@ class UnfinishedAnswer(TypedDict):
 
     status: Status
     prompt_id: PromptId
-    position: Annotated[int, Field(description="its place among those that wait, from 1; 0 if it runs")]
+    position: Annotated[int, Field(description="its place among the waiting prompts, from 1; 0 if it runs")]
 
 
 class CancelledAnswer(TypedDict):
-    """What a prompt was doing until it was cancelled."""
+    """The state of a prompt until it was cancelled."""
 
     prompt_id: PromptId
     was: Status
@@ -160,7 +164,7 @@ class PendingAnswer(TypedDict):
 
 
 class QueueAnswer(TypedDict):
-    """What runs and what waits, whoever queued it."""
+    """The running and waiting prompts, from any client."""
 
     running: list[RunningAnswer]
     pending: Annotated[list[PendingAnswer], Field(description="in the order in which they will run")]
@@ -174,12 +178,12 @@ class WorkflowSummary(TypedDict):
     parameters: Annotated[list[str], Field(description="their names")]
     makes: Annotated[
         list[str] | None,
-        Field(description="the endings of the files that it can make, such as png; null: a node of it may make any"),
+        Field(description="the endings of the files that it can make, such as png; null if a node may make any"),
     ]
 
 
 class BrokenWorkflow(TypedDict):
-    """A template that can't be used."""
+    """A template that cannot be used."""
 
     name: str
     error: Annotated[str, Field(description="one sentence that says why")]
@@ -188,7 +192,7 @@ class BrokenWorkflow(TypedDict):
 class WorkflowsAnswer(TypedDict):
     """All templates."""
 
-    default: Annotated[str | None, Field(description="the template for requests that name none, if it is there")]
+    default: Annotated[str | None, Field(description="the template for requests that name none, if it exists")]
     workflows: list[WorkflowSummary]
     broken: list[BrokenWorkflow]
 
@@ -197,8 +201,8 @@ class ModelAnswer(TypedDict):
     """A model that a template needs."""
 
     name: Annotated[str, Field(description="as the graph names it")]
-    directory: Annotated[str, Field(description="the folder below ComfyUI's models; empty if it is not told")]
-    url: Annotated[str, Field(description="where it can be had; empty if it is not public")]
+    directory: Annotated[str, Field(description="the folder below ComfyUI's models; empty if unknown")]
+    url: Annotated[str, Field(description="where to download it; empty if it is not public")]
 
 
 class WorkflowAnswer(TypedDict):
@@ -208,17 +212,21 @@ class WorkflowAnswer(TypedDict):
     description: str
     parameters: Annotated[dict[str, Any], Field(description="a JSON Schema, with defaults, ranges and choices")]
     unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
-    models: Annotated[list[ModelAnswer], Field(description="those that it needs, as far as its owner says")]
+    models: Annotated[
+        list[ModelAnswer], Field(description="the models that it needs, as far as its author lists them")
+    ]
 
 
 class ServerAnswer(TypedDict):
-    """One ComfyUI. What it does not tell is not there; sizes are in bytes."""
+    """One ComfyUI. Values that it does not report are absent; sizes are in bytes."""
 
     server: ServerUrl
     reachable: bool
-    in_flight: Annotated[int, Field(description="requests of this process that are under way there")]
+    in_flight: Annotated[int, Field(description="requests of this process in progress there")]
     queue_remaining: Annotated[int | None, Field(description="prompts that wait or run there; null if unknown")]
-    mean_seconds: Annotated[float | None, Field(description="what the last prompts took; null if none was measured")]
+    mean_seconds: Annotated[
+        float | None, Field(description="the mean of the last prompts; null if none was measured")
+    ]
     system: dict[str, Any]
     devices: list[dict[str, Any]]
 

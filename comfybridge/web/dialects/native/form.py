@@ -69,6 +69,6 @@ def _graph(name: str, data: bytes) -> object:
     graph = embedded_graph(data)
     if graph is None:
         raise InvalidRequest(
-            f"The picture in {name} carries no graph: ComfyUI did not make it, or somebody took its metadata away."
+            f"The picture in {name} contains no graph: ComfyUI did not make it, or its metadata was removed."
         )
     return graph

@@ -64,7 +64,7 @@ from comfybridge.web.parsing.multipart import is_multipart
     ),
 )
 def generate() -> Response:
-    """Run a workflow and answer with what it made.
+    """Run a workflow and return its outputs.
 
     The call blocks until the picture is there. `Accept` chooses the form of the answer. In a form (multipart), files
     stand beside the fields, under the names that the graph mentions, and what is no field is a parameter. A body may

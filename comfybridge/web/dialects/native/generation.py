@@ -41,9 +41,9 @@ from comfybridge.web.dialects.native.rendering import generation_json
 
 # What every answer that is a generation has in common, for the document.
 GENERATION = Answer(
-    "What the workflow made, in the form that `Accept` names. JSON is an error (`status` tells) only where "
-    "`keepalive` had it begin before the workflow had run. Of several forms that are liked as much the most specific "
-    "one counts; what the workflow did not make gives way to the form that is liked next.",
+    "The outputs, in the form that `Accept` names. JSON contains an error (see `status`) only if `keepalive` made "
+    "the answer begin before the workflow had run. Among forms with the same q, the most specific one wins; a form "
+    "that does not fit the outputs gives way to the next.",
     {
         "application/json": Annotated[GenerationAnswer | ErrorAnswer, Discriminator("status")],
         "image/*": BYTES,
@@ -58,18 +58,18 @@ GENERATION = Answer(
                 "result": GenerationAnswer,
                 "error": ErrorAnswer,
             },
-            "`result` or `error` is the last one. A line that begins with a colon keeps an idle stream open.",
+            "`result` or `error` is the last event. Lines that begin with a colon keep an idle stream open.",
         ),
     },
     headers={
         "X-Prompt-Id": "the id under which ComfyUI ran it",
-        "X-Seed": "the seed that was used, where the answer is a file or a zip",
-        "X-Warnings": "the warnings, as a JSON list, where the answer is a file or a zip and there are any",
-        "Content-Disposition": "the name of the file or the zip, where the answer is one",
+        "X-Seed": "the seed used, if the answer is a file or a zip",
+        "X-Warnings": "the warnings as a JSON list, if the answer is a file or a zip and there are any",
+        "Content-Disposition": "the name of the file or the zip, if the answer is one",
     },
 )
 INDEX = Variable(
-    "which file, where the answer is one; counted from 0", Annotated[int, Field(ge=0, le=99_999)], default=0
+    "which file, if the answer is one; counted from 0", Annotated[int, Field(ge=0, le=99_999)], default=0
 )
 COLLECTING_ERRORS = (
     InvalidRequest,
@@ -85,10 +85,10 @@ COLLECTING_ERRORS = (
 
 
 def wanted_index() -> int:
-    """Which file `?index=` names; the first if it is not there.
+    """The file that `?index=` selects; the first if it is absent.
 
     Raises:
-        InvalidRequest: it is no whole number from 0 up.
+        InvalidRequest: it is not a whole number from 0 up.
     """
     text = request.args.get("index", "0")
     if not (text.isascii() and text.isdigit() and len(text) < 6):

@@ -24,7 +24,7 @@ from comfybridge.web.dialects.native.bodies import CancelledAnswer, QueueAnswer,
 from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, style_of, wanted_index
 
 PROMPT_ID = Variable(
-    "the prompt's id, as `X-Prompt-Id` or `prompt_id` gave it", Annotated[str, Field(min_length=1, max_length=100)]
+    "the prompt's id, from `X-Prompt-Id` or `prompt_id`", Annotated[str, Field(min_length=1, max_length=100)]
 )
 ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
 
@@ -34,13 +34,13 @@ ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
     tag="Prompts",
     path={"prompt_id": PROMPT_ID},
     query={"index": INDEX},
-    answers={200: GENERATION, 202: json_answer("It waits or runs.", UnfinishedAnswer)},
+    answers={200: GENERATION, 202: json_answer("The prompt waits or runs.", UnfinishedAnswer)},
     raises=(*COLLECTING_ERRORS, UnknownPrompt),
 )
 def get_result(prompt_id: str) -> Response:
-    """What `/generate` answered, or will answer.
+    """The answer of `/generate` for an earlier request.
 
-    From any process of the bridge and after its restart, for as long as ComfyUI remembers the prompt.
+    Works in any process of the bridge and after a restart, for as long as ComfyUI remembers the prompt.
     """
     wanted, index, deadline = wanted_form(request), wanted_index(), request_deadline()
     prompts = current_bridge().prompts
@@ -57,7 +57,7 @@ def get_result(prompt_id: str) -> Response:
 @describes(
     tag="Prompts",
     path={"prompt_id": PROMPT_ID},
-    answers=json_answer("It is cancelled.", CancelledAnswer),
+    answers=json_answer("The prompt is cancelled.", CancelledAnswer),
     raises=(*ASKING_ERRORS, UnknownPrompt),
 )
 def cancel_prompt(prompt_id: str) -> Response:
@@ -71,9 +71,9 @@ def cancel_prompt(prompt_id: str) -> Response:
 @blueprint.get("/queue")
 @describes(tag="Prompts", answers=json_answer("The queue.", QueueAnswer), raises=ASKING_ERRORS)
 def get_queue() -> Response:
-    """The ids of what runs and of what waits; with an API key, of what was queued with the same one.
+    """The ids of the running and waiting prompts; with an API key, only its own.
 
-    The position counts what others have waiting too.
+    The position also counts the prompts of others.
     """
     queues = current_bridge().prompts.queues(request_deadline(), whose_prompts())
     body: QueueAnswer = {

@@ -73,26 +73,26 @@ def _color(value: object) -> object:
 
 
 class OutputBody(BaseModel):
-    """The `output` object of a request: how the outputs are to come back."""
+    """The `output` object of a request: how to return the outputs."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     format: Annotated[Literal["png", "jpeg", "webp"] | None, BeforeValidator(_format)] = Field(
-        None, description="what still images are converted to"
+        None, description="the format that still images are converted to"
     )
     quality: Integer = Field(90, ge=1, le=100, description="for jpeg and webp; no effect on png")
     lossless: Boolean = Field(False, description="webp without loss")
     background: Annotated[str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": COLOR})] = Field(
-        "#ffffff", description="#rrggbb, the colour that transparency is flattened onto for jpeg"
+        "#ffffff", description="#rrggbb, the colour behind transparent pixels in jpeg"
     )
     metadata: Literal["keep", "strip"] = Field("keep", description="whether the embedded graph is kept or stripped")
     max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)] | None = Field(
         None, description="the most pixels of either side"
     )
     nodes: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
-        None, description="the output nodes wanted; all if not given"
+        None, description="the output nodes to return; all if not given"
     )
-    previews: Boolean = Field(False, description="previews (temp files) too, beside other files")
+    previews: Boolean = Field(False, description="whether to return previews (temp files) besides other files")
 
     def options(self) -> OutputOptions:
         """The same for the bridge."""
@@ -126,9 +126,9 @@ class GenerateBody(BaseModel):
     params: dict[str, Any] | None = Field(
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
-    negative_prompt: StrictStr | None = Field(None, description="what the picture is not to show")
+    negative_prompt: StrictStr | None = Field(None, description="what the picture should not show")
     seed: Annotated[Integer | None, BeforeValidator(_not_blank)] = Field(
-        None, description="what the noise is drawn from; -1, null or an empty text draws one at random"
+        None, description="the start of the random noise; -1, null or an empty text draws one at random"
     )
     steps: Integer | None = Field(None, description="how many steps to sample")
     cfg: Number | None = Field(None, description="how closely to follow the prompt")
@@ -140,14 +140,19 @@ class GenerateBody(BaseModel):
     sampler_name: StrictStr | None = Field(None, description="the sampling method, such as euler")
     scheduler: StrictStr | None = Field(None, description="how the noise is spread over the steps")
     denoise: Number | None = Field(None, description="how much of the start to replace, from 0 to 1")
-    timeout: Number | None = Field(None, gt=0, description="seconds, time in ComfyUI's queue included")
+    timeout: Number | None = Field(None, gt=0, description="seconds, including the time in ComfyUI's queue")
     wait: Literal["hub", "websocket", "poll"] | None = Field(None, description="how to wait for ComfyUI")
-    on_timeout: Literal["cancel", "keep"] | None = Field(None, description="what becomes of a prompt out of time")
+    on_timeout: Literal["cancel", "keep"] | None = Field(
+        None, description="whether to cancel or keep a prompt whose time is up"
+    )
     retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(_whole)] | None = Field(
         None, description="how often a lost prompt is queued again"
     )
     keepalive: Number | None = Field(
-        None, ge=0.1, le=600, description="seconds between the spaces that keep a proxy from cutting a silent answer"
+        None,
+        ge=0.1,
+        le=600,
+        description="seconds between the spaces that keep a proxy from cutting a silent connection",
     )
     images: Images = Field(
         None,
@@ -156,18 +161,16 @@ class GenerateBody(BaseModel):
     )
     dynamic_texts: Boolean | None = Field(
         None,
-        description="whether {a|b} in prompts and %date:...% in filename_prefix are replaced, as ComfyUI's editor "
-        "does; the server's setting if not given",
+        description="whether to replace {a|b} in prompts and %date:...% in filename_prefix, as ComfyUI's editor "
+        "does; default: the bridge's setting",
     )
-    output: OutputBody | None = Field(
-        None, description="how the outputs are to come back", examples=[{"format": "webp"}]
-    )
+    output: OutputBody | None = Field(None, description="how to return the outputs", examples=[{"format": "webp"}])
     client_id: StrictStr | None = Field(None, description="accepted and not used")
-    extra_data: dict[str, Any] | None = Field(None, description="handed to ComfyUI as it is")
-    front: Boolean | None = Field(None, description="whether ComfyUI is to run it before all that waits")
+    extra_data: dict[str, Any] | None = Field(None, description="passed to ComfyUI unchanged")
+    front: Boolean | None = Field(None, description="whether ComfyUI should run it before all waiting prompts")
     number: Number | None = Field(None, description="its place in ComfyUI's queue: the lowest runs first")
     partial_execution_targets: list[StrictStr] | None = Field(
-        None, description="the output nodes that ComfyUI is to run the graph for; all if not given"
+        None, description="the output nodes for which ComfyUI should run the graph; all if not given"
     )
     _warnings: list[str] = PrivateAttr(default_factory=list)  # of what was in the body and is no field
 

@@ -37,7 +37,7 @@ def list_model_folders() -> Response:
 @blueprint.get("/models/<path:folder>")
 @describes(
     tag="ComfyUI",
-    path={"folder": Variable("the kind, as `/models` gives it", NAME)},
+    path={"folder": Variable("the folder, from `/models`", NAME)},
     answers=json_answer("Their file names.", list[str]),
     raises=(*ASKING_ERRORS, NotFound),
 )

@@ -12,7 +12,7 @@ from comfybridge.web.dialects.native.fields import MOST_FIELDS, fields_of
 from comfybridge.web.parsing.charsets import decoded
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"  # curl -d says so of whatever it sends
-WANTED = "its fields must stand as in prompt=a+cat&steps=20"
+WANTED = "its fields must be written as in prompt=a+cat&steps=20"
 ESCAPED_BRACE = b"%7b"
 
 

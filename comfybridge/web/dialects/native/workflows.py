@@ -52,7 +52,7 @@ def list_workflows() -> Response:
 @describes(
     tag="Workflows",
     path={"name": Variable("the template's name", NAME)},
-    answers=json_answer("What it takes.", WorkflowAnswer),
+    answers=json_answer("The template's parameters.", WorkflowAnswer),
     raises=(UnknownWorkflow, BrokenWorkflow),
 )
 def get_workflow(name: str) -> Response:
