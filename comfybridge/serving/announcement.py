@@ -84,7 +84,11 @@ def example(url: str, *, needs_key: bool = False) -> str:
 def _callers(settings: Settings) -> list[str]:
     if settings.api_keys:
         return [f"API keys: {', '.join(key.name for key in settings.api_keys)}"]
-    return ["Nobody needs an API key: whoever reaches this address can use it"] if settings.allow_anonymous else []
+    return (
+        ["No API key is required: everyone who can reach this address can use the bridge"]
+        if settings.allow_anonymous
+        else []
+    )
 
 
 def _comfyui(bridge: Bridge) -> list[Fact]:
@@ -96,7 +100,7 @@ def _server(server: Server, *, alone: bool) -> list[Fact]:
         version = server.client.version(Deadline(STARTUP_SECONDS))
     except BridgeError as error:
         meanwhile = (
-            "Requests get an error until it is there." if alone else "Requests go to others until it is there."
+            "Requests get an error until it answers." if alone else "Requests go to other servers until it answers."
         )
         return [(logging.WARNING, f"No ComfyUI yet: {error.message} {meanwhile}")]
     proxy = server.client.route.proxy

@@ -57,7 +57,7 @@ class Budget:
 
 
 def _no_room() -> Refused:
-    sentence = "The bridge holds as many bytes of requests as it may; COMFYBRIDGE_MAX_TOTAL_BODY_BYTES sets how many."
+    sentence = "The bridge holds the most bytes of requests that COMFYBRIDGE_MAX_TOTAL_BODY_BYTES allows."
     return Refused(503, "busy", sentence, RETRY_SECONDS)
 
 
@@ -106,7 +106,7 @@ class Body:
 
 def too_large(most: int) -> Refused:
     """The refusal of a body."""
-    return Refused(413, "too_large", f"The body has more than {most} bytes, the most that this bridge takes.")
+    return Refused(413, "too_large", f"The body has more than {most} bytes, the most that this bridge accepts.")
 
 
 class Chunks:

@@ -209,7 +209,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if not self._close_idlest():
             self._most = max(1, len(self._connections))
             self._listen(False)
-            log.warning("This system lets the bridge hold %d connections and no more.", self._most)
+            log.warning("This system allows the bridge only %d connections.", self._most)
 
     def _close_idlest(self) -> bool:
         """Close connections that ask for nothing, those that wait longest first; whether there was one."""
@@ -315,7 +315,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         except OSError:  # the caller is gone, or the answer can't be finished
             pass
         except Exception:
-            log.exception("A request was not answered to its end.")
+            log.exception("A request was not answered completely.")
         finally:
             incoming.close()
             threads.take_back()

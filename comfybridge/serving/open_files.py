@@ -30,8 +30,8 @@ def most_connections(settings: Settings) -> int:
     most = max(files - others, files // 3)
     if most < settings.max_concurrent + RESERVE:
         log.warning(
-            "This system lets a process open %d files, too few for %d requests at once: more than %d callers wait to "
-            "be taken. `ulimit -n` raises it.",
+            "This system lets a process open %d files, too few for %d requests at once: callers beyond %d wait to "
+            "be accepted. `ulimit -n` raises it.",
             files,
             settings.max_concurrent,
             most,

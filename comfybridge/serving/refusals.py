@@ -62,13 +62,13 @@ def cut_short() -> Refused:
 
 def left() -> Refused:
     """The caller closed its side of the connection before its request could be begun. Only some can still read it."""
-    sentence = "The caller closed its side of the connection; it must stay open until the answer is there."
+    sentence = "The caller closed its side of the connection; it must stay open until the answer arrives."
     return Refused(409, "interrupted", sentence)
 
 
 def too_slow() -> Refused:
     """The caller is given up."""
-    return Refused(408, "timeout", "The request came too slowly.")
+    return Refused(408, "timeout", "The request arrived too slowly.")
 
 
 def admits_all(_: object) -> bool:

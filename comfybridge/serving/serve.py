@@ -32,7 +32,7 @@ OUTGOING_BYTES = 1024 * 1024
 # Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
 MOST_CONNECTIONS_OF_SELECT = 480
 
-FINISHING = "Finishing the requests that run; Ctrl-C again cancels them."
+FINISHING = "Finishing the running requests; press Ctrl-C again to cancel them."
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     if not use_poll and connections > MOST_CONNECTIONS_OF_SELECT:
         connections = MOST_CONNECTIONS_OF_SELECT
         if settings.max_concurrent > connections:
-            log.warning("This system holds %d connections at most; more callers wait to be taken.", connections)
+            log.warning("This system allows at most %d connections; more callers have to wait.", connections)
     sockets: dict[int, Any] = {}
     app = load_app()
     server = waitress.create_server(

@@ -38,10 +38,10 @@ class Stop:
         seconds = self._bridge.settings.shutdown_seconds
         count, prompts = self._bridge.slots.taken, self._bridge.prompts_waited_for()
         if not count:
-            log.info("Stopping; no request is running.")
+            log.info("Shutting down; no request is running.")
         else:
             log.info(
-                "Stopping; waiting %g s at most for %s%s.",
+                "Shutting down; waiting at most %g s for %s%s.",
                 seconds,
                 _requests(count),
                 f" ({_listed(prompts)})" if prompts else "",
@@ -56,11 +56,11 @@ class Stop:
         self._over.wait(seconds)
         cancelled, kept, unqueued = self._bridge.shut_down()
         if unqueued:
-            log.warning("The wait is over; giving up %s, for which nothing was queued yet.", _requests(unqueued))
+            log.warning("The time is up; giving up %s without a queued prompt.", _requests(unqueued))
         if cancelled:
-            log.warning("The wait is over; cancelling %s.", _listed(cancelled))
+            log.warning("The time is up; cancelling %s.", _listed(cancelled))
         if kept:
-            log.warning("The wait is over; keeping %s in ComfyUI's queue.", _listed(kept))
+            log.warning("The time is up; keeping %s in ComfyUI's queue.", _listed(kept))
 
 
 def _requests(count: int) -> str:

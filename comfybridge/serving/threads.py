@@ -46,7 +46,7 @@ class Threads:
         except RuntimeError:
             if not self._begun:
                 raise
-            log.warning("This system allows the bridge %d threads and no more.", self._begun)
+            log.warning("This system allows the bridge only %d threads.", self._begun)
         else:
             self._begun += 1
 

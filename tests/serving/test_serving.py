@@ -227,9 +227,9 @@ def test_other_machines_are_not_let_in_by_mistake(arguments: list[str], environm
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["app.py", "--host", "0.0.0.0", "--allow-anonymous"], {}, "Nobody needs an API key"),
-        (["app.py", "--allow-anonymous", "--demo"], EVERY_HOST, "Nobody needs an API key"),
-        ([*GUNICORN, "-b", "0.0.0.0:{port}"], {"COMFYBRIDGE_ALLOW_ANONYMOUS": "true"}, "Nobody needs an API key"),
+        (["app.py", "--host", "0.0.0.0", "--allow-anonymous"], {}, "No API key is required"),
+        (["app.py", "--allow-anonymous", "--demo"], EVERY_HOST, "No API key is required"),
+        ([*GUNICORN, "-b", "0.0.0.0:{port}"], {"COMFYBRIDGE_ALLOW_ANONYMOUS": "true"}, "No API key is required"),
         (GUNICORN, {**EVERY_HOST, "COMFYBRIDGE_API_KEYS": "shop=secret"}, "API keys: shop"),
         (WAITRESS, {**EVERY_HOST, "COMFYBRIDGE_API_KEYS": "shop=secret"}, "API keys: shop"),
     ],

@@ -62,10 +62,10 @@ def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
     assert all(sim.history[each]["status"]["status_str"] == "error" for each in others & sim.history.keys())
     waits, cancels, keeps = messages(server)
     # one may have been queued a moment ago, so that the bridge does not know of it yet
-    assert waits.startswith("Stopping; waiting 0.5 s at most for 3 requests")
+    assert waits.startswith("Shutting down; waiting at most 0.5 s for 3 requests")
     assert set(PROMPTS.findall(waits)) <= {*others, body["prompt_id"]}
-    assert cancels == f"The wait is over; cancelling prompts {', '.join(sorted(others))}."
-    assert keeps == f"The wait is over; keeping prompt {body['prompt_id']} in ComfyUI's queue."
+    assert cancels == f"The time is up; cancelling prompts {', '.join(sorted(others))}."
+    assert keeps == f"The time is up; keeping prompt {body['prompt_id']} in ComfyUI's queue."
 
 
 @pytest.mark.parametrize("arguments", SERVERS)
@@ -80,7 +80,7 @@ def test_without_a_bound_it_waits_longer_than_any_request_may_take(
     sim.release()
     assert caller.answered().status_code == 200
     assert server.process.wait(SECONDS) == 0
-    assert messages(server)[0].startswith("Stopping; waiting 460 s at most for 1 request")
+    assert messages(server)[0].startswith("Shutting down; waiting at most 460 s for 1 request")
 
 
 @pytest.mark.parametrize("arguments", SERVERS)
@@ -88,7 +88,7 @@ def test_where_nothing_runs_it_ends_at_once(start: Start, arguments: list[str]) 
     server = start(arguments)
     os.killpg(server.process.pid, signal.SIGTERM)
     assert server.process.wait(SECONDS) == 0
-    assert messages(server) == ["Stopping; no request is running."]
+    assert messages(server) == ["Shutting down; no request is running."]
 
 
 @pytest.mark.parametrize("arguments", SERVERS)

@@ -75,6 +75,6 @@ def test_a_request_whose_picture_is_being_fetched_is_told(
     assert body["error"] == "The bridge is shutting down; nothing was queued."
     assert answer.headers["Retry-After"] == "5"
     waits, given_up = messages(server)
-    assert waits == "Stopping; waiting 0.5 s at most for 1 request."
-    assert given_up == "The wait is over; giving up 1 request, for which nothing was queued yet."
+    assert waits == "Shutting down; waiting at most 0.5 s for 1 request."
+    assert given_up == "The time is up; giving up 1 request without a queued prompt."
     assert sim.history == {}
