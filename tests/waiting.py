@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-SECONDS = 60  # only a test that fails waits so long
+SECONDS = 120  # only a test that fails waits so long
 
 
 def until_true(is_so: Callable[[], object], seconds: float = SECONDS) -> None:
