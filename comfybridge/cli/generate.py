@@ -267,7 +267,7 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
         except ComfyUIUnreachable as error:
             if url or "comfyui_url" in settings.model_fields_set:
                 raise
-            hint = "--comfyui-url says where yours is, and --demo needs none."
+            hint = "--comfyui-url gives the address of yours; --demo needs none."
             raise CommandFailed(f"{error.message} {hint}", UNREACHABLE) from None
         return Made(saved.names, generation.seed, [*generation.warnings, *saved.warnings])
 

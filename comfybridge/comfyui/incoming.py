@@ -131,4 +131,4 @@ def _check_framing(headers: http.client.HTTPMessage) -> None:
         if len(set(lengths)) > 1:
             raise Misframed("answers with two different lengths")
         if not LENGTH.fullmatch(lengths[0].strip()):
-            raise Misframed("answers with a length that is no number of bytes")
+            raise Misframed("answers with a length that is not a number of bytes")

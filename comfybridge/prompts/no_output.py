@@ -37,13 +37,13 @@ def _sentence(outcome: Outcome) -> str:
     if outcome.outputs:
         shown = [f"{_named(each.node_id, each.class_type)} shows {_keys(each.output)}" for each in outcome.outputs]
         return (
-            "The prompt finished, and nothing that its nodes show is a file or a text that could be handed out: "
+            "The prompt finished, and none of its nodes' outputs is a file or a text that can be returned: "
             f"{_row(shown)}."
         )
     if outcome.silent:
         silent = [_named(node, class_type) for node, class_type in outcome.silent.items()]
-        return f"The prompt finished, and none of its nodes has anything to show: {_row(silent)} shows nothing."
-    return "The prompt finished, and none of its nodes has anything to show."
+        return f"The prompt finished, and none of its nodes has an output: {_row(silent)} has none."
+    return "The prompt finished, and none of its nodes has an output."
 
 
 def _named(node_id: str, class_type: str) -> str:

@@ -199,7 +199,5 @@ def _check_has_output(
     if targets is not None:
         raise InvalidRequest("partial_execution_targets names no output node of the graph.")
     if not template.is_of_caller:
-        raise BrokenWorkflow(f"The workflow {template.name} has no output node, so ComfyUI would make nothing of it.")
-    raise InvalidWorkflow(
-        "The graph has no output node, so ComfyUI would make nothing of it; add one, such as SaveImage."
-    )
+        raise BrokenWorkflow(f"The workflow {template.name} has no output node, so it would produce nothing.")
+    raise InvalidWorkflow("The graph has no output node, so it would produce nothing; add one, such as SaveImage.")

@@ -90,7 +90,7 @@ class CallerSocket(socket.socket):
                 rest = rest[self.send(rest, flags) :]
             except BlockingIOError:
                 if time.monotonic() - since > self._patience:
-                    raise CallerTooSlow("nobody reads the answer.") from None
+                    raise CallerTooSlow("the caller does not read the answer.") from None
             else:
                 since = time.monotonic()
 

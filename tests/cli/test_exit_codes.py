@@ -43,7 +43,7 @@ def test_no_comfyui_where_none_was_named_is_4_and_says_what_to_do(
     assert run([]) == 4
     assert capsys.readouterr().err == (
         "app.py generate: ComfyUI at http://127.0.0.1:8188 refuses the connection (is it running?). "
-        "--comfyui-url says where yours is, and --demo needs none.\n"
+        "--comfyui-url gives the address of yours; --demo needs none.\n"
     )
 
 

@@ -436,12 +436,12 @@ def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        (b"Content-Length: " + b"9" * 5000, "a length that is no number of bytes"),
-        (b"Content-Length: " + b"9" * 19, "a length that is no number of bytes"),
-        (b"Content-Length: +4", "a length that is no number of bytes"),
-        (b"Content-Length: -4", "a length that is no number of bytes"),
-        (b"Content-Length: 4, 4", "a length that is no number of bytes"),
-        (b"Content-Length: ", "a length that is no number of bytes"),
+        (b"Content-Length: " + b"9" * 5000, "a length that is not a number of bytes"),
+        (b"Content-Length: " + b"9" * 19, "a length that is not a number of bytes"),
+        (b"Content-Length: +4", "a length that is not a number of bytes"),
+        (b"Content-Length: -4", "a length that is not a number of bytes"),
+        (b"Content-Length: 4, 4", "a length that is not a number of bytes"),
+        (b"Content-Length: ", "a length that is not a number of bytes"),
         (b"Content-Length: 4\r\ncontent-length: 3", "two different lengths"),
         (b"Transfer-Encoding: gzip, chunked", "a Transfer-Encoding other than chunked"),
         (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "a Transfer-Encoding other than chunked"),

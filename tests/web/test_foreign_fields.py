@@ -48,7 +48,7 @@ SENT: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a graph with an id": ({**GRAPH, "id": "x", "status": "IN_QUEUE"}, []),
     "what no list has": (
         {"input": {"workflow": GRAPH, "gpu_pool": "fast"}, "delayTime": 5},
-        ["gpu_pool is not used: there is no such field here."],
+        ["gpu_pool is not used: there is no such field."],
     ),
 }
 

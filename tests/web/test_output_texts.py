@@ -148,7 +148,7 @@ def test_where_nothing_can_be_shown_the_sentence_names_the_node_and_its_keys(out
     said = failure(shown(output), 500, "no_output")["error"]
 
     assert said == (
-        "The prompt finished, and nothing that its nodes show is a file or a text that could be handed out: "
+        "The prompt finished, and none of its nodes' outputs is a file or a text that can be returned: "
         f"node 7 (Shows) shows {keys}."
     )
 
@@ -156,7 +156,7 @@ def test_where_nothing_can_be_shown_the_sentence_names_the_node_and_its_keys(out
 def test_a_node_that_shows_nothing_is_named() -> None:
     said = failure(shown(None), 500, "no_output")["error"]
 
-    assert said == "The prompt finished, and none of its nodes has anything to show: node 7 (Shows) shows nothing."
+    assert said == "The prompt finished, and none of its nodes has an output: node 7 (Shows) has none."
 
 
 @pytest.mark.parametrize(

@@ -113,5 +113,5 @@ def _check_is_here(environ: Mapping[str, Any]) -> None:
     if address and not is_loopback(address):  # over a Unix socket there is none
         raise Forbidden(
             "Without API keys this bridge serves its own machine only; COMFYBRIDGE_API_KEYS gives callers keys, and "
-            "COMFYBRIDGE_ALLOW_ANONYMOUS=true lets everybody in."
+            "COMFYBRIDGE_ALLOW_ANONYMOUS=true admits everyone."
         )

@@ -37,7 +37,7 @@ def read_file(value: object, classes: NodeClasses) -> File:
     if not isinstance(value, Mapping):
         raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be an object with nodes and links.")
     if not isinstance(value.get("nodes"), list):
-        raise InvalidWorkflow("The workflow has no list of nodes; it is no file of ComfyUI's editor.")
+        raise InvalidWorkflow("The workflow has no list of nodes; it is not a file of ComfyUI's editor.")
     _check_size(value)
     root = read_graph(value, "The workflow")
     if root.repeated:

@@ -129,7 +129,7 @@ class _Group:
         described = []
         for each in objects_in(self.group, "nodes"):
             if not isinstance(each, Mapping):
-                raise InvalidWorkflow(f"{where} holds something that is no node.")
+                raise InvalidWorkflow(f"{where} contains something that is not a node.")
             described.append({**each, "id": ids.next()})
         self.nodes = list(read_graph({"nodes": described}, where).nodes.values())
         for node in self.nodes:

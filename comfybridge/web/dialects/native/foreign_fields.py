@@ -56,7 +56,7 @@ def set_aside(
         if name in known or not (name in IDLE or name in NOT_DONE or (is_foreign and not _is_near(name, known))):
             kept[name] = value
         elif name not in IDLE and value not in (None, False, "", [], {}):
-            warnings.append(f"{clip(name)} is not used: {NOT_DONE.get(name, 'there is no such field here')}.")
+            warnings.append(f"{clip(name)} is not used: {NOT_DONE.get(name, 'there is no such field')}.")
     return kept, warnings
 
 
