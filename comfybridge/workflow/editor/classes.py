@@ -121,12 +121,18 @@ class Declared:
 
 @dataclass(frozen=True)
 class NodeClass:
-    """A class of nodes that the server has."""
+    """A class of nodes that the server has.
+
+    Attributes:
+        title: what the editor writes over its nodes.
+        is_of_pack: whether it is known to come from a pack, which may have scripts in the editor.
+    """
 
     name: str
     title: str
     inputs: list[Declared]
     output_kinds: list[str]
+    is_of_pack: bool
 
     @cached_property
     def forced(self) -> list[bool]:
@@ -158,12 +164,13 @@ class NodeClasses:
 
 
 def _node_class(name: str, described: Mapping[str, Any]) -> NodeClass:
-    title = described.get("display_name")
+    title, module = described.get("display_name"), described.get("python_module")
     return NodeClass(
         name,
         title if isinstance(title, str) and title else name,
         list(_declared(described.get("input"), described.get("input_order"))),
         [_kind(each) for each in _listed(described.get("output"))],
+        isinstance(module, str) and module.startswith("custom_nodes."),
     )
 
 

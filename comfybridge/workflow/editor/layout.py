@@ -17,7 +17,6 @@ from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, NodeClass, NodeClasses
 from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_aside
 from comfybridge.workflow.editor.saved import Graph, Input, Node
-from comfybridge.workflow.editor.sentences import named
 from comfybridge.workflow.editor.values import MISSING, Filled, fill
 
 DEEPEST = 64  # subgraphs in one another
@@ -53,6 +52,7 @@ class Layout:
         definition: the subgraph that it stands for, if it does.
         promoted: for such a node, the values that it holds, by the number of its input.
         by_widget: for such a node, the names of its inputs, by those of the widgets inside that they lead to.
+        problem: why it can't be sent, if it can't; a sentence without the node's name.
     """
 
     slots: list[Slot]
@@ -62,6 +62,7 @@ class Layout:
     definition: Graph | None = None
     promoted: Mapping[int, Any] | None = None
     by_widget: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -99,11 +100,7 @@ class Layouts:
         self._behind_primitives: dict[str, dict[str, list[Target]]] = {}
 
     def of(self, node: Node) -> Layout:
-        """The layout of a node.
-
-        Raises:
-            InvalidWorkflow: a choice that it holds is unknown to the server.
-        """
+        """The layout of a node."""
         layout = self._layouts.get(id(node))
         if layout is None:
             definition = self._definitions.get(node.type)
@@ -186,12 +183,11 @@ class Layouts:
     def _of_class(self, node: Node) -> Layout:
         node_class = self._classes.get(node.type)
         if node_class is None:
-            slots = [Slot(each.name, each.kind, each.link, each.widget, each.label) for each in node.inputs]
-            return Layout(slots, node.output_kinds, Filled())
+            return Layout(_as_in_file(node), node.output_kinds, Filled())
         try:
             filled = fill(node, node_class)
-        except InvalidWorkflow as error:
-            raise InvalidWorkflow(f"{named(node)}: {error.message}.") from None
+        except InvalidWorkflow as error:  # which matters only if it runs
+            return Layout(_as_in_file(node), node.output_kinds, Filled(), node_class, problem=error.message)
         return Layout(list(_slots(node, filled)), _output_kinds(node, node_class), filled, node_class)
 
     def _of_subgraph(self, node: Node, definition: Graph) -> Layout:
@@ -268,6 +264,11 @@ class Layouts:
             name = older[1]
         inner = layout.by_widget.get(pair.widget)
         return None if inner is None else Target(node.id, inner)
+
+
+def _as_in_file(node: Node) -> list[Slot]:
+    """The inputs of a node of which the file alone tells."""
+    return [Slot(each.name, each.kind, each.link, each.widget, each.label) for each in node.inputs]
 
 
 def _slots(node: Node, filled: Filled) -> Iterator[Slot]:

@@ -76,11 +76,7 @@ class Scope:
 
 
 def place(root: Graph, layouts: Layouts) -> Scope:
-    """Place the nodes of a file's graph, and all that is in them.
-
-    Raises:
-        InvalidWorkflow: a choice that a node holds is unknown to the server.
-    """
+    """Place the nodes of a file's graph, and all that is in them."""
     top = Scope(root)
     pending = [(top, "")]
     while pending:

@@ -156,6 +156,8 @@ def _check(node: Placed) -> None:
             f"{where} draws links by a script of its pack when a prompt is queued, and the file does not hold them; "
             "draw them as links."
         )
+    if node.layout.problem is not None:
+        raise InvalidWorkflow(f"{where}: {node.layout.problem}.")
     for declared in node.layout.filled.inputs:
         if declared.kind == DYNAMIC_GROUP:
             raise InvalidWorkflow(f"{where} has a group of inputs, {clip(declared.name)}, that can't be read yet.")

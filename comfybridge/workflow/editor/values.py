@@ -79,19 +79,28 @@ class _Given:
         for _ in range(count):
             next(self._rest, MISSING)
 
+    def rest(self) -> list[Any]:
+        """The values that no widget has taken."""
+        return list(self._rest)
+
 
 def fill(node: Node, node_class: NodeClass) -> Filled:
     """Give each widget of a node its value.
 
     Raises:
-        InvalidWorkflow: follows the node's name; a choice that decides which widgets there are is unknown.
+        InvalidWorkflow: follows the node's name, and has no stop; a choice that decides which widgets there are is
+            unknown, or the pack of the class adds widgets.
     """
     values = node.values
     if isinstance(values, list):
         values = _without_sockets(values, node_class)
     if node_class.name == CUSTOM_COMBO and isinstance(values, list):
         return _custom_combo(values, node_class)
-    return _fill(node, node_class, _Given(values))
+    given = _Given(values)
+    filled = _fill(node, node_class, given)
+    if node_class.is_of_pack and any(isinstance(each, dict) and each for each in given.rest()):
+        raise InvalidWorkflow("a script of its pack lays out its values, which can't be read without the pack")
+    return filled
 
 
 def positions(node: Node, node_class: NodeClass) -> list[str | None]:

@@ -69,6 +69,21 @@ def test_a_choice_that_the_server_lacks_is_named_where_other_widgets_depend_on_i
     assert "scale by multiplier" in said
 
 
+@pytest.mark.parametrize("mode", [2, 4])
+def test_a_choice_that_the_server_lacks_is_no_matter_where_it_does_not_run(mode: int):
+    resize = node(3, "ResizeImageMaskNode", ["fold", 2, "area"], [("input", "IMAGE", 1)], mode=mode)
+    workflow = file([empty_image(1), resize, save_image(4, 2)], [(1, 1, 0, 3), (2, 3, 0, 4)])
+    prompt = convert(workflow, load("object_info-0.33.0"))
+    assert prompt["4"]["inputs"].get("images") == (["1", 0] if mode == 4 else None)
+
+
+def test_values_that_a_script_lays_out_are_not_guessed_at():
+    loader = {"input": {"required": {"model": ["MODEL"]}}, "output": ["MODEL"], "python_module": "custom_nodes.fancy"}
+    values = [{}, {"type": "Header"}, {"on": True, "lora": "a.safetensors", "strength": 1}]
+    with pytest.raises(InvalidWorkflow, match=r"Node 2 \(Many LoRAs\): a script of its pack lays out its values"):
+        convert(file([node(2, "Many LoRAs", values)]), {"Many LoRAs": loader})
+
+
 def test_scripts_that_draw_links_are_not_guessed_at():
     object_info = {**load("object_info-0.33.0"), "Anything Everywhere": {"input": {}, "output": []}}
     with pytest.raises(InvalidWorkflow, match="draws links by a script of its pack"):
