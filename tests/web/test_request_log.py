@@ -226,6 +226,7 @@ def test_a_caller_who_hung_up(
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), SECONDS) as caller:
             caller.sendall(head.encode() + body)
             assert caller.recv(4096).startswith(b"HTTP/1.1 200 ")
+            sim.wait_until_running()
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         line = json.loads(wait_for_line(lambda: log.text))
         sim.release()

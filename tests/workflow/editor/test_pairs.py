@@ -9,8 +9,8 @@ from comfybridge.workflow.editor.conversion import convert
 from tests.workflow.editor.judge import differences, load
 
 
-def compared(pairs: str, object_info: str, share: float) -> None:
-    """Convert all workflows of a file; at least the given share must come out as from the editor."""
+def compared(pairs: str, object_info: str) -> None:
+    """Convert all workflows of a file, and see that each comes out as from the editor, or is refused."""
     wrong = {}
     for name, pair in load(pairs).items():
         if pair["prompt"] is None:
@@ -24,24 +24,23 @@ def compared(pairs: str, object_info: str, share: float) -> None:
                 found = [error.message]
         if found:
             wrong[name] = found[:3]
-    right = 1 - len(wrong) / len(load(pairs))
-    assert right >= share, f"{right:.2%}: {wrong}"
+    assert not wrong, f"{len(wrong)} of {len(load(pairs))}"
 
 
 def test_templates_of_older_comfyui_come_out_as_from_the_editor():
-    compared("templates-0.3.64", "object_info-0.3.64", 0.99)
+    compared("templates-0.3.64", "object_info-0.3.64")
 
 
 def test_templates_of_newer_comfyui_come_out_as_from_the_editor():
-    compared("templates-0.33.0", "object_info-0.33.0", 0.99)
+    compared("templates-0.33.0", "object_info-0.33.0")
 
 
 def test_cases_made_by_hand_come_out_as_from_the_editor():
-    compared("cases", "object_info-cases", 0.97)
+    compared("cases", "object_info-cases")
 
 
 def test_official_nodes_in_odd_places_come_out_as_from_the_editor():
-    compared("probes", "object_info-0.33.0", 0.99)
+    compared("probes", "object_info-0.33.0")
 
 
 def test_the_file_is_left_as_it_is():
