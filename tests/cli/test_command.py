@@ -70,7 +70,7 @@ def test_a_graph_of_one_s_own_is_run(maker: list[str]) -> None:
         (["x", "-w", "nope"], 3, "There is no workflow 'nope'"),
         (["x", "-w", "nope.json"], 2, "nope.json"),
         (["x", "-w", "words.json"], 2, "words.json is neither JSON nor a picture."),
-        (["x", "-w", "plain.png"], 2, "plain.png carries no graph"),
+        (["x", "-w", "plain.png"], 2, "plain.png contains no graph"),
         (["x", "-o", "nowhere/out.png"], 2, "nowhere to save files in."),
         (["x", "-o", "folder"], 2, "-o takes the name of a file, and 'folder' is a folder."),
     ],

@@ -179,7 +179,7 @@ def test_any_parameter_can_be_required(own: FlaskClient, sim: Simulator, write: 
 def test_a_required_parameter_has_no_default(own: FlaskClient, write: Callable[..., None]) -> None:
     width = {"node": 1, "input": "width", "required": True}
     for entry, said in (
-        ({**width, "default": 32}, "and has a default"),
+        ({**width, "default": 32}, "but has a default"),
         ({**width, "required": "yes"}, "true or false"),
     ):
         write(graphs.picture(), parameters={"width": entry})

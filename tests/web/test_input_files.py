@@ -253,7 +253,7 @@ def test_a_webp_that_comfyui_made_is_run_again(api: FlaskClient, sim: Simulator)
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"workflow": part(png())}, "carries no graph"),
+        ({"workflow": part(png())}, "contains no graph"),
         ({"workflow": part(b"nonsense", "README.md")}, "The file in workflow is not JSON"),
         ({"request": "nonsense"}, "The form's part request is not JSON"),
         ({"": "x"}, "a field without a name"),

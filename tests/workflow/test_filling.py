@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.parameters import Parameter, Target
 from comfybridge.workflow.template import Template, fill
@@ -19,7 +19,7 @@ from tests.workflow.drawn import default, node, of_caller, sampler
 @pytest.fixture
 def template() -> Template:
     graph = check_graph(default())
-    return Template("txt2img", "", graph, discover(graph))
+    return Template("txt2img", "", graph, examine(graph).parameters)
 
 
 def refusal(template: Template, params: dict[Any, Any]) -> str:
@@ -138,7 +138,7 @@ def test_two_parameters_of_one_input_must_agree() -> None:
             n20=node("PrimitiveInt", value=512),
         )
     )
-    template = Template("t", "", graph, discover(graph))
+    template = Template("t", "", graph, examine(graph).parameters)
     assert fill(template, {"width": 640}).params["height"] == 640
     assert fill(template, {"width": 640, "height": 640}).graph["20"]["inputs"]["value"] == 640
     assert "must be equal" in refusal(template, {"width": 640, "height": 512})

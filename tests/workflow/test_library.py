@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from comfybridge.errors import BrokenWorkflow, InvalidRequest, UnknownWorkflow
-from comfybridge.workflow.discovery import discover
+from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.reading import read_json
 from comfybridge.workflow.template import fill
@@ -329,7 +329,7 @@ def test_a_shipped_template_declares_what_discovery_would_find(name: str) -> Non
     template = library.get(name)
     assert template.description
     assert all(each.description and each.type for each in template.parameters.values())
-    found = discover(template.graph)
+    found = examine(template.graph).parameters
     assert {each: found[each].targets for each in found} == {
         each: template.parameters[each].targets for each in template.parameters
     }

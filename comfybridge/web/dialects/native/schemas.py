@@ -162,7 +162,7 @@ class GenerateBody(BaseModel):
     dynamic_texts: Boolean | None = Field(
         None,
         description="whether to replace {a|b} in prompts and %date:...% in filename_prefix, as ComfyUI's editor "
-        "does; default: the bridge's setting",
+        "does; the bridge's setting if not given",
     )
     output: OutputBody | None = Field(None, description="how to return the outputs", examples=[{"format": "webp"}])
     client_id: StrictStr | None = Field(None, description="accepted and not used")
