@@ -28,9 +28,8 @@ ROOM = 4 * 1024 * 1024  # bytes for files that are held until they are sent
 BEGINNING = 2 * 1024 * 1024  # bytes of the first file that does not fit
 AHEAD = 2 * 1024 * 1024  # the next file is opened when no more than this is left of the one that is being sent
 AT_ONCE = 4  # files that are opened before it is their turn
-SLOW_SECONDS = (
-    0.005  # within which as many files as will are fetched one by one: threads cost more than they win there
-)
+# Files are fetched one by one for so long, as threads cost more than they win where all come at once.
+SLOW_SECONDS = 0.005
 
 # A file with such a name but an unknown beginning is something else: the page of a proxy, for example, or half a
 # file.
