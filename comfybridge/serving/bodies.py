@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 import tempfile
 import threading
@@ -61,6 +62,12 @@ def _no_room() -> Refused:
     return Refused(503, "busy", sentence, RETRY_SECONDS)
 
 
+def _no_disk() -> Refused:
+    """No room is left on the disk, or no file descriptor."""
+    sentence = "The bridge cannot store the body: it has no room for temporary files."
+    return Refused(503, "busy", sentence, RETRY_SECONDS)
+
+
 class Body:
     """A body that is being received. Must be closed.
 
@@ -94,14 +101,26 @@ class Body:
             self._taken += count
         try:
             self.file.write(data)
-        except OSError:  # no room on the disk, or no file descriptor left
-            raise _no_room() from None
+        except OSError:
+            raise _no_disk() from None
+
+    def rewind(self) -> None:
+        """Go back to the beginning, where it is read.
+
+        Raises:
+            Refused: the end of it does not fit on the disk.
+        """
+        try:
+            self.file.seek(0)
+        except OSError:
+            raise _no_disk() from None
 
     def close(self) -> None:
         """Give back what it takes. May be called twice."""
-        self.file.close()
         taken, self._taken = self._taken, 0
         self._budget.give_back(taken)
+        with contextlib.suppress(OSError):  # what does not fit on the disk is written once more
+            self.file.close()
 
 
 def too_large(most: int) -> Refused:

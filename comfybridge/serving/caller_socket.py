@@ -72,6 +72,15 @@ class CallerSocket(socket.socket):
         except (OSError, ValueError):  # it is closed
             return True
 
+    def takes_more(self) -> bool:
+        """Whether a short answer can be sent at once: the caller has read most of what was sent before."""
+        poll = select.poll()
+        try:
+            poll.register(self, select.POLLOUT)
+            return bool(poll.poll(0))
+        except (OSError, ValueError):  # it is closed
+            return True
+
     def give(self, data: bytes) -> None:
         """Send a short answer without waiting, or as much of it as goes at once."""
         with contextlib.suppress(OSError):

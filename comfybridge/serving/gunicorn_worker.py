@@ -27,7 +27,7 @@ from comfybridge.serving.bodies import Budget
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
 from comfybridge.serving.memory import give_back
 from comfybridge.serving.reader import Incoming, Reader, Terms
-from comfybridge.serving.refusals import Refused, admits_all, cut_short, left, too_slow
+from comfybridge.serving.refusals import Refused, admits_all, crowded, cut_short, left, too_slow
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
@@ -54,6 +54,11 @@ MANY, QUIET, KEPT_THREADS = 20, 3, 16
 # Of the requests that are answered by their heads alone, so many are in each look: a caller that sends no body, or no
 # key, and comes again at once costs the others little.
 REFUSED_AT_ONCE = 20
+# So many of them wait at most; the others get a short refusal, so that they take no connections from other callers.
+MOST_REFUSED = 5 * REFUSED_AT_ONCE
+
+# Of a body in chunks, so much is read at a time: each chunk, however small, takes the loop some time.
+CHUNKED_BYTES = 4 * 1024
 
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -240,7 +245,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
                 self._resume(connection)
             return
         try:
-            data = connection.socket.take(READ_BYTES)
+            data = connection.socket.take(CHUNKED_BYTES if connection.reader.is_chunked else READ_BYTES)
         except OSError:
             self._close(connection)
             return
@@ -272,6 +277,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             self._close(connection)
             return
         if incoming is not None:
+            if incoming.is_refused and len(self._refused) >= MOST_REFUSED:
+                self._refuse(connection, crowded())
+                return
             connection.state = WORKING
             if incoming.is_refused:
                 self._refused.append((connection, incoming))
@@ -289,6 +297,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         self._handed_over += 1
         self._had_large |= incoming.is_large
         threads = self._kept_back.get(incoming.environ["PATH_INFO"], self._threads)
+        if threads is not self._threads and not connection.socket.takes_more():
+            threads = self._threads  # a caller that does not read must not hold those that are kept back
         threads.give(partial(self._answer, connection, incoming, threads))
 
     def _resume(self, connection: Connection) -> None:
@@ -330,7 +340,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
                     self._call(partial(self._resume_parked, connection))
 
     def _resume_parked(self, connection: Connection) -> None:
-        if connection.is_parked and connection.state is READING:
+        # it may have been closed meanwhile, or be at work for the next request
+        if connection.is_parked and connection.state is READING and connection in self._connections:
             self._resume(connection)
 
     def _run_app(self, caller: CallerSocket, incoming: Incoming) -> bool:

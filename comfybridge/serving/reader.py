@@ -98,6 +98,11 @@ class Reader:
         return bool(self._buffer) or self._incoming is not None
 
     @property
+    def is_chunked(self) -> bool:
+        """Whether the current body comes in chunks."""
+        return self._incoming is not None and self._chunks is not None
+
+    @property
     def body_bytes(self) -> int | None:
         body = None if self._incoming is None else self._incoming._body
         return None if body is None else body.size
@@ -109,9 +114,8 @@ class Reader:
             Refused: the connection is to be closed.
         """
         self._buffer += data
-        incoming = self._incoming or self._begin()
+        incoming = self._incoming = self._incoming or self._begin()
         if incoming is None or not (incoming.is_refused or self._has_body(incoming)):
-            self._incoming = incoming
             return None
         self._incoming = None
         return incoming
@@ -210,7 +214,7 @@ class Reader:
             self._left -= count
             if self._left:
                 return False
-        body.file.seek(0)
+        body.rewind()
         incoming.environ["wsgi.input"] = body.file
         incoming.environ["CONTENT_LENGTH"] = str(body.size)
         return True

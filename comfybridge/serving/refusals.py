@@ -71,6 +71,11 @@ def too_slow() -> Refused:
     return Refused(408, "timeout", "The request arrived too slowly.")
 
 
+def crowded() -> Refused:
+    """Too many other requests wait for a refusal of the application's."""
+    return Refused(503, "busy", "The bridge is refusing too many other requests at this moment.", 5)
+
+
 def admits_all(_: object) -> bool:
     """Have the body of each request taken: for applications that don't say which they want."""
     return True
