@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from comfybridge.cli.exit_codes import NOT_SAVED, USAGE
-from comfybridge.media import is_known_ending, is_same_ending, named_ending
+from comfybridge.media import is_same_ending, named_ending
 from comfybridge.request import Kind, OpenFile
 from comfybridge.saving import safe_name, save, save_beside
 
 STANDARD_OUTPUT = "-"
-# The formats that pictures can be converted to, by ending.
-FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "webp": "webp"}
-USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # the endings that messages mention
 
 
 class CommandFailed(Exception):
@@ -83,41 +80,6 @@ def place_of(output: str | None) -> Place:
     if not os.access(place.parent, os.W_OK):
         raise CommandFailed(f"The folder {place.parent} can't be written to.", USAGE)
     return OwnNames() if output is None else Named(Path(output))
-
-
-def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
-    """Refuse an ending that a workflow cannot make, or that is unknown.
-
-    A name without an ending passes, and so does one such as `cat.v2`.
-
-    Args:
-        made: the endings, without a dot, of what the workflow can make; None if that is not known.
-        maker: the workflow, in words.
-
-    Raises:
-        CommandFailed
-    """
-    wanted = named_ending(Path(name).name)
-    if not wanted:
-        return
-    suffix = name[-len(wanted) - 1 :]  # as it is written
-    if made is None:
-        if not is_known_ending(wanted):
-            raise CommandFailed(
-                f"-o {name}: {suffix} is not a known ending; pictures can be saved as {_listed(USUAL_FORMATS)}, and "
-                f"other outputs of {maker} under their own endings, such as .mp4, .flac, .glb or .txt.",
-                USAGE,
-            )
-        return
-    converted = not FORMATS.keys().isdisjoint(made)
-    if any(is_same_ending(wanted, each) for each in made) or (converted and wanted in FORMATS):
-        return
-    endings = _listed({*made, *(USUAL_FORMATS if converted else ())})
-    raise CommandFailed(f"-o {name}: {maker} makes no {suffix} file; it can be saved as {endings}.", USAGE)
-
-
-def _listed(endings: Iterable[str]) -> str:
-    return ", ".join(f".{each}" for each in sorted(endings))
 
 
 class OwnNames:
