@@ -21,7 +21,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
@@ -48,7 +47,7 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.following import Follower, OnProgress
-from comfybridge.prompts.giving_up import Abandoned, settle_overdue, try_to_drop
+from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.outputs import collect_outputs
@@ -112,9 +111,7 @@ class Bridge:
     def __enter__(self) -> Bridge:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- the way of one request ----------------------------------------------------------------------------------
@@ -308,7 +305,7 @@ class Bridge:
                 raise cut_off(submission) from None
             keep = submission.request.outlasts_its_time
             canceller, seconds = submission.server.canceller, submission.deadline.seconds
-            raise settle_overdue(canceller, submission.prompt.id, seconds, keep=keep) from None
+            raise give_up(canceller, submission.prompt.id, seconds, keep=keep) from None
         except Abandoned:
             request = submission.request
             submission.close()  # the slot is for others; telling a ComfyUI that is asleep takes long

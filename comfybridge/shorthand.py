@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,7 @@ from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 Asked = GenerationRequest | str | Mapping[str, Any] | None
 
 # The values of the request itself; all other names are parameters of its workflow.
-_OF_REQUESTS = frozenset(
-    (
-        "workflow",
-        "graph",
-        "timeout",
-        "wait",
-        "on_timeout",
-        "retries",
-        "extra_data",
-        "front",
-        "number",
-        "partial_execution_targets",
-        "images",
-        "dynamic_texts",
-        "output",
-        "idempotency_key",
-    )
-)
+_OF_REQUESTS = {each.name for each in fields(GenerationRequest)} - {"params", "wants_first_image", "warnings"}
 
 
 def request_for(asked: Asked, values: Mapping[str, Any]) -> GenerationRequest:

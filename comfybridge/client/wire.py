@@ -27,19 +27,13 @@ from comfybridge.request import (
 from comfybridge.workflow.written import Written
 
 Part = tuple[str, tuple[str | None, str | bytes]]
+_Fields = GenerationRequest | OutputOptions
 
-# Of a request, what is sent under its own name where it is not the default.
-_FIELDS = (
-    "timeout",
-    "wait",
-    "on_timeout",
-    "retries",
-    "extra_data",
-    "front",
-    "number",
-    "partial_execution_targets",
-    "dynamic_texts",
-)
+# The fields of a request that are not sent as they are: they take another form, or are for this side only.
+_OTHERWISE = {
+    *("workflow", "graph", "params", "images", "output"),
+    *("idempotency_key", "wants_first_image", "warnings"),
+}
 _NOT_FOR_FILES = ("request", "prompt", "workflow")  # a form takes files of these names for something else
 
 
@@ -56,8 +50,9 @@ def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
     workflow = asked.workflow if asked.graph is None else asked.graph
     if workflow is not None:
         body["workflow"] = workflow
-    body.update(_changed(asked, GenerationRequest(), _FIELDS))
-    output = _changed(asked.output, OutputOptions(), [each.name for each in dataclasses.fields(OutputOptions)])
+    changed = _changed(asked, GenerationRequest())
+    body.update({name: value for name, value in changed.items() if name not in _OTHERWISE})
+    output = _changed(asked.output, OutputOptions())
     if output:
         body["output"] = output
     files: list[Part] = []
@@ -75,8 +70,10 @@ def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
     return [*((name, (None, text)) for name, text in texts.items()), *files]
 
 
-def _changed(values: object, defaults: object, names: Any) -> dict[str, Any]:
-    return {name: getattr(values, name) for name in names if getattr(values, name) != getattr(defaults, name)}
+def _changed(values: _Fields, defaults: _Fields) -> dict[str, Any]:
+    """The fields that are not at their defaults."""
+    pairs = ((each.name, getattr(values, each.name)) for each in dataclasses.fields(defaults))
+    return {name: value for name, value in pairs if value != getattr(defaults, name)}
 
 
 def generation_of(body: Mapping[str, Any], started: float) -> Generation:

@@ -6,7 +6,7 @@ import struct
 
 from PIL import Image
 
-from comfybridge.media.quiet import quiet
+from comfybridge.media.without_warnings import without_warnings
 
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION = 0x0112
@@ -76,7 +76,7 @@ def read_exif(block: bytes) -> Image.Exif:
     if block and not claims_too_much(without_prefix(block)):
         # a strange block lets Pillow raise nearly anything: struct.error, SyntaxError, KeyError, TypeError, ...
         try:
-            with quiet():
+            with without_warnings():
                 exif.load(block)
                 dict(exif)  # the values are decoded only now
         except Exception:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from comfybridge.media import gif, jpeg, png
 from comfybridge.media.containers import Malformed, TooMuch, claims_too_much
-from comfybridge.media.quiet import quiet
+from comfybridge.media.without_warnings import without_warnings
 
 # Pictures, and nothing that is a program: for EPS, Pillow would run Ghostscript on what a stranger sent. Nor JPEG
 # 2000, of which few bytes can claim many layers of many pixels, and which nobody makes.
@@ -67,7 +67,7 @@ def _check_parts(data: bytes) -> None:
 
 def _opened(data: bytes) -> Image.Image:
     try:
-        with quiet():
+        with without_warnings():
             return Image.open(io.BytesIO(data), formats=FORMATS)
     # on strange bytes Pillow's plugins raise OSError, ValueError, SyntaxError, struct.error, OverflowError, ...
     except Exception as error:

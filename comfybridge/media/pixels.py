@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import Image
 
 from comfybridge.media.containers import ORIENTATION, claims_too_much, without_prefix
-from comfybridge.media.quiet import quiet
+from comfybridge.media.without_warnings import without_warnings
 
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # what turns a picture upright, by EXIF's number for how it lies
@@ -26,7 +26,7 @@ def upright(image: Image.Image) -> Image.Image:
     if _claims_too_much(image):
         return image
     try:
-        with quiet():
+        with without_warnings():
             orientation = image.getexif().get(ORIENTATION)
     except Exception:  # see `containers.read_exif`
         return image

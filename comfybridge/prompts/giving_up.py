@@ -27,7 +27,7 @@ class Abandoned(Interrupted):
     """The prompt's caller is gone."""
 
 
-def settle_overdue(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
+def give_up(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
     """Cancel a prompt that did not finish within a number of seconds, unless it is to be kept.
 
     Returns:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from types import TracebackType
 
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.servers import Server
@@ -72,9 +71,7 @@ class Submission:
     def __enter__(self) -> Submission:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

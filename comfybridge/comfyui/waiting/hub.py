@@ -22,7 +22,7 @@ from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, without_images_lost
 from comfybridge.comfyui.waiting.connection import Connection, SocketLost, connect
 from comfybridge.comfyui.waiting.poll import confirmed, polling_instead
-from comfybridge.comfyui.waiting.quiet import Settler, Watched
+from comfybridge.comfyui.waiting.quiet import Watched, Watcher
 from comfybridge.comfyui.waiting.waiter import Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
@@ -77,7 +77,7 @@ class HubWaiter(Waiter):
         self._failure: Exception | None = None
         self._is_wanted = False
         self._closed = False
-        self._settler = Settler(self.lookup, self._listeners)
+        self._watcher = Watcher(self.lookup, self._listeners)
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
         """Let the shared socket listen for the prompt too; poll instead if no websocket gets through."""
@@ -88,7 +88,7 @@ class HubWaiter(Waiter):
                 return polling_instead(self, error, prompt)
             listener = HubListener(self, prompt, connection.client_id)
             self._watch(listener)
-        self._settler.start()
+        self._watcher.start()
         return listener
 
     def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
@@ -102,7 +102,7 @@ class HubWaiter(Waiter):
 
     def close(self) -> None:
         """Close the socket and end the threads."""
-        self._settler.close()
+        self._watcher.close()
         with self._changed:
             self._closed = True
             self._changed.notify_all()

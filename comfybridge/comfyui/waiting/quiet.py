@@ -53,7 +53,7 @@ class Watched(ABC):
         """Report the outcome to the waiting request."""
 
 
-class Settler:
+class Watcher:
     """Looks after the prompts of one server, in a thread that runs while there are any.
 
     Args:
@@ -73,7 +73,7 @@ class Settler:
         if self._thread is None:  # mostly it does
             with self._lock:
                 if self._thread is None and not self._stop.is_set():
-                    self._thread = threading.Thread(target=self._run, name="comfybridge settler", daemon=True)
+                    self._thread = threading.Thread(target=self._run, name="comfybridge watcher", daemon=True)
                     self._thread.start()
 
     def close(self) -> None:
@@ -111,14 +111,14 @@ class Settler:
                     each.last_heard = now
             else:
                 for each in due:
-                    self._settle(each, deadline)
+                    self._look_up(each, deadline)
             self._unreachable_since = None
         except (ComfyUISilent, TimedOut):
             pass  # busy or suspended: it may wake before the callers give up
         except BridgeError as error:
             self._endure(error, due)
 
-    def _settle(self, watched: Watched, deadline: Deadline) -> None:
+    def _look_up(self, watched: Watched, deadline: Deadline) -> None:
         assert watched.queued_at is not None
         try:
             entry = self._lookup.history_entry(watched.prompt, watched.queued_at, deadline)

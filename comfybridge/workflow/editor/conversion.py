@@ -20,12 +20,12 @@ from datetime import datetime
 from typing import Any
 
 from comfybridge.workflow.editor.classes import NodeClasses
+from comfybridge.workflow.editor.dynamic_prompts import Draw
 from comfybridge.workflow.editor.file import read_file
 from comfybridge.workflow.editor.file_names import FileNames
 from comfybridge.workflow.editor.layout import Layouts
 from comfybridge.workflow.editor.placing import place
 from comfybridge.workflow.editor.sending import Sending, Shown
-from comfybridge.workflow.editor.texts import Draw
 from comfybridge.workflow.graph import Graph
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,24 +25,6 @@ DEEPEST = 64  # subgraphs in one another
 _OLD_NAME = re.compile(r"^\s*\d+\s*:\s*(.+)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """An input of a node.
-
-    Attributes:
-        kind: the type of what it takes.
-        link: the id of the link that ends here, if one does.
-        widget: the name of the widget that it stands for, if it stands for one.
-        label: what the author called it instead.
-    """
-
-    name: str
-    kind: str
-    link: str | None
-    widget: str | None = None
-    label: str | None = None
-
-
 @dataclass
 class Layout:
     """What a node has.
@@ -55,7 +37,7 @@ class Layout:
         problem: why it can't be sent, if it can't; a sentence without the node's name.
     """
 
-    slots: list[Slot]
+    slots: list[Input]
     output_kinds: list[str]
     filled: Filled
     node_class: NodeClass | None = None
@@ -70,7 +52,7 @@ class Layout:
         return {slot.name: index for index, slot in reversed(list(enumerate(self.slots)))}
 
     @cached_property
-    def by_link(self) -> dict[str, Slot]:
+    def by_link(self) -> dict[str, Input]:
         """The inputs, by the links that end at them."""
         return {slot.link: slot for slot in reversed(self.slots) if slot.link is not None}
 
@@ -183,11 +165,11 @@ class Layouts:
     def _of_class(self, node: Node) -> Layout:
         node_class = self._classes.get(node.type)
         if node_class is None:
-            return Layout(_as_in_file(node), node.output_kinds, Filled())
+            return Layout(node.inputs, node.output_kinds, Filled())
         try:
             filled = fill(node, node_class)
         except InvalidWorkflow as error:  # which matters only if it runs
-            return Layout(_as_in_file(node), node.output_kinds, Filled(), node_class, problem=error.message)
+            return Layout(node.inputs, node.output_kinds, Filled(), node_class, problem=error.message)
         return Layout(list(_slots(node, filled)), _output_kinds(node, node_class), filled, node_class)
 
     def _of_subgraph(self, node: Node, definition: Graph) -> Layout:
@@ -196,7 +178,7 @@ class Layouts:
         for boundary, target in zip(definition.inputs, self.targets(definition), strict=True):
             there = given.get(boundary.name)
             slots.append(
-                Slot(
+                Input(
                     boundary.name,
                     boundary.kind,
                     None if there is None else there.link,
@@ -242,7 +224,7 @@ class Layouts:
                 return Target(node.id, slot.name)
         return None
 
-    def _is_widget(self, node: Node, slot: Slot) -> bool:
+    def _is_widget(self, node: Node, slot: Input) -> bool:
         """Whether an input stands for a widget, and the server knows it."""
         layout = self.of(node)
         return slot.widget is not None and (layout.node_class is not None or layout.definition is not None)
@@ -266,12 +248,7 @@ class Layouts:
         return None if inner is None else Target(node.id, inner)
 
 
-def _as_in_file(node: Node) -> list[Slot]:
-    """The inputs of a node of which the file alone tells."""
-    return [Slot(each.name, each.kind, each.link, each.widget, each.label) for each in node.inputs]
-
-
-def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
+def _slots(node: Node, filled: Filled) -> Iterator[Input]:
     """The inputs of a node whose class is known: those that are declared, then those that only the file has."""
     given = _by_name(node.inputs)
     rest = dict(given)
@@ -279,12 +256,12 @@ def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
         if declared.kind == AUTOGROW:
             prefix = f"{declared.name}."
             for name in [name for name in rest if name.startswith(prefix)]:
-                yield _from_file(rest.pop(name))
+                yield _without_widget(rest.pop(name))
             continue
         there = given.get(declared.name)
         rest.pop(declared.name, None)
         kind = declared.kind if declared.kind != MATCH_TYPE or there is None else there.kind
-        yield Slot(
+        yield Input(
             declared.name,
             kind,
             None if there is None else there.link,
@@ -295,7 +272,7 @@ def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
     for name, there in rest.items():
         is_gone = there.widget is not None and there.widget not in filled.widgets
         if not is_gone and not name.startswith(choices):  # those are inputs of a choice that is not chosen
-            yield _from_file(there)
+            yield _without_widget(there)
 
 
 def _by_name(inputs: list[Input]) -> dict[str, Input]:
@@ -306,8 +283,8 @@ def _by_name(inputs: list[Input]) -> dict[str, Input]:
     return found
 
 
-def _from_file(there: Input) -> Slot:
-    return Slot(there.name, there.kind, there.link, None, there.label)
+def _without_widget(there: Input) -> Input:
+    return replace(there, widget=None)
 
 
 def _output_kinds(node: Node, node_class: NodeClass) -> list[str]:

@@ -30,9 +30,9 @@ class Link:
     target_slot: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a node, as the file has it.
+    """An input of a node.
 
     Attributes:
         kind: the type of what it takes.

@@ -10,11 +10,11 @@ from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.editor import javascript
 from comfybridge.workflow.editor.additions import DRAW_LINKS, FILLS_PREFIX
 from comfybridge.workflow.editor.classes import CURVE, DYNAMIC_GROUP, MADE_WHEN_QUEUED
+from comfybridge.workflow.editor.dynamic_prompts import Draw, drawn
 from comfybridge.workflow.editor.file_names import FileNames, title_of
 from comfybridge.workflow.editor.following import Following, Held, Output
 from comfybridge.workflow.editor.placing import Placed, Scope
 from comfybridge.workflow.editor.sentences import named, unknown_types
-from comfybridge.workflow.editor.texts import Draw, drawn
 from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import Graph, check_cycles

@@ -12,7 +12,7 @@ _filters = threading.Lock()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """Without warnings; for what takes microseconds, as one thread at a time is let in."""
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
