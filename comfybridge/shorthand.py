@@ -1,4 +1,4 @@
-"""A request as people write it in one line: a text, and values by their names."""
+"""Requests in one line of Python: a text, and values by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_REQUESTS = {each.name for each in fields(GenerationRequest)} - {"params", "w
 
 
 def request_for(asked: Asked, values: Mapping[str, Any]) -> GenerationRequest:
-    """The request that is meant.
+    """The request that a call of `generate` describes.
 
     Args:
         values: the request's own values by their names, and the parameters of its workflow. `images` may be

@@ -1,4 +1,4 @@
-"""The outputs of `comfybridge generate`, and what it says when they are lost."""
+"""What both ways of `comfybridge generate` return, and the sentences that they share."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Place(Protocol):
         """Put files there.
 
         Args:
-            again: the sentence on whether they can still be had where this fails.
+            again: a sentence on whether the files are still available if this fails.
 
         Raises:
             CommandFailed
@@ -63,10 +63,10 @@ class Place(Protocol):
 
 
 def place_of(output: str | None) -> Place:
-    """The place that `-o` names, if files can be put there; call this before the workflow runs.
+    """The place that `-o` names; call this before the workflow runs.
 
     Raises:
-        CommandFailed: they can't.
+        CommandFailed: files can't be put there.
     """
     if output == STANDARD_OUTPUT:
         return Stream(None)
@@ -105,7 +105,7 @@ class Named:
         """Save the first file that fits the ending under the name, and the others beside it without replacing any.
 
         Raises:
-            CommandFailed: none fits, in which case they are saved all the same; or one can't be written.
+            CommandFailed: none fits (all are saved nevertheless), or one can't be written.
         """
         place, saved, is_taken = self._place, Saved(), False
         for number, file in enumerate(files, 1):
@@ -161,7 +161,7 @@ def _to_standard_output(chunks: Iterable[bytes]) -> Path:
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # Python would complain once more at its end, when it writes what is left
+        # otherwise Python would report the error again when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
     return Path(STANDARD_OUTPUT)
@@ -172,7 +172,7 @@ def _own_name(file: OpenFile, number: int) -> Path:
 
 
 def _numbered(name: Path, mark: str) -> Iterator[Path]:
-    """A name, and then the same with numbers."""
+    """The name, then the name with numbers."""
     yield name
     for number in itertools.count(2):
         yield name.with_name(f"{name.stem}{mark.format(number)}{name.suffix}")

@@ -1,4 +1,4 @@
-"""The request of `comfybridge generate`, as its options and the files that they name describe it."""
+"""The request that the options of `comfybridge generate` describe, with the files that they name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that end `comfybridge generate` in order, so that its prompt is cancelled."""
+"""Signals that end `comfybridge generate` cleanly, so that its prompt is cancelled."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _HEEDED: dict[str, type[Stopped]] = {"SIGINT": Stopped, "SIGTERM": Terminated, "
 
 @contextlib.contextmanager
 def heeding_signals() -> Iterator[None]:
-    """Let the signals of this platform end the program in order, which cancels the prompt.
+    """Turn this platform's signals into `Stopped`, so that the program cancels its prompt before it exits.
 
-    One that is ignored stays so: `nohup` has SIGHUP ignored, and a shell Ctrl-C for what runs in the background.
+    An ignored signal stays ignored: `nohup` ignores SIGHUP, and shells ignore Ctrl-C for background jobs.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -40,7 +40,7 @@ _NOT_FOR_FILES = ("request", "prompt", "workflow")  # a form takes files of thes
 def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
     """A request as the parts of a form, as `requests` takes them.
 
-    Files are parts of their own. So are parameters that somebody wrote as a text, which means what they want.
+    Files are parts of their own, and so are parameters written as text, whose type the parameter decides.
 
     Args:
         more: further fields.
@@ -83,7 +83,7 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
         started: when the call began, on `time.monotonic()`'s clock.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it contains none.
+        KeyError, TypeError, ValueError, AttributeError: the JSON is not a generation.
     """
     timings = body.get("timings") or {}
     return Generation(
@@ -94,7 +94,7 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
         warnings=[str(each) for each in body["warnings"]],
         timings=Timings(timings.get("queued"), timings.get("executing"), time.monotonic() - started),
         started=started,
-        deadline=Deadline(math.inf, started),  # its files have come with it
+        deadline=Deadline(math.inf, started),  # the files are in the answer
     )
 
 
@@ -125,7 +125,7 @@ def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = Non
         status: the HTTP status that it came with, for types that this version does not know.
 
     Raises:
-        KeyError, TypeError, AttributeError: it contains none.
+        KeyError, TypeError, AttributeError: the JSON is not an error.
     """
     name = str(body.get("type"))
     unknown: type[BridgeError] = type("UnknownError", (BridgeError,), {"type": name, "status": status})
@@ -163,7 +163,7 @@ def _seconds(data: Mapping[str, Any]) -> float | None:
     return told if isinstance(told, (int, float)) and math.isfinite(told) else None
 
 
-# What reads the data of each event that comes before a stream's end.
+# How to read the data of each event before the last one of a stream.
 EVENTS: Mapping[str, Callable[[Mapping[str, Any]], Queued | Progress | Preview]] = {
     "queued": _queued,
     "progress": _progress,
