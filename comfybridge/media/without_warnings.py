@@ -1,4 +1,4 @@
-"""Pillow without its warnings, which are for developers and not for a server's log."""
+"""Silences Pillow's warnings, which are for developers, not for a server's log."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# `warnings` keeps one list of filters per process: two threads that both save and restore it mix it up
+# `warnings` keeps one list of filters per process, which two threads that save and restore it would corrupt
 _filters = threading.Lock()
 
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Without warnings; for what takes microseconds, as one thread at a time is let in."""
+    """Suppress warnings. Only for work of microseconds: one thread at a time may enter."""
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

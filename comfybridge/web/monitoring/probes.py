@@ -1,4 +1,4 @@
-"""`GET /health` and `GET /ready`, for monitors, which know neither the bridge's name nor a key."""
+"""`GET /health` and `GET /ready`, for monitoring, which knows neither the bridge's host name nor a key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HealthAnswer(TypedDict):
 
 
 class ReadyAnswer(TypedDict):
-    """A request would be taken."""
+    """A request would be accepted."""
 
     status: Literal["ready"]
     queue_remaining: Annotated[int, Field(description="prompts that wait or run")]
