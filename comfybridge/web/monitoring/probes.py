@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
+from typing_extensions import TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import Busy, ComfyUIError, ComfyUIUnreachable, TimedOut
