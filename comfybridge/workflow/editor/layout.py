@@ -1,7 +1,7 @@
-"""What a node has, by its class and by what the file says of it: inputs with their links, outputs, values.
+"""Lays out nodes by their class and by the file: inputs with their links, outputs, values.
 
-A node that stands for a subgraph has the inputs of its definition. Those that lead to a widget inside are promoted:
-the node holds a value of its own for them.
+A subgraph node has the inputs of its definition. Inputs that lead to a widget inside are promoted: the node holds a
+value of its own for them.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_asi
 from comfybridge.workflow.editor.saved import Graph, Input, Node
 from comfybridge.workflow.editor.values import MISSING, Filled, fill
 
-DEEPEST = 64  # subgraphs in one another
+DEEPEST = 64  # levels of nested subgraphs
 
-# Older editors put the ids of the nodes on the way in front of a widget's name.
+# Older editors prefix a widget's name with the ids of the nodes on its path.
 _OLD_NAME = re.compile(r"^\s*\d+\s*:\s*(.+)$")
 
 
 @dataclass
 class Layout:
-    """What a node has.
+    """The inputs, outputs and values of a node.
 
     Attributes:
-        node_class: None if the server has none of its type.
-        definition: the subgraph that it stands for, if it does.
-        promoted: for such a node, the values that it holds, by the number of its input.
-        by_widget: for such a node, the names of its inputs, by those of the widgets inside that they lead to.
-        problem: why it can't be sent, if it can't; a sentence without the node's name.
+        node_class: its class; None if the server does not have it.
+        definition: its subgraph, if it is a subgraph node.
+        promoted: for a subgraph node, the values that it holds, by input number.
+        by_widget: for a subgraph node, the names of its inputs, by the names of the inner widgets that they lead to.
+        problem: why it can't be sent, as a sentence without the node's name; None if it can.
     """
 
     slots: list[Input]
@@ -65,14 +65,14 @@ class Target:
     input: str
 
 
-_Together = tuple[Target, ...]  # widgets with one value: several only behind a primitive node
+_Together = tuple[Target, ...]  # widgets that share a value: several only behind a primitive node
 
 
 class Layouts:
-    """Lays out each node of a file once, however often it runs."""
+    """The layouts of a file's nodes, each made once however often the node runs."""
 
     def __init__(self, root: Graph, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
-        """Take the graphs of a file, no subgraph within itself, and the classes that its server has."""
+        """Take the graphs of a file, without circular subgraphs, and the classes of its server."""
         self._graphs = (root, *definitions.values())
         self._definitions = definitions
         self._classes = classes
@@ -97,7 +97,7 @@ class Layouts:
         return self._targets[definition.id]
 
     def own_value(self, definition: Graph, target: Target) -> Any:
-        """What a widget inside holds by itself; MISSING if nothing."""
+        """The own value of a widget inside; MISSING if it has none."""
         layout = self.of(definition.nodes[target.node])
         if layout.promoted is not None:
             return layout.promoted.get(layout.places[target.input], MISSING)
@@ -105,9 +105,9 @@ class Layouts:
         return MISSING if widget is None else widget.value
 
     def held(self, node: Node, definition: Graph) -> list[tuple[Target, Any]]:
-        """Widgets inside a subgraph that its nodes show although no input leads to them, and what one node holds.
+        """Widgets inside a subgraph that its nodes show although no input leads to them, with the values of one node.
 
-        Editors make an input for each, in the definition: if one node of the subgraph shows it, all hold a value.
+        Editors add an input for each to the definition: if one node of the subgraph shows it, all hold a value.
         """
         if id(node) not in self._held:
             self._held[id(node)] = list(self._new_held(node, definition))
@@ -151,7 +151,8 @@ class Layouts:
                 yield place, (target,)
 
     def _behind(self, definition: Graph) -> dict[str, list[Target]]:
-        """The widgets that each primitive node writes its value to, by its id; of other nodes, whatever they feed."""
+        """The widgets that each primitive node writes its value to, by its id; for other nodes, those that they
+        feed."""
         if definition.id not in self._behind_primitives:
             found: dict[str, list[Target]] = {}
             for link in definition.links.values():
@@ -168,7 +169,7 @@ class Layouts:
             return Layout(node.inputs, node.output_kinds, Filled())
         try:
             filled = fill(node, node_class)
-        except InvalidWorkflow as error:  # which matters only if it runs
+        except InvalidWorkflow as error:  # this matters only if the node runs
             return Layout(node.inputs, node.output_kinds, Filled(), node_class, problem=error.message)
         return Layout(list(_slots(node, filled)), _output_kinds(node, node_class), filled, node_class)
 
@@ -195,7 +196,7 @@ class Layouts:
         return Layout(slots, kinds, Filled(), None, definition, promoted, by_widget)
 
     def _promoted(self, node: Node, definition: Graph) -> dict[int, Any]:
-        """The values that a node holds for the inputs of its subgraph that lead to widgets."""
+        """The values that a subgraph node holds for its inputs that lead to widgets."""
         targets = self.targets(definition)
         by_name = set_aside(node)
         rest = iter(node.values if isinstance(node.values, list) else ())
@@ -225,12 +226,12 @@ class Layouts:
         return None
 
     def _is_widget(self, node: Node, slot: Input) -> bool:
-        """Whether an input stands for a widget, and the server knows it."""
+        """Whether an input has a widget that the server knows."""
         layout = self.of(node)
         return slot.widget is not None and (layout.node_class is not None or layout.definition is not None)
 
     def _shown(self, definition: Graph, pair: Pair) -> Target | None:
-        """The widget inside that a pair names; None if there is none that can take a link."""
+        """The inner widget that a pair names; None if it cannot take a link."""
         node = definition.nodes.get(pair.node)
         if node is None:
             return None
@@ -249,7 +250,7 @@ class Layouts:
 
 
 def _slots(node: Node, filled: Filled) -> Iterator[Input]:
-    """The inputs of a node whose class is known: those that are declared, then those that only the file has."""
+    """The inputs of a node with a known class: declared ones first, then those that only the file has."""
     given = _by_name(node.inputs)
     rest = dict(given)
     for declared in filled.inputs:
@@ -271,7 +272,7 @@ def _slots(node: Node, filled: Filled) -> Iterator[Input]:
     choices = tuple(f"{each.name}." for each in filled.inputs if each.look == DYNAMIC_COMBO)
     for name, there in rest.items():
         is_gone = there.widget is not None and there.widget not in filled.widgets
-        if not is_gone and not name.startswith(choices):  # those are inputs of a choice that is not chosen
+        if not is_gone and not name.startswith(choices):  # such inputs belong to a choice that is not selected
             yield _without_widget(there)
 
 
@@ -288,7 +289,7 @@ def _without_widget(there: Input) -> Input:
 
 
 def _output_kinds(node: Node, node_class: NodeClass) -> list[str]:
-    """The types of the outputs: the class says them, and the file those of more than it declares."""
+    """The types of the outputs: from the class, and from the file for further ones."""
     kinds = list(node_class.output_kinds)
     for place, kind in enumerate(kinds):
         if kind == MATCH_TYPE and place < len(node.output_kinds):
