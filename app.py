@@ -7,7 +7,7 @@ if __name__ == "__main__":
         from comfybridge.cli.main import main
 
         sys.exit(main())
-    except KeyboardInterrupt:  # while it begins
+    except KeyboardInterrupt:  # while it starts
         sys.exit(130)
 else:
     from comfybridge.settings import SettingsError

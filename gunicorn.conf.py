@@ -1,7 +1,7 @@
 """The production server: `gunicorn app:app` reads this file, and so does `python app.py`.
 
-Threads, because a request is blocked nearly all of its time; one process, because its slots are counted there.
-What may be set (address, slots, time) is taken from ComfyBridge's own settings.
+It uses threads, because a request waits nearly all of its time, and one process, because each process counts its own
+slots. The address, the slots and the time limits come from ComfyBridge's own settings.
 """
 
 import math
@@ -29,11 +29,11 @@ bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_
 worker_class = "comfybridge.serving.gunicorn_worker.Worker"
 workers = 1
 threads = _settings.max_concurrent + RESERVE
-worker_connections = most_connections(_settings)  # those that ask for nothing take no thread
+worker_connections = most_connections(_settings)  # idle ones take no thread
 
-# The worker's main thread sends the heartbeat, whatever the request threads do: this is no limit on requests.
+# The worker's main thread sends the heartbeat, whatever the request threads do, so this does not limit requests.
 timeout = 30
-# At a stop, running requests finish; then those that have not are told so.
+# On shutdown, running requests finish; those that have not by then get an error.
 graceful_timeout = math.ceil(_settings.shutdown_seconds) + LAST_SECONDS
 keepalive = 75
 
@@ -42,26 +42,26 @@ control_socket_disable = True  # a socket file in the user's home that nothing h
 
 
 def when_ready(server):
-    """Log to standard error, gunicorn's own messages too, before the worker begins."""
+    """Send the log, gunicorn's own messages included, to standard error before the worker starts."""
     formatter = logs.configure(_settings.log_format, quotes=_settings.log_prompts)
     for handler in server.log.error_log.handlers:
         handler.setFormatter(formatter)
 
 
 def on_starting(server):
-    """Take Ctrl-C as SIGTERM: gunicorn's own way would drop what runs. Listen only where that is meant."""
+    """Treat Ctrl-C as SIGTERM: gunicorn would drop running requests. Check the addresses to listen on."""
     if server.cfg.is_ssl:
         sys.exit("ComfyBridge can't start: it does not speak TLS; put a proxy that does before it.")
     server.handle_int = server.handle_term
     try:
-        # gunicorn's own options may name others than the settings; a Unix socket is a path, and systemd's a number
+        # gunicorn's own options may name other addresses; a Unix socket is a path, and one from systemd a number
         check_start(_settings, *[address[0] for address in server.cfg.address if isinstance(address, tuple)])
     except SettingsError as error:
         sys.exit(f"ComfyBridge can't start: {error}")
 
 
 def post_worker_init(worker):
-    """Log what is served, once requests are taken."""
+    """Set the worker up, and announce what it serves."""
     worker.patience = _settings.caller_timeout
     worker.most_body = _settings.max_json_bytes + _settings.max_upload_bytes
     worker.most_bodies = _settings.max_total_body_bytes
@@ -71,7 +71,7 @@ def post_worker_init(worker):
     give_way()
     worker.stop = Stop(worker.wsgi)
     heed_signals(worker)
-    if worker.age == 1:  # the first of them speaks for all
+    if worker.age == 1:  # the first worker speaks for all
         places = [each.getsockname() for each in worker.sockets]
         announce(worker.wsgi, [place if isinstance(place, str) else place[:2] for place in places])
     if sharing.is_sharing():
@@ -81,21 +81,21 @@ def post_worker_init(worker):
 
 
 def nworkers_changed(_server, count, _before):
-    """Have several workers share their metrics. Called before the first of them begins."""
+    """Have several workers share their metrics. Called before the first worker starts."""
     if count > 1 and _settings.metrics:
         sharing.begin_sharing()
 
 
 def worker_exit(_server, worker):
-    """Leave nothing of the demo behind."""
+    """Stop the demo's simulator, and delete its files."""
     end_demo(getattr(worker, "wsgi", None))
 
 
 def child_exit(_server, worker):
-    """Leave out of the metrics what a worker held that has ended."""
+    """Remove from the metrics what an ended worker held."""
     sharing.process_ended(worker.pid)
 
 
 def on_exit(_server):
-    """Leave nothing behind."""
+    """Delete the files of shared metrics."""
     sharing.end_sharing()

@@ -12,7 +12,7 @@ def run() -> NoReturn:
         from comfybridge.cli.main import main
 
         sys.exit(main())
-    except KeyboardInterrupt:  # while it begins
+    except KeyboardInterrupt:  # while it starts
         sys.exit(130)
 
 

@@ -1,4 +1,4 @@
-"""Where a ComfyUI is and what every call to it must carry."""
+"""The address of a ComfyUI, and the headers that every call to it carries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ServerAddress:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it is spoken to over TLS."""
+        """Whether connections to it use TLS."""
         return self.url.startswith("https:")
 
     @property
@@ -40,7 +40,7 @@ class ServerAddress:
 
     @property
     def port(self) -> int:
-        """Its port, given or usual."""
+        """Its port: the one in the URL, or the scheme's default."""
         parts = urlsplit(self.url)
         return parts.port or PORTS[parts.scheme]
 
@@ -85,7 +85,7 @@ def _headers(user: str | None, password: str | None, given: Mapping[str, str]) -
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host is this very machine; 0.0.0.0, where servers listen, leads here too."""
+    """Whether a host is this machine; 0.0.0.0, on which servers listen, leads here too."""
     try:
         address = _ip_address(host)
     except (OSError, ValueError):
@@ -96,7 +96,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The address that a host is written as, also in the short forms that the system takes, such as 127.1.
+    """The IP address that a host is written as, including the system's short forms, such as 127.1.
 
     Raises:
         OSError, ValueError: it is a name.

@@ -21,7 +21,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from comfybridge.comfyui.catalog import NodeClass
@@ -48,7 +47,7 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.following import Follower, OnProgress
-from comfybridge.prompts.giving_up import Abandoned, settle_overdue, try_to_drop
+from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.outputs import collect_outputs
@@ -115,9 +114,7 @@ class Bridge:
     def __enter__(self) -> Bridge:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # -- the way of one request ----------------------------------------------------------------------------------
@@ -135,9 +132,9 @@ class Bridge:
 
         Args:
             request: a text, a whole graph, or a `GenerationRequest`.
-            on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`),
-                where the way of waiting brings any. ComfyUI then makes previews too.
-            on_progress: called in this thread with each step, where the way of waiting brings any.
+            on_event: called in this thread with each of the prompt's events (`comfybridge.comfyui.events`), if the
+                way of waiting delivers any. ComfyUI then makes previews too.
+            on_progress: called in this thread with each step, if the way of waiting delivers any.
             owner: as `admit` takes it.
             values: by name, what a `GenerationRequest` has (`workflow`, `timeout`, `images`) and any parameter
                 of the workflow (`steps`, `width`).
@@ -169,10 +166,10 @@ class Bridge:
     ) -> Iterator[Generation]:
         """`wait` and `collect` in a row, for use in a `with`, which closes the submission.
 
-        A prompt that ComfyUI lost, or that was lost with it, is submitted again as often as its request allows. One
-        of which only the images were lost with a websocket is so once in any case: ComfyUI has the rest in its cache.
-        So is one for which ComfyUI named files out of its cache that are gone, or saved files under a linked prefix
-        that it serves no files of: the nodes that made them run again.
+        A lost prompt is submitted again as often as its request allows. A prompt that only lost the images sent over
+        its websocket is submitted again once in any case: ComfyUI has the rest in its cache. So is a prompt whose
+        cached files are gone, or whose files ComfyUI saved under a name that it does not serve: the nodes that made
+        them run again.
 
         Args:
             on_queued_again: called in this thread with each submission that takes the place of the one before.
@@ -188,7 +185,7 @@ class Bridge:
     def _wait_out(
         self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
     ) -> tuple[Submission, Outcome]:
-        """The outcome, and the submission that came to it."""
+        """The outcome, and the submission that led to it."""
         retries_left = submission.request.retries
         repeats_left = 1
         while True:
@@ -208,14 +205,14 @@ class Bridge:
                 raise
             log.warning("Prompt %s is queued again: %s", submission.prompt.id, failure.message)
             lost, submission = submission, self._dispatcher.submit_again(submission, failure)
-            if submission.queued_at != lost.queued_at:  # else it was only out of reach
+            if submission.queued_at != lost.queued_at:  # otherwise it was only unreachable
                 _tell(on_queued_again, submission)
 
     def _past_cache(
         self, submission: Submission, outcome: Outcome, on_event: OnEvent | None, on_queued_again: OnQueued
     ) -> tuple[Submission, Outcome]:
-        """The outcome, or that of another run where ComfyUI does not hand out what this one has come to: files from
-        an earlier run that have been deleted since, and files with names that it does not serve.
+        """The outcome, or that of another run if ComfyUI cannot serve the files of this one: files of an earlier run
+        that have been deleted since, and files with names that it does not serve.
         """
         try:
             gone = unserved.gone(submission, outcome)
@@ -256,7 +253,7 @@ class Bridge:
             InvalidRequest: its timeout is out of range.
             TooLarge: its graph has more bytes than the settings allow.
             Forbidden: its owner may not ask for it, as far as that shows before there is a graph.
-            UnknownWorkflow, BrokenWorkflow: where its owner has only the parameters of its template.
+            UnknownWorkflow, BrokenWorkflow: only if its owner may set no more than a template's parameters.
         """
         seconds = self.settings.timeout if request.timeout is None else request.timeout
         most = self.settings.max_timeout
@@ -311,10 +308,10 @@ class Bridge:
                 raise cut_off(submission) from None
             keep = submission.request.outlasts_its_time
             canceller, seconds = submission.server.canceller, submission.deadline.seconds
-            raise settle_overdue(canceller, submission.prompt.id, seconds, keep=keep) from None
+            raise give_up(canceller, submission.prompt.id, seconds, keep=keep) from None
         except Abandoned:
             request = submission.request
-            submission.close()  # the slot is for others; telling a ComfyUI that is asleep takes long
+            submission.close()  # free the slot first: cancelling takes long if ComfyUI does not answer
             if not request.outlasts_its_time:
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
@@ -331,7 +328,7 @@ class Bridge:
             submission.ran(None)
 
     def collect(self, submission: Submission, outcome: Outcome) -> Generation:
-        """Make the generation of an outcome. No file is fetched yet: its outputs do that when they are read.
+        """Make a `Generation` from an outcome. No file is fetched yet: its outputs do that when they are read.
 
         Raises:
             NoOutput: the prompt finished with nothing to show.
@@ -363,7 +360,7 @@ class Bridge:
         )
 
     def position(self, submission: Submission) -> int:
-        """A prompt's place among those that wait on ComfyUI, from 1; 0 if it runs or has finished.
+        """A prompt's place among those waiting on ComfyUI, from 1; 0 if it is running or finished.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
@@ -375,8 +372,8 @@ class Bridge:
     def abandon(self, admitted: Admitted) -> None:
         """Give up a request that another thread waits for, because its caller is gone.
 
-        Its prompt is cancelled, unless it would be kept on a timeout too, or somebody may ask for it again by its
-        idempotency key; then it is only not waited for. A request that is not queued yet is not given up: ask again.
+        Its prompt is cancelled, unless it would be kept on a timeout too or has an idempotency key; the bridge then
+        only stops waiting for it. A request that is not queued yet goes on: call again later.
         """
         self.under_way.abandon(admitted)
 
@@ -387,7 +384,7 @@ class Bridge:
     def shut_down(self) -> tuple[list[str], list[str], int]:
         """On shutdown, give up all waiting requests, and refuse new ones.
 
-        Their prompts are cancelled, but for those that would be kept on a timeout too.
+        Their prompts are cancelled, except those that would be kept on a timeout too.
 
         Returns:
             The ids of the prompts that are cancelled, and of those that are kept; and how many requests are given
@@ -398,7 +395,7 @@ class Bridge:
     # -- what else is asked of it --------------------------------------------------------------------------------
 
     def offer(self, template: Template, deadline: Deadline) -> Offer:
-        """What a server takes for each of a template's parameters, where it says so.
+        """What a server accepts for each of a template's parameters, as far as it says so.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
@@ -412,7 +409,7 @@ class Bridge:
     # -- its parts -----------------------------------------------------------------------------------------------
 
     def _check_size(self, request: GenerationRequest) -> None:
-        """Refuse a graph that would burden ComfyUI's queue, which it sends whole to all who ask for it."""
+        """Refuse a graph that would burden ComfyUI's queue, all of which goes into each answer of `GET /queue`."""
         most = self.settings.max_graph_bytes
         if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(
@@ -434,7 +431,7 @@ def _tell(on_queued_again: OnQueued, submission: Submission) -> None:
 
 
 def _was_not_queued(error: BaseException) -> bool:
-    """Whether a request surely was not queued: it or its template was wrong, or no ComfyUI was there."""
+    """Whether a request was certainly not queued: it or its template was wrong, or ComfyUI could not be reached."""
     if isinstance(error, ComfyUIUnreachable):
         return error.prompt_id is None
     if isinstance(error, BrokenWorkflow):

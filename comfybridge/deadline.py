@@ -16,7 +16,7 @@ class Deadline:
 
     Attributes:
         is_cut: whether it has passed early, as the process ends.
-        blocked_on: the connection that its thread waits for; None: none.
+        blocked_on: the connection that its thread is waiting for, if any.
     """
 
     def __init__(self, seconds: float, started: float | None = None) -> None:
@@ -35,7 +35,7 @@ class Deadline:
         return self.remaining() <= 0
 
     def cut(self) -> None:
-        """Have it pass now, as the process ends, and wake a thread that waits for a connection. From any thread."""
+        """Have the deadline pass now, on shutdown, and wake its thread. May be called from any thread."""
         self.is_cut = True
         connection = self.blocked_on
         if connection is not None:

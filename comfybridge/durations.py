@@ -17,9 +17,9 @@ class MeanSeconds:
 
     def add(self, seconds: float) -> None:
         """Take in one more duration."""
-        mean = self._mean  # two threads at once: one of the two durations is lost, which does no harm
+        mean = self._mean  # if two threads add at once, one of the two durations is lost, which does no harm
         self._count += 1
-        # the first few count alike, or the one that had to load the model would count for long
+        # the first few count alike; otherwise the one that had to load the model would dominate for long
         weight = max(NEWEST_WEIGHT, 1 / self._count)
         self._mean = seconds if mean is None else mean + weight * (seconds - mean)
 
@@ -29,5 +29,5 @@ class MeanSeconds:
 
 
 def whole_seconds(seconds: float) -> int:
-    """For `Retry-After`: at least 1, and not for ever."""
+    """A duration for `Retry-After`: at least 1 second, with an upper limit."""
     return max(1, min(math.ceil(seconds), LONGEST_RETRY_AFTER))

@@ -29,8 +29,8 @@ BridgeError
 ├── BridgeUnreachable       503 bridge_unreachable, raised by a `Client` only
 └── SettingsError           wrong_setting, before there is a bridge (`settings.py`)
 
-A message is one sentence for a person: what was wrong with what, and what is accepted. It never holds a
-traceback or a path of the server's file system.
+A message is one sentence for people: what is wrong, and what is accepted. It never contains a traceback or a path on
+the server.
 """
 
 from __future__ import annotations

@@ -23,13 +23,13 @@ class ExpectedSize:
     max_size: int | None = None
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether a picture of that size is as it should be."""
+        """Whether a picture has the expected size."""
         both = (self.width, self.height)
         limited = self.max_size is not None and max(width, height) >= self.max_size
         if self.is_scaled or (limited and max(both[0] or 0, both[1] or 0) >= (self.max_size or 0)):
             if both[0] is None or both[1] is None:
                 return True
-            # sides are rounded to multiples of 8 where latents are scaled, to pixels where the answer is limited
+            # scaling latents rounds sides to multiples of 8; limiting the answer rounds them to pixels
             slack = LATENT_SLACK if self.is_scaled else 1
             return abs(width * both[1] - height * both[0]) <= slack * max(both[0], both[1])
         return both[0] in (None, width) and both[1] in (None, height)
@@ -40,7 +40,7 @@ class ExpectedSize:
 
 
 def size_warnings(expected: ExpectedSize | None, made: list[tuple[int, int]]) -> list[str]:
-    """A sentence, if there are pictures and none has the expected size."""
+    """A warning if there are pictures and none has the expected size."""
     if expected is None or not made or any(expected.fits(*each) for each in made):
         return []
     sizes = list(dict.fromkeys(f"{width} x {height}" for width, height in made))

@@ -81,7 +81,7 @@ def new_key() -> str:
 
 
 def hashed(key: str) -> str:
-    """A key as the settings may hold it instead."""
+    """The hash of a key, which the settings may hold instead of the key."""
     return HASHED + _digest(key).hex()
 
 
@@ -123,7 +123,7 @@ def _key(name: str, key: str, which: str) -> ApiKey:
 
 
 def _is_padded(entry: str) -> bool:
-    """Whether it is a key without a name, in base64 that ends with `=`: `openssl rand -base64 32` makes such."""
+    """Whether it is a key without a name, in padded base64, such as `openssl rand -base64 32` makes."""
     if len(entry) < SHORTEST_PADDED or len(entry) % 4 or "=" in entry.rstrip("="):
         return False
     try:

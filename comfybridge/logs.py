@@ -1,7 +1,7 @@
-"""How the log is written: a line for each message, as JSON for programs or as text for people.
+"""The format of the log: one line for each message, as JSON for programs or as text for people.
 
-Whatever is logged, no message can break a line or begin one that looks like another's. Tracebacks are without the
-words of their exceptions, which may quote a request, unless prompts may be logged.
+No message can break a line or imitate another one. Unless prompts may be logged, tracebacks omit the messages of
+exceptions, which may quote a request.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 Format = Literal["json", "text"]
 
-MOST_EXCEPTIONS = 5  # of those that led to one another
+MOST_EXCEPTIONS = 5  # exceptions in a chain
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class Facts(dict[str, Any]):
-    """A message that is made of facts: the fields of a line of JSON, or a row of them in a line of text."""
+    """A message that consists of named values: the fields of a JSON line, or a list of them in a line of text."""
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value}" for name, value in self.items() if value is not None)
@@ -35,7 +35,7 @@ def configure(format: Format | None, *, quotes: bool) -> logging.Formatter:
         quotes: whether words from requests may be logged.
 
     Returns:
-        What writes the lines, for loggers that have a handler of their own.
+        The formatter, for loggers that have a handler of their own.
     """
     if format is None:
         format = "text" if sys.stderr.isatty() else "json"
@@ -47,7 +47,7 @@ def configure(format: Format | None, *, quotes: bool) -> logging.Formatter:
 
 
 class _Formatter(logging.Formatter):
-    """What both formats have in common.
+    """The base of both formats.
 
     Args:
         quotes: whether words from requests may be logged.
@@ -92,12 +92,12 @@ class TextFormatter(_Formatter):
 
 
 def printable(text: str) -> str:
-    """A text in one line, with escapes for what a terminal would obey instead of showing it."""
+    """The text on one line, with control characters escaped."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
 def _without_words(error: BaseException | None) -> str:
-    """The tracebacks of an exception and of those that led to it, with their types only."""
+    """The tracebacks of an exception and its causes, with their types only."""
     parts: list[str] = []
     while error is not None and len(parts) < MOST_EXCEPTIONS:
         frames = "".join(traceback.format_tb(error.__traceback__))

@@ -96,8 +96,8 @@ class GenerationRequest:
             be given here too, and becomes `graph`.
         graph: a whole graph in ComfyUI's API format, instead of a template.
         params: values by parameter name, or by `"NODE.INPUT"` for any input of the graph.
-        timeout: seconds from when the request came in until the caller gives up, time in ComfyUI's queue included;
-            the configured timeout if None.
+        timeout: seconds from the request's arrival until the caller gives up, including time in ComfyUI's queue; the
+            configured timeout if None.
         wait: how to wait for ComfyUI, `"websocket"` or `"poll"`; the configured way if None.
         on_timeout: whether a prompt whose time is up is cancelled or kept.
         retries: how often a prompt that ComfyUI lost is queued again, within the same deadline.
@@ -109,7 +109,7 @@ class GenerationRequest:
         wants_first_image: whether the answer also has the first image in a field of its own.
         idempotency_key: with a key, a repeated request gets the prompt that was queued first. That prompt is not
             cancelled when the time is up.
-        warnings: what the caller asked for that the bridge does not do.
+        warnings: what the bridge does differently from what the caller asked.
     """
 
     workflow: str | dict[str, Any] | None = None

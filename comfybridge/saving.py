@@ -1,4 +1,4 @@
-"""Files under names that work everywhere, there whole or not at all."""
+"""Saves files completely or not at all, under names that work on every system."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# What separates folders, breaks a header or a file system, or has a name read as another: control characters, marks
-# that turn the direction of writing round, line separators, and halves of characters.
+# Characters that separate folders, break a header or a file system, or make a name look like another one: control
+# characters, marks that reverse the direction of writing, line separators, and lone surrogates.
 _UNSAFE = re.compile(
     '[\x00-\x1f\x7f-\x9f<>:"|?*\\\\/\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+'
 )
-# Names that Windows keeps for devices, whatever ending follows.
+# Names that Windows reserves for devices, whatever ending follows.
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\xb9\xb2\xb3]) *(\.|$)", re.IGNORECASE)
-# File systems take 255 bytes; a number in brackets may be added to make a name unlike another.
+# File systems allow 255 bytes; a number in brackets may be added to make a name unique.
 LONGEST_NAME = 230
 LONGEST_ENDING = 20
 
 
 def safe_name(filename: str) -> str:
-    """A file name without folders and without what would break a header or a file system, of 230 bytes at most."""
+    """The name without folders or characters that would break a header or a file system, in at most 230 bytes."""
     name = _UNSAFE.sub("_", filename[: 4 * LONGEST_NAME] + filename[4 * LONGEST_NAME :][-LONGEST_ENDING:])
     name = _shortened(name.strip(". ")).strip(". ")
     return (f"_{name}" if _DEVICE.match(name) else name) or "output"
 
 
 def _shortened(name: str) -> str:
-    """The name with its ending kept, as long as it may be in UTF-8."""
+    """The name cut to `LONGEST_NAME` bytes in UTF-8, with its ending kept."""
     if len(name.encode()) <= LONGEST_NAME:
         return name
     stem, dot, ending = name.rpartition(".")
@@ -46,7 +46,7 @@ def save(chunks: Iterable[bytes], path: str | Path) -> Path:
         OSError: it can't be written; and whatever the chunks raise.
     """
     target = Path(path)
-    place = Path(os.path.realpath(target))  # what a link leads to is replaced, not the link
+    place = Path(os.path.realpath(target))  # a symbolic link stays; its target is replaced
     if place.exists() and not place.is_file():  # a terminal, a pipe, /dev/null
         with place.open("wb") as file:
             file.writelines(chunks)

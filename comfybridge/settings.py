@@ -179,8 +179,7 @@ class Settings(BaseSettings):
     @property
     def shutdown_seconds(self) -> float:
         """How long to wait for running requests on shutdown."""
-        # by default no request is cut off: none takes longer than the largest timeout, and a little more for its
-        # files
+        # by default no request is cut off: none takes longer than the largest timeout and some time for its files
         return self.max_timeout + 60 if self.shutdown_timeout is None else self.shutdown_timeout
 
     @property
@@ -270,7 +269,7 @@ def environment_name(field: str) -> str:
 def misspelt_variables() -> list[str]:
     """One sentence for each name in the environment or in `.env` that looks like a setting but is not one."""
     known = [environment_name(field) for field in Settings.model_fields]
-    # COMFYUI_ in the file only: in the environment, other programs use that prefix
+    # COMFYUI_ in `.env` only: in the environment, other programs use that prefix
     ours = {name for name in os.environ if name.startswith(PREFIX)}
     ours |= {name for name in dotenv_values(ENV_FILE) if name.startswith((PREFIX, "COMFYUI_"))}
     sentences = []
@@ -284,6 +283,6 @@ def misspelt_variables() -> list[str]:
 def _sentence(error: Any) -> str:
     field = str(error["loc"][0]).lower()
     name = environment_name(field)
-    if field in SECRET:  # our own validators write the rest of the sentence
+    if field in SECRET:  # our own validators provide the rest of the sentence
         return f"{name} {wanted(error)}."
     return f"{name} is {error['input']!r}; it must be {wanted(error)}."

@@ -1,4 +1,4 @@
-"""The files that come with ComfyBridge beside its code: the templates, and gunicorn's settings."""
+"""The data files that come with ComfyBridge: the templates, and gunicorn's settings."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ PACKAGE = Path(__file__).resolve().parent
 
 def shipped(name: str) -> Path:
     """The path of such a file or folder: beside the package in a checkout, inside it once it is installed."""
-    installed = PACKAGE / "shipped_files" / name  # where pyproject.toml has the wheel put them
+    installed = PACKAGE / "shipped_files" / name  # pyproject.toml puts them there in a wheel
     return installed if installed.exists() else PACKAGE.parent / name

@@ -1,8 +1,9 @@
-"""A request as people write it in one line: a text, and values by their names."""
+"""Requests in one line of Python: a text, and values by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,28 +14,11 @@ from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 Asked = GenerationRequest | str | Mapping[str, Any] | None
 
 # The values of the request itself; all other names are parameters of its workflow.
-_OF_REQUESTS = frozenset(
-    (
-        "workflow",
-        "graph",
-        "timeout",
-        "wait",
-        "on_timeout",
-        "retries",
-        "extra_data",
-        "front",
-        "number",
-        "partial_execution_targets",
-        "images",
-        "dynamic_texts",
-        "output",
-        "idempotency_key",
-    )
-)
+_OF_REQUESTS = {each.name for each in fields(GenerationRequest)} - {"params", "wants_first_image", "warnings"}
 
 
 def request_for(asked: Asked, values: Mapping[str, Any]) -> GenerationRequest:
-    """The request that is meant.
+    """The request that a call of `generate` describes.
 
     Args:
         values: the request's own values by their names, and the parameters of its workflow. `images` may be

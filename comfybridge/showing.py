@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 
-# What every notebook shows by itself; other pictures, videos and sounds it shows as parts of a page.
+# The media types that every notebook shows directly; other pictures, videos and sounds are embedded in HTML.
 SHOWN = ("image/png", "image/jpeg", "image/gif")
 ELEMENTS = {
     "image": '<img src="{}">',

@@ -20,9 +20,9 @@ KINDS = {
 
 
 def wanted(error: Any) -> str:
-    """What a value must be, as the end of a sentence: one of `ValidationError.errors()`.
+    """What a value must be, as the end of a sentence, for one of `ValidationError.errors()`.
 
-    A validator of our own says it in its ValueError.
+    Our own validators provide it in their ValueError.
     """
     return KINDS.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ").removeprefix(
         "Value error, "

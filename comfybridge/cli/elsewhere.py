@@ -7,13 +7,13 @@ import os
 
 from comfybridge.client import Client
 
-API_KEY = "COMFYBRIDGE_API_KEY"  # the variable of the environment
+API_KEY = "COMFYBRIDGE_API_KEY"  # the environment variable
 
 
 def client_of(options: argparse.Namespace) -> Client:
     """A client for the bridge that `--url` names, with the key to send.
 
     Raises:
-        SettingsError: the bridge can't be asked.
+        SettingsError: the URL is wrong, or the environment names an unusable proxy.
     """
     return Client(options.url, options.api_key or os.environ.get(API_KEY, ""))

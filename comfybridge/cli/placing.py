@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from comfybridge.cli.exit_codes import NOT_SAVED, USAGE
-from comfybridge.media import is_known_ending, is_same_ending, named_ending
+from comfybridge.media import is_same_ending, named_ending
 from comfybridge.request import Kind, OpenFile
 from comfybridge.saving import safe_name, save, save_beside
 
 STANDARD_OUTPUT = "-"
-# The formats that pictures can be converted to, by ending.
-FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "webp": "webp"}
-USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # the endings that messages mention
 
 
 class CommandFailed(Exception):
@@ -58,7 +55,7 @@ class Place(Protocol):
         """Put files there.
 
         Args:
-            again: the sentence on whether they can still be had where this fails.
+            again: a sentence on whether the files are still available if this fails.
 
         Raises:
             CommandFailed
@@ -66,10 +63,10 @@ class Place(Protocol):
 
 
 def place_of(output: str | None) -> Place:
-    """The place that `-o` names, if files can be put there; call this before the workflow runs.
+    """The place that `-o` names; call this before the workflow runs.
 
     Raises:
-        CommandFailed: they can't.
+        CommandFailed: files can't be put there.
     """
     if output == STANDARD_OUTPUT:
         return Stream(None)
@@ -83,41 +80,6 @@ def place_of(output: str | None) -> Place:
     if not os.access(place.parent, os.W_OK):
         raise CommandFailed(f"The folder {place.parent} can't be written to.", USAGE)
     return OwnNames() if output is None else Named(Path(output))
-
-
-def check_ending(name: str, made: Sequence[str] | None, maker: str) -> None:
-    """Refuse an ending that a workflow cannot make, or that is unknown.
-
-    A name without an ending passes, and so does one such as `cat.v2`.
-
-    Args:
-        made: the endings, without a dot, of what the workflow can make; None if that is not known.
-        maker: the workflow, in words.
-
-    Raises:
-        CommandFailed
-    """
-    wanted = named_ending(Path(name).name)
-    if not wanted:
-        return
-    suffix = name[-len(wanted) - 1 :]  # as it is written
-    if made is None:
-        if not is_known_ending(wanted):
-            raise CommandFailed(
-                f"-o {name}: {suffix} is not a known ending; pictures can be saved as {_listed(USUAL_FORMATS)}, and "
-                f"other outputs of {maker} under their own endings, such as .mp4, .flac, .glb or .txt.",
-                USAGE,
-            )
-        return
-    converted = not FORMATS.keys().isdisjoint(made)
-    if any(is_same_ending(wanted, each) for each in made) or (converted and wanted in FORMATS):
-        return
-    endings = _listed({*made, *(USUAL_FORMATS if converted else ())})
-    raise CommandFailed(f"-o {name}: {maker} makes no {suffix} file; it can be saved as {endings}.", USAGE)
-
-
-def _listed(endings: Iterable[str]) -> str:
-    return ", ".join(f".{each}" for each in sorted(endings))
 
 
 class OwnNames:
@@ -143,7 +105,7 @@ class Named:
         """Save the first file that fits the ending under the name, and the others beside it without replacing any.
 
         Raises:
-            CommandFailed: none fits, in which case they are saved all the same; or one can't be written.
+            CommandFailed: none fits (all are saved nevertheless), or one can't be written.
         """
         place, saved, is_taken = self._place, Saved(), False
         for number, file in enumerate(files, 1):
@@ -199,7 +161,7 @@ def _to_standard_output(chunks: Iterable[bytes]) -> Path:
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # Python would complain once more at its end, when it writes what is left
+        # otherwise Python would report the error again when it flushes stdout at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
     return Path(STANDARD_OUTPUT)
@@ -210,7 +172,7 @@ def _own_name(file: OpenFile, number: int) -> Path:
 
 
 def _numbered(name: Path, mark: str) -> Iterator[Path]:
-    """A name, and then the same with numbers."""
+    """The name, then the name with numbers."""
     yield name
     for number in itertools.count(2):
         yield name.with_name(f"{name.stem}{mark.format(number)}{name.suffix}")

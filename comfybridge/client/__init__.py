@@ -1,5 +1,5 @@
 """A client for a bridge that runs elsewhere."""
 
-from comfybridge.client.client import Client
+from comfybridge.client.remote_bridge import Client
 
 __all__ = ["Client"]

@@ -1,4 +1,4 @@
-"""The HTTP of a client: requests to a bridge, and in a sentence why one has no answer."""
+"""A client's HTTP: requests to a bridge, and errors that say why there is no answer."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from comfybridge.errors import BridgeError, BridgeUnreachable
 from comfybridge.settings import SettingsError
 
 CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0  # within a stream a bridge sends a comment every 15 s
-# Bytes of a stream that are read at a time. If it is not chunked, reading waits for all of them.
+SILENCE_SECONDS = 60.0  # in an event stream, the bridge sends a comment every 15 s
+# Bytes read from a stream at a time. If it is not chunked, reading waits for all of them.
 CHUNK, CHUNK_OF_UNKNOWN = 64 * 1024, 512
 
 
@@ -32,7 +32,7 @@ class Connection:
         url: its address, without credentials.
 
     Raises:
-        SettingsError: that is no address, or the environment names a proxy for it that can't be used.
+        SettingsError: the URL is wrong, or the environment names an unusable proxy.
     """
 
     def __init__(self, url: str, api_key: str) -> None:
@@ -76,10 +76,10 @@ class Connection:
             raise self._lost(error) from None
 
     def json(self, answer: requests.Response) -> dict[str, Any]:
-        """The JSON object of an answer that went well.
+        """The JSON object in a successful answer.
 
         Raises:
-            BridgeError: what the bridge says is wrong.
+            BridgeError: the error that the bridge reports.
             BridgeUnreachable: the answer breaks off, or is not a bridge's.
         """
         try:
@@ -96,7 +96,7 @@ class Connection:
         """The events of an answer, each with its name.
 
         Raises:
-            BridgeUnreachable: it breaks off, or makes no sense.
+            BridgeUnreachable: the answer breaks off, or makes no sense.
         """
         event = ""
         try:
@@ -116,11 +116,11 @@ class Connection:
         return BridgeUnreachable(f"The bridge at {self.url} sent an answer that makes no sense.")
 
     def cut_off(self) -> BridgeUnreachable:
-        """Its answer ended too early."""
+        """The error for an answer that ended too early."""
         return BridgeUnreachable(f"The bridge at {self.url} cut its answer off.")
 
     def refusal(self, answer: requests.Response) -> BridgeError:
-        """The error in an answer."""
+        """The error that an answer reports."""
         try:
             return error_of(answer.json(), answer.status_code, answer.headers.get("Retry-After"))
         except (requests.RequestException, ValueError, KeyError, TypeError, AttributeError):
@@ -128,7 +128,7 @@ class Connection:
             return BridgeUnreachable(f"{self.url}{path} answered {answer.status_code}; is a bridge there?")
 
     def _lost(self, error: requests.RequestException) -> BridgeUnreachable:
-        """Why no answer came."""
+        """The error that says why no answer came."""
         if isinstance(error, requests.exceptions.SSLError):
             why = "has no trusted certificate"
         elif self._proxy is not None:
@@ -145,7 +145,7 @@ class Connection:
 
 
 def _lines(answer: requests.Response) -> Iterator[bytes]:
-    """The lines of an answer as they come; one of a result may have megabytes."""
+    """The lines of an answer as they arrive; the line of a result may have megabytes."""
     size = CHUNK if getattr(answer.raw, "chunked", False) else CHUNK_OF_UNKNOWN
     begun: list[bytes] = []
     for chunk in answer.iter_content(size):
@@ -158,7 +158,7 @@ def _lines(answer: requests.Response) -> Iterator[bytes]:
 
 
 class _Bearer(AuthBase):
-    """An API key; a header of its own would give way to what `.netrc` says of the host."""
+    """Sends an API key; a plain header would be replaced by credentials from `.netrc`."""
 
     def __init__(self, key: str) -> None:
         self._key = key

@@ -27,26 +27,20 @@ from comfybridge.request import (
 from comfybridge.workflow.written import Written
 
 Part = tuple[str, tuple[str | None, str | bytes]]
+_Fields = GenerationRequest | OutputOptions
 
-# Of a request, what is sent under its own name where it is not the default.
-_FIELDS = (
-    "timeout",
-    "wait",
-    "on_timeout",
-    "retries",
-    "extra_data",
-    "front",
-    "number",
-    "partial_execution_targets",
-    "dynamic_texts",
-)
+# The fields of a request that are not sent as they are: they take another form, or are for this side only.
+_OTHERWISE = {
+    *("workflow", "graph", "params", "images", "output"),
+    *("idempotency_key", "wants_first_image", "warnings"),
+}
 _NOT_FOR_FILES = ("request", "prompt", "workflow")  # a form takes files of these names for something else
 
 
 def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
     """A request as the parts of a form, as `requests` takes them.
 
-    Files are parts of their own. So are parameters that somebody wrote as a text, which means what they want.
+    Files are parts of their own, and so are parameters written as text, whose type the parameter decides.
 
     Args:
         more: further fields.
@@ -56,8 +50,9 @@ def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
     workflow = asked.workflow if asked.graph is None else asked.graph
     if workflow is not None:
         body["workflow"] = workflow
-    body.update(_changed(asked, GenerationRequest(), _FIELDS))
-    output = _changed(asked.output, OutputOptions(), [each.name for each in dataclasses.fields(OutputOptions)])
+    changed = _changed(asked, GenerationRequest())
+    body.update({name: value for name, value in changed.items() if name not in _OTHERWISE})
+    output = _changed(asked.output, OutputOptions())
     if output:
         body["output"] = output
     files: list[Part] = []
@@ -75,8 +70,10 @@ def form_of(asked: GenerationRequest, **more: Any) -> list[Part]:
     return [*((name, (None, text)) for name, text in texts.items()), *files]
 
 
-def _changed(values: object, defaults: object, names: Any) -> dict[str, Any]:
-    return {name: getattr(values, name) for name in names if getattr(values, name) != getattr(defaults, name)}
+def _changed(values: _Fields, defaults: _Fields) -> dict[str, Any]:
+    """The fields that are not at their defaults."""
+    pairs = ((each.name, getattr(values, each.name)) for each in dataclasses.fields(defaults))
+    return {name: value for name, value in pairs if value != getattr(defaults, name)}
 
 
 def generation_of(body: Mapping[str, Any], started: float) -> Generation:
@@ -86,7 +83,7 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
         started: when the call began, on `time.monotonic()`'s clock.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it contains none.
+        KeyError, TypeError, ValueError, AttributeError: the JSON is not a generation.
     """
     timings = body.get("timings") or {}
     return Generation(
@@ -97,7 +94,7 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
         warnings=[str(each) for each in body["warnings"]],
         timings=Timings(timings.get("queued"), timings.get("executing"), time.monotonic() - started),
         started=started,
-        deadline=Deadline(math.inf, started),  # its files have come with it
+        deadline=Deadline(math.inf, started),  # the files are in the answer
     )
 
 
@@ -128,7 +125,7 @@ def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = Non
         status: the HTTP status that it came with, for types that this version does not know.
 
     Raises:
-        KeyError, TypeError, AttributeError: it contains none.
+        KeyError, TypeError, AttributeError: the JSON is not an error.
     """
     name = str(body.get("type"))
     unknown: type[BridgeError] = type("UnknownError", (BridgeError,), {"type": name, "status": status})
@@ -166,7 +163,7 @@ def _seconds(data: Mapping[str, Any]) -> float | None:
     return told if isinstance(told, (int, float)) and math.isfinite(told) else None
 
 
-# What reads the data of each event that comes before a stream's end.
+# How to read the data of each event before the last one of a stream.
 EVENTS: Mapping[str, Callable[[Mapping[str, Any]], Queued | Progress | Preview]] = {
     "queued": _queued,
     "progress": _progress,

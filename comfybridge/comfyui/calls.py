@@ -1,8 +1,8 @@
-"""How ComfyUI is called over HTTP, and what its answers and failures come to.
+"""Calls ComfyUI over HTTP, and turns its failures into the bridge's errors.
 
-Every call has a connect and a read timeout, and ends by the deadline that it is given. What goes wrong is one of
-the bridge's own errors: `ComfyUIUnreachable` where nobody answers, `ComfyUISilent` (one of those) where somebody
-is there and says nothing, `ComfyUIError` where the answer makes no sense, `TimedOut` where the deadline passed.
+Every call has a connect and a read timeout, and ends by its deadline. Failures are the bridge's own errors:
+`ComfyUIUnreachable` if nothing answers, its subclass `ComfyUISilent` if the server accepts the call but does not
+answer, `ComfyUIError` if the answer makes no sense, and `TimedOut` if the deadline passed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ RETRY_AFTER = 5
 
 
 class Size(NamedTuple):
-    """How large a JSON answer may be, which is held in memory as a whole. A value takes some 100 bytes of it."""
+    """The limits of a JSON answer, which is held in memory as a whole; a value takes some 100 bytes."""
 
     bytes: int
     values: int
 
 
-# Histories can have images in them, as texts; the queue has every graph that waits, each with the workflow that it
-# was made from: thousands of some 100 KB.
+# Histories can contain images as text; the queue contains every waiting graph with its workflow: thousands of some
+# 100 KB each.
 LARGEST_ANSWER = Size(128 * 1024 * 1024, MOST_VALUES_OF_COMFYUI)
 LARGEST_QUEUE = Size(512 * 1024 * 1024, 20 * MOST_VALUES_OF_COMFYUI)
 
@@ -56,8 +56,8 @@ class Calls:
     """HTTP calls to one server, over one pool of kept-alive connections. Safe to share between threads.
 
     Args:
-        address: where it is, and what every call carries.
-        connect_timeout: seconds to get a connection.
+        address: its URL, and the headers of every call.
+        connect_timeout: seconds to make a connection.
         read_timeout: seconds that the server may be silent within a call.
         pool_size: connections that are kept alive.
 
@@ -84,19 +84,19 @@ class Calls:
         self._transport.close()
 
     def get_json(self, path: str, deadline: Deadline | None, largest: Size | None = None) -> Mapping[str, Any]:
-        """The JSON object that a GET answers with."""
+        """The JSON object that a GET returns."""
         with self.call("GET", path, deadline) as answer:
             self.check_status(answer)
             return json_object(answer, largest)
 
     def post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
-        """A POST of which nothing but its success matters."""
+        """A POST of which only the success matters."""
         with self.call("POST", path, deadline, body=body) as answer:
             self.check_status(answer)
 
     @contextlib.contextmanager
     def call(self, method: str, path: str, deadline: Deadline | None, **options: Any) -> Iterator[Answer]:
-        """The answer to a call, for use in a `with`, which names the failures of the transport within it.
+        """The answer to a call, for use in a `with` that turns transport failures into errors.
 
         Args:
             options: as `Transport.send` takes them.
@@ -144,7 +144,7 @@ class Calls:
 
 
 def json_object(answer: Answer, largest: Size | None = None) -> dict[str, Any]:
-    """The JSON object that an answer is; to be asked for within the `with` of its call.
+    """The JSON object in an answer; call it within the `with` of the call.
 
     Raises:
         ComfyUIError: it is not one.
@@ -157,7 +157,7 @@ def json_object(answer: Answer, largest: Size | None = None) -> dict[str, Any]:
 
 
 def json_texts(answer: Answer) -> list[str]:
-    """The JSON list of texts that an answer is; raises what `json_object` raises."""
+    """The JSON list of texts in an answer; raises what `json_object` raises."""
     said = _json(answer, None)
     if not isinstance(said, list) or not all(isinstance(each, str) for each in said):
         raise _nonsense(answer, "a JSON list of texts")
@@ -168,7 +168,7 @@ def read_json(answer: Answer, largest: Size) -> bytes:
     """The body of an answer, which may be parsed as JSON.
 
     Raises:
-        CallFailed: it does not come, or is larger than `largest`.
+        CallFailed: it does not arrive, or is larger than `largest`.
     """
     data = answer.read(largest.bytes)
     if holds_too_much(data, largest.values):

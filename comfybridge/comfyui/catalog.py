@@ -1,4 +1,4 @@
-"""What a ComfyUI server says of its node classes, cached."""
+"""Caches a ComfyUI server's descriptions of its node classes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class NodeClass:
 
     Attributes:
         name: its `class_type`.
-        is_output: whether ComfyUI runs a graph for its sake.
-        required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`. Inputs within
-            others are not spelled out.
-        output_names: the names of its outputs, by their slots.
-        display_name, description: what people read of it.
+        is_output: whether it is an output node, for which ComfyUI runs graphs.
+        required, optional: the options of each input by name, as ComfyUI reports them: `[type, {...}]`; nested inputs
+            are not expanded.
+        output_names: the names of its outputs, by slot.
+        display_name, description: its texts for people.
     """
 
     name: str
@@ -41,31 +41,31 @@ class NodeClass:
 
     @cached_property
     def has_dynamic_inputs(self) -> bool:
-        """Whether the inputs that a node takes depend on what some of them say."""
+        """Whether the inputs of a node depend on the values of some of them."""
         return any(parts(config)[0] in DYNAMIC for config in (*self.required.values(), *self.optional.values()))
 
     def inputs(self, given: Mapping[str, Any], *, with_rows: bool = True) -> dict[str, Any]:
         """The options of all inputs that a node with these values takes, by their full names: `format.bit_depth`.
 
         Args:
-            with_rows: whether the inputs of rows, such as `images.image0`, are among them.
+            with_rows: whether to include the inputs of rows, such as `images.image0`.
         """
         return dict(spelled_out({"required": self.required, "optional": self.optional}, given, with_rows=with_rows))
 
     def declared(self, input_name: str) -> tuple[Any, Mapping[str, Any]]:
-        """The type and the options of an input, the first of them if they depend on other inputs' values.
+        """The type and the options of an input; the first ones if they depend on other inputs' values.
 
         None and no options for an input that the class does not have.
         """
         return parts(next(iter(self.declarations(input_name)), None))
 
     def declarations(self, input_name: str, given: Mapping[str, Any] | None = None) -> list[Any]:
-        """The options of one input, as ComfyUI gives them: several if they depend on values not given.
+        """The options of one input, as ComfyUI reports them; several if they depend on values not given.
 
         Args:
             given: the values that a node has; None: any.
         """
-        if "." not in input_name:  # most are not
+        if "." not in input_name:  # most have none
             return [group[input_name] for group in (self.required, self.optional) if input_name in group]
         declared = spelled_out({"required": self.required, "optional": self.optional}, given)
         return [config for name, config in declared if name == input_name]
@@ -85,7 +85,7 @@ class NodeClass:
         )
 
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
-        """The minimum and maximum of an input; None where there is none, or it does not take a number."""
+        """The minimum and maximum of an input; None if there is none, or if it does not take a number."""
         found = [parts(config)[1] for config in self.declarations(input_name)]
         lowest = _numbers(options.get("min") for options in found)
         highest = _numbers(options.get("max") for options in found)
@@ -94,7 +94,7 @@ class NodeClass:
 
 @dataclass
 class Catalog:
-    """The node classes of one server. Safe to share between threads: at worst two of them ask the same."""
+    """The node classes of one server. Safe to share between threads: at worst, two of them make the same call."""
 
     client: ComfyUIClient
     _known: dict[str, tuple[float, NodeClass]] = field(default_factory=dict)
@@ -146,5 +146,5 @@ def _numbers(values: Iterable[Any]) -> list[float]:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """The value, if it is of the shape that it should have: some nodes describe their inputs otherwise."""
+    """The value if it is a mapping; some nodes describe their inputs in other shapes."""
     return value if isinstance(value, Mapping) else {}

@@ -1,6 +1,6 @@
-"""ComfyUI's HTTP API: prompts, files, and the node classes and models that it has.
+"""ComfyUI's HTTP API: prompts, files, node classes and models.
 
-Every method raises the errors that `calls.py` tells of, beside those that it names.
+Every method raises the errors described in `calls.py`, besides those that it names.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from comfybridge.comfyui.versions import IdNotTaken, is_too_old, too_old
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, FileUnusable, TimedOut, TooLarge
 
-# Of what ComfyUI says of a graph that it refuses, one of these at least.
+# ComfyUI's answer about a refused graph has at least one of these.
 REFUSAL = {"error", "node_errors"}
-# A workflow may make one of its own, of which older versions say so.
+# Outputs with these endings may be web pages: older versions of ComfyUI serve them as such.
 WEB_PAGES = (".html", ".htm", ".xhtml")
 
-UNKNOWN = "unknown"  # the version of a ComfyUI that does not tell
+UNKNOWN = "unknown"  # the version of a ComfyUI that does not report one
 
-# Bytes of a file that make it worth to ask first whether ComfyUI takes one of that size.
+# Size in bytes above which the bridge first asks ComfyUI for its largest upload.
 LARGE_UPLOAD = 8 * 1024 * 1024
-# What aiohttp, on which ComfyUI runs, says of a handler that failed; a proxy says something else.
+# What aiohttp, ComfyUI's server, answers if a handler fails; proxies answer otherwise.
 STUMBLED = b"Server got itself in trouble"
 NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 
@@ -44,8 +44,8 @@ WINDOWS = ("nt", "win32")
 class ComfyUIClient(Calls):
     """One ComfyUI server. Safe to share between threads."""
 
-    _is_on_windows: bool | None = None  # once that was asked
-    _is_too_old = False  # as far as is known
+    _is_on_windows: bool | None = None  # once asked
+    _is_too_old = False  # as far as known
 
     # -- prompts -------------------------------------------------------------------------------------------------
 
@@ -59,7 +59,7 @@ class ComfyUIClient(Calls):
     ) -> Mapping[str, Any]:
         """Queue a graph under the id of `prompt`; its events go to the socket of `client_id`.
 
-        That ComfyUI is too old shows by the id that it answers with: so it costs no call where it is not.
+        A ComfyUI that is too old is detected by the id in its answer, so no extra call is needed.
 
         Args:
             options: further fields of ComfyUI's `POST /prompt`: `extra_data`, `front`, `number`,
@@ -67,13 +67,13 @@ class ComfyUIClient(Calls):
             choices_of: as `reasons.refusal` takes it.
 
         Returns:
-            What is wrong with the output nodes that ComfyUI leaves out.
+            The errors in output nodes that ComfyUI leaves out.
 
         Raises:
             InvalidWorkflow: ComfyUI refuses the graph.
             IdNotTaken: ComfyUI names prompts itself; nothing is queued there.
         """
-        if self._is_too_old:  # it was, and may have been upgraded
+        if self._is_too_old:  # it was too old, and may have been upgraded
             version = self.version(deadline)
             self._is_too_old = is_too_old(version)
             if self._is_too_old:
@@ -84,7 +84,7 @@ class ComfyUIClient(Calls):
         return said.get("node_errors") or {}
 
     def _misnamed(self, prompt_id: str, deadline: Deadline | None) -> ComfyUIError:
-        """The error of a prompt that ComfyUI queued under an id of its own; it is taken out of the queue."""
+        """The error for a prompt that ComfyUI queued under an id of its own; it is removed from the queue."""
         version = UNKNOWN
         with contextlib.suppress(BridgeError):
             self.delete_pending(prompt_id, deadline)
@@ -103,7 +103,7 @@ class ComfyUIClient(Calls):
                 return self._accepted(answer, prompt, choices_of)
             if STUMBLED not in answer.read(LARGEST_ANSWER.bytes):
                 self.check_status(answer)
-        # ComfyUI 0.33 puts another class in the place of a retired one, and fails if that node has no `_meta`.
+        # ComfyUI 0.33 replaces retired classes, and fails if such a node has no `_meta`.
         body["prompt"] = {node_id: {"_meta": {}, **node} for node_id, node in prompt.graph.items()}
         with self.call("POST", "/prompt", deadline, body=body) as answer:
             return self._accepted(answer, prompt, choices_of)
@@ -121,7 +121,7 @@ class ComfyUIClient(Calls):
         return said
 
     def history(self, prompt_id: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
-        """A prompt's history entry; None while it waits or runs, and if ComfyUI does not know it."""
+        """A prompt's history entry; None while it waits or runs, or if ComfyUI does not know it."""
         entry = self.get_json(f"/history/{quote(prompt_id, safe='')}", deadline).get(prompt_id)
         return entry if isinstance(entry, Mapping) else None
 
@@ -134,9 +134,9 @@ class ComfyUIClient(Calls):
             raise ComfyUIError(NO_QUEUE) from None
 
     def queued(self, prompt_id: str, deadline: Deadline | None = None) -> Sequence[Any] | None:
-        """What ComfyUI's queue holds of a prompt: its number, id, graph, `extra_data`, and more; None if nothing.
+        """A prompt's entry in ComfyUI's queue: number, id, graph, `extra_data`, and more; None if it has none.
 
-        As heavy as `queue`.
+        As expensive as `queue`.
         """
         said = self.get_json("/queue", deadline, LARGEST_QUEUE)
         try:
@@ -146,7 +146,7 @@ class ComfyUIClient(Calls):
             raise ComfyUIError(NO_QUEUE) from None
 
     def queue_length(self, deadline: Deadline | None = None) -> int:
-        """How many prompts run or wait. Cheap: the right probe for whether ComfyUI answers."""
+        """How many prompts run or wait. Cheap, so also the right probe for whether ComfyUI answers."""
         said = self.get_json("/prompt", deadline)
         try:
             return int(said["exec_info"]["queue_remaining"])
@@ -156,15 +156,15 @@ class ComfyUIClient(Calls):
             ) from None
 
     def delete_pending(self, prompt_id: str, deadline: Deadline | None = None) -> None:
-        """Take a waiting prompt out of the queue. ComfyUI says yes even if it has just begun to run."""
+        """Remove a waiting prompt from the queue. ComfyUI reports success even if it has just begun to run."""
         self.post("/queue", {"delete": [prompt_id]}, deadline)
 
     def interrupt(self, prompt_id: str, deadline: Deadline | None = None) -> None:
-        """Stop a prompt if it is the one that runs. Only for servers that `can_aim_interrupts`."""
+        """Stop a prompt if it is the running one. Only for servers for which `can_aim_interrupts` is true."""
         self.post("/interrupt", {"prompt_id": prompt_id}, deadline)
 
     def forget(self, prompt_id: str, deadline: Deadline | None = None) -> None:
-        """Take a prompt out of the history."""
+        """Remove a prompt from the history."""
         self.post("/history", {"delete": [prompt_id]}, deadline)
 
     # -- files ---------------------------------------------------------------------------------------------------
@@ -194,18 +194,18 @@ class ComfyUIClient(Calls):
     def look(
         self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None
     ) -> Literal["there", "gone", "refused"]:
-        """What `view` would come to: whether the file is there, and whether ComfyUI serves that place at all.
+        """The result that `view` would have: whether the file exists, and whether ComfyUI serves its folder.
 
-        Of the file itself one byte is asked for.
+        Only one byte of the file is requested.
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         with self.call("GET", "/view", deadline, query=query, headers={"Range": "bytes=0-0"}) as answer:
             if answer.status == 404:
                 return "gone"
-            if answer.status in (400, 403, 500):  # the last one where it is on another drive, on Windows
+            if answer.status in (400, 403, 500):  # the last one if it is on another drive, on Windows
                 return "refused"
             if answer.status == 206:
-                answer.read_some(1)  # so that the connection can be kept
+                answer.read_some(1)  # so that the connection can be kept alive
             elif answer.status != 416:  # an empty file has no first byte
                 self.check_status(answer)
             return "there"
@@ -222,10 +222,10 @@ class ComfyUIClient(Calls):
         """Put a file into ComfyUI's input folder.
 
         Returns:
-            What an input of a node names it: `subfolder/name`. The name is not always the one asked for.
+            Its name for inputs of nodes: `subfolder/name`. It may differ from the requested one.
 
         Raises:
-            TooLarge: ComfyUI does not take files of that size.
+            TooLarge: ComfyUI does not accept files of that size.
         """
         if len(data) > LARGE_UPLOAD:
             most = self._largest_upload(deadline)
@@ -278,7 +278,7 @@ class ComfyUIClient(Calls):
 
     def models(self, folder: str, deadline: Deadline | None = None) -> list[str] | None:
         """The files of one kind of models; None if ComfyUI knows no such kind."""
-        if folder in (".", ".."):  # would be taken out of the address, and ask for another one
+        if folder in (".", ".."):  # these would be removed from the URL, which would then be another one
             return None
         with self.call("GET", f"/models/{quote(folder, safe='')}", deadline) as answer:
             if answer.status == 404 and not is_page(answer):
@@ -287,24 +287,24 @@ class ComfyUIClient(Calls):
             return json_texts(answer)
 
     def system_stats(self, deadline: Deadline | None = None) -> Mapping[str, Any]:
-        """Versions, devices and memory, as ComfyUI gives them."""
+        """Versions, devices and memory, as ComfyUI reports them."""
         return self.get_json("/system_stats", deadline)
 
     def version(self, deadline: Deadline | None = None) -> str:
-        """ComfyUI's version, such as `0.3.64`; `unknown` where it does not say."""
+        """ComfyUI's version, such as `0.3.64`; `unknown` if it does not report one."""
         system = self.system_stats(deadline).get("system")
         version = system.get("comfyui_version") if isinstance(system, Mapping) else None
         return str(version or UNKNOWN)
 
     def command_line(self, deadline: Deadline | None = None) -> list[str]:
-        """What ComfyUI was started with; nothing where it does not say."""
+        """ComfyUI's command line; empty if it does not report one."""
         system = self.system_stats(deadline).get("system")
         arguments = system.get("argv") if isinstance(system, Mapping) else None
         return [str(each) for each in arguments] if isinstance(arguments, list) else []
 
 
 class _Body(io.BytesIO):
-    """A large body, sent piece by piece: a timeout holds for each piece, and the deadline for all of them."""
+    """A large body, sent piece by piece: the timeout applies to each piece, and the deadline to all of them."""
 
     def __init__(self, data: bytes, deadline: Deadline | None) -> None:
         super().__init__(data)

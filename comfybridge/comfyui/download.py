@@ -1,4 +1,4 @@
-"""A file on its way from ComfyUI."""
+"""Downloads a file from ComfyUI."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CHUNK = 3 * 128 * 1024  # bytes that are read at a time, at most
 class Download:
     """A file's bytes, fetched while they are iterated, once. Close it, or iterate to the end.
 
-    Iterating raises ComfyUIError if the file does not come whole, ComfyUIUnreachable if it stops coming, and TimedOut
-    when the deadline passes.
+    Iterating raises ComfyUIError if the file is incomplete, ComfyUIUnreachable if the bytes stop arriving, and
+    TimedOut when the deadline passes.
 
     Args:
-        answer: ComfyUI's, of which nothing has been read.
-        call: closes the answer, and knows what its errors mean.
+        answer: ComfyUI's answer, of which nothing has been read.
+        call: the context manager of the call, which closes the answer and translates its errors.
         filename: for messages.
-        deadline: by when it must have come, as the answer knows it.
+        deadline: when the download must be complete.
 
     Attributes:
         size: the number of bytes; None if ComfyUI, or a proxy in front of it, does not say.
@@ -48,11 +48,11 @@ class Download:
             self._answer.check_length()
 
     def close(self) -> None:
-        """Drop the connection, unless everything has come. May be called twice."""
+        """Drop the connection, unless everything has arrived. May be called twice."""
         self._call.close()
 
     def _next(self) -> bytes:
         """The bytes received so far, blocking for the first; b"" at the end."""
-        if self._deadline is not None and self._deadline.passed:  # what keeps coming would never be over
+        if self._deadline is not None and self._deadline.passed:  # a stream that never ends must end here
             raise TimedOut(f"The time was up while {self._filename!r} was being fetched from ComfyUI.")
         return self._answer.read_some(CHUNK)

@@ -1,10 +1,10 @@
-"""Inputs of a node class that depend on what other inputs say, as newer ComfyUI declares them.
+"""Inputs of a node class that depend on the values of other inputs, as newer versions of ComfyUI declare them.
 
     COMFY_DYNAMICCOMBO_V3   a choice: each option brings inputs of its own, named `format.bit_depth`
-    COMFY_DYNAMICSLOT_V3    an input that brings others along where it is given
-    COMFY_AUTOGROW_V3       a row of inputs of one kind, named `images.image0`, `images.image1`; no input by itself
+    COMFY_DYNAMICSLOT_V3    an input that brings others if it is given COMFY_AUTOGROW_V3       a row of inputs of one
+    kind, named `images.image0`, `images.image1`; not an input itself
 
-They nest. ComfyUI spells them out in `get_finalized_class_inputs` (comfy_api/latest/_io.py), once for each graph.
+They nest. ComfyUI expands them in `get_finalized_class_inputs` (comfy_api/latest/_io.py), once for each graph.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ COMBO = "COMFY_DYNAMICCOMBO_V3"
 SLOT = "COMFY_DYNAMICSLOT_V3"
 ROW = "COMFY_AUTOGROW_V3"
 DYNAMIC = (COMBO, SLOT, ROW)
-LONGEST_ROW = 100  # as ComfyUI has it
+LONGEST_ROW = 100  # ComfyUI's own limit
 
 GROUPS = ("required", "optional")
 
-# Stands for the value of an input that is not known yet.
+# Represents the value of an input that is unknown yet.
 ANY = object()
 
 
@@ -31,14 +31,14 @@ def spelled_out(
     *,
     with_rows: bool = True,
 ) -> Iterator[tuple[str, Any]]:
-    """The full name of each input, and its options as ComfyUI gives them: `[type, {...}]`.
+    """The full name of each input, and its options as ComfyUI reports them: `[type, {...}]`.
 
     Args:
         groups: inputs by name, under `required` and `optional`.
-        given: the values that a node has, which decide on its inputs; None: all that it may ever
-            take, the same name more than once where several options bring it.
-        path: what goes before the names.
-        with_rows: whether the inputs of rows are given too.
+        given: the values that a node has, which determine its inputs; None: all possible inputs, a name more than
+            once if several options bring it.
+        path: the prefix of the names.
+        with_rows: whether to include the inputs of rows.
     """
     for group in GROUPS:
         for name, config in _mapping(groups.get(group)).items():
@@ -52,7 +52,7 @@ def keys(config: Any) -> list[Any] | None:
 
 
 def parts(config: Any) -> tuple[Any, Mapping[str, Any]]:
-    """An input's type and its options; None where ComfyUI gives no type."""
+    """An input's type and its options; None if ComfyUI reports no type."""
     if not isinstance(config, (list, tuple)) or not config:
         return None, {}
     return config[0], _mapping(config[1]) if len(config) > 1 else {}
@@ -91,5 +91,5 @@ def _options(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """The value, if it is of the shape that it should have: some nodes describe their inputs otherwise."""
+    """The value if it is a mapping; some nodes describe their inputs in other shapes."""
     return value if isinstance(value, Mapping) else {}

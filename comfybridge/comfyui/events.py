@@ -1,8 +1,8 @@
 """ComfyUI's websocket frames, as typed events.
 
-Read off ComfyUI's server.py (`send_json`, `send_image`, `send_image_with_metadata`, `send_progress_text`) and
-protocol.py (`BinaryEventTypes`). What is not known here, or not of the known shape, becomes an `Unknown`: newer
-versions add events, and custom nodes send their own.
+They follow ComfyUI's server.py (`send_json`, `send_image`, `send_image_with_metadata`, `send_progress_text`) and
+protocol.py (`BinaryEventTypes`). Frames of an unknown kind or shape become `Unknown`: newer versions add events, and
+custom nodes send their own.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from comfybridge.json_size import MOST_VALUES_OF_COMFYUI, holds_too_much
 IMAGE, TEXT, IMAGE_WITH_METADATA = 1, 3, 4
 LEGACY_IMAGE_TYPES = {1: "image/jpeg", 2: "image/png"}
 
-# It becomes the type of an answer, so it must be one that a header can hold, and no web page.
+# It becomes the media type of an answer, so it must be valid in a header, and not that of a web page.
 _IMAGE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]{1,40}")
-# More of a node's error message is of no use, and cleaning it would hold up all events.
+# More of a node's error message would be of no use, and cleaning it would delay all events.
 LONGEST_MESSAGE = 20_000
 LATEST_TIMESTAMP = 10**15  # milliseconds: some 30,000 years
 
-# Said first on every socket, so that images come with their prompt and node (event 4 instead of 1).
+# The first frame sent on every socket, so that images arrive with their prompt and node (event 4 instead of 1).
 FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
 
 
 @dataclass(frozen=True)
 class Event:
-    """Anything that came over the websocket."""
+    """A frame from the websocket."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class NodeProgress:
 
 @dataclass(frozen=True)
 class ProgressState(PromptEvent):
-    """Where every node that has begun stands, by its id."""
+    """The state of every node that has begun, by its id."""
 
     nodes: Mapping[str, NodeProgress]
 
@@ -131,7 +131,7 @@ class ExecutionError(PromptEvent):
 
     @property
     def is_block(self) -> bool:
-        """Whether a node only kept its successors from running, and the prompt goes on without them."""
+        """Whether a node only kept its successors from running; the prompt goes on without them."""
         return self.exception_type == "ExecutionBlocked"
 
 
@@ -159,7 +159,7 @@ class Image(Event):
 
 @dataclass(frozen=True)
 class ProgressText(Event):
-    """A node's words on how far it is."""
+    """A node's text about its progress."""
 
     node: str
     text: str
@@ -176,7 +176,7 @@ def parse_text(frame: str | bytes) -> Event:
 
 
 def event_of(kind: str, data: Mapping[str, Any]) -> Event:
-    """The event of a type and its data, as they stand in a frame and in a history entry's `status.messages`.
+    """The event for a type and its data, as in a frame or in a history entry's `status.messages`.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError, OverflowError: the data is not of the known shape.
@@ -185,7 +185,7 @@ def event_of(kind: str, data: Mapping[str, Any]) -> Event:
         return Status(int(_number(data["status"]["exec_info"]["queue_remaining"])))
     parser = _PARSERS.get(kind)
     if parser is None or not isinstance(data.get("prompt_id"), str):
-        # `executing` without a prompt id greets a client that connects while its own prompt runs
+        # `executing` without a prompt id is sent to a client that connects while its own prompt runs
         return Unknown(str(kind))
     return parser(data["prompt_id"], data)
 

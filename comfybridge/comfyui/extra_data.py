@@ -1,7 +1,8 @@
 """The bridge's own note beside a prompt, in the `extra_data` that ComfyUI keeps in its queue and its history.
 
-It is a text, with JSON in it: ComfyUI copies prompts in depth, each when it begins to run and all that wait at every
-look at its queue (`PromptQueue` in its execution.py), and a text is copied in a seventh of the time.
+It is a text that contains JSON: ComfyUI makes deep copies of prompts, of each when it begins to run and of all
+waiting ones whenever someone reads its queue (`PromptQueue` in its execution.py), and copying a text takes a seventh
+of the time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ KEY = "comfybridge"
 
 
 def with_note(extra_data: Mapping[str, Any], note: Mapping[str, Any]) -> dict[str, Any]:
-    """The `extra_data` with a note, which takes the place of one that is there."""
+    """The `extra_data` with a note, which replaces any existing one."""
     return {**extra_data, KEY: json.dumps(note, separators=(",", ":"))}
 
 
@@ -26,13 +27,13 @@ def note_of(extra_data: object) -> Mapping[str, Any]:
             note = json.loads(note)
         except (ValueError, RecursionError):
             return {}
-    return note if isinstance(note, Mapping) else {}  # an object it was at first
+    return note if isinstance(note, Mapping) else {}  # earlier versions of the bridge wrote an object
 
 
 def owner_of(extra_data: object) -> str | None:
     """The name of the API key that a prompt was queued with, if it was queued with one."""
     note = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None
-    if isinstance(note, str) and '"owner":"' not in note:  # of thousands in a queue not each is taken apart
+    if isinstance(note, str) and '"owner":"' not in note:  # parsing each of thousands would take long
         return None
     owner = note_of(extra_data).get("owner")
     return owner if isinstance(owner, str) else None

@@ -1,13 +1,13 @@
-"""How a call to ComfyUI can fail.
+"""The ways in which a call to ComfyUI can fail.
 
-The messages say what the server does, as in "refuses the connection"; they are put into sentences further up.
+The messages say what the server does, as in "refuses the connection"; callers complete the sentence.
 """
 
 from __future__ import annotations
 
 
 class CallFailed(Exception):
-    """A call did not come to an answer."""
+    """A call got no complete answer."""
 
 
 class NotConnected(CallFailed):
@@ -15,11 +15,11 @@ class NotConnected(CallFailed):
 
 
 class NoConnectionInTime(NotConnected):
-    """The server did not take the connection in time."""
+    """The server did not accept the connection in time."""
 
 
 class NoAnswerInTime(CallFailed):
-    """The server accepted the call, and was silent for too long."""
+    """The server accepted the call, but was silent for too long."""
 
 
 class HungUp(CallFailed):
@@ -27,12 +27,12 @@ class HungUp(CallFailed):
 
 
 class CutOff(CallFailed):
-    """The answer ended before its end."""
+    """The answer ended too early."""
 
 
 class TooLong(CallFailed):
-    """The answer is larger than it may be."""
+    """The answer is larger than allowed."""
 
 
 class MakesNoSense(CallFailed):
-    """The answer is not as HTTP has it."""
+    """The answer is not valid HTTP."""

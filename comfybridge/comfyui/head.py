@@ -1,4 +1,4 @@
-"""The lines of a request's head, as RFC 9110 lets them be."""
+"""Writes the lines of a request's head, as RFC 9110 allows them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fields_of(headers: Mapping[str, str]) -> bytes | None:
 
 
 def host_field(netloc: str) -> str:
-    """A host as it is written in a header. A name that cannot be encoded returns ""; name lookup then reports it."""
+    """A host as written in a header. A name that cannot be encoded returns ""; name lookup then reports it."""
     try:
         return netloc.encode("idna").decode() if not netloc.isascii() else netloc
     except UnicodeError:

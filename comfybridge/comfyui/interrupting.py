@@ -1,7 +1,7 @@
-"""Interrupting prompts, and interrupting them again where ComfyUI forgot it.
+"""Interrupts prompts, again if ComfyUI forgot the first interrupt.
 
-ComfyUI clears its mark for an interrupt when a prompt begins, which is a little after the prompt counts as running:
-an interrupt that comes in between is answered 200 and forgotten, and the prompt runs on to its end.
+ComfyUI clears its interrupt flag when a prompt begins, which is a little after the prompt counts as running. An
+interrupt that arrives in between is answered with 200 and forgotten, and the prompt runs to its end.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from comfybridge.errors import BridgeError
 
 log = logging.getLogger(__name__)
 
-# So long after an interrupt it is seen whether the prompt still runs, and then again so long after each other one. An
-# interrupt takes effect at the next sampling step, and a second one of a prompt that is about to stop does no harm.
+# Seconds after an interrupt until the bridge checks whether the prompt still runs, and then after each further one.
+# An interrupt takes effect at the next sampling step; a second one for a prompt that is about to stop does no harm.
 PAUSES = (1.0, 2.0, 4.0, 8.0)
-# What one look and its interrupts may take.
+# The time limit for one check and its interrupts.
 ROUND_SECONDS = 10.0
 
 
 @dataclass
 class Told:
-    """A prompt that was told to stop.
+    """A prompt that has been interrupted.
 
     Attributes:
         run: distinguishes this run from another one under the same id; empty while unknown.
@@ -42,9 +42,9 @@ class Told:
 
 
 class Interrupter:
-    """Interrupts prompts on one server, and sees to it that they stop, in a thread that runs while there are any.
+    """Interrupts prompts on one server, and makes sure that they stop, in a thread that runs while there are any.
 
-    Only for servers that `can_aim_interrupts`. Safe to share between threads.
+    Only for servers for which `can_aim_interrupts` is true. Safe to share between threads.
     """
 
     def __init__(self, client: ComfyUIClient, lookup: PromptLookup) -> None:

@@ -1,4 +1,4 @@
-"""ComfyUI's job list, where it has one: `GET /api/jobs` since 0.6.0."""
+"""ComfyUI's job list, if it has one: `GET /api/jobs` since 0.6.0."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from comfybridge.comfyui.queued import Job, NotAQueue, Queue, job_of, queue_of_j
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 
-# A server that does not tell of its jobs is asked for them again after so long: it may have been upgraded at a
-# restart, or the prompt may have gone that broke its list. After a downgrade, it shows at once that there is none.
+# Seconds after which a server without a job list is asked for it again: it may have been upgraded, or the prompt that
+# broke its list may be gone. A downgrade is noticed at once.
 LEFT_ALONE_SECONDS = 60.0
-# What the job list says of a prompt that ComfyUI does not know. A ComfyUI without the list answers 404 as well.
+# The job list's answer for an unknown prompt. A ComfyUI without the list answers 404 as well.
 UNKNOWN_JOB = {"error": "Job not found"}
 
 
 class NoJobList(ComfyUIError):
-    """ComfyUI does not tell of its jobs: it is older than 0.6.0, or some prompt's `extra_data` breaks the list."""
+    """ComfyUI does not list its jobs: it is older than 0.6.0, or some prompt's `extra_data` breaks the list."""
 
 
 class JobList:
     """The job list of one server, which remembers whether there is one. Safe to share between threads.
 
-    Each method raises NoJobList where there is none, mostly without asking; `GET /queue` tells the same, with every
-    graph that waits. They also raise ComfyUIUnreachable, ComfyUIError and TimedOut: ComfyUI could not be asked.
+    Each method raises NoJobList if there is none, usually without a call; `GET /queue` has the same facts, with every
+    waiting graph. They also raise ComfyUIUnreachable, ComfyUIError and TimedOut: ComfyUI could not be asked.
     """
 
     def __init__(self, calls: Calls) -> None:
@@ -39,8 +39,8 @@ class JobList:
     def find(self, prompt_id: str, deadline: Deadline) -> Job | None:
         """Whether a prompt waits, runs or has ended; None if ComfyUI knows no such prompt.
 
-        Cheap, unless it has ended: then ComfyUI sends its graph and its outputs along. Of an id that has ended and is
-        queued again, ComfyUI tells only that it has ended.
+        Cheap, unless it has ended: ComfyUI then sends its graph and outputs too. For an id that has ended and is
+        queued again, ComfyUI only reports the end.
         """
         status, said = self._ask(f"/api/jobs/{quote(prompt_id, safe='')}", deadline)
         if status == 404 and said == UNKNOWN_JOB:
@@ -51,11 +51,11 @@ class JobList:
         raise self._missing(f"/api/jobs/{prompt_id}", status)
 
     def queue(self, deadline: Deadline) -> Queue:
-        """What runs and what waits, without owners: in a third of the time of `GET /queue`."""
+        """The running and waiting prompts, without owners, in a third of the time of `GET /queue`."""
         return self._with_status("in_progress,pending", deadline)
 
     def running(self, deadline: Deadline) -> Queue:
-        """What runs, and nothing of what waits, however much that is."""
+        """The running prompts, without the waiting ones, of which there may be many."""
         return self._with_status("in_progress", deadline)
 
     def _with_status(self, statuses: str, deadline: Deadline) -> Queue:
@@ -68,14 +68,14 @@ class JobList:
     def _ask(
         self, path: str, deadline: Deadline, query: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, Any]]:
-        """The status and the JSON object that the job list answers with; an empty one where it is none."""
+        """The status and the JSON object of the job list's answer; an empty object if it is none."""
         if time.monotonic() < self._left_alone_until:
             raise NoJobList("ComfyUI did not list its jobs when last asked.")
         with self._calls.call("GET", path, deadline, query=query) as answer:
             if answer.status in (502, 503, 504):  # a proxy that does not reach ComfyUI
                 self._calls.check_status(answer)
             said: object = None
-            with contextlib.suppress(ValueError, RecursionError):  # a page, say: GET /queue will tell who answers
+            with contextlib.suppress(ValueError, RecursionError):  # GET /queue will show what answers
                 said = json.loads(read_json(answer, LARGEST_QUEUE))
             return answer.status, said if isinstance(said, dict) else {}
 

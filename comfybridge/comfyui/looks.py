@@ -1,4 +1,4 @@
-"""Looks at a server, shared by all requests that need them at about the same time."""
+"""Calls to a server whose result is shared by all threads that need it at about the same time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from comfybridge.errors import TimedOut
 
 T = TypeVar("T")
 
-# ComfyUI's queue carries every queued graph: 256 waiters that each fetched it every 3 s kept `/health` waiting for
-# up to 112 ms. One look a second serves them all.
+# ComfyUI's queue contains every queued graph: 256 requests that each fetched it every 3 s delayed `/health` by up to
+# 112 ms. One look a second serves them all.
 FRESH_SECONDS = 1.0
 
 
@@ -42,7 +42,7 @@ class SharedLook(Generic[T]):
         return self.looked_at >= max(at, time.monotonic() - FRESH_SECONDS)
 
     def take(self, at: float, deadline: Deadline) -> T:
-        """What the server said less than a second ago, and after a moment; it is asked if it has not been.
+        """The server's answer from less than a second ago, and from after a moment; calls it if there is none.
 
         Args:
             at: the moment, on `time.monotonic()`'s clock.

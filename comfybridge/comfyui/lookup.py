@@ -1,7 +1,7 @@
-"""Looking up prompts of which nothing was heard: still queued, finished, or lost.
+"""Looks up prompts that have been silent: still queued, finished, or lost.
 
-A server's job list tells that in a fraction of the time that its queue takes, which carries every graph; the queue is
-looked at where there is no such list, or where it matters whose the prompts are.
+A server's job list takes a fraction of the time of its queue, which contains every graph. The queue is read if there
+is no such list, or if the owners of the prompts matter.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from comfybridge.comfyui.queued import Job, Queue
 from comfybridge.deadline import Deadline
 from comfybridge.errors import PromptLost
 
-# So many times as long as a look took, nobody looks again; the second where the queue is as long as it must be.
+# After a look, no other one happens for this many times its duration; the second factor if the queue has the expected
+# length.
 REST = 20
 REST_IF_LENGTH_FITS = 50
-# So many quiet prompts are looked up by their ids within a second; for more, one look at all that waits is cheaper.
-# On ComfyUI 0.33.0 with 500 graphs of 1.4 kB waiting: 2 ms by the id, 10 ms for the job list (84 kB), 48 ms for the
-# queue (784 kB).
+# This many silent prompts are looked up by their ids within a second; for more, one look at the whole queue is
+# cheaper. On ComfyUI 0.33.0 with 500 graphs of 1.4 kB waiting: 2 ms by the id, 10 ms for the job list (84 kB), 48 ms
+# for the queue (784 kB).
 MOST_BY_ID = 4
 
 
 class PromptLookup:
-    """Looks prompts up on one server, with one look at its queue for all that ask at about the same time."""
+    """Looks up prompts on one server, with one look at its queue for all threads that ask at about the same time."""
 
     def __init__(self, client: ComfyUIClient) -> None:
         self._client = client
@@ -45,17 +46,17 @@ class PromptLookup:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the last look at the queue was too dear to look again so soon."""
+        """Whether the last look at the queue was too expensive to look again so soon."""
         last = self._last_look
         return time.monotonic() - last.looked_at < REST * last.seconds
 
     def may_wait(self, ours: int, deadline: Deadline) -> bool:
-        """Whether the next look at the queue may wait, as far as its length tells that nothing is wrong.
+        """Whether the next look at the queue may wait, because its length shows that nothing is missing.
 
-        A look at a queue of 4000 prompts takes 0.1 s of everybody's time, here and in ComfyUI; its length is cheap.
+        Reading a queue of 4000 prompts blocks both the bridge and ComfyUI for 0.1 s; its length is cheap.
 
         Args:
-            ours: how many prompts must be in it.
+            ours: how many prompts of the bridge must be in it.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
@@ -68,10 +69,11 @@ class PromptLookup:
     def history_entry(self, prompt: Prompt, queued_at: float, deadline: Deadline) -> Mapping[str, Any] | None:
         """A prompt's history entry; None while it waits or runs.
 
-        First the queue, then the history: the other way round, a prompt that finishes in between looks lost.
+        It reads the queue first and then the history: in the other order, a prompt that finishes in between looks
+        lost.
 
         Args:
-            queued_at: a moment, on `time.monotonic()`'s clock, at which the prompt was certainly queued already.
+            queued_at: a moment at which the prompt was certainly queued, on `time.monotonic()`'s clock.
 
         Raises:
             PromptLost: it is in neither.
@@ -106,7 +108,7 @@ class PromptLookup:
         return self.recent_queue(at, deadline).find(prompt_id)
 
     def find_of(self, prompt_id: str, owner: str | None, deadline: Deadline) -> Job | None:
-        """A prompt that waits or runs now and has the given owner; else None. Otherwise as `find`.
+        """A prompt that waits or runs now and has the given owner; None if there is none. Otherwise as `find`.
 
         Args:
             owner: None: any.
@@ -119,7 +121,7 @@ class PromptLookup:
         return queue.find(prompt_id) if queue.is_of(prompt_id, owner) else None
 
     def recent_queue(self, at: float, deadline: Deadline, *, with_owners: bool = False) -> Queue:
-        """The queue as it was less than a second ago, and after a moment.
+        """The queue as of less than a second ago, and after a moment.
 
         Args:
             at: the moment, on `time.monotonic()`'s clock.
@@ -134,7 +136,7 @@ class PromptLookup:
         return self._owned.take(at, deadline)
 
     def running(self, at: float, deadline: Deadline) -> Queue:
-        """What runs, and perhaps what waits, as it was less than a second ago, and after a moment.
+        """The running prompts, and perhaps the waiting ones, as of less than a second ago, and after a moment.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
@@ -142,7 +144,7 @@ class PromptLookup:
         return self.cheaply_running(at, deadline) or self.recent_queue(at, deadline)
 
     def cheaply_running(self, at: float, deadline: Deadline) -> Queue | None:
-        """As `running`; None where only the whole queue tells."""
+        """As `running`; None if only the whole queue shows it."""
         with contextlib.suppress(NoJobList):
             return self._running.take(at, deadline)
         return None
@@ -159,7 +161,7 @@ class PromptLookup:
         return self.recent_queue(queued_at, deadline).holds(prompt_id)
 
     def _may_ask_by_id(self) -> bool:
-        """Whether few enough prompts were looked up by their ids lately; counts one more if so."""
+        """Whether one more prompt may be looked up by its id now; counts it if so."""
         now = time.monotonic()
         with self._counting:
             times = self._asked_by_id

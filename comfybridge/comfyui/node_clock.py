@@ -1,10 +1,10 @@
-"""What each node of one prompt takes, read off the prompt's events."""
+"""Measures how long each node of a prompt takes, from the prompt's events."""
 
 from __future__ import annotations
 
-# No node counts so far; larger numbers would only spoil sums.
+# No node has so many steps; larger numbers would only spoil sums.
 MOST_UNITS = 1e9
-# A gap between two announcements that is so many times as long as the others was no step: the machine slept.
+# A gap between two progress events that is this many times longer than the others was not a step: the machine slept.
 STANDSTILL = 10.0
 
 
@@ -13,10 +13,10 @@ class Spent:
 
     Attributes:
         seconds: how long it ran, up to the last event.
-        units: the units reported as done, such as steps, over all its passes: some nodes begin to count anew, for
-            each tile, say.
-        value, most: how far it is in the present pass, and how far that goes; 0 before anything was announced.
-        tail: seconds since it last announced something.
+        units: the units reported as done, such as steps, over all its passes: some nodes start counting again, for
+            example for each tile.
+        value, most: its position in the present pass, and the end of that; 0 before any progress event.
+        tail: seconds since its last progress event.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Spent:
         self._longest = (0.0, 0.0)  # the longest gap per unit: its seconds and its units
 
     def announce(self, value: float, most: float, now: float) -> None:
-        """Take in that the node is at `value` of `most`."""
+        """Record that the node is at `value` of `most`."""
         most = min(max(most, 0.0), MOST_UNITS)
         value = min(max(value, 0.0), most)
         if value < self.value or (value == self.value and most != self.most):  # a new pass
@@ -48,22 +48,22 @@ class Spent:
             self._longest = (seconds, units)
 
     def run(self, since: float, now: float) -> None:
-        """Take in that it ran between two moments."""
+        """Record that it ran between two moments."""
         self.seconds += now - since
         self.tail = self.silent(now)
 
     def silent(self, now: float) -> float:
-        """Seconds since it last announced something; 0 if it never did."""
+        """Seconds since its last progress event; 0 if there was none."""
         return 0.0 if self._last is None else max(0.0, now - self._last)
 
     @property
     def timed_units(self) -> float:
-        """Of how many units the time is known."""
+        """For how many units the time is known."""
         return self._timed_units
 
     @property
     def unit_seconds(self) -> float | None:
-        """What one unit takes; None before two were announced. A gap in which the machine stood still is left out."""
+        """Seconds per unit; None before two were announced. A gap in which the machine slept is left out."""
         if not self._timed_units:
             return None
         seconds, units = self._longest
@@ -74,10 +74,10 @@ class Spent:
 
 
 class NodeClock:
-    """Times the nodes of one prompt. What a node expands to while it runs counts as its own.
+    """Times the nodes of one prompt. Nodes that a node expands to while it runs count as part of it.
 
     Attributes:
-        nodes: what was spent on each node that began, by the id that it has in the graph.
+        nodes: the time spent on each node that began, by its id in the graph.
         current: the node that began last.
     """
 
@@ -89,7 +89,7 @@ class NodeClock:
         self._shown_as: dict[str, str] = {}
 
     def begin(self, node: str, display_node: str, now: float) -> None:
-        """A node begins, so the one before it is done or stands aside."""
+        """A node begins, so the previous one has finished or is suspended."""
         self.stop(now)
         if node != display_node:
             self._shown_as[node] = display_node
@@ -105,7 +105,7 @@ class NodeClock:
             spent.announce(value, most, now)
 
     def stop(self, now: float) -> None:
-        """The node that ran does so no longer."""
+        """The running node has stopped."""
         if self._running is not None:
             self._running.run(self._since, now)
         self._running = None
@@ -119,5 +119,5 @@ class NodeClock:
         return spent.seconds + (now - self._since if spent is self._running else 0.0)
 
     def shown_as(self, node: str) -> str:
-        """The graph's own node that a node was made for."""
+        """The node of the graph from which a node was expanded."""
         return self._shown_as.get(node, node)

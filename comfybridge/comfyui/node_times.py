@@ -1,4 +1,4 @@
-"""How long the nodes of a server took there, as the basis for estimates."""
+"""Records how long nodes took on a server, as the basis for estimates."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-# Keys are made of node classes, models and sizes: a server that does much has some hundreds.
+# Keys consist of node classes, models and sizes; a busy server has some hundreds.
 MOST_KEYS = 2000
-# Of so many runs the middle one counts: the first, which loaded the model, and one that was disturbed do not.
+# The median of this many runs counts, so that the first, which loaded the model, and a disturbed one do not.
 MOST_RUNS = 7
 
 
@@ -22,7 +22,7 @@ class Took:
         units: the units that it reported, such as steps; 0 if none.
         unit_seconds: for each of these; None if that could not be measured.
         tail: seconds after the last of them.
-        steps: how many the graph requests; None if it does not say.
+        steps: how many the graph requests; None if unknown.
     """
 
     seconds: float
@@ -33,14 +33,14 @@ class Took:
 
 
 class NodeTimes:
-    """The last runs by what ran, the keys that were used last. Safe to share between threads."""
+    """The last runs by key, for the most recently used keys. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[Hashable, deque[Took]] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, runs: Sequence[tuple[Hashable, Took]]) -> None:
-        """Take in what ran."""
+        """Record a run."""
         with self._lock:
             for key, took in runs:
                 known = self._runs.get(key)

@@ -1,4 +1,4 @@
-"""What became of a prompt: read off its events, or off its history entry. Both must say the same."""
+"""Reads the outcome of a prompt from its events or from its history entry. Both must agree."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from comfybridge.comfyui.paths import without_paths
 from comfybridge.comfyui.reasons import execution_sentence
 from comfybridge.errors import ComfyUIError, ExecutionFailed, Interrupted, PromptLost
 
-# The one node of ComfyUI itself that sends its finished images over the websocket and nowhere else.
+# ComfyUI's one node that sends its finished images only over the websocket.
 WEBSOCKET_OUTPUT_CLASS = "SaveImageWebsocket"
 
 
-# What reading an event or an entry of a shape that no ComfyUI sends may raise.
+# What reading a malformed event or entry may raise.
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
-# What ComfyUI adds to `extra_data` since 0.3.69, when the history listed no more than the prompt had announced.
+# ComfyUI adds this to `extra_data` since 0.3.69; by then, the history lists only what the prompt announced.
 STAMP = "create_time"
 
 
@@ -32,7 +32,7 @@ class ImagesLost(PromptLost):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A graph that ComfyUI has queued, or is about to.
+    """A graph that ComfyUI has queued, or is about to queue.
 
     Attributes:
         id: the id under which it is queued.
@@ -64,7 +64,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class NodeOutput:
-    """The output of one node: `{kind: [...]}` as ComfyUI gives it."""
+    """The output of one node: `{kind: [...]}` as ComfyUI reports it."""
 
     node_id: str
     output: Mapping[str, Any]
@@ -82,18 +82,17 @@ class Frame:
 
 @dataclass
 class Outcome:
-    """What a prompt left behind when it ran to its end.
+    """The result of a prompt that ran to its end.
 
     Attributes:
-        shown: what the nodes have to show, in the order of the graph's nodes; of one node in the order in which it
-            came.
+        shown: what the nodes show, in the order of the graph's nodes, and for each node in order of arrival.
         warnings: sentences on what was not done as requested.
         executing: seconds that it ran, by ComfyUI's own clock; None if unknown.
-        is_complete: whether it is certain that nothing is missing; else the history tells.
-        over_websocket: the nodes that ran, as the history tells, and whose images only a websocket carried.
+        is_complete: whether it is certain that nothing is missing; otherwise the history must be read.
+        over_websocket: the nodes that ran, by the history, and whose images were only sent over a websocket.
         spent: the time of each node that ran, if the events reported it from the beginning.
         cached: the nodes that did not run because ComfyUI still had their outputs.
-        silent: the output nodes without an output, by the history, and their classes.
+        silent: the output nodes without an output, by the history, with their classes.
     """
 
     shown: list[NodeOutput | Frame] = field(default_factory=list)
@@ -107,7 +106,7 @@ class Outcome:
 
     @property
     def outputs(self) -> list[NodeOutput]:
-        """What the nodes announced, and the history tells too."""
+        """The outputs that the nodes announced, which the history has too."""
         return [each for each in self.shown if isinstance(each, NodeOutput)]
 
     @property
@@ -117,7 +116,7 @@ class Outcome:
 
 
 class OutcomeReader:
-    """Reads a prompt's events one by one until they tell how it ended."""
+    """Reads a prompt's events one by one until they show how it ended."""
 
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
@@ -140,7 +139,7 @@ class OutcomeReader:
         return False
 
     def read(self, event: events.Event) -> Outcome | None:
-        """Take in one event of the prompt.
+        """Read one event of the prompt.
 
         Returns:
             The outcome, once the event says that the prompt ran to its end.
@@ -188,15 +187,15 @@ class OutcomeReader:
 
     @property
     def _is_complete(self) -> bool:
-        """Whether each node that no other one takes something of has shown something, or said that it has nothing.
+        """Whether each node without successors has shown something, or reported that it has nothing.
 
-        Whether such a node began is not asked: that event may be lost as well. One that never ran, as it is no output
-        node or not wanted, costs a look at the history.
+        This does not depend on whether such a node began, because that event may be lost as well. One that never ran,
+        because it is not an output node or not wanted, costs a look at the history.
         """
         if not self._outputs and not self._frames:
             return False
         nodes = {frame.node_id for frame in self._frames}
-        if nodes - self._announced_frames.keys():  # how many there are was said, and not heard
+        if nodes - self._announced_frames.keys():  # their number was announced in an event that was lost
             return False
         return not self.prompt.last_nodes - self._told - nodes
 
@@ -209,7 +208,7 @@ class OutcomeReader:
             without_images_lost(self.prompt, Outcome())
 
     def _without_repeats(self) -> list[Frame]:
-        """The images without those that say again what came before, where more came than were announced."""
+        """The images without repeated ones, if more arrived than were announced."""
         kept: list[Frame] = []
         surplus = Counter(frame.node_id for frame in self._frames)
         surplus.subtract({node: int(count) for node, count in self._announced_frames.items()})
@@ -230,13 +229,13 @@ class OutcomeReader:
 def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
     """The outcome in a history entry.
 
-    Only what this prompt's own `executed` events announced is taken. Until 0.3.67, ComfyUI's entries also list what
-    earlier prompts left in its cache.
+    It contains only what this prompt's own `executed` events announced. Until 0.3.67, ComfyUI's entries also list
+    outputs of earlier prompts from its cache.
 
     Raises:
         ExecutionFailed: a node failed.
         Interrupted: the prompt was cancelled.
-        ComfyUIError: it makes no sense.
+        ComfyUIError: the entry makes no sense.
     """
     try:
         return _outcome_of(prompt, entry)
@@ -272,7 +271,7 @@ def _outcome_of(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:
 
 
 def raise_if_failed(event: events.Event) -> None:
-    """Raise what an event says went wrong, if it says so; an `ExecutionBlocked` is no failure.
+    """Raise the error that an event reports, if any; `ExecutionBlocked` is not a failure.
 
     Raises:
         ExecutionFailed: a node failed.
@@ -297,10 +296,10 @@ def raise_if_failed(event: events.Event) -> None:
 
 
 def without_images_lost(prompt: Prompt, outcome: Outcome) -> Outcome:
-    """The outcome in the history, unless it lacks images that only the socket carried.
+    """The outcome from the history, unless it lacks images that were only sent over the socket.
 
     Raises:
-        ImagesLost: they are.
+        ImagesLost: it lacks some.
     """
     nodes = prompt.websocket_outputs
     if nodes:
@@ -331,7 +330,7 @@ def _announced_outputs(prompt: Prompt, entry: Mapping[str, Any], cached: tuple[s
     outputs = []
     for node, output in entry["outputs"].items():
         display_node = str((meta.get(node) or {}).get("display_node") or node)
-        # some nodes that are no outputs announce what they have even if it is cached, in newer versions only
+        # in newer versions, some nodes that are not output nodes announce their outputs even if cached
         announced = not lists_cache or node in executed_targets or display_node not in cached
         if announced and output and isinstance(output, Mapping):
             outputs.append(NodeOutput(display_node, output, prompt.class_of(display_node)))

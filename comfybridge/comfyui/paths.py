@@ -1,4 +1,4 @@
-"""Remove absolute paths from texts of ComfyUI and its nodes, so that they do not reveal where it is installed."""
+"""Removes absolute paths from texts of ComfyUI and its nodes, so that they do not reveal where it is installed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from comfybridge.credentials import without_users
 
 REPLACEMENT = "<path>"
 
-# A file's name is kept for what it says of the mistake, if its ending shows that it is one: the last part of a path
-# may as well be a person's name.
+# A file's name is kept because it helps to find the mistake, if an ending shows that it is one: the last part of a
+# path may also be a person's name.
 _FILE = re.compile(
     r".+\.(avif|bin|bmp|ckpt|csv|exr|flac|gguf|gif|glb|gltf|jpe?g|json|latent|m4a|mkv|mov|mp3|mp4|obj|ogg|onnx|opus"
     r"|pdf|pkl|ply|png|psd|pth?|py|safetensors|sft|stl|svg|tiff?|toml|txt|wav|webm|webp|ya?ml|zip)",
@@ -23,20 +23,20 @@ _WORD = r"""[^\s'"<>|*?:;,()\[\]{}\\/]+"""
 _PATTERN = re.compile(
     # URLs are matched so that no part of them is mistaken for a path
     r"""(?P<url>\b(?!file:)[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s'"<>]*)"""
-    # in quotes, where a path may hold anything else
+    # in quotes, where a path may contain other characters
     r"""|(?<=')(?P<quoted>(?:[A-Za-z]:[\\/]|file:/|\\\\|/)[^'\r\n]+)(?=')"""
     r"""|(?<=")(?P<double>(?:[A-Za-z]:[\\/]|file:/|\\\\|/)[^"\r\n]+)(?=")"""
-    # of Windows, with a drive or of another machine; it goes on behind `C:\Program` if a backslash follows
+    # a Windows path, with a drive or a host; it continues after `C:\Program` if a backslash follows
     rf"""|(?P<windows>(?:(?<!\w)[A-Za-z]:[\\/]|(?<![\w.:\\/])\\\\(?:\?\\+(?:[A-Za-z]:\\)?)?(?={_LETTER}))"""
     rf"""(?:{_LETTER}| (?=(?:{_WORD} ){{0,2}}{_WORD}\\))*)"""
-    # of all others: not what follows a word or a bracket, as in a/b, f(x)/g and ../x, and no tag; it goes on behind
+    # any other path: not after a word or a bracket, as in a/b, f(x)/g and ../x, and not a tag; it continues after
     # `/Users/me/Library/Application` if a slash follows the next word
     rf"""|(?P<plain>(?:\bfile:/|(?<![\w./\\~<+*)\]}}-])/)/*(?!/)(?:{_LETTER})(?:{_LETTER}| (?=[A-Z][\w.-]*/))*)"""
 )
 
 
 def without_paths(text: str) -> str:
-    """The text with the name of its file, or `<path>`, for every absolute path, and no credentials in its URLs."""
+    """The text with every absolute path replaced by its file's name or `<path>`, and no credentials in its URLs."""
     return _PATTERN.sub(_shown, text)
 
 

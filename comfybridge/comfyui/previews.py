@@ -1,7 +1,7 @@
-"""Which previews ComfyUI is asked to make for one prompt: its `preview_method`, in `extra_data`.
+"""Chooses the previews that ComfyUI makes for a prompt: its `preview_method`, in `extra_data`.
 
-Since 0.13 or so ComfyUI heeds it (`set_preview_method` in its latent_preview.py); older versions do as they were
-started. A preview costs the server little, but it is a picture for each step that has to be sent.
+ComfyUI respects it since about 0.13 (`set_preview_method` in its latent_preview.py); older versions follow their
+command line. A preview costs the server little, but a picture has to be sent for each step.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from comfybridge.errors import BridgeError
 
 KEY = "preview_method"
 NO_PREVIEWS = "none"
-# Needs no further model. (`taesd` is finer, and falls back to this where its models are missing.)
+# It needs no further model. (`taesd` is finer, and falls back to this if its models are missing.)
 ANY_PREVIEWS = "auto"
 AS_STARTED = "default"
 
 OPTION = "--preview-method"
-# A server may be started anew with another command line.
+# A server may be restarted with another command line.
 FRESH_SECONDS = 300.0
 ASK_SECONDS = 2.0
 
@@ -35,12 +35,12 @@ class Previews:
         self._method = ANY_PREVIEWS
 
     def method(self, deadline: Deadline) -> str:
-        """The method for a prompt whose previews are shown: that of the server's command line, if it has one."""
+        """The method for a prompt whose previews are shown: the one in the server's command line, if any."""
         now = time.monotonic()
         if now - self._asked_at >= FRESH_SECONDS:
             self._asked_at = now
             self._method = ANY_PREVIEWS
-            with contextlib.suppress(BridgeError):  # no reason not to queue the prompt
+            with contextlib.suppress(BridgeError):  # an error here is no reason not to queue the prompt
                 patience = Deadline(min(ASK_SECONDS, deadline.remaining()))
                 if _makes_previews(self._client.command_line(patience)):
                     self._method = AS_STARTED

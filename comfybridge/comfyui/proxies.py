@@ -1,8 +1,8 @@
-"""The proxy through which a server is reached, as the environment names it: one rule for HTTP and websockets.
+"""Finds the proxy to a server in the environment, by one rule for HTTP and websockets.
 
 `HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY` name a proxy, `NO_PROXY` the servers that are reached without one; a name
-in lower case wins. Servers on this machine never need a proxy. Where the environment names none, the system's own
-settings count (Windows, macOS).
+in lower case wins. Servers on this machine never need a proxy. If the environment names none, the system's own
+settings apply (Windows, macOS).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOST = re.compile(r"[^\s/?#@,]+")
 
 
 class UnusableProxy(ValueError):
-    """The proxy can't be used. The message is the end of a sentence, and holds nothing of the proxy's credentials."""
+    """The proxy can't be used. The message is the end of a sentence, without the proxy's credentials."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Proxy:
     """An HTTP proxy.
 
     Attributes:
-        named_by: what names it: a variable of the environment, or the system's settings.
-        credentials: `user:password@` as it stands in an address, or nothing.
+        named_by: the environment variable that names it, or the system's settings.
+        credentials: `user:password@` as in a URL, or empty.
     """
 
     host: str
@@ -41,7 +41,7 @@ class Proxy:
     credentials: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        """The proxy in a sentence, without its credentials."""
+        """The proxy for a sentence, without its credentials."""
         return f"the proxy http://{self._place} ({self.named_by})"
 
     @property
@@ -90,7 +90,7 @@ def _parsed(url: str, named_by: str) -> Proxy:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    # an @ further back ends a password that has a / in it
+    # a later @ ends a password that contains a /
     if not HOST.fullmatch(host) or "@" in parts.path + parts.query + parts.fragment:
         raise UnusableProxy(f"{named_by} is not the address of a proxy, such as http://proxy.example:3128")
     credentials, at, _ = parts.netloc.rpartition("@")
@@ -98,7 +98,7 @@ def _parsed(url: str, named_by: str) -> Proxy:
 
 
 def _named_by(kind: str) -> str:
-    """What names the proxy of a kind: the variable as it is written, of which that in lower case counts."""
+    """The name of the variable for a kind of proxy, as it is written; lower case takes precedence."""
     names = [name for name in os.environ if name.lower() == f"{kind}_proxy" and os.environ[name]]
     return min(names, key=lambda name: not name.islower(), default="the system's settings")
 
@@ -110,10 +110,10 @@ def _is_exempt(address: ServerAddress, exempt: str) -> bool:
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
-    """Whether an entry of NO_PROXY means a host.
+    """Whether an entry of NO_PROXY matches a host.
 
-    An entry is `*`, a domain (its subdomains are meant too), an address or a network. Domains and addresses may have
-    a port.
+    An entry is `*`, a domain (including its subdomains), an address or a network. Domains and addresses may have a
+    port.
     """
     if entry == "*":
         return True
@@ -132,7 +132,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, int | None]:
-    """The host of an entry, and its port if it has one; the colons of an IPv6 address are none."""
+    """The host of an entry, and its port if it has one; colons in an IPv6 address do not count."""
     if _address(entry) is not None:
         return entry, None
     match = re.fullmatch(r"(.*):([0-9]{1,5})", entry)
@@ -148,7 +148,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _plain(name: str) -> str:
-    """A host name as it can be compared."""
+    """A host name in a form that can be compared."""
     name = name.lower().removesuffix(".")
     with contextlib.suppress(UnicodeError):
         return name if name.isascii() else name.encode("idna").decode()

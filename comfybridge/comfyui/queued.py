@@ -1,4 +1,4 @@
-"""ComfyUI's reports on its queue: `GET /queue` with every graph, and since 0.6.0 its job list without them."""
+"""Reads ComfyUI's reports on its queue: `GET /queue` with every graph, and the job list (since 0.6.0) without."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from comfybridge.comfyui.extra_data import KEY, owner_of
 
 Status = Literal["pending", "running", "ended"]
 
-# What the job list calls what became of a prompt.
+# The job list's names for a prompt's end.
 STATUS: Mapping[str, Status] = {
     "pending": "pending",
     "in_progress": "running",
@@ -27,10 +27,10 @@ class NotAQueue(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """A prompt as the queue or the job list has it.
+    """A prompt in the queue or the job list.
 
     Attributes:
-        run: distinguishes this run of the prompt from another one under the same id; empty for one that waits.
+        run: distinguishes this run of the prompt from another one under the same id; empty for a waiting prompt.
     """
 
     status: Status
@@ -39,11 +39,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Queue:
-    """The ids of the prompts that run and of those that wait, first come first.
+    """The ids of the running and of the waiting prompts, in order.
 
     Attributes:
         owners: the owners of prompts, by prompt id; None if ComfyUI did not report them.
-        runs: what distinguishes each run from another one under the same id, by that id.
+        runs: by prompt id, what distinguishes its run from another one under the same id.
     """
 
     running: tuple[str, ...]
@@ -90,7 +90,7 @@ def queue_of(said: Mapping[str, Any]) -> Queue:
 
 
 def items_of(said: Mapping[str, Any]) -> tuple[list[Sequence[Any]], list[Sequence[Any]]]:
-    """The items that run and those that wait, by `GET /queue`: `[number, id, graph, extra_data, outputs]`.
+    """The running and the waiting items of `GET /queue`: `[number, id, graph, extra_data, outputs]`.
 
     Raises:
         NotAQueue: it contains none.
@@ -103,7 +103,7 @@ def items_of(said: Mapping[str, Any]) -> tuple[list[Sequence[Any]], list[Sequenc
 
 
 def _item(item: Any) -> Sequence[Any]:
-    """An item of the queue as ComfyUI gives it, a list; hiddenswitch's fork gives an object instead."""
+    """An item of the queue as a list, as ComfyUI sends it; hiddenswitch's fork sends an object instead."""
     if isinstance(item, Mapping):
         return [item["priority"], item["prompt_id"], *map(item.get, ("prompt", "extra_data", "good_outputs"))]
     if not isinstance(item, list):
@@ -119,7 +119,7 @@ def queue_of_jobs(said: Mapping[str, Any]) -> Queue:
     """
     try:
         jobs = [(job["priority"], job["id"], STATUS[job["status"]], job) for job in said["jobs"]]
-        jobs.sort(key=lambda each: each[:2])  # the list comes latest first, whatever the queue's order is
+        jobs.sort(key=lambda each: each[:2])  # the list is sorted by time, latest first, whatever the queue's order
         if not all(isinstance(each[1], str) for each in jobs):
             raise NotAQueue
         running, pending = (tuple(each[1] for each in jobs if each[2] == status) for status in ("running", "pending"))
@@ -144,9 +144,9 @@ def job_of(said: Mapping[str, Any]) -> Job:
 
 
 def _run(number: object, told: object) -> str:
-    """What distinguishes a run from another one under the same id: its number, and when it was queued.
+    """What distinguishes a run from another one under the same id: its number, and the time at which it was queued.
 
-    Since 0.3.69, ComfyUI notes the time in `extra_data` and in the job list. The bridge's own note has it always.
+    Since 0.3.69, ComfyUI records the time in `extra_data` and in the job list. The bridge's own note always has it.
     """
     told = told if isinstance(told, Mapping) else {}
     return f"{number} {told.get('create_time') or told.get(KEY)}"

@@ -16,20 +16,20 @@ from comfybridge.comfyui.events import ExecutionError
 from comfybridge.comfyui.paths import without_paths
 from comfybridge.errors import InvalidWorkflow
 
-# what an input of a node class can be chosen from; None if that is not known
+# returns the choices of an input of a node class; None if unknown
 ChoicesOf = Callable[[str, str], "list[Any] | None"]
 
 MOST_CHOICES_SHOWN = 20
 LONGEST_REASON = 500
-LONGEST_READ = 20_000  # characters of what it may say about everything
-# What reading an error of a shape that no ComfyUI sends may raise.
+LONGEST_READ = 20_000  # the longest text quoted, in characters
+# What reading a malformed error may raise.
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
-# the check of a node, or of one above it, broke down, as it does of links that lead nowhere
+# the check of a node, or of one before it, failed, as it does for links that lead nowhere
 EXCEPTIONS = ("exception_during_validation", "exception_during_inner_validation")
-MODEL_INPUTS = ("ckpt_name", "unet_name")  # what the short name `model` sets
+MODEL_INPUTS = ("ckpt_name", "unet_name")  # the inputs that the short name `model` sets
 
-_MISSING_FILE = re.compile(r"Invalid \w+ file: (.+)")  # nodes.py: LoadImage.VALIDATE_INPUTS and its like
-# folder_paths.py: get_save_image_path; what follows is paths, each on a line
+_MISSING_FILE = re.compile(r"Invalid \w+ file: (.+)")  # nodes.py: LoadImage.VALIDATE_INPUTS and similar ones
+# folder_paths.py: get_save_image_path; paths follow, one a line
 _OUTSIDE = re.compile(r"Saving image outside the output folder is not allowed.*", re.DOTALL)
 
 
@@ -40,13 +40,13 @@ def execution_sentence(event: ExecutionError) -> str:
         sentence = f"Node {event.node_id} ({event.node_type}) blocked the nodes after it: {message}"
     else:
         name = event.exception_type.rpartition(".")[2]
-        kind = "" if name == "Exception" else f"{name}: "  # which says nothing
+        kind = "" if name == "Exception" else f"{name}: "  # a message without content
         sentence = f"Node {event.node_id} ({event.node_type}) failed: {kind}{message}"
     return sentence.rstrip(": .") + "."
 
 
 def _clean_message(text: str) -> str:
-    """A node's message without paths, and in words where all that it has to say is paths."""
+    """A node's message without paths; replaced by a sentence if it consists of paths."""
     if _OUTSIDE.search(text):
         return "its filename_prefix leads out of ComfyUI's output folder; files can be saved only below it"
     return without_paths(text)
@@ -55,7 +55,7 @@ def _clean_message(text: str) -> str:
 def refusal(
     body: Mapping[str, Any], graph: Mapping[str, Any], choices_of: ChoicesOf = lambda *_: None
 ) -> InvalidWorkflow:
-    """The error that ComfyUI's answer to an invalid graph amounts to.
+    """The error in ComfyUI's answer to an invalid graph.
 
     Args:
         body: its 400 answer, `{"error": {...}, "node_errors": {...}}`.
@@ -81,7 +81,7 @@ def node_sentences(node_errors: Mapping[str, Any], choices_of: ChoicesOf = lambd
     """One sentence for each error, as in "node 4 (CheckpointLoaderSimple): ckpt_name 'x' is not one of 'y'"."""
     sentences: list[str] = []
     for node, each in node_errors.items():
-        with contextlib.suppress(*MALFORMED):  # what is of another shape says nothing
+        with contextlib.suppress(*MALFORMED):  # entries of another shape are skipped
             class_type = _shortened(str(each.get("class_type", "?")))
             who = f"node {_shortened(node)} ({class_type})"
             sentences += [f"{who}: {reason}" for reason in _reasons(each, class_type, choices_of)]
@@ -99,7 +99,7 @@ def _reasons(node_error: Mapping[str, Any], class_type: str, choices_of: Choices
 
 
 def _reason_of_all(error: Any, graph: Mapping[str, Any]) -> str:
-    """The fault of the graph as a whole."""
+    """The error of the graph as a whole."""
     if isinstance(error, Mapping):
         with contextlib.suppress(*MALFORMED):
             return _general_reason(error, graph)
@@ -115,7 +115,7 @@ def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
     if kind == "missing_node_type" and isinstance(extra, Mapping) and "node_id" in extra:
         return _missing_class(str(extra["node_id"]), extra.get("class_type"))
     node = details.partition("#")[2].rstrip("'")
-    if node in graph and "does not exist" in message:  # so did ComfyUI before 0.13, and named the node only
+    if node in graph and "does not exist" in message:  # ComfyUI before 0.13 reported this, and named only the node
         return _missing_class(node, graph[node].get("class_type"))
     return _shortened(without_paths(f"{message.rstrip('.')} ({details})" if details else message.rstrip(".")))
 

@@ -1,4 +1,4 @@
-"""How connections to a server are made, for HTTP and websockets: straight or through a proxy, with TLS or not."""
+"""Makes connections to a server for HTTP and websockets: direct or through a proxy, with or without TLS."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SHORTEST_SILENCE = 0.001  # seconds; a socket takes 0 for "don't wait at all"
 
 
 class Route:
-    """The way to one server, as the environment has it when this is made.
+    """The route to one server, from the environment at the time of its creation.
 
     Attributes:
-        proxy: the proxy on the way, if there is one.
+        proxy: the proxy on the route, if any.
     """
 
     def __init__(self, address: ServerAddress) -> None:
@@ -34,7 +34,7 @@ class Route:
         try:
             self.proxy = proxy_for(address)
         except UnusableProxy as error:
-            self._unusable = error  # said at each call, as other reasons are
+            self._unusable = error  # reported at each call, like other failures
 
     @property
     def is_proxied_plainly(self) -> bool:
@@ -48,7 +48,7 @@ class Route:
             tunnel: whether it must lead to the server itself, which a connection with TLS does in any case.
 
         Raises:
-            NotConnected: it can't be made; its message names the proxy where that is at fault.
+            NotConnected: it can't be made; the message names the proxy if that is at fault.
         """
         if self._unusable is not None:
             raise NotConnected(f"cannot be reached: {self._unusable}")
@@ -73,7 +73,7 @@ class Route:
             raise
 
     def _open_tunnel(self, connection: socket.socket, proxy: Proxy, seconds: float, limit: Deadline) -> None:
-        """Have the proxy pass on all that is said from now on."""
+        """Have the proxy relay all further bytes."""
         host = self._address.host
         target = f"[{host}]:{self._address.port}" if ":" in host else f"{host_field(host)}:{self._address.port}"
         fields = fields_of({"Host": target, **proxy_fields(proxy)})
@@ -81,7 +81,7 @@ class Route:
             raise ValueError("That is not a host name.")
         connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
         incoming = Incoming(connection, seconds, limit)
-        incoming.read_head()  # nothing follows it before we speak
+        incoming.read_head()  # nothing follows the head before we send
         if incoming.status != 200:
             raise _NoTunnel(f"does not connect to it (HTTP {incoming.status})")
 
@@ -94,13 +94,13 @@ class Route:
             return f"cannot be reached: {self.proxy} {_fault_of_proxy(error)}"
         if isinstance(error, ConnectionRefusedError):
             return "refuses the connection (is it running?)"
-        if isinstance(error, (socket.gaierror, UnicodeError)):  # the second: no name at all
+        if isinstance(error, (socket.gaierror, UnicodeError)):  # the second: not a valid name
             return "cannot be found: its host name is unknown"
         return "cannot be reached"
 
 
 class _NoTunnel(OSError):
-    """The proxy opens no tunnel; the message says what it does instead."""
+    """The proxy opens no tunnel; the message says what it did instead."""
 
 
 def _fault_of_proxy(error: Exception) -> str:
@@ -121,7 +121,7 @@ def proxy_fields(proxy: Proxy) -> Mapping[str, str]:
 
 
 def _tls() -> ssl.SSLContext:
-    """With one's own certificates where the environment names some."""
+    """A TLS context, with the certificates that the environment names, if any."""
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
     if os.path.isdir(bundle):
         return ssl.create_default_context(capath=bundle)

@@ -1,4 +1,4 @@
-"""The ComfyUI servers behind the bridge: which one a request goes to, and which ones are there at all."""
+"""The ComfyUI servers behind the bridge: which of them are up, and which one a request goes to."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# A report on a server's queue is valid this long; after that it is fetched again.
+# A report on a server's queue is valid for this long; after that it is fetched again.
 FRESH_SECONDS = 1.0
-# A socket on which nothing came for so long may be that of a server that is asleep.
+# If nothing arrives on a socket for this long, its server may hang.
 HEARD_SECONDS = 3.0
-# What asking for it may take: the choice between servers must not wait for one that is asleep.
+# The time limit for fetching it: the choice between servers must not wait for one that hangs.
 PROBE_SECONDS = 2.0
-# What a question to all of them may take with one: the others are there.
+# The time limit for one server in a call to all of them.
 ASK_SECONDS = 5.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
-# What a prompt takes, before one was measured.
+# The assumed time of a prompt before one was measured.
 UNMEASURED_SECONDS = 1.0
-# Of shorter prompts, the difference is chance.
+# Differences between shorter prompts are chance.
 SHORTEST_SECONDS = 0.1
 # A server counts at most this many times slower than the fastest.
 SLOWEST = 3.0
-# Servers that would be done at about the same time take turns.
+# Servers that would finish at about the same time take turns.
 ALIKE = 1.25
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How one server is doing.
+    """The state of one server.
 
     Attributes:
         is_up: whether it answered the last call.
@@ -68,7 +68,7 @@ class Figures:
 
 
 class Server:
-    """One ComfyUI, and all that the bridge holds of it. Safe to share between threads.
+    """One ComfyUI, with everything that the bridge keeps for it. Safe to share between threads.
 
     Attributes:
         client, catalog, lookup: for calls to it.
@@ -98,12 +98,12 @@ class Server:
         self.is_up = True
         self._lock = threading.Lock()
         self._in_flight = 0
-        self._asked: tuple[float, int] | None = None  # when, and what the queue's length was
+        self._asked: tuple[float, int] | None = None  # when the queue's length was reported, and the length
         self._ran = MeanSeconds()
 
     @property
     def url(self) -> str:
-        """Where it is, without credentials."""
+        """Its URL, without credentials."""
         return self.client.address.url
 
     @property
@@ -123,21 +123,21 @@ class Server:
 
     @property
     def figures(self) -> Figures:
-        """How it is doing."""
+        """Its state."""
         mean = self._ran.value(-1.0)
         return Figures(self.is_up, self._in_flight, self.queue_remaining, None if mean < 0 else mean)
 
     @property
     def load(self) -> int:
-        """Prompts that a new one would have to wait for. Ours may not be in its queue yet, or be in it."""
+        """How many prompts a new one would wait for; this process's own may be in its queue already or not."""
         return max(self._in_flight, self.queue_remaining or 0)
 
     def seconds_per_prompt(self, unmeasured: float = UNMEASURED_SECONDS) -> float:
-        """What a prompt takes to run there, as the last ones did."""
+        """How long a prompt runs there, from recent ones."""
         return max(self._ran.value(unmeasured), SHORTEST_SECONDS)
 
     def ask(self) -> None:
-        """Find out how long its queue is, if that is not known.
+        """Fetch the length of its queue, if it is unknown.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
@@ -151,7 +151,7 @@ class Server:
             self._in_flight += 1
 
     def end(self, ran_seconds: float | None = None) -> None:
-        """Count one less; its prompt ran for so long, if that is known."""
+        """Count one request less; `ran_seconds` is how long its prompt ran, if known."""
         with self._lock:
             self._in_flight -= 1
         if ran_seconds is not None:
@@ -193,7 +193,7 @@ class Servers:
         """The server that will be done with one more prompt soonest. `Server.end` must be called.
 
         Args:
-            tried: those that turned out unreachable for this request.
+            tried: the servers that turned out unreachable for this request.
 
         Raises:
             Busy: the queues are at their limit.
@@ -205,7 +205,7 @@ class Servers:
         if len(self.all) == 1 and self._most_queued is None:  # no choice
             left[0].begin()
             return left[0]
-        # those that are down come back in the background; without any other, it shows at once
+        # servers that are down are probed in the background; if there is no other, they are tried at once
         candidates = self._asked([server for server in left if server.is_up]) or left
         with self._lock:  # so that requests that choose at the same time do not all choose the same server
             return self._chosen(candidates)
@@ -222,7 +222,7 @@ class Servers:
                 self._prober.start()
 
     def _asked(self, servers: list[Server]) -> list[Server]:
-        """Those that tell how long their queue is."""
+        """The servers that report the length of their queue."""
         answering = []
         for server in servers:
             try:
@@ -243,9 +243,9 @@ class Servers:
                 f"ComfyUI has {most} prompts queued, the most that COMFYBRIDGE_MAX_QUEUE allows.",
                 retry_after=whole_seconds(wait),
             )
-        # one that has run nothing yet is as good as the best
+        # a server that has run nothing yet is rated like the fastest
         best = min(each.seconds_per_prompt() for each in open_ones)
-        # a slow prompt (a model that was loaded, another workflow) says little of the next: no server is shunned
+        # a slow prompt (a loaded model, another workflow) says little about the next, so no server is avoided for it
         seconds = {each: (each.load + 1) * min(each.seconds_per_prompt(best), SLOWEST * best) for each in open_ones}
         soonest = min(seconds.values())
         alike = [each for each in open_ones if seconds[each] <= ALIKE * soonest]
@@ -295,7 +295,7 @@ class Servers:
         return deadline if len(self.all) == 1 else Deadline(min(ASK_SECONDS, deadline.remaining()))
 
     def answers(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> list[tuple[Server, T]]:
-        """What those answer that do.
+        """The results of the servers that answer.
 
         Raises:
             BridgeError: the first error, if no server answers.
@@ -307,7 +307,7 @@ class Servers:
         return found
 
     def first(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
-        """What the first of them answers that does.
+        """The result of the first server that answers.
 
         Raises:
             BridgeError: the error of the first server, if none answers.

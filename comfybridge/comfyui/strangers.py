@@ -1,6 +1,6 @@
-"""Answers of something other than ComfyUI: a web page, a login, a tunnel whose other end is gone, another service.
+"""Recognizes answers of something other than ComfyUI: a web page, a login, a tunnel without its other end.
 
-A sentence quotes no more of it than a page's title, and of a redirect only where it leads; the rest may hold secrets.
+Messages quote no more of them than a page's title and a redirect's target; the rest may contain secrets.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from comfybridge.errors import ComfyUIError
 ITSELF = "COMFYUI_URL must name ComfyUI itself, with the path that it is served under"
 ELSEWHERE = "COMFYUI_URL must name the place that it leads to"
 CREDENTIALS = "COMFYUI_URL or COMFYUI_HEADERS must hold credentials that it accepts"
-# "You may not", of ComfyUI or of what stands before it
+# refusals, by ComfyUI or by something in front of it
 NOT_LET_IN = {401, 403, 407, 511}
 PROXY_CREDENTIALS = 407
-# ComfyUI never says these itself. 520 to 530 are Cloudflare's, for a server or a tunnel that does not answer.
+# ComfyUI never answers with these. 520 to 530 are Cloudflare's, for a server or a tunnel that does not answer.
 OF_PROXIES = {502, 503, 504, *range(520, 528), 530}
 INTERNAL_ERROR = 500
-# "There is no such thing here", for what every ComfyUI has.
+# not found or not allowed, for routes that every ComfyUI has
 NOT_THERE = {404, 405, 410, 422}
 EVERYWHERE = ("/prompt", "/queue", "/history", "/object_info", "/interrupt", "/system_stats", "/upload/image")
 LARGEST_READ = 16 * 1024
@@ -84,7 +84,7 @@ def check_is_comfyui(answer: Answer, body: bytes | None = None) -> None:
     """Refuse what looks like an answer of something else.
 
     Args:
-        body: as far as it was read; None: not yet.
+        body: the part that has been read; None: nothing yet.
 
     Raises:
         NotComfyUI
@@ -121,14 +121,14 @@ def _beginning(answer: Answer) -> bytes:
 
 
 def _lost_tunnel(answer: Answer, body: bytes) -> str:
-    """A tunnel's code for its other end being gone, as "ERR_NGROK_3200"; empty for other answers."""
+    """A tunnel's error code for its missing other end, such as "ERR_NGROK_3200"; empty for other answers."""
     said = answer.header("Ngrok-Error-Code") or (_text(body) if is_page(answer, body) else "")
     found = _TUNNEL.search(said)
     return found[0] if found else ""
 
 
 def _page(body: bytes) -> tuple[str, str]:
-    """What a web page is, and what to do."""
+    """What a web page seems to be, and what to do about it."""
     text = _text(body)
     title = _title(text)
     is_login = bool(_PASSWORD.search(text) or _LOGIN.search(title))

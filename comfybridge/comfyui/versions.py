@@ -6,19 +6,19 @@ import re
 
 from comfybridge.errors import ComfyUIError
 
-# The first that takes the id that a prompt is given; before, ComfyUI chooses it.
+# The first version that accepts a prompt's id from the client; older ones choose it themselves.
 OLDEST = "0.3.45"
-# `/interrupt` heeds a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
+# `/interrupt` respects a prompt's id since ComfyUI pull request 9607 of 2 September 2025, first released as 0.3.57.
 # Earlier versions stop whatever prompt runs.
 AIMED_INTERRUPT = "0.3.57"
 
 
 class IdNotTaken(ComfyUIError):
-    """ComfyUI does not accept prompt ids from clients, as all versions before `OLDEST`."""
+    """ComfyUI does not accept prompt ids from clients: it is older than `OLDEST`."""
 
 
 def too_old(version: str) -> str:
-    """The sentence on a ComfyUI that is older than `OLDEST`."""
+    """The error message for a ComfyUI older than `OLDEST`."""
     return f"ComfyUI is too old: its version is {version}, and the bridge needs {OLDEST} or later."
 
 

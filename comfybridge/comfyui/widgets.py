@@ -1,4 +1,4 @@
-"""What a node's input can hold besides a link, and what ComfyUI's editor puts there at first."""
+"""The values that a node's input accepts besides links, and the editor's initial ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from comfybridge.comfyui.dynamic_inputs import COMBO, keys, parts
 
-# Where ComfyUI's page fetches the choices itself, those that are listed are none, or not all.
+# If ComfyUI's page fetches the choices itself, the listed ones are missing or incomplete.
 FETCHED = ("remote", "remote_combo")
 NUMBERS = ("INT", "FLOAT")
 _EMPTY = {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}
@@ -17,7 +17,7 @@ def choices_of(config: Any) -> list[Any] | None:
     """The choices of one input; None if it is not a choice, or the choices are unknown.
 
     Args:
-        config: its options: ComfyUI writes `[[...], {...}]`, `["COMBO", {"options": [...]}]`, or more.
+        config: its options; ComfyUI writes `[[...], {...}]`, `["COMBO", {"options": [...]}]`, or more.
     """
     kind, options = parts(config)
     if isinstance(kind, list):
@@ -42,7 +42,7 @@ def accepts(config: Any, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         return _limit(options.get("min"), -math.inf) <= value <= _limit(options.get("max"), math.inf)
-    return True  # ComfyUI makes a text of whatever a STRING is
+    return True  # ComfyUI converts any value of a STRING to text
 
 
 def default_of(config: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Files of ComfyUI that are opened, in threads, before it is their turn."""
+"""Opens ComfyUI's files in threads before their turn."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ahead(Generic[K]):
 
     @property
     def has_threads(self) -> bool:
-        """Whether anything is opened before its turn."""
+        """Whether files are opened before their turn."""
         return self._threads is not None
 
     def start_threads(self) -> None:
@@ -46,7 +46,7 @@ class Ahead(Generic[K]):
         self._threads = ThreadPoolExecutor(self._at_once)
 
     def open(self, key: K, begin: Callable[[K], Begun]) -> None:
-        """Have a thread open a file, if there are threads and it is not opened already."""
+        """Have a thread open a file, if there are threads and it is not open yet."""
         if self._threads is not None and key not in self._opening:
             self._opening[key] = self._threads.submit(begin, key)
 

@@ -1,4 +1,4 @@
-"""Work of which several pieces are done at a time, and which the end of the process does not have to wait for."""
+"""Runs several pieces of work at a time, in threads that do not delay the end of the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 from comfybridge.deadline import Deadline
 from comfybridge.errors import TimedOut
 
-LOOK_SECONDS = 0.25  # so often it is looked whether the deadline was cut
+LOOK_SECONDS = 0.25  # interval between two checks whether the deadline was cut
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -20,12 +20,12 @@ Made = TypeVar("Made")
 def map_at_once(work: Callable[[Item], Made], items: Sequence[Item], most: int, deadline: Deadline) -> list[Made]:
     """Call a function with each of several items, and return the results in their order.
 
-    Of several errors, that of the first item is raised. It leaves the items that have not begun alone, and is raised
-    once the others are done with: no thread outlives the call, unless the deadline is cut.
+    If calls fail, the error of the first item is raised. No further items are then started, and the error is raised
+    once the running calls have ended: no thread outlives the call, unless the deadline is cut.
 
     Args:
-        most: how many at a time.
-        deadline: the work's own; here it only matters whether it is cut.
+        most: how many calls run at a time.
+        deadline: the deadline of the work; here it only matters whether it is cut.
 
     Raises:
         TimedOut: the deadline was cut.
@@ -44,7 +44,7 @@ def map_at_once(work: Callable[[Item], Made], items: Sequence[Item], most: int, 
             except BaseException as error:
                 future.set_exception(error)
 
-    # daemons: Python waits at its end for those of a pool
+    # daemon threads: on exit, Python waits for the threads of a pool
     threads = [threading.Thread(target=run, name="fetch", daemon=True) for _ in range(min(most, len(items)))]
     for thread in threads:
         thread.start()

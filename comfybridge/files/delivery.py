@@ -1,14 +1,14 @@
 """The outputs of one answer, fetched so that failures show early and memory stays small.
 
-Before the answer begins, every file is opened, several at a time. Small ones are fetched whole, as long as there is
-room; of the first that does not fit, the beginning is. Of the others only the size is taken down, and they are opened
-again when it is their turn. So an answer of small files is in memory when it begins, and one of large files needs no
-more memory than one of small ones, and no more connections than a few.
+Before the answer begins, every file is opened, several at a time. Small files are fetched whole as long as there is
+room, and of the first that does not fit, the beginning is fetched. For all others only the size is recorded; they are
+opened again in their turn. So small files are in memory when the answer begins, and large files need no more memory
+than small ones, and only a few connections.
 
-A file that proves unusable then is left out of the answer, with a warning, if the answer has anything else.
+A file that proves unusable at this point is left out of the answer, with a warning, if the answer has anything else.
 
-What must be converted is loaded whole, one image at a time. While there is room for the results that happens before
-the answer begins, and after that when it is their turn: such files have no size until then.
+Images to convert are loaded whole, one at a time. As long as there is room for the results, this happens before the
+answer begins, and otherwise in their turn: until then, their size is unknown.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from comfybridge.request import CHUNK, OpenFile, Output
 ROOM = 4 * 1024 * 1024  # bytes for files that are held until they are sent
 BEGINNING = 2 * 1024 * 1024  # bytes of the first file that does not fit
 AHEAD = 2 * 1024 * 1024  # the next file is opened when no more than this is left of the one that is being sent
-AT_ONCE = 4  # files that are opened before it is their turn
-# Files are fetched one by one for so long, as threads cost more than they win where all come at once.
+AT_ONCE = 4  # files that are opened before their turn
+# Seconds in which files are fetched one by one: if they all arrive quickly, threads cost more than they gain.
 SLOW_SECONDS = 0.005
 
-# A file with such a name but an unknown beginning is something else: the page of a proxy, for example, or half a
+# A file with such an ending but an unknown beginning is something else, such as a proxy's error page or a truncated
 # file.
 UNMISTAKABLE = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
@@ -40,10 +40,10 @@ class DeliveredFile:
     """One of the files, with what is known about it.
 
     Attributes:
-        media_type, filename, warnings: after conversion; that is known from the beginning if `size` is.
+        media_type, filename, warnings: after conversion; known from the beginning if `size` is.
         size: in bytes; None if unknown until it has been sent.
-        pixels: width and height, if it is an image that tells them.
-        data: the whole of it, if it is in memory.
+        pixels: width and height, if it is an image and they are known.
+        data: the whole file, if it is in memory.
     """
 
     def __init__(self, output: Output) -> None:
@@ -56,7 +56,7 @@ class DeliveredFile:
         self.data: bytes | None = None
 
     def learn(self, file: OpenFile) -> None:
-        """Take down what there is to know of it.
+        """Record what the file's bytes show about it.
 
         Raises:
             FileUnusable: it is not what its name says.
@@ -99,8 +99,8 @@ class Delivery:
         has_more: whether the answer has something besides the files, so that all of them may be left out.
 
     Attributes:
-        files: in that order, without those that are left out.
-        warnings: sentences on those that are.
+        files: in that order, without files that are left out.
+        warnings: sentences on files that are left out.
 
     Raises:
         FileUnusable: no file is usable, and the answer has nothing else.
@@ -123,14 +123,14 @@ class Delivery:
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether every file is, so that nothing can go wrong any more."""
+        """Whether every file is in memory, so that nothing can go wrong any more."""
         return all(file.data is not None for file in self.files)
 
     def chunks(self, file: DeliveredFile) -> Generator[bytes, None, None]:
-        """The bytes of one of the files, in its turn or once more later; its size is known when they have come.
+        """The bytes of one of the files, in its turn or again later; afterwards its size is known.
 
         Raises:
-            ComfyUIError, ComfyUIUnreachable, TimedOut: it can't be fetched, or is not what it was any more.
+            ComfyUIError, ComfyUIUnreachable, TimedOut: it can't be fetched, or has changed.
         """
         if file.data is not None:
             yield file.data
@@ -157,7 +157,7 @@ class Delivery:
     # -- before the answer begins --------------------------------------------------------------------------------
 
     def _plan(self, has_more: bool) -> None:
-        """Fetch the files that there is room for, and learn the size of the others."""
+        """Fetch the files for which there is room, and learn the size of the others."""
         started = time.monotonic()
         index = 0
         while index < len(self.files):
@@ -178,7 +178,7 @@ class Delivery:
         self.warnings.append(f"{error.message.rstrip('.')}; it is left out.")
 
     def _take(self, file: DeliveredFile) -> None:
-        """Take down what there is to know of a file, and keep what there is room for."""
+        """Record what a file's bytes show about it, and keep it if there is room."""
         convert = file.output.convert
         if convert is not None and self._room.left <= 0:
             self._ahead.drop(file)
@@ -206,7 +206,7 @@ class Delivery:
                 stack.pop_all()
 
     def _begin(self, file: DeliveredFile) -> Begun:
-        """Open a file, and fetch the whole of it if there is room, else enough to tell an image's size."""
+        """Open a file, and fetch all of it if there is room, and otherwise enough to read an image's size."""
         opened = file.output.source()
         try:
             has_room = opened.size is not None and self._room.find(opened.size)
@@ -231,7 +231,7 @@ class Delivery:
         return opened
 
     def _following(self, file: DeliveredFile) -> DeliveredFile | None:
-        """The file to come after one whose turn it is; None after one that is sent once more."""
+        """The file that comes next; None after a file that is sent again."""
         if file not in self._to_come:
             return None
         while self._to_come.popleft() is not file:
@@ -239,7 +239,7 @@ class Delivery:
         return self._to_come[0] if self._to_come else None
 
     def _open_soon(self, file: DeliveredFile, begin: Callable[[DeliveredFile], Begun]) -> None:
-        """Have a file opened before it is its turn, if it is ComfyUI that has it."""
+        """Have a file opened before its turn, if it must be fetched from ComfyUI."""
         if file.output.is_remote:
             self._ahead.open(file, begin)
 

@@ -35,14 +35,14 @@ MOST_REDIRECTS = 5
 CHUNK = 256 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
 PORTS = {"http": 80, "https": 443}
-# binary/octet-stream is what S3 says of a file that it knows nothing about
+# binary/octet-stream is S3's type for files of unknown type
 MEDIA_TYPES = re.compile(r"(image|video|audio)/.+|(application|binary)/octet-stream")
 HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
 LONGEST_URL = 8000  # characters; few servers take longer ones, and Python caches parsed URLs
-LOOKUP_SECONDS = 5.0  # for a name of which it is only asked whether it is public
-PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")  # RFC 6761, 6762, 8375, and what is usual
+LOOKUP_SECONDS = 5.0  # for a host that is only checked for being public
+PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")  # RFC 6761, 6762, 8375, and common usage
 LONGEST_HOST = 253  # characters (RFC 1035)
-# A name server that does not answer keeps a thread for as long as the system waits for it.
+# If a name server does not answer, its thread blocks for as long as the system waits.
 _lookups = threading.BoundedSemaphore(64)
 
 
@@ -63,10 +63,10 @@ class _Place:
 
 
 class Allowance:
-    """How many bytes the files of one request may still have. Safe to share between threads.
+    """The bytes that remain for the files of one request. Safe to share between threads.
 
     Args:
-        most_bytes: how many they may have together.
+        most_bytes: how many the files may have together.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -75,10 +75,10 @@ class Allowance:
         self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
-        """Take some.
+        """Take a number of bytes.
 
         Raises:
-            TooLarge: there are not that many left.
+            TooLarge: fewer bytes remain.
         """
         with self._lock:
             self._left -= size
@@ -117,7 +117,7 @@ class Fetcher:
         """The file at a URL.
 
         Args:
-            allowance: what its bytes count against.
+            allowance: the allowance that its bytes count against.
             deadline: the request's own, beside the limit of the fetcher.
 
         Raises:
@@ -145,8 +145,8 @@ class Fetcher:
     def check(self, url: str, deadline: Deadline) -> None:
         """Refuse a URL for another fetcher if this one would not contact its host.
 
-        A host of which no address is known here passes, if its name is not one of a private network: whoever
-        fetches it may know more.
+        A host whose address can't be found here passes unless its name belongs to a private network: the fetcher may
+        be able to resolve it.
 
         Raises:
             InvalidRequest: the URL can't be used, may not be used, or holds credentials.
@@ -196,10 +196,10 @@ class Fetcher:
             raise _not_public(place)
 
     def _check_is_elsewhere(self, place: _Place, connection: socket.socket) -> None:
-        """Refuse this machine under its own public address: firewalls that keep others out would let it in."""
+        """Refuse this machine's own public address: firewalls that block others would admit it."""
         try:
             here, there = connection.getsockname()[0], connection.getpeername()[0]
-        except OSError:  # gone already: reading will say so
+        except OSError:  # the connection is closed already; reading will report it
             return
         if here == there and not self._is_allowed(place, ipaddress.ip_address(there.partition("%")[0])):
             raise _not_public(place)
@@ -290,7 +290,7 @@ def _host(host: str) -> str:
 
 
 def resolve(host: str, port: int, limit: Deadline) -> list[Address]:
-    """The addresses of a host, as the system finds them.
+    """The addresses of a host, from the system's resolver.
 
     Raises:
         InvalidRequest: it has none.
@@ -307,7 +307,7 @@ def resolve(host: str, port: int, limit: Deadline) -> list[Address]:
 
 
 def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
-    """The system's addresses for a host, looked up in a thread of its own because the system has no time limit."""
+    """The addresses of a host, looked up in a separate thread because the system's resolver has no time limit."""
     said: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -322,7 +322,7 @@ def _look_up(host: str, port: int, limit: Deadline) -> list[Any]:
         raise TimeoutError
     try:
         threading.Thread(target=ask, name="name lookup", daemon=True).start()
-    except RuntimeError:  # there can be no more threads
+    except RuntimeError:  # the system allows no more threads
         _lookups.release()
         raise OSError("no thread") from None
     try:
@@ -355,7 +355,7 @@ def _redirected(place: _Place, answer: Incoming) -> _Place:
     if not location:
         raise InvalidRequest(f"{place.host} answered {answer.status}, a redirect without a target.")
     host = f"{place.scheme}://{place.host_header}"
-    with suppress(UnicodeError):  # headers are read as Latin letters, and servers write UTF-8
+    with suppress(UnicodeError):  # Python reads headers as Latin-1, and servers write UTF-8
         location = location.encode("latin-1").decode("utf-8")
     try:
         url = urljoin(host + place.target, location)
@@ -384,7 +384,7 @@ def _body(place: _Place, answer: Incoming, allowance: Allowance) -> bytes:
 def _read(place: _Place, answer: Incoming, allowance: Allowance) -> bytes:
     expected = answer.length
     if expected is not None:
-        allowance.take(expected)  # so that too large a file is not even begun
+        allowance.take(expected)  # so that the download of a file that is too large does not even start
     chunks = []
     try:
         while chunk := answer.read_some(CHUNK):

@@ -1,7 +1,8 @@
-"""In which form an input takes a file: the name of one in ComfyUI's input folder, its data in base64, or its address.
+"""Determines the form in which an input takes a file: a name in ComfyUI's input folder, base64 data, or a URL.
 
-ComfyUI itself knows names alone. Nodes of other packs take a text, and only words tell of what: in the input's name,
-its tooltip, the name of the node's class (`ETN_LoadImageBase64`, `LoadImageFromUrl`), or the node's description.
+ComfyUI itself only knows names. Nodes of other packs take a text, and only words show what it means: in the input's
+name, its tooltip, the name of the node's class (`ETN_LoadImageBase64`, `LoadImageFromUrl`), or the node's
+description.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from comfybridge.files.names import NodeClassOf
 from comfybridge.workflow.graph import Graph, is_link
 from comfybridge.workflow.parameters import Target
 
-# `path`: of a file anywhere on ComfyUI's machine, but not looked for in its input folder
+# `path`: the path of a file on ComfyUI's machine, not relative to its input folder
 Form = Literal["name", "base64", "data_uri", "url", "path"]
 
-# ComfyUI's own loaders, which need no description: to describe them, it lists its whole input folder
+# ComfyUI's own loaders, for which no description is requested: ComfyUI would list its whole input folder in it
 FILE_INPUTS = {
     "LoadImage": "image",
     "LoadImageMask": "image",
@@ -28,7 +29,7 @@ FILE_INPUTS = {
     "Load3D": "model_file",
 }
 NAME: frozenset[Form] = frozenset(("name",))
-MOST_NODES_PASSED = 32  # between a text and the node that loads what it says
+MOST_NODES_PASSED = 32  # between a text and the node that loads the file
 
 _DATA_URI = re.compile(r"data[ _:-]?ur[il]", re.IGNORECASE)
 _FORMATS = re.compile(r"web[pm]", re.IGNORECASE)
@@ -57,7 +58,7 @@ class FileForms:
         self._node_class_of = node_class_of
 
     def of(self, target: Target) -> frozenset[Form]:
-        """The forms that an input takes. A text that only feeds other nodes takes what those take.
+        """The forms that an input takes. A text that only feeds other nodes takes the forms that they take.
 
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut: the call to the server failed.
@@ -79,7 +80,7 @@ class FileForms:
         return NAME
 
     def _own(self, target: Target) -> tuple[frozenset[Form], bool]:
-        """What an input itself tells; and whether it is a text that may be for a later node, if it tells nothing."""
+        """The forms that an input itself shows; without any, whether it may be a text for a later node."""
         node_class = self._node_class_of(self._graph[target.node]["class_type"])
         if node_class is None:
             return NAME, False
@@ -106,7 +107,7 @@ def _is_upload(options: Mapping[str, Any]) -> bool:
 
 def _told(node_class: NodeClass, input_name: str, options: Mapping[str, Any]) -> frozenset[Form]:
     """The meaning of a text, by the first clue: its name, its options, the node's name, the node's description."""
-    if options.get("vhs_path_extensions"):  # the video helper suite's paths, which may be addresses too
+    if options.get("vhs_path_extensions"):  # paths of VideoHelperSuite, which may be URLs too
         return frozenset(("path", "url"))
     said = [str(options.get(name) or "") for name in ("default", "placeholder", "tooltip")]
     if any(text.startswith("data:") for text in said):
@@ -121,7 +122,7 @@ def _told(node_class: NodeClass, input_name: str, options: Mapping[str, Any]) ->
 
 
 def _unless_name_alone(forms: frozenset[Form]) -> frozenset[Form]:
-    """Nothing where prose mentions a path and no more: an example says little."""
+    """No forms if prose mentions only a path, which may be just an example."""
     return frozenset() if forms == NAME else forms
 
 

@@ -1,10 +1,10 @@
-"""Input files: onto ComfyUI's disk, and into the inputs of the graph that name them.
+"""Brings input files to ComfyUI's disk, and their names into the graph's inputs.
 
-    placed = place_files(request.images, filled, parameters)         every name belongs somewhere, or 400
-    Uploader(fetcher, most_bytes).feed(placed, filled, client, deadline)   fetched, looked at, uploaded, rewritten
+    placed = place_files(request.images, filled, parameters)         every name must belong somewhere
+    Uploader(fetcher, most_bytes).feed(placed, filled, client, deadline)   fetch, check, upload, rewrite
 
-Nothing is uploaded before all files are known to be good. A file's name on ComfyUI's disk is made of its content: no
-two files collide, the same one is never there twice, and ComfyUI's cache knows it again.
+Nothing is uploaded before all files are known to be good. A file's name on ComfyUI's disk is derived from its
+content: no two files collide, no file is stored twice, and ComfyUI's cache recognizes it.
 """
 
 from __future__ import annotations
@@ -36,26 +36,26 @@ SUBFOLDER = "comfybridge"
 MOST_AT_ONCE = 4  # URLs of one request
 MOST_IN_GRAPH = 32 * 1024 * 1024  # bytes of the files that a graph holds as base64
 DIGITS = 32
-ANNOTATION = " [input]"  # what ComfyUI's own page writes after a file's name; folder_paths.annotated_filepath
+ANNOTATION = " [input]"  # what ComfyUI's own page appends to a file's name; folder_paths.annotated_filepath
 
-# these open a picture with Pillow, as the check here does
+# these nodes open a picture with Pillow, as the check here does
 IMAGE_LOADERS = ("LoadImage", "LoadImageMask", "LoadImageOutput")
 _PICTURE = re.compile(r"(?<!To)(Image|Mask)")  # in the name of a class that takes pictures as base64
-# a text for file names to come: equal to a file's name by chance only, as prose is
+# a text for new file names: like prose, it equals a file's name only by chance
 PROSE_INPUTS = ("filename_prefix",)
 
-# Pillow opens these by running Ghostscript, which is unsafe with files from strangers
+# Pillow opens PostScript by running Ghostscript, which is unsafe with untrusted files
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A file and where it goes.
+    """A file and the inputs that it is for.
 
     Attributes:
         file: the file.
         forms: the inputs that it is for, and the form in which each takes it.
-        reported: the parameters through which a caller sees these inputs.
+        reported: the parameters that set these inputs.
     """
 
     file: InputFile
@@ -64,7 +64,7 @@ class Placed:
 
     @property
     def is_handed_on(self) -> bool:
-        """Whether nothing but the file's address is needed."""
+        """Whether only the file's URL is needed."""
         return isinstance(self.file, LinkedFile) and set(self.forms.values()) == {"url"}
 
 
@@ -127,9 +127,9 @@ def _place(
 
 
 def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Form:
-    """The form of a file for an input: the address itself if the input takes one.
+    """The form in which an input gets a file: the URL itself if the input takes one.
 
-    A name comes last: nodes that take paths too may look elsewhere for them.
+    A name is the last choice: nodes that also take paths may look for names elsewhere.
     """
     accepted = forms.of(target)
     wanted: tuple[Form, ...] = ("base64", "data_uri", "name")
@@ -167,7 +167,7 @@ def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: File
 
 
 class _Mentions:
-    """Where a filled graph says what, and which of the parameters in use set it. Made once for all files."""
+    """An index of a filled graph, made once for all files: inputs by value, and the parameters that set them."""
 
     def __init__(self, filled: Filled, template: Template) -> None:
         graph = filled.graph
@@ -225,8 +225,8 @@ class Uploader:
     """Brings files to a ComfyUI. Safe to share between threads.
 
     Args:
-        fetcher: what URLs are fetched with.
-        most_bytes: how much the files of one request may have together.
+        fetcher: fetches URLs.
+        most_bytes: how many bytes the files of one request may have together.
     """
 
     def __init__(self, fetcher: Fetcher, most_bytes: int) -> None:
@@ -242,12 +242,11 @@ class Uploader:
         check_file: Callable[[InputFile], None] | None = None,
         check_unseen: Callable[[InputFile], None] | None = None,
     ) -> None:
-        """Bring the files to a server, and have the graph say of each what its inputs take: mostly, the name that it
-        was uploaded under.
+        """Bring the files to a server, and write them into the graph in the form that its inputs take.
 
         Args:
             check_file: raises an error for a file that may not be used.
-            check_unseen: the same of one that ComfyUI is to fetch, so that it is not seen here.
+            check_unseen: the same for a file that ComfyUI is to fetch, so that the bridge does not see it.
 
         Raises:
             InvalidRequest: a file cannot be fetched, is empty, or is not an image although it must be one.
@@ -282,7 +281,7 @@ class Uploader:
             raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
 
     def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
-        """The files with their data, as long as they are not too large together.
+        """The files with their data, if they are not too large together.
 
         If several fail, the error is that of the first in the request, whatever their order of failure.
         """
@@ -304,7 +303,7 @@ class Uploader:
 
 
 def stored_name(file: InputFile) -> str:
-    """The name of a file on ComfyUI's disk: a digest of its content, and the ending that goes with it."""
+    """The name of a file on ComfyUI's disk: a digest of its content, and a suitable ending."""
     return f"{hashlib.sha256(file.data).hexdigest()[:DIGITS]}.{suffix_of(file.data, file.name) or 'bin'}"
 
 
@@ -324,7 +323,7 @@ def _check(placed: Placed, graph: Graph) -> None:
 
 
 def _check_room(placed: Sequence[Placed]) -> None:
-    """Refuse more files within a graph than ComfyUI should keep there: it copies its queue at every look."""
+    """Refuse too many bytes of files within a graph: ComfyUI copies its queue whenever someone reads it."""
     size = sum(
         len(each.file.data) for each in placed for form in each.forms.values() if form in ("base64", "data_uri")
     )
@@ -355,7 +354,7 @@ def _written(file: InputFile, form: Form, stored: str) -> str:
 
 
 def _reported(placed: Placed, stored: str) -> str:
-    """The description of a file: where it is, or what it is, because its data would be too long."""
+    """The reported value for a file: its URL or name, or a description in place of its data."""
     if placed.is_handed_on and isinstance(placed.file, LinkedFile):
         return placed.file.url
     return stored or f"{_media_type(placed.file)} as base64, {len(placed.file.data)} bytes"

@@ -1,8 +1,8 @@
-"""Names of files in a graph that lead out of ComfyUI's folders.
+"""Refuses file names that lead out of ComfyUI's folders.
 
-ComfyUI puts such a name behind the input folder's path with a bare `os.path.join`
-(folder_paths.get_annotated_filepath), so `../output/x.png` shows what others have made, and `/etc/passwd` is opened
-too. What a template says of its own is its owner's business; what a caller says is looked at here.
+ComfyUI appends a name to the input folder's path with a bare `os.path.join` (folder_paths.get_annotated_filepath), so
+`../output/x.png` shows other callers' pictures, and `/etc/passwd` is opened too. Names in a template are its owner's
+responsibility; names from a caller are checked here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from comfybridge.workflow.wording import clip
 # A node class by its name; None if the server does not have it.
 NodeClassOf = Callable[[str], "NodeClass | None"]
 
-# texts for people or for new file names, and so not names of existing files
+# inputs for prose or for new file names, not for names of existing files
 PROSE = ("prompt", "negative_prompt")
 # LoadImage, LoadAudio, Load3D, VHS_LoadVideo; not CheckpointLoader: models are chosen from ComfyUI's list
 _LOADERS = re.compile(r"Load(?!er)")
@@ -47,7 +47,7 @@ def _read_as(name: str) -> Iterator[str]:
     yield name
     for annotation in ANNOTATIONS:
         if name.endswith(annotation):
-            yield name[: -len(annotation) - 1]  # ComfyUI drops the letter before it, whatever it is
+            yield name[: -len(annotation) - 1]  # ComfyUI drops the letter before it, whichever it is
 
 
 def check_file_names(
@@ -59,14 +59,14 @@ def check_file_names(
     is_own_graph: bool,
     is_confined: bool,
 ) -> None:
-    """Refuse a name of a caller's that leads out of ComfyUI's folders, where a node loads a file of that name.
+    """Refuse a caller's file name that leads out of ComfyUI's folders, in an input that loads files.
 
     Args:
         parameters: those of the template, or those that were found in the graph.
-        brought: the inputs that are to name a file that came with the request, whatever they say now.
+        brought: the inputs whose value will be replaced by the name of a file in the request.
         is_own_graph: whether the whole graph is the caller's, and not only the parameters given.
-        is_confined: whether the caller has nothing but the parameters of templates. Then such a name is refused in
-            any text that is no prose.
+        is_confined: whether the caller may only set the parameters of templates. Such a name is then refused in any
+            text that is not prose.
 
     Raises:
         InvalidRequest: which input or parameter it is in.
@@ -93,7 +93,7 @@ def check_file_names(
                 if is_confined and name not in PROSE and not _is_prose(class_type, target.input, class_of):
                     raise _refused(name, text)
                 elsewhere.setdefault(target.node, text)
-            # of other classes it is not worth a question: most are texts of several lines
+            # other classes are not worth a call: most such inputs are texts of several lines
             elif _CONTROL.search(text) and (
                 is_image or (_loads(class_type) and names_file(class_type, target.input, class_of))
             ):
@@ -143,7 +143,7 @@ def _suspects(value: Any) -> list[str]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether there is surely nothing about a text; a quick look, as there is one at each text of each graph."""
+    """Whether a text is certainly harmless; a quick check, because every text of every graph gets one."""
     return text.isprintable() and ".." not in text and text[1:2] != ":" and not text.startswith(_BEGINNINGS)
 
 
@@ -166,10 +166,10 @@ def _loads(class_type: str) -> bool:
 def names_file(class_type: str, input_name: str, class_of: NodeClassOf, *, is_link: bool = False) -> bool:
     """Whether an input is for the name of a file in ComfyUI's folders.
 
-    A loader's plain text is not: who installs a node that takes the path of any file wants that.
+    A loader's plain text is not: whoever installs a node that takes any path wants that.
 
     Args:
-        is_link: whether the name comes over a link, so that the input can be for anything else too.
+        is_link: whether the name comes over a link, in which case the input may be for other values too.
     """
     node_class = class_of(class_type)
     if node_class is None:
@@ -198,7 +198,7 @@ def _is_prose(class_type: str, input_name: str, class_of: NodeClassOf) -> bool:
 
 
 def _check_links(graph: Graph, elsewhere: Mapping[str, str], class_of: NodeClassOf) -> None:
-    """Refuse a name that links bring from the node where it is written to one that loads a file."""
+    """Refuse a name that reaches a loader of files over links from another node."""
     fed: dict[str, list[Target]] = {}
     for node_id, node in graph.items():
         for name, value in node["inputs"].items():

@@ -1,7 +1,7 @@
 """Which IP addresses are public.
 
-Python's `ipaddress.is_global` answers by the registries as they were when that patch version came out, so the
-networks stand here: those of IANA's special-purpose address registries (2025), whether or not packets reach them.
+Python's `ipaddress.is_global` depends on the registries at the time of each patch release, so the networks are listed
+here: those of IANA's special-purpose address registries (2025), routable or not.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ NOT_PUBLIC_IPV4 = tuple(
     )
 )
 
-# Everything in IPv6 that is public lies in here, except for what a NAT64 makes of public IPv4 addresses (RFC 6052).
+# All public IPv6 addresses are in this network, except those that NAT64 derives from public IPv4 addresses (RFC
+# 6052).
 PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# https://www.iana.org/assignments/iana-ipv6-special-registry, as far as it lies in there
+# https://www.iana.org/assignments/iana-ipv6-special-registry, within that network
 NOT_PUBLIC_IPV6 = tuple(
     ipaddress.IPv6Network(each)
     for each in (

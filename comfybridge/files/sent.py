@@ -1,4 +1,4 @@
-"""The files in a request: base64, data URIs and URLs, wherever it has them."""
+"""Reads the files in a request: base64, data URIs and URLs, in any place where they may stand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from comfybridge.workflow.template import targets_of
 from comfybridge.workflow.wording import clip
 
 MOST_FILES = 100
-LONGEST_NAME = 260  # no file system takes more; the smallest PNG in base64 is not much more either
+LONGEST_NAME = 260  # no file system allows longer names; the smallest PNG in base64 is not much longer
 FORMS = "base64, a data URI, or an http or https URL"
 IMAGES_FORMS = "{name: data} or [{name, image}]"
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{16,}={0,2}\s*")
@@ -27,7 +27,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]{16,}={0,2}\s*")
 
 @dataclass(frozen=True)
 class LinkedFile(InputFile):
-    """An input file of which only the URL is known: it is fetched when the request has its slot, or by a node."""
+    """An input file known only by its URL; it is fetched once the request has a slot, or by a node."""
 
     data: bytes = field(default=b"", repr=False)
     url: str = field(default="", repr=False)
@@ -37,7 +37,7 @@ def read_images(value: object) -> list[InputFile]:
     """The files of a request's `images`: `{name: data}` or `[{name, image}]`.
 
     Raises:
-        InvalidRequest: it is something else, or a file's data can't be read.
+        InvalidRequest: `images` has another shape, or a file's data can't be read.
     """
     if isinstance(value, (dict, list)):
         check_count(len(value))
@@ -71,7 +71,7 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
 def split_params(
     params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph
 ) -> tuple[dict[str, Any], list[InputFile]]:
-    """The parameters without those that hold a file itself instead of its name; and these files.
+    """The parameters without those that hold a file itself instead of its name, and these files.
 
     Raises:
         InvalidRequest: a file's data can't be read.
@@ -96,7 +96,7 @@ def is_for_file(name: str, parameters: Mapping[str, Parameter], graph: Graph) ->
 
 
 def files_in(graph: Graph, but: Collection[str] = ()) -> list[InputFile]:
-    """The files that a caller's graph itself holds, where ComfyUI's own loaders take names; each named `NODE.INPUT`.
+    """The files that a caller's graph holds in place of names, in ComfyUI's own loaders; each is named `NODE.INPUT`.
 
     Args:
         but: inputs to skip, because their values are replaced.
@@ -116,7 +116,7 @@ def files_in(graph: Graph, but: Collection[str] = ()) -> list[InputFile]:
 
 
 def may_be_data(value: object) -> bool:
-    """Whether a value can't be a file's name, so that it may be its data."""
+    """Whether a value is no file name, so that it may be a file's data."""
     return isinstance(value, str) and (
         len(value) > LONGEST_NAME
         or value[:8].lower().startswith(("data:", "http://", "https://"))
@@ -125,7 +125,7 @@ def may_be_data(value: object) -> bool:
 
 
 def _holds_file(text: str) -> bool:
-    """Whether a text is base64 of what begins as files of a known kind do."""
+    """Whether a text is base64 of a file that begins like a known kind."""
     if not _BASE64.fullmatch(text):
         return False
     try:
@@ -138,7 +138,7 @@ def read_file(name: str, data: object, field: str = "images") -> InputFile:
     """A file from the text that stands for it: base64, a data URI or a URL.
 
     Args:
-        field: where the request has it, for the sentence.
+        field: the request's field, for the message.
 
     Raises:
         InvalidRequest: it can't be read.
@@ -168,7 +168,7 @@ def _of_data_uri(name: str, text: str, field: str) -> bytes:
 
 
 def _of_base64(name: str, text: str, field: str) -> bytes:
-    """The bytes; line breaks, the alphabet for URLs and missing padding are fine."""
+    """The decoded bytes; line breaks, the URL-safe alphabet and missing padding are accepted."""
     plain = "".join(text.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
         if len(plain) % 4 == 1 or not plain.isascii():

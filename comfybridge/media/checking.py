@@ -1,4 +1,4 @@
-"""Check that an input file is the still image that it claims to be."""
+"""Checks that an input file is the still image that it claims to be."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END_OF_JPEG = b"\xff\xd9"
 def check_still_image(name: str, data: bytes, *, must_be_image: bool = False) -> None:
     """Refuse a still image that no loader node could read. Of a moving image, the first frame is checked.
 
-    A file that by its name or first bytes is something else passes unchecked.
+    A file that is something else by its name or first bytes passes unchecked.
 
     Args:
         name: what the caller named the file, for the message as well.
@@ -83,13 +83,13 @@ def _most_pixels() -> float:
 
 
 def _lacks_its_end(data: bytes) -> bool:
-    """Whether all pixels came, but not what closes the file: Pillow reads no further than it must."""
+    """Whether all pixels are there but the end of the file is missing: Pillow reads no further than it must."""
     ending = file_extension(data)
     if ending == "png":
         try:
             return not any(chunk.type == b"IEND" for chunk in png.chunks(data))
         except Malformed:
             return True
-    if ending == "gif":  # of a moving one, Pillow takes what is there for all of it
+    if ending == "gif":  # Pillow takes a truncated animation for a complete one
         return not gif.is_whole(data)
     return ending == "jpg" and _END_OF_JPEG not in data

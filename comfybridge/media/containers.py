@@ -6,14 +6,14 @@ import struct
 
 from PIL import Image
 
-from comfybridge.media.quiet import quiet
+from comfybridge.media.without_warnings import without_warnings
 
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION = 0x0112
 
 
 class Malformed(Exception):
-    """A file that is not built as its format says; its message goes on from `because`."""
+    """A file that is malformed; its message can follow "because"."""
 
 
 class TooMuch(Malformed):
@@ -29,8 +29,8 @@ _MOST_ENTRIES = 100_000
 def claims_too_much(block: bytes) -> bool:
     """Whether the values of a TIFF or an EXIF block, without prefix, are much larger together than the whole.
 
-    Each is said to lie somewhere in it; where thousands are said to lie in the same place, Pillow before 13 makes as
-    many copies, and 20 MB become more than any memory.
+    Each value has a place in the block. If thousands claim the same place, Pillow before 13 makes as many copies, and
+    20 MB become more than any memory holds.
     """
     order = {b"II": "<", b"MM": ">"}.get(bytes(block[:2]))
     if order is None or len(block) < 8:
@@ -51,20 +51,20 @@ def claims_too_much(block: bytes) -> bool:
             for number in range(min(count, _MOST_ENTRIES)):
                 tag, kind, items, value = struct.unpack_from(order + entry, block, at + start + number * width)
                 size = items * _SIZES.get(kind, 0)
-                # values that would reach beyond the end, as in mangled blocks, are not read
+                # values that reach beyond the end, as in damaged blocks, are not read
                 total += size if size > inline and value + size <= len(block) else 0
                 entries += 1
                 if tag in _DIRECTORIES:
                     pending.append(value)
         except struct.error:  # it ends early, which is reported elsewhere
             pass
-        if total > 2 * len(block) or entries >= _MOST_ENTRIES:  # some share a value
+        if total > 2 * len(block) or entries >= _MOST_ENTRIES:  # some entries share a value
             return True
     return False
 
 
 def without_prefix(block: bytes) -> bytes:
-    """An EXIF block from its TIFF header on."""
+    """The EXIF block from its TIFF header on."""
     while block.startswith(EXIF_PREFIX):
         block = block[len(EXIF_PREFIX) :]
     return block
@@ -74,9 +74,9 @@ def read_exif(block: bytes) -> Image.Exif:
     """The EXIF block, with or without its `Exif` prefix; an empty one if it makes no sense."""
     exif = Image.Exif()
     if block and not claims_too_much(without_prefix(block)):
-        # a strange block lets Pillow raise nearly anything: struct.error, SyntaxError, KeyError, TypeError, ...
+        # on an unusual block, Pillow may raise nearly anything: struct.error, SyntaxError, KeyError, TypeError, ...
         try:
-            with quiet():
+            with without_warnings():
                 exif.load(block)
                 dict(exif)  # the values are decoded only now
         except Exception:

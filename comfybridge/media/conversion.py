@@ -21,7 +21,7 @@ from comfybridge.request import OutputOptions
 Format = Literal["png", "jpeg", "webp"]
 
 _FORMATS: dict[str, Format] = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp"}
-# of these, Pillow reads every file that is whole
+# formats of which Pillow reads every complete file
 _CONVERTIBLE = ("png", "jpg", "webp", "gif", "bmp", "tiff")
 _CONVERTIBLE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff")
 _LONGEST_SIDE: dict[Format, int] = {"png": 2**31 - 1, "jpeg": 65500, "webp": 16383}  # libjpeg's and libwebp's
@@ -46,15 +46,15 @@ class Converted:
 def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
     """Convert a still image as the options say. Other files stay unchanged, but moving PNG and WebP can be stripped.
 
-    The picture is only encoded anew where that is needed: for another format, for fewer pixels, or for a `quality`
-    other than the default in a format that has one. Without `format` an image that is scaled stays what it was, and
-    becomes a PNG if it was none of the three.
+    The picture is only re-encoded if necessary: for another format, for fewer pixels, or for a `quality` other than
+    the default in a format that has one. Without `format`, a scaled image keeps its format, or becomes a PNG if it
+    was none of the three.
 
     Args:
-        media_type: what the file's name says it is; what its bytes say counts more.
+        media_type: from the file's name; its bytes take precedence.
 
     Raises:
-        FileUnusable: it had to be encoded anew, but is not an image, or is broken.
+        FileUnusable: it had to be re-encoded, but is broken or not an image.
         Busy: too many large images are being read.
         InvalidRequest: the background is not a colour, or the image is too large for the format.
     """
@@ -70,7 +70,7 @@ def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
 
 
 def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Converted | None:
-    """The encoded image; None if it need not be encoded."""
+    """The re-encoded image; None if that is not necessary."""
     try:
         image = open_image(data)
     except Unreadable as error:
@@ -95,7 +95,7 @@ def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Conve
                 return _encode(_drawn(image, target, options), target, _profile(image), data, options)
             except BridgeError:
                 raise
-            except Exception as error:  # a strange mode, a strange palette, no memory: Pillow raises nearly anything
+            except Exception as error:  # an unusual mode or palette, no memory: Pillow may raise nearly anything
                 raise _unconvertible(media_type) from error
 
 
@@ -104,15 +104,15 @@ def _asks_quality(target: Format, options: OutputOptions) -> bool:
 
 
 def _moves(image: Image.Image, media_type: str) -> bool:
-    # an MPO is a photograph with others beside it, not one after the other
+    # an MPO is a photograph with further pictures, not an animation
     try:
         return bool(getattr(image, "is_animated", False)) and image.format != "MPO"
-    except Exception as error:  # some formats are read to tell
+    except Exception as error:  # for some formats, Pillow reads the file to answer this
         raise _unconvertible(media_type) from error
 
 
 def _drawn(image: Image.Image, target: Format, options: OutputOptions) -> Image.Image:
-    """The picture as it will be encoded: upright, scaled, in a mode that the format has."""
+    """The picture as it will be encoded: upright, scaled, in a mode that the format supports."""
     drawn = pixels.prepared(pixels.upright(image))
     if options.max_size is not None:
         drawn = pixels.scaled_down(drawn, options.max_size)
@@ -154,7 +154,7 @@ def _encode(
             warnings.append(f"There was no room in a {target} output for its metadata: {', '.join(dropped)}.")
         arguments["quality"] = options.quality
     if target == "webp":
-        # exact: the colours behind full transparency are part of what must not get lost
+        # exact: keeps the colours of fully transparent pixels, which lossless means too
         arguments.update(lossless=options.lossless, exact=options.lossless)
     if exif:
         arguments["exif"] = exif

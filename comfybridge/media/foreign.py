@@ -1,4 +1,4 @@
-"""What a file is that was sent as a picture and that ComfyUI can't read as one, in words for its sender."""
+"""Describes a file that was sent as a picture but that ComfyUI can't read as one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RAW_ENDINGS = {
     *("rw2", "sr2", "srf", "srw", "x3f"),
 }
 _KINDS = {"video": "a video", "audio": "a sound", "3d": "a 3D model"}
-_BEGINNING = 4096  # bytes in which a drawing or a page shows what it is, after comments and the like
+_BEGINNING = 4096  # bytes in which an SVG or HTML file shows its kind, after comments
 _DRAWING = re.compile(rb"<svg[\s>/]|<!doctype svg", re.IGNORECASE)
 _PAGE = re.compile(rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_=\r\n-]{64,}")
@@ -59,8 +59,8 @@ def foreign_kind(name: str, data: bytes) -> str | None:
 
 
 def _written_kind(data: bytes) -> str | None:
-    """What a file is that is a text."""
-    # the text of some programs is UTF-16, whose every other byte is none
+    """The kind of a text file."""
+    # some programs write UTF-16, in which every other byte is NUL
     start = data[:_BEGINNING].removeprefix(b"\xef\xbb\xbf").removeprefix(b"\xff\xfe").replace(b"\0", b"").lstrip()
     if start.startswith(b"<"):
         if _PAGE.search(start):

@@ -1,4 +1,4 @@
-"""The blocks of a GIF (GIF89a, W3C), as far as it takes to see whether it is whole."""
+"""Walks the blocks of a GIF (GIF89a, W3C) to see whether it is complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def is_whole(data: bytes) -> bool:
     """Whether the blocks of a GIF follow one another up to its trailer.
 
     Raises:
-        TooMuch: there are more of them than in any picture.
+        TooMuch: there are far more of them than in any real picture.
     """
     comments = 0
     try:
@@ -25,11 +25,11 @@ def is_whole(data: bytes) -> bool:
             if data[at] == _EXTENSION:
                 end = _behind_sub_blocks(data, at + 2)
                 comments += end - at if data[at + 1] == _COMMENT else 0
-                if comments > LARGEST_COMMENTS:  # Pillow before 13 puts them together in the square of their size
+                if comments > LARGEST_COMMENTS:  # before version 13, Pillow needs quadratic time to join them
                     raise TooMuch("its comments are too large")
                 at = end
             elif data[at] == _IMAGE:
-                # its place and size, its colours, and the width of its codes stand before what is compressed
+                # position, size, colours and code width precede the compressed data
                 at = _behind_sub_blocks(data, at + 10 + _color_table_size(data[at + 9]) + 1)
             else:
                 return False

@@ -22,7 +22,7 @@ MOST_SEGMENTS = 10_000
 _START_OF_IMAGE = b"\xff\xd8"
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
-# what is compressed has a 00 or the number of a restart behind each FF
+# in compressed data, each FF is followed by 00 or a restart marker
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _APP0, _APP1, _APP13, _COMMENT = 0xE0, 0xE1, 0xED, 0xFE
 
@@ -47,7 +47,7 @@ def split(data: bytes) -> tuple[list[Segment], bytes]:
     while True:
         if data[at : at + 1] != b"\xff":
             raise Malformed("it ends early, or holds something between its segments")
-        while data[at + 1 : at + 2] == b"\xff":  # any number of these may fill up space before a marker
+        while data[at + 1 : at + 2] == b"\xff":  # any number of fill bytes may precede a marker
             at += 1
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if length < 2 or at + 2 + length > len(data):
@@ -60,7 +60,7 @@ def split(data: bytes) -> tuple[list[Segment], bytes]:
 
 
 def check_parts(data: bytes) -> None:
-    """Look at how many parts there are, and at what the EXIF claims; what stands behind the end does not count.
+    """Check the number of parts and the claims of the EXIF block; bytes after the end do not count.
 
     Raises:
         TooMuch: it has too many scans or segments, or too large an EXIF block.
@@ -79,7 +79,7 @@ def check_parts(data: bytes) -> None:
         if marker == _APP1 and data.startswith(EXIF_PREFIX, at + 2):
             blocks.append(data[at + 2 + len(EXIF_PREFIX) : at + length])
         at += length
-    if claims_too_much(b"".join(blocks)):  # Pillow takes them for one
+    if claims_too_much(b"".join(blocks)):  # Pillow reads them as one
         raise TooMuch("its EXIF claims more than there is")
 
 
@@ -91,7 +91,7 @@ def exif(data: bytes) -> bytes:
 
 
 def stripped(data: bytes) -> bytes:
-    """The same JPEG without EXIF (save an orientation), XMP, IPTC and comments; profiles stay. Raises Malformed."""
+    """The JPEG without EXIF (except an orientation), XMP, IPTC and comments; profiles stay. Raises Malformed."""
     segments, picture = split(data)
     kept = [segment for segment in segments if segment.marker not in (_APP1, _APP13, _COMMENT)]
     orientation = orientation_of(exif(data))

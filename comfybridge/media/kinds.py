@@ -1,4 +1,4 @@
-"""What a file is, by its name or by its first bytes."""
+"""The kind of a file, by its name or by its first bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from comfybridge.request import Kind
 
-# Not `mimetypes`: it asks the operating system, and says something else on every one of them.
+# Not from `mimetypes`, which asks the operating system and gives different results on each.
 _MEDIA_TYPES: dict[str, tuple[str, Kind]] = {
     "png": ("image/png", "image"),
     "jpg": ("image/jpeg", "image"),
@@ -71,7 +71,7 @@ _OTHER_NAMES = {
     **dict.fromkeys(("text/json", "text/x-json", "application/x-json"), "application/json"),
 }
 _USUAL_ENDING = re.compile(r"[a-z0-9]{1,16}")
-# What looks like the ending of a file's name, and not like a version, as in `cat.v2`, or the rest of a sentence.
+# Something like the ending of a file's name, but not like a version (`cat.v2`) or the end of a sentence.
 _ENDING = re.compile(r"(?!v[0-9]+$)[a-z0-9]*[a-z][a-z0-9]*")
 
 # leading bytes, and where they stand
@@ -89,10 +89,10 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 )
 _RIFF = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
 _FTYP = {b"avif": "avif", b"avis": "avif", b"qt  ": "mov", b"M4A ": "m4a"}
-# HEIF's pictures and series of them; what they are coded with may be said only by a brand further on
+# HEIF pictures and sequences; only a later brand may name the codec
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 _BMP_HEADER_SIZES = {12, 40, 52, 56, 64, 108, 124}
-# endings that say more than the container does
+# endings that are more specific than the container
 _CLOSER = {"mp4": {"m4a", "m4v", "mov"}, "ogg": {"opus"}}
 
 
@@ -123,7 +123,7 @@ def _usual_type(ending: str) -> str:
 
 
 def usual_media_type(media_type: str) -> str:
-    """The registered name of a media type that some programs name otherwise, `image/jpeg` for `image/jpg`."""
+    """The registered name of a media type for which some programs use another, `image/jpeg` for `image/jpg`."""
     return _OTHER_NAMES.get(media_type, media_type)
 
 
@@ -146,7 +146,7 @@ def file_extension(data: bytes) -> str | None:
         return _of_ftyp(data)
     if data[:4] == b"\x1aE\xdf\xa3":  # EBML; the DocType is among its first elements
         return "webm" if b"webm" in data[:64] else "mkv"
-    # two letters alone would make many a file a bitmap
+    # its two letters alone would match too many other files
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
         return "bmp"
     if _is_mpeg_audio(data):
@@ -164,7 +164,7 @@ def _of_ftyp(data: bytes) -> str:
 
 
 def suffix_of(data: bytes, name: str) -> str:
-    """The ending, without a dot, that a file with these bytes should have; empty if neither bytes nor name tell."""
+    """The ending, without a dot, that suits a file with these bytes; empty if neither bytes nor name show it."""
     named = _ending_of(name)
     found = file_extension(data)
     if found is None or named in _CLOSER.get(found, ()):

@@ -19,7 +19,8 @@ from comfybridge.media.containers import EXIF_PREFIX, read_exif, without_orienta
 from comfybridge.media.kinds import file_extension
 
 _MODEL = 0x0110
-# Make and downward, as far as EXIF lets these be texts: 0x010A is a number, and ComfyUI itself fails there
+# Make and the tags below it, as long as EXIF defines them as texts: 0x010A is a number, with which ComfyUI itself
+# fails
 _BELOW_MODEL = (0x010F, 0x010E, 0x010D, 0x010C, 0x010B)
 _TEXT_TAGS = (_MODEL, *_BELOW_MODEL)
 _KEY_AND_JSON = re.compile(r"([A-Za-z_][\w .-]{0,78}):(.*)", re.DOTALL | re.ASCII)
@@ -27,7 +28,7 @@ _KEY_AND_JSON = re.compile(r"([A-Za-z_][\w .-]{0,78}):(.*)", re.DOTALL | re.ASCI
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file carries beside its picture.
+    """The metadata of a picture.
 
     Attributes:
         texts: by keyword, in the file's order.
@@ -41,10 +42,10 @@ class Metadata:
 
 
 def read_metadata(data: bytes) -> Metadata:
-    """What a PNG, WebP or JPEG carries; nothing for any other file.
+    """The metadata of a PNG, WebP or JPEG; empty for any other file.
 
     Raises:
-        Malformed: the file is not built as its format says, or its texts are too large.
+        Malformed: the file is malformed, or its texts are too large.
     """
     ending = file_extension(data)
     if ending == "png":
@@ -57,7 +58,7 @@ def read_metadata(data: bytes) -> Metadata:
 
 
 def as_png(metadata: Metadata) -> tuple[PngInfo, bytes]:
-    """The texts as PNG chunks, those of a PNG just as they were; and what else the EXIF block held."""
+    """The texts as PNG chunks (those of a PNG unchanged), and the rest of the EXIF block."""
     info = PngInfo()
     for type, content in metadata.raw_texts:
         info.add(type, content)
@@ -71,10 +72,10 @@ def as_png(metadata: Metadata) -> tuple[PngInfo, bytes]:
 
 
 def as_exif(metadata: Metadata, most_bytes: int | None = None) -> tuple[bytes, list[str]]:
-    """The texts in an EXIF block, beside what it held before; and the keywords of those there was no room for.
+    """The EXIF block with the texts added, and the keywords of texts that did not fit.
 
     Args:
-        most_bytes: that the block, its prefix included, may have. The graph is the last to go.
+        most_bytes: the limit for the block, including its prefix. The graph is dropped last.
     """
     order = sorted(metadata.texts, key=lambda key: key != "prompt")
     room = len(_BELOW_MODEL) + ("prompt" in metadata.texts)
@@ -105,7 +106,7 @@ def _packed(exif: Image.Exif) -> bytes:
         return b""
     try:
         block = exif.tobytes()
-    except Exception:  # what Pillow reads it can't always write: a tag of a type that it should not have, say
+    except Exception:  # Pillow can't write everything that it reads, such as a tag of the wrong type
         texts = {tag: value for tag, value in exif.items() if isinstance(value, str) and tag in _TEXT_TAGS}
         exif = Image.Exif()
         exif.update(texts)
@@ -118,7 +119,7 @@ def _texts_in(exif: Image.Exif) -> dict[str, str]:
 
 
 def _entries(exif: Image.Exif) -> list[tuple[int, str, str]]:
-    """Tag, keyword and JSON of what a saver such as ComfyUI's has put into EXIF; the graph first."""
+    """Tag, keyword and JSON of the texts that ComfyUI's savers put into EXIF; the graph first."""
     found = []
     for tag in sorted((tag for tag in exif if tag <= _MODEL), reverse=True):
         value = exif[tag]
@@ -139,5 +140,5 @@ def _is_json(text: str) -> bool:
 
 
 def _ascii(text: str) -> str:
-    """EXIF's texts are ASCII: other characters as JSON's escapes, which mean the same within its strings."""
+    """The JSON in ASCII, as EXIF requires: other characters become JSON escapes."""
     return text if text.isascii() else "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)

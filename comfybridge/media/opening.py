@@ -1,4 +1,4 @@
-"""Opening images that others made: nothing that Pillow warns of or stumbles over gets any further."""
+"""Opens untrusted images safely: anything that Pillow warns about or fails on is refused here."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from PIL import Image
 
 from comfybridge.media import gif, jpeg, png
 from comfybridge.media.containers import Malformed, TooMuch, claims_too_much
-from comfybridge.media.quiet import quiet
+from comfybridge.media.without_warnings import without_warnings
 
-# Pictures, and nothing that is a program: for EPS, Pillow would run Ghostscript on what a stranger sent. Nor JPEG
-# 2000, of which few bytes can claim many layers of many pixels, and which nobody makes.
+# Only picture formats, not EPS, for which Pillow would run Ghostscript on an untrusted file. Nor JPEG 2000, in which
+# few bytes can claim many layers of many pixels, and which is hardly used.
 PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "MPO", "DDS", "PSD")
 Image.init()
-FORMATS = tuple(name for name in PICTURES if name in Image.OPEN)  # builds of Pillow differ
+FORMATS = tuple(name for name in PICTURES if name in Image.OPEN)  # builds of Pillow differ in what they support
 _END_OF_IHDR = 33
 TIFFS = (b"II", b"MM")
 
 
 class Unreadable(Exception):
-    """No image, or not one that Pillow can read; its message is Pillow's, and not for callers."""
+    """The file is not an image that Pillow can read; the message is Pillow's, not for callers."""
 
 
 class Exhausting(Unreadable):
@@ -32,7 +32,7 @@ def open_image(data: bytes) -> Image.Image:
 
     Raises:
         Unreadable: it is not an image, or has more pixels than twice `Image.MAX_IMAGE_PIXELS`.
-        Exhausting: it is made of more parts than any picture.
+        Exhausting: it has far more parts than any real picture.
     """
     _check_parts(data)
     try:
@@ -62,14 +62,14 @@ def _check_parts(data: bytes) -> None:
     except TooMuch as error:
         raise Exhausting(str(error)) from error
     except Malformed:
-        pass  # Pillow will say so, or read it all the same
+        pass  # Pillow will report it, or read it anyway
 
 
 def _opened(data: bytes) -> Image.Image:
     try:
-        with quiet():
+        with without_warnings():
             return Image.open(io.BytesIO(data), formats=FORMATS)
-    # on strange bytes Pillow's plugins raise OSError, ValueError, SyntaxError, struct.error, OverflowError, ...
+    # on unexpected bytes, Pillow's plugins raise OSError, ValueError, SyntaxError, struct.error, OverflowError, ...
     except Exception as error:
         raise Unreadable(str(error)) from error
 
@@ -94,7 +94,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     """
     if data.startswith(png.SIGNATURE) and data[12:16] == b"IHDR" and len(data) >= _END_OF_IHDR:
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        # anything unusual is left to Pillow, which is slower and reads everything before the pixels
+        # anything unusual is left to Pillow, which is slower and reads everything that precedes the pixels
         if 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):
             return width, height
     try:

@@ -1,14 +1,14 @@
-"""Images of any mode, turned, scaled and brought into a mode that a format has."""
+"""Turns, scales and converts images of any mode."""
 
 from __future__ import annotations
 
 from PIL import Image
 
 from comfybridge.media.containers import ORIENTATION, claims_too_much, without_prefix
-from comfybridge.media.quiet import quiet
+from comfybridge.media.without_warnings import without_warnings
 
 _SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-# what turns a picture upright, by EXIF's number for how it lies
+# the operation that turns a picture upright, by EXIF orientation
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,7 +26,7 @@ def upright(image: Image.Image) -> Image.Image:
     if _claims_too_much(image):
         return image
     try:
-        with quiet():
+        with without_warnings():
             orientation = image.getexif().get(ORIENTATION)
     except Exception:  # see `containers.read_exif`
         return image
@@ -35,7 +35,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def _claims_too_much(image: Image.Image) -> bool:
-    """Whether to read the EXIF would take more memory than it has bytes; in PNG it may stand in a text, as hex."""
+    """Whether reading the EXIF would take far more memory than it has bytes; in a PNG it may be hex text."""
     block, text = image.info.get("exif"), image.info.get("Raw profile type exif")
     if block is None and isinstance(text, str):
         try:
@@ -66,7 +66,7 @@ def prepared(image: Image.Image) -> Image.Image:
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """The image with 8 bits a channel; Pillow's own conversion would cut everything above 255 off."""
+    """The image with 8 bits per channel; Pillow's own conversion would clip all values above 255."""
     if image.mode != "I;16":
         return image
     return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
@@ -91,7 +91,7 @@ def scaled_down(image: Image.Image, most: int) -> Image.Image:
 
 
 def fitting_profile(profile: bytes | None, mode: str) -> bytes | None:
-    """The ICC profile, if it speaks of the colours that the mode has (ICC.1, 7.2.6: the data colour space)."""
+    """The ICC profile, if its colour space fits the mode (ICC.1, 7.2.6: the data colour space)."""
     if not profile:
         return None
     wanted = b"RGB " if mode.startswith("RGB") else b"GRAY"

@@ -1,4 +1,4 @@
-"""PNG files as chunks, for what can be done without decoding a pixel (https://www.w3.org/TR/png-3/#5Chunk-layout)."""
+"""PNG files as chunks, without decoding any pixels (https://www.w3.org/TR/png-3/#5Chunk-layout)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from comfybridge.media.containers import (
 )
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# `comf` is ComfyUI's own: its savers of animated PNGs put key, NUL, JSON into it, behind the pixels
-# encoders put 8 kB or more of the pixels into each
+# `comf` is ComfyUI's own: its savers of animated PNGs put key, NUL, JSON into it, after the pixels encoders put 8 kB
+# or more of the pixels into each chunk
 MOST_CHUNKS = 100_000
 # of all texts together, unpacked: the largest workflows that people share have some megabytes
 LARGEST_TEXTS = 16 * 1024 * 1024
@@ -60,7 +60,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def check_parts(data: bytes) -> None:
-    """Look at the chunks.
+    """Check the number of chunks and the claims of the EXIF block.
 
     Raises:
         Malformed: see `chunks`.
@@ -111,7 +111,7 @@ def exif(data: bytes) -> bytes:
 
 
 def stripped(data: bytes) -> bytes:
-    """The same PNG without texts and EXIF, save an orientation; what follows its end goes too. Raises Malformed."""
+    """The PNG without texts and EXIF (except an orientation), and without bytes after its end. Raises Malformed."""
     kept = [SIGNATURE]
     for chunk in chunks(data):
         if chunk.type == b"eXIf":
@@ -129,7 +129,7 @@ def _chunk(type: bytes, content: bytes) -> bytes:
 
 
 def _inflated(packed: bytes, limit: int) -> bytes:
-    """The text; one byte more than the limit, and no further, if it is larger. Raises Malformed."""
+    """The decompressed text, cut at one byte more than the limit. Raises Malformed."""
     inflater = zlib.decompressobj()
     try:
         return inflater.decompress(packed, limit + 1)

@@ -1,7 +1,7 @@
-"""How many pixels may be in memory at once: of large images, few are decoded at a time.
+"""Limits how many pixels are in memory at once, so that few large images are decoded at a time.
 
-A picture of 89 million pixels, Pillow's limit, can be a file of 100 kB, and takes 360 MB while it is looked at and
-some times that while it is converted. A bridge that blocks hundreds of requests must not hold hundreds of them.
+A picture of 89 million pixels, Pillow's limit, can be a file of 100 kB, and takes 360 MB while it is checked and
+several times that while it is converted. A bridge with hundreds of waiting requests must not hold hundreds of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Room:
 
     @contextmanager
     def held(self, pixels: int) -> Iterator[None]:
-        """Reserve room for a number of pixels, or all room if they are more.
+        """Reserve room for a number of pixels, or all room if they exceed it.
 
         Raises:
             Busy: there was no room for a minute.

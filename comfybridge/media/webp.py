@@ -44,7 +44,7 @@ def exif(data: bytes) -> bytes:
 
 
 def stripped(data: bytes) -> bytes:
-    """The same WebP, moving or not, without XMP and EXIF, save an orientation. Raises Malformed."""
+    """The WebP, animated or not, without XMP and EXIF (except an orientation). Raises Malformed."""
     orientation = orientation_of(exif(data))
     kept: list[Chunk] = []
     for chunk in chunks(data):

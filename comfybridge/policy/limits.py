@@ -1,17 +1,17 @@
-"""How large what a graph makes may get, as far as its inputs tell.
+"""Limits on the size of a graph's outputs, as far as its inputs show it.
 
-Looked at are the numbers in inputs of certain names, in whatever node they stand, of which only the letters count:
+The limits apply to numbers in inputs with certain names, in any node; only the letters of a name count:
 
-- `width`, `height`, `steps`, `batch_size`, `megapixels`, and what ends with such a word (`empty_latent_width`,
-  `maxwidth`, `batch-size`) or has only a word for how it is counted behind it (`width_px`);
-- sides of which it does not show whether they are the width or the height (`largest_size`, `longer_edge`,
-  `resolution`): they are held against both, and their square against the pixels;
-- `amount` where a batch is repeated.
+- `width`, `height`, `steps`, `batch_size`, `megapixels`, and names that end with such a word (`empty_latent_width`,
+  `maxwidth`, `batch-size`), even with a unit after it (`width_px`);
+- sides that may be the width or the height (`largest_size`, `longer_edge`, `resolution`): both limits apply to them,
+  and the limit on pixels to their square;
+- `amount` in nodes that repeat a batch.
 
-Of an input within another, such as `resize_type.width`, vague names and `amount` are looked for behind the last dot.
+In the name of a nested input, such as `resize_type.width`, vague names and `amount` count only after the last dot.
 
-Sizes of what is no picture are not among them (`tile_size`, `kernel_size`). What a node makes of something else, such
-as an upscaler of its factor, can't be told.
+Sizes of other things than pictures do not count (`tile_size`, `kernel_size`). Sizes that follow from other inputs,
+such as an upscaler's factor, are unknown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SIDES = re.compile(
     r"(?:(?:larg|long|short|small)(?:er|est)?|big(?:ger|gest)|max|maximum|min|minimum|target|image|output|latent|picture|"
     r"resized?|scaled?|final|square)(?:size|edge|side|sidelength|edgelength|dimension|resolution)(?:px|pixels?)?$"
 )
-# may as well be for something else than a number, so that a link is let through
+# may be for something other than a number, so links are allowed
 VAGUE = {**dict.fromkeys(("size", "side", "edge", "resolution"), "side"), "batch": "batch_size"}
 PARAMETERS = ("width", "height", "steps", "batch_size")
 SIZES = ("width", "height", "pixels", "side")
@@ -43,7 +43,7 @@ PIXELS_A_MEGAPIXEL = 1024 * 1024  # as ImageScaleToTotalPixels counts them (node
 # ComfyUI's own nodes that hold one number and pass it to the nodes linked to them (nodes_primitive.py)
 CONSTANTS = ("PrimitiveInt", "PrimitiveFloat")
 MOST_CONSTANTS_IN_A_ROW = 32
-LONGEST_NAME = 100  # of an input; longer ones are not remembered
+LONGEST_NAME = 100  # of an input; longer names are not cached
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ def excess(graph: Graph, params: Mapping[str, Any], limits: Limits, *, is_truste
 
     Args:
         params: the parameters that were filled in, by their names.
-        is_trusted: whether the graph's links are those of a template. Then a link that leads to no number is the
-            business of the template's owner; else it is refused where a limit holds, as it could be any number.
+        is_trusted: whether the graph's links are those of a template. A link that leads to no number is then the
+            owner's responsibility; otherwise it is refused where a limit applies, because it could be any number.
     """
-    for name in PARAMETERS:  # a template may call the input otherwise
+    for name in PARAMETERS:  # a template may have another name for the input
         problem = _beyond(limits, name, number_in(params.get(name)), name)
         if problem:
             return problem
@@ -144,7 +144,7 @@ def _is_limited(limits: Limits, kind: str) -> bool:
 
 
 def _beyond_side(limits: Limits, side: float, where: str) -> str | None:
-    """What of a side that may be the width or the height goes beyond the limits."""
+    """The limits that are exceeded by a side that may be the width or the height."""
     return (
         _beyond(limits, "width", side, where)
         or _beyond(limits, "height", side, where)
@@ -154,7 +154,7 @@ def _beyond_side(limits: Limits, side: float, where: str) -> str | None:
 
 def _beyond(limits: Limits, kind: str, number: float | None, where: str) -> str | None:
     most = limits.of(kind)
-    if most is None or number is None or number <= most:  # nan is not
+    if most is None or number is None or number <= most:  # False for nan
         return None
     unit = " pixels" if kind == "pixels" else ""
     return f"at most {most}{unit} as {where}, not {_shown(number)}"
@@ -188,7 +188,7 @@ def _constant(graph: Graph, value: Any) -> float | None:
 
 
 def _kind(name: str) -> str | None:
-    """Which limit holds for an input of that name, wherever it stands."""
+    """The limit that applies to inputs of that name, in any node."""
     return _kind_of(name) if len(name) <= LONGEST_NAME else _kind_of.__wrapped__(name)
 
 

@@ -8,8 +8,8 @@
       graphs: true
       refused_nodes: [LoadImageFromUrl]
 
-What a policy does not mention, it allows; but where it lists workflows, graphs and overrides are closed unless it
-opens them, or the list would mean nothing.
+A policy allows everything that it does not mention. If it lists workflows, however, graphs and overrides must be
+allowed explicitly, or the list would mean nothing.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from comfybridge.workflow.reading import read_yaml
 from comfybridge.workflow.wording import clip, listed, nearest
 
 SETTING = environment_name("policy_file")
-KINDS = {"list_type": "a list of names", "string_too_short": "a name"}  # what policies hold of these
+KINDS = {"list_type": "a list of names", "string_too_short": "a name"}  # the lists in policies contain these
 
-# what follows a file's name that is not in the input folder (folder_paths.annotated_filepath); nodes that are not
-# ComfyUI's own may not mind how it is written
+# the suffix of a file's name that is not in the input folder (folder_paths.annotated_filepath); other packs' nodes
+# may be lenient about its form
 OTHER_FOLDERS = ("[output]", "[temp]")
 
 Most = Annotated[int, Field(ge=1)]
@@ -76,7 +76,7 @@ class Policy(BaseModel):
 
     @property
     def takes_overrides(self) -> bool:
-        """Whether a caller may reach into a graph past the workflow's parameters."""
+        """Whether a caller may set inputs that are not parameters of the workflow."""
         return self.workflows is None if self.overrides is None else self.overrides
 
     @cached_property
@@ -96,8 +96,8 @@ class Rights:
     """What one caller may ask for. Safe to share between threads.
 
     Attributes:
-        who: the caller, as a sentence begins with it.
-        policy: what holds for it.
+        who: the caller, as the start of a sentence.
+        policy: the policy that applies to it.
     """
 
     who: str
@@ -106,7 +106,7 @@ class Rights:
 
     @property
     def is_confined(self) -> bool:
-        """Whether it has nothing but the parameters of templates."""
+        """Whether it may only set the parameters of templates."""
         return not self.policy.takes_graphs and not self.policy.takes_overrides
 
     def check_request(self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf) -> None:
@@ -117,7 +117,7 @@ class Rights:
 
         Raises:
             Forbidden: it is not allowed; the message says what is.
-            UnknownWorkflow, BrokenWorkflow: of `parameters_of`.
+            UnknownWorkflow, BrokenWorkflow: raised by `parameters_of`.
         """
         policy = self.policy
         if workflow is not None:
@@ -128,7 +128,7 @@ class Rights:
             )
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
-            if self.is_confined:  # a graph could show such a file all the same
+            if self.is_confined:  # a graph could show such a file anyway
                 self._check_no_outputs(request)
         if not policy.priority and (request.front or request.number is not None):
             raise Forbidden(f"{self.who} may not choose a place in the queue; leave out front and number.")
@@ -149,7 +149,7 @@ class Rights:
             )
 
     def check_server_info(self) -> None:
-        """Refuse to tell what ComfyUI has.
+        """Refuse information about ComfyUI's servers and models.
 
         Raises:
             Forbidden
@@ -160,7 +160,7 @@ class Rights:
             )
 
     def check_graph(self, graph: Graph, params: Mapping[str, Any], *, is_trusted: bool) -> None:
-        """Refuse a graph that holds more than the caller may ask for.
+        """Refuse a graph that exceeds what the caller may ask for.
 
         Args:
             graph: the graph to be queued, whatever its origin.
@@ -188,7 +188,7 @@ class Rights:
                 raise Forbidden(f"{self.who} may have {problem}.")
 
     def check_file(self, file: InputFile) -> None:
-        """Refuse an input image that is larger than what the caller may ask for, as img2img makes one of its size.
+        """Refuse an input image larger than the caller may ask for, because img2img makes an image of the same size.
 
         Raises:
             Forbidden
@@ -207,7 +207,7 @@ class Rights:
                 )
 
     def take_turn(self) -> None:
-        """Count a request. `Turn` does so once for each.
+        """Count a request against the rate. `Turn` does so once for each.
 
         Raises:
             RateLimited: there were too many.
@@ -220,7 +220,7 @@ class Rights:
             )
 
     def give_turn_back(self) -> None:
-        """Don't count a request that was counted."""
+        """Uncount a request."""
         if self._bucket is not None:
             self._bucket.give_back()
 
@@ -241,7 +241,7 @@ class Rights:
                 raise Forbidden(f"{self.who} may not give {name}, only the workflow's parameters.")
 
     def _check_no_outputs(self, request: GenerationRequest) -> None:
-        """Refuse to load what may be another caller's picture."""
+        """Refuse to load a file that may be another caller's picture."""
         for name, value in request.params.items():
             if name not in PROSE and isinstance(value, str) and value.strip().lower().endswith(OTHER_FOLDERS):
                 raise Forbidden(
@@ -284,7 +284,7 @@ class Turn:
             self._is_taken = True
 
     def give_back(self) -> None:
-        """Don't count it after all: nothing was queued for it."""
+        """Uncount the request: nothing was queued for it."""
         if self._rights is not None and self._is_taken:
             self._is_taken = False
             self._rights.give_turn_back()
@@ -294,7 +294,7 @@ class Policies:
     """The policies of all callers. Safe to share between threads.
 
     Args:
-        policies: by the name of a key, and `default`.
+        policies: by the names of keys, and under `default`.
         keys: the names of all keys.
         workflows_only: whether graphs and overrides are refused for everyone.
     """
@@ -314,7 +314,7 @@ class Policies:
         self._of_keys = {name: rights(f"The API key {name}", policies.get(name, default)) for name in keys}
 
     def of(self, owner: str | None) -> Rights | None:
-        """What a caller may request; None: anything. Callers without a key, or with an unknown one, count as one.
+        """What a caller may request; None: anything. Callers without a known key share one policy and rate.
 
         Args:
             owner: the name of its key.

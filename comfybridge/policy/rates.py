@@ -1,4 +1,4 @@
-"""How often something may be done: `10/minute`."""
+"""Rates such as `10/minute`, and token buckets for them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rate:
 
 
 class Bucket:
-    """Tokens that come at a rate; as many as the rate's count can be saved up. Safe to share between threads."""
+    """A token bucket that refills at a rate and holds at most the rate's count. Safe to share between threads."""
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate

@@ -15,12 +15,12 @@ class Admitted:
 
     Attributes:
         asked: the request.
-        owner: the name of its API key; None if callers are not distinguished.
+        owner: the name of its API key; None for a caller without one.
         rights: what its owner may request; None: anything.
         deadline: when its owner gives up.
         fingerprint: distinguishes it from another request with the same idempotency key; None without a key.
-        is_followed: whether somebody follows the events of its prompt: then ComfyUI is asked for previews, else for
-            none, unless `extra_data` has a `preview_method` of its own.
+        is_followed: whether someone follows the events of its prompt. ComfyUI is then asked for previews, and
+            otherwise for none, unless `extra_data` has a `preview_method` of its own.
         trace: how far it has come.
     """
 

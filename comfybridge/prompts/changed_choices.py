@@ -1,4 +1,4 @@
-"""What changes with a choice that brings inputs of its own, such as the `format` of SaveImageAdvanced.
+"""Adapts the inputs that depend on a choice, such as the `format` of SaveImageAdvanced.
 
 A user who changes the format in ComfyUI's editor gets the inputs of the new one, with values that it accepts. A
 caller who sets nothing but the format means the same.
@@ -19,10 +19,10 @@ from comfybridge.workflow.template import Filled, given_targets, report, targets
 
 
 def follow_choices(filled: Filled, catalog: Catalog, deadline: Deadline) -> None:
-    """Fit the inputs that a choice of the caller's brings to that choice, and report those that have changed.
+    """Fit inputs that depend on a choice to what the caller has chosen, and report those that have changed.
 
-    What the caller has given stays, and so does what the choice accepts. What it does not accept, and what is
-    missing, becomes the default; what it does not bring is dropped.
+    Values that the caller has given stay, and so do values that the choice accepts. Values that it does not accept,
+    and missing ones, become the default; inputs that do not belong to it are dropped.
 
     Raises:
         ComfyUIUnreachable, ComfyUIError, TimedOut: the server's description of a node is not available.
@@ -45,7 +45,7 @@ def follow_choices(filled: Filled, catalog: Catalog, deadline: Deadline) -> None
 def _class_of(target: Target, graph: Graph, catalog: Catalog, deadline: Deadline) -> NodeClass | None:
     """The class of a node whose input may be such a choice; None if it is not one.
 
-    The server is asked about a class that is not known only if the graph shows that the input brings others.
+    The server is asked about an unknown class only if the graph shows inputs that depend on this one.
     """
     node = graph[target.node]
     class_type = node["class_type"]
@@ -63,7 +63,7 @@ def _class_of(target: Target, graph: Graph, catalog: Catalog, deadline: Deadline
 
 
 def _fitted(target: Target, graph: Graph, node_class: NodeClass, fixed: set[str]) -> Iterator[tuple[Target, Any]]:
-    """Fit what a choice brings, and give what was set, or dropped (None).
+    """Fit the inputs of a choice; returns the values that were set, and None for inputs that were dropped.
 
     Args:
         fixed: the inputs of the node that the caller has set.
@@ -75,7 +75,7 @@ def _fitted(target: Target, graph: Graph, node_class: NodeClass, fixed: set[str]
         for name, config in node_class.inputs(inputs, with_rows=False).items()
         if name.startswith(begin) and name not in seen
     ]:
-        name, config = unseen[0]  # what is set may bring other inputs
+        name, config = unseen[0]  # a value that is set may bring other inputs
         seen.add(name)
         if name in fixed or (name in inputs and accepts(config, inputs[name])):
             continue

@@ -1,7 +1,7 @@
 """Choices that bring inputs of their own, such as the `format` of SaveImageAdvanced.
 
 ComfyUI 0.33 does not look at them before the graph runs. With a format that does not exist, the node fails after all
-before it have run; an input that the chosen format does not have is passed over in silence.
+before it have run; an input that the chosen format does not have is silently ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from comfybridge.workflow.wording import clip, describe, listed
 
 
 def check_dynamic_choices(filled: Filled, template: Template, catalog: Catalog, deadline: Deadline) -> None:
-    """Refuse a choice that does not exist, and an input of the caller's that the choice does not bring.
+    """Refuse a choice that does not exist, and an input from the caller that does not belong to the choice.
 
     Args:
         template: what the graph was made of.
@@ -42,7 +42,7 @@ def check_dynamic_choices(filled: Filled, template: Template, catalog: Catalog, 
         node = filled.graph[node_id]
         node_class = catalog.node_class(node["class_type"], deadline)
         if node_class is None or not node_class.declarations(name):
-            continue  # of a node that spells out its inputs by itself
+            continue  # of a node that declares its inputs one by one
         takes = node_class.inputs(node["inputs"])
         if name not in takes:
             raise InvalidRequest(
@@ -55,7 +55,7 @@ def _wrong_choices(graph: Graph, catalog: Catalog, deadline: Deadline) -> Iterat
     for node_id, node in graph.items():
         class_type, given = node["class_type"], node["inputs"]
         node_class = catalog.known(class_type)
-        # others have hardly ever such inputs, and to ask for each class would cost a new graph some 10 calls
+        # other classes hardly ever have such inputs, and asking about each would cost a new graph some 10 calls
         if node_class is None and any("." in name for name in given):
             node_class = catalog.node_class(class_type, deadline)
         found = _wrong_choice(node_class, given)
@@ -81,7 +81,7 @@ def _wrong_choice(node_class: NodeClass | None, given: Mapping[str, Any]) -> tup
 
 
 def _dotted(names: Iterable[str], graph: Graph) -> Iterator[tuple[str, str]]:
-    """The node and the input of each name that may be of an input within another."""
+    """The node and the input of each name that may belong to an input within another one."""
     for name in names:
         parsed = parse_target(name, graph) if name.count(".") > 1 else None
         if parsed is not None and parsed[0] in graph and "." in parsed[1]:

@@ -1,7 +1,7 @@
-"""What a prompt's nodes will take on a server, as far as earlier runs there tell.
+"""How long a prompt's nodes will take on a server, estimated from earlier runs there.
 
-A node's run is remembered three times: by its class, by its class and what it worked on, which are the models and
-sizes in its graph, and by these and its own settings. The last is the best estimate, where there is one.
+A node's run is recorded under three keys: its class; its class with the models and sizes in its graph; and all of
+these with its own settings. The most specific key that is known gives the best estimate.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from comfybridge.comfyui.node_times import NodeTimes, Took
 from comfybridge.workflow.graph import is_link
 from comfybridge.workflow.steps import steps_of
 
-# A node that does not sample weighs as much as so much of a step, where nothing is known of either.
+# The weight, in steps, of a node that does not sample, if neither time is known.
 PLAIN_STEPS = 0.5
-# Of more nodes than that no graph is walked for its steps.
+# Larger graphs are not searched for steps.
 MOST_SAMPLERS = 200
 
 MODEL_FILES = (".safetensors", ".ckpt", ".gguf", ".sft", ".pt", ".pth", ".bin", ".onnx")
 SIZES = {"width", "height", "batch_size", "length", "frames", "num_frames", "video_frames", "megapixels", "scale_by"}
 
-# What differs from prompt to prompt and makes no node slower, or is reckoned with.
+# Inputs that differ between prompts without making a node slower, and those that are accounted for elsewhere.
 NO_SETTING = re.compile(r"seed|steps?$|prefix|text|prompt", re.IGNORECASE)
-LONGEST_CHOICE = 40  # characters of what is chosen from a list; what is longer was written by somebody
+LONGEST_CHOICE = 40  # characters of a value chosen from a list; longer ones were written by a person
 
 Graph = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What one node is expected to take.
+    """How long one node is expected to take.
 
     Attributes:
         weight: in steps, for where no time is known.
         steps: how many steps it samples; None if it samples none, as far as the graph tells.
         seconds: in all; None if unknown.
-        units: what it will announce, steps or whatever it counts; None if unknown.
+        units: how many steps, or other units, it will report; None if unknown.
         unit_seconds: for each of them; None if unknown.
         tail: seconds after the last of them.
-        is_alike: whether the runs that this is known from worked on the same models and sizes.
+        is_alike: whether the estimate comes from runs with the same models and sizes.
     """
 
     weight: float
@@ -75,7 +75,7 @@ def learn(times: NodeTimes, graph: Graph, spent: Mapping[str, Spent], total: flo
 
 
 def expected_nodes(times: NodeTimes, graph: Graph, targets: Collection[str] | None) -> dict[str, Expected]:
-    """What each node is expected to take of those that will run, unless they are cached.
+    """How long each node that must run is expected to take, if it is not cached.
 
     Args:
         targets: the output nodes that the graph is run for; None: all.
@@ -93,13 +93,13 @@ def expected_nodes(times: NodeTimes, graph: Graph, targets: Collection[str] | No
 
 
 def expected_seconds(times: NodeTimes, graph: Graph) -> float | None:
-    """How long a whole prompt will take, by those with the same nodes, models, sizes and steps; None if unknown."""
+    """How long a whole prompt will take, from runs with the same nodes, models, sizes and steps; None if unknown."""
     runs = times.of(_whole(graph, _work(graph)))
     return statistics.median_low(each.seconds for each in runs) if runs else None
 
 
 def needed(graph: Graph, targets: Iterable[str], done: Collection[str] = ()) -> list[str]:
-    """The nodes that must run for the targets, in the graph's order; what is needed for done ones only, need not."""
+    """The nodes that must run for the targets, in the graph's order, without those that only finished nodes need."""
     found: set[str] = set()
     pending = [node for node in targets if node in graph and node not in done]
     while pending:
@@ -125,13 +125,13 @@ def _expected(runs: Sequence[Took], steps: int | None, *, is_alike: bool) -> Exp
     tail = _middle(each.tail for each in counted)
     asked = [each.units / each.steps for each in counted if each.steps]
     units = steps * _middle(asked) if steps is not None and asked else _middle(each.units for each in counted)
-    # what is left of a run without its steps and what came after them: a model was loaded, say
+    # the time before the first step, in which a model may have been loaded
     lead = _middle(each.seconds - each.units * (each.unit_seconds or 0.0) - each.tail for each in counted)
     return Expected(weight, steps, max(lead, 0.0) + units * rate + tail, units, rate, tail, is_alike)
 
 
 def _middle(values: Iterable[float]) -> float:
-    """The median; of two the smaller, because disturbances only make runs longer."""
+    """The median; of two values the smaller, because disturbances only make runs longer."""
     return statistics.median_low(values)
 
 
@@ -141,7 +141,7 @@ def _inputs(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _keys(node: Mapping[str, Any], work: int) -> tuple[Hashable, Hashable, Hashable]:
-    """What a node's runs are remembered by, the narrowest first. Its steps are reckoned with, so they don't count."""
+    """The keys under which a node's runs are recorded, the most specific first; its steps are not part of them."""
     class_type = str(node.get("class_type"))
     settings = [
         (name, value)

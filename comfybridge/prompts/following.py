@@ -1,4 +1,4 @@
-"""Telling a caller of the Python API how far a prompt is."""
+"""Reports a prompt's progress to callers of the Python API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Follower:
     """Listens to a prompt's events, and reports its progress.
 
     Args:
-        on_event: called with the events too.
+        on_event: called with each event.
     """
 
     def __init__(self, submission: Submission, on_progress: OnProgress, on_event: OnEvent | None = None) -> None:
@@ -25,7 +25,7 @@ class Follower:
         self._on_event = on_event
 
     def hear(self, event: Event) -> None:
-        """Take an event of the prompt."""
+        """Handle an event of the prompt."""
         if self._on_event is not None:
             self._on_event(event)
         for told in self._meter.read(event):
@@ -33,11 +33,11 @@ class Follower:
                 self._on_progress(told)
 
     def follow(self, submission: Submission) -> None:
-        """Go on with a prompt that was queued in the place of the one before."""
+        """Continue with a prompt that was queued in place of the previous one."""
         self._meter.follow(submission.prompt)
 
     def end(self) -> None:
-        """Tell that all is done, where the events told of it."""
+        """Report the end, if the events told of it."""
         end = self._meter.end()
         if end is not None:
             self._on_progress(end)

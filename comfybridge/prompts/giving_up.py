@@ -1,4 +1,4 @@
-"""What happens to a prompt whose time is up."""
+"""Gives up prompts: those whose time is up, and those whose caller is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from comfybridge.errors import BridgeError, Interrupted, TimedOut
 log = logging.getLogger(__name__)
 
 CANCEL_SECONDS = 10.0  # ComfyUI may be busy, or asleep
-CANCEL_PATIENCE_SECONDS = 0.4  # so long the caller, whose time is up, waits to hear of it
+CANCEL_PATIENCE_SECONDS = 0.4  # how long a caller whose time is up waits for the outcome of cancelling
 CANCELLED = {
     "pending": "was cancelled while it waited in the queue",
     "running": "was told to stop while it ran",
@@ -27,12 +27,12 @@ class Abandoned(Interrupted):
     """The prompt's caller is gone."""
 
 
-def settle_overdue(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
-    """Cancel a prompt that did not finish within a number of seconds, unless it is to be kept.
+def give_up(canceller: Canceller, prompt_id: str, seconds: float, *, keep: bool) -> TimedOut:
+    """Cancel a prompt that did not finish in time, unless it is to be kept.
 
     Returns:
-        The error for its caller, which says what became of it, as far as ComfyUI tells that at once. Cancelling goes
-        on behind his back otherwise.
+        The error for the caller, which says what became of the prompt if ComfyUI answers at once. Otherwise
+        cancelling goes on in the background.
     """
     sentence = f"The prompt did not finish within {seconds:g} s"
     if keep:

@@ -1,7 +1,7 @@
 """Prompts by their ids: what became of them, which ones wait, and stopping one.
 
 ComfyUI's queue and history are the only store, with the `Record` that the bridge left there; so it does not matter
-which process queued a prompt, or whether it was the bridge at all.
+which process queued a prompt, or whether the bridge queued it at all.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from comfybridge.workflow.sizes import expected_size
 T = TypeVar("T")
 Status = Literal["pending", "running"]
 
-# An id that fits into an address and a header: visible ASCII without / and \, and not . or .. alone. The bridge's and
-# ComfyUI's own are UUIDs; others may choose any, and what is at COMFYUI_URL may answer anything.
+# An id that fits into a URL and a header: visible ASCII without / and \, and not just . or .. . The bridge and
+# ComfyUI use UUIDs; other clients may choose any id, and another program at COMFYUI_URL may return anything.
 PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
 
 # The bridge's clock says when a prompt was queued, and ComfyUI's when it began to run. On two machines they may
@@ -44,7 +44,7 @@ class Unfinished:
     """A prompt that waits or runs.
 
     Attributes:
-        position: its place among those that wait, from 1; 0 if it runs.
+        position: its place among the waiting prompts, from 1; 0 if it is running.
     """
 
     prompt_id: str
@@ -58,9 +58,9 @@ class Finished:
 
     Attributes:
         outcome: its outputs.
-        record: its request, as far as it is known.
+        record: what is known of its request.
         server: where it ran.
-        lost_nodes: the nodes that ran and whose images went over a websocket, and nowhere else.
+        lost_nodes: the nodes whose images were only sent over a websocket.
         queued: seconds that it waited; None if unknown.
         graph: the graph that was queued.
     """
@@ -76,7 +76,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Standing:
-    """What runs and what waits on a server.
+    """The running and waiting prompts of a server.
 
     Attributes:
         running: the ids of prompts.
@@ -92,7 +92,7 @@ class Prompts:
     """The prompts that the ComfyUI servers know, from any client. Safe to share between threads.
 
     Args:
-        machine: remembers which ones were cancelled while they waited: ComfyUI keeps no trace of those.
+        machine: records which prompts were cancelled while they waited: ComfyUI keeps no trace of those.
         on_taken_out: called with the id of each prompt that `cancel` took out of a queue.
     """
 
@@ -116,10 +116,11 @@ class Prompts:
         return self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience, owner), deadline)
 
     def collect(self, finished: Finished, options: OutputOptions, deadline: Deadline) -> Generation:
-        """Make the generation of a prompt that finished. No file is fetched yet: its outputs do that when read.
+        """Make a `Generation` from a finished prompt. No file is fetched yet: its outputs do that when read.
 
-        The timings are those of the prompt itself, read off clocks and so less exact than what `Bridge.generate`
-        measured; `total` is the sum of what is known of them, and does not contain the time since it finished.
+        The timings are those of the prompt itself. They come from the clocks of two machines, so they are less exact
+        than those that `Bridge.generate` measures; `total` is the sum of the known ones, without the time since the
+        end.
 
         Raises:
             NoOutput: the prompt finished with nothing to show, or with nothing that can still be fetched.
@@ -194,7 +195,7 @@ class Prompts:
         ]
 
     def _of_whom_it_is(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
-        """What that server says to whom a prompt belongs; the others raise UnknownPrompt."""
+        """The answer of the server to which a prompt belongs; the others raise UnknownPrompt."""
         unknown: BridgeError | None = None
         unasked: BridgeError | None = None
         for _, said in self._servers.each(ask, deadline):
@@ -211,7 +212,7 @@ class Prompts:
         raise unasked or unknown or AssertionError("there is at least one server")
 
     def _cancel(self, server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Status:
-        # remembered first, so that who waits for it can't look before
+        # marked first, so that a request waiting for the prompt cannot look before the mark exists
         remember = partial(self._machine.mark, prompt_id)
         was = server.canceller.cancel(prompt_id, deadline, before_deleting=remember, owner=owner)
         if was == "pending":
@@ -225,12 +226,12 @@ class Prompts:
 
 
 class FinishedAlready(UnknownPrompt):
-    """The prompt can't be cancelled any more."""
+    """The prompt has finished, so it can't be cancelled."""
 
 
 def _find(server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Finished | Unfinished:
-    # The queue before the history, or a prompt that finishes in between looks lost. The first look at the
-    # history only saves the queue, which is heavy, for a prompt that has finished already.
+    # The queue must be read before the history, or a prompt that finishes in between looks lost. The first look at
+    # the history only avoids reading the queue, which is expensive, for a prompt that has already finished.
     entry = server.client.history(prompt_id, deadline)
     if entry is None or not _is_of(entry, owner):
         unfinished = _place(server, prompt_id, deadline, owner)
@@ -267,7 +268,7 @@ def _place(server: Server, prompt_id: str, deadline: Deadline, owner: str | None
         return None
     if job.status == "running" and owner is None:
         return Unfinished(prompt_id, "running", 0)
-    # its place among the others, and whose it is, are dearer to find out
+    # its position and its owner take more work to find out
     queue = server.lookup.recent_queue(now, deadline, with_owners=owner is not None)
     if not queue.is_of(prompt_id, owner):
         return None

@@ -20,7 +20,7 @@ MOST_NAMED = 20
 def nothing_to_show(
     outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions, prompt_id: str
 ) -> BridgeError:
-    """The error of an outcome that has no outputs of the wanted ones: the request's own if others have any."""
+    """The error for an outcome without wanted outputs; the request is at fault if other nodes have some."""
     all_nodes = dataclasses.replace(options, nodes=None, previews=True)
     others = list(dict.fromkeys(each.node_id for each in outputs_of(outcome, client, deadline, all_nodes)))
     if options.nodes is not None and others:
@@ -33,7 +33,7 @@ def nothing_to_show(
 
 
 def _sentence(outcome: Outcome) -> str:
-    """That nothing can be shown, and which nodes have shown what instead."""
+    """A sentence that says that nothing can be returned, and what the nodes show instead."""
     if outcome.outputs:
         shown = [f"{_named(each.node_id, each.class_type)} shows {_keys(each.output)}" for each in outcome.outputs]
         return (

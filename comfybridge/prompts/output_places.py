@@ -1,8 +1,8 @@
-"""Where ComfyUI has an output file, and what that file is called when it is handed out.
+"""Where an output file lies on ComfyUI, and the name under which it is returned.
 
-A node may name its file anything: after a graph of another system (`renders\\cat` is a name on Linux), after a
-prompt, by a path. The file is asked for under its own name, and ComfyUI decides what lies in its folders. The name
-that is handed out is another one where the file's own is unfit to be saved under.
+A node may give its file any name: one from another system (`renders\\cat` is a file name on Linux), a prompt, a path.
+The file is requested under its own name, and ComfyUI decides whether it lies in its folders. It is returned under
+another name if its own is unsuitable for saving.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import FileUnusable
 from comfybridge.saving import safe_name
 
-# ComfyUI's folders that it serves files of (server.py: view_image)
+# the folders from which ComfyUI serves files (server.py: view_image)
 _FOLDERS = ("output", "temp", "input")
 # separators of folders, drives, control characters and halves of characters
 _UNFIT = re.compile("[\x00-\x1f\x7f/\\\\\ud800-\udfff]|^[A-Za-z]:")
 _UNFIT_FOLDER = re.compile("^[A-Za-z]:|[\x00-\x1f\x7f\ud800-\udfff]")
-# ComfyUI's /view refuses the first wherever they stand, and can't write the others into the head of its answer.
+# ComfyUI's /view refuses the first anywhere in a name, and cannot put the others into a header.
 _UNSERVED = re.compile(r"\.\.|[\r\n]")
 _SEPARATORS = re.compile(r"[/\\]+")
 _ROOT = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
@@ -33,7 +33,7 @@ _OTHER_MACHINE = re.compile(r"[/\\]{2}")
 
 @dataclass(frozen=True)
 class OutputPlace:
-    """Where a node says that its file is.
+    """The place that a node reports for its file.
 
     Attributes:
         filename: the file's own name, without folders; backslashes in it may separate folders all the same.
@@ -47,12 +47,12 @@ class OutputPlace:
 
     @property
     def shown_filename(self) -> str:
-        """The name to hand the file out under: its own, unless that is unfit for a file name."""
+        """The name under which the file is returned: its own, if that is suitable."""
         return safe_name(self.filename) if _UNFIT.search(self.filename) else self.filename
 
     @property
     def shown_subfolder(self) -> str:
-        """The folder to tell of: none if it is told from the root, for where ComfyUI is installed is not told."""
+        """The folder to report; empty for an absolute path, which would reveal where ComfyUI is installed."""
         if _ROOT.match(self.subfolder):
             return ""
         parts = _SEPARATORS.split(self.subfolder)
@@ -64,18 +64,18 @@ class OutputPlace:
 
     @property
     def has_refused_name(self) -> bool:
-        """Whether ComfyUI saves a file under that name, and does not serve it."""
+        """Whether ComfyUI saves files under that name but does not serve them."""
         return _UNSERVED.search(self.filename) is not None and ".." not in _SEPARATORS.split(self.filename)
 
     @property
     def why_not_served(self) -> str:
-        """What keeps ComfyUI from serving the file."""
+        """Why ComfyUI does not serve the file."""
         if self.has_refused_name:
             return "has two dots in a row or a line break in its name, and ComfyUI serves no such file"
         return "lies in none of ComfyUI's folders"
 
     def is_served(self, client: ComfyUIClient, deadline: Deadline) -> bool:
-        """Whether the name can be that of a file in ComfyUI's folders; ComfyUI is asked only where that is unclear.
+        """Whether ComfyUI serves the file; ComfyUI is asked only if its name leaves that open.
 
         Raises:
             ComfyUIError, ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
@@ -90,7 +90,7 @@ class OutputPlace:
         """Begin to download the file.
 
         Raises:
-            ComfyUIError: ComfyUI does not have it, or does not hand it out.
+            ComfyUIError: ComfyUI does not have the file, or does not serve it.
             ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
         """
         place = self._on_its_system(client, deadline)
@@ -102,10 +102,10 @@ class OutputPlace:
         return client.look(place.filename, place.subfolder, place.type, deadline) == "there"
 
     def _on_its_system(self, client: ComfyUIClient, deadline: Deadline) -> OutputPlace:
-        """The place as the system reads it that ComfyUI runs on."""
+        """The place as ComfyUI's operating system reads it."""
         if "\\" not in self.filename or not client.is_on_windows(deadline):
             return self
-        # ComfyUI would look for what stands behind the last one in the folder that is named beside it
+        # ComfyUI would look for the part after the last one in the subfolder
         place = _place(self.filename.replace("\\", "/"), self.subfolder, self.type)
         if not place._may_be_served:
             raise FileUnusable(f"The output file {self.shown_filename!r} {place.why_not_served}.")
@@ -123,7 +123,7 @@ class OutputPlace:
 
 
 def output_place(entry: Mapping[str, Any]) -> OutputPlace | None:
-    """The place that a node's `{filename, subfolder, type}` names; None if it is no such entry."""
+    """The place that a node's `{filename, subfolder, type}` names; None for an entry of another shape."""
     filename = entry.get("filename")
     if not isinstance(filename, str):
         return None
@@ -140,7 +140,7 @@ def _place(filename: str, subfolder: str, type: str) -> OutputPlace:
 
 
 def _leads_out(subfolder: str) -> bool:
-    """Whether a folder is surely outside: on another machine, or above the folder that it is told from."""
+    """Whether a folder is certainly outside: on another machine, or above the base folder."""
     if _OTHER_MACHINE.match(subfolder):
         return True
     depth = 0

@@ -1,7 +1,7 @@
 """The texts that a node shows, as distinct from values meant for ComfyUI's own page.
 
-Nodes put their texts under any key of `ui` (`text`, `tags`, `string`, ...), and beside them or instead of them things
-that only the page needs: flags, sizes, pictures as base64, paths.
+Nodes put their texts under any key of `ui` (`text`, `tags`, `string`, ...), together with values that only the page
+needs: flags, sizes, pictures as base64, paths.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from typing import Any
 
 from comfybridge.comfyui.outcome import NodeOutput
 
-# Keys that are for what people read, also beside files.
+# Keys whose values are for people, even beside files.
 _TEXT_KEY = re.compile(
     r"(?:.*_)?(?:texts?|strings?|tags?|captions?|descriptions?|answers?|responses?)(?:_?lists?)?",
     re.IGNORECASE,
 )
-# Keys of files, and of what belongs to them: a name alone, a camera, a flag is no text.
+# Keys of files and of values that belong to them: a file name, a camera or a flag is not a text.
 _FILE_KEY = re.compile(
     r"(?:.*_)?(?:images?|gifs?|audios?|videos?|3d|mesh(?:es)?|models?|files?|filenames?|paths?|subfolders?|latents?"
     r"|masks?|previews?|animated|result|workflow)(?:_?lists?)?",
     re.IGNORECASE,
 )
-# Of those, the ones whose texts are no result either, where there is nothing else.
+# Of those, the keys whose texts are not a result even if there is nothing else.
 _PLACE_KEY = re.compile(r"(?:.*_)?(?:filenames?|paths?|subfolders?|animated|workflow)(?:_?lists?)?", re.IGNORECASE)
-_FOLDERS = ("output", "temp", "input")  # of ComfyUI: what stands beside one is a name
+_FOLDERS = ("output", "temp", "input")  # ComfyUI's folders: a text beside one is a file name
 _SIZES_KEY = re.compile(r"(?:.*_)?(?:dims|sizes?|width|height|bbox(?:es)?|histogram|seeds?)", re.IGNORECASE)
 # a picture as a data URI or base64, and a path from the root of a disk
 _DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+[;,].*|[A-Za-z0-9+/_-]{200,}={0,2}", re.DOTALL)
 _PATH = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\)[^\r\n]*\.\w{1,12}")
-# what is called so is a file, and one long word is data
+# a text with such an ending is a file name, and one long word is data
 _NAME = re.compile(r"[^\r\n]*\.(?=\w*[A-Za-z])\w{2,12}(?: \[\w+\])?|[A-Za-z0-9+/_=-]{60,}")
-# ComfyUI's own node, which always gives a list with whole texts: single letters there are what it was given.
+# ComfyUI's own node, which always returns a list of whole texts: single letters there are real.
 _GIVES_LISTS = "PreviewAny"
-MOST_NUMBERS = 8  # more of them are a curve or a histogram
+MOST_NUMBERS = 8  # longer lists are curves or histograms
 
 
 def texts_of(node: NodeOutput, *, has_files: bool) -> list[str]:
     """The texts that a node shows, in its order.
 
-    Under a key that is for texts, numbers, flags and objects are texts too, as JSON; under others only what is
-    written as a text counts, and nothing beside files, where it belongs to them.
+    Under a key for texts, numbers, flags and objects count too, as JSON. Under other keys only strings count, and
+    nothing beside files, to which they belong.
     """
     found: list[str] = []
     for key, value in node.output.items():
@@ -50,13 +50,13 @@ def texts_of(node: NodeOutput, *, has_files: bool) -> list[str]:
             found += _written(value, node.class_type)
         elif not has_files and not _FILE_KEY.fullmatch(str(key)):
             found += [text for text in _plain(value, node.class_type) if text.strip() and not _is_place_or_data(text)]
-    return [text.encode(errors="replace").decode() for text in found]  # half a character is no text
+    return [text.encode(errors="replace").decode() for text in found]  # a lone surrogate is not a text
 
 
 def last_texts_of(node: NodeOutput) -> list[str]:
-    """The texts that a node shows under keys of files: a result where a graph comes to nothing else.
+    """The texts that a node shows under keys of files: a result if the graph has no other.
 
-    Names, places and data of files are none, nor is what stands beside one.
+    File names, paths and file data do not count, nor do texts beside them.
     """
     found: list[str] = []
     for key, value in node.output.items():
@@ -69,7 +69,7 @@ def last_texts_of(node: NodeOutput) -> list[str]:
 
 
 def numbers_of(node: NodeOutput) -> list[str]:
-    """The numbers that a node shows under keys of its own: a result where a graph comes to nothing else."""
+    """The numbers that a node shows under keys of its own: a result if the graph has no other."""
     found: list[str] = []
     for key, value in node.output.items():
         values = value if isinstance(value, list) else [value]
@@ -85,7 +85,7 @@ def _written(value: Any, class_type: str) -> list[str]:
 
 
 def _plain(value: Any, class_type: str) -> list[str]:
-    """What is written as a text among the items of a list."""
+    """The strings among the items of a list."""
     return [each for each in _items(_joined(value, class_type)) if isinstance(each, str)]
 
 
@@ -112,9 +112,9 @@ def _texts_in(value: Any) -> Iterator[str]:
 
 
 def _joined(value: Any, class_type: str) -> Any:
-    """A text that ComfyUI has split into its letters, as it does to one that a node gives without a list around it.
+    """Join a text that ComfyUI has split into letters, which happens if a node returns it without a list.
 
-    A list of texts that all have one letter looks the same. That is rarer, and the letters are all there.
+    A list of one-letter texts looks the same; that is rarer, and no letter is lost.
     """
     if class_type == _GIVES_LISTS or not isinstance(value, list) or len(value) < 2:
         return value

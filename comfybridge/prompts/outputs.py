@@ -1,4 +1,4 @@
-"""From what ComfyUI's nodes have to show to the outputs of a generation."""
+"""Turns what ComfyUI's nodes show into the outputs of a generation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXT = "text/plain; charset=utf-8"
 
 @dataclass
 class Collected:
-    """What an outcome has for a request.
+    """The outputs of an outcome that a request wants.
 
     Attributes:
         outputs: in the outcome's order; converted as the request asks when they are loaded.
@@ -42,11 +42,11 @@ def outputs_of(
 def collect_outputs(
     outcome: Outcome, client: ComfyUIClient, deadline: Deadline, options: OutputOptions | None = None
 ) -> Collected:
-    """What an outcome has of what the options ask for.
+    """The outputs of an outcome that the options ask for.
 
-    Previews (`temp` files) only if there is no other file, or if they are asked for. ComfyUI's keys (`images`,
-    `gifs`, `audio`, ...) don't tell what a file is, and are not asked: whatever has a file name is a file. One that
-    ComfyUI does not serve is left out where there is anything else.
+    Previews (`temp` files) are returned only if there is no other file, or on request. ComfyUI's keys (`images`,
+    `gifs`, `audio`, ...) don't say what a file is, so they are ignored: any entry with a file name is a file. Files
+    that ComfyUI does not serve are left out if there is anything else.
 
     Raises:
         ComfyUIError, ComfyUIUnreachable, TimedOut: ComfyUI could not be asked whether it serves a file.
@@ -72,7 +72,7 @@ def collect_outputs(
         wanted = [each for each in outcome.outputs if options.nodes is None or each.node_id in options.nodes]
         left = [(each, text) for each in wanted for text in [*last_texts_of(each), *numbers_of(each)]]
         return Collected([_text(each, text) for each, text in left])
-    # a text has no type, and says nothing of pictures
+    # a text has no type, and does not count as a file
     if not options.previews and any(output.type not in ("temp", "") for output in found):
         found = [output for output in found if output.type != "temp"]
     if not found:
@@ -81,7 +81,7 @@ def collect_outputs(
 
 
 def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
-    """Where the files of a node are."""
+    """The places of a node's files."""
     for key, entries in node.output.items():
         for each in entries if isinstance(entries, list) else []:
             entry = _model_file(each) if key == "result" and isinstance(each, str) else each
@@ -93,7 +93,7 @@ def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
 def _shown(
     node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
 ) -> Iterator[tuple[Output, str | None]]:
-    """The outputs of a node, each with what keeps ComfyUI from serving it, as far as its name tells."""
+    """The outputs of a node, each with the reason why ComfyUI does not serve it, if its name shows one."""
     files: list[Output] = []
     refusals: list[str | None] = []
     for place in places_of(node):
@@ -106,7 +106,7 @@ def _shown(
             refusals.append(refusal)
     texts = texts_of(node, has_files=bool(files))
     if texts and len(texts) == len(files) and all(map(_holds_text, files)) and not any(refusals):
-        # a node that saves a text shows it too: one output, not two
+        # a node that saves a text shows it as well; that is one output, not two
         files = [replace(file, kind="text", text=text) for file, text in zip(files, texts, strict=True)]
         texts = []
     yield from zip(files, refusals, strict=True)
@@ -121,7 +121,7 @@ def _holds_text(file: Output) -> bool:
 def _model_file(path: str) -> Mapping[str, str] | None:
     """The 3D file that a Preview3D node shows, which it names by its path below ComfyUI's output folder.
 
-    comfy_extras/nodes_load_3d.py: `{"result": [model_file, camera_info]}`; other nodes put other things there.
+    comfy_extras/nodes_load_3d.py: `{"result": [model_file, camera_info]}`; other nodes use these keys differently.
     """
     subfolder, _, filename = path.removesuffix(" [output]").replace("\\", "/").rpartition("/")
     is_below = not path.startswith(("/", "\\")) and ":" not in subfolder and ".." not in subfolder.split("/")
@@ -164,7 +164,7 @@ def _refuse(sentence: str) -> OpenFile:
 
 
 def _conversion(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:
-    """What is to be done with a file of that kind; None if it can't come to anything."""
+    """The conversion for a file of that kind; None if no option can affect it."""
     if kind != "image" or (options.format is None and options.max_size is None and options.metadata == "keep"):
         return None
     return partial(_converted, options=options)

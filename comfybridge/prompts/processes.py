@@ -1,7 +1,7 @@
-"""What the bridge's processes on one machine tell each other, through files in the folder for temporary ones.
+"""State that the bridge's processes on one machine share, through files in the folder for temporary files.
 
-ComfyUI's queue and history hold nearly all that processes must agree on. Two things they can't: that two of them are
-about to queue the same prompt, and why a prompt that waited is gone.
+ComfyUI's queue and history hold nearly everything that processes must agree on. They cannot show that two processes
+are about to queue the same prompt, or why a waiting prompt is gone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from comfybridge.errors import TimedOut
 
 log = logging.getLogger(__name__)
 
-MARK_SECONDS = 3600.0  # so long a mark is kept; who waits for a prompt asks within seconds
+MARK_SECONDS = 3600.0  # how long a mark is kept; a process that waits for a prompt looks within seconds
 SWEEP_SECONDS = 60.0
 LOCKS = 256
 LOCK_POLL_SECONDS = 0.01
@@ -35,10 +35,10 @@ BUSY = "The time was up while another request with an Idempotency-Key was being 
 class Machine:
     """State shared between processes. Safe to share between threads.
 
-    Where the folder can't be used, only the threads of this process are told apart.
+    If the folder can't be used, state is shared only between the threads of this process.
 
     Args:
-        folder: where its files are; the user's own below the folder for temporary files if not given.
+        folder: for its files; by default the user's own folder below the folder for temporary files.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -51,10 +51,10 @@ class Machine:
         """Hold a lock on a name, for all processes of this machine.
 
         Raises:
-            TimedOut: they were not done by the deadline.
+            TimedOut: others held it until the deadline.
         """
         with contextlib.ExitStack() as stack:
-            number = int(_digest(name), 16) % LOCKS  # a file for each name would never go away
+            number = int(_digest(name), 16) % LOCKS  # a file for each name would never be deleted
             try:
                 path = self._folder() / f"{number:02x}.lock"
                 seconds = max(0.0, deadline.remaining())

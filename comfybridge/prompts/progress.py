@@ -1,4 +1,4 @@
-"""How far a prompt is and how long it will take, in terms of the whole graph."""
+"""The progress of a prompt and its remaining time, over the whole graph."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from comfybridge.comfyui.outcome import Prompt
 from comfybridge.prompts.expectations import Expected, expected_nodes, expected_seconds, needed
 from comfybridge.prompts.submission import Submission
 
-# Until the prompt has ended: what is rounded must not look like the end.
+# The highest percentage before the prompt has ended: rounded, it must not look like the end.
 MOST_BEFORE_END = 99.9
-# What a node weighs at most that is no sampler and counts something, such as tiles or the percent of another server.
+# The greatest weight of a node that is not a sampler and counts something else, such as tiles or percent.
 MOST_UNITS_WEIGHED = 40.0
-# How many steps of this run count as much as what earlier ones took for theirs.
+# How many steps of this run count as much as the earlier runs together.
 TRUST = 1.0
-# What takes longer than expected is expected to go on for this part of the time that has passed.
+# A node that exceeds its estimate is expected to go on for this part of its time so far.
 OVERDUE = 10.0
-# A run on other models or sizes is taken to be so many times slower or faster at most.
+# The greatest factor by which a run on other models or sizes is assumed to be slower or faster.
 MOST_TIMES_SLOWER = 100.0
 
 
 @dataclass(frozen=True)
 class Queued:
-    """The prompt is queued, or another one in its place.
+    """The prompt, or another one in its place, has been queued.
 
     Attributes:
-        position: its place among those that wait; None if nobody follows it, or ComfyUI did not say.
-        eta_seconds: how long it will take to wait and run; None if that is unknown.
+        position: its place among the waiting prompts; None if nobody follows it, or if it is unknown.
+        eta_seconds: how long it will wait and run; None if unknown.
     """
 
     prompt_id: str
@@ -46,11 +46,11 @@ class Progress:
     """A step forward.
 
     Attributes:
-        percent: of the whole prompt; never falls, and is 100 when its outcome is there.
-        node_id, class_type: the node that is at it.
-        value, max: its step of how many.
-        eta_seconds: how long ComfyUI will still be at it, by what such nodes took before and by the steps of this
-            run; None while neither is known.
+        percent: of the whole prompt; never falls, and is 100 once the outcome is known.
+        node_id, class_type: the node that is running.
+        value, max: the node's step, and its number of steps.
+        eta_seconds: the remaining time, estimated from earlier runs of such nodes and from the steps of this run;
+            None while neither is known.
     """
 
     percent: float
@@ -63,7 +63,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture of what a node has so far."""
+    """A preview of the picture that a node is making."""
 
     node_id: str
     media_type: str
@@ -73,12 +73,12 @@ class Preview:
 class ProgressMeter:
     """Turns a prompt's events into progress and previews.
 
-    On a server that ran such nodes before, the percentage is the share of the time that has passed. Elsewhere it is
-    the share of the steps, where a node that does not sample counts as half a step. Nodes that ComfyUI has in its
-    cache take no time and count for nothing. The percentage never falls.
+    On a server that has run such nodes before, the percentage is the share of the expected time. Otherwise it is the
+    share of the steps, with a node that does not sample counting as half a step. Cached nodes take no time and do not
+    count. The percentage never falls.
 
     Args:
-        times: what nodes took on the server; nothing is known if None.
+        times: how long nodes took on the server; None if nothing is known.
         targets: the output nodes that the graph is run for; None: all.
     """
 
@@ -97,7 +97,7 @@ class ProgressMeter:
         self._start()
 
     def follow(self, prompt: Prompt) -> None:
-        """Measure a prompt that was queued in the place of the one before."""
+        """Continue with a prompt that was queued in place of the previous one."""
         with self._lock:
             self._prompt, self._graph, self._end = prompt, prompt.graph, None
             self._start()
@@ -112,12 +112,12 @@ class ProgressMeter:
         self._tells_states = False
         self._clock = NodeClock()
         self._started: float | None = None
-        self._is_timed: bool | None = None  # whether the percentage goes by time; decided when the first node begins
-        self._pace: float | None = None  # seconds for a step, as this run's last sampler took them
-        self._slowness = 1.0  # how many times longer than on other models and sizes
+        self._is_timed: bool | None = None  # whether the percentage is of time; decided when the first node begins
+        self._pace: float | None = None  # seconds per step of this run's last sampler
+        self._slowness = 1.0  # how much slower this run is than those on other models and sizes, as a factor
 
     def read(self, event: events.Event) -> list[Progress | Preview]:
-        """The meaning of an event for a waiting caller; often none."""
+        """The progress and previews in an event; often there are none."""
         with self._lock:
             told = list(self._read(event, time.monotonic()))
             for each in told:
@@ -126,13 +126,13 @@ class ProgressMeter:
             return told
 
     def end(self) -> Progress | None:
-        """All is done, now that the outcome is there; None if no event told of the prompt's success."""
+        """Progress at 100 percent, once the outcome is known; None if no event reported the prompt's success."""
         with self._lock:
             self._last = self._end or self._last
             return self._end
 
     def still(self) -> Progress | None:
-        """How far the prompt is by now, while no event comes; None if nothing new can be said. From any thread."""
+        """The progress while no event arrives; None if it has not changed. May be called from any thread."""
         with self._lock:
             last = self._last
             if last is None or not self._is_timed or last.percent == 100:
@@ -161,7 +161,7 @@ class ProgressMeter:
             self._learn_pace(node)
             yield self._progress(node, event.value, event.max, now)
         elif isinstance(event, events.ExecutionSuccess):
-            self._end = self._whole()  # told by `end`: what it made may be gone, so that it has to run again
+            self._end = self._whole()  # `end` reports it: its outputs may be gone, so that it has to run again
         elif isinstance(event, events.Image):
             shown = self._clock.current if event.node is None else self._clock.shown_as(event.node)
             if shown is not None and shown not in self._finished_images:
@@ -170,7 +170,7 @@ class ProgressMeter:
     # -- what has happened ---------------------------------------------------------------------------------------
 
     def _leave_out(self, cached: Collection[str]) -> None:
-        """Don't count what is cached, nor what would only have to run for that."""
+        """Leave out cached nodes, and nodes that only they need."""
         done = set(cached)
         targets = self._prompt.last_nodes if self._targets is None else self._targets
         left = set(needed(self._graph, targets, done)) - self._begun
@@ -180,7 +180,7 @@ class ProgressMeter:
             self._weight -= expected.weight
 
     def _read_states(self, event: events.ProgressState) -> None:
-        """Where several nodes run at a time, only these tell which ones are done."""
+        """If several nodes run at a time, only these events tell which ones are done."""
         self._tells_states = True
         self._running = {
             node for node, each in event.nodes.items() if each.state == "running" and node in self._begun
@@ -188,7 +188,7 @@ class ProgressMeter:
 
     def _begin(self, node: str, display_node: str, now: float) -> None:
         self._clock.begin(node, display_node, now)
-        if not self._tells_states:  # before mid-2025: the one before is done
+        if not self._tells_states:  # before mid-2025: the previous node is done
             self._running.clear()
         self._running.add(display_node)
         if display_node not in self._begun:
@@ -198,7 +198,7 @@ class ProgressMeter:
                 self._ahead.take_out(expected)
 
     def _weigh(self, node: str) -> None:
-        """Give a node the weight of what it counts to, where the graph does not tell or tells of more steps."""
+        """Weigh a node by the number that it counts to, if the graph shows no steps or more of them."""
         spent, expected = self._clock.nodes.get(node), self._expected.get(node)
         if spent is None or expected is None or spent.most <= 1:
             return
@@ -253,7 +253,7 @@ class ProgressMeter:
         return left
 
     def _seconds_left(self, now: float) -> float | None:
-        """How long the rest will take; None if too little is known for that."""
+        """How long the rest will take; None if too little is known."""
         left = self._ahead.seconds(self._slowness, self._pace)
         for node in self._running:
             expected = self._expected.get(node)
@@ -264,7 +264,7 @@ class ProgressMeter:
         return left
 
     def _node_seconds_left(self, node: str, expected: Expected, now: float) -> float | None:
-        """What a node that runs will still take."""
+        """How long a running node will still take."""
         spent = self._clock.nodes[node]
         slowness = 1.0 if expected.is_alike else self._slowness
         if spent.units:
@@ -281,9 +281,9 @@ class ProgressMeter:
         return None if step is None else _rest(expected.weight * step, self._clock.seconds_of(node, now))
 
     def _rate(self, node: str, expected: Expected) -> float | None:
-        """What a step of a node takes: as measured, at first more as it took before on the same models and sizes.
+        """The time for a step: as measured in this run, with more weight on earlier runs at first.
 
-        The first step of a run on others may have loaded a model, or be that much slower: nothing is known then.
+        After the first step on other models or sizes nothing is known: it may have loaded a model, or just be slow.
         """
         spent = self._clock.nodes[node]
         before = expected.unit_seconds if expected.is_alike else None
@@ -294,7 +294,7 @@ class ProgressMeter:
 
 
 def _rest(expected: float, passed: float) -> float:
-    """What is left of a time; what takes longer than it should goes on for a while."""
+    """The rest of an expected time; if it is exceeded, a part of the time so far."""
     return max(expected - passed, passed / OVERDUE)
 
 
@@ -305,13 +305,14 @@ def meter_of(submission: Submission) -> ProgressMeter:
 
 
 def eta_of(submission: Submission, position: int) -> float | None:
-    """How long a queued prompt will wait and run; None if no prompt like it ran on the server.
+    """How long a queued prompt will wait and run; None if no prompt like it has run on the server.
 
     Args:
-        position: its place among those that wait, from 1; 0 if it runs. Of what runs before it half is over.
+        position: its place among the waiting prompts, from 1; 0 if it is running. The prompt running before it is
+            assumed to be half done.
     """
     server = submission.server
-    if position == 1 and server.load <= 1:  # there is nothing before it: it is about to run
+    if position == 1 and server.load <= 1:  # nothing is before it: it is about to run
         position = 0
     own = expected_seconds(server.node_times, submission.prompt.graph)
     if own is None:
@@ -321,7 +322,7 @@ def eta_of(submission: Submission, position: int) -> float | None:
 
 
 class _Ahead:
-    """The nodes that have not begun, as sums: a graph may have thousands, and there is an event for each."""
+    """Sums over the nodes that have not begun: a graph may have thousands, and each has an event."""
 
     def __init__(self, expected: Collection[Expected]) -> None:
         self.weight = 0.0
@@ -331,21 +332,21 @@ class _Ahead:
         self._unknown = self._samplers_unknown = 0
         rates = sorted(each.unit_seconds for each in expected if each.unit_seconds and each.steps is not None)
         known = [each.seconds for each in expected if each.seconds is not None]
-        # what a step takes, as far as earlier runs tell
+        # seconds per step in earlier runs
         self._usual_pace = rates[len(rates) // 2] if rates else sum(known) / len(known) if known else None
         for each in expected:
             self._count(each, 1)
 
     def take_out(self, each: Expected) -> None:
-        """It begins, or need not run."""
+        """Remove a node that begins, or that need not run."""
         self._count(each, -1)
 
     def seconds(self, slowness: float, pace: float | None) -> float | None:
-        """What they will take; None if that is not known.
+        """How long they will take; None if unknown.
 
         Args:
-            slowness: how many times longer a node takes that was only seen on other models and sizes.
-            pace: seconds for a step in this run; None if none was measured.
+            slowness: the factor for nodes that have only run on other models and sizes.
+            pace: seconds per step in this run; None if none was measured.
         """
         known = max(self._seconds_alike, 0.0) + max(self._seconds_of_class, 0.0) * slowness
         if not self._unknown:
@@ -356,7 +357,7 @@ class _Ahead:
         return None if step is None else known + max(self._weight_unknown, 0.0) * step
 
     def step_seconds(self, pace: float | None) -> float | None:
-        """What a step takes: in this run, or as far as earlier ones tell; None if unknown."""
+        """Seconds per step, in this run or in earlier ones; None if unknown."""
         return self._usual_pace if pace is None else pace
 
     def _count(self, each: Expected, sign: int) -> None:

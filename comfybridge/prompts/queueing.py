@@ -31,7 +31,7 @@ from comfybridge.files.fetch import Fetcher
 from comfybridge.files.inputs import Uploader
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
-from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, settle_overdue
+from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, give_up
 from comfybridge.prompts.preparation import Prepared, prepare, template_of
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.refusals import as_of_template
@@ -203,7 +203,7 @@ class Queueing:
             raise as_of_template(refusal, prepared.template, filled, prepared.brought) from None
         except TimedOut:  # it may have been queued all the same
             keep = request.outlasts_its_time
-            raise settle_overdue(server.canceller, prompt.id, deadline.seconds, keep=keep) from None
+            raise give_up(server.canceller, prompt.id, deadline.seconds, keep=keep) from None
         except (ComfyUINotReached, IdNotTaken):
             raise  # nothing is queued there
         except (ComfyUIUnreachable, ComfyUIError) as error:

@@ -1,7 +1,7 @@
 """The note that the bridge leaves with each prompt in ComfyUI's own queue and history.
 
-ComfyUI keeps a prompt's `extra_data` for as long as it knows the prompt. What is needed to answer for it later is
-written there, so that any process of the bridge can, also after a restart, without a store of its own.
+ComfyUI keeps a prompt's `extra_data` for as long as it knows the prompt. The bridge writes there what it needs to
+answer for the prompt later, so that any of its processes can do so, even after a restart, without a store of its own.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from comfybridge.request import OutputOptions
 
 @dataclass(frozen=True)
 class Record:
-    """What was asked for with a prompt; with no arguments, what is assumed of a prompt that others queued.
+    """What the caller asked for with a prompt. The defaults describe a prompt queued by another client.
 
     Attributes:
         seed: the seed that is used, if the graph has one.
         params: the parameters that are used.
-        output: how the outputs are to come back.
-        warnings: what the caller should know, as far as it was known before ComfyUI had the graph.
+        output: how to return the outputs.
+        warnings: those that were known before ComfyUI had the graph.
         queued_at: when it was queued, in seconds since 1970; None if unknown.
         with_image: whether the answer gives the first image as `image` too.
-        owner: who asked; None as long as nobody is told apart.
-        fingerprint: what tells a request with an `Idempotency-Key` from others with the same one.
+        owner: the name of the caller's API key; None without keys.
+        fingerprint: distinguishes the request from others with the same `Idempotency-Key`.
     """
 
     seed: int | None = None
@@ -43,12 +43,12 @@ class Record:
     fingerprint: str | None = None
 
     def to_extra_data(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The `extra_data` that a caller gave, with this record in it; what the caller put in its place is gone."""
+        """The caller's `extra_data` with this record in it, which replaces anything that the caller put there."""
         return with_note(given, {**vars(self), "output": vars(self.output)})
 
     @classmethod
     def from_extra_data(cls, extra_data: object) -> Record:
-        """The record that `extra_data` holds; one that knows nothing if there is none that can be believed."""
+        """The record in `extra_data`; an empty one if there is none that is valid."""
         try:
             record = _ADAPTER.validate_python(note_of(extra_data))
         except ValidationError:
@@ -60,7 +60,7 @@ _ADAPTER = TypeAdapter(Record)
 
 
 def _is_sane(output: OutputOptions) -> bool:
-    """Whether the options could have come from a request: whoever reaches ComfyUI can write what he likes there."""
+    """Whether the options could have come from a request: any client of ComfyUI can write to `extra_data`."""
     try:
         parse_color(output.background)
     except InvalidRequest:

@@ -1,4 +1,4 @@
-"""Whose fault it is that ComfyUI refuses the graph of a template: the caller's, or that of the template itself."""
+"""Decides who is at fault if ComfyUI refuses a template's graph: the caller, or the template itself."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _FILE = re.compile(r".+\.[A-Za-z0-9]{2,12}")
 def as_of_template(
     refusal: InvalidWorkflow, template: Template, filled: Filled, brought: Collection[Target]
 ) -> BridgeError:
-    """The refusal itself where it is about what the caller has given, and else the fault of the template.
+    """The refusal itself if it concerns the caller's values; otherwise an error of the template.
 
     Args:
         brought: the inputs that name a file that came with the request.
     """
     values = [filled.graph[target.node]["inputs"].get(target.input) for target in _overridden(filled, template)]
     if any(isinstance(value, (list, dict)) for value in values):
-        return refusal  # the caller has joined nodes anew, so that anything may have come of it
+        return refusal  # the caller has changed links, which may cause any error
     callers = given_targets(filled).union(brought)
-    # an example picture of the owner's, in the place of which the caller has given none
+    # the template's example picture, which the caller has not replaced
     callers.update(*(each.targets for each in template.parameters.values() if each.type == "image"))
     problems = list(_problems(refusal.node_errors or {}))
     if any(is_callers(target, callers) for target, _ in problems):
@@ -39,13 +39,13 @@ def as_of_template(
 
 
 def is_callers(target: Target, given: Collection[Target]) -> bool:
-    """Whether what an input holds follows from what the caller has given: the input, or a choice that brings it."""
+    """Whether the caller has set an input, or a choice on which it depends."""
     names = target.input.split(".")
     return any(Target(target.node, ".".join(names[:count])) in given for count in range(1, len(names) + 1))
 
 
 def does_not_fit(template: Template, said: str, *, node_errors: dict[str, Any] | None = None) -> BrokenWorkflow:
-    """The error of a template that the server can't run, whoever asks for it."""
+    """The error for a template that the server can't run with any values."""
     return BrokenWorkflow(
         f"The workflow {clip(template.name)} does not fit this ComfyUI. {said}", node_errors=node_errors
     )
@@ -58,7 +58,7 @@ def _overridden(filled: Filled, template: Template) -> Iterator[Target]:
 
 
 def _problems(node_errors: Mapping[str, Any]) -> Iterator[tuple[Target, Mapping[str, Any]]]:
-    """Each error that ComfyUI has found, and the input that it is about; whatever is of another shape is left out."""
+    """Each error that ComfyUI has found, with its input; entries of another shape are skipped."""
     for node, said in node_errors.items():
         errors = said.get("errors") if isinstance(said, Mapping) else None
         for error in errors if isinstance(errors, list) else []:

@@ -1,7 +1,7 @@
-"""Requests that are asked again under an `Idempotency-Key`, and the prompts that were queued for them.
+"""Finds the prompts of requests that are repeated with an `Idempotency-Key`.
 
-The id of such a prompt follows from the key and from whose it is, so ComfyUI's queue and history tell whether it was
-queued before, by whichever process: no store is needed.
+The id of such a prompt is derived from the key and its owner, so ComfyUI's queue and history show whether any process
+has queued it before; no store is needed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import GenerationRequest, OutputOptions
 from comfybridge.workflow.template import Filled
 
-# Of our own choosing, so that no other program's names come to the same ids.
+# A namespace of our own, so that other programs do not derive the same ids.
 NAMESPACE = uuid.UUID("6f0c9c0e-5d0b-4b39-9b53-0c1f5a7f6e11")
 
-# What says how to wait for a prompt, and not what it is: a repeat may be more patient.
+# Fields about waiting, not about the prompt itself: a repeat may differ in them, with a longer timeout, say.
 NOT_OF_THE_PROMPT = ("timeout", "wait", "on_timeout", "retries", "idempotency_key", "warnings")
 
 
@@ -39,9 +39,9 @@ class Earlier:
     """A prompt that was queued for an earlier request.
 
     Attributes:
-        record: what was asked for with it.
+        record: what the caller asked for with it.
         has_ended: whether it is in the history.
-        is_over: whether it ended without an answer for the one who asks again.
+        is_over: whether it ended without an answer for the repeated request.
     """
 
     server: Server
@@ -55,7 +55,7 @@ class Repeats:
     """Finds what became of an earlier request with the same key. Safe to share between threads.
 
     Args:
-        wait: how requests wait that do not say.
+        wait: the way of waiting for requests that name none.
     """
 
     def __init__(self, servers: Servers, machine: Machine, wait: str) -> None:
@@ -64,7 +64,7 @@ class Repeats:
         self._wait = wait
 
     def alone(self, admitted: Admitted) -> AbstractContextManager[None]:
-        """Keep others with the same key from looking and queueing at the same time, on this machine.
+        """Keep other requests with the same key on this machine from looking and queueing at the same time.
 
         Raises:
             TimedOut: they were not done by the deadline.
@@ -72,12 +72,12 @@ class Repeats:
         return self._machine.alone(prompt_id_of(admitted), admitted.deadline)
 
     def attach(self, admitted: Admitted, place: Place, *, is_alone: bool) -> Submission | None:
-        """The submission of the prompt that was queued for the same key, if there is one that may still be answered.
+        """The submission of the prompt that was queued for the same key, if it can still provide an answer.
 
         Args:
-            is_alone: whether nobody else can queue it now. Then the look is a thorough one, and what ComfyUI
-                remembers of one that can't be answered is forgotten, or it would be taken for what becomes of the
-                next one of the same id. Else one that was queued within the last second may not be found.
+            is_alone: whether no other request can queue it now. The search is then thorough, and a history entry that
+                provides no answer is deleted, so that it is not mistaken for the next prompt with the same id.
+                Otherwise a prompt queued within the last second may be missed.
 
         Raises:
             IdempotencyConflict: it was queued for another request.
@@ -118,7 +118,7 @@ class Repeats:
         )
 
     def _find(self, prompt_id: str, deadline: Deadline, *, is_thorough: bool) -> list[Earlier]:
-        """The prompt on each server that knows it: one may have lost it to another."""
+        """The prompt on each server that knows it: it may have been queued on several after a failure."""
         found: list[Earlier] = []
         failure: BridgeError | None = None
         for _, said in self._servers.each(
@@ -134,7 +134,7 @@ class Repeats:
 
 
 def prompt_id_of(admitted: Admitted) -> str:
-    """The id of a request's prompt: drawn at random, unless it has a key from which the id follows."""
+    """The id of a request's prompt: derived from its key if it has one, and random otherwise."""
     key = admitted.asked.idempotency_key
     if key is None:
         return str(uuid.uuid4())
@@ -142,9 +142,9 @@ def prompt_id_of(admitted: Admitted) -> str:
 
 
 def fingerprint_of(request: GenerationRequest) -> str | None:
-    """What tells a request with a key from another one; None without a key.
+    """A digest that distinguishes a request from others with the same key; None without a key.
 
-    Only what is not as it is by default counts, so that a later version of the bridge comes to the same.
+    Only values other than the defaults count, so that later versions of the bridge compute the same digest.
     """
     if request.idempotency_key is None:
         return None
@@ -170,7 +170,7 @@ def _look(server: Server, prompt_id: str, deadline: Deadline, *, is_thorough: bo
     earlier = _of_history(server, prompt_id, entry)
     if earlier is not None and not earlier.is_over:
         return earlier
-    # It may be heavy, so it comes second, and a look that is not thorough shares one with others.
+    # The queue may be large, so it comes second, and a search that is not thorough shares its answer with others.
     at = time.monotonic() - (0.0 if is_thorough else FRESH_SECONDS)
     if server.lookup.find(prompt_id, at, deadline) is not None:
         item = client.queued(prompt_id, deadline)
@@ -178,7 +178,7 @@ def _look(server: Server, prompt_id: str, deadline: Deadline, *, is_thorough: bo
             return _earlier(server, prompt_id, item)
     elif not is_thorough or earlier is not None:
         return earlier
-    # what was in neither may have got from the one to the other meanwhile
+    # a prompt found in neither may have moved from the queue to the history meanwhile
     return _of_history(server, prompt_id, client.history(prompt_id, deadline))
 
 
@@ -190,7 +190,7 @@ def _of_history(server: Server, prompt_id: str, entry: Mapping[str, Any] | None)
 
 
 def _earlier(server: Server, prompt_id: str, item: Any) -> Earlier:
-    """From what both queue and history hold of a prompt: its number, id, graph, `extra_data`, and more."""
+    """From the tuple in which both queue and history store a prompt: number, id, graph, `extra_data`, and more."""
     try:
         graph, extra_data = item[2], item[3]
         prompt = Prompt(prompt_id, {str(node): dict(each) for node, each in graph.items()})
@@ -200,13 +200,13 @@ def _earlier(server: Server, prompt_id: str, item: Any) -> Earlier:
 
 
 def _is_answer(prompt: Prompt, entry: Mapping[str, Any]) -> bool:
-    """Whether a prompt that has ended can be answered with. One that failed can: it would fail again."""
+    """Whether a prompt that has ended provides an answer. A failed one does: it would fail again."""
     if prompt.websocket_outputs:
         return False  # its images are gone
     try:
         outcome_of_history(prompt, entry)
     except Interrupted:
-        return False  # somebody stopped it, or its time was up: whoever asks again wants it to run
+        return False  # it was cancelled, or its time was up; a repeated request wants it to run
     except BridgeError:
         return True
     return True

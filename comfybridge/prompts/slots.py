@@ -1,4 +1,4 @@
-"""How many requests may wait at once, and how long until one more may."""
+"""Limits how many requests may wait at once, and estimates when one more may."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many requests have one."""
+        """How many slots are taken."""
         return self._taken
 
     @property
@@ -35,7 +35,7 @@ class Slots:
         """Take one.
 
         Raises:
-            Busy: all are taken; it says when the next will be free, as far as can be told.
+            Busy: all are taken; its `retry_after` estimates when the next one will be free.
         """
         with self._lock:
             if self._taken < self.count:
@@ -44,12 +44,16 @@ class Slots:
         raise self.busy()
 
     def busy(self) -> Busy:
-        """That all are taken."""
+        """The error that says that all are taken."""
         who = "The bridge's only slot is" if self.count == 1 else f"All {self.count} slots of the bridge are"
         return Busy(f"{who} taken.", retry_after=self.retry_after)
 
     def give_back(self, seconds: float | None) -> None:
-        """Give one back; a request that ran held it for so many seconds, one that was refused says nothing."""
+        """Give one back.
+
+        Args:
+            seconds: how long it was held; None for a refused request, which says nothing about the next one.
+        """
         with self._lock:
             self._taken -= 1
         if seconds is not None:
@@ -57,5 +61,5 @@ class Slots:
 
     @property
     def retry_after(self) -> int:
-        """Seconds until the next one is given back, as the last requests went."""
+        """Seconds until the next one is given back, estimated from recent requests."""
         return whole_seconds(self._held.value(1.0) / self.count)

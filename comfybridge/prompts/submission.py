@@ -1,11 +1,10 @@
-"""A prompt on its way: what was asked for, where it is queued, and what it holds until it is over."""
+"""A prompt under way: its request, its server, and the slot and listener that it holds until its end."""
 
 from __future__ import annotations
 
 import dataclasses
 import threading
 import time
-from types import TracebackType
 
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.servers import Server
@@ -20,16 +19,16 @@ from comfybridge.workflow.template import Filled
 
 @dataclasses.dataclass
 class Submission:
-    """A prompt that is queued on ComfyUI and listened for. Holds one of the bridge's slots until it is closed.
+    """A prompt that is queued on ComfyUI, with a listener. Holds one of the bridge's slots until it is closed.
 
     Attributes:
-        prompt: what was queued, and under which id.
-        admitted: for which request.
+        prompt: the graph that was queued, and its id.
+        admitted: its request.
         server: where it is queued.
-        filled: the graph with its parameters, and what they came to.
+        filled: the graph with its parameters, and the values used.
         warnings: what the caller should know so far.
         queued_at: when ComfyUI accepted it, on `time.monotonic()`'s clock.
-        listener: what is heard of it.
+        listener: receives its events.
         place: the slot that it holds, and its place at the server.
         is_repeat: whether the prompt was queued for an earlier request with the same idempotency key.
     """
@@ -60,7 +59,7 @@ class Submission:
         return error
 
     def ran(self, seconds: float | None) -> None:
-        """Say that the prompt is over, so that its server may be given another."""
+        """Record that the prompt has ended, so that its server may be given another."""
         self.listener.close()
         self.place.leave_server(seconds)
 
@@ -72,9 +71,7 @@ class Submission:
     def __enter__(self) -> Submission:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -21,7 +21,7 @@ LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being 
 
 
 class UnderWay:
-    """Those whose prompts are being queued, and those whose prompts are waited for. Safe to share between threads."""
+    """The requests whose prompts are being queued or waited for. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._queueing_until: set[Deadline] = set()
@@ -30,7 +30,7 @@ class UnderWay:
 
     @contextlib.contextmanager
     def queueing(self, admitted: Admitted) -> Iterator[None]:
-        """Cut the deadline if the bridge is shut down meanwhile; for a request that has no prompt to be waited for.
+        """Cut the deadline if the bridge shuts down meanwhile; for a request without a prompt to wait for.
 
         Raises:
             ShuttingDown: the bridge was shut down.
@@ -52,7 +52,7 @@ class UnderWay:
             self._queueing_until.discard(deadline)
 
     def check_goes_on(self) -> None:
-        """Refuse what comes after the bridge was shut down.
+        """Refuse requests once the bridge is shutting down.
 
         Raises:
             ShuttingDown
@@ -61,13 +61,13 @@ class UnderWay:
             raise ShuttingDown(NOTHING_QUEUED, retry_after=5)
 
     def add(self, submission: Submission) -> None:
-        """Let other threads end its waiting."""
+        """Let other threads end the waiting for a submission."""
         self._submissions[submission.admitted] = submission
         if self._is_shut_down:
             submission.listener.stop(ShuttingDown(STOPPED))
 
     def remove(self, submission: Submission) -> None:
-        """It is not waited for any more."""
+        """Record that nobody waits for a submission any more."""
         self._submissions.pop(submission.admitted, None)
 
     def __len__(self) -> int:
@@ -79,21 +79,21 @@ class UnderWay:
         return sorted({each.prompt.id for each in self._submissions.values()})
 
     def abandon(self, admitted: Admitted) -> None:
-        """Give up a request of which nobody wants the answer any more; one that is not queued yet goes on."""
-        admitted.trace.is_abandoned = True  # for one that waits for a server to be back
+        """Give up a request whose answer is no longer wanted; one that is not queued yet goes on."""
+        admitted.trace.is_abandoned = True  # for a request that waits for an unreachable server
         submission = self._submissions.get(admitted)
         if submission is not None:
             submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
 
     def taken_out(self, prompt_id: str) -> None:
-        """End the waiting for a prompt: of more than one request where requests were repeated."""
+        """End the waiting for a prompt, in all requests that share it."""
         known = [reference() for reference in self._submissions.valuerefs()]
         for each in known:
             if each is not None and each.prompt.id == prompt_id:
                 each.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
 
     def shut_down(self) -> tuple[list[str], list[str], int]:
-        """Give up all that there are, and refuse those to come.
+        """Give up all current requests, and refuse new ones.
 
         Returns:
             The ids of the prompts that are cancelled, and of those that are kept; and how many requests are given
@@ -112,9 +112,7 @@ class UnderWay:
 
 
 def cut_off(submission: Submission) -> ShuttingDown:
-    """Cancel the prompt of a request that is given up as the process ends, unless it is to be kept; returns the error
-    on that.
-    """
+    """Cancel the prompt of a request that is given up on shutdown, unless it is to be kept; returns its error."""
     prompt_id = submission.prompt.id
     if submission.request.outlasts_its_time:
         fate = "is kept, and its results can be fetched later"

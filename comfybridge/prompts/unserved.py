@@ -1,4 +1,4 @@
-"""Files that ComfyUI names as a prompt's outputs and does not hand out: their nodes must run once more."""
+"""Finds outputs that ComfyUI names but does not serve: their nodes must run once more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from comfybridge.workflow.graph import is_link
 
 
 def gone(submission: Submission, outcome: Outcome) -> set[str]:
-    """The nodes whose wanted files are from an earlier run, and not there any more.
+    """The nodes whose wanted files are from an earlier run and have been deleted since.
 
     Raises:
         ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
@@ -24,9 +24,7 @@ def gone(submission: Submission, outcome: Outcome) -> set[str]:
 
 
 def misnamed(submission: Submission, outcome: Outcome) -> dict[str, tuple[str, str]]:
-    """The folder and the name of a file for each node that saved under a name that ComfyUI does not serve, which a
-    link brought.
-    """
+    """For each node that saved under a linked name that ComfyUI does not serve: the file's folder and name."""
     wanted, graph = submission.request.output.nodes, submission.filled.graph
     return {
         each.node_id: (place.subfolder, place.filename)

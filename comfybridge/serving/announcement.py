@@ -1,4 +1,4 @@
-"""What a bridge says when it starts: where it listens, which ComfyUI it found, which templates it loaded."""
+"""What the bridge logs when it starts: where it listens, which ComfyUI it found, which templates it loaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 # A host and a port, or the path of a Unix socket.
 Place = tuple[str, int] | str
-# What is logged: how grave it is, and a sentence.
+# A log level, and a sentence.
 Fact = tuple[int, str]
 
 STARTUP_SECONDS = 3.0
@@ -49,7 +49,7 @@ def announce(app: Flask, places: Sequence[Place]) -> None:
 
 
 def _shown(place: Place) -> str:
-    """A place as it is listened on, and how this machine gets there where that is another address."""
+    """The address listened on, and the one to use on this machine if it differs."""
     if isinstance(place, str):
         return f"unix:{place}"
     host, port = place
@@ -59,7 +59,7 @@ def _shown(place: Place) -> str:
 
 
 def url_of(place: Place) -> str:
-    """The address at which a server that listens there is reached from this machine."""
+    """The URL at which this machine reaches a server that listens there."""
     if isinstance(place, str):
         return f"unix:{place}"
     host, port = place
@@ -73,7 +73,7 @@ def _bracketed(host: str) -> str:
 def example(url: str, *, needs_key: bool = False) -> str:
     """A command that asks the bridge for a picture and saves it, for the shell of this system."""
     body = json.dumps({"prompt": "a lighthouse at dusk"})
-    if os.name == "nt":  # its shells know no single quotes
+    if os.name == "nt":  # its shells have no single quotes
         escaped = body.replace('"', '\\"')
         key = '-H "X-API-Key: KEY" ' if needs_key else ""
         return f'curl.exe -f -o picture.png {key}-H "Accept: image/*" {url}/generate -d "{escaped}"'

@@ -1,4 +1,4 @@
-"""A caller's connection, and the patience with which answers are sent over it.
+"""A caller's connection, and the time limit for sending answers over it.
 
 `caller_timeout` (settings) is the patience with a caller. One that reads slowly is served to the end; one that reads
 nothing for that long is cut off.
@@ -17,13 +17,13 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-# bytes a second that a body must bring, in each time as long as the patience
+# bytes a second that a body must bring, measured over each period of `patience` seconds
 LEAST_RATE = 500
-# An answer that is stuck is tried so often within the patience. The system itself wakes nobody up for the little that
-# a slow caller reads.
+# A stuck answer is retried this often within the patience: the system does not report the little that a slow caller
+# reads.
 TRIES = 4
 
-# Linux tells when the other side has closed, whatever came before that and has not been read.
+# Linux reports that the other side has closed even if earlier bytes have not been read.
 CLOSED = getattr(select, "POLLRDHUP", 0)
 
 
@@ -49,7 +49,7 @@ class CallerSocket(socket.socket):
         self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(patience / TRIES))
 
     def take(self, size: int) -> bytes | None:
-        """Up to so many bytes of what has come; nothing at the end, None where nothing has come.
+        """Up to `most` bytes that have arrived; b"" at the end, None if nothing has arrived.
 
         Raises:
             OSError: the connection is broken.
@@ -82,12 +82,12 @@ class CallerSocket(socket.socket):
             return True
 
     def give(self, data: bytes) -> None:
-        """Send a short answer without waiting, or as much of it as goes at once."""
+        """Send a short answer, or as much of it as can be sent without waiting."""
         with contextlib.suppress(OSError):
             self.send(data, socket.MSG_DONTWAIT)
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """As ever, with patience.
+        """As `socket.sendall`, with a time limit for each bit of progress.
 
         Raises:
             CallerTooSlow

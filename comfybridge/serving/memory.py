@@ -19,7 +19,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def give_back() -> None:
-    """Free what only garbage holds, and give the system what is free. Takes some milliseconds."""
+    """Collect garbage, and return free memory to the system. Takes some milliseconds."""
     gc.collect()
     libc = _glibc()
     if libc is not None:
@@ -27,10 +27,10 @@ def give_back() -> None:
 
 
 def use_little() -> None:
-    """Keep looks for garbage short, and large blocks of memory no longer than they are used.
+    """Keep garbage collections short, and return large blocks of memory as soon as they are freed.
 
-    To be called once the application is there: what is there by then is passed over in all looks. By itself glibc
-    keeps what is as large as any block that was freed before.
+    Call it once the application is loaded: objects that exist by then are skipped by all collections. By default,
+    glibc keeps freed blocks up to the size of the largest one freed before.
     """
     gc.collect()
     gc.freeze()

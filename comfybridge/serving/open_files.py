@@ -1,4 +1,4 @@
-"""How many connections the system lets this process hold: each of them is an open file to it."""
+"""How many connections the system lets this process hold; each counts as an open file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ log = logging.getLogger(__name__)
 
 # Threads beyond the slots: for what is answered at once, such as "busy".
 RESERVE = 32
-# Threads that answer nothing else, so that whoever watches the process is answered whatever the others do.
+# Threads reserved for probes, so that monitoring is answered whatever the other threads do.
 KEPT_BACK = {"/health": 2, "/ready": 2}
-# Connections beyond those: they ask for nothing at the moment, and take no thread.
+# Further connections: idle ones, which take no thread.
 IDLE = 4000
-# Beside its caller's connection, a blocked request has one to ComfyUI, or two where it has a websocket of its own.
+# Besides its caller's connection, a waiting request has one to ComfyUI, or two with a websocket of its own.
 FILES_PER_REQUEST = 2
 OTHER_FILES = 128
 
 
 def most_connections(settings: Settings) -> int:
-    """How many callers may be connected at once. Has the system allow the files for that, as far as it does."""
+    """How many callers may be connected at once. Raises the limit on open files as far as the system allows."""
     wanted = settings.max_concurrent + RESERVE + IDLE
     others = FILES_PER_REQUEST * settings.max_concurrent + OTHER_FILES
     files = _allow_files(wanted + others)
@@ -40,7 +40,7 @@ def most_connections(settings: Settings) -> int:
 
 
 def _allow_files(wanted: int) -> int:
-    """Raise the limit on open files to what is wanted, or as near as may be; returns what it is then."""
+    """Raise the limit on open files to the wanted number, or as near as possible; returns the new limit."""
     try:
         import resource
     except ImportError:  # Windows has no such limit

@@ -17,7 +17,7 @@ class Refused(Exception):
         status: of the answer.
         type: as in the errors of the HTTP contract.
         sentence: what is wrong, without a word of the request.
-        retry_after: seconds; None where it does not help to ask again.
+        retry_after: seconds; None if a retry does not help.
     """
 
     def __init__(self, status: int, type: str, sentence: str, retry_after: int | None = None) -> None:
@@ -61,21 +61,21 @@ def cut_short() -> Refused:
 
 
 def left() -> Refused:
-    """The caller closed its side of the connection before its request could be begun. Only some can still read it."""
+    """The caller closed its side of the connection before its request was begun; it may still read the answer."""
     sentence = "The caller closed its side of the connection; it must stay open until the answer arrives."
     return Refused(409, "interrupted", sentence)
 
 
 def too_slow() -> Refused:
-    """The caller is given up."""
+    """The request arrives too slowly; its connection is closed."""
     return Refused(408, "timeout", "The request arrived too slowly.")
 
 
 def crowded() -> Refused:
-    """Too many other requests wait for a refusal of the application's."""
+    """Too many other requests are waiting to be refused by the application."""
     return Refused(503, "busy", "The bridge is refusing too many other requests at this moment.", 5)
 
 
 def admits_all(_: object) -> bool:
-    """Have the body of each request taken: for applications that don't say which they want."""
+    """Accept the body of every request, for applications that don't say which they want."""
     return True

@@ -26,10 +26,10 @@ from comfybridge.shipped import shipped
 from comfybridge.web.parsing.body_stream import MOST_DISCARDED
 
 GUNICORN_SETTINGS = shipped("gunicorn.conf.py")
-# What waitress takes from an answer before the caller has read it; 16 MB of its own accord, for each of them.
+# Bytes of an answer that waitress takes before the caller has read them; its own default is 16 MB for each caller.
 OUTGOING_BYTES = 1024 * 1024
 
-# Windows has no poll, and its select takes 512 sockets: beyond that the whole server would die of it.
+# Windows has no poll, and its select accepts 512 sockets; one more would crash the whole server.
 MOST_CONNECTIONS_OF_SELECT = 480
 
 FINISHING = "Finishing the running requests; press Ctrl-C again to cancel them."
@@ -66,7 +66,7 @@ def serve(load_app: LoadApp, settings: Settings) -> None:
 def heed_signals(worker: Any) -> None:
     """Have a gunicorn worker finish its requests at the first Ctrl-C, as at SIGTERM.
 
-    At the second, as at SIGQUIT, it waits for them no longer; at the third it ends as it is.
+    At the second, as at SIGQUIT, it stops waiting for them; at the third it exits at once.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -85,16 +85,16 @@ def heed_signals(worker: Any) -> None:
 
 
 def give_way() -> None:
-    """Have the threads of this process, but for those that run already, wake up without pushing others aside.
+    """Have new threads of this process wake up without preempting other processes.
 
     The bridge often shares its machine with ComfyUI, which has a GPU to keep busy and wakes the bridge a dozen times
-    for each prompt. Linux lets who wakes up go first; who is scheduled as a batch waits until there is room (see
-    sched(7)), with the same share of the processor as before.
+    for each prompt. Linux lets a thread that wakes up preempt others. With batch scheduling (see sched(7)) it waits
+    for its turn, with the same share of the processor as before.
     """
     if not hasattr(os, "SCHED_BATCH"):
         return
-    with contextlib.suppress(OSError):  # not everywhere allowed, and not worth a word
-        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # else somebody wanted something else
+    with contextlib.suppress(OSError):  # not allowed everywhere, and not worth a message
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:  # otherwise, someone has chosen another policy
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
@@ -122,15 +122,16 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         port=settings.port,
         threads=settings.max_concurrent + RESERVE,
         connection_limit=connections,
-        # the application limits bodies, with an answer that says so; what it would not even throw away ends here
+        # the application limits bodies, with an answer that says so; this limit is for bodies too large even to
+        # discard
         max_request_body_size=settings.max_json_bytes + settings.max_upload_bytes + MOST_DISCARDED,
-        # a caller who hangs up while its request runs is noticed when more than one request may come at a time
+        # waitress notices that a caller hangs up while its request runs only if it may read ahead
         channel_request_lookahead=int(settings.cancel_on_hangup),
         ident=None,
         outbuf_high_watermark=OUTGOING_BYTES,
         inbuf_overflow=MOST_IN_MEMORY,
         max_request_header_size=LONGEST_HEAD,
-        log_socket_errors=False,  # with tracebacks; of an answer that had to be cut off, the log tells already
+        log_socket_errors=False,  # with tracebacks; the log already reports an answer that had to be cut off
     )
     budget = Budget(settings.max_total_body_bytes)
     servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]

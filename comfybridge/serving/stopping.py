@@ -1,4 +1,4 @@
-"""The stop of a server process: what it waits for, for how long, and what becomes of the rest."""
+"""The shutdown of a server process: what it waits for, for how long, and what becomes of the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from comfybridge.web.current import EXTENSION
 
 log = logging.getLogger(__name__)
 
-# When the wait is over, this long for telling callers so and ComfyUI to cancel.
+# After the wait, time to tell callers so and to have ComfyUI cancel prompts.
 LAST_SECONDS = 5
 MOST_NAMED = 20  # prompts in a line of the log
 
@@ -30,11 +30,11 @@ class Stop:
 
     @property
     def has_requests(self) -> bool:
-        """Whether requests run that a stop would wait for."""
+        """Whether requests are running that a shutdown would wait for."""
         return self._bridge.slots.taken > 0
 
     def begin(self) -> None:
-        """Begin to wait, in a thread, and log what for. No new callers may be taken any more."""
+        """Begin to wait, in a thread, and log what for. Accept no connections after this call."""
         seconds = self._bridge.settings.shutdown_seconds
         count, prompts = self._bridge.slots.taken, self._bridge.prompts_waited_for()
         if not count:

@@ -13,7 +13,7 @@ Work = Callable[[], None]
 
 
 class Threads:
-    """Threads that are begun when they are needed, and kept.
+    """Threads that start on demand and stay.
 
     Unlike those of the standard library's pool they do not keep the process from ending.
 
@@ -29,7 +29,7 @@ class Threads:
         self._given: queue.SimpleQueue[Work | None] = queue.SimpleQueue()  # None: a thread is to end
 
     def give(self, work: Work) -> None:
-        """Have a thread do some work, which must call `take_back` at its end. For one thread.
+        """Have a thread do some work, which must call `take_back` at its end. Call it from one thread only.
 
         Raises:
             RuntimeError: the system allows not even one thread.
@@ -51,7 +51,7 @@ class Threads:
             self._begun += 1
 
     def take_back(self) -> None:
-        """Some work has been done."""
+        """Record that a piece of work is done."""
         with self._lock:
             self._under_way -= 1
 
@@ -61,13 +61,13 @@ class Threads:
         return not self._under_way
 
     def shrink(self, most: int) -> None:
-        """End the threads beyond so many, once they have nothing to do. For the thread that gives."""
+        """End the threads beyond this number as soon as they are idle. Call it from the thread that calls `give`."""
         while self._begun > most:
             self._begun -= 1
             self._given.put(None)
 
     def shutdown(self) -> None:
-        """End the threads, once they have done what they were given."""
+        """End the threads once they have done their work."""
         self.shrink(0)
 
     def _run(self) -> None:
@@ -79,4 +79,4 @@ class Threads:
                 work()
             except BaseException:  # a bug, which must not cost the thread
                 log.exception("A request may not have been answered.")
-            del work  # and with it a connection, which nobody else may have any more
+            del work  # the work may hold a connection, to which nothing else may refer any more

@@ -1,8 +1,8 @@
-"""Waitress's loop, run from here: with an eye on callers who neither send nor read, and a stop that loses nobody.
+"""Runs waitress's loop, closing connections of callers that neither send nor read, and losing no request on shutdown.
 
-Waitress reads requests and sends answers in its loop, so slow callers hold no thread; but its patience with those who
-do not read has no end, it takes nobody any more once it holds as many connections as it may, and it drops what runs
-when it is told to stop.
+Waitress reads requests and sends answers in its loop, so slow callers hold no thread. By itself, however, it waits
+for callers that do not read without limit, accepts no connection once it holds the most it may, and drops running
+requests on shutdown.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from waitress.server import BaseWSGIServer
 from comfybridge.serving.caller_socket import LEAST_RATE
 from comfybridge.serving.stopping import Stop
 
-# So often it is looked who is too slow.
+# Interval between two looks for callers that are too slow.
 LOOK_SECONDS = 0.5
-# At a stop, connections that ask for nothing are kept so long: a request may be on its way.
+# On shutdown, idle connections are kept open this long, because a request may be on its way.
 LINGER_SECONDS = 2.0
-# Where there are too many connections, such a part of the idle ones is closed at once, as finding them takes a while.
+# With too many connections, this share of the idle ones is closed in one go, because finding them takes a while.
 CLOSED_AT_ONCE = 0.05
 
 
@@ -36,9 +36,9 @@ class Loop:
 
     Args:
         sockets: waitress's map, with all its sockets.
-        patience: seconds; `callers.py` says with what.
+        patience: seconds that a caller may make no progress; `caller_socket.py` says what counts as progress.
         most: how many sockets there may be.
-        stop: bounds the wait for running requests at a stop.
+        stop: bounds the wait for running requests on shutdown.
     """
 
     def __init__(self, sockets: dict[int, Any], *, use_poll: bool, patience: float, most: int, stop: Stop) -> None:
@@ -54,7 +54,7 @@ class Loop:
         self._waited_for: dict[HTTPChannel, tuple[Hashable, float]] = {}
 
     def heed_signals(self, finishing: str) -> None:
-        """From now on, SIGTERM and Ctrl-C end `run`. A second Ctrl-C has it wait no longer, a third ends all.
+        """Have SIGTERM and Ctrl-C end `run`. A second Ctrl-C ends the wait for running requests, a third the process.
 
         Args:
             finishing: what is printed at the first Ctrl-C, if requests run.
@@ -64,7 +64,7 @@ class Loop:
             signal.signal(number, self._heed)
 
     def run(self, seconds: float) -> None:
-        """Serve until a signal says to stop, and then until all are answered, or so many seconds are over."""
+        """Serve until a signal arrives, then finish the running requests, for at most this many seconds."""
         while not self._is_stopping:
             self._turn(1.0)
         self._finish(time.monotonic() + seconds)
@@ -82,7 +82,7 @@ class Loop:
             server.pull_trigger()  # the loop may be waiting
 
     def _turn(self, seconds: float) -> None:
-        """Wait for events so long at most, and handle them."""
+        """Wait for events for at most this many seconds, and handle them."""
         wasyncore.loop(timeout=seconds, map=self._sockets, use_poll=self._use_poll, count=1)
         for server in self._servers:
             self._take_the_waiting(server)
@@ -99,7 +99,7 @@ class Loop:
     # -- callers who are too slow --------------------------------------------------------------------------------
 
     def _close_idlest(self) -> None:
-        """Close the connections that have asked for nothing for longest."""
+        """Close the connections that have been idle longest."""
         idle = sorted((each for each in self._channels() if _is_idle(each)), key=lambda each: each.last_activity)
         for channel in idle[: 1 + int(CLOSED_AT_ONCE * len(idle))]:
             channel.handle_close()
@@ -120,9 +120,9 @@ class Loop:
         self._waited_for = waited_for
 
     def _what_is_waited_for(self, channel: HTTPChannel) -> Hashable:
-        """What a caller is to do, which becomes something else with what it does; None: nothing."""
+        """What the caller must do next, as a value that changes with its progress; None if nothing."""
         if channel.total_outbufs_len:
-            # the system tells of room for more only when a good part of what it holds is gone
+            # the system reports room for more only once a good part of what it holds has been sent
             return "read", channel.total_outbufs_len, _unacknowledged(channel.socket)
         request = channel.request
         if request is None:
@@ -134,24 +134,24 @@ class Loop:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _finish(self, end: float) -> None:
-        """Take nobody any more, and answer those who are there, until that time on `time.monotonic()`'s clock."""
+        """Accept no more connections, and answer the requests on the others until `end` (`time.monotonic()`)."""
         for server in self._servers:
             self._take_the_waiting(server)
-            wasyncore.dispatcher.close(server)  # its own `close` would close what threads wake the loop with, too
+            wasyncore.dispatcher.close(server)  # its own `close` would close the loop's trigger too
         self._servers = []
         until = time.monotonic() + LINGER_SECONDS
         self._stop.begin()
         while (channels := self._channels()) and time.monotonic() < end:
             for channel in channels:
                 for request in channel.requests:
-                    request.headers["CONNECTION"] = "close"  # so its answer says so, and the connection ends with it
+                    request.headers["CONNECTION"] = "close"  # the answer says so, and ends the connection
                 is_coming = channel.request is not None and channel.request.headers_finished
                 if time.monotonic() > until and _is_idle(channel) and not is_coming:
                     channel.handle_close()
             self._turn(0.2)
 
     def _take_the_waiting(self, server: BaseWSGIServer) -> None:
-        """Take the callers who have connected already: by itself, waitress takes one in each turn of the loop."""
+        """Accept all connections in the backlog; by itself, waitress accepts one in each turn of the loop."""
         before = -1
         while before < len(self._sockets) < self._most:
             before = len(self._sockets)
@@ -159,16 +159,16 @@ class Loop:
 
 
 def _unacknowledged(connection: socket.socket) -> int:
-    """How many bytes the system still holds for the other end of a connection; 0 where that can't be told."""
+    """How many bytes the system has not yet delivered to the other end of a connection; 0 if unknown."""
     try:
         import fcntl
         import termios
 
         return int(struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0])
-    except (ImportError, OSError):  # Windows; a system that does not tell it of sockets
+    except (ImportError, OSError):  # Windows, or a system that does not report it for sockets
         return 0
 
 
 def _is_idle(channel: HTTPChannel) -> bool:
-    """Whether a connection neither waits for an answer nor gets one; a part of a request may have come."""
+    """Whether no answer is due or being sent on a connection; part of a request may have arrived."""
     return not channel.requests and not channel.total_outbufs_len

@@ -1,4 +1,4 @@
-"""Where waitress is stricter here than by itself: heads, the bytes of all bodies, and threads for probes."""
+"""What the bridge adds to waitress: stricter heads, a limit on the bytes of all bodies, and threads for probes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ONCE = (b"\r\nhost:", b"\r\ntransfer-encoding:")
 def be_strict(
     server: BaseWSGIServer, admits: Callable[[Any], bool], budget: Budget, kept_back: Mapping[str, int]
 ) -> None:
-    """Have a server refuse what the other server refuses, as far as waitress can.
+    """Have waitress refuse what the gunicorn worker refuses, as far as it can.
 
     Args:
-        admits: tells from a head whether the body is wanted; one that is not is thrown away as it comes.
-        kept_back: threads that answer requests to a path alone.
+        admits: tells from a head whether the body is wanted; an unwanted body is discarded as it arrives.
+        kept_back: how many threads are reserved for requests to a path.
     """
     parser = type("StrictRequest", (StrictRequest,), {"admits": staticmethod(admits), "budget": budget})
     server.channel_class = type("StrictChannel", (HTTPChannel,), {"parser_class": parser})
@@ -33,7 +33,7 @@ def be_strict(
 
 
 class Lanes:
-    """Dispatchers of waitress: one for most requests, and one for each path with threads of its own."""
+    """Task dispatchers: one for each path with threads of its own, and one for all other requests."""
 
     def __init__(self, most: ThreadedTaskDispatcher, kept_back: Mapping[str, int]) -> None:
         self._most = most
@@ -52,7 +52,7 @@ class Lanes:
 
 
 class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
-    """A request that is coming."""
+    """A request that is arriving."""
 
     admits: Callable[[Any], bool]
     budget: Budget
@@ -60,7 +60,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
     _taken = 0
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Called once the head has come.
+        """Called once the head has arrived.
 
         Raises:
             ParsingError: it is malformed.
@@ -85,7 +85,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
             self.body_rcv.buf = Nothing()
 
     def _environ(self) -> dict[str, Any]:
-        """As much of a WSGI environment as a head gives."""
+        """The part of a WSGI environment that the head determines."""
         named = {("" if name.startswith("CONTENT_") else "HTTP_") + name: each for name, each in self.headers.items()}
         return {
             **named,
@@ -101,7 +101,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
         }
 
     def received(self, data: bytes) -> int:
-        """Take some of what has come; returns how much."""
+        """Take some of the bytes that have arrived; returns how many."""
         count: int = super().received(data)
         size, most = self.body_bytes_received, self.adj.max_request_body_size
         if getattr(self.body_rcv, "chunk_remainder", 0) > most:
@@ -118,7 +118,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
         return count
 
     def close(self) -> None:
-        """Called once it is answered."""
+        """Called once the request is answered."""
         super().close()
         self._give_back()
 
@@ -131,17 +131,17 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
 
 
 class Nothing:
-    """Where a body goes that nobody wants."""
+    """The buffer for a body that nobody wants: it keeps nothing."""
 
     def append(self, data: bytes) -> None:
-        """Throw some of it away."""
+        """Discard a piece."""
 
     def getfile(self) -> io.BytesIO:
-        """What is kept."""
+        """An empty file."""
         return io.BytesIO()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def __len__(self) -> int:
         return 0

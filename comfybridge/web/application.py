@@ -28,17 +28,17 @@ from comfybridge.web.request_log import Entry, Watched, note, write_line
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-SPOKEN = (NATIVE,)  # the dialects, the bridge's own first
+SPOKEN = (NATIVE,)  # the dialects, the bridge's own API first
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 class _Application(Flask):
     def admits(self, environ: WSGIEnvironment) -> bool:
-        """Whether a server is to wait for the body of a request of which only the head has come.
+        """Whether a server should wait for the body of a request whose head has arrived.
 
-        If not, the request is to be handed to the application all the same, without its body: it answers by the head
-        alone, because the caller is not let in, nothing is there that takes a body, or the body is too large.
+        If not, the server hands the request to the application without its body. The application then answers from
+        the head alone: the caller is not admitted, the route takes no body, or the body is too large.
         """
         with self.request_context(environ):
             if request.routing_exception is not None or request.method in WITHOUT_BODY:
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
-        from comfybridge.web.monitoring import metrics  # a bridge without it need not have its library in memory
+        from comfybridge.web.monitoring import metrics  # without it, its library is not loaded
 
         app.register_blueprint(metrics.blueprint)
         told.append(metrics.begin(app, bridge))

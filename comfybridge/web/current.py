@@ -1,4 +1,4 @@
-"""What the current request has to do with: its bridge, its time and its caller."""
+"""The context of the current request: its bridge, its deadline and its caller."""
 
 from __future__ import annotations
 

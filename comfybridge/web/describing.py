@@ -1,4 +1,4 @@
-"""What an operation takes and answers, said beside its view; `openapi.py` makes the document of it."""
+"""Describes, beside a view, what the operation takes and answers; `openapi.py` makes the document from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from comfybridge.web.marks import Marks
 # The content of an answer that is a file.
 BYTES: Final = "bytes"
 
-# What the door (`access/door.py`) says: a malformed host, no key, a foreign page.
+# The errors of the door (`access/door.py`): a malformed host, no key, a foreign page.
 REFUSALS = (InvalidRequest, Unauthorized, Forbidden)
 
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
@@ -27,8 +27,8 @@ class EventTypes:
     """The content of an answer that is a stream of server-sent events.
 
     Attributes:
-        types: of the JSON in their data, by the names of the events in the order in which they come.
-        says: what else there is to know of them.
+        types: of the JSON in their data, by event name, in order of arrival.
+        says: a description.
     """
 
     types: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Answer:
     Attributes:
         says: its meaning.
         content: by media type, the type of its JSON, or BYTES, or EventTypes.
-        headers: what each header that is worth knowing of holds.
+        headers: what each notable header holds.
     """
 
     says: str
@@ -77,9 +77,9 @@ class Operation:
         raises: the errors that it may answer with.
         path: the variables of its path.
         query: those of its query.
-        headers: the headers that it heeds, but for those that all do.
+        headers: the headers that it reads, except those that all operations read.
         body: by media type, the type of the body.
-        examples: by media type and by what each shows, bodies to begin with.
+        examples: bodies, by media type and by description.
     """
 
     tag: str
@@ -130,10 +130,10 @@ def operation_of(view: Callable[..., Any]) -> Operation | None:
 
 
 def readable_path(rule: str, mark: Callable[[str], str]) -> str:
-    """A rule of Flask's with its variables marked otherwise, as in `/results/{prompt_id}`."""
+    """A Flask rule with its variables in braces, as in `/results/{prompt_id}`."""
     return _VARIABLE.sub(lambda match: mark(match[1]), rule)
 
 
 def json_answer(says: str, body: Any) -> Answer:
-    """An answer that is JSON and nothing else."""
+    """An answer that is always JSON."""
     return Answer(says, {"application/json": body})

@@ -24,7 +24,7 @@ from comfybridge.web.parsing.body_stream import ENCODINGS
 
 log = logging.getLogger(__name__)
 
-LONGEST_PATH = 200  # characters of it that an error quotes
+LONGEST_PATH = 200  # characters of a path that an error quotes
 LONGEST_METHOD = 20
 
 
@@ -42,10 +42,9 @@ class ErrorShape:
 
 
 def answer_errors(source: Flask | Blueprint, shape: ErrorShape) -> None:
-    """Have every exception answered in a shape: those of a blueprint's views, or those that no blueprint answers.
+    """Answer exceptions in a shape: those of a blueprint's views, or those that no blueprint handles.
 
-    What a dialect has to change of the status or the headers too, it can in a `blueprint.after_request`: `g.error`
-    is the error.
+    A dialect can also change the status and headers, in a `blueprint.after_request`; `g.error` is the error.
     """
 
     def answer_http(error: HTTPException) -> Response:
@@ -99,7 +98,7 @@ def _routes() -> str:
     routes = [
         f"{method} {readable_path(rule.rule, _placeholder)}"
         for rule in current_app.url_map.iter_rules()
-        if not rule.rule.endswith("/")  # those lead to another
+        if not rule.rule.endswith("/")  # these redirect to another address
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     ]
     return ", ".join(routes)

@@ -1,4 +1,4 @@
-"""What the door and the log have to know of a view, said beside it."""
+"""Marks views for the door and the log."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Marks:
 
     Attributes:
         is_open: whether every caller is admitted, whatever host or page the request names.
-        needs_key: whether it takes an API key, where keys are set.
-        is_quiet: whether the log has only those that fail.
+        needs_key: whether it requires an API key, if keys are set.
+        is_quiet: whether only failed requests are logged.
     """
 
     is_open: bool = False
@@ -30,7 +30,7 @@ UNMARKED = Marks()
 
 
 def marked(*, is_open: bool = False, needs_key: bool = True, is_quiet: bool = False) -> Callable[[View], View]:
-    """Mark a view; one without marks is treated as `Marks()` says. Arguments as there."""
+    """Mark a view; the arguments are those of `Marks`, whose defaults apply to views without marks."""
     marks = Marks(is_open, needs_key and not is_open, is_quiet)
 
     def decorate(view: View) -> View:
@@ -41,7 +41,7 @@ def marked(*, is_open: bool = False, needs_key: bool = True, is_quiet: bool = Fa
 
 
 def marks_of(view: Callable[..., Any] | None) -> Marks:
-    """The marks of a view; those of one without any for None, which stands for an unknown address."""
+    """The marks of a view; the defaults for None, which stands for an unknown address."""
     marks = getattr(view, _ATTRIBUTE, UNMARKED)
     assert isinstance(marks, Marks)
     return marks

@@ -1,7 +1,7 @@
-"""One line in the log for each request, written when its answer has gone.
+"""Writes one log line for each request, once its answer has been sent.
 
-Only then is it known how long it took, how many bytes went, and whether the caller was still there. So the body of
-each answer is watched on its way out; `Watched` passes the outcome of each request on to logs and metrics.
+Only then are its duration, the number of bytes, and whether the caller was still there known. So `Watched` observes
+the body of each answer while it is sent, and passes the outcome on to logs and metrics.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST_NAME = 100  # of a node, a class, an exception
 LONGEST_TEXT = 500  # of a parameter
 MOST_PARAMETERS = 50
 
-# The name of a file, the beginning of which the caller chose. No apostrophe of a sentence follows a blank.
+# A quoted file name, whose beginning the caller chose. An apostrophe in a sentence never follows a space.
 QUOTED = re.compile(r"(?<= )(['\"]).*\1")
 
 _KEY = "comfybridge.entry"
@@ -48,13 +48,13 @@ class Entry:
 
     Attributes:
         operation: the blueprint and the view, such as `native.generate`; `none` for an unknown address.
-        key: the name of the API key that it came with.
-        trace: how far it came, if it was one for a picture.
-        error: what went wrong with it before an answer began.
-        server: the ComfyUI that it was about, if it was about a prompt that there was already.
+        key: the name of its API key.
+        trace: how far it came, if it was a generation request.
+        error: the error before an answer began.
+        server: the ComfyUI of an existing prompt, if the request was about one.
         sent: bytes of the body.
-        end: `sent` if all of the body went out, `cut` if it could not be finished, `hung_up` if the caller left.
-        seconds: how long it took until then.
+        end: `sent` if the whole body was sent, `cut` if it could not be completed, `hung_up` if the caller left.
+        seconds: how long it took, up to that end.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class Entry:
     )
 
     def __init__(self, response: Response) -> None:
-        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through the proxy takes longer
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # looked up once
         known = vars(g._get_current_object())
         self.request_id: str = known["request_id"]
         self.started: float = known["started"]
@@ -104,12 +104,12 @@ class Entry:
 
     @property
     def failure(self) -> BridgeError | None:
-        """What went wrong, before the answer began or in the middle of it."""
+        """The error, from before the answer began or from the middle of it."""
         return self.error or (self.trace.error if self.trace is not None else None)
 
 
 def note(response: Response) -> None:
-    """Have the current request logged when its answer has gone, unless its view is a quiet one and all is well."""
+    """Have the current request logged once its answer has been sent, unless its view is quiet and it succeeded."""
     if response.status_code >= 400 or not marks_of(current_app.view_functions.get(request.endpoint or "")).is_quiet:
         request.environ[_KEY] = Entry(response)
 
@@ -118,7 +118,7 @@ class Watched:
     """A WSGI application whose answers are observed while they are sent.
 
     Args:
-        app: the application; `note` is called within.
+        app: the application, within which `note` is called.
         told: called with each request whose answer has been sent.
     """
 
@@ -133,7 +133,7 @@ class Watched:
 
 
 class _Body:
-    """The body of an answer. A server asks for the next chunk when the last one is out, and closes it in any case."""
+    """The body of an answer. A server requests a chunk once it has sent the last, and always closes the body."""
 
     __slots__ = ("_asked", "_body", "_chunks", "_entry", "_told")
 
@@ -142,7 +142,7 @@ class _Body:
         self._chunks = iter(body)
         self._entry: Entry | None = entry
         self._told = told
-        self._asked = 0  # bytes that the server has, and may not have sent
+        self._asked = 0  # bytes that the server has but may not have sent
 
     def __iter__(self) -> _Body:
         return self
@@ -182,15 +182,15 @@ class _Body:
         for tell in self._told:
             try:
                 tell(entry)
-            except Exception:  # the answer does not suffer from it
+            except Exception:  # a bug here must not affect the answer
                 own_log.exception("A bug in the bridge (request %s)", entry.request_id)
 
 
 def write_line(entry: Entry, *, quotes: bool) -> None:
-    """Log a request. Nothing of what the caller wrote is in it but the path, without its query.
+    """Log a request. Of the caller's words, only the path is logged, without its query.
 
     Args:
-        quotes: whether the parameters may be in it too, and the sentences of errors, which quote them.
+        quotes: whether to log parameters too, and error messages, which quote them.
     """
     level = logging.WARNING if entry.status >= 500 or entry.end == CUT else logging.INFO
     if log.isEnabledFor(level):
@@ -198,7 +198,7 @@ def write_line(entry: Entry, *, quotes: bool) -> None:
 
 
 class Line(Facts):
-    """What the log says of a request."""
+    """The log's fields for a request."""
 
     def __str__(self) -> str:
         rest = {name: self[name] for name in self if name not in HEADLINE and self[name] is not None}
@@ -234,11 +234,11 @@ def _line(entry: Entry, *, quotes: bool) -> Line:
 
 
 def _own_words(error: BridgeError) -> str | None:
-    """The error without the caller's own words; None if it cannot be described so."""
-    if error.node is not None:  # whose exception may quote what it was given
+    """The error without the caller's own words; None if it cannot be described without them."""
+    if error.node is not None:  # its exception may quote its input
         node, class_type, type = (str(error.node.get(name))[:LONGEST_NAME] for name in NODE_FACTS)
         return f"Node {node} ({class_type}) raised {type}."
-    # the sentences on a bad request quote it, and what nodes say may be anything
+    # messages about a bad request quote it, and messages of nodes may be anything
     if error.status < 500 or isinstance(error, (ExecutionFailed, NoOutput)):
         return None
     return QUOTED.sub("...", error.message)
@@ -247,7 +247,7 @@ def _own_words(error: BridgeError) -> str | None:
 def _clipped(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    # far more than is shown: credentials that are cut in two are not known for what they are
+    # far more than is shown, because credentials that are cut off would not be recognized
     return without_secrets(str(value)[: 10 * LONGEST_TEXT])[:LONGEST_TEXT]
 
 

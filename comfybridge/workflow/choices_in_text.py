@@ -1,12 +1,12 @@
-r"""`{red|blue}` in a prompt: one of the options is drawn, as ComfyUI's editor does before it queues a graph.
+r"""Draws one of the options of `{red|blue}` in a prompt, as ComfyUI's editor does before it queues a graph.
 
 The rules are those of `processDynamicPrompt` in ComfyUI's frontend: groups nest, an option may be empty, and `\{`,
-`\|` and `\}` are plain characters. It differs where the editor would spoil what callers of an API send:
+`\|` and `\}` are plain characters. It differs where the editor's rules would damage the texts of API callers:
 
-- Braces without a `|` between them stay, for a graph that the editor exported has been through this once and holds
-  its plain braces bare; so does an object in JSON, `|` or not, for models that take their prompts so.
-- `//` and `/*` begin no comments. A graph that the editor exported has none left, and a caller's prompt such as
-  `and//or style, 1girl` or `see https://example.org` is meant as a whole: no part of it may vanish.
+- Braces without a `|` between them stay, because a graph that the editor exported has already been processed, and its
+    plain braces are unescaped. So does a JSON object, `|` or not, for models with such prompts.
+- `//` and `/*` do not begin comments. A graph that the editor exported has none left, and no part of a caller's
+    prompt such as `and//or style, 1girl` or `see https://example.org` may vanish.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-LONGEST = 100_000  # characters; longer texts are left as they are, as are more deeply nested ones
+LONGEST = 100_000  # characters; longer texts and more deeply nested ones are not changed
 DEEPEST = 64
 
 _SIGNS = re.compile(r"\{|\\[{}|]")
@@ -26,15 +26,15 @@ _TOKEN = re.compile(r"\\.|[{|}]", re.DOTALL)
 
 @dataclass
 class _Group:
-    """What stands between braces, or the whole text."""
+    """The content of braces, or the whole text."""
 
     start: int
     options: list[list[str | _Group]] = field(default_factory=lambda: [[]])
-    end: int | None = None  # None: it was never closed
+    end: int | None = None  # None: it is not closed
 
 
 def may_hold_choices(text: str) -> bool:
-    """Whether a text has any of the signs that `choose` heeds: a quick look."""
+    """A quick check whether `choose` could change a text."""
     return len(text) <= LONGEST and _SIGNS.search(text) is not None
 
 

@@ -1,6 +1,6 @@
-"""Parameter files: what the owner of a template says of its parameters.
+"""Reads parameter files, in which the owner of a template describes its parameters.
 
-Three formats: this bridge's own, and two that others have used, which load as they are.
+There are three formats: the bridge's own, and two of other tools, which load unchanged.
 
     NAME.yaml          description: ...
                        parameters: {seed: {node: 3, input: seed, type: integer, min: 0, description: ...}}
@@ -35,7 +35,7 @@ TYPE_NAMES: dict[str, Type] = {
     "float": "number",
     "bool": "boolean",
 }
-# inputs that take fractions even where a graph happens to hold a whole number
+# inputs that take fractions even if a graph happens to have a whole number
 FRACTIONS = ("cfg", "denoise", "guidance", "strength", "scale", "weight", "shift", "ratio", "percent")
 
 
@@ -80,7 +80,7 @@ def _all(entries: Any, graph: Graph, file_name: str) -> dict[str, Parameter]:
 
 
 def _modernised(entries: Any, file_name: str) -> Any:
-    """The entries of the two older formats, in the terms of the own one; keys of theirs that say nothing here go."""
+    """The entries of the two other formats, converted to the bridge's own; keys without meaning here are dropped."""
     if not isinstance(entries, dict):
         return entries
     modern: dict[Any, Any] = {}
@@ -97,7 +97,7 @@ def _modernised(entries: Any, file_name: str) -> Any:
             kept["input"] = input_name.removeprefix("inputs.") if isinstance(input_name, str) else input_name
         given = kept.get("type")
         if isinstance(given, str) and TYPE_NAMES.get(given.lower()) not in (None, *NUMERIC):
-            kept.pop("min", None)  # lengths of a text, presumably
+            kept.pop("min", None)  # presumably lengths of a text
             kept.pop("max", None)
         modern[name] = kept
     return modern
@@ -126,7 +126,7 @@ def _parameter(name: str, entry: dict[str, Any], graph: Graph, where: str) -> Pa
         required=_required(entry, where),
     )
     stated = any(entry.get(key) is not None for key in ("default", "min", "max", "choices"))
-    # a seed is drawn unless it is given, so what an older file states as its default (often -1) is never used
+    # a seed that is not given is drawn, so the default in an older file (often -1) is never used
     if stated and parameter.default is not None and not parameter.is_seed:
         _check_default(parameter, where)
     return parameter
@@ -214,7 +214,7 @@ def _choices(given: Any, where: str) -> tuple[Any, ...] | None:
 
 
 def _is_writable(value: Any) -> bool:
-    """Whether it is a text, or a number that JSON can carry: YAML has others, and hexadecimal ones of any length."""
+    """Whether it is a text, or a number that JSON has: YAML has others, and hexadecimal ones of any length."""
     if isinstance(value, int):
         return value.bit_length() <= LARGEST_BITS
     return isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))

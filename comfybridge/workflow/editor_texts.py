@@ -1,5 +1,5 @@
-"""What ComfyUI's editor replaces in a graph's texts before it queues it, and ComfyUI itself does not: choices in
-prompts, and patterns in the prefixes of file names. Callers of an API expect the same.
+"""Replaces choices in prompts and patterns in the prefixes of file names, as ComfyUI's editor does before it queues a
+graph; ComfyUI itself does not, but callers of an API expect the same.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.template import SYSTEM_RANDOM, Filled, report
 
-# whether the editor draws choices in an input, by the node's class and the input's name
+# returns whether the editor draws choices in an input, from the node's class and the input's name
 TakesChoices = Callable[[str, str], bool]
 
 
 def replace_as_editor(filled: Filled, takes_choices: TakesChoices, now: datetime) -> None:
-    """Replace what the editor would, and report each text that is used.
+    """Replace texts as the editor would, and report each text that is used.
 
-    What is drawn depends on the text and the seed alone, so that the same request gives the same picture; in a graph
-    without a seed it is another each time.
+    The choice depends only on the text and the seed, so that the same request makes the same picture; without a seed
+    it is random.
 
     Args:
         takes_choices: called only for inputs whose texts have something to replace.
-        now: the time that file names tell.
+        now: the time for file names.
     """
     replaced = _choices(filled, takes_choices)
     for target, text in replaced.items():
@@ -43,7 +43,7 @@ def _choices(filled: Filled, takes_choices: TakesChoices) -> dict[Target, str]:
     for node_id, node in filled.graph.items():
         for name, value in node["inputs"].items():
             if isinstance(value, str) and may_hold_choices(value) and takes_choices(node["class_type"], name):
-                # the same text in two nodes, as one prompt for two encoders, comes to the same
+                # the same text in two nodes, such as one prompt for two encoders, gets the same choices
                 draws = SYSTEM_RANDOM if filled.seed is None else random.Random(f"{filled.seed} {value}")
                 text = choose(value, draws.random)
                 if text != value:

@@ -1,4 +1,4 @@
-"""`%date:yyyy-MM-dd%` and `%KSampler.seed%` in the prefix of file names, as ComfyUI's editor fills them in.
+"""Fills in `%date:yyyy-MM-dd%` and `%KSampler.seed%` in the prefix of file names, as ComfyUI's editor does.
 
 The rules are those of `applyTextReplacements` and `formatDate` in ComfyUI's frontend. Other patterns are left
 unchanged, such as `%width%` and `%year%`, which ComfyUI itself replaces.
@@ -21,7 +21,7 @@ _NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 
 
 def fill_patterns(prefix: str, graph: Graph, now: datetime) -> str:
-    """The prefix with dates and with what inputs of the graph say.
+    """The prefix with dates and the values of inputs filled in.
 
     A node is named by its class, or else by its title; of several, the graph's first counts.
     """
@@ -37,7 +37,7 @@ def _filled(match: re.Match[str], graph: Graph, now: datetime) -> str:
     if node is None or input_name not in graph[node]["inputs"]:
         return match[0]
     value = literal_value(graph, Target(node, input_name))
-    if value is None:  # it comes over a link, and is not known yet
+    if value is None:  # the value comes over a link, and is unknown yet
         return match[0]
     return _NOT_IN_NAMES.sub("_", _written(value))
 

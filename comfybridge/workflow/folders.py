@@ -1,7 +1,7 @@
-"""Where a graph saves: in a folder of its own.
+"""Has a graph save into a folder of its own.
 
-ComfyUI's savers look through the folder that they save to, so they get slower with every file in it. And a saver
-whose prefix is new does not take its files from the cache, where they may have been deleted since.
+ComfyUI's savers list the folder that they save to, so they get slower with every file in it. Besides, a saver with a
+new prefix is not cached, so it does not report files that may have been deleted since.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import re
 from typing import Any
 
 PREFIX_INPUT = "filename_prefix"
-FOLDER = "comfybridge"  # in ComfyUI's output folder; a folder for each day in it, and one for each request in that
+FOLDER = "comfybridge"  # in ComfyUI's output folder, with a folder for each day, and in that one for each request
 
-UNNAMED = "ComfyUI"  # for a prefix without a name, of which ComfyUI would make the folder's
+UNNAMED = "ComfyUI"  # for a prefix without a name, for which ComfyUI would use the folder's
 
-# what an earlier request put in front: a picture that the bridge made carries its graph, and is run again
+# the prefix of an earlier request: the graph in a picture that the bridge made may be run again
 _EARLIER = re.compile(FOLDER + r"/\d{4}-\d\d-\d\d/[0-9a-f-]{36}/")
 
 
 def save_into_folder(graph: dict[str, dict[str, Any]], day: str, name: str) -> None:
     """Put the folder of a request in front of every file name prefix of a graph, which is changed.
 
-    A prefix that would leave ComfyUI's output folder is left for ComfyUI to refuse, as is what a link brings.
+    A prefix that leads out of ComfyUI's output folder is left for ComfyUI to refuse, and so is a linked one.
 
     Args:
-        day: as in 2026-11-21.
+        day: such as 2026-11-21.
         name: the request's own folder.
     """
     for node in graph.values():

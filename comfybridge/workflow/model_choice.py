@@ -1,4 +1,4 @@
-"""Which model runs when the one that is named is not the one that is installed."""
+"""Chooses the model to run if the named one is not installed under that name."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ChoicesOf = Callable[[Mapping[str, Any], str], "list[Any] | None"]
 LONGEST_PATH = 260
 # `folder\file`, but not `\(`, with which prompts escape parentheses; `folder/file.ending`, but not "a cat/dog"
 _IN_FOLDER = re.compile(r"[^\n\r]*(\\\w|/[^\n\r]*\.[A-Za-z0-9]{1,11}$)[^\n\r]*")
-# what loaders of pictures and the like name: ComfyUI does not list files in folders of its input folder
+# file inputs of loaders: ComfyUI does not list files in subfolders of its input folder
 _NO_MODEL = re.compile(
     r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|mp4|m4v|webm|mkv|mov|avi|wav|mp3|flac|ogg|opus|m4a|glb)$", re.IGNORECASE
 )
 
 
 def spell_as_installed(filled: Filled, choices_of: ChoicesOf) -> None:
-    r"""Name each model as the server does, where a graph's name differs only in its slashes.
+    r"""Rename each model to the server's spelling if its name differs only in slashes.
 
     A graph from Windows says `style\ink.safetensors` where others say `style/ink.safetensors`, and the other way
-    round. Looked at are values that can be a path in a folder; what is in the server's list stays.
+    round. Only values that can be paths are checked; names in the server's list stay.
     """
     spelled: dict[Target, str] = {}
     for node_id, node in filled.graph.items():
@@ -66,7 +66,7 @@ def settle_model(
 
     Raises:
         InvalidRequest: the model that the caller named is not installed; lists those that are.
-        ModelMissing: the template's own is not, and nothing can take its place without asking.
+        ModelMissing: the template's own model is not installed, and no other one is an obvious replacement.
     """
     graph = filled.graph
     literals = [target for target in parameter.targets if isinstance(literal_value(graph, target), str)]

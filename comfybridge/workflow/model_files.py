@@ -1,4 +1,4 @@
-"""The models that a template needs, as its parameter file lists them, and where to download them.
+"""Reads a template's models from its parameter file, with where to download them.
 
     models:
       - name: v1-5-pruned-emaonly-fp16.safetensors
@@ -20,7 +20,7 @@ from comfybridge.workflow.wording import clip, describe, listed
 KEY = "models"
 KEYS = ("name", "directory", "url")
 LONGEST_URL = 2000
-# where ComfyUI looks for the file that an input names (folder_paths.py), for models that the file does not list
+# the folder in which ComfyUI looks for the file in an input (folder_paths.py), for models that are not listed
 DIRECTORIES = {
     "ckpt_name": "checkpoints",
     "unet_name": "diffusion_models",
@@ -86,7 +86,7 @@ def how_to_get(name: str, input_name: str, models: Iterable[ModelFile]) -> str:
     Args:
         name: the model that is missing.
         input_name: the input that names it.
-        models: those that its template lists.
+        models: the models that its template lists.
     """
     known = _listed_as(name, models)
     directory = (known.directory if known else "") or DIRECTORIES.get(input_name)

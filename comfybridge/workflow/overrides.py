@@ -1,4 +1,4 @@
-"""Values for any input of any graph, addressed as `"NODE.INPUT"`."""
+"""Sets any input of any graph, addressed as `"NODE.INPUT"`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from comfybridge.workflow.graph import Graph, check_cycles, copy_value, is_link,
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.wording import clip, listed
 
-# the inputs that a node takes, as its class and its other inputs have it; None if the class is not known
+# returns the inputs that a node takes, by its class and its other inputs; None if the class is unknown
 InputsOf = Callable[[Mapping[str, Any]], "set[str] | None"]
 
 
@@ -20,11 +20,11 @@ def apply_overrides(
     """Set the inputs in the graph, and return the values set.
 
     Raises:
-        InvalidRequest: a node or input is not there, or a value can't be sent to ComfyUI.
-        InvalidWorkflow: a link that was set closes a circle.
+        InvalidRequest: a node or input does not exist, or a value can't be sent to ComfyUI.
+        InvalidWorkflow: a link that was set closes a cycle.
     """
     found: dict[str, tuple[Target, Any]] = {}
-    for name in sorted(overrides, key=lambda name: name.count(".")):  # what an input brings along is named after it
+    for name in sorted(overrides, key=lambda name: name.count(".")):  # a nested input is named after the outer one
         target = find_target(graph, name, optional_inputs)
         try:
             value = resolve_link(graph, copy_value(overrides[name]))

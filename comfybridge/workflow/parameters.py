@@ -1,4 +1,4 @@
-"""The parameters of a workflow: what a value may be, and which inputs it feeds."""
+"""The parameters of a workflow: their accepted values, and the inputs that they feed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.wording import clip, describe, describe_number, listed
 
-# the lowest and the highest number; None where there is none
+# the lowest and the highest number; None if there is no limit
 Limits = tuple["float | None", "float | None"]
 Type = Literal["string", "integer", "number", "boolean", "image"]
 TYPES: tuple[Type, ...] = ("string", "integer", "number", "boolean", "image")
@@ -41,7 +41,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Parameter:
-    """Something of a workflow that a caller may choose.
+    """A value of a workflow that callers may choose.
 
     Attributes:
         name: what callers name it.
@@ -51,8 +51,8 @@ class Parameter:
         min, max: the range of a number, both inclusive; ComfyUI's own limits if None.
         choices: the only values accepted, if it is one of a list.
         description: for people.
-        beside: inputs that a seed feeds with the numbers that follow it: the seeds of samplers that stand beside the
-            first one and differ from it, one group for each that differs.
+        beside: inputs that a seed feeds with the numbers that follow it: the seeds of further samplers if they differ
+            from the first, one group for each value.
         required: whether callers must give it.
     """
 
@@ -69,7 +69,7 @@ class Parameter:
 
     @property
     def all_targets(self) -> tuple[Target, ...]:
-        """All inputs that it feeds, the seeds beside a seed too."""
+        """All inputs that it feeds, including those in `beside`."""
         return (*self.targets, *(target for group in self.beside for target in group))
 
     @property
@@ -82,24 +82,24 @@ class Parameter:
 
     @property
     def is_seed(self) -> bool:
-        """Whether -1 or null means: draw one at random."""
+        """Whether -1 or null draws a random value."""
         if self.type not in ("integer", None):
             return False
         return self.name == "seed" or all(target.input in SEED_INPUTS for target in self.targets)
 
     @property
     def range(self) -> tuple[float | None, float | None]:
-        """The minimum and maximum accepted; None where there is no limit."""
+        """The accepted minimum and maximum; None if there is no limit."""
         if self.type not in NUMERIC:
             return None, None
         low, high = LIMITS.get("seed" if self.is_seed else self.name, (None, None))
         low = low if self.min is None else self.min
-        if self.is_seed:  # a file may say -1, which stands for a drawn one and is never sent to ComfyUI
+        if self.is_seed:  # a file may have -1, which draws a random one and is never sent to ComfyUI
             low = max(0, low or 0)
         return low, high if self.max is None else self.max
 
     def within(self, low: float | None, high: float | None) -> Parameter:
-        """The parameter with a range that is no wider than that of the inputs that it feeds."""
+        """The parameter with its range limited to that of the inputs that it feeds."""
         if (low is None and high is None) or self.type not in NUMERIC:
             return self
         own_low, own_high = self.range
@@ -129,7 +129,7 @@ class Parameter:
         """A JSON Schema of the value.
 
         Args:
-            choices: what the server can offer, if the parameter itself has no list.
+            choices: the server's choices, if the parameter itself has no list.
         """
         accepted = self.choices if self.choices is not None else choices
         schema: dict[str, Any] = {}
@@ -190,7 +190,7 @@ class Parameter:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equal, and not merely because Python takes true for 1."""
+    """Whether two values are equal, without Python's equality of true and 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 

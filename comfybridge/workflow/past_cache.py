@@ -1,8 +1,8 @@
-"""A graph with nodes that ComfyUI must run again although it still has their outputs.
+"""Changes a graph so that ComfyUI runs nodes again although their outputs are cached.
 
-ComfyUI looks a node up in its cache by all inputs that the graph gives it (`CacheKeySetInputSignature` in its
-comfy_execution/caching.py), and hands a node only those inputs that its class takes (`get_input_data` in its
-execution.py). So an input that no class takes changes the one and not the other.
+ComfyUI's cache key of a node includes all inputs in the graph (`CacheKeySetInputSignature` in its
+comfy_execution/caching.py), but a node gets only those inputs that its class takes (`get_input_data` in its
+execution.py). So an input that no class takes changes only the cache key.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from comfybridge.workflow.graph import RUN_INPUT, Graph, copy_graph, is_link
 
 
 def past_cache(graph: Graph, nodes: Iterable[str], run: str, writes_files: Callable[[str], bool]) -> Graph:
-    """A copy of a graph in which these nodes are not found in ComfyUI's cache; nor are those that feed them and write
-    files themselves, as a node may show a file that another one has made.
+    """A copy of a graph in which these nodes are not cached, nor those before them that write files, which they may
+    show.
 
     Args:
-        run: what no earlier run was called.
-        writes_files: whether nodes of a class write files.
+        run: a name that no earlier run had.
+        writes_files: returns whether nodes of a class write files.
     """
     copy = copy_graph(graph)
     for node in copy.values():
-        node.pop("is_changed", None)  # what ComfyUI noted of an earlier run
+        node.pop("is_changed", None)  # ComfyUI's note from an earlier run
     wanted = set(nodes)
     wanted |= {each for each in _above(graph, wanted) if writes_files(graph[each]["class_type"])}
     for each in wanted.intersection(copy):
@@ -32,7 +32,7 @@ def past_cache(graph: Graph, nodes: Iterable[str], run: str, writes_files: Calla
 
 
 def _above(graph: Graph, nodes: Iterable[str]) -> set[str]:
-    """The nodes that feed these, directly or through others."""
+    """All nodes that feed these nodes, directly or indirectly."""
     found: set[str] = set()
     waiting = list(nodes)
     while waiting:

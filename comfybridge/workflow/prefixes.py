@@ -1,6 +1,6 @@
-"""File name prefixes under which every ComfyUI can save files and hand them out.
+"""Makes file name prefixes plain, so that every ComfyUI can save and serve the files.
 
-ComfyUI finds out only when a graph has run that it can't save under a prefix; and it saves files with two dots or a
+ComfyUI discovers only after running a graph that it can't save under a prefix. It also saves files with two dots or a
 line break in their names, but `/view` refuses to serve them.
 """
 
@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from comfybridge.workflow.folders import PREFIX_INPUT, UNNAMED
 from comfybridge.workflow.graph import Graph, is_link
 
-# File systems take names of 255 bytes; ComfyUI adds a number and an ending to the last one.
+# File systems allow names of 255 bytes; ComfyUI adds a number and an ending to the last part.
 LONGEST_NAME = 230
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _DOTS = re.compile(r"\.{2,}")
 _DRIVE = re.compile(r"[A-Za-z]:/")
-# what a saver puts behind its prefix: a number, and an ending
+# what a saver appends to its prefix: a number, and an ending
 _ADDED = re.compile(r"(?:_\d+_?)?(?:\.\w{1,12})?$")
-# classes that hold one text, which is what they give, and classes that pass on what they are given
+# classes whose output is the one text that they contain, and classes that pass on their input
 _HOLDERS = re.compile(r"primitive|literal|constant|multiline|(?:simple ?)?(?:string|text)(?: ?(?:box|input))?$", re.I)
 _HELD = ("value", "string", "text")
 _PASSING = re.compile(r"reroute", re.I)
@@ -29,9 +29,9 @@ _MOST_PASSED = 20
 
 
 def make_prefixes_plain(graph: Graph) -> None:
-    """Change the prefixes of a graph to plain ones. One that a link brings is changed where it is known beforehand.
+    """Make the prefixes of a graph plain, including linked ones that are known before it runs.
 
-    A prefix that may lead out of ComfyUI's output folder goes on doing so: see `outside_folders`.
+    A prefix that may lead out of ComfyUI's output folder still does so afterwards: see `outside_folders`.
     """
     for node in graph.values():
         given = node["inputs"].get(PREFIX_INPUT)
@@ -41,10 +41,10 @@ def make_prefixes_plain(graph: Graph) -> None:
 
 
 def plain_prefix(prefix: str) -> str:
-    """The prefix, without what keeps ComfyUI from saving under it or from serving the files.
+    """The prefix, without characters that keep ComfyUI from saving under it or from serving the files.
 
-    A backslash separates folders on Windows only, where a slash does so too; elsewhere it becomes part of the name.
-    At the beginning it stays one, as there the slash would be the root of a disk.
+    A backslash becomes a slash, which separates folders on every system; outside Windows, it would become part of the
+    name. At the beginning it stays, because a slash there would be the root of a disk.
     """
     if prefix.startswith("\\"):
         return _shortened(_DOTS.sub(".", _CONTROL.sub("_", prefix)))
@@ -52,7 +52,7 @@ def plain_prefix(prefix: str) -> str:
     folders, slash, name = plain.rpartition("/")
     if name != "..":
         plain = folders + slash + _DOTS.sub(".", name)
-    saved = posixpath.normpath(plain)  # as ComfyUI does
+    saved = posixpath.normpath(plain)  # as in ComfyUI
     folders, slash, name = saved.rpartition("/")
     if saved == "..":
         return UNNAMED
@@ -60,10 +60,10 @@ def plain_prefix(prefix: str) -> str:
 
 
 def outside_folders(graph: Graph) -> dict[str, str]:
-    """The folders, by node id, that prefixes name and that seem not to lie below ComfyUI's output folder.
+    """The folders in prefixes that seem not to lie below ComfyUI's output folder, by node id.
 
-    Above it none is any use: even if the way leads back in, ComfyUI names a file there by a path that it refuses.
-    From the root of a disk one may lie there all the same, which ComfyUI can be asked.
+    A path that leads above it is unusable even if it leads back in, because ComfyUI reports the file by a path that
+    it refuses. An absolute path may lie below it after all; only ComfyUI can tell.
     """
     found: dict[str, str] = {}
     for node_id, node in graph.items():
@@ -77,7 +77,7 @@ def outside_folders(graph: Graph) -> dict[str, str]:
 
 
 def leads_up(folder: str) -> bool:
-    """Whether a normalised folder is above the one that it is told from."""
+    """Whether a normalized folder leads above its base folder."""
     return folder.split("/")[0] == ".."
 
 
@@ -85,7 +85,7 @@ def with_plain_prefixes(graph: Graph, files: Mapping[str, tuple[str, str]]) -> G
     """A graph whose nodes save under plain prefixes instead of linked ones.
 
     Args:
-        files: of each node that is to be changed, the folder and the name of a file that it has saved.
+        files: for each node to change, the folder and the name of a file that it has saved.
     """
     changed = dict(graph)
     for node_id, (folder, name) in files.items():
@@ -96,7 +96,7 @@ def with_plain_prefixes(graph: Graph, files: Mapping[str, tuple[str, str]]) -> G
 
 
 def _known_text(graph: Graph, link: list[object]) -> str | None:
-    """The text that a link certainly brings; None if only a run shows it."""
+    """The text that a link is certain to provide; None if it is known only after a run."""
     for _ in range(_MOST_PASSED):
         node = graph.get(str(link[0]))
         if node is None or len(node["inputs"]) != 1:

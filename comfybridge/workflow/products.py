@@ -1,4 +1,4 @@
-"""What kinds of files a graph can make, as far as its nodes are known to save them."""
+"""The kinds of files that a graph can make, for nodes known to save files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ENDINGS: dict[str, frozenset[str]] = {
     "SaveSVGNode": frozenset({"svg"}),
     "SaveText": frozenset({"txt", "csv", "md", "json"}),
 }
-# Those whose input `format` is the ending.
+# Output nodes whose input `format` is the ending.
 _CHOOSING = frozenset({"SaveImageAdvanced", "SaveAudioAdvanced", "SaveText"})
 # Nodes of which nothing is saved even where nothing is linked to them.
 _HARMLESS = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})

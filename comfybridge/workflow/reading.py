@@ -1,4 +1,4 @@
-"""Reading a template's files, strictly: what two readers could take for two things is refused."""
+"""Reads a template's files strictly: content that two readers could understand differently is refused."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def read_yaml(path: Path) -> Any:
         raise _unreadable(path, "it is not YAML: it has a character that YAML does not allow") from None
     except RecursionError:
         raise _unreadable(path, "it is nested too deeply") from None
-    except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError):  # PyYAML lets these out
+    except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError):  # PyYAML does not catch these
         raise _unreadable(path, "it has a value that YAML does not allow") from None
 
 
 class _Refused(Exception):
-    """The fault, worded to follow "can't be read"."""
+    """The reason, worded to follow "can't be read"."""
 
 
 def _read_text(path: Path, largest: int) -> str:
@@ -88,9 +88,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """The safe loader, refusing a key that is there twice instead of taking the last.
+    """The safe loader, except that it refuses a repeated key instead of taking the last one.
 
-    Merge keys (`<<`) are refused too: YAML 1.2 has none, and merged into one another they grow beyond all memory.
+    Merge keys (`<<`) are refused too: YAML 1.2 has none, and nested ones can grow beyond all memory.
     """
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:

@@ -1,4 +1,4 @@
-"""The size that the pictures of a graph should have, as far as its parameters say."""
+"""The expected size of a graph's pictures, from its parameters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def expected_size(graph: Graph, params: Mapping[str, Any], max_size: int | None)
 
 
 def _kept(graph: Graph, name: str, value: Any) -> int | None:
-    """A side as ComfyUI rounds it down; another warning reports that."""
+    """A side as ComfyUI rounds it down, which another warning reports."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         return None
     is_rounded = value % PIXELS_A_LATENT and any(

@@ -1,6 +1,6 @@
 """How many steps a node samples: written in the node itself, or in a scheduler or a settings node before it.
 
-Good for weighing nodes against each other: a node that only looks like a sampler does no harm.
+It serves to weigh nodes against each other, so a node that only looks like a sampler does no harm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_VISITS = 64
 
 SEEDS = ("seed", "noise_seed")
 STARTS, ENDS = ("start_at_step", "start_step"), ("end_at_step", "end_step", "last_step")
-# What such nodes make is a number, a schedule or a model: they have steps, and don't take them.
+# Nodes that make a number, a schedule or a model have steps, but don't take them.
 PREPARES = re.compile(r"schedul|sigmas|loader|presampling|config|settings|params|select|guider|noise", re.IGNORECASE)
 SAMPLES = re.compile(r"sampler|sampling|detailer|ultimatesdupscale", re.IGNORECASE)
 
@@ -49,7 +49,7 @@ def steps_of(graph: Nodes, node: str) -> int | None:
 
 
 def _part_of(graph: Nodes, inputs: Mapping[str, Any], steps: int) -> int:
-    """The steps that are left of the whole where a node takes a part of them."""
+    """The number of steps that a node takes if it takes only a part of them."""
     start = next((_number(graph, inputs[name]) or 0 for name in STARTS if name in inputs), 0)
     end = next((_number(graph, inputs[name]) for name in ENDS if name in inputs), None)
     until = steps if end is None or end < 0 else min(end, steps)
@@ -57,7 +57,7 @@ def _part_of(graph: Nodes, inputs: Mapping[str, Any], steps: int) -> int:
 
 
 def _upstream(graph: Nodes, node: str) -> int | None:
-    """The steps that the nearest node before another one asks for, that node included."""
+    """The steps that the nearest node requests, from a node upwards, that node included."""
     seen, pending = {node}, deque([node])
     while pending and len(seen) <= MOST_VISITS:
         inputs = graph[pending.popleft()].get("inputs")
@@ -74,7 +74,7 @@ def _upstream(graph: Nodes, node: str) -> int | None:
 
 
 def _number(graph: Nodes, value: object) -> int | None:
-    """A number of steps, or the one that a link leads to: the only number that a node before holds."""
+    """A number of steps, or the number at the end of a link: the only one that the node there contains."""
     for _ in range(MOST_VISITS):
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return int(min(max(value, -1), MOST_STEPS))

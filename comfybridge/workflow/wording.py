@@ -1,4 +1,4 @@
-"""How values and lists of names read in an error's sentence."""
+"""Writes values and lists of names for error messages."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterable, Mapping
 
 MOST_LISTED = 20
 MOST_CHARACTERS = 100
-# To find the one that is most like another takes some 0.1 ms for each; a graph may have thousands of nodes.
+# Comparing two names takes some 0.1 ms; a graph may have thousands of nodes.
 MOST_COMPARED = 500
 
 
 def clip(text: object) -> str:
     """A text that fits into a sentence."""
     if not isinstance(text, str):
-        # what YAML's aliases make of a list or an object may be longer than all memory when it is written out
+        # with YAML's aliases, a list or an object may be too large for any memory when written out
         text = describe(text) if isinstance(text, (list, tuple, Mapping, int)) else str(text)
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
 
 
 def describe(value: object) -> str:
-    """A value, as a sentence names it."""
+    """A value, worded for a sentence."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -53,7 +53,7 @@ def nearest(name: object, names: Iterable[object]) -> str | None:
 
 
 def nearest_first(name: object, names: Iterable[object]) -> list[str]:
-    """All the names, those most like the given one in front."""
+    """All names, most similar to the given one first."""
     texts = [str(each) for each in names]
     by_lower: dict[str, list[str]] = {}
     for text in texts[:MOST_COMPARED]:
@@ -65,7 +65,7 @@ def nearest_first(name: object, names: Iterable[object]) -> list[str]:
 
 
 def listed(names: Iterable[object], near: object = "") -> str:
-    """The names in a row, nearest first, and how many more there are if they are too many to read."""
+    """A list of the names, most similar first, and the number of others if there are too many."""
     ordered = nearest_first(near, names)
     if not ordered:
         return "none"

@@ -29,10 +29,11 @@ class Written(str):
 
 
 def read_written(params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph) -> dict[str, Any]:
-    """The parameters with what their texts mean: by a parameter's type, or by what an input of the graph holds.
+    """The parameters with their texts converted: by the parameter's type, or by the present value of the graph's
+    input.
 
-    Any text is a number where a number is expected, and a boolean where that is: not all programs that write JSON
-    have numbers. What else a text may mean, such as null or a link, only a `Written` one does.
+    Any text is a number where a number is expected, and a boolean where a boolean is: some programs that write JSON
+    have no numbers. Other meanings, such as null or a link, are for `Written` texts only.
     """
     return {
         name: _read(value, _wanted(name, parameters, graph)) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.events import Image
 from comfybridge.comfyui.outcome import Outcome, Prompt
 from comfybridge.comfyui.waiting import hub as hub_module
-from comfybridge.comfyui.waiting import quiet as settling
+from comfybridge.comfyui.waiting import quiet
 from comfybridge.comfyui.waiting.hub import HubWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIUnreachable
@@ -59,7 +59,7 @@ def test_nothing_runs_before_the_first_request_and_after_the_end(sim: Simulator)
     before = set(threading.enumerate())
     run(hub, graphs.picture())
     started = {each for each in set(threading.enumerate()) - before if each.name.startswith("comfybridge")}
-    assert {each.name for each in started} == {"comfybridge hub", "comfybridge settler"}
+    assert {each.name for each in started} == {"comfybridge hub", "comfybridge watcher"}
     hub.close()
     for each in started:
         each.join(LONG)
@@ -80,7 +80,7 @@ def test_a_lost_connection_is_made_anew_under_another_client_id(hub: HubWaiter, 
 def test_a_connection_that_keeps_dropping_costs_no_picture(
     hub: HubWaiter, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "ORPHAN_SECONDS", 0.1)
+    monkeypatch.setattr(quiet, "ORPHAN_SECONDS", 0.1)
     stop = threading.Event()
 
     def drop() -> None:

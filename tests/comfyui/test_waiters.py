@@ -15,9 +15,7 @@ from comfybridge.address import ServerAddress
 from comfybridge.comfyui import events
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import Outcome, Prompt
-from comfybridge.comfyui.waiting import poll as polling
-from comfybridge.comfyui.waiting import quiet as settling
-from comfybridge.comfyui.waiting import waiter
+from comfybridge.comfyui.waiting import poll, quiet, waiter
 from comfybridge.comfyui.waiting import websocket as socket
 from comfybridge.comfyui.waiting.hub import HubWaiter
 from comfybridge.comfyui.waiting.poll import PollingWaiter
@@ -56,11 +54,11 @@ def listening_waiter(request: pytest.FixtureRequest, client: ComfyUIClient) -> I
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look up what was quiet for 0.2 s instead of 3."""
-    for module in (waiter, socket, polling):
+    for module in (waiter, socket, poll):
         monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
-    for module in (polling, settling):
+    for module in (poll, quiet):
         monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(settling, "ORPHAN_SECONDS", 0.1)
+    monkeypatch.setattr(quiet, "ORPHAN_SECONDS", 0.1)
 
 
 class Waiting:

@@ -8,8 +8,7 @@ import pytest
 import requests
 
 from comfybridge.comfyui import jobs
-from comfybridge.comfyui.waiting import poll as polling
-from comfybridge.comfyui.waiting import waiter
+from comfybridge.comfyui.waiting import poll, waiter
 from comfybridge.comfyui.waiting import websocket as socket
 from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import GenerationRequest
@@ -23,7 +22,7 @@ from tests.waiting import until_true
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look up what was quiet for 0.2 s instead of 3."""
-    for module in (waiter, socket, polling):
+    for module in (waiter, socket, poll):
         monkeypatch.setattr(module, "QUIET_SECONDS", 0.2)
 
 

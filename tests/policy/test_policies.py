@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from comfybridge import Bridge, GenerationRequest, load_settings
-from comfybridge.comfyui.waiting import poll as polling
+from comfybridge.comfyui.waiting import poll
 from comfybridge.errors import Forbidden, RateLimited
 from comfybridge.policy.policies import Policy
 from comfybridge.settings import SettingsError
@@ -151,7 +151,7 @@ def test_what_is_refused_gives_its_slot_back(bridge_for: Callable[[str], Bridge]
 def test_a_prompt_that_is_queued_again_counts_once(
     bridge_for: Callable[[str], Bridge], sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(poll, "QUIET_SECONDS", 0.2)
     bridge = bridge_for("default: {rate: 1/day}")
     sim.hold()
     submission = bridge.submit(bridge.admit(small(retries=1, wait="poll")))

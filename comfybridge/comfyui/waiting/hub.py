@@ -1,9 +1,9 @@
 """Waiting on one websocket that all requests to a server share: the default.
 
-A thread reads the socket and sorts its events to the prompts they are about. It never waits for a request: ComfyUI
-keeps everybody's events back while one client does not read its socket. It starts with the first request, so after a
-server's fork, and connects anew whenever the socket is lost; prompts that were queued under the lost one are settled
-through the history (`quiet.py`), for their events go to the client id that queued them.
+A thread reads the socket and sorts its events to the prompts they are about. It never waits for a request, because
+ComfyUI delays everyone's events while one client does not read its socket. It starts with the first request, after
+any fork of the server, and reconnects whenever the socket is lost. Prompts that were queued under the lost socket are
+looked up in the history (`quiet.py`), because their events go to the client id that queued them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from comfybridge.comfyui.lookup import PromptLookup
 from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, without_images_lost
 from comfybridge.comfyui.waiting.connection import Connection, SocketLost, connect
 from comfybridge.comfyui.waiting.poll import confirmed, polling_instead
-from comfybridge.comfyui.waiting.quiet import Settler, Watched
+from comfybridge.comfyui.waiting.quiet import Watched, Watcher
 from comfybridge.comfyui.waiting.waiter import Listener, OnEvent, Stop, Waiter, out_of_time
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
@@ -35,19 +35,20 @@ DEAD_SECONDS = 40.0
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
-# A connection that lived for so long was a good one: the next pause is the first again.
+# A connection that lasted this long was a good one: pauses start again from the first.
 STEADY_SECONDS = 10.0
 # After this many failed attempts without a waiting request, the thread ends until there is one.
 IDLE_ATTEMPTS = 5
 
-# Half of what ComfyUI sends of a short prompt; its other events tell as well that it is alive.
+# These make up half of ComfyUI's events for a short prompt; the other ones show as well that it is alive.
 PROGRESS_FRAMES = (b'{"type": "progress_state"',)
 
-# Where many wait, frames come faster than it takes to wake for each: they are left to gather for a moment.
+# With many waiting requests, frames arrive faster than the thread can wake for each, so they are collected for a
+# moment.
 CROWD = 32
 BREATH_SECONDS = 0.002
 
-# What a caller that reads slowly can't take of previews is dropped.
+# Previews beyond this are dropped for a caller that reads slowly.
 MOST_UNREAD_IMAGES = 8
 
 
@@ -55,8 +56,8 @@ class HubWaiter(Waiter):
     """One websocket for all requests of this process to one server.
 
     Attributes:
-        queue_remaining: how many prompts wait or run there, as ComfyUI last said; None while nothing is heard of it.
-        last_heard: when anything came over the socket, on `time.monotonic()`'s clock.
+        queue_remaining: how many prompts wait or run there, by ComfyUI's last event; None without a connection.
+        last_heard: when the last frame arrived, on `time.monotonic()`'s clock.
     """
 
     name = "hub"
@@ -66,7 +67,7 @@ class HubWaiter(Waiter):
         super().__init__(client, lookup)
         self.queue_remaining: int | None = None
         self.last_heard = float("-inf")
-        # by their prompts: several where a request was repeated
+        # by their prompts; several if a request was repeated
         self._watches: dict[str, tuple[HubListener, ...]] = {}
         self._watching = threading.Lock()
         self._audience: set[HubListener] = set()  # the listeners that want events
@@ -77,10 +78,10 @@ class HubWaiter(Waiter):
         self._failure: Exception | None = None
         self._is_wanted = False
         self._closed = False
-        self._settler = Settler(self.lookup, self._listeners)
+        self._watcher = Watcher(self.lookup, self._listeners)
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Let the shared socket listen for the prompt too; poll instead if no websocket gets through."""
+        """Have the shared socket listen for the prompt too; poll instead if no websocket can be opened."""
         with self._changed:
             try:
                 connection = self._connection or self._connected(deadline)
@@ -88,21 +89,21 @@ class HubWaiter(Waiter):
                 return polling_instead(self, error, prompt)
             listener = HubListener(self, prompt, connection.client_id)
             self._watch(listener)
-        self._settler.start()
+        self._watcher.start()
         return listener
 
     def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Listen too, if the prompt was queued from here; its events go elsewhere, or have gone, if it was not."""
+        """Listen for it if the prompt was queued by this process; otherwise its events go elsewhere."""
         is_heard = any(not each.is_orphan for each in self._watches.get(prompt.id, ()))
         listener = self.listen(prompt, deadline)
         if isinstance(listener, HubListener):
             listener.is_orphan = not is_heard
-            listener.last_heard = float("-inf")  # it may have ended just now
+            listener.last_heard = float("-inf")  # it may just have ended
         return listener
 
     def close(self) -> None:
         """Close the socket and end the threads."""
-        self._settler.close()
+        self._watcher.close()
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -113,7 +114,7 @@ class HubWaiter(Waiter):
     # -- for its listeners ---------------------------------------------------------------------------------------
 
     def forget(self, listener: HubListener) -> bool:
-        """Bring it nothing more; whether it was brought anything until now."""
+        """Stop delivering to a listener; returns whether it was registered."""
         with self._watching:
             watches = self._watches.get(listener.prompt.id, ())
             if listener not in watches:
@@ -159,7 +160,7 @@ class HubWaiter(Waiter):
                 raise TimedOut("The time was up while ComfyUI's websocket was being opened.")
             if self._failure is not None and self._attempts > attempts:
                 break
-            # it was made, and lost before this thread had its turn
+            # it was made, and lost before this thread continued
         if isinstance(self._failure, SocketLost):
             raise SocketLost(str(self._failure))
         assert isinstance(self._failure, BridgeError)
@@ -181,7 +182,7 @@ class HubWaiter(Waiter):
                 if not self._watches and not self._is_wanted and idle_attempts >= IDLE_ATTEMPTS:
                     self._thread = None
                     return
-                # a request that comes meanwhile does not wait for the end of the pause
+                # a request that arrives meanwhile does not wait for the end of the pause
                 self._changed.wait_for(lambda: self._is_wanted or self._closed, pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -192,7 +193,7 @@ class HubWaiter(Waiter):
             self._is_wanted = False
         try:
             connection = connect(self.client, uuid.uuid4().hex, Deadline(self.client.connect_timeout))
-        except TimedOut:  # its own time, not that of a request
+        except TimedOut:  # the thread's own time limit, not a request's
             failure = ComfyUISilent(f"ComfyUI at {self.client.address.url} does not answer.", retry_after=5)
         except (SocketLost, BridgeError) as error:
             failure = error
@@ -219,7 +220,7 @@ class HubWaiter(Waiter):
             connection.close()
 
     def _read(self, connection: Connection) -> None:
-        current: tuple[HubListener, ...] = ()  # whose prompt runs: images without metadata are of its
+        current: tuple[HubListener, ...] = ()  # the prompt that runs: images without metadata belong to it
         last_heard = time.monotonic()
         while not self._closed:
             if len(self._watches) >= CROWD and not connection.has_read_ahead:
@@ -258,7 +259,7 @@ class HubListener(Listener, Watched):
         self._reader = OutcomeReader(prompt)
         self._heard: queue.SimpleQueue[events.Event | None] = queue.SimpleQueue()  # None: it has ended
         self._images_put = 0  # counted by the hub's thread,
-        self._images_taken = 0  # and by the one that waits
+        self._images_taken = 0  # and by the waiting thread
         self._keeps_events = True  # until a listener for them is known
         self._result: Outcome | BridgeError | None = None
         self._stop = Stop()
@@ -296,7 +297,7 @@ class HubListener(Listener, Watched):
     # -- called by the hub's threads -----------------------------------------------------------------------------
 
     def feed(self, event: events.Event, now: float) -> None:
-        """Take in an event of the prompt. Never waits."""
+        """Deliver an event of the prompt. Never blocks."""
         self.last_heard = now
         if self._keeps_events and self._has_room_for(event):
             self._heard.put(event)
@@ -305,7 +306,7 @@ class HubListener(Listener, Watched):
         except BridgeError as error:
             self._end(error)
         except MALFORMED:
-            self.is_orphan = True  # no event can be relied on any more; the history can
+            self.is_orphan = True  # events are no longer reliable; the history is
         else:
             if outcome is not None:
                 self._end(outcome)
@@ -319,7 +320,7 @@ class HubListener(Listener, Watched):
         return True
 
     def finish(self, result: Outcome | BridgeError) -> None:
-        """As the history tells."""
+        """End the waiting with the result from the history."""
         if isinstance(result, Outcome):
             try:
                 result = without_images_lost(self.prompt, result)
@@ -328,6 +329,6 @@ class HubListener(Listener, Watched):
         self._end(result)
 
     def _end(self, result: Outcome | BridgeError) -> None:
-        if self._hub.forget(self):  # the first to know
+        if self._hub.forget(self):  # the first result counts
             self._result = result
             self._heard.put(None)

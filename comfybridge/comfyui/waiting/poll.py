@@ -1,4 +1,4 @@
-"""Waiting by asking `/history`: for networks that let no websocket pass. Events and websocket images don't come."""
+"""Waiting by polling `/history`, for networks that block websockets. There are no events and no websocket images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 GROWTH = 1.5
 
-# The limit for one call: while it waits for the answer, it cannot be told to stop.
+# The limit for one call, during which the waiting cannot be stopped.
 LOOK_SECONDS = 5.0
 # ComfyUI may be out of reach for a moment (a restart of the proxy in front of it); after that, the caller gets an
 # error.
@@ -27,17 +27,17 @@ PATIENCE_SECONDS = 4.0
 
 
 class PollingWaiter(Waiter):
-    """Asks for the prompt's history entry, at first every 50 ms, in the end once a second."""
+    """Polls for the prompt's history entry, at first every 50 ms, in the end once a second."""
 
     name = "poll"
     receives_images = False
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> PollingListener:
-        """Nothing needs to be opened."""
+        """Return a listener; there is nothing to open."""
         return PollingListener(self)
 
     def attach(self, prompt: Prompt, deadline: Deadline) -> PollingListener:
-        """The client that queued it makes no difference."""
+        """Return a listener; it makes no difference which client queued the prompt."""
         return PollingListener(self)
 
 
@@ -63,11 +63,11 @@ class PollingListener(Listener):
         self._stop.ask(error)
 
     def close(self) -> None:
-        """Nothing was opened."""
+        """Do nothing: nothing is open."""
 
 
 def polling_instead(waiter: Waiter, why: Exception, prompt: Prompt) -> PollingListener:
-    """A listener for where ComfyUI answers and its websocket does not, with a warning that says so.
+    """A polling listener for a ComfyUI whose websocket cannot be opened, with a warning that says so.
 
     Raises:
         ComfyUIUnreachable: the prompt has images that come over the websocket only.
@@ -87,7 +87,7 @@ def confirmed(waiter: Waiter, prompt: Prompt, told: Outcome, deadline: Deadline,
     """Complete an outcome with missing events from the history; raises what `Listener.wait` raises."""
     known = wait_by_polling(waiter, prompt, deadline, stop)
     silent = set(known.over_websocket).difference(frame.node_id for frame in told.frames)
-    if silent and not told.warnings:  # which may say that a node was kept from running
+    if silent and not told.warnings:  # which may report that a node was kept from running
         without_images_lost(prompt, known)
     return dataclasses.replace(
         known,

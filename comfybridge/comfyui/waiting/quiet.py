@@ -1,7 +1,8 @@
-"""Looking after prompts of which nothing is heard, for all that wait at once.
+"""Looks up silent prompts, for all waiting requests together.
 
-An event may be lost, a socket half dead, a prompt deleted, a server restarted. One thread asks ComfyUI's queue and
-history for all prompts that have been quiet for a while, so that thousands of blocked requests need not each wake up.
+An event may be lost, a socket half dead, a prompt deleted, a server restarted. One thread looks up all prompts that
+have been silent for a while in ComfyUI's queue and history, so that thousands of waiting requests need not each wake
+up.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from comfybridge.errors import BridgeError, ComfyUIUnreachable, PromptLost, Time
 
 log = logging.getLogger(__name__)
 
-# A prompt whose socket is lost is looked up so often.
+# Interval of looks at a prompt whose socket is lost.
 ORPHAN_SECONDS = 0.5
 # ComfyUI may be out of reach for a moment (a restart of the proxy in front of it); after that, the callers get an
 # error.
 PATIENCE_SECONDS = 3.0
-# What one round of questions may take.
+# The time limit for one round of calls.
 ROUND_SECONDS = 10.0
-# Without anything to look after, the thread ends.
+# Seconds without any prompts after which the thread ends.
 IDLE_SECONDS = 30.0
 
 
@@ -37,7 +38,7 @@ class Watched(ABC):
     """A prompt that is waited for.
 
     Attributes:
-        prompt: under the id by which ComfyUI knows it.
+        prompt: the prompt, with its id in ComfyUI.
         queued_at: a moment at which it was certainly queued, on `time.monotonic()`'s clock; None before.
         last_heard: when the last event came, or when it was last seen in the queue.
         is_orphan: whether no event can come any more.
@@ -53,11 +54,11 @@ class Watched(ABC):
         """Report the outcome to the waiting request."""
 
 
-class Settler:
-    """Looks after the prompts of one server, in a thread that runs while there are any.
+class Watcher:
+    """Watches the prompts of one server, in a thread that runs while there are any.
 
     Args:
-        watched: those that there are right now.
+        watched: returns the current prompts.
     """
 
     def __init__(self, lookup: PromptLookup, watched: Callable[[], Iterable[Watched]]) -> None:
@@ -69,15 +70,15 @@ class Settler:
         self._unreachable_since: float | None = None
 
     def start(self) -> None:
-        """Have the thread run."""
-        if self._thread is None:  # mostly it does
+        """Start the thread, unless it runs."""
+        if self._thread is None:  # usually it runs
             with self._lock:
                 if self._thread is None and not self._stop.is_set():
-                    self._thread = threading.Thread(target=self._run, name="comfybridge settler", daemon=True)
+                    self._thread = threading.Thread(target=self._run, name="comfybridge watcher", daemon=True)
                     self._thread.start()
 
     def close(self) -> None:
-        """Have the thread end."""
+        """End the thread."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -95,13 +96,13 @@ class Settler:
                         return
 
     def _round(self, watched: list[Watched], due: list[Watched]) -> None:
-        """Look up those that are due, as far as ComfyUI answers."""
+        """Look up the prompts that are due, as far as ComfyUI answers."""
         if not due:
             self._unreachable_since = None
             return
         has_orphans = any(each.is_orphan for each in due)
         if not has_orphans and self._lookup.is_resting:
-            return  # they stay due: nothing has been found out about them
+            return  # they stay due, because nothing was learned about them
         deadline = Deadline(ROUND_SECONDS)
         queued = len({each.prompt.id for each in watched if each.queued_at is not None})
         try:
@@ -111,14 +112,14 @@ class Settler:
                     each.last_heard = now
             else:
                 for each in due:
-                    self._settle(each, deadline)
+                    self._look_up(each, deadline)
             self._unreachable_since = None
         except (ComfyUISilent, TimedOut):
             pass  # busy or suspended: it may wake before the callers give up
         except BridgeError as error:
             self._endure(error, due)
 
-    def _settle(self, watched: Watched, deadline: Deadline) -> None:
+    def _look_up(self, watched: Watched, deadline: Deadline) -> None:
         assert watched.queued_at is not None
         try:
             entry = self._lookup.history_entry(watched.prompt, watched.queued_at, deadline)

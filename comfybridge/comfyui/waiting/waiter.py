@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from types import TracebackType
 from typing import ClassVar
 
 from comfybridge.comfyui.client import ComfyUIClient
@@ -28,10 +27,10 @@ QUIET_SECONDS = 3.0
 
 
 class Listener(ABC):
-    """One request's ear on ComfyUI, open from before its prompt is queued. A context manager that closes itself.
+    """Receives the events of one prompt, from before it is queued. A context manager that closes itself.
 
     Attributes:
-        client_id: what the prompt must be queued with.
+        client_id: the client id with which the prompt must be queued.
         warnings: sentences on what could not be done as requested.
         receives_images: whether images that are sent over the websocket reach it.
     """
@@ -47,12 +46,12 @@ class Listener(ABC):
         Args:
             prompt: the prompt that was listened for, queued with this listener's `client_id`.
             deadline: when to give up; the prompt is not cancelled.
-            on_event: called in this thread with every event of the prompt, where events come.
+            on_event: called in this thread with every event of the prompt, if there are events.
 
         Raises:
             ExecutionFailed: a node failed.
             Interrupted: the prompt was cancelled.
-            PromptLost: ComfyUI neither has it queued nor remembers it.
+            PromptLost: ComfyUI has it neither in its queue nor in its history.
             TimedOut: the deadline passed.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
         """
@@ -68,36 +67,34 @@ class Listener(ABC):
     def __enter__(self) -> Listener:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 class Stop:
-    """How one thread ends another's waiting."""
+    """Lets one thread end another's waiting."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
         self._error: BridgeError | None = None
 
     def ask(self, error: BridgeError) -> None:
-        """Have the other thread raise an error."""
+        """Have the waiting thread raise an error."""
         self._error = error
         self._asked.set()
 
     def sleep(self, seconds: float) -> None:
-        """Wait so long; raises the error as soon as there is one."""
+        """Wait for a number of seconds; raises the error as soon as there is one."""
         if self._asked.wait(seconds):
             assert self._error is not None
             raise self._error
 
 
 class Waiter(ABC):
-    """A way to learn that a prompt has ended. Shared by all requests and threads.
+    """A way to wait for prompts. Shared by all requests and threads.
 
     Attributes:
-        name: what requests and settings call it.
+        name: its name in requests and settings.
         receives_images: whether images that are sent over the websocket reach it.
     """
 
@@ -108,8 +105,8 @@ class Waiter(ABC):
         self.client = client
         self.lookup = lookup or PromptLookup(client)
 
-    def close(self) -> None:  # noqa: B027  # most have nothing to let go of
-        """Let go of what all requests shared."""
+    def close(self) -> None:  # noqa: B027  # most have nothing to release
+        """Release what all requests share."""
 
     @abstractmethod
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
@@ -122,7 +119,7 @@ class Waiter(ABC):
 
     @abstractmethod
     def attach(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Begin to listen for a prompt that another client has queued, and that is not known to have ended.
+        """Begin to listen for a prompt that is already queued, and that is not known to have ended.
 
         Raises:
             ComfyUIUnreachable: ComfyUI does not answer.
@@ -131,5 +128,5 @@ class Waiter(ABC):
 
 
 def out_of_time(prompt: Prompt, deadline: Deadline) -> TimedOut:
-    """The error of a prompt that has not ended by its deadline."""
+    """The error for a prompt that has not ended by its deadline."""
     return TimedOut(f"The prompt did not finish within {deadline.seconds:g} s.", prompt_id=prompt.id)

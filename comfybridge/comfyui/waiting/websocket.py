@@ -1,4 +1,4 @@
-"""Waiting on a websocket of the request's own, which is opened before the prompt is queued."""
+"""Waiting on a websocket of the request's own, opened before the prompt is queued."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SocketWaiter(Waiter):
     receives_images = True
 
     def listen(self, prompt: Prompt, deadline: Deadline) -> Listener:
-        """Connect; where ComfyUI answers but lets no websocket through, poll instead, with a warning."""
+        """Connect; if ComfyUI answers but no websocket can be opened, poll instead, with a warning."""
         try:
             return SocketListener(self, connect(self.client, uuid.uuid4().hex, deadline))
         except SocketLost as error:
@@ -54,7 +54,7 @@ class SocketListener(Listener):
         try:
             outcome = self._read_until_ended(reader, deadline, on_event)
         except SocketLost:
-            # A new socket would not hear of this prompt: its events go to the client id that queued it.
+            # A new socket would not receive this prompt's events, which go to the client id that queued it.
             self._stop.sleep(0)
             return without_images_lost(prompt, wait_by_polling(self._waiter, prompt, deadline, self._stop))
         return outcome if outcome.is_complete else confirmed(self._waiter, prompt, outcome, deadline, self._stop)
@@ -95,5 +95,5 @@ class SocketListener(Listener):
         except ComfyUISilent:
             return None  # busy or suspended: it may wake before the deadline
         except (ComfyUIUnreachable, ComfyUIError):
-            raise SocketLost from None  # polling knows how long to be patient
+            raise SocketLost from None  # polling decides how long to be patient
         return outcome_of_history(prompt, entry) if entry is not None else None

@@ -1,7 +1,7 @@
-"""What web pages may do with the bridge: nothing, unless they are its own or of a site that is set.
+"""Decides what web pages may do with the bridge: nothing, unless they are its own or belong to an allowed site.
 
-A browser sends requests for any open page, also to a bridge on the same machine, and says whose page it
-is in `Origin` and `Sec-Fetch-Site`. CORS alone would keep the answer from the page, and let the request be run.
+A browser sends requests for any open page, even to a bridge on the same machine, and names the page's site in
+`Origin` and `Sec-Fetch-Site`. CORS alone would hide the answer from the page, but still run the request.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Browsers:
             Forbidden: the page is foreign.
         """
         origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE")
-        if origin is None and site is None:  # no browser
+        if origin is None and site is None:  # not a browser
             return None
         if self._is_invited(origin):
             return self._preflight(environ)
@@ -54,7 +54,7 @@ class Browsers:
         return None
 
     def tell(self, response: Response) -> None:
-        """Let the pages of sites that are set read an answer."""
+        """Let the pages of allowed sites read an answer."""
         if not self._origins:
             return
         response.vary.add("Origin")
@@ -78,7 +78,7 @@ class Browsers:
 
 
 def _is_own(origin: str, environ: Mapping[str, Any]) -> bool:
-    """Whether it is the bridge's own, by the name that it is called by; a proxy may have changed the scheme."""
+    """Whether it is the bridge's own origin, by the name in `Host`; a proxy may have changed the scheme."""
     scheme, found, host = origin.lower().partition("://")
     called = environ.get("HTTP_HOST", "").lower()
     return bool(found) and host == called.removesuffix(DEFAULT_PORTS.get(scheme, ":"))

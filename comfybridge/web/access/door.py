@@ -1,6 +1,6 @@
 """Access control: the door that every request passes before its view.
 
-In this order: the host that it calls, the page that it comes from, the API key that it brings.
+It checks, in this order, the host, the web page, and the API key of a request.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ def protect(app: Flask, settings: Settings, places: Mapping[str, Sequence[KeyPla
     """Make an application admit only callers that its settings allow. Call it before registering other functions.
 
     Args:
-        places: where callers put their API keys, by the name of the blueprint that they ask; those of others put
-            them in the usual places.
+        places: by blueprint name, where its callers put their API keys; all others use the usual places.
     """
     door = Door(settings, app.view_functions, places)
     app.before_request(door.check)
@@ -33,7 +32,7 @@ def protect(app: Flask, settings: Settings, places: Mapping[str, Sequence[KeyPla
 
 
 def check_start(settings: Settings, *hosts: str) -> None:
-    """Find out before serving whether a bridge may start, where `create_app` would do so too late for a sentence.
+    """Check before serving whether a bridge may start: errors from `create_app` come too late to print.
 
     Args:
         hosts: the addresses that it is to listen on.
@@ -63,7 +62,7 @@ class Door:
         self._browsers = Browsers(settings)
 
     def check(self) -> Response | None:
-        """Let the current request in; its owner is known from then on.
+        """Admit the current request, and record its owner.
 
         Returns:
             The answer to a browser's preflight; else None.
@@ -83,7 +82,7 @@ class Door:
         return preflight
 
     def tell(self, response: Response) -> Response:
-        """Add the headers for web pages to an answer, and to a refusal those that say where to send a key."""
+        """Add the headers for web pages to an answer, and to a refusal the headers that say where to send a key."""
         self._browsers.tell(response)
         if response.status_code == Unauthorized.status:
             challenges = [place.challenge for place in self._places_of_request() if place.challenge]
@@ -108,9 +107,9 @@ class Door:
 
 
 def _check_is_here(environ: Mapping[str, Any]) -> None:
-    """Refuse other machines although the server, which may be any, listens where they can call."""
+    """Refuse other machines, even if the server, which may be any WSGI server, listens on a public address."""
     address = environ.get("REMOTE_ADDR")
-    if address and not is_loopback(address):  # over a Unix socket there is none
+    if address and not is_loopback(address):  # over a Unix socket, there is no address
         raise Forbidden(
             "Without API keys this bridge serves its own machine only; COMFYBRIDGE_API_KEYS gives callers keys, and "
             "COMFYBRIDGE_ALLOW_ANONYMOUS=true admits everyone."

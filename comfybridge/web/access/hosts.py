@@ -1,8 +1,8 @@
 """The hosts that a bridge is called by, and the addresses that it may listen on.
 
-A page of any web site can have its own name lead to this machine once it is open in a browser here (DNS rebinding),
-and is then of one origin with the bridge. What gives it away is its name in the `Host` header: nobody can rebind an
-address or `localhost`, so these are fine, and all names that are meant are set.
+A web page that is open in a browser on this machine can make its own host name resolve to the machine (DNS
+rebinding), and then shares an origin with the bridge. Its name in the `Host` header gives it away: IP addresses and
+`localhost` cannot be rebound, so they are accepted; other names must be set.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ REMEMBERED = 256
 
 
 class Hosts:
-    """Which `Host` headers are fine."""
+    """Which `Host` headers are accepted."""
 
     def __init__(self, settings: Settings) -> None:
         names = settings.allowed_hosts
-        # a page that rebinds has no key, so with keys it takes no names, unless some are set
+        # a rebinding page has no key, so with keys any name is accepted unless some are set
         self._is_any = ANY in names or (bool(settings.api_keys) and not names)
         self._names = {*names, settings.host.lower().removesuffix(".")}
-        # one of few, again and again
+        # the same few headers recur
         self._problem_of = lru_cache(maxsize=REMEMBERED)(self._problem)
 
     def check(self, header: str | None) -> None:
         """Refuse a request that is not meant for this bridge.
 
         Args:
-            header: `Host`; None where there is none, as in HTTP/1.0, which no browser speaks.
+            header: `Host`; None if it is missing, as in HTTP/1.0, which no browser uses.
 
         Raises:
             InvalidRequest: it is malformed.
-            Forbidden: it is a name that is not known.
+            Forbidden: it is an unknown name.
         """
         if header is None:
             return

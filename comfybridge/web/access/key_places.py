@@ -1,4 +1,4 @@
-"""Where in a request its API key stands; each dialect says which of these its callers use."""
+"""The places for an API key in a request; each dialect names those that its callers use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KeyPlace:
         example: how a key looks there, for a sentence.
         find: returns the key in a WSGI environment; None if there is none.
         scheme: an OpenAPI security scheme.
-        challenge: how `WWW-Authenticate` asks for it; empty where HTTP has no word for that.
+        challenge: how `WWW-Authenticate` asks for it; empty if HTTP has no scheme for it.
     """
 
     name: str
@@ -28,7 +28,7 @@ class KeyPlace:
 
 def _bearer(environ: Mapping[str, Any]) -> str | None:
     scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    # another scheme is a proxy's own business
+    # another scheme is for a proxy
     return credentials.strip() if scheme.lower() == "bearer" else None
 
 
@@ -50,5 +50,5 @@ X_API_KEY = KeyPlace(
     _header,
     {"type": "apiKey", "name": "X-API-Key", "in": "header", "description": "the same, in another header"},
 )
-# Where callers of addresses outside the dialects, such as the metrics, put their key.
+# The places for addresses outside the dialects, such as the metrics.
 USUAL = (BEARER, X_API_KEY)

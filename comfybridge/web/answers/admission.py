@@ -1,7 +1,7 @@
 """The one way from a caller's HTTP request to a request that can be queued.
 
-A view hands in what is asked for. Whose request it is, when it came in and by what key it may be asked again is
-added here, so no view can forget it.
+A view provides the request. Its owner, its arrival time and its idempotency key are added here, so no view can forget
+them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from comfybridge.web.parsing.idempotency import idempotency_key
 
 
 def admitted(asked: GenerationRequest, wanted: Wanted) -> Admitted:
-    """Let in what the current HTTP request asks for, in the form in which it is to be answered.
+    """Admit the request of the current HTTP request, with images in a format that the caller accepts.
 
     Raises:
         InvalidRequest: its `Idempotency-Key` or its timeout can't be used.
@@ -30,7 +30,7 @@ def admitted(asked: GenerationRequest, wanted: Wanted) -> Admitted:
     key = idempotency_key(request)
     if key is not None:
         asked = replace(asked, idempotency_key=key)
-    fingerprint = fingerprint_of(asked)  # of the body: the same one may be asked for in another form
+    fingerprint = fingerprint_of(asked)  # of the body only: a repeat may ask for another form of the answer
     options = as_accepted(asked.output, wanted)
     if options is not asked.output:
         asked = replace(asked, output=options)
@@ -43,10 +43,10 @@ def admitted(asked: GenerationRequest, wanted: Wanted) -> Admitted:
 
 
 def as_accepted(options: OutputOptions, wanted: Wanted) -> OutputOptions:
-    """The options, with images converted to a format that the caller accepts, where need be.
+    """The options, with images converted to a format that the caller accepts if necessary.
 
     Raises:
-        NotAcceptable: they ask for a format that the caller does not accept, nor any other form of answer.
+        NotAcceptable: the caller accepts neither the requested format nor any other form of answer.
     """
     format = options.format
     if wanted.image is None:

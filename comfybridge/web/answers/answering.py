@@ -1,4 +1,4 @@
-"""From what is asked for to an answer of the form that the caller accepts, as its dialect writes it."""
+"""Runs a request and answers it in the form that the caller accepts and in the style of its dialect."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from comfybridge.web.current import current_bridge
 def answer(
     asked: GenerationRequest, wanted: Wanted, style: Style, *, index: int = 0, keepalive: float | None = None
 ) -> Response:
-    """Admit what is asked for, run it, and answer.
+    """Admit a request, run it, and answer.
 
     Args:
-        wanted: the form of the answer: what `wanted_form` finds, or what the dialect knows by itself, such as
-            `JSON_ONLY`.
+        wanted: the form of the answer, from `wanted_form`, or one that the dialect prescribes, such as `JSON_ONLY`.
         style: how the dialect writes it.
-        index: which file, where the answer is one; counted from 0.
-        keepalive: seconds between the spaces that keep a proxy awake, and until the first of them; None: the answer
-            begins when it is there.
+        index: which file, if the answer is a single one; counted from 0.
+        keepalive: seconds between the spaces that keep a proxy awake, and before the first; None: the answer begins
+            once it is complete.
 
     Raises:
         BridgeError: what went wrong before the answer began.
@@ -47,10 +46,10 @@ def answer(
 
 
 def rendered(generation: Generation, wanted: Wanted, style: Style, index: int) -> Content:
-    """A finished generation in the form that the caller accepts, but for events.
+    """A finished generation in the form that the caller accepts, other than events.
 
     Raises:
-        NotAcceptable: it is nothing that the caller accepts.
+        NotAcceptable: the caller accepts none of its forms.
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
     """
     refusals = []

@@ -17,19 +17,19 @@ from comfybridge.web.answers.warnings import warnings_header
 from comfybridge.web.answers.zipping import zip_chunks, zip_in_memory, zip_length
 
 SVG = "image/svg+xml"
-# A drawing may hold scripts, which would run in the bridge's name in the browser of who opens it there.
+# An SVG may contain scripts, which would run with the bridge's origin in a browser that opens it.
 NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
 def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
-    """The bytes of one file, with what else there is to know in headers.
+    """The bytes of one file, with all other facts in headers.
 
     Args:
-        index: which of the files of the wanted kind, counted from 0; the first may give way to one that can be used.
+        index: which of the files of the wanted kind, counted from 0; an unusable first one gives way to the next.
 
     Raises:
         NotAcceptable: the workflow made nothing of that kind.
-        InvalidRequest: it made less than that.
+        InvalidRequest: it made fewer files than that.
         ComfyUIError, ComfyUIUnreachable, TimedOut: it could not be fetched.
     """
     files = [output for output in generation.outputs if output.kind == wanted.kind]
@@ -58,7 +58,7 @@ def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
     headers = {"Content-Disposition": _disposition("inline", file.filename)}
     if file.media_type == SVG:
         headers["Content-Security-Policy"] = NO_SCRIPTS
-    # one of several nodes' pictures does not tell whether another has the size that was asked for
+    # with several nodes, another picture may have the requested size
     measured = delivery.files if len({each.node_id for each in generation.images}) == 1 else []
     return Content(body, file.media_type, headers | _facts(generation, delivery, measured))
 
@@ -94,7 +94,7 @@ def _first_usable(outputs: Sequence[Output]) -> Delivery:
 
 
 def _disposition(kind: str, filename: str) -> str:
-    """The header that names a file: in plain letters for all, and as it is for who reads RFC 6266."""
+    """The header that names a file: in ASCII for all clients, and unchanged for those that support RFC 6266."""
     name = safe_name(filename)
     plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
     header = f'{kind}; filename="{plain}"'
@@ -102,12 +102,12 @@ def _disposition(kind: str, filename: str) -> str:
 
 
 def _facts(generation: Generation, delivery: Delivery, measured: list[DeliveredFile]) -> dict[str, str]:
-    """Headers with what JSON would say of the generation and its files, as far as it is known by now.
+    """Headers with the facts that JSON would contain, as far as they are known by now.
 
     Args:
-        measured: the files of which one should have the size that was asked for.
+        measured: the files of which one should have the requested size.
     """
-    headers = {"X-Content-Type-Options": "nosniff"}  # a web page that a node calls a picture stays a picture
+    headers = {"X-Content-Type-Options": "nosniff"}  # no browser may take a picture for a page
     if generation.seed is not None:
         headers["X-Seed"] = str(generation.seed)
     warnings = [*generation.warnings, *delivery.warnings]

@@ -1,11 +1,11 @@
-"""Callers who hang up while their request waits: nobody needs the picture, so the prompt is cancelled.
+"""Detects callers that hang up while their request waits: nobody needs the picture, so its prompt is cancelled.
 
-One thread checks all waiting requests of the process, twice a second. It begins with the first of them and ends
-when there are none, so a waiting request costs an entry in a set.
+One thread checks all waiting requests of the process, twice a second. It starts with the first of them and ends when
+there are none, so a waiting request costs an entry in a set.
 
-A caller that closes its side of the connection and goes on listening (`nc -N` does) can't be told from one that is
-gone. Browsers, curl and HTTP libraries keep their side open until they have the answer, and so do proxies for them;
-so a closed side is taken for a hang-up, as nginx and Go's net/http take it.
+A caller that closes its side of the connection but goes on listening (as `nc -N` does) can't be distinguished from
+one that is gone. Browsers, curl, HTTP libraries and proxies keep their side open until they have the answer, so a
+closed side counts as a hang-up, as it does in nginx and in Go's net/http.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 
-# Where the system tells that the other side is closed, what may have come before that is of no interest.
+# If the system reports that the other side is closed, unread data before that does not matter.
 CLOSED = getattr(select, "POLLRDHUP", 0)
 
 
 class Watch:
     """A waiting request whose caller may hang up. End it, or use it in a `with`.
 
-    Made in the context of the HTTP request, of which it only remembers how the server tells of its caller: by the
-    socket (gunicorn), by a function (waitress), or not at all.
+    It is made in the context of the HTTP request, from which it takes the server's way to check on the caller: the
+    socket (gunicorn), a function (waitress), or none.
 
     Args:
-        admitted: what the bridge is blocked on.
+        admitted: the request that waits.
     """
 
     def __init__(self, bridge: Bridge, admitted: Admitted) -> None:
@@ -55,13 +55,13 @@ class Watch:
             WATCHER.add(self)
 
     def hang_up(self) -> None:
-        """The caller is known to be gone: its prompt is given up, unless that is over or not wanted."""
+        """Give up the prompt of a caller that is gone, unless the watch has ended or the settings keep the prompt."""
         self.has_hung_up = True
         if self.is_wanted:
             WATCHER.add(self)
 
     def end(self) -> None:
-        """The request waits no longer. May be called twice."""
+        """Stop watching: the request waits no longer. May be called twice."""
         WATCHER.remove(self)
 
     def __enter__(self) -> Watch:
@@ -72,7 +72,7 @@ class Watch:
 
 
 class Watcher:
-    """The thread that looks after watches."""
+    """The thread that checks all watches."""
 
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
@@ -80,7 +80,7 @@ class Watcher:
         self._lock = threading.Lock()
 
     def add(self, watch: Watch) -> None:
-        """Look after a watch from now on, unless it has ended."""
+        """Begin to check a watch, unless it has ended."""
         with self._lock:
             if watch.has_ended:
                 return
@@ -90,7 +90,7 @@ class Watcher:
                 self._is_running = True
 
     def remove(self, watch: Watch) -> None:
-        """Look after it no longer."""
+        """Stop checking a watch."""
         with self._lock:
             watch.has_ended = True
             self._watches.discard(watch)
@@ -105,7 +105,7 @@ class Watcher:
                 return
             try:
                 _look(watches)
-            except Exception:  # a bug, which must not leave the others without a watch
+            except Exception:  # a bug, which must not end the checks for others
                 log.exception("Callers who hung up may not have been noticed.")
 
 
@@ -117,17 +117,17 @@ def _look(watches: Sequence[Watch]) -> None:
         watch.has_hung_up = True
     for watch in watches:
         if watch.has_hung_up or (watch.tell is not None and watch.tell()):
-            # again and again: it may not be queued yet
+            # repeatedly, because the prompt may not be queued yet
             watch.bridge.abandon(watch.admitted)
 
 
 def _with_closed_sockets(watches: Sequence[Watch]) -> Iterator[Watch]:
     found = {}
     for watch in watches:
-        if watch.socket is not None and (descriptor := watch.socket.fileno()) >= 0:  # else it has ended just now
+        if watch.socket is not None and (descriptor := watch.socket.fileno()) >= 0:  # otherwise it has just ended
             found[descriptor] = (watch, watch.socket)
     if not found:
-        return  # waitress runs also where there is no poll
+        return  # waitress also runs on systems without poll
     poll = select.poll()
     for descriptor in found:
         poll.register(descriptor, CLOSED or select.POLLIN)
@@ -138,9 +138,9 @@ def _with_closed_sockets(watches: Sequence[Watch]) -> Iterator[Watch]:
 
 
 def _is_at_end(connection: socket.socket) -> bool:
-    """Whether all has been read that will ever come."""
+    """Whether the caller has closed its side and everything before that has been read."""
     try:
-        # of the connection below where it is an encrypted one
+        # the underlying connection of an encrypted one
         return not socket.socket.recv(connection, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False

@@ -1,4 +1,4 @@
-"""What kind of answer a caller accepts, by its `Accept` header, as RFC 9110 (12.5.1) reads it.
+"""Chooses the form of the answer by the `Accept` header, as RFC 9110 (12.5.1) defines it.
 
 What a workflow makes is known only after it has run, so there may be several forms to try in turn.
 """
@@ -20,7 +20,7 @@ from comfybridge.request import Kind
 Form = Literal["json", "file", "zip", "events"]
 Format = Literal["png", "webp", "jpeg"]
 
-# The media types of each form, for a sentence.
+# The media types of each form, for error messages.
 SHOWN: dict[Form, tuple[str, ...]] = {
     "json": ("application/json",),
     "file": ("image/* (image/png, image/jpeg and image/webp by conversion)", "video/*", "audio/*"),
@@ -30,12 +30,12 @@ SHOWN: dict[Form, tuple[str, ...]] = {
 ALL_FORMS = tuple(SHOWN)
 JSON = "application/json"
 OTHERS: dict[str, Form] = {"application/zip": "zip", "text/event-stream": "events"}
-# Each range is held against each: of a header of 200 kB, which some servers let through, that would take minutes.
+# Ranges are compared with each other; for a header of 200 kB, which some servers allow, that would take minutes.
 LONGEST = 4000
 MOST_RANGES = 100
 FILE_KINDS: tuple[Kind, ...] = ("image", "video", "audio")
 FORMATS: dict[str, Format] = {f"image/{format}": format for format in get_args(Format)}
-# Nothing is converted to these, but there are nodes that make them; no known node makes any other image.
+# The bridge does not convert to these, but some nodes make them; no known node makes other images.
 MADE_BY_SOME = ("image/gif", "image/svg+xml")
 
 
@@ -58,14 +58,14 @@ class Range:
         return (self.type != "*") + (self.subtype != "*")
 
     def takes(self, media_type: str) -> bool:
-        """Whether a media type lies in it; `image/*` lies in itself, and in `*/*`."""
+        """Whether it includes a media type; `image/*` is included in itself and in `*/*`."""
         type, _, subtype = media_type.partition("/")
         return self.type in ("*", type) and self.subtype in ("*", subtype)
 
 
 @dataclass(frozen=True)
 class Accept:
-    """A whole header.
+    """A parsed `Accept` header.
 
     Attributes:
         text: the header itself, for messages.
@@ -75,7 +75,7 @@ class Accept:
     text: str = ""
 
     def best(self, media_type: str) -> Range | None:
-        """The range that a media type goes by: the most specific one. None if it is not accepted."""
+        """The range that applies to a media type, the most specific one; None if it is not accepted."""
         ranges = [each for each in self.ranges if each.takes(media_type)]
         best = max(ranges, key=lambda each: each.specificity, default=None)
         return best if best is not None and best.quality > 0 else None
@@ -88,8 +88,8 @@ class Wanted:
     Attributes:
         form: JSON with everything in it, the bytes of one file, a zip of all files, or a stream of events.
         kind: for one file, what sort of file.
-        format: what images are to be converted to; None: whatever they are, they are accepted or can't be helped.
-        accept: what the caller said.
+        format: the format to convert images to; None: they are accepted as they are, or no conversion would help.
+        accept: the caller's header.
         others: the forms to try in turn if the workflow made no such file.
     """
 
@@ -105,21 +105,21 @@ class Wanted:
 
     @property
     def is_sure(self) -> bool:
-        """Whether every workflow can be answered so."""
+        """Whether every workflow can be answered in this form."""
         return self.form != "file" or any(each.is_sure for each in self.others)
 
     @property
     def image(self) -> Wanted | None:
-        """The one of these forms that is an image's bytes; None if it can't come to that."""
+        """The one of these forms that is an image's bytes; None if there is none."""
         return next((each for each in (self, *self.others) if each.form == "file" and each.kind == "image"), None)
 
 
-# What a dialect wants that does not look at `Accept`.
+# For dialects that ignore `Accept`.
 JSON_ONLY = Wanted("json")
 
 
 def wanted_form(request: Request, offered: tuple[Form, ...] = ALL_FORMS) -> Wanted:
-    """The form that the caller likes best of those that are offered, JSON among them; JSON if it does not say.
+    """The offered form that the caller prefers; JSON is always offered, and the default.
 
     Raises:
         NotAcceptable: it accepts none of them.
@@ -128,7 +128,7 @@ def wanted_form(request: Request, offered: tuple[Form, ...] = ALL_FORMS) -> Want
     return _wanted(request.headers.get("Accept", ""), offered)
 
 
-@lru_cache(maxsize=256)  # callers are few kinds of programs
+@lru_cache(maxsize=256)  # there are few kinds of callers
 def _wanted(header: str, offered: tuple[Form, ...]) -> Wanted:
     accept = parse_accept(header)
     if not accept.text:
@@ -142,14 +142,14 @@ def _wanted(header: str, offered: tuple[Form, ...]) -> Wanted:
 
 
 def _shown(offered: Iterable[Form]) -> str:
-    """What there is, as in "are application/json and application/zip"."""
+    """What is offered, as in "are application/json and application/zip"."""
     *others, last = [media_type for form in offered for media_type in SHOWN[form]]
     return f"are {', '.join(others)} and {last}" if others else f"is {last}"
 
 
 def _until_sure(forms: Iterable[Wanted]) -> Iterator[Wanted]:
     for each in forms:
-        if each.form == "events":  # they would have had to begin before the workflow ran
+        if each.form == "events":  # events would have had to begin before the workflow ran
             continue
         yield each
         if each.is_sure:
@@ -157,7 +157,7 @@ def _until_sure(forms: Iterable[Wanted]) -> Iterator[Wanted]:
 
 
 def parse_accept(header: str) -> Accept:
-    """Take a header apart; what makes no sense in it is left out."""
+    """Parse a header; malformed parts are left out."""
     ranges = []
     for order, item in enumerate(parse_list_header(header[:LONGEST])[:MOST_RANGES]):
         media_range, options = parse_options_header(item)
@@ -182,7 +182,7 @@ def _rank(best: Range) -> tuple[float, int, int]:
 
 
 def _forms(accept: Accept) -> Iterator[tuple[Range, Wanted]]:
-    """Each form that the caller accepts, with the range that it goes by; in the order that counts among equals."""
+    """Each form that the caller accepts, with the range that applies to it; in order of precedence among equals."""
     if best := accept.best(JSON):
         yield best, Wanted("json", accept=accept)
     for kind in FILE_KINDS:
@@ -195,9 +195,9 @@ def _forms(accept: Accept) -> Iterator[tuple[Range, Wanted]]:
 
 
 def _best_of_kind(accept: Accept, kind: Kind) -> tuple[Range, str] | None:
-    """The range by which files of a kind are liked best, and the media type that is liked; None if none is accepted.
+    """The range that prefers files of a kind most, and the preferred media type; None if none is accepted.
 
-    Any type will do, `image/*`, where that is as good as those that are named: what need not be converted, is not.
+    The type is `image/*` if that is preferred as much as any named type, so that no conversion takes place.
     """
     named = [f"{each.type}/{each.subtype}" for each in accept.ranges if each.type == kind and each.subtype != "*"]
     possible = [each for each in named if kind != "image" or each in FORMATS or each in MADE_BY_SOME]
@@ -209,12 +209,12 @@ def _best_of_kind(accept: Accept, kind: Kind) -> tuple[Range, str] | None:
     if best_named is None:
         return best_of_all, f"{kind}/*"
     is_named_better = best_named[0].quality > best_of_all.quality
-    is_as_good = best_named[0].quality == best_of_all.quality and best_of_all.type == "*"  # which is said of no kind
+    is_as_good = best_named[0].quality == best_of_all.quality and best_of_all.type == "*"  # `*/*` is for no kind
     return best_named if is_named_better or is_as_good else (best_of_all, f"{kind}/*")
 
 
 def _format(accept: Accept, liked: str) -> Format | None:
-    """What images must be converted to, so that they are accepted; None if none must, or nothing helps."""
+    """The format to convert images to, so that they are accepted; None if that is not necessary, or impossible."""
     if liked in FORMATS:
         return FORMATS[liked]
     accepted = [(best, each) for each in FORMATS if (best := accept.best(each)) is not None]

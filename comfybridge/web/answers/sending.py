@@ -1,8 +1,8 @@
-"""Bodies that are in memory, and bodies that are made while they are sent.
+"""Sends bodies that are in memory, and bodies that are produced while they are sent.
 
-A body that is in memory is sent as any other. While the other kind is sent, the request keeps its slot, and what goes
-wrong then can only cut the connection: the status line is out. To the server that looks like a caller who hung up,
-for which it closes the connection without ending the answer, so that no client takes it for a whole one.
+While a body is produced, the request keeps its slot, and an error can only cut the connection, because the status
+line has been sent. To the server this looks like a caller that hung up: it closes the connection without ending the
+answer, so that no client takes it for a complete one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from comfybridge.request import Generation
 
 @dataclass(frozen=True)
 class Streamed:
-    """A body that is made while it is sent.
+    """A body that is produced while it is sent.
 
     Attributes:
-        chunks: its bytes; a BridgeError in between means that it can't be finished.
-        length: how many bytes they are; None if that is not known before.
+        chunks: its bytes; a BridgeError means that the body can't be completed.
+        length: how many bytes; None if unknown in advance.
         delivery: the files that it is made from.
-        generation: whose files they are.
+        generation: the generation that the files belong to.
     """
 
     chunks: Generator[bytes, None, None]
@@ -37,7 +37,7 @@ class Streamed:
     generation: Generation
 
     def close(self) -> None:
-        """Give up what it is made from. May be called twice."""
+        """Release its files. May be called twice."""
         self.chunks.close()
         self.delivery.close()
 
@@ -50,7 +50,7 @@ class Content:
     """What an answer consists of.
 
     Attributes:
-        headers: beside the content's type and length.
+        headers: besides the content's type and length.
     """
 
     body: Body
@@ -59,10 +59,10 @@ class Content:
 
 
 def respond(content: Content, held: contextlib.ExitStack | None = None) -> Response:
-    """The response with some content.
+    """The response for some content.
 
     Args:
-        held: what is to be kept until the body has been sent; emptied if it is one that is made meanwhile.
+        held: resources to keep until the body has been sent; emptied if the body is produced while it is sent.
     """
     body = content.body
     if isinstance(body, bytes):
@@ -72,19 +72,19 @@ def respond(content: Content, held: contextlib.ExitStack | None = None) -> Respo
     response = Response(sent(body, release.close), content_type=content.content_type, headers=content.headers)
     if body.length is not None:
         response.content_length = body.length
-    response.call_on_close(release.close)  # also if nobody ever asks for the first chunk
+    response.call_on_close(release.close)  # even if the first chunk is never requested
     return response
 
 
 def sent(body: Streamed, release: Callable[[], None]) -> Iterator[bytes]:
-    """The chunks of a body on their way out.
+    """The chunks of a body as they are sent.
 
     Args:
-        release: called before the last chunk goes out, as who has it all may ask again at once; or when sending
-            ends before. It is called twice then.
+        release: called before the last chunk goes out, because a caller that has everything may send its next request
+            at once; or when sending ends early. May be called twice.
 
     Raises:
-        ConnectionResetError: the body can't be finished.
+        ConnectionResetError: the body can't be completed.
     """
     try:
         try:
@@ -93,7 +93,7 @@ def sent(body: Streamed, release: Callable[[], None]) -> Iterator[bytes]:
                 if last:
                     handed_on = time.monotonic()
                     yield last
-                    # a caller may take longer than the deadline to read it all; ComfyUI may not
+                    # the caller may need longer than the deadline to read everything; ComfyUI may not
                     body.generation.deadline.extend(time.monotonic() - handed_on)
                 last = chunk
         finally:

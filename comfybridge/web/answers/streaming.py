@@ -1,9 +1,9 @@
-"""Answers that begin before the workflow has run: events as they come, and JSON that keeps a proxy awake.
+"""Answers that begin before the workflow has run: event streams, and JSON that keeps a proxy awake.
 
-A thread submits the request and waits for its prompt, and what it hears comes to the thread that writes the answer.
-The answer begins once the prompt is queued, so what is wrong with a request has its own status. It also begins when
-queueing takes longer than a caller's proxy bears silence, as it may where input files come from slow URLs; what goes
-wrong after that is in the body.
+A thread submits the request and waits for its prompt, and passes what it hears to the thread that writes the answer.
+The answer begins once the prompt is queued, so errors in a request have their own status. It also begins if queueing
+takes longer than a caller's proxy tolerates silence, for example because input files come from slow URLs; later
+errors are in the body.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 # Proxies cut a stream that is silent for 60 s, some for 30.
 HEARTBEAT_SECONDS = 15.0
 
-# So often a follower is told how far a prompt is of which nothing is heard, where earlier runs tell.
+# Interval of progress events while ComfyUI sends none, if earlier runs allow an estimate.
 STILL_SECONDS = 1.0
 
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -43,11 +43,11 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @dataclass(frozen=True)
 class Result:
-    """What a prompt came to.
+    """The result of a prompt.
 
     Attributes:
         body: JSON with a line break after it, or events.
-        release: to be called when the body has been sent, or will not be.
+        release: call it once the body has been sent, or will not be.
     """
 
     body: Body
@@ -56,21 +56,20 @@ class Result:
 
 Heard = Queued | Progress | Preview | Result | BridgeError
 
-# Of what a caller that reads slowly has not read yet, so many of a kind are kept: newer ones tell the same and more.
+# How many unread events of a kind are kept for a caller that reads slowly; newer ones supersede older ones.
 MOST_UNREAD: Mapping[type, int] = {Preview: 4, Progress: 100}
 
 
 def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
-    """What there is to tell of a prompt while it waits and runs, then its result or error, as server-sent events.
+    """The events of a prompt while it waits and runs, then its result or error, as server-sent events.
 
-    That it is queued is told once more with each prompt that is queued in the place of one that was lost, or that
-    named files that are gone.
+    `queued` is sent again for each prompt that replaces a lost one, or one whose files are gone.
 
     Raises:
-        BridgeError: what is wrong with the request, if that shows before the answer has to begin.
+        BridgeError: an error in the request, if it is found before the answer has to begin.
     """
     events, request_id = style.events, g.request_id
-    assert events is not None  # or the dialect would not offer them
+    assert events is not None  # otherwise the dialect would not offer them
     hearing = Hearing(bridge, admitted, events.result)
     g.prompt_id = hearing.begin(HEARTBEAT_SECONDS)
 
@@ -91,10 +90,10 @@ def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
 
 
 def kept_alive_json(bridge: Bridge, admitted: Admitted, style: Style, seconds: float) -> Response:
-    """A space every so many seconds, which JSON allows before its value, and then the answer.
+    """The JSON answer, preceded by a space every few seconds, which JSON allows.
 
     Raises:
-        BridgeError: what is wrong with the request, if that shows before the first space has to go out.
+        BridgeError: an error in the request, if it is found before the first space has to be sent.
     """
     request_id = g.request_id
     hearing = Hearing(bridge, admitted, style.render)
@@ -115,20 +114,20 @@ def kept_alive_json(bridge: Bridge, admitted: Admitted, style: Style, seconds: f
 
 
 def last_events(body: Body) -> Response:
-    """The events of a prompt of which all is over but the result."""
+    """The events for a finished prompt."""
     return respond(Content(body, MEDIA_TYPE))
 
 
 class Hearing:
-    """A thread that submits a request and waits for its prompt, and what it hears.
+    """A thread that submits a request and waits for its prompt, with the events that it receives.
 
-    To be closed when nobody listens any more, which is what it looks like when the caller hangs up (`hangups.py`).
-    Where that cancels nothing, the prompt is waited for all the same, as its request may want it cancelled when its
-    time is up; the slot is freed when it has ended and its result has been sent, or can't be sent.
+    Close it when nobody listens any more, for example because the caller has hung up (`hangups.py`). If that does not
+    cancel the prompt, the thread goes on waiting, because the prompt may have to be cancelled when its time is up.
+    The slot is freed when the prompt has ended and its result has been sent, or can't be sent.
 
     Args:
-        admitted: the request; if it is followed, the place in the queue, the progress and the previews are told.
-        render: makes the body of what the prompt comes to.
+        admitted: the request; if it is followed, its position, progress and previews are reported.
+        render: makes the body of the prompt's result.
     """
 
     def __init__(self, bridge: Bridge, admitted: Admitted, render: Render) -> None:
@@ -136,20 +135,20 @@ class Hearing:
         self._admitted = admitted
         self._render = render
         self._unread = Unread()
-        self._meter: ProgressMeter | None = None  # once somebody follows a prompt
-        self._telling = threading.Lock()  # so that progress is told in the order in which the meter finds it out
+        self._meter: ProgressMeter | None = None  # set once someone follows a prompt
+        self._telling = threading.Lock()  # so that progress is reported in the order in which the meter computes it
         self._closed = threading.Event()
         self._watch = Watch(bridge, admitted)
         threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
 
     def begin(self, patience: float) -> str | None:
-        """Wait until the prompt is queued, for so many seconds.
+        """Wait until the prompt is queued, for at most this many seconds.
 
         Returns:
             Its id; None if that takes longer.
 
         Raises:
-            BridgeError: what went wrong instead.
+            BridgeError: the error that kept it from being queued.
         """
         try:
             first = self._unread.first(patience)
@@ -161,7 +160,7 @@ class Hearing:
         return first.prompt_id if isinstance(first, Queued) else None
 
     def until_end(self, patience: float) -> Iterator[Heard | None]:
-        """What is heard, the end last; None for nothing: at once, and then whenever it lasts so many seconds."""
+        """Each event, up to the last one. Yields None at once, and then after each period of silence."""
         heard = self._unread.take(0)
         while not isinstance(heard, (Result, BridgeError)):
             yield heard
@@ -169,7 +168,7 @@ class Hearing:
         yield heard
 
     def _next(self, meter: ProgressMeter, patience: float) -> Heard | None:
-        """What is heard next, or how far the prompt is by now; None if there is neither for so many seconds."""
+        """The next event, or the current progress; None if there is neither within this many seconds."""
         until = time.monotonic() + patience
         while True:
             left = until - time.monotonic()
@@ -181,7 +180,7 @@ class Hearing:
                 return heard
 
     def close(self) -> None:
-        """Nobody listens any more: let go of a result that nobody took, now or when it comes."""
+        """Stop listening: release a result that nobody took, now or when it arrives."""
         self._closed.set()
         self._watch.hang_up()
         while (each := self._unread.take(0)) is not None:
@@ -212,12 +211,12 @@ class Hearing:
             if isinstance(body, Streamed):
                 held.callback(body.close)
                 return Result(body, held.pop_all().close)
-        return Result(body)  # after the slot is free: who has the answer may ask again at once
+        return Result(body)  # after the slot is free: a caller that has the answer may send its next request at once
 
     def _queued(self, submission: Submission) -> Queued:
         prompt_id = submission.prompt.id
         if self._admitted.is_followed:
-            with contextlib.suppress(BridgeError):  # the waiting will tell whether ComfyUI is gone
+            with contextlib.suppress(BridgeError):  # the waiting thread will report it if ComfyUI is gone
                 position = self._bridge.position(submission)
                 return Queued(prompt_id, position, eta_of(submission, position))
         return Queued(prompt_id, None)
@@ -249,14 +248,14 @@ class Hearing:
 
 
 class Unread:
-    """What was heard and not read yet, in the order in which it came: of progress and previews the newest only."""
+    """Events that have not been read yet, in order of arrival; of progress and previews only the newest."""
 
     def __init__(self) -> None:
         self._items: deque[Heard] = deque()
         self._changed = threading.Condition()
 
     def put(self, item: Heard) -> None:
-        """Add the newest. Never waits."""
+        """Add an event. Never blocks."""
         with self._changed:
             alike = [index for index, each in enumerate(self._items) if type(each) is type(item)]
             if len(alike) >= MOST_UNREAD.get(type(item), len(alike) + 1):
@@ -265,13 +264,13 @@ class Unread:
             self._changed.notify()
 
     def first(self, patience: float) -> Heard | None:
-        """The oldest, which stays unread; None if nothing comes within so many seconds."""
+        """The oldest event, without removing it; None if none arrives within this many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._items, patience)
             return self._items[0] if self._items else None
 
     def take(self, patience: float) -> Heard | None:
-        """The oldest, which is read then; None if nothing comes within so many seconds."""
+        """Remove and return the oldest event; None if none arrives within this many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._items, patience)
             return self._items.popleft() if self._items else None
@@ -279,7 +278,7 @@ class Unread:
 
 def _begun(chunks: Iterator[bytes], content_type: str, hearing: Hearing) -> Response:
     response = Response(chunks, content_type=content_type, headers=STREAM_HEADERS)
-    response.call_on_close(hearing.close)  # also if nobody ever asks for the first chunk
+    response.call_on_close(hearing.close)  # even if the first chunk is never requested
     return response
 
 

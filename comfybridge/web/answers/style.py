@@ -1,4 +1,4 @@
-"""What a dialect hands in, so that its requests can be answered: how it writes what is to be said."""
+"""What a dialect provides so that its requests can be answered: how it writes answers, errors and events."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ RenderError = Callable[[BridgeError, str], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class EventStyle:
-    """How a dialect tells of a prompt while it runs: as server-sent events, made with `events.frame`.
+    """How a dialect reports on a running prompt: as server-sent events, made with `events.frame`.
 
     Attributes:
-        told: the events for a step on the way; empty where the dialect has none for it.
+        told: the events for a progress step; empty if the dialect has none for it.
         result: the events for a generation, which are the last ones.
-        error: those for what went wrong instead.
+        error: the events for an error.
     """
 
     told: Callable[[Queued | Progress | Preview], bytes]
@@ -37,7 +37,8 @@ class Style:
 
     Attributes:
         render: a generation as JSON, with a line break after it.
-        render_error: the JSON of an error once an answer has begun; before that, the blueprint's `ErrorShape` counts.
+        render_error: the JSON of an error after an answer has begun; before that, the blueprint's `ErrorShape`
+            applies.
         events: how it writes a stream of events; None if it offers none.
     """
 

@@ -1,4 +1,4 @@
-"""The warnings of an answer that has no place for them in its body, as a header."""
+"""The header for the warnings of an answer whose body has no place for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 HEADER = "X-Warnings"
-# Proxies take heads of 4 kB, and some no more: what does not fit is in the JSON of `/results`.
+# Some proxies allow headers of 4 kB in all; warnings that do not fit are in the JSON of `/results`.
 MOST_BYTES = 1500
 LONGEST_WARNING = 500
 
@@ -25,6 +25,6 @@ def warnings_header(warnings: Sequence[str]) -> str:
 
 def _shortened(warning: str) -> str:
     text = warning[:LONGEST_WARNING]
-    while len(json.dumps(text)) > LONGEST_WARNING + 2:  # what is not ASCII takes more room
+    while len(json.dumps(text)) > LONGEST_WARNING + 2:  # characters outside ASCII take more room
         text = text[: len(text) * 3 // 4]
     return text if text == warning else f"{text}..."

@@ -1,4 +1,4 @@
-"""The files of an answer as a zip, made whole or while it is sent."""
+"""Makes a zip of an answer's files, in memory or while it is sent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Generator
 from comfybridge.files.delivery import DeliveredFile, Delivery
 from comfybridge.saving import safe_name
 
-# Beyond this zipfile writes more about each file, and how much is its own affair.
+# Beyond this, zipfile writes longer headers, of a length that is hard to predict.
 PLAIN_LIMIT = 2 * 1000**3
-# A zip knows no time before; a machine without a battery for its clock does.
+# Zip has no earlier dates; a machine with an unset clock does.
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 
 
@@ -27,15 +27,15 @@ def zip_in_memory(delivery: Delivery) -> bytes:
 
 
 def zip_chunks(delivery: Delivery) -> Generator[bytes, None, None]:
-    """A zip of files that come meanwhile; raises what `Delivery.chunks` raises.
+    """A zip of files that are fetched while it is sent; raises what `Delivery.chunks` raises.
 
-    It is only ever written forward: what a zip tells of each file, its checksum above all, stands behind the file.
+    It is written strictly forward: facts about a file, such as its checksum, follow the file.
     """
     sink, names = _Sink(), _Names()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for file in delivery.files:
             chunks = delivery.chunks(file)
-            chunk = next(chunks, None)  # with which its name is known
+            chunk = next(chunks, None)  # after which its name is known
             with archive.open(_entry(names.of(file), file), "w", force_zip64=file.size is None) as entry:
                 while chunk is not None:
                     entry.write(chunk)
@@ -45,7 +45,7 @@ def zip_chunks(delivery: Delivery) -> Generator[bytes, None, None]:
 
 
 def zip_length(delivery: Delivery) -> int | None:
-    """How long the whole of `zip_chunks` will be; None if that can't be told."""
+    """The length of `zip_chunks` in bytes; None if unknown."""
     total, sink, names = 0, _Sink(), _Names()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # the same zip, of empty files
         for file in delivery.files:
@@ -59,7 +59,7 @@ def zip_length(delivery: Delivery) -> int | None:
 
 
 class _Sink:
-    """A file that can only be written, and hands on what was."""
+    """A write-only file that hands on what was written."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -69,13 +69,13 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no data is held back."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def taken(self) -> list[bytes]:
-        """What has been written since the last time."""
+        """The bytes written since the last call."""
         pieces, self._pieces = self._pieces, []
         return pieces
 

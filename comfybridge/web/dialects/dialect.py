@@ -1,4 +1,4 @@
-"""What the application has to know of a dialect: an API in which the bridge can be asked."""
+"""What the application must know about a dialect, an API that the bridge speaks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EXTENSION = "comfybridge.dialects"
 
 @dataclass(frozen=True)
 class Dialect:
-    """An API. What its routes answer to errors is said here, once.
+    """An API, with the form of its errors.
 
     Attributes:
-        blueprint: its routes; its name is that of the dialect.
+        blueprint: its routes; its name is the dialect's name.
         errors: how it writes an error.
         key_places: where its callers put their API keys.
     """
@@ -32,7 +32,7 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Dialects:
-    """All dialects of an application, the bridge's own first: that one is spoken where no other is."""
+    """All dialects of an application. The bridge's own is the first, and the default."""
 
     all: tuple[Dialect, ...]
 

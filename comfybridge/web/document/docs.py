@@ -1,6 +1,6 @@
 """`GET /openapi.json` and `GET /docs`: the document of this interface, and a page to read and try it.
 
-None of this needs a key: a browser that opens the page has none to send yet, and there is nothing secret in it.
+None of this needs a key: a browser that opens the page cannot send one yet, and nothing in it is secret.
 
 The page's scripts come from the package `offapi`, which carries Swagger UI's files, so that it loads without a
 network. The package is only located, not imported: importing it reads all its files into memory.
@@ -25,7 +25,7 @@ FILES = {
     "swagger.css": ("swagger_style.css", "text/css"),
     "swagger.js": ("swagger_bundle.js", "text/javascript"),
 }
-# addresses without a slash in front, so that the page works behind a proxy that puts a path in front of the bridge
+# relative URLs, so that the page works behind a proxy that adds a path prefix
 PAGE = """\
 <!DOCTYPE html>
 <html lang="en">
@@ -65,7 +65,7 @@ function askForPictures() {
 @marked(needs_key=False)
 def openapi() -> Response:
     """This interface as an OpenAPI 3.1 document, made once."""
-    # its library takes 0.1 s to import, so it is imported only when needed
+    # its import takes 0.1 s, so it is done only when needed
     from comfybridge.web.document.openapi import document
 
     made: dict[str, Any] | None = current_app.extensions.get("comfybridge.openapi")
@@ -78,7 +78,7 @@ def openapi() -> Response:
 @marked(needs_key=False)
 def docs() -> Response:
     """A page that shows the document."""
-    # in a frame, a foreign page could trick its visitors into pressing the buttons of this one
+    # framed by a foreign page, its visitors could be tricked into pressing buttons here
     return Response(PAGE, content_type="text/html; charset=utf-8", headers={"X-Frame-Options": "DENY"})
 
 
@@ -86,13 +86,13 @@ def docs() -> Response:
 @marked(needs_key=False)
 def root() -> BaseResponse:
     """The page, for people who open the bridge's address in a browser."""
-    return redirect("docs")  # no slash in front, as above
+    return redirect("docs")  # relative, as above
 
 
 @blueprint.get("/docs/")
 @marked(needs_key=False)
 def docs_with_a_slash() -> BaseResponse:
-    """The page, without the slash that would have its addresses mean something else."""
+    """A redirect to the page without the slash, with which its relative URLs would be wrong."""
     return redirect("../docs")
 
 

@@ -1,6 +1,6 @@
-"""The OpenAPI document: the routes of the application, what their views say of themselves, and the types behind it.
+"""Makes the OpenAPI document from the routes, the descriptions beside their views, and the types in them.
 
-The schemas are pydantic's, of the models that validate requests and of the types that answers are checked against.
+pydantic makes the schemas from the models that validate requests and from the types that mypy checks answers against.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def document(app: Flask) -> dict[str, Any]:
         paths=paths,
         components=Components(schemas=types.components),
     )
-    if needs_key and made.components is not None:  # the page asks for it then
+    if needs_key and made.components is not None:  # the page then asks for it
         made.components.securitySchemes = {
             place.name: SecurityScheme.model_validate(place.scheme)
             for dialect in dialects.all
@@ -91,7 +91,7 @@ class Route:
     """A route whose view is described.
 
     Attributes:
-        dialect: in which its errors are.
+        dialect: the dialect of its errors.
     """
 
     rule: Rule
@@ -118,7 +118,7 @@ def described_routes(app: Flask) -> Iterable[Route]:
 
 
 class _Schemas(GenerateJsonSchema):
-    """Pydantic's schemas, but that a field which is not given is nothing: `"default": null` says no more."""
+    """pydantic's schemas, without `"default": null`, which only means that a field may be missing."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         if schema.get("default", ...) is None:
@@ -127,7 +127,7 @@ class _Schemas(GenerateJsonSchema):
 
 
 class _Types:
-    """The schemas of all types of the document, each with a name made once under `components`."""
+    """The schemas of all types of the document; named ones are placed once under `components`."""
 
     def __init__(self, types: Iterable[tuple[Any, JsonSchemaMode]]) -> None:
         inputs = [(key, mode, TypeAdapter(type_)) for (key, mode), type_ in _keyed(types).items()]
@@ -143,7 +143,7 @@ class _Types:
 
 
 def _keyed(types: Iterable[tuple[Any, JsonSchemaMode]]) -> dict[tuple[str, JsonSchemaMode], Any]:
-    """The types by their keys, each once; those of the events in a stream in its place."""
+    """The types by their keys, each once; a stream is replaced by the types of its events."""
     keyed = {}
     for content, mode in types:
         for type_ in content.types.values() if isinstance(content, EventTypes) else [content]:
@@ -228,7 +228,7 @@ def _content(content: Mapping[str, Any], mode: JsonSchemaMode, types: _Types) ->
 
 
 def _errors(route: Route, types: _Types) -> dict[str, Response]:
-    """An answer for each status, which says what types of error it may hold."""
+    """An answer for each status, which lists the types of error that it may hold."""
     responses, errors, dialect = {}, route.operation.errors(route.marks), route.dialect
     for status, group in groupby(sorted(set(errors), key=lambda each: (each.status, each.type)), lambda e: e.status):
         lines = [f"- `{each.type}`: {inspect.getdoc(each)}" for each in group]

@@ -1,7 +1,7 @@
-"""What all worker processes have written of their metrics, added up.
+"""Adds up the metrics that all worker processes have written.
 
-Apart from `sharing.py`, which gunicorn's master imports before it says that metrics are shared: prometheus-client
-looks for that when it is imported.
+This is separate from `sharing.py`, which gunicorn's master imports before it sets up sharing: prometheus-client
+checks for that on import.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 
 class MergedMetrics(Collector):
-    """The metrics of all processes. A file that can't be read, such as a full disk leaves behind, is passed over."""
+    """The metrics of all processes. Unreadable files, such as a full disk leaves behind, are skipped."""
 
     def __init__(self) -> None:
         self._folder = Path(os.environ[FOLDER])
-        self._logged: set[str] = set()  # the files that were reported
+        self._logged: set[str] = set()  # the files that have been reported
 
     def collect(self) -> Iterable[Metric]:
         """The metrics, as they are now."""
         files = [str(each) for each in self._folder.glob("*.db")]
         try:
             return _merged(files)
-        except Exception:  # whatever an unexpected byte leads to; in which file, shows when each is read alone
+        except Exception:  # an unexpected byte may raise anything; reading the files one by one shows which it is
             return _merged([each for each in files if self._is_readable(each)])
 
     def _is_readable(self, file: str) -> bool:

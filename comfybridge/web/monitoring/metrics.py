@@ -1,7 +1,7 @@
-"""`GET /metrics`: what this bridge does and how its servers are, for Prometheus.
+"""`GET /metrics`: the activity of this bridge and the state of its servers, for Prometheus.
 
-Requests are counted when their answers have gone. With several worker processes each of them keeps its figures in
-files of a common folder (see `sharing.py`), and the process that answers adds them up.
+Requests are counted once their answers have been sent. With several worker processes, each keeps its figures in files
+of a common folder (see `sharing.py`), and the process that answers adds them up.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800,
 PUBLISH_SECONDS = 1.0
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
-# the start time of each counter: as many lines again, which no one uses
+# the start time of each counter would double the lines, and no one uses it
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -54,7 +54,7 @@ def get_metrics() -> Response:
     """Requests, times, slots and servers, for Prometheus."""
     check_server_info()
     metrics = cast(Metrics, current_app.extensions[EXTENSION])
-    # the library's own choice stumbles over versions that it does not know
+    # the library's own function fails on unknown versions
     if "application/openmetrics-text" in request.headers.get("Accept", ""):
         text = openmetrics.generate_latest(metrics.gathered())  # type: ignore[no-untyped-call]
         return Response(text, content_type=openmetrics.CONTENT_TYPE_LATEST)
@@ -68,7 +68,7 @@ def begin(app: Flask, bridge: Bridge) -> Callable[[Entry], None]:
 
 
 def publish_always(app: Flask) -> None:
-    """Have the other worker processes know of this one's gauges, for as long as it lives."""
+    """Publish this process's gauges to the other worker processes for as long as it lives."""
     metrics: Metrics | None = app.extensions.get(EXTENSION)
     if metrics is not None and metrics.is_shared:
         threading.Thread(target=metrics.publish_always, name="comfybridge metrics", daemon=True).start()
@@ -78,7 +78,7 @@ class Metrics:
     """The metrics of an application. Safe to share between threads.
 
     Attributes:
-        is_shared: whether it is added to that of other processes.
+        is_shared: whether the figures are added to those of other processes.
     """
 
     def __init__(self, bridge: Bridge) -> None:
@@ -86,8 +86,8 @@ class Metrics:
         if self.is_shared:
             os.makedirs(os.environ[FOLDER], exist_ok=True)
         self._bridge = bridge
-        # One of its own for each application: a process may have several, as the tests do. What is shared is
-        # gathered from the files.
+        # Each application has its own registry: a process may have several, as the tests do. Shared metrics are read
+        # from the files.
         self._registry = CollectorRegistry()
         own = None if self.is_shared else self._registry
         self._requests = Counter(
@@ -143,12 +143,12 @@ class Metrics:
                 self._executing.observe(trace.timings.executing)
 
     def gathered(self) -> CollectorRegistry:
-        """All that there is to tell now."""
+        """All metrics as they are now."""
         self._publish()
         return self._registry
 
     def publish_always(self) -> None:
-        """Keep what others see of this process's gauges up to date. Never returns."""
+        """Keep this process's published gauges up to date. Never returns."""
         while True:
             self._publish()
             time.sleep(PUBLISH_SECONDS)
@@ -166,7 +166,7 @@ def _is_its_own(timings: Timings, seconds: float) -> bool:
 
 
 class _ServerHealth(Collector):
-    """The state of the servers, as one process sees it: the same for all, so it is not added up."""
+    """The state of the servers. It is the same for all processes, so it is not added up."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
@@ -188,12 +188,12 @@ class _ServerHealth(Collector):
         yield queue
 
     def _answers(self, server: Server) -> bool:
-        """Whether a server answers, after which it is known what its queue holds.
+        """Whether a server answers; this also updates what is known of its queue.
 
-        It is asked only if it did not say so of its own accord within the last seconds: its websocket is silent
-        where nothing runs, and does not tell of a server that is asleep.
+        It is asked only if nothing was heard from it within the last seconds: its websocket is silent if nothing
+        runs, and does not reveal a server that hangs.
         """
-        if not server.is_up:  # a check whether it is back is under way
+        if not server.is_up:  # another check is under way
             return False
         try:
             server.ask()

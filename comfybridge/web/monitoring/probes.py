@@ -1,4 +1,4 @@
-"""`GET /health` and `GET /ready`, for monitors, which know neither the bridge's name nor a key."""
+"""`GET /health` and `GET /ready`, for monitoring, which knows neither the bridge's host name nor a key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from flask import Blueprint, Response, jsonify
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
+from typing_extensions import TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import Busy, ComfyUIError, ComfyUIUnreachable, TimedOut
@@ -26,7 +26,7 @@ class HealthAnswer(TypedDict):
 
 
 class ReadyAnswer(TypedDict):
-    """A request would be taken."""
+    """A request would be accepted."""
 
     status: Literal["ready"]
     queue_remaining: Annotated[int, Field(description="prompts that wait or run")]

@@ -1,7 +1,7 @@
-"""Metrics of several worker processes under gunicorn: each writes its own into files of one folder.
+"""Shares metrics between gunicorn's worker processes: each writes its own into files of a common folder.
 
-That is prometheus-client's way; what it needs is that an environment variable names the folder before the first
-metric is made, and that it is told which processes have ended. The hooks in `gunicorn.conf.py` call this.
+prometheus-client provides this; it needs an environment variable that names the folder before the first metric is
+made, and a call for each process that has ended. The hooks in `gunicorn.conf.py` call this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PREFIX = "comfybridge-metrics-"
 
 
 def begin_sharing() -> None:
-    """Have the worker processes to come share their metrics, in the folder that is set or in a new one."""
+    """Have future worker processes share their metrics, in the configured folder or in a new one."""
     given = os.environ.get(FOLDER)
     if not given or _is_of_another(Path(given)):
         os.environ[FOLDER] = tempfile.mkdtemp(prefix=_own_prefix())
@@ -29,7 +29,7 @@ def is_sharing() -> bool:
 
 
 def process_ended(pid: int) -> None:
-    """Leave the gauges of a worker process out that has ended; what it counted stays."""
+    """Drop the gauges of an ended worker process; its counters stay."""
     if is_sharing():
         from prometheus_client.multiprocess import mark_process_dead
 
@@ -48,8 +48,8 @@ def _own_prefix() -> str:
 
 
 def _is_of_another(folder: Path) -> bool:
-    """Whether another master made the folder, which this one has the variable from and which ends with that one.
+    """Whether another master made the folder: this one inherited the variable, and the other will remove the folder.
 
-    So it is after a SIGUSR2, with which gunicorn replaces itself.
+    This happens after a SIGUSR2, with which gunicorn replaces itself.
     """
     return folder.name.startswith(_PREFIX) and not folder.name.startswith(_own_prefix())

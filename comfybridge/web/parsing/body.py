@@ -1,7 +1,7 @@
 """The body of a request as a JSON object, whatever its Content-Type says.
 
-Bodies come from anywhere: what Python's `json` lets through and JSON does not have (NaN, Infinity), numbers that
-ComfyUI could not hold, and nesting that would break whoever walks it, end here.
+This module refuses values that Python's `json` accepts but JSON does not have (NaN, Infinity), numbers that ComfyUI
+could not store, and nesting so deep that it would break code that walks it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from comfybridge.web.parsing.charsets import decoded
 
 WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
 DEEPEST = 100
-# JSON can write one half of a character that takes two; nothing beyond could write it to a file
+# JSON can contain a lone surrogate, which cannot be written to a file
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 # ComfyUI's largest integers are seeds of 64 bits.
 LARGEST_INTEGER = 2**64 - 1
@@ -36,7 +36,7 @@ def read_json(raw: bytes, charset: str | None) -> dict[str, Any]:
     if not raw.strip():
         raise InvalidRequest(f"The body is empty; {WANTED}.")
     body = parse_json(raw, charset=charset)
-    if isinstance(body, str) and body.lstrip().startswith("{"):  # a program made JSON of it twice
+    if isinstance(body, str) and body.lstrip().startswith("{"):  # a program encoded it as JSON twice
         body = parse_json(body.encode("utf-8", "surrogatepass"))
     if not isinstance(body, dict):
         raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
@@ -47,7 +47,7 @@ def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset
     """The JSON in some bytes.
 
     Args:
-        what: they are, for the message.
+        what: names them in the message.
         wanted: what they must be.
         charset: from `charsets.charset_of`.
 
@@ -62,7 +62,7 @@ def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
-        # a Windows shell, or a forgotten pair of ' around the body, takes all the " out of it
+        # a Windows shell, or a missing pair of ' around the body, removes all the " from it
         hint = " (did the shell take its quotes away?)" if '"' not in text and ":" in text else ""
         raise InvalidRequest(
             f"{what} is not JSON ({error.msg} at line {error.lineno}, column {error.colno}); {wanted}{hint}."
@@ -76,7 +76,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def check_values(body: object) -> None:
-    """Refuse what ComfyUI could not hold. Walks level by level: no recursion, so that depth can't break it.
+    """Refuse values that ComfyUI could not store. Walks level by level, without recursion, so depth can't break it.
 
     Raises:
         InvalidRequest: a number is too large, a text is malformed, or the nesting is too deep.

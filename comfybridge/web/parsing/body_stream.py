@@ -1,4 +1,4 @@
-"""The bytes of a request's body as they come: decompressed, and no more of them than there may be."""
+"""The bytes of a request's body as they arrive: decompressed, and limited in number."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from comfybridge.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-# A client that is still sending does not see an answer, so this much of an oversized body is read and discarded.
+# A client that is still sending does not read an answer, so this much of an oversized body is read and discarded.
 MOST_DISCARDED = 256 * 1024 * 1024
 ENCODINGS = ("gzip", "deflate")
-# gzip lets files be joined to one. Programs that compress in parallel make a part of each 64 KB or more.
+# A gzip file may consist of several members. Parallel compressors make one of each 64 KB or more.
 MOST_GZIP_PARTS = 1000
-# Read as JSON, a body may take six times its bytes, and thirty times where it is all brackets: of those that have
-# more than that, one is read at a time: Python could not read two at once anyway.
+# Parsed JSON may take six times the memory of its bytes, and thirty times if it is all brackets. Bodies larger than
+# this are parsed one at a time, which costs nothing: Python could not parse two at once anyway.
 LARGE = 1024 * 1024
 _LARGE_IN_TURN = threading.Lock()
 _AS_IT_IS = ("", "identity")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 LONGEST_SHOWN = 100  # characters of a header, in an error
-_BARE = -zlib.MAX_WBITS  # what some programs send as deflate, though RFC 9110 (8.4.1.2) means zlib's form of it
+_BARE = -zlib.MAX_WBITS  # raw deflate; RFC 9110 (8.4.1.2) means zlib, but some send this
 
 
 @contextlib.contextmanager
 def in_turn(request: Request) -> Iterator[None]:
-    """Read the body of a request within, which waits for its turn if it is large."""
+    """A context in which to read a request's body; a large body waits for its turn."""
     if (request.content_length or LARGE) < LARGE and "Content-Encoding" not in request.headers:
         yield
         return
@@ -49,14 +49,14 @@ class BodyStream:
         limit: the limit in words, as in "a JSON body may have".
 
     Raises:
-        UnsupportedMediaType: it is compressed with something that the bridge does not know.
+        UnsupportedMediaType: it has an unknown compression.
     """
 
     def __init__(self, request: Request, most: int, limit: str) -> None:
         self._raw = request.stream
         self._most = most
         self._limit = limit
-        self._size = self._raw_size = 0  # the second only where it is compressed
+        self._size = self._raw_size = 0  # the second only if it is compressed
         try:
             encoding = _encoding(request.headers.get("Content-Encoding", ""))
         except UnsupportedMediaType:
@@ -71,7 +71,7 @@ class BodyStream:
         """Up to `size` bytes more; nothing at the end.
 
         Raises:
-            TooLarge: there is more than there may be.
+            TooLarge: the body exceeds the limit.
             InvalidRequest: the server can't read it, or it is not compressed as the request says.
         """
         data = _read_some(self._raw, size) if self._inflation is None else self._inflate(self._inflation, size)
@@ -81,7 +81,7 @@ class BodyStream:
         return data
 
     def read_all(self) -> bytes:
-        """The whole of it; raises what `read` raises."""
+        """The whole body; raises what `read` raises."""
         chunks = []
         while chunk := self.read():
             chunks.append(chunk)
@@ -94,7 +94,7 @@ class BodyStream:
             left -= len(chunk)
 
     def too_large(self) -> TooLarge:
-        """The error, after the rest has been thrown away."""
+        """Discard the rest, and return the error."""
         self.discard()
         return TooLarge(f"The body has more than {self._most} bytes, the most that {self._limit}.")
 
@@ -126,7 +126,7 @@ class _Inflation:
     def __init__(self, encoding: str) -> None:
         self.encoding = encoding
         self._compressed = b""
-        self._part: zlib._Decompress | None = None  # the one that has begun and not ended
+        self._part: zlib._Decompress | None = None  # the current member
         self._parts = 0
 
     def put(self, data: bytes) -> None:
@@ -134,7 +134,7 @@ class _Inflation:
         self._compressed = data
 
     def take(self, size: int) -> bytes:
-        """Up to `size` bytes; nothing where more must be put in."""
+        """Up to `size` bytes; b"" if more input is needed."""
         while self._compressed or self._part is not None:
             part = self._part or self._begun_part()
             data = part.decompress(self._compressed, size)
@@ -145,7 +145,7 @@ class _Inflation:
         return b""
 
     def end(self) -> None:
-        """Raise zlib.error if there should be more."""
+        """Raise zlib.error if the input is incomplete."""
         if self._part is not None:
             raise zlib.error("incomplete")
 
@@ -162,7 +162,7 @@ def _encoding(header: str) -> str | None:
     """The compression of a body; None: none.
 
     Raises:
-        UnsupportedMediaType: something else than gzip or deflate, or one after the other.
+        UnsupportedMediaType: neither gzip nor deflate, or several compressions.
     """
     named = [each.strip().lower() for each in header.split(",")]
     used = [each.removeprefix("x-") for each in named if each not in _AS_IT_IS]
@@ -180,7 +180,7 @@ def _read_some(stream: IO[bytes], size: int) -> bytes:
     """Read more of a body from the server.
 
     Raises:
-        InvalidRequest: the server cannot read it; each server has its own errors for that.
+        InvalidRequest: the server cannot read the body.
     """
     try:
         return stream.read(size)

@@ -1,4 +1,4 @@
-"""The text that a body's bytes stand for: UTF-8, or what its Content-Type or its first bytes say."""
+"""Decodes bodies: as UTF-8, or as their Content-Type or first bytes say."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHARSETS = (
 )
 _KNOWN = {codecs.lookup(name).name for name in CHARSETS}
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-# Their names do not say which byte comes first; the first bytes of JSON do.
+# Their names leave the byte order open; the first bytes of JSON show it.
 _OF_EITHER_ORDER = ("utf-16", "utf-32")
 
 
@@ -45,11 +45,11 @@ def charset_of(request: Request) -> str | None:
 
 
 def decoded(raw: bytes, charset: str | None, what: str, wanted: str) -> str:
-    """The text of some bytes that are JSON or something like it. A byte order mark counts more than the charset.
+    """The text of bytes that are JSON or similar. A byte order mark takes precedence over the charset.
 
     Args:
         charset: from `charset_of`.
-        what: they are, for the message.
+        what: names them in the message.
         wanted: what they must be.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From the fields of a body to a model that holds them, checked."""
+"""Checks the fields of a body, and makes a model of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a body that is `multipart/form-data`, and no more of them than there may be."""
+"""Reads the parts of a `multipart/form-data` body, within limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FilePart:
 
     Attributes:
         name: of the part.
-        filename: what the sender calls the file; empty where it has no name.
+        filename: the sender's name for the file; empty if it has none.
     """
 
     name: str
@@ -33,7 +33,7 @@ class FilePart:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a form, each kind in the order in which they came.
+    """The parts of a form, each kind in order of arrival.
 
     Attributes:
         texts: the name and the text of each part that is not a file; the name is empty if the part has none.
@@ -58,14 +58,14 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
         most_parts: how many parts there may be.
 
     Raises:
-        TooLarge: it has more of anything than it may have.
+        TooLarge: it exceeds a limit.
         InvalidRequest: it is malformed.
     """
     stream = BodyStream(request, most_text + most_files, "one with files may have")
     try:
         parser = FormDataParser(
             stream_factory=_in_memory,
-            max_form_memory_size=most_text + 4 * CHUNK,  # which werkzeug holds against its own buffer too
+            max_form_memory_size=most_text + 4 * CHUNK,  # a limit for werkzeug's buffer too
             max_form_parts=most_parts,
             silent=False,
         )
@@ -81,7 +81,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
     if sum(len(text.encode()) for _, text in texts.items(multi=True)) > most_text:
         raise too_much(most_text, most_parts)
     parts = [FilePart(file.name or "", file.filename or "", _data(file)) for _, file in files.items(multi=True)]
-    # a name is None where the part has none
+    # a name is None if the part has none
     return Parts(
         [(name or "", text) for name, text in texts.items(multi=True)],
         [part for part in parts if part.filename or part.data],
@@ -89,7 +89,7 @@ def read_parts(request: Request, *, most_text: int, most_files: int, most_parts:
 
 
 def too_much(most_text: int, most_parts: int) -> TooLarge:
-    """The error of a form that has more than it may have."""
+    """The error for a form that exceeds a limit."""
     return TooLarge(
         f"The form has more than {most_parts} parts, or more than {most_text} bytes in those that are not files."
     )
@@ -101,7 +101,7 @@ def _in_memory(
     filename: str | None,
     content_length: int | None = None,
 ) -> IO[bytes]:
-    """Where a file's bytes go: they are needed as a whole, so a temporary file would only be one copy more."""
+    """The target for a file's bytes, in memory: all are needed at once, so a file would only be a copy."""
     return io.BytesIO()
 
 

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a body, as one sentence for people."""
+"""Turns pydantic's errors about a body into one sentence for people."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from comfybridge.validation import wanted
 
-# A dialect's sentence on an unknown field, given its name, its value and the known names
-# beside it; None: the usual sentence.
+# A dialect's sentence about an unknown field, from its name, its value and the known names; None: the usual sentence.
 OfUnknown = Callable[[str, object, Sequence[str]], "str | None"]
 
 LONGEST_VALUE = 80
@@ -23,7 +22,7 @@ def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnkno
 
     Args:
         model: the validated model. A field of it may be an object of another model, with an example of one.
-        of_unknown: may say more of a field that there is not.
+        of_unknown: may say more about an unknown field.
     """
     errors = error.errors()
     unknown = next((each for each in errors if each["type"] == "extra_forbidden"), None)
@@ -43,7 +42,7 @@ def nested(model: type[BaseModel], name: str) -> type[BaseModel] | None:
 
 
 def _field(error: Any, model: type[BaseModel]) -> str:
-    """A field's name, with that of the object around it; behind it stand list indexes and types."""
+    """A field's name, with that of the object around it; the rest of the location is list indexes and types."""
     names = [str(each) for each in error["loc"]]
     return ".".join(names[:2]) if nested(model, names[0]) else names[0]
 
@@ -75,7 +74,7 @@ def _unknown_field(name: str, value: object, model: type[BaseModel], of_unknown:
 
 
 def near_to(name: str, names: Sequence[str]) -> str | None:
-    """The name that is most likely meant; the object that all are in does not count for likeness."""
+    """The known name that was most likely meant; a common object name does not count for similarity."""
     outer = name.partition(".")[0] + "." if "." in names[0] else ""
     near = difflib.get_close_matches(name.removeprefix(outer), [each.removeprefix(outer) for each in names], n=1)
     return outer + near[0] if near else None

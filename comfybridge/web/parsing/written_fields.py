@@ -1,4 +1,4 @@
-"""Fields whose values are objects or lists, and come as JSON text: `"params": "{...}"`."""
+"""Reads fields whose objects or lists arrive as JSON text: `"params": "{...}"`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRUCTURES = {"object", "array"}
 
 
 def read_texts(fields: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """The fields with JSON texts as the objects and lists that they are.
+    """The fields, with JSON texts parsed into objects and lists.
 
     Fields that may be texts, and texts that are not such JSON, are not changed.
 
@@ -41,7 +41,7 @@ def json_in(text: str) -> Any:
 
 @cache
 def field_types(model: type[BaseModel]) -> dict[str, set[str]]:
-    """The JSON types that each field takes, beside null."""
+    """The JSON types that each field takes, besides null."""
     properties = model.model_json_schema()["properties"]
     return {name: set(_types(schema)) - {"null"} for name, schema in properties.items()}
 

@@ -1,1 +1,1 @@
-"""Workflows as ComfyUI's editor saves them, turned into the prompts that the editor would send."""
+"""Converts workflows as ComfyUI's editor saves them into the prompts that the editor would send."""

@@ -1,4 +1,4 @@
-"""Widgets and nodes that only the editor knows: no server declares them."""
+"""Widgets and nodes that only the editor has: no server declares them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 REROUTE = "Reroute"
 PRIMITIVE = "PrimitiveNode"
-SETTER, GETTER = "SetNode", "GetNode"  # of KJNodes: what a setter is given, its getters hand out, by name
-# They pass on what they are given, output by output.
+SETTER, GETTER = "SetNode", "GetNode"  # nodes of KJNodes: getters pass on the input of the setter of the same name
+# These pass on their inputs, output by output.
 PASSING = frozenset((REROUTE, SETTER))
-# They hold remarks, or change nodes while somebody works in the editor, which the file then holds.
+# These contain notes, or change other nodes in the editor, and the file contains the result.
 WITHOUT_EFFECT = frozenset(
     (
         "Note",
@@ -21,11 +21,11 @@ WITHOUT_EFFECT = frozenset(
     )
 )
 VIRTUAL = frozenset((PRIMITIVE, GETTER, *PASSING, *WITHOUT_EFFECT))
-# Scripts of their pack draw links from them at the moment a prompt is queued, which no file holds.
+# Scripts of their packs create links from them when a prompt is queued; no file contains these links.
 DRAW_LINKS = frozenset(
     ("Anything Everywhere", "Anything Everywhere3", "Anything Everywhere?", "Prompts Everywhere", "Seed Everywhere")
 )
-# The classes in whose file name prefix the editor fills in %date:...% and %Node.widget%.
+# The classes for which the editor fills in %date:...% and %Node.widget% in the file name prefix.
 FILLS_PREFIX = frozenset(
     (
         "SaveImage",

@@ -1,4 +1,4 @@
-"""What /object_info says of a node class: its inputs in order, which of them are widgets, and its outputs.
+"""Reads node classes from /object_info: their inputs in order, which of them are widgets, and their outputs.
 
 An input is a socket, which takes a link, or a widget, which holds a value and may take a link instead.
 """
@@ -17,16 +17,16 @@ AUTOGROW = "COMFY_AUTOGROW_V3"
 MATCH_TYPE = "COMFY_MATCHTYPE_V3"
 BOUNDING_BOX = "BOUNDING_BOX"
 CURVE = "CURVE"
-# What their widgets send is made at the moment the editor queues the prompt; no file holds it.
+# The editor makes the values of their widgets when it queues the prompt; no file contains them.
 MADE_WHEN_QUEUED = {
     "LOAD_3D": "a photograph of its 3D scene",
     "LOAD_3D_ANIMATION": "a photograph of its 3D scene",
     "WEBCAM": "a photograph by the webcam",
     "AUDIO_RECORD": "a recording by the microphone",
 }
-# Widgets without a position among the values of a node: the editor does not save them.
+# Widgets that the editor does not save: they have no position among the values of a node.
 NOT_SAVED = frozenset(("IMAGECOMPARE", "RESOLUTION_PREVIEW"))
-# What a widget holds at first where the class says no default; a combo has the first of its choices.
+# Initial values of widgets whose class declares no default; a combo has its first choice.
 _FIRST_VALUES: dict[str, Any] = {
     "INT": 0,
     "FLOAT": 0,
@@ -58,9 +58,9 @@ class Declared:
     """An input that a class declares.
 
     Attributes:
-        kind: the type of what it takes; COMBO for a list of choices.
-        choices: what a combo offers.
-        options: whatever else is said of it.
+        kind: the type that it takes; COMBO for a list of choices.
+        choices: the choices of a combo.
+        options: its other options.
     """
 
     name: str
@@ -70,28 +70,28 @@ class Declared:
 
     @cached_property
     def look(self) -> str:
-        """The type that says which widget it has."""
+        """The type that determines its widget."""
         other = self.options.get("widgetType")
         return other if isinstance(other, str) else self.kind
 
     @cached_property
     def is_widget(self) -> bool:
-        """Whether it holds a value, and is no mere socket."""
+        """Whether it holds a value, and is not just a socket."""
         return self.look in _WIDGETS and not self.options.get("forceInput")
 
     @property
     def is_combo(self) -> bool:
-        """Whether it is chosen from a list."""
+        """Whether its value is chosen from a list."""
         return self.look in (COMBO, DYNAMIC_COMBO)
 
     @property
     def has_socket(self) -> bool:
-        """Whether a link can end at it."""
+        """Whether it can take a link."""
         return not self.options.get("socketless")
 
     @property
     def is_controlled(self) -> bool:
-        """Whether a widget follows it that says how the value changes after each run."""
+        """Whether it is followed by a widget that says how the value changes after each run."""
         control = self.options.get("control_after_generate")
         if self.look == "INT":
             return self.name in _SEEDS if control is None else bool(control)
@@ -99,7 +99,7 @@ class Declared:
 
     @property
     def first_value(self) -> Any:
-        """What it holds before anybody changes it; None if nothing."""
+        """Its initial value; None if it has none."""
         default = self.options.get("default")
         if self.is_combo:
             if self.options.get("multi_select"):
@@ -115,7 +115,7 @@ class Declared:
         return None
 
     def under(self, name: str) -> Declared:
-        """The same as one of the inputs of a choice."""
+        """A copy of it as an input of a choice."""
         return Declared(f"{name}.{self.name}", self.kind, self.choices, self.options)
 
 
@@ -124,7 +124,7 @@ class NodeClass:
     """A class of nodes that the server has.
 
     Attributes:
-        title: what the editor writes over its nodes.
+        title: the title that the editor gives to its nodes.
         is_of_pack: whether it is known to come from a pack, which may have scripts in the editor.
     """
 
@@ -136,7 +136,7 @@ class NodeClass:
 
     @cached_property
     def forced(self) -> list[bool]:
-        """Whether each value of a node is of an input that is a socket now, if those were all widgets once."""
+        """For each value of a node whether its input is a socket now, if all such inputs were once widgets."""
         positions = []
         for declared in self.inputs:
             is_forced = bool(declared.options.get("forceInput"))
@@ -148,10 +148,10 @@ class NodeClass:
 
 
 class NodeClasses:
-    """The classes that a server has; each is read when it is first asked for."""
+    """The classes of a server; each is read on first use."""
 
     def __init__(self, object_info: Mapping[str, Any]) -> None:
-        """Take what the server answered to GET /object_info."""
+        """Take the server's answer to GET /object_info."""
         self._described = object_info
         self._read: dict[str, NodeClass | None] = {}
 
@@ -175,7 +175,7 @@ def _node_class(name: str, described: Mapping[str, Any]) -> NodeClass:
 
 
 def _declared(inputs: object, order: object) -> Iterator[Declared]:
-    """Inputs in the order in which the editor lays them out: those that must be there, then the others."""
+    """Inputs in the editor's order: required ones first."""
     for section in ("required", "optional"):
         found = inputs.get(section) if isinstance(inputs, Mapping) else None
         if not isinstance(found, Mapping):

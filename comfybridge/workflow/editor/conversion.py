@@ -1,6 +1,6 @@
-"""A workflow as ComfyUI's editor saves it, turned into the prompt that the editor would send for it.
+"""Converts a workflow as ComfyUI's editor saves it into the prompt that the editor would send for it.
 
-All that is known of the server is its /object_info. The way of a workflow:
+The server's /object_info is all that it knows of the server. The steps:
 
 file            its graph and the definitions of its subgraphs, group nodes among them, with unique ids
 layout          what each node has: inputs, outputs, and the values of its widgets by position
@@ -8,7 +8,7 @@ placing         each node as often as it runs, with the values that nodes around
 following       where links come from: past muted and bypassed nodes and reroutes, in and out of subgraphs
 conversion      the prompt
 
-What can't be converted truthfully is refused: a prompt that is nearly right does more harm than none.
+A workflow that can't be converted faithfully is refused: a prompt that is nearly right does more harm than none.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from datetime import datetime
 from typing import Any
 
 from comfybridge.workflow.editor.classes import NodeClasses
+from comfybridge.workflow.editor.dynamic_prompts import Draw
 from comfybridge.workflow.editor.file import read_file
 from comfybridge.workflow.editor.file_names import FileNames
 from comfybridge.workflow.editor.layout import Layouts
 from comfybridge.workflow.editor.placing import place
 from comfybridge.workflow.editor.sending import Sending, Shown
-from comfybridge.workflow.editor.texts import Draw
 from comfybridge.workflow.graph import Graph
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What the editor adds to texts when it sends a prompt.
+    """The values that the editor fills into texts when it sends a prompt.
 
     Attributes:
-        now: the time that file names tell.
-        draw: gives the numbers by which `{red|blue}` is decided, from 0 up to, but not including, 1.
+        now: the time for file names.
+        draw: returns numbers from 0 up to, but not including, 1, which choose between the options of `{red|blue}`.
     """
 
     now: datetime = field(default_factory=datetime.now)
@@ -44,13 +44,13 @@ class Moment:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The prompt of a workflow, and what its author said of it.
+    """The prompt of a workflow, with its author's titles and labels.
 
     Attributes:
         prompt: in API format, each node with its title in `_meta`.
-        titles: those that the author gave to nodes, by the id in the prompt.
-        labels: those that the author gave to inputs, by the id in the prompt and the input's name.
-        shown: the widgets of subgraphs that their nodes show, and where their values went.
+        titles: the titles that the author gave to nodes, by the id in the prompt.
+        labels: the labels that the author gave to inputs, by the id in the prompt and the input's name.
+        shown: the widgets of subgraphs that their nodes show, with the inputs that their values went to.
         warnings: sentences about links in the file that lead nowhere.
     """
 
@@ -65,22 +65,22 @@ def convert(workflow: object, object_info: Mapping[str, Any]) -> Graph:
     """The prompt that the editor would send for a workflow now.
 
     Args:
-        workflow: the file that the editor saved, as JSON gives it; it is not changed.
-        object_info: what the server answered to GET /object_info, its objects in the server's order. Only the classes
-            that the workflow names are looked at.
+        workflow: the parsed JSON of the editor's file; it is not changed.
+        object_info: the server's answer to GET /object_info, with its objects in the server's order. Only the classes
+            that the workflow names are read.
 
     Raises:
-        InvalidWorkflow: it can't be converted truthfully; the sentence names the node that is in the way.
+        InvalidWorkflow: it can't be converted faithfully; the message names the node that prevents it.
     """
     return conversion(workflow, object_info, Moment()).prompt
 
 
 def conversion(workflow: object, object_info: Mapping[str, Any], moment: Moment | None = None) -> Conversion:
-    """The same as `convert`, and what the author said of the nodes.
+    """The prompt as from `convert`, with the author's titles and labels.
 
     Args:
-        moment: without one, the prompt is for later: choices in texts stay as `{red|blue}`, escaped characters stay
-            escaped, and patterns in file names stay, for whoever queues it.
+        moment: the values to fill in. Without it, choices such as `{red|blue}`, escaped characters and patterns in
+            file names stay, to be replaced when the prompt is queued.
     """
     classes = NodeClasses(object_info)
     file = read_file(workflow, classes)

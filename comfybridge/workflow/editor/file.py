@@ -1,4 +1,4 @@
-"""A whole file of the editor: its own graph, and the definitions of the subgraphs in it."""
+"""Reads a whole file of the editor: its own graph, and the definitions of its subgraphs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from comfybridge.workflow.editor.unique_ids import make_unique
 from comfybridge.workflow.graph import MOST_NODES
 from comfybridge.workflow.wording import clip, describe
 
-_TEXT = 100  # characters that take as long as a value
+_TEXT = 100  # characters that take as long to process as one value
 
 
 @dataclass
 class File:
-    """What a file holds."""
+    """The content of a file."""
 
     root: Graph
     definitions: dict[str, Graph]
@@ -60,10 +60,10 @@ def read_file(value: object, classes: NodeClasses) -> File:
 
 
 def types_in(value: object) -> frozenset[str]:
-    """The types of all nodes in a file that a server may have: neither subgraphs nor nodes that only the editor has.
+    """The types of all nodes in a file that a server can have: no subgraphs, and no nodes that only the editor has.
 
     Raises:
-        InvalidWorkflow: it is no file of the editor.
+        InvalidWorkflow: it is not a file of the editor.
     """
     if not isinstance(value, Mapping):
         raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be an object with nodes and links.")
@@ -88,7 +88,7 @@ def _is_id(value: object) -> bool:
 
 
 def _definitions(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """All that are defined: each in front of those defined within it."""
+    """All definitions, each before those nested in it."""
     found = []
     pending = [*reversed(_inner(value))]
     while pending:
@@ -113,13 +113,13 @@ def _check_size(value: Mapping[str, Any]) -> None:
 
 
 def _check_nesting(file: File) -> None:
-    """Refuse subgraphs that hold themselves, too many in one another, and more nodes than anybody needs."""
+    """Refuse subgraphs that contain themselves, nesting that is too deep, and too many nodes."""
     holds = {
         key: [node.type for node in graph.nodes.values() if node.type in file.definitions]
         for key, graph in {"": file.root, **file.definitions}.items()
     }
-    sizes: dict[str, int] = {}  # nodes with all that is inside
-    weights: dict[str, int] = {}  # inputs and values of those
+    sizes: dict[str, int] = {}  # nodes, including all nested ones
+    weights: dict[str, int] = {}  # inputs and values of these nodes
     depths: dict[str, int] = {}
     trail: list[str] = [""]
     on_trail = {""}
@@ -157,7 +157,7 @@ def _check_nesting(file: File) -> None:
 
 
 def _weight(node: Node, file: File) -> int:
-    """How much a node holds: inputs, and values, long texts among them."""
+    """The size of a node: its inputs and values; long texts count more."""
     definition = file.definitions.get(node.type)
     count = len(node.inputs) + (0 if definition is None else len(definition.inputs))
     pending: list[Any] = [node.values]

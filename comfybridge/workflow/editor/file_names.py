@@ -1,6 +1,6 @@
-"""`%date:yyyy-MM-dd%` and `%KSampler.seed%` in the prefixes of file names, filled in from the nodes of a file.
+"""Fills in `%date:yyyy-MM-dd%` and `%KSampler.seed%` in the prefixes of file names, from the nodes of a file.
 
-A node is meant by its name for search and replace, which is its type unless the author changed it, or else by its
+A node is found by its name for search and replace, which is its type unless the author changed it, or else by its
 title.
 """
 
@@ -22,16 +22,16 @@ _NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 
 
 class FileNames:
-    """Fills in what stands between percent signs."""
+    """Fills in patterns between percent signs."""
 
     def __init__(self, top: Scope, now: datetime) -> None:
-        """Take the nodes of a file, and the time that file names tell."""
+        """Take the nodes of a file, and the time for file names."""
         self._top = top
         self._now = now
         self._by_name: dict[str, Placed] | None = None
 
     def filled(self, prefix: str) -> str:
-        """The prefix with dates, and with what the widgets of nodes hold."""
+        """The prefix with dates and the values of widgets filled in."""
         return _PATTERN.sub(self._replaced, prefix) if "%" in prefix else prefix
 
     def _replaced(self, match: re.Match[str]) -> str:
@@ -64,7 +64,7 @@ def _named(top: Scope) -> dict[str, Placed]:
 
 
 def title_of(node: Placed) -> str:
-    """What the editor writes over a node: the author's title, or else its class's."""
+    """The title that the editor shows for a node: the author's, or else its class's."""
     if node.saved.title:
         return node.saved.title
     node_class = node.layout.node_class

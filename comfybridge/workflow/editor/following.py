@@ -1,6 +1,7 @@
-"""Where links come from in the end: past muted and bypassed nodes, reroutes, and in and out of subgraphs.
+"""Follows links to their real origin: past muted and bypassed nodes and reroutes, in and out of subgraphs.
 
-From each place, a link goes on to one other place. So it is followed in a loop, and each place is left only once.
+Each step leads to exactly one other place, so a link is followed in a loop, and results are remembered for each
+place.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A value in place of a link.
+    """A value that takes the place of a link.
 
     Attributes:
-        by: the node that stands for the subgraph, and holds the value.
-        name: of the widget there.
-        label: what the author called it instead, if anything.
+        by: the subgraph node that holds the value.
+        name: the name of its widget there.
+        label: the author's own name for it, if any.
     """
 
     value: Any
@@ -47,17 +48,17 @@ _Place = tuple[Placed, int, bool, str | None]  # a node, the number of its outpu
 
 
 class Following:
-    """Follows links, and remembers where they came from."""
+    """Follows links, and remembers their origins."""
 
     def __init__(self) -> None:
-        """Begin with no link followed."""
+        """Start without any remembered links."""
         self._known: dict[tuple[int, int, bool, str | None], Source] = {}
 
     def source(self, node: Placed, index: int) -> Source:
-        """What an input of a node is given; None if nothing.
+        """The origin of an input's link, or the value in its place; None if there is neither.
 
         Raises:
-            InvalidWorkflow: the links go in a circle, or through a subgraph from its input straight to its output.
+            InvalidWorkflow: the links form a cycle, or lead through a subgraph from its input straight to its output.
         """
         step: _Place | Output | Held | None = (node, index, False, None)
         trail: dict[tuple[int, int, bool, str | None], None] = {}
@@ -82,7 +83,7 @@ def _next(node: Placed, index: int, is_output: bool, wanted: str | None) -> _Pla
 
 
 def _before_input(node: Placed, index: int, wanted: str | None) -> _Place | Source:
-    """What an input of a node is linked to."""
+    """The place that an input of a node is linked to."""
     slot = node.layout.slots[index]
     if slot.name in node.held and node.within.owner is not None:
         return Held(node.held[slot.name], node.within.owner, slot.name, slot.label)
@@ -95,7 +96,7 @@ def _before_input(node: Placed, index: int, wanted: str | None) -> _Place | Sour
 
 
 def _before_entrance(owner: Placed, index: int) -> _Place | Source:
-    """What is given to an input of a subgraph, seen from inside."""
+    """The outer origin of a link from an input of a subgraph."""
     slots = owner.layout.slots
     if not 0 <= index < len(slots):
         return None
@@ -121,7 +122,7 @@ def _origin(node: Placed, link: Link, wanted: str) -> _Place:
 
 
 def _behind_output(node: Placed, index: int, wanted: str) -> _Place | Source:
-    """What comes out of an output of a node."""
+    """The origin behind an output of a node."""
     if node.is_muted:
         return None
     if node.is_bypassed:
@@ -168,7 +169,7 @@ def _behind_getter(node: Placed, wanted: str) -> _Place | None:
 
 
 def _way_past(node: Placed, index: int, wanted: str) -> int | None:
-    """The input at which a link goes on past a bypassed node; None if at none."""
+    """The input at which a link continues past a bypassed node; None if there is none."""
     slots = node.layout.slots
     if wanted in ANYTHING:
         return (index if 0 <= index < len(slots) else 0) if slots else None

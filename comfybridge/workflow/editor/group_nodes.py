@@ -1,7 +1,7 @@
-"""Group nodes, which editors had before subgraphs: of type `workflow>NAME`, with their content in the file's `extra`.
+"""Group nodes, the predecessors of subgraphs: of type `workflow>NAME`, with their content in the file's `extra`.
 
 Newer editors turn each into a subgraph when they open a file, and so does this module. Nodes inside get ids of their
-own, and the node around them gets one after theirs. Its values are those of the nodes inside, one node after another.
+own, and the surrounding node gets the next one. Its values are those of the nodes inside, in order.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ def replace_group_nodes(
     """Turn the group nodes of graphs into nodes that stand for subgraphs.
 
     Args:
-        groups: what is in each group node, by its name, as the file has it.
+        groups: the content of each group node, by its name, as in the file.
 
     Returns:
-        The definitions of those subgraphs, by the ids that are the types of the nodes now.
+        The definitions of those subgraphs, by their ids, which are now the types of the nodes.
 
     Raises:
-        InvalidWorkflow: what is in a group node is of another shape than it should have.
+        InvalidWorkflow: the content of a group node is malformed.
     """
     definitions: dict[str, Graph] = {}
-    work = 0  # parts of group nodes that were read
+    work = 0  # parts of group nodes read so far
     pending = list(graphs)
     while pending:
         graph = pending.pop()
@@ -77,7 +77,7 @@ def replace_group_nodes(
 
 @dataclass
 class _Group:
-    """One group node, and what is in it."""
+    """One group node with its content."""
 
     node: Node
     group: Mapping[str, Any]
@@ -86,7 +86,7 @@ class _Group:
     links: dict[str, Link] = field(default_factory=dict)
 
     def subgraph(self, ids: NewIds) -> Graph:
-        """The group as a definition; gives the node the inputs and the type that belong to it."""
+        """The group as a definition; also sets the node's inputs and type accordingly."""
         where = f"Group node {clip(self.node.type)}"
         self._read(where, ids)
         linked = self._inner_links()
@@ -140,11 +140,11 @@ class _Group:
                 )
 
     def _inner_links(self) -> dict[tuple[int, str], tuple[str, int]]:
-        """Where the inputs of nodes inside are linked to other nodes inside."""
+        """The links between nodes inside, by input."""
         linked = {}
         for each in objects_in(self.group, "links"):
             if not isinstance(each, list) or len(each) < 4 or not all(map(_is_place, each[:4])):
-                continue  # from outside
+                continue  # a link from outside
             origin, slot, target, place = each[:4]
             if origin < len(self.nodes) and target < len(self.nodes) and place < len(self.nodes[target].inputs):
                 name = self.nodes[target].inputs[place].name
@@ -152,7 +152,7 @@ class _Group:
         return linked
 
     def _input_kinds(self, node: Node) -> Iterator[tuple[str, str]]:
-        """The inputs of a node inside that are no widgets, or were turned into inputs."""
+        """The inputs of a node inside that are not widgets, or that were converted from widgets."""
         node_class = self.classes.get(node.type)
         sockets = [] if node_class is None else [each for each in node_class.inputs if not each.is_widget]
         kinds = {each.name: each.kind for each in sockets}
@@ -163,7 +163,7 @@ class _Group:
     def _fill(
         self, node: Node, inputs: Mapping[str, Input], values: Iterator[Any], index: int, names: dict[str, int]
     ) -> None:
-        """Give a node inside its part of the values."""
+        """Give a node inside its share of the values."""
         node_class = self.classes.get(node.type)
         if node_class is None:
             return
@@ -179,7 +179,7 @@ class _Group:
         node.values = filled
 
     def _outputs(self) -> Iterator[Boundary]:
-        """What the group gives: outputs inside that lead nowhere inside, or outside as well."""
+        """The outputs of the group: outputs inside that have no link inside, or that also have one to the outside."""
         inside = {tuple(each[:2]) for each in objects_in(self.group, "links") if _is_pair(each)}
         outside = {tuple(each[:2]) for each in objects_in(self.group, "external") if _is_pair(each)}
         for index, node in enumerate(self.nodes):
@@ -202,7 +202,7 @@ class _Group:
         return self._config(index, side, name).get("visible") is not False
 
     def _shown_name(self, index: int, node: Node, name: str, names: dict[str, int]) -> str:
-        """What an input inside is called outside: the node's title goes in front if the name is taken."""
+        """The outer name of an input inside, prefixed with the node's title if the name is taken."""
         other = self._config(index, "input", name).get("name")
         labels = (each.label for each in node.inputs if each.name == name and each.label)
         key = shown = other if isinstance(other, str) and other else next(labels, name)

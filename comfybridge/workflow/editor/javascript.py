@@ -1,4 +1,4 @@
-"""Values as JavaScript has them: the editor reads a file, and writes a prompt, with JavaScript's numbers."""
+"""Values as in JavaScript, with whose numbers the editor reads files and writes prompts."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from decimal import Decimal
 from typing import Any
 
-DEEPEST = 60  # lists and objects in one another
+DEEPEST = 60  # levels of nested lists and objects
 
-_EXACT = 2**53  # below it, every whole number is exact
-_IN_DIGITS = 1e21  # from there on, JavaScript writes an exponent
+_EXACT = 2**53  # below this, every whole number is exact
+_IN_DIGITS = 1e21  # from here on, JavaScript writes an exponent
 
 
 class TooDeep(Exception):
@@ -19,7 +19,7 @@ class TooDeep(Exception):
 def plain(value: Any, depth: int = 0) -> Any:
     """The value as the editor would send it: a copy that shares nothing with the file.
 
-    Numbers are doubles: 2**53 + 1 becomes 2**53, 1.0 becomes 1. What JSON does not have becomes None.
+    Numbers are doubles: 2**53 + 1 becomes 2**53, 1.0 becomes 1. Values that JSON does not have become None.
 
     Raises:
         TooDeep: it is nested too deeply.
@@ -38,7 +38,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def number(value: int | float) -> int | float | None:
-    """A number after a way through a double; None if a double can't hold it."""
+    """The number as a double; None if a double can't represent it."""
     if isinstance(value, int) and -_EXACT <= value <= _EXACT:
         return value
     try:
@@ -53,7 +53,7 @@ def number(value: int | float) -> int | float | None:
 
 
 def text(value: Any) -> str:
-    """A value written into a text, as JavaScript's `String` does it; nothing for null."""
+    """A value as text, as JavaScript's `String` writes it; empty for null."""
     if isinstance(value, str):
         return value
     if value is None:

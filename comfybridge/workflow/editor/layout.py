@@ -1,14 +1,14 @@
-"""What a node has, by its class and by what the file says of it: inputs with their links, outputs, values.
+"""Lays out nodes by their class and by the file: inputs with their links, outputs, values.
 
-A node that stands for a subgraph has the inputs of its definition. Those that lead to a widget inside are promoted:
-the node holds a value of its own for them.
+A subgraph node has the inputs of its definition. Inputs that lead to a widget inside are promoted: the node holds a
+value of its own for them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,43 +19,25 @@ from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_asi
 from comfybridge.workflow.editor.saved import Graph, Input, Node
 from comfybridge.workflow.editor.values import MISSING, Filled, fill
 
-DEEPEST = 64  # subgraphs in one another
+DEEPEST = 64  # levels of nested subgraphs
 
-# Older editors put the ids of the nodes on the way in front of a widget's name.
+# Older editors prefix a widget's name with the ids of the nodes on its path.
 _OLD_NAME = re.compile(r"^\s*\d+\s*:\s*(.+)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """An input of a node.
-
-    Attributes:
-        kind: the type of what it takes.
-        link: the id of the link that ends here, if one does.
-        widget: the name of the widget that it stands for, if it stands for one.
-        label: what the author called it instead.
-    """
-
-    name: str
-    kind: str
-    link: str | None
-    widget: str | None = None
-    label: str | None = None
 
 
 @dataclass
 class Layout:
-    """What a node has.
+    """The inputs, outputs and values of a node.
 
     Attributes:
-        node_class: None if the server has none of its type.
-        definition: the subgraph that it stands for, if it does.
-        promoted: for such a node, the values that it holds, by the number of its input.
-        by_widget: for such a node, the names of its inputs, by those of the widgets inside that they lead to.
-        problem: why it can't be sent, if it can't; a sentence without the node's name.
+        node_class: its class; None if the server does not have it.
+        definition: its subgraph, if it is a subgraph node.
+        promoted: for a subgraph node, the values that it holds, by input number.
+        by_widget: for a subgraph node, the names of its inputs, by the names of the inner widgets that they lead to.
+        problem: why it can't be sent, as a sentence without the node's name; None if it can.
     """
 
-    slots: list[Slot]
+    slots: list[Input]
     output_kinds: list[str]
     filled: Filled
     node_class: NodeClass | None = None
@@ -70,7 +52,7 @@ class Layout:
         return {slot.name: index for index, slot in reversed(list(enumerate(self.slots)))}
 
     @cached_property
-    def by_link(self) -> dict[str, Slot]:
+    def by_link(self) -> dict[str, Input]:
         """The inputs, by the links that end at them."""
         return {slot.link: slot for slot in reversed(self.slots) if slot.link is not None}
 
@@ -83,14 +65,14 @@ class Target:
     input: str
 
 
-_Together = tuple[Target, ...]  # widgets with one value: several only behind a primitive node
+_Together = tuple[Target, ...]  # widgets that share a value: several only behind a primitive node
 
 
 class Layouts:
-    """Lays out each node of a file once, however often it runs."""
+    """The layouts of a file's nodes, each made once however often the node runs."""
 
     def __init__(self, root: Graph, definitions: Mapping[str, Graph], classes: NodeClasses) -> None:
-        """Take the graphs of a file, no subgraph within itself, and the classes that its server has."""
+        """Take the graphs of a file, without circular subgraphs, and the classes of its server."""
         self._graphs = (root, *definitions.values())
         self._definitions = definitions
         self._classes = classes
@@ -115,7 +97,7 @@ class Layouts:
         return self._targets[definition.id]
 
     def own_value(self, definition: Graph, target: Target) -> Any:
-        """What a widget inside holds by itself; MISSING if nothing."""
+        """The own value of a widget inside; MISSING if it has none."""
         layout = self.of(definition.nodes[target.node])
         if layout.promoted is not None:
             return layout.promoted.get(layout.places[target.input], MISSING)
@@ -123,9 +105,9 @@ class Layouts:
         return MISSING if widget is None else widget.value
 
     def held(self, node: Node, definition: Graph) -> list[tuple[Target, Any]]:
-        """Widgets inside a subgraph that its nodes show although no input leads to them, and what one node holds.
+        """Widgets inside a subgraph that its nodes show although no input leads to them, with the values of one node.
 
-        Editors make an input for each, in the definition: if one node of the subgraph shows it, all hold a value.
+        Editors add an input for each to the definition: if one node of the subgraph shows it, all hold a value.
         """
         if id(node) not in self._held:
             self._held[id(node)] = list(self._new_held(node, definition))
@@ -169,7 +151,8 @@ class Layouts:
                 yield place, (target,)
 
     def _behind(self, definition: Graph) -> dict[str, list[Target]]:
-        """The widgets that each primitive node writes its value to, by its id; of other nodes, whatever they feed."""
+        """The widgets that each primitive node writes its value to, by its id; for other nodes, those that they
+        feed."""
         if definition.id not in self._behind_primitives:
             found: dict[str, list[Target]] = {}
             for link in definition.links.values():
@@ -183,11 +166,11 @@ class Layouts:
     def _of_class(self, node: Node) -> Layout:
         node_class = self._classes.get(node.type)
         if node_class is None:
-            return Layout(_as_in_file(node), node.output_kinds, Filled())
+            return Layout(node.inputs, node.output_kinds, Filled())
         try:
             filled = fill(node, node_class)
-        except InvalidWorkflow as error:  # which matters only if it runs
-            return Layout(_as_in_file(node), node.output_kinds, Filled(), node_class, problem=error.message)
+        except InvalidWorkflow as error:  # this matters only if the node runs
+            return Layout(node.inputs, node.output_kinds, Filled(), node_class, problem=error.message)
         return Layout(list(_slots(node, filled)), _output_kinds(node, node_class), filled, node_class)
 
     def _of_subgraph(self, node: Node, definition: Graph) -> Layout:
@@ -196,7 +179,7 @@ class Layouts:
         for boundary, target in zip(definition.inputs, self.targets(definition), strict=True):
             there = given.get(boundary.name)
             slots.append(
-                Slot(
+                Input(
                     boundary.name,
                     boundary.kind,
                     None if there is None else there.link,
@@ -213,7 +196,7 @@ class Layouts:
         return Layout(slots, kinds, Filled(), None, definition, promoted, by_widget)
 
     def _promoted(self, node: Node, definition: Graph) -> dict[int, Any]:
-        """The values that a node holds for the inputs of its subgraph that lead to widgets."""
+        """The values that a subgraph node holds for its inputs that lead to widgets."""
         targets = self.targets(definition)
         by_name = set_aside(node)
         rest = iter(node.values if isinstance(node.values, list) else ())
@@ -242,13 +225,13 @@ class Layouts:
                 return Target(node.id, slot.name)
         return None
 
-    def _is_widget(self, node: Node, slot: Slot) -> bool:
-        """Whether an input stands for a widget, and the server knows it."""
+    def _is_widget(self, node: Node, slot: Input) -> bool:
+        """Whether an input has a widget that the server knows."""
         layout = self.of(node)
         return slot.widget is not None and (layout.node_class is not None or layout.definition is not None)
 
     def _shown(self, definition: Graph, pair: Pair) -> Target | None:
-        """The widget inside that a pair names; None if there is none that can take a link."""
+        """The inner widget that a pair names; None if it cannot take a link."""
         node = definition.nodes.get(pair.node)
         if node is None:
             return None
@@ -266,25 +249,20 @@ class Layouts:
         return None if inner is None else Target(node.id, inner)
 
 
-def _as_in_file(node: Node) -> list[Slot]:
-    """The inputs of a node of which the file alone tells."""
-    return [Slot(each.name, each.kind, each.link, each.widget, each.label) for each in node.inputs]
-
-
-def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
-    """The inputs of a node whose class is known: those that are declared, then those that only the file has."""
+def _slots(node: Node, filled: Filled) -> Iterator[Input]:
+    """The inputs of a node with a known class: declared ones first, then those that only the file has."""
     given = _by_name(node.inputs)
     rest = dict(given)
     for declared in filled.inputs:
         if declared.kind == AUTOGROW:
             prefix = f"{declared.name}."
             for name in [name for name in rest if name.startswith(prefix)]:
-                yield _from_file(rest.pop(name))
+                yield _without_widget(rest.pop(name))
             continue
         there = given.get(declared.name)
         rest.pop(declared.name, None)
         kind = declared.kind if declared.kind != MATCH_TYPE or there is None else there.kind
-        yield Slot(
+        yield Input(
             declared.name,
             kind,
             None if there is None else there.link,
@@ -294,8 +272,8 @@ def _slots(node: Node, filled: Filled) -> Iterator[Slot]:
     choices = tuple(f"{each.name}." for each in filled.inputs if each.look == DYNAMIC_COMBO)
     for name, there in rest.items():
         is_gone = there.widget is not None and there.widget not in filled.widgets
-        if not is_gone and not name.startswith(choices):  # those are inputs of a choice that is not chosen
-            yield _from_file(there)
+        if not is_gone and not name.startswith(choices):  # such inputs belong to a choice that is not selected
+            yield _without_widget(there)
 
 
 def _by_name(inputs: list[Input]) -> dict[str, Input]:
@@ -306,12 +284,12 @@ def _by_name(inputs: list[Input]) -> dict[str, Input]:
     return found
 
 
-def _from_file(there: Input) -> Slot:
-    return Slot(there.name, there.kind, there.link, None, there.label)
+def _without_widget(there: Input) -> Input:
+    return replace(there, widget=None)
 
 
 def _output_kinds(node: Node, node_class: NodeClass) -> list[str]:
-    """The types of the outputs: the class says them, and the file those of more than it declares."""
+    """The types of the outputs: from the class, and from the file for further ones."""
     kinds = list(node_class.output_kinds)
     for place, kind in enumerate(kinds):
         if kind == MATCH_TYPE and place < len(node.output_kinds):

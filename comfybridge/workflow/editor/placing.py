@@ -1,4 +1,4 @@
-"""The nodes of a file, each placed as often as it runs: those of a subgraph once for each node that stands for it."""
+"""Places the nodes of a file as often as they run: those of a subgraph once for each of its subgraph nodes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.A
 
 @dataclass(eq=False, slots=True)
 class Placed:
-    """A node where it runs.
+    """A node at a place where it runs.
 
     Attributes:
-        id: the id in the prompt, with those of the nodes around it.
-        within: the graph that it is in.
-        written: values that primitive nodes wrote over those of its widgets, by name.
-        held: values that the node around it holds in place of its inputs, links or none, by name.
-        inside: for a node that stands for a subgraph, what is in it.
+        id: its id in the prompt, including the ids of surrounding nodes.
+        within: the placed graph that contains it.
+        written: values with which primitive nodes replaced those of its widgets, by name.
+        held: values that the surrounding node holds for its inputs, by name.
+        inside: for a subgraph node, its placed content.
     """
 
     id: str
@@ -39,21 +39,21 @@ class Placed:
 
     @property
     def is_muted(self) -> bool:
-        """Whether neither it nor what comes from it is sent."""
+        """Whether it is muted: neither it nor its outputs are sent."""
         return self.saved.mode == MUTED
 
     @property
     def is_bypassed(self) -> bool:
-        """Whether links go past it."""
+        """Whether links bypass it."""
         return self.saved.mode == BYPASSED
 
     @property
     def is_virtual(self) -> bool:
-        """Whether it is a node that only the editor has."""
+        """Whether only the editor has such a node."""
         return self.saved.type in VIRTUAL and self.layout.node_class is None
 
     def value(self, name: str) -> Any:
-        """What its widget of that name holds; MISSING if nothing."""
+        """The value of its widget of that name; MISSING if it has none."""
         if name in self.written:
             return self.written[name]
         widget = self.layout.filled.widgets.get(name)
@@ -62,11 +62,11 @@ class Placed:
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """A graph where it runs.
+    """A graph at a place where it runs.
 
     Attributes:
-        owner: the node that stands for it; None for the file's own graph.
-        setters: its setters, by the name under which they hand out what they are given.
+        owner: its subgraph node; None for the file's own graph.
+        setters: its setters, by the name under which they pass on their input.
     """
 
     graph: Graph
@@ -76,7 +76,7 @@ class Scope:
 
 
 def place(root: Graph, layouts: Layouts) -> Scope:
-    """Place the nodes of a file's graph, and all that is in them."""
+    """Place the nodes of a file's graph, with all nested ones."""
     top = Scope(root)
     pending = [(top, "")]
     while pending:
@@ -95,7 +95,7 @@ def place(root: Graph, layouts: Layouts) -> Scope:
 
 
 def passed_name(placed: Placed) -> str:
-    """The name under which a setter hands out what it is given, and a getter takes it."""
+    """The name under which a setter passes on its input, and a getter takes it."""
     return str(first_value(placed.saved, ""))
 
 
@@ -105,7 +105,7 @@ def first_value(node: Node, otherwise: Any) -> Any:
 
 
 def _hand_in(scope: Scope, layouts: Layouts) -> None:
-    """Give the nodes of a subgraph what the node around it holds for them."""
+    """Give the nodes of a subgraph the values that the surrounding node holds for them."""
     owner = scope.owner
     if owner is None:
         return
@@ -114,7 +114,7 @@ def _hand_in(scope: Scope, layouts: Layouts) -> None:
 
 
 def _write(scope: Scope) -> None:
-    """Let primitive nodes write their values over the widgets that they are linked to."""
+    """Have primitive nodes replace the values of the widgets that they are linked to."""
     primitives = {
         placed.saved.id for placed in scope.nodes.values() if placed.saved.type == PRIMITIVE and placed.is_virtual
     }
@@ -131,7 +131,7 @@ def _write(scope: Scope) -> None:
 
 
 def _as_number(value: Any) -> Any:
-    """A number that is written as a text, as one; the widget of a primitive node makes it so."""
+    """A text that is a number, as a number, as the widget of a primitive node converts it."""
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         return float(value) if len(value) < LONGEST_NUMBER else value
     return value

@@ -1,4 +1,4 @@
-"""The widgets inside a subgraph that a node of it shows, as a list of its properties names them."""
+"""Reads the list in a subgraph node's properties of the inner widgets that it shows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from comfybridge.workflow.editor.saved import Node, objects_in
 
 PAIRS = "proxyWidgets"
 QUARANTINE = "proxyWidgetErrorQuarantine"
-ITSELF = "-1"  # the node that shows the widget, in place of one inside
+ITSELF = "-1"  # stands for the subgraph node itself, in place of a node inside
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A widget by the id of its node inside, or `ITSELF`, and by its name."""
+    """A widget: the id of its node inside, or `ITSELF`, and its name."""
 
     node: str
     widget: str
 
 
 def read_pairs(node: Node) -> list[Pair]:
-    """The pairs of a node, in their order; none if the list is not of the shape that it should have."""
+    """The pairs of a node, in order; none if the list is malformed."""
     value = node.properties.get(PAIRS)
     if isinstance(value, str):
         try:
@@ -41,12 +41,12 @@ def read_pairs(node: Node) -> list[Pair]:
 
 
 def written_pairs(pairs: Iterable[Pair]) -> list[list[str]]:
-    """The pairs as `read_pairs` reads them."""
+    """The pairs in the form that `read_pairs` reads."""
     return [[pair.node, pair.widget] for pair in pairs]
 
 
 def set_aside(node: Node) -> dict[str, object]:
-    """Values of the node's own inputs, by name, that an editor could not place when it opened the file before."""
+    """Values of the node's own inputs, by name, that an editor could not place when it last opened the file."""
     values: dict[str, object] = {}
     for each in objects_in(node.properties, QUARANTINE):
         entry = objects_in(each, "originalEntry")

@@ -1,7 +1,7 @@
-"""What stands in a file of the editor, read into objects: graphs of nodes and links, checked for their shapes.
+"""Reads the graphs in a file of the editor into checked objects: nodes and links.
 
-The links of a graph are lists, or objects in newer files and inside subgraphs. Ids are numbers or texts; here they
-are texts.
+The links of a graph are lists, or objects in newer files and inside subgraphs. Ids are numbers or texts in the file,
+and texts here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from comfybridge.workflow.editor import javascript
 from comfybridge.workflow.wording import clip, describe
 
 ENTRANCE, EXIT = "-10", "-20"  # a subgraph's own inputs and outputs, as the ends of links inside it
-_SMALL = 2**31  # most ids are, and need no care
-ALWAYS, MUTED, BYPASSED = 0, 2, 4  # a node's mode; with any other, a node is sent as well
+_SMALL = 2**31  # most ids are smaller, and need no conversion
+ALWAYS, MUTED, BYPASSED = 0, 2, 4  # a node's mode; with any other mode, a node is sent as well
 
 
 @dataclass(slots=True)
@@ -30,15 +30,15 @@ class Link:
     target_slot: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Input:
-    """An input of a node, as the file has it.
+    """An input of a node.
 
     Attributes:
-        kind: the type of what it takes.
+        kind: the type that it takes.
         link: the id of the link that ends here, if one does.
-        widget: the name of the widget that it stands for, if it stands for one.
-        label: what the author called it instead.
+        widget: the name of its widget, if it has one.
+        label: the author's own name for it.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Input:
 
 @dataclass(slots=True)
 class Node:
-    """A node, as the file has it."""
+    """A node in the file."""
 
     id: str
     type: str
@@ -63,13 +63,13 @@ class Node:
 
     @property
     def is_sent(self) -> bool:
-        """Whether it is neither muted nor bypassed."""
+        """Whether it is sent: neither muted nor bypassed."""
         return self.mode not in (MUTED, BYPASSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """An input or an output of a subgraph, and the links that it has inside."""
+    """An input or an output of a subgraph, with its links inside."""
 
     name: str
     kind: str
@@ -82,7 +82,7 @@ class Graph:
     """The nodes and links of a file, or of the definition of a subgraph.
 
     Attributes:
-        repeated: an id that several nodes have, if there is one; the first of them counts.
+        repeated: an id that several nodes share, if any; the first of these nodes counts.
     """
 
     nodes: dict[str, Node]
@@ -101,7 +101,7 @@ def read_graph(value: Mapping[str, Any], where: str) -> Graph:
         where: names it in a sentence, as in "the workflow".
 
     Raises:
-        InvalidWorkflow: what is not of the shape that it should have.
+        InvalidWorkflow: a part of it is malformed.
     """
     nodes: dict[str, Node] = {}
     repeated = None
@@ -124,7 +124,7 @@ def read_graph(value: Mapping[str, Any], where: str) -> Graph:
 
 
 def objects_in(value: object, name: str) -> list[Any]:
-    """What a mapping has under a name, if that is a list."""
+    """The list that a mapping has under a name; empty if there is none."""
     found = value.get(name) if isinstance(value, Mapping) else None
     return found if isinstance(found, list) else []
 
@@ -196,7 +196,7 @@ def _links(value: object, where: str) -> Iterator[Link]:
 
 
 def _objects(value: object, what: str) -> Iterator[Mapping[str, Any]]:
-    """What is in a list of objects; none is an empty one."""
+    """The objects in a list; None counts as an empty list."""
     if value is None:
         return
     if not isinstance(value, list):
@@ -218,14 +218,14 @@ def _id(value: object) -> str | None:
 
 
 def _slot(value: object) -> int:
-    """A whole number; 0 for what is none."""
+    """The value if it is a whole number, and 0 otherwise."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _kind(value: object) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, list):  # the choices themselves, in old files
+    if isinstance(value, list):  # old files have the choices themselves here
         return "COMBO"
     return "*"
 

@@ -1,4 +1,4 @@
-"""The prompt: each node that is sent, with the values of its widgets and its links."""
+"""Makes the prompt: each node that is sent, with the values of its widgets and its links."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.editor import javascript
 from comfybridge.workflow.editor.additions import DRAW_LINKS, FILLS_PREFIX
 from comfybridge.workflow.editor.classes import CURVE, DYNAMIC_GROUP, MADE_WHEN_QUEUED
+from comfybridge.workflow.editor.dynamic_prompts import Draw, drawn
 from comfybridge.workflow.editor.file_names import FileNames, title_of
 from comfybridge.workflow.editor.following import Following, Held, Output
 from comfybridge.workflow.editor.placing import Placed, Scope
 from comfybridge.workflow.editor.sentences import named, unknown_types
-from comfybridge.workflow.editor.texts import Draw, drawn
 from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import Graph, check_cycles
@@ -23,13 +23,13 @@ from comfybridge.workflow.wording import clip
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A widget inside a subgraph that the node around it shows.
+    """A widget inside a subgraph that the surrounding node shows.
 
     Attributes:
-        node: the id of the node around it; the ids of nodes inside begin with it.
-        title: what is written over that node.
-        name: the name of the widget there.
-        label: what the author called the widget instead, if anything.
+        node: the id of the surrounding node, a prefix of the ids of nodes inside.
+        title: the title of that node.
+        name: the widget's name on that node.
+        label: the author's own name for the widget, if any.
         targets: the inputs in the prompt that hold its value, as (node id, input).
     """
 
@@ -48,7 +48,7 @@ class Sending:
     """
 
     def __init__(self, file_names: FileNames | None, draw: Draw | None) -> None:
-        """Take what fills in file names, and what draws choices in texts; None for what stays as it is."""
+        """Take what fills in file names and what draws choices in texts; None leaves them unchanged."""
         self.titles: dict[str, str] = {}
         self.labels: dict[tuple[str, str], str] = {}
         self.warnings: list[str] = []
@@ -61,7 +61,7 @@ class Sending:
         """The prompt.
 
         Raises:
-            InvalidWorkflow: a node can't be sent truthfully, the links go in a circle, or there is nothing to send.
+            InvalidWorkflow: a node can't be sent faithfully, the links form a cycle, or there is nothing to send.
         """
         sent = [node for node in _reached(top) if node.saved.is_sent and node.layout.definition is None]
         unknown = [node for node in sent if node.layout.node_class is None and not node.is_virtual]
@@ -80,7 +80,7 @@ class Sending:
         return prompt
 
     def shown(self) -> tuple[Shown, ...]:
-        """The widgets of subgraphs that their nodes show, for what was sent."""
+        """The widgets of subgraphs that their nodes show, as far as they were sent."""
         return tuple(
             Shown(held.by.id, title_of(held.by), held.name, held.label, tuple(targets))
             for held, targets in self._shown.values()
@@ -116,7 +116,7 @@ class Sending:
         return {"inputs": inputs, "class_type": node.saved.type, "_meta": {"title": title_of(node)}}
 
     def _text(self, node: Placed, name: str, widget: Widget) -> Any:
-        """What a widget sends of what it holds."""
+        """The text that a widget sends for its value."""
         value = node.value(name)
         if not isinstance(value, str):
             return value
@@ -127,7 +127,7 @@ class Sending:
         return value
 
     def _warn(self, node: Placed, name: str, link_id: str) -> None:
-        """Say so where a link is not there at all."""
+        """Warn about a link that the file does not contain."""
         if link_id not in node.within.graph.links:
             self.warnings.append(
                 f"{named(node.saved, node.id)}: input {clip(name)} has a link that the workflow does not hold; it "
@@ -136,9 +136,10 @@ class Sending:
 
 
 def _reached(top: Scope) -> Iterator[Placed]:
-    """The nodes in the file's order, and after each that stands for a subgraph those inside.
+    """The nodes in the file's order; each subgraph node is followed by the nodes inside it.
 
-    What is in a node of the file's own graph that is muted or bypassed is left out, and only there, as in the editor.
+    The content of a muted or bypassed node in the file's own graph is left out; at deeper levels it is not, as in the
+    editor.
     """
     pending = list(reversed(top.nodes.values()))
     while pending:
@@ -149,7 +150,7 @@ def _reached(top: Scope) -> Iterator[Placed]:
 
 
 def _check(node: Placed) -> None:
-    """Refuse a node of which the editor sends what no file holds."""
+    """Refuse a node for which the editor sends something that no file contains."""
     where = named(node.saved, node.id)
     if node.saved.type in DRAW_LINKS:
         raise InvalidWorkflow(
@@ -180,5 +181,5 @@ def _sent(node: Placed, name: str, value: Any) -> Any:
 
 
 def _no_link(value: Any) -> Any:
-    """A value so that it is not taken for a link."""
+    """The value, wrapped if ComfyUI would take it for a link."""
     return {"__value__": value} if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""How nodes are named when a file is refused."""
+"""Names nodes in error messages about a file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def named(node: Node, node_id: str = "") -> str:
     """A node by its id, its title and its type.
 
     Args:
-        node_id: its id in the prompt, if that is not the one in the file.
+        node_id: its id in the prompt, if that differs from the one in the file.
     """
     title = f'"{clip(node.title)}", ' if node.title and node.title != node.type else ""
     return f"Node {clip(node_id or node.id)} ({title}{clip(node.type)})"
 
 
 def unknown_types(nodes: Sequence[tuple[Node, str]]) -> str:
-    """Say of nodes that the server has none of their types.
+    """The message that the server does not have the types of some nodes.
 
     Args:
         nodes: at least one, each with its id in the prompt.
@@ -34,7 +34,7 @@ def unknown_types(nodes: Sequence[tuple[Node, str]]) -> str:
 
 
 def _pack(node: Node) -> str:
-    """Where a node comes from, by what the editor noted in its properties."""
+    """The origin of a node, from its properties."""
     for name in ("cnr_id", "aux_id"):
         pack = node.properties.get(name)
         if isinstance(pack, str) and pack:

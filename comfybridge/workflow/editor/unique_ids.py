@@ -1,4 +1,4 @@
-"""The ids of nodes, made unique throughout a file as newer editors do it when they open one.
+"""Makes node ids unique throughout a file, as newer editors do when they open one.
 
 A node of a subgraph gets another id if the file's own graph or an earlier subgraph has its id already.
 """
@@ -13,17 +13,17 @@ from comfybridge.workflow.editor.saved import Graph
 
 
 class NewIds:
-    """Hands out ids that no node has."""
+    """Provides unused ids."""
 
     def __init__(self, last: int, used: Iterable[str]) -> None:
-        """Take the last id that the editor gave, and all that are in use."""
+        """Take the editor's last id, and all ids in use."""
         self._last = last
         self.used = set(used)
         for node_id in self.used:
             self._see(node_id)
 
     def next(self) -> str:
-        """One more id."""
+        """An unused id."""
         self._last += 1
         while str(self._last) in self.used:
             self._last += 1
@@ -31,7 +31,7 @@ class NewIds:
         return str(self._last)
 
     def claim(self, node_id: str) -> bool:
-        """Whether a node can keep its id; it is in use from then on."""
+        """Whether a node can keep its id, which then counts as used."""
         if node_id in self.used:
             return False
         self.used.add(node_id)
@@ -44,10 +44,10 @@ class NewIds:
 
 
 def make_unique(root: Graph, definitions: list[Graph], last: int) -> NewIds:
-    """Give new ids where they are needed, in links and in lists of promoted widgets too.
+    """Give new ids where needed, and update links and lists of promoted widgets.
 
     Args:
-        last: the last id that the editor gave, by the file.
+        last: the editor's last id, from the file.
     """
     ids = NewIds(last, root.nodes)
     changed: dict[str, dict[str, str]] = {}
@@ -67,7 +67,7 @@ def make_unique(root: Graph, definitions: list[Graph], last: int) -> NewIds:
 
 
 def rename(graph: Graph, renamed: dict[str, str]) -> None:
-    """Give nodes of a graph new ids, in its links too."""
+    """Give nodes of a graph new ids, and update its links."""
     for node in graph.nodes.values():
         node.id = renamed.get(node.id, node.id)
     graph.nodes = {node.id: node for node in graph.nodes.values()}

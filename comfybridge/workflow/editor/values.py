@@ -1,6 +1,6 @@
-"""The values of a node's widgets: a file has them as a list, by position.
+"""Reads the values of a node's widgets, which a file has as a list, by position.
 
-Which widget stands where follows from the class. Some widgets that the editor adds take a position and are not sent.
+The class determines the position of each widget. Some widgets that the editor adds take a position but are not sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from comfybridge.workflow.editor.classes import (
 from comfybridge.workflow.editor.saved import Node
 from comfybridge.workflow.wording import describe, listed
 
-MISSING = object()  # where there is no value at all
+MISSING = object()  # stands for no value at all
 CUSTOM_COMBO = "CustomCombo"
 _OLD_SAMPLER = "sample_"
 _SAMPLERS = ("KSampler", "KSamplerAdvanced")
@@ -32,7 +32,7 @@ _REFRESH = "refresh"
 
 @dataclass(slots=True)
 class Widget:
-    """A widget of a node, and what it holds."""
+    """A widget of a node with its value."""
 
     declared: Declared
     value: Any
@@ -45,11 +45,11 @@ class Widget:
 
 @dataclass(slots=True)
 class Filled:
-    """What a node has by its class and by the choices that it holds.
+    """The widgets and inputs that a node has by its class and by its choices.
 
     Attributes:
-        widgets: those that are sent, by name.
-        inputs: sockets and widgets that can take links, in the order in which the editor has them.
+        widgets: the widgets that are sent, by name.
+        inputs: sockets and widgets that can take links, in the editor's order.
     """
 
     widgets: dict[str, Widget] = field(default_factory=dict)
@@ -57,10 +57,10 @@ class Filled:
 
 
 class _Given:
-    """The values in the file, one after the other, or by name.
+    """The values in the file, in order or by name.
 
     Attributes:
-        names: of the widgets that positions were taken for; None where one was passed over.
+        names: the widget at each position taken so far; None for a skipped position.
     """
 
     def __init__(self, values: list[Any] | dict[str, Any]) -> None:
@@ -69,18 +69,18 @@ class _Given:
         self._rest: Iterator[Any] = iter(values if isinstance(values, list) else ())
 
     def take(self, name: str) -> Any:
-        """The value of the next widget that is saved."""
+        """The value of the next saved widget."""
         self.names.append(name)
         return self._by_name[name] if name in self._by_name else next(self._rest, MISSING)
 
     def skip(self, count: int) -> None:
-        """Pass over positions of widgets that are not sent."""
+        """Skip the positions of widgets that are not sent."""
         self.names.extend([None] * count)
         for _ in range(count):
             next(self._rest, MISSING)
 
     def rest(self) -> list[Any]:
-        """The values that no widget has taken."""
+        """The values that no widget has taken yet."""
         return list(self._rest)
 
 
@@ -88,8 +88,8 @@ def fill(node: Node, node_class: NodeClass) -> Filled:
     """Give each widget of a node its value.
 
     Raises:
-        InvalidWorkflow: follows the node's name, and has no stop; a choice that decides which widgets there are is
-            unknown, or the pack of the class adds widgets.
+        InvalidWorkflow: a choice that determines other widgets is unknown, or the pack of the class adds widgets. The
+            message follows the node's name, and has no full stop.
     """
     values = node.values
     if isinstance(values, list):
@@ -138,7 +138,7 @@ def _fill(node: Node, node_class: NodeClass, given: _Given) -> Filled:
 
 
 def _held(declared: Declared, value: Any) -> Any:
-    """What a widget makes of its value."""
+    """The value as its widget converts it."""
     if value is MISSING or (value is None and declared.is_combo):
         first = declared.first_value
         return MISSING if first is None and (declared.is_combo or value is MISSING) else first
@@ -158,22 +158,22 @@ def _chosen(declared: Declared, value: Any) -> list[Declared]:
 
 
 def _followers(declared: Declared, given: _Given, filled: Filled) -> None:
-    """Pass over what the editor lays out after a widget."""
+    """Skip the widgets that the editor adds after a widget."""
     if declared.look == BOUNDING_BOX:
-        given.skip(4)  # its x, y, width and height by themselves
+        given.skip(4)  # its x, y, width and height as separate widgets
     remote = declared.options.get("remote")
     if declared.look == COMBO and isinstance(remote, dict):
-        given.skip(1)  # whether the list is fetched anew after each run
+        given.skip(1)  # whether the list is fetched again after each run
         if remote.get("refresh_button"):
             value = given.take(_REFRESH)
             button = Declared(_REFRESH, "STRING", [], {})
             filled.widgets[_REFRESH] = Widget(button, _REFRESH if value is MISSING else value)
     if declared.is_controlled:
-        given.skip(2 if declared.look == COMBO else 1)  # how it changes; for a combo also which choices may come
+        given.skip(2 if declared.look == COMBO else 1)  # how it changes; for a combo also a filter of choices
 
 
 def _without_sockets(values: list[Any], node_class: NodeClass) -> list[Any]:
-    """The values without those of inputs that were widgets when the file was saved, and are sockets now."""
+    """The values without those of inputs that were widgets when the file was saved but are sockets now."""
     forced = node_class.forced
     if len(forced) != len(values) or not any(forced):
         return values
@@ -181,7 +181,7 @@ def _without_sockets(values: list[Any], node_class: NodeClass) -> list[Any]:
 
 
 def _custom_combo(values: list[Any], node_class: NodeClass) -> Filled:
-    """A combo whose choices the author wrote: one more widget for each, and an empty one at the end."""
+    """A combo with choices written by the author: one more widget for each, and an empty one at the end."""
     filled = Filled(inputs=[each for each in node_class.inputs if each.has_socket])
     texts: list[Any] = []
     for value in [*values[2:], ""]:
@@ -204,5 +204,5 @@ def _place(choice: Any, texts: list[Any]) -> int:
 
 
 def place_of_choice(widgets: dict[str, Widget], choice: Any) -> int:
-    """Where a choice stands among the options of a `CustomCombo`; -1 if it is none of them."""
+    """The index of a choice among the options of a `CustomCombo`; -1 if it is not one of them."""
     return _place(choice, [widget.value for name, widget in widgets.items() if name.startswith("option")])

@@ -11,8 +11,8 @@ import pytest
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.editor.conversion import convert
+from comfybridge.workflow.editor.dynamic_prompts import drawn
 from comfybridge.workflow.editor.layout import DEEPEST
-from comfybridge.workflow.editor.texts import drawn
 from comfybridge.workflow.graph import MOST_NODES
 from tests.workflow.editor.drawn import empty_image, file, invert, node, save_image, subgraph
 from tests.workflow.editor.judge import load

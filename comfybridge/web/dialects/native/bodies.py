@@ -1,11 +1,11 @@
-"""The JSON bodies of the answers, as types: mypy holds the views to them, and the document is made of them."""
+"""The JSON bodies of the answers, as types: mypy checks views against them, and the document shows them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
-from typing_extensions import NotRequired, TypedDict  # pydantic reads typing's own from Python 3.12 on only
+from typing_extensions import NotRequired, TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
 from comfybridge.errors import BridgeError
 from comfybridge.prompts.known import Status

@@ -1,6 +1,6 @@
-"""The bridge's own API as the application has to know it, with all its views."""
+"""The bridge's own API as a dialect, with all its views."""
 
-# ruff: noqa: I001  # the document, and errors that list the routes, have these in the order in which they are imported
+# ruff: noqa: I001  # the order of these imports is that of the routes in the document and in errors
 from __future__ import annotations
 
 from comfybridge.web.dialects.native import generate, prompts, workflows, server_info  # noqa: F401

@@ -1,7 +1,7 @@
 """The fields of a request as the texts of a form: `seed=5`, `output.format=webp`, `params.steps=4`, `3.steps=4`.
 
-What is no field is a parameter of the workflow. An empty text is a field that is not given: browsers send the boxes
-that nobody filled.
+Any other name is a parameter of the workflow. An empty text means that the field is not given: browsers send empty
+boxes too.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ OUTPUT = "output"
 IMAGES = "images"
 REQUEST = "request"  # all fields as one JSON object
 MOST_FIELDS = 2 * MOST_FILES
-# how PHP and jQuery write what dots say here
+# the notation of PHP and jQuery for dots
 _BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES})\[([^\[\]]+)\]")
 
 
 def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """The fields that a form's texts stand for, as a JSON body would have held them.
+    """The fields in a form's texts, as in a JSON body.
 
     Args:
-        given: fields that the form brings otherwise.
+        given: fields from other parts of the form.
 
     Raises:
-        InvalidRequest: a field is there twice, has no name, or can't be read.
+        InvalidRequest: a field occurs twice, has no name, or can't be read.
     """
     fields: dict[str, Any] = {}
     plain = []
     for name, text in texts:
         if name != REQUEST:
             plain.append((name, text))
-        elif text.strip():  # a browser sends it although nobody filled it
+        elif text.strip():  # an empty box, which browsers send too
             _merge(fields, json_fields(text.encode()))
     for each in given:
         _merge(fields, each)
-    for name, text in sorted(plain, key=lambda field: _is_inner(field[0])):  # the whole before its parts
+    for name, text in sorted(plain, key=lambda field: _is_inner(field[0])):  # a whole object before its parts
         add_field(fields, name, text)
     _part_from_params(fields)
     return fields
 
 
 def _part_from_params(fields: dict[str, Any]) -> None:
-    """Take out of `params` what another tool sends beside a graph, and is no parameter."""
+    """Move fields that another tool sends beside a graph out of `params`: they are not parameters."""
     params = fields.get(PARAMS)
     if not isinstance(params, dict):
         return
@@ -69,7 +69,7 @@ def json_fields(raw: bytes) -> dict[str, Any]:
     """The fields in a form's part `request`.
 
     Raises:
-        InvalidRequest: it is no JSON object.
+        InvalidRequest: it is not a JSON object.
     """
     fields = parse_json(raw, f"The form's part {REQUEST}")
     if not isinstance(fields, dict):
@@ -87,7 +87,7 @@ def _is_inner(name: str) -> bool:
 
 
 def add_field(fields: dict[str, Any], name: str, text: str) -> None:
-    """Add what a part of a form says to the fields of its request.
+    """Add a part of a form to the fields of its request.
 
     Raises:
         InvalidRequest: it is given already, or has no name.
@@ -121,7 +121,7 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
 
 
 def _wraps_a_graph(name: str, text: str) -> bool:
-    """Whether a text is what another tool wraps a graph in, which is known by what it holds, as in a JSON body."""
+    """Whether a text is another tool's wrapping of a graph, which its content shows, as in a JSON body."""
     if name == JOB:
         return job_in(text, GenerateBody.model_fields) is not None
     return not _is_inner(name) and unwrap(text) is not None
@@ -131,7 +131,7 @@ def set_once(fields: dict[str, Any], name: str, value: Any, shown: str = "") -> 
     """Set a field.
 
     Args:
-        shown: its name in the form, if that is another.
+        shown: its name in the form, if that differs.
 
     Raises:
         InvalidRequest: it is given already.
@@ -142,7 +142,7 @@ def set_once(fields: dict[str, Any], name: str, value: Any, shown: str = "") -> 
 
 
 def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    """The field that is an object, made if it is not there."""
+    """The field that is an object, created if it is missing."""
     value = fields.setdefault(name, {})
     if not isinstance(value, dict):
         raise InvalidRequest(f"{name} must be an object as JSON, or be left out where {name}.NAME is given.")
@@ -150,5 +150,5 @@ def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _converted(text: str, types: set[str]) -> Any:
-    """The value that a text stands for; the text itself where it is no such value, and the schema will say so."""
-    return text if TEXT in types else json_in(text)  # a text that is a graph is known as one wherever it comes from
+    """The value that a text represents; the text itself if it is not valid, which the schema will report."""
+    return text if TEXT in types else json_in(text)  # a text that is a graph is recognized as one elsewhere

@@ -1,6 +1,6 @@
-"""Fields of other tools' requests, which stand beside a graph and mean nothing here.
+"""Sets aside fields of other tools' requests, which accompany a graph and mean nothing here.
 
-Such as what a worker's job has around its `input`, and what newer clients of ComfyUI's own `/prompt` send along.
+Examples are the fields around a worker job's `input`, and those that newer clients send to ComfyUI's own `/prompt`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from comfybridge.workflow.wording import clip
 
-# These name things, or tell how they are. Without them, the pictures are the same.
+# These are names and states. Without them, the pictures are the same.
 IDLE = {
     *("id", "prompt_id", "client_id", "job_id", "request_id", "task_id", "run_id", "workflow_id", "user_id", "uuid"),
     *("sid", "session_id", "correlation_id", "trace_id", "parent_id", "execution_id", "deployment_id", "endpoint_id"),
@@ -26,7 +26,7 @@ _RESPONSE = "the answer comes in this response"
 _SEED = 'the graph keeps its seeds; "seed": -1 draws one'
 _OUTPUT = 'write output: {"format": ..., "quality": ...}'
 _CHANGES = 'write params: {"NODE.INPUT": ...}'
-# These ask for something that is not done.
+# These ask for something that the bridge does not do.
 NOT_DONE = {
     **dict.fromkeys(("webhook", "webhook_url", "webhookUrl", "webhook_v2", "webhooks", "callback"), _RESPONSE),
     **dict.fromkeys(("callback_url", "callbackUrl", "webhook_events_filter", "webhook_extra_params"), _RESPONSE),
@@ -48,8 +48,8 @@ def set_aside(
 
     Args:
         known: the names of the bridge's own fields.
-        is_foreign: whether another tool's objects surround the graph: then any field may be one of that tool's,
-            unless its name is so near to a known one that it must be misspelt.
+        is_foreign: whether another tool's objects surround the graph. Any field may then belong to that tool, unless
+            its name is so similar to a known one that it must be misspelt.
     """
     kept, warnings = {}, []
     for name, value in fields.items():

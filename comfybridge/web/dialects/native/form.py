@@ -1,6 +1,6 @@
-"""A request as `multipart/form-data`: files as they are, and the fields of the JSON body beside them.
+"""Reads a request as `multipart/form-data`: files, and the fields of the JSON body beside them.
 
-The fields stand as JSON in a part named `request`, or each in a part of its own (`fields.py`): `-F seed=5`, `-F
+The fields are JSON in a part named `request`, or each in a part of its own (`fields.py`): `-F seed=5`, `-F
 output.format=webp`. A file's part has the name that the graph mentions; a file in `workflow` or `prompt` is the
 graph, as JSON or as a picture that ComfyUI made.
 """
@@ -26,7 +26,7 @@ class Form:
     """A form that was sent.
 
     Attributes:
-        fields: what a JSON body would have held.
+        fields: the fields, as in a JSON body.
         files: the files beside it.
     """
 
@@ -38,12 +38,12 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
     """Read the whole form.
 
     Args:
-        most_json: how many bytes a part that is no file may have.
+        most_json: how many bytes a part that is not a file may have.
         most_files: how many bytes the files may have together; the whole body may have as many as both.
 
     Raises:
-        TooLarge: it has more of anything than it may have.
-        InvalidRequest: it is malformed, or holds a field twice, or one that can't be read.
+        TooLarge: it exceeds a limit.
+        InvalidRequest: it is malformed, or contains a field twice, or one that can't be read.
     """
     parts = read_parts(request, most_text=most_json, most_files=most_files, most_parts=MOST_FIELDS)
     if not parts.texts and not parts.files:

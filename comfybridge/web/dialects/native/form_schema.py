@@ -1,7 +1,7 @@
-"""How the document shows a body: examples of JSON, and a form as boxes of a browser, and a picker for a file.
+"""How the document shows bodies: examples of JSON, and forms as text boxes and file pickers.
 
-The docs page shows an example in each box, and sends what is shown; so every field has one, and most are empty. An
-empty box is a field that is not given.
+The docs page fills each box with its example and sends that; so every field has an example, and most are empty. An
+empty box means that the field is not given.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ DESCRIPTIONS = {
 
 
 def _as_boxes(schema: dict[str, Any]) -> None:
-    """Change the JSON schema of the fields into that of the texts that stand for them."""
+    """Change the JSON schema of the fields into one of texts."""
     fields = {name: _box(name, field) for name, field in schema["properties"].items()}
     first = {name: fields.pop(name) for name in ("workflow", "prompt")}
     schema["properties"] = {**first, **fields}
@@ -73,7 +73,7 @@ def _as_boxes(schema: dict[str, Any]) -> None:
 
 
 def _as_boxes_and_files(schema: dict[str, Any]) -> None:
-    """The same, and pickers of files."""
+    """Change the JSON schema of the fields into one of texts and files."""
     _as_boxes(schema)
     fields = schema["properties"]
     first = {name: fields.pop(name) for name in ("workflow", "prompt")}
@@ -89,7 +89,7 @@ def _box(name: str, field: dict[str, Any]) -> dict[str, Any]:
     if "string" in types:
         box = {"type": "string", **{key: options[0][key] for key in ("enum",) if key in options[0]}}
     elif is_json:
-        box = {"type": "string"}  # said by contentMediaType, the page would pick files for it
+        box = {"type": "string"}  # with contentMediaType, the page would show file pickers
     else:
         box = dict(options[0])
     described = DESCRIPTIONS.get(name, field["description"])

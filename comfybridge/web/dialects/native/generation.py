@@ -1,4 +1,4 @@
-"""How the bridge's own API answers with a generation, and what the document says of that."""
+"""How the bridge's own API answers with a generation, and the description of such answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from comfybridge.web.dialects.native.bodies import (
 )
 from comfybridge.web.dialects.native.rendering import generation_json
 
-# What every answer that is a generation has in common, for the document.
+# The parts that all answers with a generation share, for the document.
 GENERATION = Answer(
     "The outputs, in the form that `Accept` names. JSON contains an error (see `status`) only if `keepalive` made "
     "the answer begin before the workflow had run. Among forms with the same q, the most specific one wins; a form "

@@ -97,7 +97,7 @@ def _unfinished(found: Unfinished) -> Response:
 
 
 def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
-    """As they were asked for with the prompt, but for a format that this caller does not accept."""
+    """The options that came with the prompt, except for a format that this caller does not accept."""
     options = found.record.output
     if wanted.image is not None and not wanted.takes(f"image/{options.format}"):
         options = replace(options, format=None)
@@ -105,6 +105,6 @@ def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
 
 
 def _finished(generation: Generation, wanted: Wanted, index: int, style: Style) -> Response:
-    if wanted.form == "events" and style.events is not None:  # all is over but the last one
+    if wanted.form == "events" and style.events is not None:  # only the last event remains
         return last_events(style.events.result(generation))
     return respond(rendered(generation, wanted, style, index))

@@ -1,4 +1,4 @@
-"""A generation as the JSON that answers it."""
+"""Writes a generation as the JSON answer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from comfybridge.request import Generation, Output
 from comfybridge.web.answers.sending import Body, Streamed
 from comfybridge.web.dialects.native.bodies import GenerationAnswer, OutputAnswer
 
-# Stands in the JSON where the base64 of a file goes. Nobody can know it, so nobody can put it there.
+# The placeholder for the base64 of a file. It is random, so no caller can put it into the JSON.
 PLACE = secrets.token_hex(16)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def generation_json(generation: Generation, *, with_first_image: bool) -> Body:
-    """The JSON of a generation, in one line; its files are fetched, or on their way.
+    """The JSON of a generation, on one line; its files are in memory, or fetched while it is sent.
 
     Args:
         with_first_image: also give the first image as `image`, as clients that send a graph in `prompt` expect it.
@@ -49,10 +49,10 @@ def base64_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Page:
-    """The answer as texts, and files between them.
+    """The answer as pieces of JSON with files between them.
 
-    The JSON is written with a placeholder for each file, and cut up there. What is not known of a file before it has
-    been sent (see `Delivery`) stands behind it, so that the texts before it are what they will be.
+    The JSON is written with a placeholder for each file, and split there. Facts that are unknown until a file has
+    been sent (see `Delivery`) follow it, so that the pieces before it are final.
     """
 
     def __init__(self, generation: Generation, with_first_image: bool) -> None:
@@ -70,7 +70,7 @@ class _Page:
 
     @property
     def length(self) -> int | None:
-        """The bytes of the whole; None if that can't be told yet."""
+        """The length of the whole in bytes; None if unknown yet."""
         if self._unmeasured:
             return None
         return sum(map(len, self._texts())) + sum(4 * -(-(file.size or 0) // 3) for file in self._places())
@@ -86,7 +86,7 @@ class _Page:
         yield texts[-1]
 
     def _places(self) -> list[DeliveredFile]:
-        """The files in the order in which they stand in the JSON."""
+        """The files in their order in the JSON."""
         files = self.delivery.files
         return [*files, self._images[0]] if self._with_first_image else files
 
@@ -141,7 +141,7 @@ class _Page:
         if index is None:
             described["data"] = PLACE
             if file in self._unmeasured:
-                described["bytes"] = cast(dict[str, int], described).pop("bytes")  # after the data: known by then
+                described["bytes"] = cast(dict[str, int], described).pop("bytes")  # known once the data has been sent
         return described
 
 

@@ -1,4 +1,4 @@
-"""`GET /models`, `GET /models/FOLDER` and `GET /stats`: what the ComfyUI behind the bridge has."""
+"""`GET /models`, `GET /models/FOLDER` and `GET /stats`: the models and the state of ComfyUI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from comfybridge.web.dialects.native.bodies import ServerAnswer, StatsAnswer
 NAME = Annotated[str, Field(min_length=1, max_length=200)]
 ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
 
-# What is handed on of ComfyUI's `/system_stats`. Its `argv` holds paths, and so may fields of versions to come.
+# The fields returned from ComfyUI's `/system_stats`. `argv` contains paths, and so may fields of future versions.
 SYSTEM_FIELDS = ("os", "comfyui_version", "python_version", "pytorch_version", "ram_total", "ram_free")
 DEVICE_FIELDS = ("name", "type", "index", "vram_total", "vram_free", "torch_vram_total", "torch_vram_free")
 

@@ -1,4 +1,4 @@
-"""What is said of a field that a request does not have: it may be a parameter of the workflow, in the wrong place."""
+"""Explains an unknown field: it may be a parameter of the workflow, in the wrong place."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 
 from comfybridge.web.parsing.sentences import LONGEST_VALUE, OfUnknown, near_to
 
-# the names of a template's parameters, by its name (None: of the configured one); none if there is no such template
+# returns the names of a template's parameters, by its name (None: the default template); empty if there is none
 ParametersOf = Callable[["str | None"], Collection[str]]
 
 
 def of_unknown(workflow: object, parameters_of: ParametersOf) -> OfUnknown:
-    """What `sentences.sentence` is to say of unknown fields.
+    """What `sentences.sentence` should say about unknown fields.
 
     Args:
-        workflow: the field of that name.
+        workflow: the value of that field.
     """
 
     def said(name: str, value: object, beside: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""A request as `application/x-www-form-urlencoded`: the fields of a form with files, without the files."""
+"""Reads a request as `application/x-www-form-urlencoded`, with the same fields as other forms but without files."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.web.dialects.native.fields import MOST_FIELDS, fields_of
 from comfybridge.web.parsing.charsets import decoded
 
-MEDIA_TYPE = "application/x-www-form-urlencoded"  # curl -d says so of whatever it sends
+MEDIA_TYPE = "application/x-www-form-urlencoded"  # curl -d claims this type for whatever it sends
 WANTED = "its fields must be written as in prompt=a+cat&steps=20"
 ESCAPED_BRACE = b"%7b"
 
 
 def is_urlencoded(request: Request, raw: bytes) -> bool:
-    """Whether a body is such a form, and not JSON that is sent as one."""
+    """Whether a body is such a form, and not JSON with the wrong type."""
     return request.mimetype == MEDIA_TYPE and b"=" in raw and raw.lstrip()[:1] not in b'{["' and not _is_escaped(raw)
 
 
 def read_urlencoded(raw: bytes, charset: str | None) -> dict[str, Any]:
-    """The fields, as a JSON body would have held them.
+    """The fields, as in a JSON body.
 
     Args:
-        charset: as `charsets.charset_of` gives it.
+        charset: from `charsets.charset_of`.
 
     Raises:
-        InvalidRequest: it has too many, one twice, or one that can't be read.
+        InvalidRequest: it has too many fields, one twice, or one that can't be read.
     """
     text = decoded(raw, charset, "The form", WANTED)
     try:
@@ -49,7 +49,7 @@ def read_urlencoded(raw: bytes, charset: str | None) -> dict[str, Any]:
 
 
 def unescaped(request: Request, raw: bytes) -> bytes:
-    """JSON as it was before it was escaped as `curl --data-urlencode` does; any other body as it is."""
+    """JSON that was escaped, as by `curl --data-urlencode`, in its original form; any other body unchanged."""
     if request.mimetype != MEDIA_TYPE or not _is_escaped(raw):
         return raw
     return unquote_plus(raw.decode("latin-1").removesuffix("="), "latin-1").encode("latin-1")

@@ -1,4 +1,4 @@
-"""`GET /workflows` and `GET /workflows/NAME`: the templates and what each takes."""
+"""`GET /workflows` and `GET /workflows/NAME`: the templates and their parameters."""
 
 from __future__ import annotations
 

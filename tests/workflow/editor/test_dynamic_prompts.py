@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from comfybridge.workflow.editor.conversion import Moment, conversion
-from comfybridge.workflow.editor.texts import drawn, without_comments
+from comfybridge.workflow.editor.dynamic_prompts import drawn, without_comments
 from tests.workflow.editor.drawn import empty_image, file, node, save_image
 from tests.workflow.editor.judge import load
 

@@ -1,7 +1,7 @@
-r"""`{red|blue}` and comments in the texts of a file, as the editor reads them before it sends a prompt.
+r"""Processes `{red|blue}` and comments in the texts of a file, as the editor does before it sends a prompt.
 
-Groups nest; one without a `|` has a single option, and one that is never closed goes to the end. `\{`, `\|` and `\}`
-are plain characters. `/* */` and `//` begin comments, in addresses as well.
+Groups nest; a group without a `|` has a single option, and an unclosed one extends to the end. `\{`, `\|` and `\}`
+are plain characters. `/* */` and `//` begin comments, even in URLs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 Draw = Callable[[], float]
-_Piece = list[Any]  # texts, and lists of the same kind
+_Piece = list[Any]  # strings, and nested lists of them
 
 _TOKEN = re.compile(r"\\.|[{|}]", re.DOTALL)
 _ESCAPED = re.compile(r"\\([{}|])")
@@ -22,11 +22,11 @@ def drawn(text: str, draw: Draw | None) -> str:
     """The text with one option of each group, and without comments.
 
     Args:
-        draw: gives numbers from 0 up to, but not including, 1. Without it, groups of several options stay as they
-            stand in the file, and so do escaped characters: they are for whoever draws later.
+        draw: returns numbers from 0 up to, but not including, 1. Without it, groups with several options and escaped
+            characters stay as they are, to be processed later.
     """
     text = without_comments(text)
-    groups: list[list[_Piece]] = [[[]]]  # the text, and the groups that are open; of each, its options
+    groups: list[list[_Piece]] = [[[]]]  # the text and the open groups, each as a list of its options
     at = 0
     for match in _TOKEN.finditer(text):
         token = match[0]
@@ -59,7 +59,7 @@ def _close(groups: list[list[_Piece]], draw: Draw | None) -> None:
 
 
 def _joined(pieces: _Piece) -> str:
-    """The text of pieces in pieces, however deep."""
+    """The text of nested pieces, at any depth."""
     texts = []
     pending: _Piece = [pieces]
     while pending:
@@ -72,7 +72,7 @@ def _joined(pieces: _Piece) -> str:
 
 
 def without_comments(text: str) -> str:
-    """The text without comments; one that is never closed is none."""
+    """The text without comments; an unclosed one is not a comment."""
     if "/*" not in text and "//" not in text:
         return text
     kept = []

@@ -30,7 +30,7 @@ from comfybridge.request import Generation, GenerationRequest
 from comfybridge.shorthand import Asked, request_for
 
 DEFAULT_URL = "http://127.0.0.1:8189"
-AWAKE_SECONDS = 15.0  # between the spaces that the bridge sends while a picture is made, so that no proxy gives up
+AWAKE_SECONDS = 15.0  # between the spaces that the bridge sends so that no proxy gives up
 EVENT_STREAM = "text/event-stream"
 
 Happening = Queued | Progress | Preview | Generation
@@ -41,13 +41,13 @@ class Client:
 
     Args:
         url: the bridge's address, with or without `http://`.
-        api_key: the key to send, where the bridge wants one.
+        api_key: the key to send, if the bridge requires one.
 
     Attributes:
         url: the bridge's address, without credentials.
 
     Raises:
-        SettingsError: that is no address, or the environment names a proxy for it that can't be used.
+        SettingsError: the URL is wrong, or the environment names an unusable proxy.
     """
 
     def __init__(self, url: str = DEFAULT_URL, api_key: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Client:
         self.url = self._connection.url
 
     def close(self) -> None:
-        """Nothing is left to close; a `Bridge` has this too."""
+        """Do nothing; this exists because a `Bridge` has it."""
 
     def __enter__(self) -> Client:
         return self
@@ -64,7 +64,7 @@ class Client:
         self.close()
 
     def generate(self, request: Asked = None, *, on_progress: OnProgress | None = None, **values: Any) -> Generation:
-        """Have a workflow run, block until it has, and give what it made; its files have come with it.
+        """Run a workflow, block until it has finished, and return its outputs with their bytes.
 
         Args:
             request: a text, a whole graph, or a `GenerationRequest`.
@@ -88,9 +88,9 @@ class Client:
         raise self._connection.cut_off()
 
     def events(self, request: Asked = None, **values: Any) -> Iterator[Happening]:
-        """`generate`, and what happens meanwhile: `Queued`, `Progress` and `Preview`, and at last the `Generation`.
+        """Run a workflow and yield `Queued`, `Progress` and `Preview` events, and finally the `Generation`.
 
-        The bridge cancels the prompt where the iterator is closed before that.
+        Closing the iterator before that cancels the prompt.
 
         Raises:
             BridgeError: as `generate`.
@@ -164,13 +164,13 @@ class Client:
 
     def _generation(self, body: Mapping[str, Any], started: float) -> Generation:
         with self._making_sense():
-            if body.get("status") == "error":  # of an answer that began, with spaces, before it was known
+            if body.get("status") == "error":  # a kept-alive answer is always 200
                 raise error_of(body, BridgeError.status)
             return generation_of(body, started)
 
     @contextlib.contextmanager
     def _making_sense(self) -> Iterator[None]:
-        """Read an answer, which may not be a bridge's."""
+        """Turn errors in reading an answer into one that says that it makes no sense."""
         try:
             yield
         except (KeyError, TypeError, ValueError, AttributeError, IndexError):

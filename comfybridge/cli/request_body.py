@@ -1,0 +1,69 @@
+"""The request that the options of `comfybridge generate` describe, with the files that they name."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from comfybridge.cli.endings import FORMATS
+from comfybridge.cli.exit_codes import USAGE
+from comfybridge.cli.placing import CommandFailed
+from comfybridge.media import embedded_graph, file_extension, named_ending
+from comfybridge.workflow.written import Written
+
+WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
+
+
+def request_body(options: argparse.Namespace) -> dict[str, Any]:
+    """The request as `POST /generate` takes it."""
+    body: dict[str, Any] = {"params": dict(_param(text) for text in options.param)}
+    if options.prompt is not None:
+        body["prompt"] = options.prompt
+    if options.workflow is not None:
+        body["workflow"] = _workflow(options.workflow)
+    if options.timeout is not None:
+        body["timeout"] = options.timeout
+    if options.image:
+        body["images"] = dict(_image(text) for text in options.image)
+    chosen = FORMATS.get(named_ending(Path(options.output).name)) if options.output else None
+    if chosen:
+        body["output"] = {"format": chosen}
+    return body
+
+
+def _param(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise CommandFailed(f"-p takes NAME=VALUE, not {text!r}.", USAGE)
+    with contextlib.suppress(ValueError, RecursionError):
+        read = json.loads(value)
+        if isinstance(read, (str, dict)):  # a quoted text stays a text
+            return name, read
+    return name, Written(value)  # the parameter says whether 5 is a number or a text
+
+
+def _workflow(name: str) -> Any:
+    """The graph in a file, or the name of a template unchanged."""
+    if Path(name).suffix.lower() not in WORKFLOW_FILES:
+        return name
+    data = Path(name).read_bytes()
+    if file_extension(data) is None:
+        try:
+            return json.loads(data)  # in any UTF encoding
+        except (ValueError, RecursionError):
+            raise CommandFailed(f"{name} is neither JSON nor a picture.", USAGE) from None
+    graph = embedded_graph(data)
+    if graph is None:
+        raise CommandFailed(f"{name} contains no graph: ComfyUI did not make it, or its metadata was removed.", USAGE)
+    return graph
+
+
+def _image(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals:
+        name, path = "image", text
+    return name, base64.b64encode(Path(path).read_bytes()).decode("ascii")
