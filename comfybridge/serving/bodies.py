@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import string
 import tempfile
 import threading
 from collections.abc import Callable
+from typing import IO
 
 from comfybridge.serving.refusals import BAD_REQUEST, Refused
 
@@ -21,14 +23,16 @@ LONGEST_TRAILER = 8 * 1024
 
 
 class Budget:
-    """The bytes that all bodies beyond `MOST_IN_MEMORY` may have together. For several threads.
+    """The bytes that all bodies may have together. For several threads.
 
     Args:
-        most: bytes.
+        most: bytes. Bodies that fit into `MOST_IN_MEMORY` may have an eighth more, so that large ones that come slowly
+            do not keep them out.
     """
 
     def __init__(self, most: int) -> None:
         self._left = most
+        self._for_small = most // 8
         self._lock = threading.Lock()
 
     def check(self, count: int) -> None:
@@ -40,14 +44,17 @@ class Budget:
         if count > self._left:
             raise _no_room()
 
-    def take(self, count: int) -> None:
+    def take(self, count: int, size: int) -> None:
         """Use so many bytes of it.
+
+        Args:
+            size: bytes of that body so far, with these.
 
         Raises:
             Refused: there are not so many.
         """
         with self._lock:
-            if count > self._left:
+            if count > self._left + (self._for_small if size <= MOST_IN_MEMORY else 0):
                 raise _no_room()
             self._left -= count
 
@@ -80,7 +87,7 @@ class Body:
     """
 
     def __init__(self, most: int, budget: Budget) -> None:
-        self.file = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115  # `close` closes it
+        self.file: IO[bytes] = io.BytesIO()
         self.size = 0
         self._most = most
         self._budget = budget
@@ -95,11 +102,13 @@ class Body:
         self.size += len(data)
         if self.size > self._most:
             raise too_large(self._most)
-        if self.size > MOST_IN_MEMORY:
-            count = self.size - self._taken
-            self._budget.take(count)
-            self._taken += count
+        self._budget.take(len(data), self.size)
+        self._taken += len(data)
         try:
+            if self.size > MOST_IN_MEMORY and isinstance(self.file, io.BytesIO):
+                begun = self.file.getvalue()
+                self.file = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
+                self.file.write(begun)
             self.file.write(data)
         except OSError:
             raise _no_disk() from None
@@ -129,10 +138,14 @@ def too_large(most: int) -> Refused:
 
 
 class Chunks:
-    """Takes a chunked body apart (RFC 9112, 7.1), as it comes."""
+    """Takes a chunked body apart (RFC 9112, 7.1), as it comes.
+
+    Attributes:
+        left: bytes of the current chunk that have not come.
+    """
 
     def __init__(self) -> None:
-        self._left = 0  # bytes of the current chunk
+        self.left = 0
         self._read: Callable[[bytes], None] = self._read_size
         self._trailer = 0
         self._is_over = False
@@ -146,13 +159,13 @@ class Chunks:
         at = 0
         try:
             while not self._is_over:
-                if self._left:
-                    with memoryview(buffer) as view, view[at : at + self._left] as piece:
+                if self.left:
+                    with memoryview(buffer) as view, view[at : at + self.left] as piece:
                         write(piece)
                         count = len(piece)
                     at += count
-                    self._left -= count
-                    if self._left:
+                    self.left -= count
+                    if self.left:
                         return False
                     self._read = self._read_end
                 end = buffer.find(b"\n", at)
@@ -178,8 +191,8 @@ class Chunks:
         digits = digits.rstrip(b" \t") if extension else digits
         if not 0 < len(digits) <= LONGEST_SIZE or not _HEX.issuperset(digits) or b"\r" in extension:
             raise _malformed()
-        self._left = int(digits, 16)
-        if not self._left:
+        self.left = int(digits, 16)
+        if not self.left:
             self._read = self._read_trailer
 
     def _read_end(self, line: bytes) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from gunicorn.http import Request, errors
 from gunicorn.http.unreader import IterUnreader
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Admits = Callable[["WSGIEnvironment"], bool]
+
+READ_BYTES = 64 * 1024
+# Beyond the end of the current chunk, so much is read at a time: each chunk, however small, takes some time.
+BEYOND_CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,13 @@ class Reader:
         return self._incoming is not None and self._chunks is not None
 
     @property
+    def most_at_once(self) -> int:
+        """How many bytes it should be fed at most at a time."""
+        if self._incoming is None or self._chunks is None:
+            return READ_BYTES
+        return min(self._chunks.left + BEYOND_CHUNK, READ_BYTES)
+
+    @property
     def body_bytes(self) -> int | None:
         body = None if self._incoming is None else self._incoming._body
         return None if body is None else body.size
@@ -176,6 +187,8 @@ class Reader:
         head = incoming.head
         if head.version >= (1, 1) and "HTTP_HOST" not in environ:
             raise Refused(*BAD_REQUEST, "A request in HTTP/1.1 needs a Host header.")
+        if not head.uri.startswith("/") and (host := urlsplit(head.uri).netloc):
+            environ["HTTP_HOST"] = host  # RFC 9112, 3.2.2: the one in an absolute URI replaces the header
         coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if coding is not None and coding.lower() != "chunked":
@@ -183,16 +196,15 @@ class Reader:
         if length > terms.most_body:
             raise too_large(terms.most_body)
         self._left, self._chunks = (None, Chunks()) if coding is not None else (length, None)
-        if self._left is not None and len(self._buffer) >= self._left:  # so it is with most
-            environ["wsgi.input"] = io.BytesIO(self._buffer[: self._left])
-            del self._buffer[: self._left]
-            self._left = 0
+        environ["wsgi.input"] = io.BytesIO()
+        if self._left == 0:
             return
-        incoming.is_refused = not terms.admits(environ)
+        is_whole = self._left is not None and len(self._buffer) >= self._left
+        incoming.is_refused = not is_whole and not terms.admits(environ)
         if incoming.is_refused:
-            environ["wsgi.input"] = io.BytesIO()
             return
-        terms.budget.check(length)
+        if length > MOST_IN_MEMORY:
+            terms.budget.check(length)
         incoming._body = Body(terms.most_body, terms.budget)
         # whether it is in the head, is for gunicorn to refuse
         self.wants_continue = "HTTP_EXPECT" in environ and head.version >= (1, 1) and not self._buffer
