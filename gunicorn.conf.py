@@ -31,6 +31,10 @@ workers = 1
 threads = _settings.max_concurrent + RESERVE
 worker_connections = most_connections(_settings)  # those that ask for nothing take no thread
 
+backlog = (
+    16384  # callers that wait to be taken, as far as the system allows: beyond that they try again a second later
+)
+
 # The worker's main thread sends the heartbeat, whatever the request threads do: this is no limit on requests.
 timeout = 30
 # At a stop, running requests finish; then those that have not are told so.

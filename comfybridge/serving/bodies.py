@@ -20,14 +20,15 @@ _HEX = frozenset(string.hexdigits.encode())
 LONGEST_SIZE = 15  # digits of a chunk's size: all that a file could hold
 LONGEST_LINE = 1024  # the line before a chunk, or one of the trailer
 LONGEST_TRAILER = 8 * 1024
+LINES_AT_ONCE = 400  # each chunk has two, and takes some time however small it is
 
 
 class Budget:
     """The bytes that all bodies may have together. For several threads.
 
     Args:
-        most: bytes. Bodies that fit into `MOST_IN_MEMORY` may have an eighth more, so that large ones that come slowly
-            do not keep them out.
+        most: bytes. Bodies that fit into `MOST_IN_MEMORY` may have an eighth more, so that large ones that come
+            slowly do not keep them out.
     """
 
     def __init__(self, most: int) -> None:
@@ -141,31 +142,33 @@ class Chunks:
     """Takes a chunked body apart (RFC 9112, 7.1), as it comes.
 
     Attributes:
-        left: bytes of the current chunk that have not come.
+        is_interrupted: whether there may be more in the buffer, for another call.
     """
 
     def __init__(self) -> None:
-        self.left = 0
+        self.is_interrupted = False
+        self._left = 0  # bytes of the current chunk
         self._read: Callable[[bytes], None] = self._read_size
         self._trailer = 0
         self._is_over = False
 
     def take(self, buffer: bytearray, write: Callable[[memoryview], object]) -> bool:
-        """Take what has come out of a buffer, and write the content of chunks; whether that was all.
+        """Take what has come, or some of it, out of a buffer, and write the content of chunks; whether that was all.
 
         Raises:
             Refused: it is malformed.
         """
-        at = 0
+        at = lines = 0
+        self.is_interrupted = False
         try:
             while not self._is_over:
-                if self.left:
-                    with memoryview(buffer) as view, view[at : at + self.left] as piece:
+                if self._left:
+                    with memoryview(buffer) as view, view[at : at + self._left] as piece:
                         write(piece)
                         count = len(piece)
                     at += count
-                    self.left -= count
-                    if self.left:
+                    self._left -= count
+                    if self._left:
                         return False
                     self._read = self._read_end
                 end = buffer.find(b"\n", at)
@@ -174,6 +177,10 @@ class Chunks:
                     return False
                 if end == at or buffer[end - 1] != 0x0D or end - at > LONGEST_LINE:
                     raise _malformed()
+                if lines == LINES_AT_ONCE:
+                    self.is_interrupted = True
+                    return False
+                lines += 1
                 line = bytes(buffer[at : end - 1])
                 at = end + 1
                 self._read(line)
@@ -191,8 +198,8 @@ class Chunks:
         digits = digits.rstrip(b" \t") if extension else digits
         if not 0 < len(digits) <= LONGEST_SIZE or not _HEX.issuperset(digits) or b"\r" in extension:
             raise _malformed()
-        self.left = int(digits, 16)
-        if not self.left:
+        self._left = int(digits, 16)
+        if not self._left:
             self._read = self._read_trailer
 
     def _read_end(self, line: bytes) -> None:

@@ -1,17 +1,17 @@
 """The gunicorn worker: one loop takes callers and whole requests, threads answer them.
 
-The loop never waits for one caller. It reads heads and bodies (`reader.py`), bounded in size and time, and only a
-request that is whole takes a thread, unless its caller has left meanwhile. It builds on gunicorn's base worker, its
-parser and its `Response`, and overrides nothing but `run`.
+The loop never waits for one caller, and does little at once for any. It reads heads and bodies (`reader.py`), bounded
+in size and time, and only a request that is whole takes a thread, unless its caller has left meanwhile. It builds on
+gunicorn's base worker, its parser and its `Response`, and overrides nothing but `run`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import logging
 import os
-import random
 import selectors
 import socket
 import time
@@ -34,13 +34,17 @@ from comfybridge.serving.threads import Threads
 
 log = logging.getLogger(__name__)
 
+READ_BYTES = 64 * 1024
 # So many callers are taken before those that are there get their turn.
 TAKEN_AT_ONCE = 64
+# Of the requests that take the loop longer (the application is asked whether their bodies are wanted; bodies come in
+# very small chunks), so many get a portion of its time in each turn, after all others.
+PORTIONS_AT_ONCE = 20
 # How often it is looked whose time is up.
 LOOK_SECONDS = 0.5
 # On shutdown, connections without a request are closed after that time: one may be on its way.
 LINGER_SECONDS = 2.0
-# So long an answered caller may be silent before it hangs up in turn, without which the end of its answer might be lost;
+# So long an answered caller may be silent before it hangs up: without that the end of its answer might be lost;
 FAREWELL_SECONDS = 2.0
 # so long it may go on sending a body that was refused, and so much of it.
 FAREWELL_AT_MOST = 60.0
@@ -60,20 +64,18 @@ REFUSED_AT_ONCE = 20
 # So many of them wait at most; the others get a short refusal, so that they take no connections from other callers.
 MOST_REFUSED = 5 * REFUSED_AT_ONCE
 
-# Bodies in chunks take the loop more time than any other: after all others, it reads from so many in a turn.
-CHUNKED_AT_ONCE = 30
-
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-READING, WORKING, LEAVING = "reading", "working", "leaving"
+READING, WAITING, WORKING, LEAVING = "reading", "waiting", "working", "leaving"
 
 
 class Connection:
     """A caller's connection.
 
     Attributes:
-        state: READING (of a request, or waiting for one), WORKING (a thread has it), LEAVING (all is said).
-        is_parked: whether the loop does not listen to it, as something came while a thread has it.
+        state: READING (of a request, or waiting for one), WAITING (for a portion of the loop's time), WORKING (a
+            thread has it), LEAVING (all is said).
+        is_parked: whether the loop does not listen to it, as something came while WAITING or WORKING.
         until: when something must have happened, on `time.monotonic()`'s clock.
         end: when it is closed whatever happens, once all is said.
         seen: how many bytes of a body had come when `until` was set; or what came after the answer.
@@ -88,6 +90,13 @@ class Connection:
         self.is_parked = False
         self.until = self.end = until
         self.seen = 0
+
+
+def _looked_up(cfg: Any) -> Any:
+    """gunicorn's configuration with the settings as plain attributes. By itself it looks each up in two calls."""
+    known = copy.copy(cfg)
+    vars(known).update((name, setting.get()) for name, setting in cfg.settings.items())
+    return known
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # untyped
@@ -110,12 +119,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     def run(self) -> None:
         """Serve until told to stop, and then until all are answered. Called by gunicorn."""
+        self.cfg: Any = _looked_up(self.cfg)
         budget = Budget(self.most_bodies)
         self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", admits_all))
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
         self._connections: set[Connection] = set()
         self._calls: deque[Callable[[], None]] = deque()  # from other threads
+        self._waiting: deque[Connection] = deque()
         self._refused: deque[tuple[Connection, Incoming]] = deque()
         self._next_look = self._next_warning = 0.0
         self._handed_over = self._before = self._tidied = 0
@@ -139,17 +150,13 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         self.notify()
         if self.ppid != os.getppid():  # gunicorn itself has died
             self.alive = False
-        chunked = []
-        for key, _ in self._poller.select(LOOK_SECONDS):
+        for key, _ in self._poller.select(0 if self._waiting else LOOK_SECONDS):
             if not isinstance(key.data, Connection):
                 key.data(key.fileobj)
-            elif key.data.reader.is_chunked:
-                chunked.append(key.data)
             elif key.data in self._connections:  # else it was closed in this turn
                 self._on_readable(key.data)
-        for each in random.sample(chunked, min(CHUNKED_AT_ONCE, len(chunked))):
-            if each in self._connections:
-                self._on_readable(each)
+        for _ in range(min(len(self._waiting), PORTIONS_AT_ONCE)):
+            self._go_on(self._waiting.popleft())
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
@@ -231,7 +238,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
     def _close_idlest(self) -> bool:
         """Close connections that ask for nothing, those that wait longest first; whether there was one."""
         idle = [each for each in self._connections if each.state is not WORKING]
-        idle.sort(key=lambda each: (each.state is READING, each.reader.has_begun, each.until))
+        idle.sort(key=lambda each: (each.state is not LEAVING, each.reader.has_begun, each.until))
         for each in idle[: 1 + int(CLOSED_AT_ONCE * len(idle))]:
             self._close(each)
         return bool(idle)
@@ -250,14 +257,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
     # -- reading requests ----------------------------------------------------------------------------------------
 
     def _on_readable(self, connection: Connection) -> None:
-        if connection.state is WORKING:
+        if connection.state in (WAITING, WORKING):
             self._poller.unregister(connection.socket)
             connection.is_parked = True
-            if connection.state is not WORKING:
+            if connection.state is READING:
                 self._resume(connection)
             return
         try:
-            data = connection.socket.take(connection.reader.most_at_once)
+            data = connection.socket.take(READ_BYTES)
         except OSError:
             self._close(connection)
             return
@@ -301,9 +308,25 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if not had_begun or (reader.body_bytes is not None and not had_body):
             connection.seen = 0
             connection.until = time.monotonic() + self.patience
+        if reader.is_interrupted:
+            connection.state = WAITING
+            self._waiting.append(connection)
         if reader.wants_continue:
             reader.wants_continue = False
             connection.socket.give(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _go_on(self, connection: Connection) -> None:
+        """Give a request another portion of the loop's time."""
+        if connection in self._connections:  # else it was closed meanwhile
+            connection.state = READING
+            self._feed(connection, b"")
+            if connection.state is READING:
+                self._unpark(connection)
+
+    def _unpark(self, connection: Connection) -> None:
+        if connection.is_parked:
+            connection.is_parked = False
+            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
 
     def _hand_over(self, connection: Connection, incoming: Incoming) -> None:
         self._handed_over += 1
@@ -321,9 +344,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         """Listen to a connection again, of which a thread has answered a request."""
         connection.state = READING
         connection.until = time.monotonic() + self.cfg.keepalive
-        if connection.is_parked:
-            connection.is_parked = False
-            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
+        self._unpark(connection)
         if connection.reader.has_begun:
             self._feed(connection, b"")
 
@@ -416,9 +437,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         connection.seen = 0
         now = time.monotonic()
         connection.until, connection.end = now + FAREWELL_SECONDS, now + FAREWELL_AT_MOST
-        if connection.is_parked:
-            connection.is_parked = False
-            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
+        self._unpark(connection)
         self._on_readable(connection)
 
     def _look(self, now: float) -> None:
@@ -426,7 +445,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         for _ in range(min(len(self._refused), REFUSED_AT_ONCE)):
             self._hand_over(*self._refused.popleft())
         linger = self._linger_until
-        for each in [each for each in self._connections if each.state is not WORKING]:
+        for each in [each for each in self._connections if each.state in (READING, LEAVING)]:
             body = each.reader.body_bytes
             if linger is not None and now >= linger and body is None and each.state is READING:
                 self._close(each)

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 Admits = Callable[["WSGIEnvironment"], bool]
 
-READ_BYTES = 64 * 1024
-# Beyond the end of the current chunk, so much is read at a time: each chunk, however small, takes some time.
-BEYOND_CHUNK = 1024
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -81,6 +77,7 @@ class Reader:
 
     Attributes:
         has_begun: whether a part of a request has come.
+        is_interrupted: whether it is to be fed once more, with nothing, when all others have had their turn.
         wants_continue: whether the caller waits for "100 Continue" before it sends the body; to be reset.
         body_bytes: how much has come of the current body; None where there is none yet.
     """
@@ -95,23 +92,11 @@ class Reader:
         self._incoming: Incoming | None = None
         self._left: int | None = None  # bytes of a body whose length was announced
         self._chunks: Chunks | None = None
-        self.wants_continue = False
+        self.is_interrupted = self.wants_continue = False
 
     @property
     def has_begun(self) -> bool:
         return bool(self._buffer) or self._incoming is not None
-
-    @property
-    def is_chunked(self) -> bool:
-        """Whether the current body comes in chunks."""
-        return self._incoming is not None and self._chunks is not None
-
-    @property
-    def most_at_once(self) -> int:
-        """How many bytes it should be fed at most at a time."""
-        if self._incoming is None or self._chunks is None:
-            return READ_BYTES
-        return min(self._chunks.left + BEYOND_CHUNK, READ_BYTES)
 
     @property
     def body_bytes(self) -> int | None:
@@ -125,11 +110,18 @@ class Reader:
             Refused: the connection is to be closed.
         """
         self._buffer += data
-        incoming = self._incoming = self._incoming or self._begin()
-        if incoming is None or not (incoming.is_refused or self._has_body(incoming)):
-            return None
-        self._incoming = None
-        return incoming
+        self.is_interrupted = False
+        incoming = self._incoming
+        if incoming is None:
+            incoming = self._incoming = self._begin()
+            if incoming is None:
+                return None
+        elif incoming._body is None:
+            self._admit(incoming)
+        if incoming.is_refused or self._has_body(incoming):
+            self._incoming = None
+            return incoming
+        return None
 
     def close(self) -> None:
         """Let go of what has come."""
@@ -199,23 +191,35 @@ class Reader:
         environ["wsgi.input"] = io.BytesIO()
         if self._left == 0:
             return
-        is_whole = self._left is not None and len(self._buffer) >= self._left
-        incoming.is_refused = not is_whole and not terms.admits(environ)
+        if self._left is not None and len(self._buffer) >= self._left:
+            incoming._body = Body(terms.most_body, terms.budget)
+        else:
+            self.is_interrupted = True  # to ask the application takes a while
+
+    def _admit(self, incoming: Incoming) -> None:
+        """Find out whether a body that has not come yet is wanted.
+
+        Raises:
+            Refused: there is no room for it now.
+        """
+        terms, environ = self._terms, incoming.environ
+        incoming.is_refused = not terms.admits(environ)
         if incoming.is_refused:
             return
-        if length > MOST_IN_MEMORY:
-            terms.budget.check(length)
+        if self._left is not None and self._left > MOST_IN_MEMORY:
+            terms.budget.check(self._left)
         incoming._body = Body(terms.most_body, terms.budget)
         # whether it is in the head, is for gunicorn to refuse
-        self.wants_continue = "HTTP_EXPECT" in environ and head.version >= (1, 1) and not self._buffer
+        self.wants_continue = "HTTP_EXPECT" in environ and incoming.head.version >= (1, 1) and not self._buffer
 
     def _has_body(self, incoming: Incoming) -> bool:
         """Whether the body is whole, with what has come of it."""
         body, buffer = incoming._body, self._buffer
         if body is None:
-            return True
+            return self._left == 0
         if self._chunks is not None:
             if not self._chunks.take(buffer, body.write):
+                self.is_interrupted = self._chunks.is_interrupted
                 return False
         else:
             assert self._left is not None

@@ -14,7 +14,6 @@ from comfybridge.simulator.progress import Progress
 from comfybridge.simulator.sockets import Sockets
 from comfybridge.simulator.world import World
 
-
 # As in ComfyUI's `ProgressBar`: progress is told after so many seconds and so much of the whole, unless there is more
 # to it than a number.
 LEAST_SECONDS = 0.1
