@@ -31,6 +31,9 @@ workers = 1
 threads = _settings.max_concurrent + RESERVE
 worker_connections = most_connections(_settings)  # idle ones take no thread
 
+# callers that wait to be taken, as far as the system allows; others try again a second later
+backlog = 16384
+
 # The worker's main thread sends the heartbeat, whatever the request threads do, so this does not limit requests.
 timeout = 30
 # On shutdown, running requests finish; those that have not by then get an error.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import string
 import tempfile
 import threading
 from collections.abc import Callable
+from typing import IO
 
 from comfybridge.serving.refusals import BAD_REQUEST, Refused
 
@@ -18,17 +20,20 @@ _HEX = frozenset(string.hexdigits.encode())
 LONGEST_SIZE = 15  # digits of a chunk's size: all that a file could hold
 LONGEST_LINE = 1024  # the line before a chunk, or one of the trailer
 LONGEST_TRAILER = 8 * 1024
+LINES_AT_ONCE = 400  # each chunk has two, and takes some time however small it is
 
 
 class Budget:
-    """The bytes that all bodies beyond `MOST_IN_MEMORY` may have together. For several threads.
+    """The bytes that all bodies may have together. For several threads.
 
     Args:
-        most: bytes.
+        most: bytes. Bodies that fit into `MOST_IN_MEMORY` may have an eighth more, so that large ones that come
+            slowly do not keep them out.
     """
 
     def __init__(self, most: int) -> None:
         self._left = most
+        self._for_small = most // 8
         self._lock = threading.Lock()
 
     def check(self, count: int) -> None:
@@ -40,14 +45,17 @@ class Budget:
         if count > self._left:
             raise _no_room()
 
-    def take(self, count: int) -> None:
+    def take(self, count: int, size: int) -> None:
         """Use so many bytes of it.
+
+        Args:
+            size: bytes of that body so far, with these.
 
         Raises:
             Refused: there are not so many.
         """
         with self._lock:
-            if count > self._left:
+            if count > self._left + (self._for_small if size <= MOST_IN_MEMORY else 0):
                 raise _no_room()
             self._left -= count
 
@@ -80,7 +88,7 @@ class Body:
     """
 
     def __init__(self, most: int, budget: Budget) -> None:
-        self.file = tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115  # `close` closes it
+        self.file: IO[bytes] = io.BytesIO()
         self.size = 0
         self._most = most
         self._budget = budget
@@ -95,11 +103,13 @@ class Body:
         self.size += len(data)
         if self.size > self._most:
             raise too_large(self._most)
-        if self.size > MOST_IN_MEMORY:
-            count = self.size - self._taken
-            self._budget.take(count)
-            self._taken += count
+        self._budget.take(len(data), self.size)
+        self._taken += len(data)
         try:
+            if self.size > MOST_IN_MEMORY and isinstance(self.file, io.BytesIO):
+                begun = self.file.getvalue()
+                self.file = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
+                self.file.write(begun)
             self.file.write(data)
         except OSError:
             raise _no_disk() from None
@@ -129,21 +139,27 @@ def too_large(most: int) -> Refused:
 
 
 class Chunks:
-    """Takes a chunked body apart (RFC 9112, 7.1), as it comes."""
+    """Takes a chunked body apart (RFC 9112, 7.1), as it comes.
+
+    Attributes:
+        is_interrupted: whether there may be more in the buffer, for another call.
+    """
 
     def __init__(self) -> None:
+        self.is_interrupted = False
         self._left = 0  # bytes of the current chunk
         self._read: Callable[[bytes], None] = self._read_size
         self._trailer = 0
         self._is_over = False
 
     def take(self, buffer: bytearray, write: Callable[[memoryview], object]) -> bool:
-        """Take what has come out of a buffer, and write the content of chunks; whether that was all.
+        """Take what has come, or some of it, out of a buffer, and write the content of chunks; whether that was all.
 
         Raises:
             Refused: it is malformed.
         """
-        at = 0
+        at = lines = 0
+        self.is_interrupted = False
         try:
             while not self._is_over:
                 if self._left:
@@ -161,6 +177,10 @@ class Chunks:
                     return False
                 if end == at or buffer[end - 1] != 0x0D or end - at > LONGEST_LINE:
                     raise _malformed()
+                if lines == LINES_AT_ONCE:
+                    self.is_interrupted = True
+                    return False
+                lines += 1
                 line = bytes(buffer[at : end - 1])
                 at = end + 1
                 self._read(line)

@@ -1,13 +1,14 @@
 """The gunicorn worker: one loop takes callers and whole requests, threads answer them.
 
-The loop never waits for one caller. It reads heads and bodies (`reader.py`), bounded in size and time, and only a
-request that is whole takes a thread, unless its caller has left meanwhile. It builds on gunicorn's base worker, its
-parser and its `Response`, and overrides nothing but `run`.
+The loop never waits for one caller, and does little at once for any. It reads heads and bodies (`reader.py`), bounded
+in size and time, and only a request that is whole takes a thread, unless its caller has left meanwhile. It builds on
+gunicorn's base worker, its parser and its `Response`, and overrides nothing but `run`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import logging
 import os
@@ -27,7 +28,7 @@ from comfybridge.serving.bodies import Budget
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
 from comfybridge.serving.memory import give_back
 from comfybridge.serving.reader import Incoming, Reader, Terms
-from comfybridge.serving.refusals import Refused, admits_all, crowded, cut_short, left, too_slow
+from comfybridge.serving.refusals import Refused, admits_all, crowded, cut_short, left, no_thread, too_slow
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
@@ -36,14 +37,20 @@ log = logging.getLogger(__name__)
 READ_BYTES = 64 * 1024
 # So many callers are taken before those that are there get their turn.
 TAKEN_AT_ONCE = 64
+# Of the requests that take the loop longer (the application is asked whether their bodies are wanted; bodies come in
+# very small chunks), so many get a portion of its time in each turn, after all others.
+PORTIONS_AT_ONCE = 20
 # How often it is looked whose time is up.
 LOOK_SECONDS = 0.5
 # On shutdown, connections without a request are closed after that time: one may be on its way.
 LINGER_SECONDS = 2.0
-# So long an answered caller has for hanging up in turn, without which the end of its answer might be lost,
+# So long an answered caller may be silent before it hangs up: without that the end of its answer might be lost;
 FAREWELL_SECONDS = 2.0
-# and so much of a body that was refused may still come from it.
+# so long it may go on sending a body that was refused, and so much of it.
+FAREWELL_AT_MOST = 60.0
 FAREWELL_BYTES = 256 * 1024 * 1024
+# The log says at most so often that the system allows no more connections.
+WARN_SECONDS = 60.0
 # Where there are too many connections, this part of those that can be closed is, as finding them takes a while.
 CLOSED_AT_ONCE = 0.02
 
@@ -57,33 +64,39 @@ REFUSED_AT_ONCE = 20
 # So many of them wait at most; the others get a short refusal, so that they take no connections from other callers.
 MOST_REFUSED = 5 * REFUSED_AT_ONCE
 
-# Of a body in chunks, so much is read at a time: each chunk, however small, takes the loop some time.
-CHUNKED_BYTES = 4 * 1024
-
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-READING, WORKING, LEAVING = "reading", "working", "leaving"
+READING, WAITING, WORKING, LEAVING = "reading", "waiting", "working", "leaving"
 
 
 class Connection:
     """A caller's connection.
 
     Attributes:
-        state: READING (of a request, or waiting for one), WORKING (a thread has it), LEAVING (all is said).
-        is_parked: whether the loop does not listen to it, as something came while a thread has it.
+        state: READING (of a request, or waiting for one), WAITING (for a portion of the loop's time), WORKING (a
+            thread has it), LEAVING (all is said).
+        is_parked: whether the loop does not listen to it, as something came while WAITING or WORKING.
         until: when something must have happened, on `time.monotonic()`'s clock.
+        end: when it is closed whatever happens, once all is said.
         seen: how many bytes of a body had come when `until` was set; or what came after the answer.
     """
 
-    __slots__ = ("is_parked", "reader", "seen", "socket", "state", "until")
+    __slots__ = ("end", "is_parked", "reader", "seen", "socket", "state", "until")
 
     def __init__(self, taken: CallerSocket, reader: Reader, until: float) -> None:
         self.socket = taken
         self.reader = reader
         self.state = READING
         self.is_parked = False
-        self.until = until
+        self.until = self.end = until
         self.seen = 0
+
+
+def _looked_up(cfg: Any) -> Any:
+    """gunicorn's configuration with the settings as plain attributes. By itself it looks each up in two calls."""
+    known = copy.copy(cfg)
+    vars(known).update((name, setting.get()) for name, setting in cfg.settings.items())
+    return known
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # untyped
@@ -106,15 +119,16 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     def run(self) -> None:
         """Serve until told to stop, and then until all are answered. Called by gunicorn."""
+        self.cfg: Any = _looked_up(self.cfg)
         budget = Budget(self.most_bodies)
         self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", admits_all))
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
-        self._most = self.cfg.worker_connections
         self._connections: set[Connection] = set()
         self._calls: deque[Callable[[], None]] = deque()  # from other threads
+        self._waiting: deque[Connection] = deque()
         self._refused: deque[tuple[Connection, Incoming]] = deque()
-        self._next_look = 0.0
+        self._next_look = self._next_warning = 0.0
         self._handed_over = self._before = self._tidied = 0
         self._had_large = False
         self._linger_until: float | None = None
@@ -136,11 +150,13 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         self.notify()
         if self.ppid != os.getppid():  # gunicorn itself has died
             self.alive = False
-        for key, _ in self._poller.select(LOOK_SECONDS):
+        for key, _ in self._poller.select(0 if self._waiting else LOOK_SECONDS):
             if not isinstance(key.data, Connection):
                 key.data(key.fileobj)
             elif key.data in self._connections:  # else it was closed in this turn
                 self._on_readable(key.data)
+        for _ in range(min(len(self._waiting), PORTIONS_AT_ONCE)):
+            self._go_on(self._waiting.popleft())
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
@@ -165,7 +181,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     def _on_wake(self, pipe: int) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.read(pipe, READ_BYTES)
+            os.read(pipe, 4096)
         while self._calls:
             self._calls.popleft()()
 
@@ -189,7 +205,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     def _take(self, listener: Any) -> bool:
         """Take the next caller; whether there was one and there may be more."""
-        if len(self._connections) >= self._most and not self._close_idlest():
+        if len(self._connections) >= self.cfg.worker_connections and not self._close_idlest():
             self._listen(False)
             return False
         try:
@@ -210,16 +226,19 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         return True
 
     def _make_do(self) -> None:
-        """Go on where the system allows no more connections."""
-        if not self._close_idlest():
-            self._most = max(1, len(self._connections))
-            self._listen(False)
-            log.warning("This system allows the bridge only %d connections.", self._most)
+        """Go on where the system allows no more connections at the moment: close idle ones, or wait for a while."""
+        if self._close_idlest():
+            return
+        self._listen(False)  # until the next look
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + WARN_SECONDS
+            log.warning("This system allows the bridge only %d connections now.", len(self._connections))
 
     def _close_idlest(self) -> bool:
         """Close connections that ask for nothing, those that wait longest first; whether there was one."""
         idle = [each for each in self._connections if each.state is not WORKING]
-        idle.sort(key=lambda each: (each.state is READING, each.reader.has_begun, each.until))
+        idle.sort(key=lambda each: (each.state is not LEAVING, each.reader.has_begun, each.until))
         for each in idle[: 1 + int(CLOSED_AT_ONCE * len(idle))]:
             self._close(each)
         return bool(idle)
@@ -238,14 +257,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
     # -- reading requests ----------------------------------------------------------------------------------------
 
     def _on_readable(self, connection: Connection) -> None:
-        if connection.state is WORKING:
+        if connection.state in (WAITING, WORKING):
             self._poller.unregister(connection.socket)
             connection.is_parked = True
-            if connection.state is not WORKING:
+            if connection.state is READING:
                 self._resume(connection)
             return
         try:
-            data = connection.socket.take(CHUNKED_BYTES if connection.reader.is_chunked else READ_BYTES)
+            data = connection.socket.take(READ_BYTES)
         except OSError:
             self._close(connection)
             return
@@ -253,7 +272,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             return
         if connection.state is LEAVING:
             connection.seen += len(data)
-            connection.until = min(connection.until + FAREWELL_SECONDS, time.monotonic() + FAREWELL_SECONDS)
+            connection.until = min(connection.end, time.monotonic() + FAREWELL_SECONDS)
             if not data or connection.seen > FAREWELL_BYTES:
                 self._close(connection)
         elif data:
@@ -289,9 +308,25 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if not had_begun or (reader.body_bytes is not None and not had_body):
             connection.seen = 0
             connection.until = time.monotonic() + self.patience
+        if reader.is_interrupted:
+            connection.state = WAITING
+            self._waiting.append(connection)
         if reader.wants_continue:
             reader.wants_continue = False
             connection.socket.give(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _go_on(self, connection: Connection) -> None:
+        """Give a request another portion of the loop's time."""
+        if connection in self._connections:  # else it was closed meanwhile
+            connection.state = READING
+            self._feed(connection, b"")
+            if connection.state is READING:
+                self._unpark(connection)
+
+    def _unpark(self, connection: Connection) -> None:
+        if connection.is_parked:
+            connection.is_parked = False
+            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
 
     def _hand_over(self, connection: Connection, incoming: Incoming) -> None:
         self._handed_over += 1
@@ -299,15 +334,17 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         threads = self._kept_back.get(incoming.environ["PATH_INFO"], self._threads)
         if threads is not self._threads and not connection.socket.takes_more():
             threads = self._threads  # a caller that does not read must not hold those that are kept back
-        threads.give(partial(self._answer, connection, incoming, threads))
+        try:
+            threads.give(partial(self._answer, connection, incoming, threads))
+        except RuntimeError:
+            incoming.close()
+            self._refuse(connection, no_thread())
 
     def _resume(self, connection: Connection) -> None:
         """Listen to a connection again, of which a thread has answered a request."""
         connection.state = READING
         connection.until = time.monotonic() + self.cfg.keepalive
-        if connection.is_parked:
-            connection.is_parked = False
-            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
+        self._unpark(connection)
         if connection.reader.has_begun:
             self._feed(connection, b"")
 
@@ -398,10 +435,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             return
         connection.state = LEAVING
         connection.seen = 0
-        connection.until = time.monotonic() + FAREWELL_SECONDS
-        if connection.is_parked:
-            connection.is_parked = False
-            self._poller.register(connection.socket, selectors.EVENT_READ, connection)
+        now = time.monotonic()
+        connection.until, connection.end = now + FAREWELL_SECONDS, now + FAREWELL_AT_MOST
+        self._unpark(connection)
         self._on_readable(connection)
 
     def _look(self, now: float) -> None:
@@ -409,7 +445,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         for _ in range(min(len(self._refused), REFUSED_AT_ONCE)):
             self._hand_over(*self._refused.popleft())
         linger = self._linger_until
-        for each in [each for each in self._connections if each.state is not WORKING]:
+        for each in [each for each in self._connections if each.state in (READING, LEAVING)]:
             body = each.reader.body_bytes
             if linger is not None and now >= linger and body is None and each.state is READING:
                 self._close(each)
@@ -421,7 +457,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
                 self._refuse(each, too_slow())
             else:
                 self._close(each)
-        if self.alive and len(self._connections) < self._most:
+        if self.alive and len(self._connections) < self.cfg.worker_connections:
             self._listen(True)
 
     def _close(self, connection: Connection) -> None:

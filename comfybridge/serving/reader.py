@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from gunicorn.http import Request, errors
 from gunicorn.http.unreader import IterUnreader
@@ -77,6 +77,7 @@ class Reader:
 
     Attributes:
         has_begun: whether a part of a request has come.
+        is_interrupted: whether it is to be fed once more, with nothing, when all others have had their turn.
         wants_continue: whether the caller waits for "100 Continue" before it sends the body; to be reset.
         body_bytes: how much has come of the current body; None where there is none yet.
     """
@@ -91,16 +92,11 @@ class Reader:
         self._incoming: Incoming | None = None
         self._left: int | None = None  # bytes of a body whose length was announced
         self._chunks: Chunks | None = None
-        self.wants_continue = False
+        self.is_interrupted = self.wants_continue = False
 
     @property
     def has_begun(self) -> bool:
         return bool(self._buffer) or self._incoming is not None
-
-    @property
-    def is_chunked(self) -> bool:
-        """Whether the current body comes in chunks."""
-        return self._incoming is not None and self._chunks is not None
 
     @property
     def body_bytes(self) -> int | None:
@@ -114,11 +110,18 @@ class Reader:
             Refused: the connection is to be closed.
         """
         self._buffer += data
-        incoming = self._incoming = self._incoming or self._begin()
-        if incoming is None or not (incoming.is_refused or self._has_body(incoming)):
-            return None
-        self._incoming = None
-        return incoming
+        self.is_interrupted = False
+        incoming = self._incoming
+        if incoming is None:
+            incoming = self._incoming = self._begin()
+            if incoming is None:
+                return None
+        elif incoming._body is None:
+            self._admit(incoming)
+        if incoming.is_refused or self._has_body(incoming):
+            self._incoming = None
+            return incoming
+        return None
 
     def close(self) -> None:
         """Let go of what has come."""
@@ -176,6 +179,8 @@ class Reader:
         head = incoming.head
         if head.version >= (1, 1) and "HTTP_HOST" not in environ:
             raise Refused(*BAD_REQUEST, "A request in HTTP/1.1 needs a Host header.")
+        if not head.uri.startswith("/") and (host := urlsplit(head.uri).netloc):
+            environ["HTTP_HOST"] = host  # RFC 9112, 3.2.2: the one in an absolute URI replaces the header
         coding = environ.pop("HTTP_TRANSFER_ENCODING", None)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if coding is not None and coding.lower() != "chunked":
@@ -183,27 +188,38 @@ class Reader:
         if length > terms.most_body:
             raise too_large(terms.most_body)
         self._left, self._chunks = (None, Chunks()) if coding is not None else (length, None)
-        if self._left is not None and len(self._buffer) >= self._left:  # so it is with most
-            environ["wsgi.input"] = io.BytesIO(self._buffer[: self._left])
-            del self._buffer[: self._left]
-            self._left = 0
+        environ["wsgi.input"] = io.BytesIO()
+        if self._left == 0:
             return
+        if self._left is not None and len(self._buffer) >= self._left:
+            incoming._body = Body(terms.most_body, terms.budget)
+        else:
+            self.is_interrupted = True  # to ask the application takes a while
+
+    def _admit(self, incoming: Incoming) -> None:
+        """Find out whether a body that has not come yet is wanted.
+
+        Raises:
+            Refused: there is no room for it now.
+        """
+        terms, environ = self._terms, incoming.environ
         incoming.is_refused = not terms.admits(environ)
         if incoming.is_refused:
-            environ["wsgi.input"] = io.BytesIO()
             return
-        terms.budget.check(length)
+        if self._left is not None and self._left > MOST_IN_MEMORY:
+            terms.budget.check(self._left)
         incoming._body = Body(terms.most_body, terms.budget)
         # whether it is in the head, is for gunicorn to refuse
-        self.wants_continue = "HTTP_EXPECT" in environ and head.version >= (1, 1) and not self._buffer
+        self.wants_continue = "HTTP_EXPECT" in environ and incoming.head.version >= (1, 1) and not self._buffer
 
     def _has_body(self, incoming: Incoming) -> bool:
         """Whether the body is whole, with what has come of it."""
         body, buffer = incoming._body, self._buffer
         if body is None:
-            return True
+            return self._left == 0
         if self._chunks is not None:
             if not self._chunks.take(buffer, body.write):
+                self.is_interrupted = self._chunks.is_interrupted
                 return False
         else:
             assert self._left is not None

@@ -76,6 +76,11 @@ def crowded() -> Refused:
     return Refused(503, "busy", "The bridge is refusing too many other requests at this moment.", 5)
 
 
+def no_thread() -> Refused:
+    """The system allows not even one thread."""
+    return Refused(503, "busy", "This system allows the bridge no thread to answer the request with.", 5)
+
+
 def admits_all(_: object) -> bool:
     """Accept the body of every request, for applications that don't say which they want."""
     return True

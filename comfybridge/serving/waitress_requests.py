@@ -12,7 +12,7 @@ from waitress.server import BaseWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error, RequestEntityTooLarge
 
-from comfybridge.serving.bodies import MOST_IN_MEMORY, Budget
+from comfybridge.serving.bodies import Budget
 from comfybridge.serving.refusals import Refused
 
 ONCE = (b"\r\nhost:", b"\r\ntransfer-encoding:")
@@ -28,7 +28,7 @@ def be_strict(
         kept_back: how many threads are reserved for requests to a path.
     """
     parser = type("StrictRequest", (StrictRequest,), {"admits": staticmethod(admits), "budget": budget})
-    server.channel_class = type("StrictChannel", (HTTPChannel,), {"parser_class": parser})
+    server.channel_class = type("StrictChannel", (StrictChannel,), {"parser_class": parser})
     server.task_dispatcher = Lanes(server.task_dispatcher, kept_back)
 
 
@@ -49,6 +49,17 @@ class Lanes:
         """End all threads."""
         for each in (self._most, *self._kept_back.values()):
             each.shutdown()
+
+
+class StrictChannel(HTTPChannel):  # type: ignore[misc]  # untyped
+    """A caller's connection."""
+
+    def handle_close(self) -> None:
+        """Called when it ends. A thread may be at work for the first of its requests, and closes that one."""
+        super().handle_close()
+        for each in (*self.requests[1:], self.request):
+            if each is not None:
+                each.close()
 
 
 class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
@@ -81,6 +92,8 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
             raise ParsingError("The length of the body is ambiguous.")
         if headers.get("EXPECT", "100-continue").lower() != "100-continue":
             raise ParsingError("Expect can be 100-continue, and nothing else.")
+        if self.proxy_netloc:  # RFC 9112, 3.2.2: the host in an absolute URI replaces the header
+            headers["HOST"] = self.proxy_netloc
         if self.body_rcv is not None and not self.admits(self._environ()):
             self.body_rcv.buf = Nothing()
 
@@ -107,9 +120,9 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
         if getattr(self.body_rcv, "chunk_remainder", 0) > most:
             self.error = RequestEntityTooLarge("A chunk is too large.")
             self.completed = True
-        if size > MOST_IN_MEMORY and not self.error and not isinstance(self.body_rcv.getbuf(), Nothing):
+        if size > self._taken and not self.error and not isinstance(self.body_rcv.getbuf(), Nothing):
             try:
-                self.budget.take(size - self._taken)
+                self.budget.take(size - self._taken, size)
                 self._taken = size
             except Refused as refusal:
                 self.error = Error(refusal.sentence)
@@ -118,14 +131,8 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
         return count
 
     def close(self) -> None:
-        """Called once the request is answered."""
+        """Called once the request is answered, or its connection is closed before that."""
         super().close()
-        self._give_back()
-
-    def __del__(self) -> None:
-        self._give_back()  # where its connection ended before
-
-    def _give_back(self) -> None:
         taken, self._taken = self._taken, 0
         self.budget.give_back(taken)
 

@@ -1,5 +1,6 @@
 """One run of one node: what its function sees of the server."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,11 @@ from comfybridge.simulator.nodes.definition import Graph
 from comfybridge.simulator.progress import Progress
 from comfybridge.simulator.sockets import Sockets
 from comfybridge.simulator.world import World
+
+# As in ComfyUI's `ProgressBar`: progress is told after so many seconds and so much of the whole, unless there is more
+# to it than a number.
+LEAST_SECONDS = 0.1
+LEAST_PART = 0.005
 
 
 class Interrupted(Exception):
@@ -81,6 +87,7 @@ class RunningNode:
         self._node_id = node_id
         self._previews = previews
         self._steps = 0
+        self._told_at, self._told = 0.0, -1  # the last progress that was told
 
     def step(self) -> None:
         self._run.gate.take_step(self._steps, lambda: self._run.interrupt.raised, self._run.stopped)
@@ -91,6 +98,9 @@ class RunningNode:
         run.interrupt.check()
         if image is not None and image[0] == "JPEG" and not self._previews:
             image = None
+        if image is None and self._is_throttled(value, maximum):
+            return
+        self._told_at, self._told = time.perf_counter(), value
         run.progress.update(self._node_id, value, maximum)
         with_metadata = run.sockets.wants_metadata(run.client_id)
         if with_metadata:
@@ -99,6 +109,13 @@ class RunningNode:
         run.send("progress", numbers)
         if not with_metadata:
             self._send_image(image, with_metadata)
+
+    def _is_throttled(self, value: int, maximum: int) -> bool:
+        """Whether a step is passed over: neither the first nor the last one, and too soon after another."""
+        if not self.world.version.throttles_progress or self._told < 0 or value >= maximum:
+            return False
+        is_little = value - self._told < LEAST_PART * maximum
+        return is_little or time.perf_counter() - self._told_at < LEAST_SECONDS
 
     def _send_image(self, image: tuple[str, Image.Image] | None, with_metadata: bool) -> None:
         run = self._run

@@ -77,6 +77,11 @@ class Version:
         return self._numbers >= (0, 20)
 
     @property
+    def throttles_progress(self) -> bool:
+        """Whether a node's progress is told only now and then, but for its first step, its last, and pictures."""
+        return self._numbers >= (0, 9, 2)
+
+    @property
     def demands_uuids(self) -> bool:
         """Whether a `prompt_id` that is not a canonical UUID is refused."""
         return self.is_modern

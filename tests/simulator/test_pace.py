@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
 
-from comfybridge.simulator import Simulator
+from comfybridge.simulator import Simulator, node_run
 from tests.contract import graphs
 from tests.contract.ear import Ear
 from tests.contract.server import Server
@@ -103,3 +104,21 @@ def test_waiting_in_vain_is_an_error(sim: Simulator) -> None:
         sim.wait_until_queued(1, timeout=0)
     with pytest.raises(TimeoutError, match="0 websockets"):
         sim.wait_for_sockets(1, timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("version", "seconds", "told"),
+    [
+        ("0.33.0", 3600.0, [1, 400]),
+        ("0.33.0", 0.0, [*range(1, 400, 2), 400]),  # each has half a percent more than the one before
+        ("0.3.64", 3600.0, [*range(1, 401)]),
+    ],
+)
+def test_newer_versions_pass_over_steps(
+    monkeypatch: pytest.MonkeyPatch, version: str, seconds: float, told: list[int]
+) -> None:
+    monkeypatch.setattr(node_run, "LEAST_SECONDS", seconds)
+    with Simulator(step_seconds=0, previews=False, version=version) as sim, contextlib.closing(Ear(sim.url)) as ear:
+        prompt_id = Server(sim.url).run(graphs.txt2img("demo.safetensors", steps=400), ear)
+
+        assert [frame.data["value"] for frame in ear.of(prompt_id) if frame.type == "progress"] == told
