@@ -1,5 +1,5 @@
 """Replaces choices in prompts and patterns in the prefixes of file names, as ComfyUI's editor does before it queues a
-graph; ComfyUI itself does not, but callers of an API expect the same.
+graph. ComfyUI itself does not, but callers of an API expect the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nodes that load and save sounds. What they save is silent: see `stand_ins`."""
+"""Nodes that load and save sounds. The files that they save are silent: see `stand_ins`."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def _sound_in(path: Path) -> Sound:
         with wave.open(str(path)) as file:
             return Sound(file.getframerate(), file.getnchannels(), file.readframes(file.getnframes()))
     except (wave.Error, EOFError):
-        return Sound(44100, 2, path.read_bytes())  # not to be decoded here: its bytes stand for its samples
+        return Sound(44100, 2, path.read_bytes())  # it cannot be decoded here, so its bytes represent its samples
 
 
 @node(
