@@ -146,7 +146,7 @@ def test_an_input_left_over_from_another_choice_is_refused_where_it_would_have_n
     right = {**crf, "4.format.codec.encoding": "re-encode", "4.format.codec": "h264"}
     success(api.post("/generate", json={"workflow": graph, "params": right}))
 
-    assert "4.format.codec.encoding.crf has no effect as the other inputs of node 4 (SaveVideo) are" in body["error"]
+    assert "4.format.codec.encoding.crf has no effect with the present inputs of node 4 (SaveVideo)" in body["error"]
 
 
 def test_one_more_input_of_a_row_can_be_linked(api: FlaskClient, sim: Simulator) -> None:
