@@ -69,6 +69,9 @@ log = logging.getLogger(__name__)
 
 OnQueued = Callable[[Submission], None]
 
+# Of a prompt that took fewer seconds nobody needs to know when the next one like it will have ended.
+WORTH_EXPECTING = 0.1
+
 
 class Bridge:
     """A synchronous bridge to ComfyUI. Safe to share between threads.
@@ -297,7 +300,7 @@ class Bridge:
         try:
             outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
             submission.ran(outcome.executing)
-            if outcome.spent:
+            if outcome.spent and (outcome.executing is None or outcome.executing >= WORTH_EXPECTING):
                 learn(submission.server.node_times, submission.prompt.graph, outcome.spent, outcome.executing)
             return outcome
         except TimedOut:

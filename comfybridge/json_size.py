@@ -23,16 +23,17 @@ def holds_too_much(text: str | bytes, most: int = MOST_VALUES) -> bool:
 
 def has_more_bytes(most: int, *values: Any) -> bool:
     """Whether some values have more bytes than that as JSON: texts and keys count, and one for each other value."""
-    left, size = list(values), 0
-    while left and size <= most:
-        value = left.pop()
+    found, size = list(values), 0
+    for value in found:  # grows meanwhile
         if isinstance(value, str):
             size += len(value)
         elif isinstance(value, dict):
-            left.extend(value)
-            left.extend(value.values())
+            found.extend(value)
+            found.extend(value.values())
         elif isinstance(value, (list, tuple)):
-            left.extend(value)
+            found.extend(value)
         else:
             size += 1
-    return size > most
+        if size > most:
+            return True
+    return False

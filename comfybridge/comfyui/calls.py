@@ -179,7 +179,7 @@ def read_json(answer: Answer, largest: Size) -> bytes:
 def _json(answer: Answer, largest: Size | None) -> object:
     data = read_json(answer, largest or LARGEST_ANSWER)
     with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(data)
+        return json.loads(data.decode())  # of bytes, it would guess the encoding
     check_is_comfyui(answer, data)
     return None
 

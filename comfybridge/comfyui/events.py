@@ -213,7 +213,7 @@ def parse_binary(frame: bytes) -> Event:
 def _json(text: str | bytes) -> Any:
     if holds_too_much(text, MOST_VALUES_OF_COMFYUI):
         raise ValueError("more values than any event has")
-    return json.loads(text)
+    return json.loads(text if isinstance(text, str) else text.decode())  # of bytes, it would guess the encoding
 
 
 def _image(media_type: Any, data: bytes, prompt_id: Any, node: str | None) -> Event:

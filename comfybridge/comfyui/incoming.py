@@ -1,31 +1,35 @@
 """An HTTP answer as it comes over a connection, within limits of time and size.
 
-A socket's timeout begins anew with every byte that comes, so what drips in would never be over; and the standard
-library's reader skips any number of announcements and trailers.
+A socket's timeout begins anew with every byte that comes, so what drips in would never be over; and no parser bounds
+how many announcements and trailers it skips.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
-import re
 import socket
 import time
-from typing import TYPE_CHECKING
+
+import httptools
 
 from comfybridge.deadline import Deadline
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-# Bytes of a head, or of what else is read in one step: no server needs a tenth of it, beside the body itself, of
-# which less is read at a time.
+# Bytes of a head, or of what else is read in one step: no server needs a tenth of it, beside the body itself.
 MOST_IN_STEP = 1024 * 1024
-LENGTH = re.compile(r"[0-9]{1,18}")
+HEAD_BYTES = 64 * 1024  # that are read at a time, while the head is not there
+CONTINUE, FIRST_FINAL = 100, 200
+TLS_ALERT = b"\x15\x03"  # what a server says to a client that does not begin to encrypt
 
 
-class Misframed(http.client.HTTPException):
-    """The end of the answer can't be told. The message says why, as in "answers with two different lengths"."""
+class BadAnswer(Exception):
+    """What came is no HTTP answer. The message says why, and follows the server's name: "answers with ..."."""
+
+
+class EndedEarly(BadAnswer):
+    """The connection was closed before the end of the answer."""
+
+
+class NotHTTP(BadAnswer):
+    """What came is something else."""
 
 
 def patience(silence: float, deadline: Deadline | None) -> float:
@@ -33,75 +37,134 @@ def patience(silence: float, deadline: Deadline | None) -> float:
     return silence if deadline is None else min(silence, deadline.remaining())
 
 
-class Incoming(io.RawIOBase):
-    """The bytes of a connection; closing it leaves the connection open.
+class Incoming:
+    """The answer that comes next over a connection, which stays open.
 
-    They are read in steps, such as a head, or a piece of a file: each has `patience` to come whole, else reading
-    raises TimeoutError, and must not be larger than `MOST_IN_STEP`, else reading raises HTTPException.
+    It is read in steps, such as its head, or a piece of its body: each has `patience` to come, else reading raises
+    TimeoutError, and must not take more than `MOST_IN_STEP` bytes, else it raises BadAnswer. Reading raises OSError
+    where the connection breaks.
+
+    Attributes:
+        status: the HTTP status, once the head has been read.
+        headers: by names in small letters; the values of several with one name are joined by a comma.
+        length: bytes of the body that have not been read; None if the server does not say.
+        is_whole: whether all of it has come.
+        has_excess: whether more came than the answer, so far.
+        keeps_open: whether the connection can be used for another request, once the answer is whole.
     """
 
     def __init__(self, connection: socket.socket, silence: float, deadline: Deadline | None) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.length: int | None = None
+        self.is_whole = False
+        self.has_excess = False
+        self.keeps_open = False
         self._connection = connection
         self._silence = silence
         self._deadline = deadline
         self._until: float | None = None  # when the step must be over, once it needs what is not there yet
         self._in_step = 0
-        self._received = 0
-        self._has_ended = False
+        self._pieces: list[bytes] = []
+        self._is_broken = False  # the body goes on in no way that can be understood
+        self._parser = httptools.HttpResponseParser(self)
 
-    def begin_step(self) -> None:
-        """Let what is read from now on have its own time. (Where all is in the buffer, no clock is asked.)"""
-        self._until = None
-        self._in_step = 0
-
-    def read_head(self) -> http.client.HTTPResponse:
-        """Read an answer's head; its body can be read then.
+    def read_head(self) -> None:
+        """Read the head.
 
         Raises:
-            OSError, http.client.HTTPException: it does not come, or not in time as a whole, or is none.
-            Misframed: its body would have no end that can be told.
+            TimeoutError, OSError, BadAnswer
         """
-        response = http.client.HTTPResponse(self)  # type: ignore[arg-type]  # of a socket, it takes `makefile`
-        response.begin()
-        if self._has_ended:  # which `http.client` takes for the end of the head
-            raise http.client.RemoteDisconnected("The connection was closed in the middle of an answer's head.")
-        _check_framing(response.headers)
-        return response
+        while self.status < FIRST_FINAL and not self._is_switching:
+            if not self._feed(HEAD_BYTES):
+                raise EndedEarly("closed the connection without an answer")
 
-    def has_more(self) -> bool:
-        """Whether a further byte is there at the moment. One that was waiting on the connection is lost."""
-        try:
-            self._connection.settimeout(0)
-            return bool(self._connection.recv(1))
-        except OSError:
+    def read_some(self, most: int) -> bytes:
+        """Some of the body, blocking for it; nothing at its end.
+
+        Args:
+            most: bytes at most.
+
+        Raises:
+            TimeoutError, OSError, BadAnswer
+        """
+        self._until = None
+        self._in_step = 0
+        while not self._pieces and not self.is_whole:
+            if self._is_broken or not self._feed(most):
+                if self._is_broken or not self._ends_with_connection:
+                    raise EndedEarly("cut its answer off in the middle")
+                self.is_whole = True
+        data = self._pieces.pop() if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        if len(data) > most:
+            self._pieces.append(data[most:])
+            data = data[:most]
+        if self.length is not None:
+            self.length -= len(data)
+        return data
+
+    def look_for_excess(self) -> None:
+        """See whether a further byte is there at the moment; it is lost then."""
+        if not self.has_excess:
+            try:
+                self._connection.settimeout(0)
+                self.has_excess = bool(self._connection.recv(1))
+            except OSError:
+                pass
+
+    @property
+    def _is_switching(self) -> bool:
+        return FIRST_FINAL > self.status > CONTINUE
+
+    @property
+    def _ends_with_connection(self) -> bool:
+        return "content-length" not in self.headers and "transfer-encoding" not in self.headers
+
+    def _feed(self, most: int) -> bool:
+        """Take in what comes next; whether anything did."""
+        data = self._receive(most)
+        if not data:
             return False
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """Itself with a buffer, as `http.client` asks a socket for it."""
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        """Yes."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass
+        except httptools.HttpParserError as error:
+            if self.is_whole:
+                self.has_excess = True
+            elif self.status >= FIRST_FINAL:  # what came of the body before that can be read
+                self._is_broken = True
+            else:
+                raise self._not_understood(data, error) from None
+        encoding = self.headers.get("transfer-encoding", "chunked")
+        if encoding.lower() != "chunked":  # the parser would read on to the end of the connection
+            raise BadAnswer("answers with a Transfer-Encoding other than chunked")
+        self._in_step += len(data)
+        if self._in_step > MOST_IN_STEP and not self._pieces:
+            raise BadAnswer("answers with a head, or an end, that is too long")
         return True
 
-    def tell(self) -> int:
-        """How many bytes have come."""
-        return self._received
+    def _not_understood(self, data: bytes, error: httptools.HttpParserError) -> BadAnswer:
+        if self._parser.get_status_code():  # its first line was one of HTTP
+            return BadAnswer(f"answers with malformed HTTP ({error})")
+        if data.startswith(TLS_ALERT):
+            return NotHTTP("speaks TLS, so COMFYUI_URL must begin with https://")
+        return NotHTTP("answers with something that is not HTTP")
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """What has come, and at least one byte; 0 at the end."""
+    def _receive(self, most: int) -> bytes:
         deadline = self._deadline
         if deadline is None:
-            return self._read(buffer)
+            return self._receive_in_time(most)
         deadline.blocked_on = self._connection
         try:
             if deadline.is_cut:
                 raise TimeoutError
-            return self._read(buffer)
+            return self._receive_in_time(most)
         finally:
             deadline.blocked_on = None
 
-    def _read(self, buffer: WriteableBuffer) -> int:
+    def _receive_in_time(self, most: int) -> bytes:
         if self._until is None:
             left = patience(self._silence, self._deadline)
             self._until = time.monotonic() + left
@@ -110,25 +173,33 @@ class Incoming(io.RawIOBase):
         if left <= 0:
             raise TimeoutError
         self._connection.settimeout(left)
-        count = self._connection.recv_into(buffer)
-        self._has_ended = not count
-        self._received += count
-        self._in_step += count
-        if self._in_step > MOST_IN_STEP:
-            raise http.client.HTTPException("The head of the answer, or its end, is too long.")
-        return count
+        return self._connection.recv(most)
 
+    # -- called by the parser ------------------------------------------------------------------------------------
 
-def _check_framing(headers: http.client.HTTPMessage) -> None:
-    """Refuse what `http.client` would read to the end of the connection, or to the first of two ends."""
-    encodings = headers.get_all("transfer-encoding")
-    if encodings is not None:
-        if len(encodings) > 1 or encodings[0].lower() != "chunked":
-            raise Misframed("answers with a Transfer-Encoding other than chunked")
-        return
-    lengths = headers.get_all("content-length")
-    if lengths is not None:
-        if len(set(lengths)) > 1:
-            raise Misframed("answers with two different lengths")
-        if not LENGTH.fullmatch(lengths[0].strip()):
-            raise Misframed("answers with a length that is not a number of bytes")
+    def on_message_begin(self) -> None:
+        if self.is_whole:
+            self.has_excess = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.status >= FIRST_FINAL:  # a trailer, or what is in excess
+            return
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        if self.status >= FIRST_FINAL:
+            return
+        self.status = self._parser.get_status_code()
+        self.keeps_open = self._parser.should_keep_alive()
+        if self.status == CONTINUE:
+            self.headers.clear()
+        elif "content-length" in self.headers:
+            self.length = int(self.headers["content-length"])
+
+    def on_body(self, body: bytes) -> None:
+        if not self.is_whole:
+            self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        self.is_whole = self.status >= FIRST_FINAL

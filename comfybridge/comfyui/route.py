@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
 import ssl
@@ -13,7 +12,7 @@ from certifi import where
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.failures import NoConnectionInTime, NotConnected
 from comfybridge.comfyui.head import TARGET, fields_of, host_field
-from comfybridge.comfyui.incoming import Incoming
+from comfybridge.comfyui.incoming import BadAnswer, Incoming
 from comfybridge.comfyui.proxies import Proxy, UnusableProxy, proxy_for
 from comfybridge.deadline import Deadline
 
@@ -68,7 +67,7 @@ class Route:
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if isinstance(error, (OSError, http.client.HTTPException, ValueError)):
+            if isinstance(error, (OSError, BadAnswer, ValueError)):
                 kind = NoConnectionInTime if isinstance(error, TimeoutError) else NotConnected
                 raise kind(self._why_not(error)) from None
             raise
@@ -81,9 +80,10 @@ class Route:
         if fields is None or not TARGET.fullmatch(target):
             raise ValueError("That is not a host name.")
         connection.sendall(b"CONNECT %s HTTP/1.1\r\n%s\r\n" % (target.encode(), fields))
-        response = Incoming(connection, seconds, limit).read_head()  # nothing follows the head before we send
-        if response.status != 200:
-            raise _NoTunnel(f"does not connect to it (HTTP {response.status})")
+        incoming = Incoming(connection, seconds, limit)
+        incoming.read_head()  # nothing follows the head before we send
+        if incoming.status != 200:
+            raise _NoTunnel(f"does not connect to it (HTTP {incoming.status})")
 
     def _why_not(self, error: Exception) -> str:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -110,7 +110,7 @@ def _fault_of_proxy(error: Exception) -> str:
         return "refuses the connection"
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "cannot be found"
-    if isinstance(error, (http.client.HTTPException, ConnectionError)):
+    if isinstance(error, (BadAnswer, ConnectionError)):
         return "gives an answer that makes no sense"
     return "does not answer" if isinstance(error, TimeoutError) else "cannot be reached"
 

@@ -9,7 +9,6 @@ is followed, no cookie kept, no .netrc file read.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import select
 import socket
@@ -31,7 +30,7 @@ from comfybridge.comfyui.failures import (
     TooLong,
 )
 from comfybridge.comfyui.head import TARGET, fields_of, host_field
-from comfybridge.comfyui.incoming import Incoming, Misframed, patience
+from comfybridge.comfyui.incoming import BadAnswer, EndedEarly, Incoming, NotHTTP, patience
 from comfybridge.comfyui.route import SHORTEST_SILENCE, Route, proxy_fields
 from comfybridge.deadline import Deadline
 
@@ -39,15 +38,13 @@ BLOCK = 64 * 1024  # of a file that is sent
 # Networks silently drop idle connections.
 IDLE_SECONDS = 30.0
 AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # characters that are not escaped in a path
-TLS_ALERT = "\x15\x03"  # what a server says to a caller that does not begin to encrypt
 
 
 class Answer:
     """A server's answer, whose body is read on demand. Close it, or use it in a `with`.
 
     Args:
-        incoming: where the body comes from.
-        response: its head has been read, and nothing of its body.
+        incoming: its head has been read, and nothing of its body.
 
     Attributes:
         method, path: of the call, without the query.
@@ -55,36 +52,23 @@ class Answer:
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        connection: socket.socket,
-        incoming: Incoming,
-        response: http.client.HTTPResponse,
-        method: str,
-        path: str,
+        self, transport: Transport, connection: socket.socket, incoming: Incoming, method: str, path: str
     ) -> None:
         self.method = method
         self.path = path
-        self.status = response.status
+        self.status = incoming.status
         self._transport = transport
         self._connection: socket.socket | None = connection
         self._incoming = incoming
-        self._response = response
-        self._end = None if response.length is None else response.fp.tell() + response.length
 
     @property
     def length(self) -> int | None:
         """Bytes of the body that have not been read; None if the server does not say."""
-        return self._response.length
-
-    @property
-    def _is_whole(self) -> bool:
-        length = self._response.length
-        return self._response.isclosed() if length is None else length == 0
+        return self._incoming.length
 
     def header(self, name: str) -> str:
         """A header's value; empty if it is not there."""
-        return self._response.headers.get(name, "").strip()
+        return self._incoming.headers.get(name.lower(), "")
 
     def read(self, most: int) -> bytes:
         """The whole body, of at most a number of bytes.
@@ -94,13 +78,13 @@ class Answer:
             TooLong: it has more bytes.
         """
         pieces: list[bytes] = []
-        size = self._response.length or 0  # told beforehand, or seen as it comes
+        size = self.length or 0  # told beforehand, or seen as it comes
         while size <= most:
             piece = self.read_some(BLOCK)
             if not piece:
                 return b"".join(pieces)
             pieces.append(piece)
-            if self._response.length is None:
+            if self.length is None:
                 size += len(piece)
         self._drop()
         raise TooLong(f"answers with more than {most} bytes")
@@ -111,21 +95,14 @@ class Answer:
         Raises:
             CallFailed: it does not come, or not by the deadline, or not whole.
         """
-        if self._is_whole:
-            return b""
-        self._incoming.begin_step()
         try:
-            data = self._response.read1(most)
+            return self._incoming.read_some(most)
         except TimeoutError:
             self._drop()
             raise NoAnswerInTime("does not answer") from None
-        except (OSError, http.client.HTTPException):
-            data = b""
-        else:
-            if data or self._is_whole:
-                return data
-        self._drop()
-        raise CutOff("cut its answer off in the middle")
+        except (OSError, BadAnswer):
+            self._drop()
+            raise CutOff("cut its answer off in the middle") from None
 
     def check_length(self) -> None:
         """Refuse a body, read to its end, behind which more came than was announced.
@@ -133,7 +110,8 @@ class Answer:
         Raises:
             MakesNoSense
         """
-        if self._end is not None and (self._incoming.tell() > self._end or self._incoming.has_more()):
+        self._incoming.look_for_excess()
+        if self._incoming.has_excess:
             self._drop()
             raise MakesNoSense("answers with more bytes than it announces")
 
@@ -142,7 +120,8 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._is_whole and not self._response.will_close:
+        incoming = self._incoming
+        if incoming.is_whole and incoming.keeps_open and not incoming.has_excess:
             self._transport.keep(connection)
         else:
             connection.close()
@@ -269,17 +248,17 @@ class Transport:
                         raise
                     # a body that it does not want; it may have said why
                 incoming = Incoming(connection, silence, deadline)
-                response = incoming.read_head()
-            if response.headers.get("content-encoding", "identity") != "identity":
+                incoming.read_head()
+            if incoming.headers.get("content-encoding", "identity") != "identity":
                 raise CallFailed("compresses its answer unasked (is it a proxy in front of it?)")
-            if response.status < 200:  # the answer itself comes later, and would be taken for the next one's
-                raise CallFailed(f"announces its answer with HTTP {response.status}, which is not supported")
-            if response.status >= 400 and data is not None:
-                response.will_close = True  # it may not have read all of what was sent
+            if incoming.status < 200:  # the answer itself comes later, and would be taken for the next one's
+                raise CallFailed(f"announces its answer with HTTP {incoming.status}, which is not supported")
+            if incoming.status >= 400 and data is not None:
+                incoming.keeps_open = False  # it may not have read all of what was sent
         except BaseException:
             connection.close()
             raise
-        return Answer(self, connection, incoming, response, method, path)
+        return Answer(self, connection, incoming, method, path)
 
     def _idle_connection(self) -> socket.socket | None:
         """A connection that was used before and is still open, if there is one."""
@@ -301,15 +280,11 @@ def _errors_named() -> Iterator[None]:
         yield
     except TimeoutError:
         raise NoAnswerInTime("does not answer") from None
-    except Misframed as error:
+    except (EndedEarly, NotHTTP) as error:
+        raise HungUp(str(error)) from None
+    except BadAnswer as error:
         raise MakesNoSense(str(error)) from None
-    except http.client.RemoteDisconnected:
-        raise HungUp("closed the connection without an answer") from None
-    except (http.client.BadStatusLine, http.client.UnknownProtocol) as error:
-        if str(error).startswith(TLS_ALERT):
-            raise HungUp("speaks TLS, so COMFYUI_URL must begin with https://") from None
-        raise HungUp("answers with something that is not HTTP") from None
-    except (OSError, http.client.HTTPException):
+    except OSError:
         raise HungUp("closed the connection without an answer") from None
 
 

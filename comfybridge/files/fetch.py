@@ -9,7 +9,6 @@ The time limit holds for the whole fetch, however slowly the bytes come in.
 from __future__ import annotations
 
 import base64
-import http.client
 import ipaddress
 import os
 import queue
@@ -27,7 +26,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from certifi import where
 
 from comfybridge.comfyui.head import fields_of
-from comfybridge.comfyui.incoming import Incoming
+from comfybridge.comfyui.incoming import BadAnswer, EndedEarly, Incoming
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, TimedOut, TooLarge
 from comfybridge.files.public_addresses import Address, is_public
@@ -175,15 +174,15 @@ class Fetcher:
                 plain.settimeout(_left(limit))
                 plain.sendall(_head(place))
                 incoming = Incoming(plain, limit.seconds, limit)
-                with incoming.read_head() as answer:
-                    if answer.status in REDIRECTS:
-                        return _redirected(place, answer)
-                    return _body(place, answer, incoming, allowance)
+                incoming.read_head()
+                if incoming.status in REDIRECTS:
+                    return _redirected(place, incoming)
+                return _body(place, incoming, allowance)
         except TimeoutError:
             raise
         except ssl.SSLCertVerificationError:
             raise InvalidRequest(f"{place.host} has no trusted certificate.") from None
-        except (OSError, http.client.HTTPException):
+        except (OSError, BadAnswer):
             raise InvalidRequest(f"{place.host} can't be reached, or does not speak HTTP.") from None
 
     def _checked_addresses(self, place: _Place, limit: Deadline) -> list[Address]:
@@ -351,8 +350,8 @@ def _head(place: _Place) -> bytes:
     return b"GET %s HTTP/1.1\r\n%s\r\n" % (place.target.encode("ascii"), fields)
 
 
-def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
-    location = answer.headers.get("Location")
+def _redirected(place: _Place, answer: Incoming) -> _Place:
+    location = answer.headers.get("location")
     if not location:
         raise InvalidRequest(f"{place.host} answered {answer.status}, a redirect without a target.")
     host = f"{place.scheme}://{place.host_header}"
@@ -365,11 +364,11 @@ def _redirected(place: _Place, answer: http.client.HTTPResponse) -> _Place:
     return parse(url)
 
 
-def _body(place: _Place, answer: http.client.HTTPResponse, incoming: Incoming, allowance: Allowance) -> bytes:
+def _body(place: _Place, answer: Incoming, allowance: Allowance) -> bytes:
     """The bytes of an answer that is a file."""
     if answer.status != 200:
         raise InvalidRequest(f"{place.host} answered {answer.status} instead of the file.")
-    media_type = answer.headers.get("Content-Type", "application/octet-stream").partition(";")[0].strip().lower()
+    media_type = answer.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     if media_type in ("text/html", "application/xhtml+xml"):
         raise InvalidRequest(f"{place.host} answered with a web page ({media_type}), not with a file.")
     if not MEDIA_TYPES.fullmatch(media_type):
@@ -377,27 +376,23 @@ def _body(place: _Place, answer: http.client.HTTPResponse, incoming: Incoming, a
             f"{place.host} answered with {media_type[:60]!r}; it must be an image, a video, audio, or "
             "application/octet-stream."
         )
-    if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("identity", ""):
+    if answer.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
         raise InvalidRequest(f"{place.host} sends the file compressed, although it was asked not to.")
-    return _read(place, answer, incoming, allowance)
+    return _read(place, answer, allowance)
 
 
-def _read(place: _Place, answer: http.client.HTTPResponse, incoming: Incoming, allowance: Allowance) -> bytes:
+def _read(place: _Place, answer: Incoming, allowance: Allowance) -> bytes:
     expected = answer.length
     if expected is not None:
         allowance.take(expected)  # so that the download of a file that is too large does not even start
-    chunks, size = [], 0
+    chunks = []
     try:
-        while chunk := answer.read1(CHUNK):
-            incoming.begin_step()
+        while chunk := answer.read_some(CHUNK):
             chunks.append(chunk)
-            size += len(chunk)
             if expected is None:
                 allowance.take(len(chunk))
-    except http.client.IncompleteRead:
-        expected = size + 1
-    if expected is not None and size < expected:
-        raise InvalidRequest(f"{place.host} cut the file off in the middle.")
+    except EndedEarly:
+        raise InvalidRequest(f"{place.host} cut the file off in the middle.") from None
     return b"".join(chunks)
 
 

@@ -95,6 +95,8 @@ def copy_value(value: Any, depth: int = 0) -> Any:
     Raises:
         ValueError: why it can't, put so that it follows the value's name: "is ...".
     """
+    if value is None or isinstance(value, (str, bool)):  # most are
+        return value
     if depth > DEEPEST:
         raise ValueError(f"is nested more than {DEEPEST} levels deep")
     if isinstance(value, dict):
@@ -107,7 +109,7 @@ def copy_value(value: Any, depth: int = 0) -> Any:
         raise ValueError(f"is {value}, which is not a number that ComfyUI accepts")
     if isinstance(value, int) and value.bit_length() > 1024:
         raise ValueError("is too large a number")
-    if value is None or isinstance(value, (str, int, float)):
+    if isinstance(value, (int, float)):
         return value
     raise ValueError(f"is {describe(value)}, which JSON cannot hold")
 

@@ -10,7 +10,7 @@ from comfybridge.address import ServerAddress
 from comfybridge.comfyui.calls import ComfyUISilent, Size
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut
+from comfybridge.errors import ComfyUIError, TimedOut
 from tests.comfyui.asking import CHUNKED, CONTINUE, UNTIL_CLOSED, elsewhere
 from tests.comfyui.exchange import (
     PATIENCE,
@@ -24,7 +24,7 @@ from tests.comfyui.exchange import (
 )
 
 DRIPPING_LINES = [
-    endless(b"", b"X", 0.02),
+    endless(b"", b"\r\n", 0.02),
     endless(b"HTTP/1.1 200 OK\r\nX: ", b"y", 0.02),
     endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", 0.02),
     endless(CONTINUE + b"HTTP/1.1 100 Continue\r\nX: ", b"y", 0.02),
@@ -91,7 +91,7 @@ def test_no_proxy_outlasts_the_deadline(comfyui: Exchange, environment: pytest.M
 
 def test_an_answer_that_is_announced_for_ever_is_none(comfyui: Exchange) -> None:
     comfyui.on("GET", "/history/id", endless(b"", CONTINUE))
-    with pytest.raises(ComfyUIUnreachable, match="closed the connection without an answer"):
+    with pytest.raises(ComfyUIError, match="answers with a head, or an end, that is too long"):
         ask_history(comfyui.url)
 
 

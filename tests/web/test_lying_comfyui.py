@@ -27,7 +27,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
     ("view", "why"),
     [
         (message(PNG, length=len(PNG) - 20), "more bytes than it announces"),
-        (HEAD + b"Content-Length: 5\r\nContent-Length: %d\r\n\r\n" % len(PNG) + PNG, "two different lengths"),
+        (HEAD + b"Content-Length: 5\r\nContent-Length: %d\r\n\r\n" % len(PNG) + PNG, "malformed HTTP"),
         (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", "other than chunked"),
     ],
     ids=["too short a length", "two lengths", "gzip, chunked"],

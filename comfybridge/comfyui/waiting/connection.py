@@ -48,6 +48,7 @@ class Connection:
     def __init__(self, client_id: str, opened: websocket.WebSocket) -> None:
         self.client_id = client_id
         self._socket = opened
+        self._seconds: float | None = None  # the socket's timeout
         self._is_in_frame = False
         self._opcode = websocket.ABNF.OPCODE_TEXT  # of a message in several frames,
         self._pieces: list[bytes] = []  # and what came of it
@@ -70,7 +71,9 @@ class Connection:
             SocketLost: the socket is closed or broken.
         """
         try:
-            self._socket.settimeout(max(seconds, 0.001))
+            if seconds != self._seconds:  # each time that it is set, the thread gives Python's lock away
+                self._seconds = seconds
+                self._socket.settimeout(max(seconds, 0.001))
             opcode, data = self._next_message()
         except (websocket.WebSocketTimeoutException, TimeoutError):
             return None

@@ -81,19 +81,15 @@ def check_values(body: object) -> None:
     Raises:
         InvalidRequest: a number is too large, a text is malformed, or the nesting is too deep.
     """
-    level: list[object] = [body]
+    level: list[Any] = [body]
     for _ in range(DEEPEST):
-        following: list[object] = []
-        for value in level:
-            if isinstance(value, (dict, list)):
-                following.extend(_children(value))
-            elif isinstance(value, str):
-                _check_text(value)
-            elif _is_too_large(value):
-                raise _too_large_number()
-        if not following:
+        if any(map(_HALF_CHARACTER.search, [value for value in level if isinstance(value, str)])):
+            raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
+        if any(map(_is_too_large, [value for value in level if isinstance(value, (int, float))])):
+            raise _too_large_number()
+        level = [child for value in level if isinstance(value, (dict, list)) for child in _children(value)]
+        if not level:
             return
-        level = following
     raise _too_deep()
 
 
@@ -101,15 +97,10 @@ def _children(value: dict[str, Any] | list[Any]) -> Iterable[object]:
     return (*value, *value.values()) if isinstance(value, dict) else value
 
 
-def _check_text(text: str) -> None:
-    if _HALF_CHARACTER.search(text):
-        raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
-
-
-def _is_too_large(value: object) -> bool:
+def _is_too_large(value: float) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)  # 1e999 reads as infinity
-    return isinstance(value, int) and abs(value) > LARGEST_INTEGER
+    return abs(value) > LARGEST_INTEGER
 
 
 def _too_large_number() -> InvalidRequest:

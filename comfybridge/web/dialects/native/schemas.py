@@ -263,10 +263,10 @@ def _params(fields: GenerateBody) -> dict[str, Any]:
     """All parameters under their own names. A field that is null is not given, but for the seed: it is drawn."""
     params = dict(fields.params or {})
     short = [("prompt", "prompt", fields.prompt)] if isinstance(fields.prompt, str) else []
-    short += [(field, name, getattr(fields, field)) for field, name in SHORT_NAMES.items()]
+    given = fields.model_fields_set
+    short += [(field, name, getattr(fields, field)) for field, name in SHORT_NAMES.items() if field in given]
     for field, name, value in short:
-        wanted = value is not None or (field == "seed" and "seed" in fields.model_fields_set)
-        if not wanted:
+        if value is None and field != "seed":
             continue
         if name in params and params[name] != value and str(params[name]) != str(value):
             other = "params" if name in (fields.params or {}) else "another field"
