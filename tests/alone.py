@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-with contextlib.suppress(ImportError):  # Windows: there, nothing is held up
+with contextlib.suppress(ImportError):  # Windows has no such locks, so tests there are not kept apart
     import fcntl
 
 
@@ -21,7 +21,7 @@ def running(folder: Path, *, alone: bool) -> Iterator[None]:
         yield
         return
     with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        fcntl.flock(door, fcntl.LOCK_EX)  # held by one who waits for the others to end
+        fcntl.flock(door, fcntl.LOCK_EX)  # held by a test that waits for the others to end
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         if not alone:
             fcntl.flock(door, fcntl.LOCK_UN)

@@ -33,7 +33,7 @@ from comfybridge.simulator import Simulator
 from tests.alone import running
 from tests.web.slow_site import SlowSite
 
-FOLDER = "TESTS_FOLDER"  # of this run, for all its processes; no name of a setting
+FOLDER = "TESTS_FOLDER"  # names the folder of this run to all its processes; it is not a setting
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +51,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     named = [each for each in config.args if each.partition("::")[0].endswith(".py")]
     if named or config.option.collectonly or config.option.capture == "no":
         return 0
-    return (os.cpu_count() or 1) + 1  # they often wait
+    return (os.cpu_count() or 1) + 1  # the tests often wait
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="comfybridge-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[FOLDER] = folder
-    if sys.dont_write_bytecode:  # or each of a hundred servers compiles everything anew
+    if sys.dont_write_bytecode:  # otherwise each of a hundred servers compiles everything again
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))
 

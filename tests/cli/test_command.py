@@ -215,7 +215,7 @@ def interrupted(arguments: list[str], number: signal.Signals = signal.SIGINT) ->
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "app.py"), "generate", *arguments],
         stderr=inside,
-        # whoever runs the tests in the background may have had Ctrl-C ignored, which is handed on
+        # a shell that runs the tests in the background ignores Ctrl-C, which is inherited
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     os.close(inside)
@@ -265,7 +265,7 @@ def test_a_prompt_that_can_t_be_cancelled_is_named_soon(
     assert f"app.py generate: Prompt {sim.running[0]} could not be cancelled: " in shown
 
 
-# What a bridge may answer, and what else may sit at its address.
+# Answers of a bridge, and of other programs at its address.
 ELSEWHERE = "http://bridge.example:8189"
 EVENTS = "text/event-stream; charset=utf-8"
 PROGRESS = 'event: progress\ndata: {"percent": 50, "class_type": "KSampler", "value": 1, "max": 2}\n\n'

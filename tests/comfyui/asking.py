@@ -17,7 +17,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNTIL_CLOSED = b"HTTP/1.1 200 OK\r\n\r\n"
 SIGNED_OFF = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nabcd"
-LARGE = 48 * 1024 * 1024  # more than the kernel takes without anybody reading
+LARGE = 48 * 1024 * 1024  # more than the kernel buffers without a reader
 
 Connect = Callable[..., Transport]
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
 CERTIFICATE = Path(__file__).parent.parent / "certificates" / "localhost.pem"
-PATIENCE = 20  # seconds, for what should happen at once
+PATIENCE = 20  # seconds, for events that should happen at once
 
 
 @dataclass
@@ -257,7 +257,7 @@ class Exchange:
     def close(self) -> None:
         """Hang up on everybody."""
         self._over.set()
-        with socket.socket(self._listening.family) as knock:  # wakes the thread that accepts
+        with socket.socket(self._listening.family) as knock:  # wakes the accepting thread
             knock.connect(self._listening.getsockname())
         self._threads[0].join(PATIENCE)
         with self._lock:

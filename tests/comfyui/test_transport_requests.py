@@ -35,7 +35,7 @@ def test_a_large_file_that_is_refused_early_is_told_as_too_large(
     environment: pytest.MonkeyPatch, is_https: bool, behaviour: Behaviour
 ) -> None:
     with Exchange(is_https=is_https) as comfyui:
-        comfyui.get("/features", json_body={})  # how much it takes, which older versions do not tell
+        comfyui.get("/features", json_body={})  # the upload limit, which older versions do not report
         comfyui.on("POST", "/upload/image", behaviour)
         client = ComfyUIClient(ServerAddress.parse(comfyui.url))
         with pytest.raises(TooLarge, match=f"an input file of {LARGE} bytes"):

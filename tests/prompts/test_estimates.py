@@ -82,7 +82,7 @@ def test_models_that_take_turns_are_told_apart(server: Server) -> None:
 def test_a_model_that_is_loaded_again_after_all_is_no_standstill(server: Server) -> None:
     for _ in range(3):
         server.run(txt2img(), again())
-    told = server.run(txt2img(), whole(load=40))  # it was never seen to load here
+    told = server.run(txt2img(), whole(load=40))  # loading was never measured here
     loaded = [each for at, each in told.heard if at - told.began >= 40]
     assert max(told.deviations[-len(loaded) :]) < 5
 

@@ -44,7 +44,7 @@ def test_a_graph_that_is_cached_as_a_whole_gets_to_its_end(server: Server) -> No
 def test_the_time_left_is_told_from_the_second_step_on(server: Server) -> None:
     told = server.run(txt2img(), whole(warm_up=30))
     etas = [each.eta_seconds for each in told.of("KSampler")]
-    assert etas[:2] == [None, None]  # the first step loaded the model as well
+    assert etas[:2] == [None, None]  # the first step includes loading the model
     assert None not in etas[2:]
     assert max(told.eta_errors) < 1
 

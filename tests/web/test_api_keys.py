@@ -34,7 +34,7 @@ def test_probes_and_documents_need_no_key(locked: FlaskClient, path: str) -> Non
         PRESS,
         {"Authorization": "bearer  press-secret "},
         {"X-API-Key": "plain-secret"},
-        {"Authorization": "Basic cHJveHk6cHJveHk=", "X-API-Key": "shop-secret"},  # of a proxy's own
+        {"Authorization": "Basic cHJveHk6cHJveHk=", "X-API-Key": "shop-secret"},  # a scheme for a proxy
         {"Authorization": "Bearer nonsense", "X-API-Key": "shop-secret"},
     ],
 )

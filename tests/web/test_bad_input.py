@@ -287,7 +287,7 @@ def test_a_header_of_thousands_of_types_is_read_in_no_long_time(api: FlaskClient
     began = time.process_time()
     for unit in ("video/a,", "video/a;q=0.1;", "image/*;q=0.5,", ";=,", '"\\",'):
         api.post("/generate", json={"workflow": graphs.picture()}, headers={"Accept": unit * 8000})
-    assert time.process_time() - began < 30  # of a processor, for what takes milliseconds
+    assert time.process_time() - began < 30  # CPU seconds, for work that takes milliseconds
 
 
 def test_what_is_said_of_a_request_is_one_line_whatever_it_quotes(api: FlaskClient) -> None:

@@ -59,7 +59,7 @@ def test_a_key_sees_and_cancels_what_it_has_queued_itself(locked: FlaskClient, s
     assert [(each["prompt_id"], each["position"]) for each in body["pending"]] == [(mine, 1)]
     body = locked.get("/queue", headers=PRESS).get_json()
     assert [each["prompt_id"] for each in body["running"]] == [running]
-    assert [(each["prompt_id"], each["position"]) for each in body["pending"]] == [(theirs, 2)]  # behind another's
+    assert [(each["prompt_id"], each["position"]) for each in body["pending"]] == [(theirs, 2)]  # after another's
     assert locked.get(f"/results/{mine}", headers=SHOP).status_code == 202
     for prompt_id in (running, theirs):
         as_unknown(locked, "GET /results", prompt_id, SHOP)

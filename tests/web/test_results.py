@@ -45,7 +45,7 @@ def test_a_result_is_what_generate_answered(api: FlaskClient) -> None:
     assert {name: body[name] for name in STAYED} == {name: answered[name] for name in STAYED}
     assert list(body) == list(answered)
     assert body["params"]["prompt"] == "a whale"
-    assert body["warnings"]  # of the model that stood in for the template's
+    assert body["warnings"]  # about the model that replaced the template's
 
 
 def test_a_result_can_be_asked_for_again_and_after_a_restart_of_the_bridge(
@@ -137,7 +137,7 @@ def test_a_record_that_makes_no_sense_is_no_record(
     body = success(api.get(f"/results/{prompt_id}"))
     assert (image(body["images"][0]).size, body["seed"], body["params"]) == ((64, 48), None, {})
     assert body["timings"]["queued"] is None
-    assert conversions == []  # as it asks for nothing
+    assert conversions == []  # because it requests no format
 
 
 @pytest.mark.parametrize("write", [json.dumps, dict], ids=["text", "object, as it was at first"])

@@ -87,7 +87,7 @@ def test_what_can_be_no_prompt_id_is_not_found_and_comfyui_is_not_asked(
 
 @pytest.mark.parametrize("prompt_id", ["mine", "a?b=c", "50%25", "a#b", "x" * 100])
 def test_an_id_that_others_chose_reaches_comfyui_as_it_is(prompt_id: str) -> None:
-    with Simulator(step_seconds=0, version="0.3.64") as sim:  # newer ones take UUIDs only
+    with Simulator(step_seconds=0, version="0.3.64") as sim:  # newer versions accept only UUIDs
         api = create_app(load_settings(comfyui_url=sim.url)).test_client()
         finished_by_a_stranger(sim, graphs.picture(), prompt_id=prompt_id)
         address = quote(prompt_id, safe="")

@@ -17,7 +17,7 @@ FOREIGN_PAGES = [
     {"Origin": "https://localhost.evil.example"},
     {"Origin": "null"},
     {"Origin": ""},
-    {"Origin": "http://localhost:3000"},  # another program of this machine
+    {"Origin": "http://localhost:3000"},  # another program on this machine
     {"Origin": "http://127.0.0.1"},
     {"Origin": "localhost"},
     {"Sec-Fetch-Site": "cross-site"},
@@ -56,7 +56,7 @@ def test_a_foreign_page_is_told_so_before_it_asks(api: FlaskClient) -> None:
         ("localhost", {"Origin": "http://localhost"}),
         ("127.0.0.1:8189", {"Origin": "http://127.0.0.1:8189", "Sec-Fetch-Site": "same-origin"}),
         ("[::1]:8189", {"Origin": "http://[::1]:8189"}),
-        ("localhost", {"Origin": "https://localhost"}),  # behind a proxy that speaks TLS
+        ("localhost", {"Origin": "https://localhost"}),  # behind a proxy with TLS
         ("localhost:443", {"Origin": "https://localhost"}),
         ("localhost", {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}),
         ("localhost", {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}),
@@ -98,7 +98,7 @@ def test_pages_of_sites_that_are_set_may_use_the_bridge(invited: FlaskClient, or
     headers = {"Origin": origin, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
     for response in (
         invited.post("/generate", json=PICTURE, headers=headers),
-        invited.post("/generate", json={"steps": 0}, headers=headers),  # errors too
+        invited.post("/generate", json={"steps": 0}, headers=headers),  # also for errors
         invited.get("/nowhere", headers=headers),
     ):
         assert response.headers["Access-Control-Allow-Origin"] == origin
@@ -154,5 +154,5 @@ def test_all_pages_may_be_invited(make_app: Callable[..., Flask]) -> None:
         response = api.post("/generate", json=PICTURE, headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
         success(response)
         assert response.headers["Access-Control-Allow-Origin"] == "*"
-    # but by no name of their own
+    # but under none of their own names
     failure(api.get("/queue", headers={"Origin": "http://x", "Host": "evil.example"}), 403, "forbidden")
