@@ -69,7 +69,7 @@ log = logging.getLogger(__name__)
 
 OnQueued = Callable[[Submission], None]
 
-# Of a prompt that took fewer seconds nobody needs to know when the next one like it will have ended.
+# Prompts of fewer seconds need no estimate of when the next one like them will end.
 WORTH_EXPECTING = 0.1
 
 
@@ -273,7 +273,7 @@ class Bridge:
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
             BrokenWorkflow, ModelMissing: its template can't.
-            Forbidden, RateLimited: its owner may not ask for it, or not so often.
+            Forbidden, RateLimited: its owner may not ask for it, or has asked too often.
             Busy: every slot is taken.
             ShuttingDown: the bridge is being stopped.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.

@@ -109,7 +109,7 @@ class Simulator:
         self._instance = self._call(self._boot(World(self._folders, self._version, self._models)))
 
     def restart(self, downtime: float = 0.0) -> None:
-        """Kills the server and starts it anew `downtime` seconds later; blocks until it answers again."""
+        """Kills the server and restarts it `downtime` seconds later; blocks until it answers again."""
         self.kill()
         time.sleep(downtime)
         self.revive()

@@ -59,7 +59,7 @@ def _sound_in(path: Path) -> Sound:
     module=_MODULE,
 )
 def save_audio(run: NodeRun, audio: Sound, filename_prefix: str) -> dict[str, Any]:
-    """Writes a FLAC as far as its first blocks go, without any sound."""
+    """Writes the first blocks of a FLAC, without any sound."""
     return {
         "audio": [
             save_file(
@@ -109,7 +109,7 @@ def save_mp3(run: NodeRun, audio: Sound, filename_prefix: str, quality: str) -> 
     module=_MODULE,
 )
 def preview_audio(run: NodeRun, audio: Sound) -> dict[str, Any]:
-    """Writes a FLAC as far as its first blocks go, without any sound."""
+    """Writes the first blocks of a FLAC, without any sound."""
     return {
         "audio": [
             save_file(
