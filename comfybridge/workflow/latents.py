@@ -12,7 +12,7 @@ from comfybridge.workflow.samplers import is_sampler
 
 SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
 PICTURES = ("samples", "latent", "latent_image", "pixels", "image", "images", "start_image")
-# inputs that set the number of pictures or frames
+# what nodes that make several pictures or frames count
 COUNTS = ("batch_size", "length", "num_frames", "frames")
 OTHER = (*EQUIPMENT, "positive", "negative", "mask", "control_net", "clip_vision_output", "noise", "sigmas")
 # nodes that change a bundle's conditioning or model by a picture, which is not what the latent is made of
@@ -29,7 +29,7 @@ class Latent:
         batches: how many are made.
         repeats: how often a batch is repeated.
         met: inputs left out on the way, by their nodes.
-        open: a width or height that is not linked to a single value, if any.
+        open: a width or height that is linked to no single value, if there is one.
     """
 
     sizes: list[tuple[Target, Target]] = field(default_factory=list)
@@ -100,7 +100,7 @@ def final_size(graph: Walked) -> Latent:
 
 
 def _nearest_sized(graph: Walked, node: str) -> str | None:
-    """The nearest node that sets a size, from a node upwards, that node included."""
+    """The nearest node above another, or that itself, that sets a size."""
     seen: set[str] = set()
     pending = [node]
     while pending and may_go_on(graph):

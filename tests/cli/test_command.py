@@ -215,7 +215,7 @@ def interrupted(arguments: list[str], number: signal.Signals = signal.SIGINT) ->
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "app.py"), "generate", *arguments],
         stderr=inside,
-        # a shell that runs the tests in the background ignores Ctrl-C, which is inherited
+        # whoever runs the tests in the background may have had Ctrl-C ignored, which is handed on
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     os.close(inside)
