@@ -1,4 +1,4 @@
-"""Tests marked `alone` run while no other test does, though the others run in several processes."""
+"""Has tests marked `alone` run while no other test does, although tests run in several processes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ with contextlib.suppress(ImportError):  # Windows has no such locks, so tests th
 
 @contextlib.contextmanager
 def running(folder: Path, *, alone: bool) -> Iterator[None]:
-    """Hold a place among the tests that run, or all of it.
+    """Hold a shared place among the running tests, or the only one.
 
     Args:
-        folder: the same one for all processes.
+        folder: the same for all processes.
     """
     if "fcntl" not in globals():
         yield

@@ -1,4 +1,4 @@
-"""Asking through a transport, and what is asked with."""
+"""Sends calls through a transport."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Connect = Callable[..., Transport]
 
 
 def ask(transport: Transport, path: str = "/a", method: str = "GET") -> bytes:
-    """What is answered, read to its end."""
+    """The answer, read to its end."""
     with transport.send(method, path, TIMEOUT, body={"x": 1} if method == "POST" else None) as answer:
         return answer.read(LARGE)
 
 
 def drain(answer: object) -> bytes:
-    """A body, read piece by piece."""
+    """The body, read piece by piece."""
     return b"".join(iter(lambda: answer.read_some(4), b""))  # type: ignore[attr-defined]
 
 

@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """One server for all contract tests: each of them must live with what the others have left there."""
+    """One server for all contract tests: each must cope with what others have left there."""
     if "://" in request.param:
         yield Server(request.param.rstrip("/"), patience=120)  # on a CPU, loading a checkpoint takes long
     else:

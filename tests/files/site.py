@@ -1,4 +1,4 @@
-"""A web site that files are fetched from, and what a fetcher says of it."""
+"""A web site from which files are fetched, and the errors of a fetcher."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def refusal(url: str, by: Fetcher | None = None, kind: type[BridgeError] = Inval
 
 
 def named(monkeypatch: pytest.MonkeyPatch, **answers: list[str]) -> list[str]:
-    """Have the name server know these hosts, `_` for a dot, with an answer for each time that it is asked."""
+    """Have the name server know these hosts (`_` for a dot), with an answer for each lookup."""
     asked: list[str] = []
 
     def look_up(host: str, port: int, *args: object, **kwargs: object) -> list[object]:
@@ -109,7 +109,7 @@ def named(monkeypatch: pytest.MonkeyPatch, **answers: list[str]) -> list[str]:
 
 
 def refusal_of_redirect(site: Site, by: Fetcher) -> str:
-    """What is said of the site's redirect, where the site itself may be asked."""
+    """The error for the site's redirect, with the site itself allowed."""
     known = socket.getaddrinfo
 
     def look_up(host: str, port: int, *args: object, **more: object) -> object:

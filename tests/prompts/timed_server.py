@@ -1,4 +1,4 @@
-"""A server whose clock a test turns, and the progress that is told of its prompts."""
+"""A server whose clock the test controls, and the progress reported for its prompts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass
 class Told:
-    """What was told of a run, and when."""
+    """The progress that was reported for a run, with times."""
 
     began: float
     ended: float = 0.0
@@ -64,7 +64,7 @@ class Told:
 
 
 class Server:
-    """A server that runs what a test says, as long as it says."""
+    """A server that runs what a test prescribes, for as long as it says."""
 
     def __init__(self, clock: Clock) -> None:
         self.times = NodeTimes()

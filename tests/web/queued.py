@@ -16,7 +16,7 @@ from tests.web.answers import failure
 
 
 def kept(api: FlaskClient, **asked: Any) -> str:
-    """The id of a prompt whose caller went away and left it in the queue of a simulator that is held."""
+    """Leave a prompt in the queue of a held simulator; returns its id."""
     asked = {"workflow": graphs.picture(), **asked, "timeout": 0.2, "on_timeout": "keep"}
     prompt_id: str = failure(api.post("/generate", json=asked), 504, "timeout")["prompt_id"]
     return prompt_id
@@ -35,7 +35,7 @@ def finished_by_a_stranger(sim: Simulator, graph: dict[str, Any], **fields: Any)
 
 
 def before(monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[], None], of: type = ComfyUIClient) -> None:
-    """Has something happen just before a call of the bridge reaches ComfyUI."""
+    """Call a function just before a call of the bridge reaches ComfyUI."""
     original = getattr(of, call)
 
     def late(*args: Any, **options: Any) -> Any:
