@@ -1,1 +1,1 @@
-"""What the bridge costs, measured beside a client that speaks ComfyUI's protocol itself."""
+"""Measures the cost of the bridge against a client that speaks ComfyUI's protocol itself."""

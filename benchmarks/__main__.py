@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> in
     """Run the command line; returns the exit code.
 
     Args:
-        plan: how much is measured, instead of what the options say.
+        plan: how much to measure, in place of the options.
     """
     options = _parser().parse_args(arguments)
     plan = plan or (QUICK if options.quick else FULL)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> in
             measure, printed = measures[section]
             try:
                 report[section] = measure()
-            except Exception:  # half an hour's other figures are worth keeping
+            except Exception:  # the other figures of half an hour are worth keeping
                 failed = True
                 say(f"{section} could not be measured:\n{traceback.format_exc()}")
             else:
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> in
 
 
 def _best_waiter(plan: Plan, comfyui_url: str) -> str:
-    """The first of the bridge's ways to wait that it knows: the one that it would take itself."""
+    """The first way to wait that the bridge supports: its default."""
     for waiter in plan.waiters:
         try:
             with bridge(comfyui_url, wait=waiter):

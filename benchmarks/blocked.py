@@ -1,4 +1,4 @@
-"""Memory and `/health` of one bridge process with thousands of callers blocked at once."""
+"""Memory and `/health` of one bridge process with thousands of waiting callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.runs import Run, megabytes, milliseconds, percentile
 from benchmarks.tables import say, table
 from benchmarks.usage import cpu_of, resident_of
 
-# What comes faster than one process can take (200 and more a second) measures how it holds out, not how it holds.
+# Connections faster than one process can accept (200 and more a second) would measure overload, not waiting.
 COME_PER_SECOND = 100
 FILL_SECONDS = 300.0
 ANSWER_SECONDS = 900.0
@@ -24,7 +24,7 @@ HEADERS = (
 
 
 def measure(plan: Plan, waiter: str) -> dict[str, Any]:
-    """Each number of callers with a bridge and a held ComfyUI of its own."""
+    """Measure each number of callers with a bridge and a held ComfyUI of its own."""
     rows = []
     for callers in plan.blocked:
         say(f"blocked: {callers} callers")
@@ -40,7 +40,7 @@ def measure(plan: Plan, waiter: str) -> dict[str, Any]:
 
 
 def printed(data: dict[str, Any]) -> str:
-    """For people to read."""
+    """The results as text."""
     names = (
         *("callers", "blocked", "answered", "lost", "idle_mb", "blocked_mb", "each_kb"),
         *(
@@ -59,7 +59,7 @@ def printed(data: dict[str, Any]) -> str:
 
 
 def _measure(plan: Plan, callers: int, comfyui: StandIn, running: Bridge) -> dict[str, Any]:
-    run_tool("load", f"{running.url}/generate", 1, 1)  # with its warming, what is loaded at first use is loaded
+    run_tool("load", f"{running.url}/generate", 1, 1)  # the warm-up loads everything that is loaded on first use
     idle = resident_of([running.pid])
     idle_health, _ = _health(running, min(IDLE_PROBE_SECONDS, plan.probe_seconds))
     comfyui.hold()
@@ -98,7 +98,7 @@ def _measure(plan: Plan, callers: int, comfyui: StandIn, running: Bridge) -> dic
 
 
 def _fill(comfyui: StandIn, callers: int, load: Tool) -> int:
-    """Wait until every caller's prompt is queued, as long as there is hope; how many are."""
+    """Wait until every caller's prompt is queued or progress ends; returns how many are queued."""
     until = time.monotonic() + FILL_SECONDS
     queued = 0
     while queued < callers and load.is_running() and time.monotonic() < until:

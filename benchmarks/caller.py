@@ -1,4 +1,4 @@
-"""One caller of a bridge: an HTTP connection with one request on it at a time, in as little CPU as Python can."""
+"""One caller of a bridge: an HTTP connection with one request at a time, with as little CPU as Python allows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IN_CHUNKS = -2
 
 
 class Caller:
-    """A kept-alive connection, for a selector to watch. After an answer, `status` and `received` tell of it."""
+    """A kept-alive connection for a selector. After an answer, `status` and `received` describe it."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -30,7 +30,7 @@ class Caller:
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Take what has arrived; whether the answer is complete. One that was cut off has the status 0."""
+        """Read what has arrived; returns whether the answer is complete. A truncated one has the status 0."""
         try:
             chunk = self.socket.recv(CHUNK)
         except ConnectionError:
@@ -48,7 +48,7 @@ class Caller:
         return self._length is not None and 0 <= self._length <= len(self.received)
 
     def renew(self) -> bool:
-        """Connect anew if the other side closes this connection; whether it was so."""
+        """Reconnect if the other side has closed this connection; returns whether it had."""
         if self._closes:
             self.socket.close()
             self.socket = socket.create_connection(self._address)

@@ -1,4 +1,4 @@
-"""What a request costs at 1, 16 and 200 callers: the direct client, the bridge with each waiter, other bridges."""
+"""The cost of a request at 1, 16 and 200 callers: the direct client, the bridge with each waiter, other bridges."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class Contender:
-    """Who is measured: a name, and a run of so many callers with so many requests together."""
+    """A measured client: its name, and a function that runs a number of callers with a number of requests in all."""
 
     name: str
     run: Callable[[int, int], Run]
@@ -35,7 +35,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class OtherBridge:
-    """A bridge that runs already: where it takes requests, its process, and where in the body it wants the graph."""
+    """A running bridge: its URL, its process, and the graph's place in the body."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ class OtherBridge:
         """Read `NAME=URL,PID,SHAPE`.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the text has another form.
         """
         name, _, rest = text.partition("=")
         url, pid, shape = rest.rsplit(",", 2)
@@ -57,7 +57,7 @@ class OtherBridge:
 
 
 def measure(plan: Plan, comfyui_url: str, others: Sequence[OtherBridge]) -> dict[str, Any]:
-    """Every contender in every round, one after the other, each time in processes of its own."""
+    """Measure every contender in every round, one after the other, each time in processes of its own."""
     notes: list[str] = []
     contenders = [
         Contender(DIRECT, partial(_run_direct, comfyui_url, "requests")),
@@ -81,13 +81,13 @@ def measure(plan: Plan, comfyui_url: str, others: Sequence[OtherBridge]) -> dict
                     notes.append(f"{contender.name} failed in round {number + 1} with {callers} callers: {error}")
                     continue
                 runs.append({"round": number, "callers": callers, "client": contender.name, **run.figures()})
-            # whoever came first comes last: what drifts on the machine then favours nobody
+            # reverse the order, so that drift on the machine favours nobody
             contenders.append(contenders.pop(0))
     return {"summary": _summary(runs), "runs": runs, "notes": notes}
 
 
 def printed(data: dict[str, Any]) -> str:
-    """For people to read."""
+    """The results as text."""
     names = (
         *("callers", "client", "median_ms", "added_ms", "p99_ms", "per_second", "throughput_ratio"),
         *("cpu_ms", "cpu_ratio", "strict_cpu_ratio", "memory_mb", "failed"),
@@ -102,7 +102,7 @@ def _run_direct(url: str, http: str, callers: int, requests: int) -> Run:
 
 
 def _run_bridge(comfyui_url: str, waiter: str, callers: int, requests: int) -> Run:
-    # A new one for each run: one that idles would still be told of everything that happens on ComfyUI.
+    # A new one for each run: an idle one would still receive all events of ComfyUI.
     with bridge(comfyui_url, wait=waiter) as running:
         url = f"{running.url}/generate"
         return Run(**run_tool("load", url, callers, requests, "--graph", "bare", "--pids", running.pid))
@@ -113,7 +113,7 @@ def _run_other(other: OtherBridge, callers: int, requests: int) -> Run:
 
 
 def _wait_until_idle(url: str) -> None:
-    """Wait until ComfyUI has nothing to do, should the last run have left something."""
+    """Wait until ComfyUI is idle, in case the last run left prompts behind."""
     until = time.monotonic() + IDLE_SECONDS
     while json.loads(get(url, "/prompt")[1])["exec_info"]["queue_remaining"]:
         if time.monotonic() > until:
@@ -146,7 +146,7 @@ def _summary_of(callers: int, client: str, runs: list[dict[str, Any]]) -> dict[s
 def _pairs(
     name: str, mine: list[dict[str, Any]], other: str, runs: list[dict[str, Any]]
 ) -> list[tuple[float | None, float | None]]:
-    """A figure of each run beside another client's in the same round."""
+    """Pairs of a figure of each run and another client's in the same round."""
     others = {(run["round"], run["callers"]): run[name] for run in runs if run["client"] == other}
     return [(run[name], others.get((run["round"], run["callers"]))) for run in mine]
 

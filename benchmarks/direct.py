@@ -1,4 +1,4 @@
-"""The client that the bridge is measured beside: it speaks ComfyUI's own protocol, as directly as it can be done.
+"""The client for comparison with the bridge: it speaks ComfyUI's own protocol as directly as possible.
 
 One websocket shared by all callers, prompt ids of its own, outputs taken from the `executed` event, one `/view` for
 the picture. Run as a process of its own: `python -m benchmarks.direct URL CALLERS REQUESTS [--http urllib3]`; it
@@ -28,12 +28,12 @@ from benchmarks.usage import memory_of
 
 TIMEOUT = 120.0
 
-# GET or POST: path, JSON body or None, to the answer's bytes
+# GET or POST: from path and JSON body (or None) to the answer's bytes
 Call = Callable[[str, dict[str, Any] | None], bytes]
 
 
 def call_with_requests(url: str, callers: int) -> Call:
-    """Calls as most scripts make them."""
+    """Make calls as most scripts do."""
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=callers))
 
@@ -46,7 +46,7 @@ def call_with_requests(url: str, callers: int) -> Call:
 
 
 def call_with_urllib3(url: str, callers: int) -> Call:
-    """Calls with what lies below `requests`, which costs less."""
+    """Make calls with the library below `requests`, which costs less."""
     pool = urllib3.connection_from_url(url, maxsize=callers)
     prefix = urlsplit(url).path
 
@@ -103,7 +103,7 @@ class DirectClient:
 
 
 def in_threads(threads: int, requests: int, request: Callable[[], object]) -> tuple[list[float], list[Exception]]:
-    """Make so many requests from so many threads; latencies of those that went well, and how the others failed."""
+    """Make requests from several threads; returns the latencies of successful ones, and the failures."""
     latencies: list[float] = []
     failures: list[Exception] = []
     left = iter(range(requests))
@@ -146,7 +146,7 @@ def main() -> None:
     failure = repr(failures[0]) if failures else ""
     memory = memory_of([os.getpid()])
     print(Run(options.callers, latencies, len(failures), seconds, cpu, memory, failure).to_json(), flush=True)
-    os._exit(0)  # the socket's thread waits for ever
+    os._exit(0)  # the socket's thread waits forever
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""One client that gets a large file, from ComfyUI (`bare`) or from the bridge; it prints what that took as JSON.
+"""A client that fetches a large file, from ComfyUI (`bare`) or from the bridge, and prints the cost as JSON.
 
-`python -m benchmarks.download bare URL MEGABYTES REQUESTS` downloads it and makes base64 of it, as a caller without a
-bridge would. `python -m benchmarks.download bridge URL MEGABYTES REQUESTS --pid PID` has the bridge do it, and throws
-away what arrives, so that it costs next to nothing here.
+`python -m benchmarks.download bare URL MEGABYTES REQUESTS` downloads it and encodes it as base64, as a caller without
+a bridge would. `python -m benchmarks.download bridge URL MEGABYTES REQUESTS --pid PID` has the bridge do it, and
+discards the answer, so that it costs next to nothing here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WARMING = 5
 
 @dataclass(frozen=True)
 class Download:
-    """What one took: seconds, seconds of the CPU of what is measured, bytes that its memory grew at its highest."""
+    """The cost of one download: seconds, CPU seconds of the measured process, bytes of its peak memory growth."""
 
     seconds: float
     cpu: float
@@ -37,7 +37,7 @@ class Download:
 
 
 def bare(url: str, megabytes: int) -> None:
-    """Download the file and make base64 of it, in the plainest way."""
+    """Download the file and encode it as base64, in the plainest way."""
     fields = {"filename": file_name(megabytes), "subfolder": FOLDER, "type": "output"}
     answer = urllib3.request("GET", f"{url}/view", fields=fields)
     encoded = base64.b64encode(answer.data)
@@ -61,7 +61,7 @@ def through_bridge(url: str, megabytes: int) -> None:
 
 
 def measured(get: Callable[[], None], pid: int) -> Download:
-    """Get it once."""
+    """Measure one download."""
     peaks, cpu, began = Peaks([pid]), cpu_of([pid]), time.perf_counter()
     get()
     seconds = time.perf_counter() - began
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--pid", type=int, default=os.getpid(), help="the process that is measured; this one if none")
     options = parser.parse_args()
     way = {"bare": bare, "bridge": through_bridge}[options.way]
-    # files of a few bytes show what a request costs that is not the file
+    # files of a few bytes show the cost of a request without the file
     small = [measured(lambda: way(options.url, 0), options.pid) for _ in range(WARMING)]
     large = [measured(lambda: way(options.url, options.megabytes), options.pid) for _ in range(options.requests)]
     print(json.dumps({"small": [asdict(each) for each in small], "large": [asdict(each) for each in large]}))

@@ -1,4 +1,4 @@
-"""What the bridge set out to reach, and whether it does, by what was measured."""
+"""The goals of the bridge, and whether the measurements meet them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEADERS = ("figure", "to reach", "measured", "")
 
 
 def printed(report: dict[str, Any], waiter: str) -> str:
-    """A line for each goal that was measured, with the bridge waiting in that way."""
+    """A line for each measured goal, with the bridge waiting in the given way."""
     rows = []
     for figure, limit, is_most, value in _goals(report, waiter):
         if value is None:
@@ -23,7 +23,7 @@ def printed(report: dict[str, Any], waiter: str) -> str:
 
 
 def _goals(report: dict[str, Any], waiter: str) -> Iterator[tuple[str, float, bool, float | None]]:
-    """Figure, limit, whether it is the most (or else the least), and what was measured, if it was."""
+    """For each goal: figure, limit, whether that is an upper one, and the measurement, if any."""
     mine = {row["callers"]: row for row in _rows(report, "callers", "summary") if row["client"] == waiter}
     if 1 in mine:
         yield "median latency added, 1 at once, ms", 2.5, True, mine[1]["added_ms"]

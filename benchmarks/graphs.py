@@ -1,4 +1,4 @@
-"""The graphs that are measured with: tiny ones, so that what is seen is the way there and back."""
+"""The graphs for measurements: tiny ones, so that the overhead dominates."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Graph = dict[str, Any]
 GPU_NODE = "BenchmarkGPU"
 FILE_NODE = "BenchmarkFile"
 
-# From a random one on, as several processes draw from it.
+# Counts from a random number, because several processes use it.
 _colors = itertools.count(random.randrange(0xFFFFFF))
 
 
 def tiny_graph() -> Graph:
-    """A picture of one colour, never the same twice, so that ComfyUI's cache has none of it.
+    """A picture of one colour, never the same twice, so that ComfyUI's cache never applies.
 
-    It is saved to a folder of its own, as ComfyUI gets slower with every file in the folder that it saves to.
+    It is saved to a folder of its own, because ComfyUI gets slower with every file in the folder that it saves to.
     """
     return _saved_as(f"benchmark/{uuid.uuid4().hex}/picture")
 
 
 def bare_graph() -> Graph:
-    """The same without a folder, for a bridge that sees to that: two folders within each other would be more work."""
+    """The same without a folder, for a bridge that adds one: two nested folders would be more work."""
     return _saved_as("picture")
 
 
@@ -45,7 +45,7 @@ def _saved_as(prefix: str) -> Graph:
 
 
 def gpu_graph() -> Graph:
-    """The same, after the stand-in has taken the time of one step for it."""
+    """The same, with a delay of one step in the stand-in."""
     graph = tiny_graph()
     graph["3"] = {"class_type": GPU_NODE, "inputs": {"images": ["1", 0]}}
     graph["2"]["inputs"]["images"] = ["3", 0]
@@ -53,7 +53,7 @@ def gpu_graph() -> Graph:
 
 
 def file_graph(megabytes: int) -> Graph:
-    """A file of that size, which the stand-in has lying ready."""
+    """A file of a size, which the stand-in has ready."""
     return {"1": {"class_type": FILE_NODE, "inputs": {"megabytes": megabytes, "number": next(_colors)}}}
 
 

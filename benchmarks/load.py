@@ -1,4 +1,4 @@
-"""Callers of a bridge, as many as asked for, in one thread: what is measured is the bridge and not who calls it.
+"""Any number of callers of a bridge, in one thread, so that the bridge is measured and not its callers.
 
 Run as a process of its own: `python -m benchmarks.load URL CALLERS REQUESTS [--shape SHAPE] [--pids PID,...]`; it
 prints a `Run` as JSON.
@@ -25,12 +25,12 @@ PICTURES = (b"\x89PNG\r\n", b"iVBORw0KGgo")
 
 
 def warming(callers: int) -> int:
-    """How many requests make the connections and threads, so that nothing is cold when it counts."""
+    """How many requests warm up connections and threads before the measurement."""
     return max(callers, LEAST_WARMING)
 
 
 def body_of(shape: str, graph: Graph) -> dict[str, Any]:
-    """The body of a request: the graph under a key, or under keys within keys (`input.workflow`)."""
+    """The body of a request: the graph under a key, or under nested keys (`input.workflow`)."""
     body: dict[str, Any] = graph
     for key in reversed(shape.split(".")):
         body = {key: body}
@@ -38,7 +38,7 @@ def body_of(shape: str, graph: Graph) -> dict[str, Any]:
 
 
 def http_requests(url: str, shape: str, graph: Callable[[], Graph], count: int) -> list[bytes]:
-    """The bytes of so many requests, made beforehand."""
+    """The bytes of a number of requests, made in advance."""
     parts = urlsplit(url)
     made = []
     for _ in range(count):
@@ -52,11 +52,11 @@ def http_requests(url: str, shape: str, graph: Callable[[], Graph], count: int) 
 
 
 class Load:
-    """So many callers, each of which asks again as soon as it is answered.
+    """A number of callers, each of which sends the next request as soon as it has an answer.
 
     Args:
         most_seconds: when a run gives up.
-        per_second: how many of them come in a second, at first; all at once if None.
+        per_second: how many callers start per second; all at once if None.
     """
 
     def __init__(self, url: str, callers: int, most_seconds: float, per_second: float | None = None) -> None:
@@ -68,7 +68,7 @@ class Load:
         self._callers: list[Caller] = []
 
     def run(self, requests: list[bytes]) -> tuple[list[float], list[str]]:
-        """Make the requests; seconds that each one answered with a picture took, and how the others failed."""
+        """Make the requests; returns the seconds of each successful one, and the failures."""
         left = iter(requests)
         latencies: list[float] = []
         failures: list[str] = []
@@ -98,7 +98,7 @@ class Load:
         return latencies, failures
 
     def _coming(self) -> Iterator[Caller]:
-        """All callers, as they come."""
+        """All callers, as they start."""
         yield from self._callers
         while len(self._callers) < self._count:
             time.sleep(self._pause)

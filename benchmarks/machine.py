@@ -1,4 +1,4 @@
-"""What was measured on: the machine, and the versions of what runs on it."""
+"""Describes the machine and the software versions of a measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PACKAGES = (
 
 
 def machine_facts() -> dict[str, Any]:
-    """The machine, and how busy it is already."""
+    """The machine, and its present load."""
     return {
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "system": platform.platform(),
@@ -35,7 +35,7 @@ def machine_facts() -> dict[str, Any]:
 
 
 def versions(comfyui_url: str) -> dict[str, str]:
-    """Of the code that is measured, and of what it runs on."""
+    """The versions of the measured code and of its dependencies."""
     found = {"python": platform.python_version(), "commit": _commit(), "comfyui": _comfyui_version(comfyui_url)}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""The latency curves as a picture: how slow the slowest requests are, of each client and number of callers."""
+"""Draws the latency curves: how slow the slowest requests are, for each client and number of callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.ticker import NullFormatter, NullLocator, StrMethodFormatter
 from benchmarks.callers import DIRECT, STRICT
 from benchmarks.runs import PERCENTILES
 
-# The last tenths of a percent matter most, so the axis counts how many requests are slower.
+# The last tenths of a percent matter most, so the axis shows how many requests are slower.
 TICKS = (0.0, 50.0, 90.0, 99.0, 99.9)
 SLOWEST = 99.97
 
@@ -43,7 +43,7 @@ def draw(summary: list[dict[str, Any]], target: Path, title: str) -> None:
         axes.set_xticks([_place(each) for each in TICKS], [f"{each:g}" for each in TICKS])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("percent of the requests were answered within")
-        axes.set_yscale("log")  # the slowest way to wait would press all others to the ground
+        axes.set_yscale("log")  # the slowest way to wait would flatten all other curves
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylabel("milliseconds")

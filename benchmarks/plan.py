@@ -1,4 +1,4 @@
-"""How much is measured: what `--quick` leaves out, and what the tests shrink to almost nothing."""
+"""The amount of measurement, which `--quick` and the tests reduce."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ class Plan:
     """The numbers of one benchmark.
 
     Attributes:
-        rounds: how often everything of the section `callers` is measured, in turn.
+        rounds: how often everything in the section `callers` is measured, in turn.
         requests: requests of one run, by how many callers make them.
         waiters: the bridge's ways to wait, one contender each.
-        blocked: how many callers are blocked at once, one bridge each.
-        probe_seconds: how long `/health` is asked meanwhile.
-        servers: how many servers there are; the first number is what the others are compared with.
+        blocked: the numbers of waiting callers, each with a bridge of its own.
+        probe_seconds: how long `/health` is called meanwhile.
+        servers: the numbers of servers; the others are compared with the first.
         server_rounds: how often all of them are measured, in turn.
         prompts_per_server: requests of one run for each server.
         gpu_seconds: how long a server takes for each of them.
-        sizes: requests of one run, by the megabytes of the file that they get.
+        sizes: requests of one run, by the size of their file in megabytes.
         size_rounds: how often all sizes are measured, in turn.
     """
 

@@ -1,6 +1,6 @@
-"""Asks `/health` at a steady pace: `python -m benchmarks.probe URL SECONDS`; it prints the latencies as JSON.
+"""Calls `/health` at a steady pace: `python -m benchmarks.probe URL SECONDS`; it prints the latencies as JSON.
 
-Each time over a new connection, as orchestrators and load balancers do.
+It uses a new connection for each call, as orchestrators and load balancers do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TIMEOUT = 30.0
 
 
 def healthy(url: str) -> bool:
-    """Ask once."""
+    """Call it once."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
     try:
         connection.request("GET", "/health", headers={"Connection": "close"})
@@ -30,7 +30,7 @@ def healthy(url: str) -> bool:
 
 
 def probe(url: str, seconds: float) -> tuple[list[float], int]:
-    """Ask for so long; seconds that each answer took, and how many there were not."""
+    """Call it for a number of seconds; returns the seconds of each answer, and the number of failures."""
     latencies: list[float] = []
     failed = 0
     due = time.perf_counter()
@@ -40,7 +40,7 @@ def probe(url: str, seconds: float) -> tuple[list[float], int]:
         if wait > 0:
             time.sleep(wait)
             due = time.perf_counter()
-        # behind time, it counts from when it was due: a slow answer makes those after it late, too
+        # a late call counts from when it was due: a slow answer delays the following ones, too
         if healthy(url):
             latencies.append(time.perf_counter() - due)
         else:

@@ -28,19 +28,19 @@ TOOL_SECONDS = 1800.0
 
 
 class Refused(Exception):
-    """A bridge does not start with these settings; the message is what it says."""
+    """A bridge does not start with these settings; the message is its own."""
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """A bridge that runs."""
+    """A running bridge."""
 
     url: str
     pid: int
 
 
 class StandIn:
-    """A stand-in ComfyUI (`stand_in.py`) that runs."""
+    """A running stand-in ComfyUI (`stand_in.py`)."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -55,7 +55,7 @@ class StandIn:
         self._ask("release")
 
     def wait_until_queued(self, count: int, seconds: float) -> int:
-        """Wait until so many prompts are queued, or that long; how many are."""
+        """Wait until a number of prompts are queued, or a time is over; returns how many are."""
         return int(self._ask(f"queued {count} {seconds}"))
 
     def done(self) -> int:
@@ -78,7 +78,7 @@ class StandIn:
 
 @contextlib.contextmanager
 def bridge(comfyui_url: str, **settings: object) -> Iterator[Bridge]:
-    """A bridge of this checkout, with these settings beside those of the environment.
+    """A bridge of this checkout, with these settings added to those of the environment.
 
     Raises:
         Refused: it does not start with them.
@@ -113,7 +113,7 @@ def stand_in(step_seconds: float = 0, megabytes: tuple[int, ...] = ()) -> Iterat
 
     Args:
         step_seconds: how long the "GPU" of `gpu_graph` takes.
-        megabytes: sizes of the files that lie ready for `file_graph`.
+        megabytes: the sizes of the files for `file_graph`.
     """
     sizes = ",".join(str(each) for each in megabytes)
     options = ["--step-seconds", str(step_seconds), "--megabytes", sizes]
@@ -129,7 +129,7 @@ def stand_in(step_seconds: float = 0, megabytes: tuple[int, ...] = ()) -> Iterat
     finally:
         assert process.stdin is not None
         with contextlib.suppress(OSError):
-            process.stdin.close()  # which ends it, and it cleans up after itself
+            process.stdin.close()  # this ends it, and it cleans up after itself
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS * 4)
         _stop(process)
@@ -137,7 +137,7 @@ def stand_in(step_seconds: float = 0, megabytes: tuple[int, ...] = ()) -> Iterat
 
 @dataclass(frozen=True)
 class Tool:
-    """A measuring process that runs."""
+    """A running measuring process."""
 
     _process: subprocess.Popen[str]
 
@@ -146,7 +146,7 @@ class Tool:
         return self._process.poll() is None
 
     def result(self) -> Any:
-        """What it prints, once it is done.
+        """Its output, once it has ended.
 
         Raises:
             RuntimeError: it failed.
@@ -161,18 +161,18 @@ class Tool:
 
 
 def start_tool(module: str, *arguments: object) -> Tool:
-    """Start `python -m benchmarks.MODULE`; what it has to complain about goes to where our complaints go."""
+    """Start `python -m benchmarks.MODULE`, with the standard error of this process."""
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)]
     return Tool(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
 
 
 def run_tool(module: str, *arguments: object) -> Any:
-    """Run `python -m benchmarks.MODULE` to its end; what it prints."""
+    """Run `python -m benchmarks.MODULE` to its end; returns its output."""
     return start_tool(module, *arguments).result()
 
 
 def get(url: str, path: str) -> tuple[int, bytes]:
-    """Status and body of an answer, whatever proxies the environment names."""
+    """The status and body of an answer, without the environment's proxies."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=5)
     try:
@@ -200,11 +200,11 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[Any]) -> None:
                 return
         if time.monotonic() > until:
             raise TimeoutError(f"{url} does not answer")
-        time.sleep(0.05)  # a process can't be waited for to be ready otherwise
+        time.sleep(0.05)  # there is no other way to wait until a process is ready
 
 
 def _stop(process: subprocess.Popen[Any]) -> None:
-    """End a process with its children, which would outlive it if it were only killed."""
+    """End a process with its children, which would outlive it if only the process were killed."""
     if process.poll() is not None:
         return
     children = family([process.pid])

@@ -1,4 +1,4 @@
-"""What one run of many requests came to."""
+"""The result of one run of many requests."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Where a latency curve is drawn through: dense at its end, where it rises.
+# The points of a latency curve: dense at its end, where it rises.
 PERCENTILES = (*(float(each) for each in range(99)), 99.0, 99.3, 99.5, 99.7, 99.9, 100.0)
 
 
 @dataclass(frozen=True)
 class Run:
-    """So many requests by so many callers at a time.
+    """A number of requests by a number of concurrent callers.
 
     Attributes:
-        callers: requests under way at any time.
-        latencies: seconds of each request that went well.
-        failed: how many did not.
+        callers: the number of concurrent requests.
+        latencies: the seconds of each successful request.
+        failed: the number of failed requests.
         seconds: from the first to the last.
-        cpu: seconds of CPU (user and system) that what was measured spent meanwhile.
-        memory: bytes that it had at the end.
-        failure: what the first that failed was answered.
+        cpu: CPU seconds (user and system) that the measured processes spent meanwhile.
+        memory: their bytes of memory at the end.
+        failure: the answer to the first failed request.
     """
 
     callers: int
@@ -35,20 +35,20 @@ class Run:
 
     @property
     def throughput(self) -> float:
-        """Requests in a second."""
+        """Requests per second."""
         return len(self.latencies) / self.seconds
 
     @property
     def cpu_per_request(self) -> float | None:
-        """Seconds."""
+        """CPU seconds per request."""
         return self.cpu / len(self.latencies) if self.latencies else None
 
     def to_json(self) -> str:
-        """For another process to read."""
+        """The run as JSON, for another process."""
         return json.dumps(asdict(self))
 
     def figures(self) -> dict[str, Any]:
-        """For the report: what it came to, and its latency curve, in milliseconds and megabytes."""
+        """The figures for the report, with the latency curve, in milliseconds and megabytes."""
         return {
             "median_ms": milliseconds(percentile(self.latencies, 50)),
             "p99_ms": milliseconds(percentile(self.latencies, 99)),
@@ -63,7 +63,7 @@ class Run:
 
 
 def percentile(values: list[float], percent: float) -> float | None:
-    """The value that so many percent of them don't exceed."""
+    """The value that a percentage of them do not exceed."""
     if not values:
         return None
     ordered = sorted(values)
@@ -71,13 +71,13 @@ def percentile(values: list[float], percent: float) -> float | None:
 
 
 def median(values: list[float | None]) -> float | None:
-    """The median of those that are there."""
+    """The median of the values that are not None."""
     there = [each for each in values if each is not None]
     return statistics.median(there) if there else None
 
 
 def ratio(value: float | None, other: float | None) -> float | None:
-    """How many times the other it is."""
+    """The ratio of a figure to another."""
     return None if value is None or not other else round(value / other, 4)
 
 

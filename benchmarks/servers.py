@@ -1,4 +1,4 @@
-"""Throughput over several servers, each of which takes a fixed time for a prompt."""
+"""Throughput with several servers, each of which takes a fixed time for a prompt."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from benchmarks.processes import Refused, StandIn, bridge, run_tool, stand_in
 from benchmarks.runs import Run, median, ratio
 from benchmarks.tables import say, table
 
-# So many at every server when all are there, so that none is ever without a prompt.
+# Requests per server at any time, so that no server is ever without a prompt.
 CALLERS_PER_SERVER = 4
 
 HEADERS = ("servers", "prompts/s", "x one", "of ideal", "prompts of each", "CPU ms", "failed")
 
 
 def measure(plan: Plan, waiter: str) -> dict[str, Any]:
-    """Every number of servers in every round, with a bridge of its own each time."""
+    """Measure every number of servers in every round, with a bridge of its own each time."""
     runs: list[dict[str, Any]] = []
     notes: list[str] = []
     with contextlib.ExitStack() as stack:
@@ -35,7 +35,7 @@ def measure(plan: Plan, waiter: str) -> dict[str, Any]:
 
 
 def printed(data: dict[str, Any]) -> str:
-    """For people to read."""
+    """The results as text."""
     names = ("servers", "per_second", "ratio", "of_ideal", "prompts_of_each", "cpu_ms", "failed")
     rows = [[row[name] for name in names] for row in data["summary"]]
     failures = {f"{run['servers']} servers failed: {run['failure']}" for run in data["runs"] if run["failed"]}

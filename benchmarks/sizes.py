@@ -1,4 +1,4 @@
-"""Time, CPU and memory against the size of an output, beside a client that downloads it and makes base64 of it."""
+"""Time, CPU and memory by the size of an output, against a client that downloads it and encodes it as base64."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADERS = (
 
 
 def measure(plan: Plan, waiter: str) -> dict[str, Any]:
-    """Every size in every round: bare, and through a bridge of its own."""
+    """Measure every size in every round: bare, and through a bridge of its own."""
     runs: list[dict[str, Any]] = []
     notes: list[str] = []
     with stand_in(megabytes=(0, *plan.sizes)) as comfyui:
@@ -35,7 +35,7 @@ def measure(plan: Plan, waiter: str) -> dict[str, Any]:
 
 
 def printed(data: dict[str, Any]) -> str:
-    """For people to read."""
+    """The results as text."""
     names = (
         *("mb", "bare_ms", "added_ms", "ratio", "bare_cpu_ms", "added_cpu_ms", "cpu_ratio"),
         *("growth_mb", "bare_growth_mb"),

@@ -1,9 +1,9 @@
-"""A stand-in ComfyUI whose queue can be held, with a "GPU" of a fixed pace and large files lying ready.
+"""A stand-in ComfyUI whose queue can be held, with a "GPU" of a fixed pace and large files.
 
-The simulator and two node classes more, run as a process of its own:
-`python -m benchmarks.stand_in [--step-seconds S] [--megabytes N,N,...]`. It says its URL on its first line, obeys the
-lines it is given (`hold`, `release`, `queued COUNT SECONDS`, `done`) and answers each with one line. It ends with its
-input, and so with whoever started it.
+The simulator with two additional node classes, run as a process of its own: `python -m benchmarks.stand_in
+[--step-seconds S] [--megabytes N,N,...]`. It prints its URL on the first line, obeys the lines of its input (`hold`,
+`release`, `queued COUNT SECONDS`, `done`) and answers each with one line. It ends with its input, and so with the
+process that started it.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from comfybridge.simulator.nodes.definition import NodeRun, integer, node
 
 MB = 1024 * 1024
 FOLDER = "benchmark-files"
-# The first bytes of an MP4, so that nobody takes the file for something else.
+# The first bytes of an MP4, so that the file is recognized as one.
 MP4_HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 
 
 @node(GPU_NODE, {"images": ("IMAGE",)}, returns=("IMAGE",))
 def gpu(run: NodeRun, images: Any) -> tuple[Any]:
-    """Takes the time of one step, and nothing of the processor."""
+    """Takes the time of one step without using the processor."""
     run.step()
     return (images,)
 
 
 @node(FILE_NODE, {"megabytes": integer(1, 0, 10_000), "number": integer(0, 0, 2**32)}, output_node=True)
 def file(_: NodeRun, megabytes: int, number: int) -> dict[str, Any]:
-    """Shows a file that lies ready; `number` keeps it out of the cache."""
+    """Shows a file of a size; `number` keeps it out of the cache."""
     return {"images": [{"filename": file_name(megabytes), "subfolder": FOLDER, "type": "output"}], "animated": [True]}
 
 
 def file_name(megabytes: int) -> str:
-    """The file of that size; 0 is one of a few bytes."""
+    """The name of the file of a size; 0 is one of a few bytes."""
     return f"{megabytes}.mp4"
 
 
 def write_file(folder: Path, megabytes: int) -> None:
-    """Put the file of that size into a folder."""
+    """Write the file of a size into a folder."""
     folder.mkdir(exist_ok=True)
     block = random.randbytes(MB)
     with (folder / file_name(megabytes)).open("wb") as opened:
@@ -84,7 +84,7 @@ def main() -> None:
 
         def forget() -> None:
             while not ended.wait(1):
-                simulator.forget_requests()  # tens of thousands of them would fill the memory
+                simulator.forget_requests()  # tens of thousands of recorded requests would fill the memory
 
         threading.Thread(target=forget, daemon=True).start()
         print(simulator.url, flush=True)

@@ -1,4 +1,4 @@
-"""Tables of plain text."""
+"""Tables in plain text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Cell = str | int | float | None
 
 
 def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Cell]], notes: Sequence[str] = ()) -> str:
-    """A table with aligned columns: numbers to the right, texts to the left."""
+    """A table with aligned columns: numbers on the right, texts on the left."""
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
     is_text = [any(isinstance(row[place], str) for row in rows) for place in range(len(headers))]
@@ -27,7 +27,7 @@ def table(title: str, headers: Sequence[str], rows: Sequence[Sequence[Cell]], no
 
 
 def say(text: str) -> None:
-    """Tell who waits how far it is, beside what is printed at the end."""
+    """Report progress on standard error, apart from the results."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -35,6 +35,6 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return "n/a"
     if isinstance(cell, float):
-        # three digits are as much as these measurements are good for
+        # these measurements are worth no more than three digits
         return f"{cell:.0f}" if abs(cell) >= 100 else f"{cell:.1f}" if abs(cell) >= 20 else f"{cell:.2f}"
     return str(cell)

@@ -1,4 +1,4 @@
-"""What processes use of the machine: CPU, memory, and its peak where the system tells."""
+"""The CPU and memory of processes, and the peak of memory on Linux."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 
 def family(pids: Iterable[int]) -> list[psutil.Process]:
-    """The processes of these ids and all their children."""
+    """The processes with these ids and all their children."""
     found = []
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -27,18 +27,18 @@ def cpu_of(pids: Iterable[int]) -> float:
 
 
 def memory_of(pids: Iterable[int]) -> int:
-    """Bytes of memory of processes and their children together, shared pages counted once where that is known."""
+    """Bytes of memory of processes and their children together, with shared pages counted once if known."""
     return sum(_share(each) for each in family(pids))
 
 
 def resident_of(pids: Iterable[int]) -> int:
-    """Bytes of resident memory of the largest of processes and their children."""
+    """Bytes of resident memory of the largest one among processes and their children."""
     return max((each.memory_info().rss for each in family(pids)), default=0)
 
 
 def _cpu(process: psutil.Process) -> float:
     if sys.platform == "linux":
-        # clock_getcpuclockid(3), which Python lacks: exact, where `cpu_times` counts hundredths of a second
+        # clock_getcpuclockid(3), which Python lacks: it is exact, unlike `cpu_times` with its hundredths of a second
         with contextlib.suppress(OSError):
             return time.clock_gettime(~process.pid << 3 | 2)
     times = process.cpu_times()
@@ -46,15 +46,15 @@ def _cpu(process: psutil.Process) -> float:
 
 
 def _share(process: psutil.Process) -> int:
-    with contextlib.suppress(psutil.Error, AttributeError):  # `pss` is Linux's alone
+    with contextlib.suppress(psutil.Error, AttributeError):  # `pss` exists only on Linux
         return int(process.memory_full_info().pss)
     return int(process.memory_info().rss)
 
 
 class Peaks:
-    """How far the resident memory of processes and their children has grown since this was made, at its highest.
+    """The peak growth of the resident memory of processes and their children since this was made.
 
-    Linux alone tells, by `VmHWM`, which can be set back.
+    Only Linux reports it, as `VmHWM`, which can be reset.
     """
 
     def __init__(self, pids: Iterable[int]) -> None:
@@ -65,7 +65,7 @@ class Peaks:
                 self._before[process.pid] = _high_water(process.pid)
 
     def growth(self) -> int | None:
-        """Bytes, of the process that grew most; None where the system does not tell."""
+        """Bytes of the process that grew most; None if the system does not report them."""
         grown = []
         for pid, before in self._before.items():
             with contextlib.suppress(OSError):
@@ -77,4 +77,4 @@ def _high_water(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise OSError("no VmHWM")  # as of a process that has just ended
+    raise OSError("no VmHWM")  # for example for a process that has just ended

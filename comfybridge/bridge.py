@@ -69,7 +69,7 @@ log = logging.getLogger(__name__)
 
 OnQueued = Callable[[Submission], None]
 
-# Of a prompt that took fewer seconds nobody needs to know when the next one like it will have ended.
+# Prompts of fewer seconds need no estimate of when the next one like them will end.
 WORTH_EXPECTING = 0.1
 
 
@@ -253,7 +253,7 @@ class Bridge:
             InvalidRequest: its timeout is out of range.
             TooLarge: its graph has more bytes than the settings allow.
             Forbidden: its owner may not ask for it, as far as that shows before there is a graph.
-            UnknownWorkflow, BrokenWorkflow: only if its owner may set no more than a template's parameters.
+            UnknownWorkflow, BrokenWorkflow: where its owner has only the parameters of its template.
         """
         seconds = self.settings.timeout if request.timeout is None else request.timeout
         most = self.settings.max_timeout
@@ -273,7 +273,7 @@ class Bridge:
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
             BrokenWorkflow, ModelMissing: its template can't.
-            Forbidden, RateLimited: its owner may not ask for it, or not so often.
+            Forbidden, RateLimited: its owner may not ask for it, or has asked too often.
             Busy: every slot is taken.
             ShuttingDown: the bridge is being stopped.
             ComfyUIUnreachable, ComfyUIError: ComfyUI does not answer, or answers nonsense.
@@ -409,7 +409,7 @@ class Bridge:
     # -- its parts -----------------------------------------------------------------------------------------------
 
     def _check_size(self, request: GenerationRequest) -> None:
-        """Refuse a graph that would burden ComfyUI's queue, all of which goes into each answer of `GET /queue`."""
+        """Refuse a graph that would burden ComfyUI's queue, which it sends whole to all who ask for it."""
         most = self.settings.max_graph_bytes
         if has_more_bytes(most, request.graph, request.params, request.extra_data):
             raise TooLarge(

@@ -10,7 +10,7 @@ import requests
 url = os.environ.get("BRIDGE_URL", "http://127.0.0.1:8189")
 headers = {
     "Idempotency-Key": uuid.uuid4().hex
-}  # asked again after a lost connection, the prompt runs once all the same
+}  # if the request is repeated after a lost connection, the prompt still runs only once
 if os.environ.get("COMFYBRIDGE_API_KEY"):
     headers["X-API-Key"] = os.environ["COMFYBRIDGE_API_KEY"]
 

@@ -1,4 +1,4 @@
-"""The tests; `conftest.py` says what kinds there are and where a new one goes."""
+"""The tests; `conftest.py` describes the kinds and where a new one goes."""
 
 from pathlib import Path
 

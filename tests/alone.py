@@ -1,4 +1,4 @@
-"""Tests marked `alone` run while no other test does, though the others run in several processes."""
+"""Has tests marked `alone` run while no other test does, although tests run in several processes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-with contextlib.suppress(ImportError):  # Windows: there, nothing is held up
+with contextlib.suppress(ImportError):  # Windows has no such locks, so tests there are not kept apart
     import fcntl
 
 
 @contextlib.contextmanager
 def running(folder: Path, *, alone: bool) -> Iterator[None]:
-    """Hold a place among the tests that run, or all of it.
+    """Hold a shared place among the running tests, or the only one.
 
     Args:
-        folder: the same one for all processes.
+        folder: the same for all processes.
     """
     if "fcntl" not in globals():
         yield
         return
     with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        fcntl.flock(door, fcntl.LOCK_EX)  # held by one who waits for the others to end
+        fcntl.flock(door, fcntl.LOCK_EX)  # held by a test that waits for the others to end
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         if not alone:
             fcntl.flock(door, fcntl.LOCK_UN)

@@ -3,16 +3,16 @@
 - `tests/ROOM/` for `comfybridge/ROOM/`, through the door that a user uses: `web/` asks the application over HTTP (its
   test client), `cli/` runs the command, `bridge/` calls the Python API. Files of `comfybridge/` itself: here.
 - `serving/` starts server processes as users start them. Slow, so only what needs a socket and a process.
-- `faults/`: callers block while something goes wrong with ComfyUI, and nothing may be left behind.
-- `contract/`: what ComfyUI does, held against the simulator, or with `--comfyui-url` against a real one.
-- `simulator/`: what the simulator can do beyond that. `properties/`: inputs that hypothesis makes up.
+- `faults/`: callers wait while ComfyUI fails, and nothing may be left behind.
+- `contract/`: ComfyUI's behaviour, checked on the simulator, or with `--comfyui-url` on a real one.
+- `simulator/`: further features of the simulator. `properties/`: inputs made up by hypothesis.
 - `test_soak.py`: everything at once, only with `--soak-seconds`.
 
 ComfyUI is the simulator (`sim`) where whole exchanges matter, `responses` or `comfyui/exchange.py` for single ones.
-What several tests need is a fixture in a `conftest.py` or a plain module beside them; no test module imports another.
+Shared helpers are fixtures in a `conftest.py` or plain modules beside the tests; no test module imports another.
 
 Tests run in several processes at once, unless files or single tests are named, with `-s` or with `-n0`. Nothing may
-depend on how fast the machine is; what still must have it for itself is marked `@pytest.mark.alone`.
+depend on the machine's speed; tests that still need the machine for themselves are marked `@pytest.mark.alone`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from comfybridge.simulator import Simulator
 from tests.alone import running
 from tests.web.slow_site import SlowSite
 
-FOLDER = "TESTS_FOLDER"  # of this run, for all its processes; no name of a setting
+FOLDER = "TESTS_FOLDER"  # names the folder of this run to all its processes; it is not a setting
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,11 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """How many processes `-n auto` means: none where few tests are asked for, or something is to be seen."""
+    """The number of processes for `-n auto`: none if few tests are selected, or if output is shown."""
     named = [each for each in config.args if each.partition("::")[0].endswith(".py")]
     if named or config.option.collectonly or config.option.capture == "no":
         return 0
-    return (os.cpu_count() or 1) + 1  # they often wait
+    return (os.cpu_count() or 1) + 1  # the tests often wait
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="comfybridge-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[FOLDER] = folder
-    if sys.dont_write_bytecode:  # or each of a hundred servers compiles everything anew
+    if sys.dont_write_bytecode:  # otherwise each of a hundred servers compiles everything again
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))
 
@@ -82,16 +82,16 @@ def sim() -> Iterator[Simulator]:
 
 @pytest.fixture
 def site() -> Iterator[SlowSite]:
-    """A web server whose picture comes when the test says so."""
+    """A web server that sends its picture when the test says so."""
     with contextlib.closing(SlowSite()) as slow:
         yield slow
 
 
 @pytest.fixture
 def quiet_seconds(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets after how many seconds without an event a prompt is looked up, which is 3 otherwise.
+    """Sets after how many seconds without an event a prompt is looked up (the default is 3).
 
-    Few, and a test of what is found out so is quick; very many, and what ends is known to have ended by an event.
+    A small number makes tests of such looks quick; a very large one proves that an outcome came from an event.
     """
 
     def change(seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-TIMES = 8  # so much larger is the larger of two
+TIMES = 8  # ratio of the two sizes
 
 
 def grows_evenly(make: Callable[[int], T], work: Callable[[T], object], size: int) -> None:
@@ -22,7 +22,7 @@ def grows_evenly(make: Callable[[int], T], work: Callable[[T], object], size: in
     """
     few, many = make(size), make(size * TIMES)
     ratios = []
-    while len(ratios) < 3:  # a processor that others use, too, takes longer now and then
+    while len(ratios) < 3:  # on a shared processor, a run may take longer by chance
         ratios.append(seconds(work, many) / seconds(work, few, few, few))
         if ratios[-1] < 3 * TIMES:
             return

@@ -47,7 +47,7 @@ def test_env_example_has_every_setting_with_its_default() -> None:
     assert sorted(name for name, _ in lines) == sorted(NAMES)
     Path(ENV_FILE).write_text("".join(f"{name}={value}\n" for name, value in lines))
     assert load_settings() == Settings.model_construct()
-    # and a copy of it as it stands sets nothing
+    # an unchanged copy sets nothing
     Path(ENV_FILE).write_text(text)
     assert load_settings().model_fields_set == set()
 

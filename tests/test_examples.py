@@ -24,7 +24,7 @@ KEY = "a-key-of-the-examples"
 NOBODY = "http://127.0.0.1:1"
 WHY = f"ComfyUI at {NOBODY} refuses the connection (is it running?)."
 
-# What runs an ending, and what the progress of an example looks like.
+# The program for each ending, and the progress that an example prints.
 RUNS = {".sh": "sh", ".py": sys.executable, ".mjs": "node", ".php": "php"}
 TELL_PROGRESS = ("event_stream.mjs", "with_client.py")
 SCRIPTS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix in RUNS)
@@ -88,7 +88,7 @@ def test_the_notebook_runs_from_top_to_bottom(url: str, tmp_path: Path) -> None:
     assert (tmp_path / "cat.png").read_bytes().startswith(b"\x89PNG")
 
 
-# Prints what each output shows: of a picture, that it is one.
+# Prints what each output shows; for a picture, only its kind.
 RUN_NOTEBOOK = """
 import sys, nbformat
 from nbclient import NotebookClient

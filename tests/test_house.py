@@ -43,9 +43,9 @@ FLOORS = (
     ),
     ("simulator",),
 )
-# What belongs to whom: nobody else imports it.
+# Libraries, and the only rooms that may import them.
 FOREIGN = {"flask": ("web",), "werkzeug": ("web",), "gunicorn": ("serving",), "waitress": ("serving",)}
-# The servers are handed a Flask application, and say so.
+# The servers take a Flask application, and name its type.
 ALLOWED = {"serving": {"flask.Flask"}}
 DIALECTS = "web.dialects."
 
@@ -67,7 +67,7 @@ def tree(module: str) -> ast.Module:
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """All that a module imports, wherever in it, as full names: `flask.Flask`."""
+    """All imports of a module, at any place in it, as full names: `flask.Flask`."""
     names = set()
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
@@ -113,7 +113,7 @@ def arrows() -> Iterator[tuple[str, str]]:
 
 
 def circle(edges: dict[str, set[str]]) -> list[str]:
-    """Names that lead from one to the next and back to the first; none if there are none such."""
+    """A cycle of names, each of which leads to the next; empty if there is none."""
     left = {name: set(targets) - {name} for name, targets in edges.items()}
     while left:
         ends = [name for name, targets in left.items() if not targets & left.keys()]
@@ -187,7 +187,7 @@ def test_there_is_one_way_from_an_http_request_to_one_that_can_be_queued() -> No
     assert [each for module in of_web for each in calls(module, {"admit"})] == []
     of_views = [module for module in of_web if not module.startswith("web.answers.")]
     assert [each for module in of_views for each in calls(module, {"submit", "generating"})] == []
-    library = re.compile(r"bridge(\(\))?\.generate\(")  # for programs, which have no callers
+    library = re.compile(r"bridge(\(\))?\.generate\(")  # for programs, which nothing imports
     assert [module for module in of_web if library.search(modules()[module].read_text(encoding="utf-8"))] == []
 
 
@@ -199,7 +199,7 @@ def drawn() -> list[str]:
     drawing = re.search(r"```\ncomfybridge/\n(.*?)```", DRAWING.read_text(encoding="utf-8"), re.DOTALL)
     assert drawing is not None
     found: list[str] = []
-    above = [""]  # the folder around what stands at each depth
+    above = [""]  # the folder at each depth
     for line in drawing[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
         words = line.split()

@@ -12,7 +12,7 @@ from comfybridge.keys import Keyring, parse_keys
 from comfybridge.settings import SettingsError, load_settings
 
 HASH = hashlib.sha256(b"secret").hexdigest()
-PADDED = "c2VjcmV0c2VjcmV0c2VjcmV0cw=="  # as `openssl rand -base64` ends its own
+PADDED = "c2VjcmV0c2VjcmV0c2VjcmV0cw=="  # the ending of keys from `openssl rand -base64`
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_key_may_end_with_equals_signs() -> None:
     [
         "sha256:secret",
         f"shop=sha256:{HASH[1:]}secret",
-        "shop=",  # a variable that was not set
+        "shop=",  # an unset variable
         "a-long-name-of-a-shop-secret=",
         "=secret",
         "my shop=secret",
@@ -109,7 +109,7 @@ def test_the_command_line_takes_no_keys_that_every_process_could_read(capsys: py
 def test_the_command_line_listens_to_others_only_where_that_is_meant(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COMFYBRIDGE_HOST", "127.0.0.1")  # which the command line changes
+    monkeypatch.setenv("COMFYBRIDGE_HOST", "127.0.0.1")  # the command line changes it
     assert main(["--host", "0.0.0.0"]) == 2
     assert "ComfyBridge can't start: Other machines can reach 0.0.0.0" in capsys.readouterr().err
 

@@ -34,10 +34,10 @@ from tests import ROOT, graphs
 CALLERS = 50
 SLOTS = 64
 PATIENCE = 60.0
-# What a request may take beyond its own timeout: ComfyUI may be asleep while it is cancelled, and machines are slow.
+# Seconds that a request may take beyond its timeout: ComfyUI may hang while it is cancelled, and machines are slow.
 GRACE = 15.0
 
-# What may become of a request that is fine, with servers that go away, prompts that somebody stops, and little time.
+# Valid outcomes of a correct request, with servers that go away, prompts that are cancelled, and little time.
 MISFORTUNES = {
     (409, "interrupted"),
     (500, "execution_failed"),

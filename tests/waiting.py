@@ -1,4 +1,4 @@
-"""Waiting for what happens in another thread or process."""
+"""Waits for events in other threads or processes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 
-SECONDS = 120  # only a test that fails waits so long
+SECONDS = 120  # only a failing test waits this long
 
 
 def until_true(is_so: Callable[[], object], seconds: float = SECONDS) -> None:
-    """Wait until something is so. Fails after so many seconds."""
+    """Wait until a condition is true. Fails after a number of seconds."""
     until = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < until, "it never came to that"
+        assert time.monotonic() < until, "the condition never became true"
         threading.Event().wait(0.005)

@@ -18,7 +18,7 @@ from comfybridge.logs import printable
 from comfybridge.settings import load_settings
 from comfybridge.workflow.library import Library
 
-MOST_CHOICES = 8  # shown for a parameter; the others are only counted
+MOST_CHOICES = 8  # of a parameter; the rest is counted
 
 
 def list_workflows(arguments: Sequence[str]) -> int:

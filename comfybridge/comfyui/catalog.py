@@ -24,11 +24,11 @@ class NodeClass:
 
     Attributes:
         name: its `class_type`.
-        is_output: whether it is an output node, for which ComfyUI runs graphs.
-        required, optional: the options of each input by name, as ComfyUI reports them: `[type, {...}]`; nested inputs
-            are not expanded.
-        output_names: the names of its outputs, by slot.
-        display_name, description: its texts for people.
+        is_output: whether ComfyUI runs a graph for its sake.
+        required, optional: the options of each input by name, as ComfyUI gives them: `[type, {...}]`. Inputs within
+            others are not spelled out.
+        output_names: the names of its outputs, by their slots.
+        display_name, description: what people read of it.
     """
 
     name: str

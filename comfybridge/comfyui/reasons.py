@@ -115,7 +115,7 @@ def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
     if kind == "missing_node_type" and isinstance(extra, Mapping) and "node_id" in extra:
         return _missing_class(str(extra["node_id"]), extra.get("class_type"))
     node = details.partition("#")[2].rstrip("'")
-    if node in graph and "does not exist" in message:  # ComfyUI before 0.13 reported this, and named only the node
+    if node in graph and "does not exist" in message:  # so did ComfyUI before 0.13, and named the node only
         return _missing_class(node, graph[node].get("class_type"))
     return _shortened(without_paths(f"{message.rstrip('.')} ({details})" if details else message.rstrip(".")))
 

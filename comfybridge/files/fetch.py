@@ -298,7 +298,7 @@ def resolve(host: str, port: int, limit: Deadline) -> list[Address]:
     """
     try:
         found = _look_up(host, port, limit)
-        # a scope, as in fe80::1%eth0, is part of the address: such a one is never public
+        # an address with a scope, such as fe80::1%eth0, is never public
         return list(dict.fromkeys(ipaddress.ip_address(str(each[4][0])) for each in found))
     except TimeoutError:
         raise

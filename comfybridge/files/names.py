@@ -166,7 +166,7 @@ def _loads(class_type: str) -> bool:
 def names_file(class_type: str, input_name: str, class_of: NodeClassOf, *, is_link: bool = False) -> bool:
     """Whether an input is for the name of a file in ComfyUI's folders.
 
-    A loader's plain text is not: whoever installs a node that takes any path wants that.
+    A loader's plain text is not: a node that takes any path was installed for that purpose.
 
     Args:
         is_link: whether the name comes over a link, in which case the input may be for other values too.

@@ -1,4 +1,4 @@
-"""Reads the graph that made an image from the image."""
+"""The graph that made an image, out of the image."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from comfybridge.media.metadata import read_metadata
 def embedded_graph(data: bytes) -> dict[str, Any] | None:
     """The API-format graph that ComfyUI embedded in a PNG, WebP or JPEG; None if the file has none.
 
-    `is_changed`, which ComfyUI adds to nodes while it runs them, is left out: it would stand for a file or random
-    number of that run. A number that JSON does not have (NaN, Infinity) is read as null.
+    `is_changed`, which ComfyUI notes in the nodes while it runs them, is left out: taken along, it would stand for
+    the file or the random number of that time. A number that JSON does not have (NaN, Infinity) is read as null.
 
     Raises:
         InvalidRequest: it has only the editor's format, or its graph is not a JSON object, or cannot be read.
@@ -35,7 +35,7 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
         raise InvalidRequest(f"The graph in the image sent as the workflow holds more than {MOST_VALUES} values.")
     try:
         graph = json.loads(texts["prompt"], parse_constant=lambda _: None)
-        if isinstance(graph, str):  # some tools write it as a string of JSON
+        if isinstance(graph, str):  # some tools write it as a text of JSON
             graph = json.loads(graph, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The graph in the image sent as the workflow is not valid JSON.") from error

@@ -112,7 +112,7 @@ def _of_node(
         number = _number(graph, node_id, name, value, trusted)
         if number is None:
             if isinstance(value, (list, dict)) and trusted is None and _letters(_last_part(name)) not in VAGUE:
-                return f"no {where} linked to where it may be any number; it must be a number itself"
+                return f"{where} only as a number, not as a link, which may bring any number"
             continue
         if kind == "pixels":
             number *= PIXELS_A_MEGAPIXEL

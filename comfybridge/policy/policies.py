@@ -257,8 +257,8 @@ class Rights:
         limits = self.policy.limits
         if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
             raise Forbidden(
-                f"{self.who} may send images of limited size; that of {clip(file.name)} is not known, as a node "
-                "of the graph is to fetch it."
+                f"{self.who} may send only images of limited size; that of {clip(file.name)} is unknown, because "
+                "a node of the graph fetches it."
             )
 
 

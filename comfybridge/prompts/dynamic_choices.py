@@ -46,8 +46,8 @@ def check_dynamic_choices(filled: Filled, template: Template, catalog: Catalog, 
         takes = node_class.inputs(node["inputs"])
         if name not in takes:
             raise InvalidRequest(
-                f"{clip(node_id)}.{clip(name)} has no effect as the other inputs of node {clip(node_id)} "
-                f"({clip(node['class_type'])}) are; it takes {listed(takes, name)}."
+                f"{clip(node_id)}.{clip(name)} has no effect with the present inputs of node {clip(node_id)} "
+                f"({clip(node['class_type'])}); it takes {listed(takes, name)}."
             )
 
 

@@ -26,7 +26,7 @@ def nothing_to_show(
     if options.nodes is not None and others:
         wanted = " and ".join(options.nodes[:MOST_NAMED])
         return InvalidRequest(
-            f"output.nodes names {wanted}, but what the graph has to show is of {' and '.join(others[:MOST_NAMED])}.",
+            f"output.nodes names {wanted}, but the outputs are from {' and '.join(others[:MOST_NAMED])}.",
             prompt_id=prompt_id,
         )
     return NoOutput(" ".join([_sentence(outcome), *outcome.warnings]), prompt_id=prompt_id)

@@ -36,7 +36,7 @@ class OutputPlace:
     """The place that a node reports for its file.
 
     Attributes:
-        filename: the file's own name, without folders; backslashes in it may separate folders all the same.
+        filename: the file's own name, without folders, although backslashes in it may separate folders.
         subfolder: the folder it lies in, below ComfyUI's folder of that `type`, or from the root of the disk.
         type: `output`, `temp` or `input`.
     """

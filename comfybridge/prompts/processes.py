@@ -62,7 +62,7 @@ class Machine:
             except Timeout:
                 raise TimedOut(BUSY) from None
             except OSError as error:
-                log.warning("Repeated requests are told apart within this process only: %s", error)
+                log.warning("Repeated requests are recognized within this process only: %s", error)
                 if not self._lock.acquire(timeout=max(0.0, deadline.remaining())):
                     raise TimedOut(BUSY) from None
                 stack.callback(self._lock.release)
@@ -74,7 +74,7 @@ class Machine:
             self._sweep()
             self._mark_of(name).touch()
         except OSError as error:
-            log.warning("Other processes are not told of a cancelled prompt: %s", error)
+            log.warning("Other processes do not learn of a cancelled prompt: %s", error)
 
     def is_marked(self, name: str) -> bool:
         """Whether the name was marked, by any process."""

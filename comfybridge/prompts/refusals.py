@@ -27,7 +27,7 @@ def as_of_template(
     if any(isinstance(value, (list, dict)) for value in values):
         return refusal  # the caller has changed links, which may cause any error
     callers = given_targets(filled).union(brought)
-    # the template's example picture, which the caller has not replaced
+    # an example picture of the owner's, in the place of which the caller has given none
     callers.update(*(each.targets for each in template.parameters.values() if each.type == "image"))
     problems = list(_problems(refusal.node_errors or {}))
     if any(is_callers(target, callers) for target, _ in problems):
@@ -45,7 +45,7 @@ def is_callers(target: Target, given: Collection[Target]) -> bool:
 
 
 def does_not_fit(template: Template, said: str, *, node_errors: dict[str, Any] | None = None) -> BrokenWorkflow:
-    """The error for a template that the server can't run with any values."""
+    """The error of a template that the server can't run, whoever asks for it."""
     return BrokenWorkflow(
         f"The workflow {clip(template.name)} does not fit this ComfyUI. {said}", node_errors=node_errors
     )

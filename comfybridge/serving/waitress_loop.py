@@ -96,7 +96,7 @@ class Loop:
     def _channels(self) -> list[HTTPChannel]:
         return [each for each in self._sockets.values() if isinstance(each, HTTPChannel)]
 
-    # -- callers who are too slow --------------------------------------------------------------------------------
+    # -- slow callers -------------------------------------------------------------------------------------------
 
     def _close_idlest(self) -> None:
         """Close the connections that have been idle longest."""

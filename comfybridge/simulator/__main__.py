@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     try:
         print(f"ComfyUI simulator listening on {simulator.url}", flush=True)
-        while not stop.wait(0.5):  # Windows hears Ctrl-C only between waits
+        while not stop.wait(0.5):  # Windows notices Ctrl-C only between waits
             pass
     finally:
         simulator.stop()

@@ -1,4 +1,4 @@
-"""ComfyUI's classic cache: what the nodes of the previous prompt gave, for nodes whose inputs are all unchanged."""
+"""ComfyUI's classic cache: the results of the previous prompt's nodes, for nodes whose inputs are all unchanged."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ from comfybridge.simulator.world import World
 
 @dataclass
 class Cached:
-    """What a node gave: its outputs, and what it showed with the id it showed it under (None: nothing)."""
+    """The result of a node: its outputs, and what it showed with the id under which it did (None: nothing)."""
 
     outputs: tuple[Any, ...]
     shown: dict[str, Any] | None
@@ -21,7 +21,7 @@ class Cached:
 
 
 class Cache:
-    """Results by signature: of a node's class, inputs and everything above it, ids left out."""
+    """Results by signature: a node's class, inputs and all nodes before it, without ids."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -30,7 +30,7 @@ class Cache:
         self._signatures: dict[str, str] = {}
 
     def start_prompt(self, graph: Graph) -> None:
-        """Drops what the new prompt has no use for. Marks nodes in `graph` whose files were looked at."""
+        """Drops results that the new prompt does not use. Marks nodes in `graph` whose files were checked."""
         self._signatures = {node_id: _signature(graph, node_id, self._world) for node_id in graph}
         wanted = set(self._signatures.values())
         self._results = {key: value for key, value in self._results.items() if key in wanted}
@@ -61,7 +61,7 @@ def _signature(graph: Graph, node_id: str, world: World) -> str:
 
 def _own_signature(node: dict[str, Any] | None, places: dict[str, int], world: World) -> list[Any]:
     if node is None:
-        return [uuid.uuid4().hex]  # a link to nowhere, in a part of the graph that does not run: like nothing else
+        return [uuid.uuid4().hex]  # a link to nowhere, in a part of the graph that does not run: unlike anything else
     inputs = [
         (name, ["ANCESTOR", places[value[0]], value[1]] if is_link(value) else value)
         for name, value in sorted(node["inputs"].items())
@@ -78,7 +78,7 @@ def _changed(node: dict[str, Any], world: World) -> Any:
     if "is_changed" not in node:
         given = {name: None if is_link(value) else value for name, value in node["inputs"].items()}
         try:
-            # ComfyUI notes the answer in the graph, and so it shows up in the metadata of saved files.
+            # ComfyUI adds the answer to the graph, so it appears in the metadata of saved files.
             node["is_changed"] = [changed(world, **given)]
         except OSError:
             node["is_changed"] = float("nan")
@@ -86,7 +86,7 @@ def _changed(node: dict[str, Any], world: World) -> Any:
 
 
 def _ancestors(graph: Graph, node_id: str) -> list[str]:
-    """Everything above a node, in an order that depends on the inputs' names and not on the ids."""
+    """All nodes before a node, in an order that depends on the inputs' names, not on the ids."""
     found: dict[str, None] = {}
 
     def visit(current: str) -> None:

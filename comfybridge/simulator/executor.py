@@ -1,4 +1,4 @@
-"""The worker's part: runs one prompt after the other, node by node, and tells of it."""
+"""The worker: runs one prompt after the other, node by node, and sends their events."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ _PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 
 
 class NodeFailed(Exception):
-    """A node raised `cause` while it was given `inputs`."""
+    """A node raised `cause` when called with `inputs`."""
 
     def __init__(self, node_id: str, cause: Exception, exception_type: str, inputs: dict[str, Any]) -> None:
         super().__init__(node_id)
@@ -42,7 +42,7 @@ class OrderedFailure(Exception):
 
 
 class Blocked:
-    """An output that keeps the nodes after it from running; one of them tells why, the others say nothing."""
+    """An output that keeps the nodes after it from running; one of them reports why."""
 
     def __init__(self, message: str | None) -> None:
         self.message = message
@@ -76,7 +76,7 @@ class Executor:
         self._messages: list[list[Any]] = []
 
     def execute(self, item: Item) -> Entry:
-        """Runs a queue item to its end, good or bad. Raises Stopped when the server goes down meanwhile."""
+        """Runs a queue item to its end, successful or not. Raises Stopped if the server goes down meanwhile."""
         self.interrupt.raised = False
         run = Run(self._world, self._gate, self._sockets, self.interrupt, self._stopped, item)
         self.client_id = run.client_id
@@ -116,7 +116,7 @@ class Executor:
         return True
 
     def _announce_cached(self, run: Run) -> None:
-        """Shows what nodes have that are no outputs and did not run."""
+        """Announces outputs of nodes that are not output nodes and did not run."""
         classes = node_classes(self._world.version)
         for node_id in run.graph:
             if node_id not in run.executed and classes[_class_type(run, node_id)].announces_cached:
@@ -199,7 +199,7 @@ class Executor:
         return given
 
     def _makes_previews(self, run: Run) -> bool:
-        """As the prompt asks for them, where it may; else as the server was started."""
+        """By the prompt's wish, if the version allows that, and otherwise by the server's command line."""
         method = run.extra_data.get("preview_method")
         if self._world.version.takes_preview_methods and method in _PREVIEW_METHODS:
             return bool(method != "none")
@@ -222,7 +222,7 @@ class Executor:
         )
 
     def _all_cached(self, run: Run) -> dict[str, Cached]:
-        """Every node of the graph that has something cached to show, also those that were not asked for."""
+        """Every node of the graph with cached outputs to show, even if not requested."""
         return {
             node_id: cached
             for node_id in run.graph

@@ -1,4 +1,4 @@
-"""The faults a test can order: nodes that fail or block, and routes that answer wrongly, late or not at all."""
+"""The faults that a test can set: nodes that fail or block, and routes that answer wrongly, late or not at all."""
 
 import threading
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass
 class NodeFault:
-    """What is to become of the runs of one node class."""
+    """A fault in the runs of one node class."""
 
     message: str
     exception_type: str = "RuntimeError"
@@ -16,7 +16,7 @@ class NodeFault:
 
 @dataclass
 class RouteFault:
-    """What is to become of the requests to one path."""
+    """A fault in the requests to one path."""
 
     path: str
     method: str | None
@@ -37,7 +37,7 @@ class RouteFault:
 
 
 class Faults:
-    """All faults ordered so far. Thread-safe."""
+    """All faults set so far. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class Faults:
             self._interrupts_to_forget = 0
 
     def of_node(self, class_type: str) -> NodeFault | None:
-        """The fault of the run that begins now, if any; counts it."""
+        """The fault for a run that begins now, if any; counts it."""
         with self._lock:
             fault = self._nodes.get(class_type)
             if fault is not None and fault.times is not None:
@@ -74,14 +74,14 @@ class Faults:
             return fault
 
     def forgets_interrupt(self) -> bool:
-        """Whether the interrupt that comes now is to be forgotten; counts it."""
+        """Whether to forget the interrupt that has just arrived; counts it."""
         with self._lock:
             is_forgotten = self._interrupts_to_forget > 0
             self._interrupts_to_forget -= is_forgotten
             return is_forgotten
 
     def of_request(self, method: str, path: str) -> RouteFault | None:
-        """The fault of the request that arrives now, the oldest first; counts it."""
+        """The fault for a request that has just arrived, the oldest first; counts it."""
         with self._lock:
             for fault in self._routes:
                 if fault.meets(method, path):

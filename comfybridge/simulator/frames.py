@@ -1,4 +1,4 @@
-"""Binary websocket frames: a 4-byte big-endian event number, and what it announces."""
+"""Binary websocket frames: a 4-byte big-endian event number, and its data."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The handle on the worker's pace: how long a step takes, and where it has to wait for a test's permission."""
+"""Controls the worker's pace: how long a step takes, and where it waits for a test's permission."""
 
 import threading
 import time
@@ -46,11 +46,11 @@ class Gate:
             raise Stopped
 
     def take_step(self, made: int, interrupted: Callable[[], bool], stopped: Callable[[], bool]) -> None:
-        """Takes the time of a step, after waiting for permission; `made` steps are behind."""
+        """Takes the time of a step, after waiting for permission; `made` steps are done."""
         with self._changed:
             while self._step_held(made) and not interrupted() and not stopped():
                 self._changed.wait()
-            # Waits on the condition rather than asleep, so that a simulator with long steps still stops at once.
+            # Waits on the condition instead of sleeping, so that a simulator with long steps still stops at once.
             until = time.monotonic() + self.step_seconds
             while (left := until - time.monotonic()) > 0 and not stopped():
                 self._changed.wait(left)

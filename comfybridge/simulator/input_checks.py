@@ -1,4 +1,4 @@
-"""The checks of one node's inputs, and through its links of all nodes above it."""
+"""The checks of one node's inputs, and, through its links, of all nodes before it."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ class InputChecks:
     def __init__(self, graph: Graph, world: World) -> None:
         self.verdicts: dict[str, list[Problem] | None] = {}
         """Per node checked so far: None when it is good, else its own problems (none when the fault lies above)."""
-        self._path: dict[str, None] = {}  # the nodes that are being checked, each for the sake of the one before
+        self._path: dict[str, None] = {}  # the nodes being checked, each because of the previous one
         self._classes = node_classes(world.version)
         self._graph = graph
         self._world = world
 
     def problems_of(self, node_id: str) -> list[Problem] | None:
-        """None when the node and all above it are good; else the node's own problems, possibly none.
+        """None if the node and all nodes before it are valid; otherwise the node's own problems, possibly none.
 
         Raises KeyError or IndexError for a link to nowhere, as ComfyUI does.
         """
@@ -50,7 +50,7 @@ class InputChecks:
         return verdict
 
     def _note_cycle(self, nodes: list[str]) -> None:
-        """Makes every node of a cycle invalid. An older ComfyUI recurses until Python stops it, without a word."""
+        """Makes every node of a cycle invalid. Older versions of ComfyUI recurse until Python stops them."""
         way = " -> ".join(f"{node_id} ({self._graph[node_id]['class_type']})" for node_id in [*nodes, nodes[0]])
         for node_id in nodes:
             problem = {
@@ -87,7 +87,7 @@ class InputChecks:
         return None if good and not problems else problems
 
     def _check_link(self, name: str, link: list[Any], config: list[Any]) -> tuple[Problem | None, bool]:
-        """A problem of the link itself, and whether everything above it is good."""
+        """A problem of the link itself, and whether all nodes before it are valid."""
         extra: dict[str, Any]
         if len(link) != 2:
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
@@ -111,7 +111,7 @@ class InputChecks:
                 "linked_node": link,
             }
             message = "Exception when validating inner node"
-            # The problem is booked on the node above, although the input named in it is this one's.
+            # The problem is reported for the node before, although the input named in it is this one's.
             problem = _problem("exception_during_inner_validation", message, str(error), name, extra)
             self.verdicts[source] = [problem]
             return None, False
@@ -125,7 +125,7 @@ class InputChecks:
                 missing = f"missing 1 required positional argument: '{name}'"
                 raise TypeError(f"{node_class.name}.VALIDATE_INPUTS() {missing}")
             if isinstance(given[name], list):
-                given[name] = None  # linked, and so not known before the graph runs
+                given[name] = None  # linked, so it is unknown before the graph runs
         answer = node_class.accepts(self._world, **given)
         if answer is True:
             return []
@@ -151,7 +151,7 @@ def _fits(received: Any, wanted: Any) -> bool:
 def _check_value(
     name: str, inputs: dict[str, Any], config: list[Any], custom: bool, version: Version
 ) -> Problem | None:
-    """Converts the value in place and judges it; `custom`: the node has checks of its own for it."""
+    """Converts the value in place and checks it; `custom`: the node has checks of its own for it."""
     kind, limits = config
     value = inputs[name]
     try:

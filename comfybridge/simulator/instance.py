@@ -1,4 +1,4 @@
-"""One life of the simulated server, from start to stop: all that a real one would lose with its process."""
+"""One life of the simulated server, from start to stop: the state that a real one would lose with its process."""
 
 import asyncio
 import logging
@@ -74,7 +74,7 @@ class Instance:
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Dies as a killed process does: connections are cut, nothing is finished."""
+        """Ends like a killed process: connections are cut, and nothing is finished."""
         self._stopping.set()
         self.queue.close()
         self._gate.wake()
@@ -105,7 +105,8 @@ class Instance:
         for route in routes:
             for start in (self._prefix, f"{self._prefix}/api"):
                 application.add_routes([web.RouteDef(route.method, start + route.path, route.handler, route.kwargs)])
-        # ComfyUI looks for its page's files wherever no route fits: a GET finds nothing, anything else is a 405.
+        # Where no route matches, ComfyUI looks for files of its page: a GET finds nothing, and any other method gets
+        # a 405.
         application.add_routes([web.get(self._prefix + "/{rest:.*}", _nothing)])
         return application
 
@@ -120,7 +121,7 @@ class Instance:
         except Stopped:
             pass
         except Exception:
-            # As ComfyUI's does of `extra_data: null`, and of an accepted graph in which some node that need not run
+            # ComfyUI's worker dies of `extra_data: null`, and of an accepted graph in which a node that need not run
             # has no `inputs`: the prompt stays in the list of running ones, and nothing ever runs again.
             _log.exception("the worker has died")
 

@@ -1,4 +1,4 @@
-"""What the routes of one server share."""
+"""The parts of a server that its routes share."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from comfybridge.simulator.world import World
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a running server that its routes reach for."""
+    """The parts of a running server that its routes use."""
 
     world: World
     queue: PromptQueue
@@ -22,9 +22,9 @@ class Parts:
     features: dict[str, Any]
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
-        """Stops what runs, or this prompt if it runs (None: any); whether there was anything to stop.
+        """Stops the running prompt if it is this one (None: any); returns whether there was one to stop.
 
-        A test may have it forgotten, as ComfyUI forgets an interrupt that comes while a prompt begins.
+        A test may have it forgotten, as ComfyUI forgets an interrupt that arrives while a prompt begins.
         """
         is_running = any(prompt_id in (None, item[1]) for item in self.queue.running)
         if (is_running or prompt_id is None) and not self.faults.forgets_interrupt():

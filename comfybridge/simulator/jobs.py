@@ -16,7 +16,7 @@ _LONGEST_TEXT = 1024
 
 
 def job_of_queue(item: Item, status: str) -> dict[str, Any]:
-    """A prompt that waits or runs. Raises AttributeError for `extra_data` that the list was not made for."""
+    """A prompt that waits or runs. Raises AttributeError for `extra_data` that the list cannot handle."""
     number, prompt_id, _, extra_data, _ = item
     return _known(
         {
@@ -32,7 +32,7 @@ def job_of_queue(item: Item, status: str) -> dict[str, Any]:
 
 
 def job_of_history(entry: dict[str, Any]) -> dict[str, Any]:
-    """A prompt that has ended, without what it made. Raises AttributeError as `job_of_queue` does."""
+    """A prompt that has ended, without its outputs. Raises AttributeError as `job_of_queue` does."""
     number, prompt_id, _, extra_data, _ = entry["prompt"]
     told = dict(entry["status"]["messages"])
     ends = [data for event, data in told.items() if event in _ENDS]
@@ -56,7 +56,7 @@ def job_of_history(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def whole_job(entry: dict[str, Any]) -> dict[str, Any]:
-    """A prompt that has ended, with what it made and its graph."""
+    """A prompt that has ended, with its outputs and its graph."""
     _, _, graph, extra_data, _ = entry["prompt"]
     return {
         **job_of_history(entry),
@@ -74,7 +74,8 @@ def _known(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _workflow_id(extra_data: dict[str, Any]) -> Any:
-    # As ComfyUI does it: an `extra_pnginfo` that is no object, or a `workflow` in it, breaks the whole list.
+    # As in ComfyUI, an `extra_pnginfo` that is not an object, or a `workflow` in it that is not one, breaks the whole
+    # list.
     return extra_data.get("extra_pnginfo", {}).get("workflow", {}).get("id")
 
 
@@ -117,7 +118,7 @@ def _is_previewable(kind: str, item: dict[str, Any]) -> bool:
 
 
 def _preview(shown: list[tuple[str, str, Any]]) -> dict[str, Any] | None:
-    """What stands for the whole: saved pictures before others, then text files, then texts."""
+    """The output that represents the prompt: saved pictures before others, then text files, then texts."""
     found: dict[int, dict[str, Any]] = {}
     for node, kind, item in shown:
         if isinstance(item, dict) and _is_previewable(kind, item):

@@ -1,4 +1,4 @@
-"""One run of one node: what its function sees of the server."""
+"""One run of one node, with the parts of the server that its function can reach."""
 
 import time
 from collections.abc import Callable
@@ -25,20 +25,20 @@ class Interrupted(Exception):
 
 
 class Interrupt:
-    """The flag that POST /interrupt raises and the next node or sampling step takes down."""
+    """The flag that POST /interrupt sets and the next node or sampling step clears."""
 
     def __init__(self) -> None:
         self.raised = False
 
     def check(self) -> None:
-        """Raises Interrupted, once for each time the flag was raised."""
+        """Raises Interrupted, once for each time the flag was set."""
         if self.raised:
             self.raised = False
             raise Interrupted
 
 
 class Run:
-    """What the nodes of one prompt share."""
+    """The state that the nodes of one prompt share."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Run:
 
 
 class RunningNode:
-    """What one node's function is given (see `nodes.definition.NodeRun`)."""
+    """The first argument of one node's function (see `nodes.definition.NodeRun`)."""
 
     def __init__(self, run: Run, node_id: str, memory: dict[str, Any], previews: bool) -> None:
         self.world = run.world
@@ -120,7 +120,7 @@ class RunningNode:
     def _send_image(self, image: tuple[str, Image.Image] | None, with_metadata: bool) -> None:
         run = self._run
         if image is None or not run.sockets.has(run.client_id):
-            return  # encoding a picture for nobody would be the dearest part of a step
+            return  # encoding a picture for nobody would be the most expensive part of a step
         if with_metadata:
             frame = image_frame_with_metadata(*image, self._node_id, run.prompt_id)
         else:

@@ -1,7 +1,7 @@
 """The pictures: a scene drawn from prompt, seed and size, with all of them written on it.
 
-Whoever looks at a result sees which request it answers; whoever compares two sees whether they should be alike. The
-drawing depends on nothing but its arguments.
+A result shows which request it answers, and two results show whether they should be alike. The drawing depends only
+on its arguments.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a sampler was asked for."""
+    """The request to a sampler."""
 
     positive: str
     negative: str
@@ -28,7 +28,7 @@ class Scene:
 
 @dataclass
 class _Dice:
-    """An endless supply of bytes that follows from the scene alone, on every platform and Python alike."""
+    """An endless supply of bytes that depends only on the scene, on every platform and Python version."""
 
     seed: str
     _pool: list[int] = field(default_factory=list)
@@ -55,7 +55,7 @@ def paint(scene: Scene, width: int, height: int, index: int = 0) -> Image.Image:
 
 
 def write_caption(scene: Scene, picture: Image.Image, index: int = 0) -> None:
-    """Writes on the picture what was asked for, as much of it as fits on the lower half."""
+    """Writes the request on the picture, as much of it as fits on the lower half."""
     width, height = picture.size
     size = max(9, min(width, height) // 22)
     line_height = round(size * 1.3)
@@ -88,7 +88,7 @@ def _shapes(dice: _Dice, picture: Image.Image) -> None:
 
 
 def _caption(scene: Scene, size: str, index: int, columns: int, room: int) -> list[str]:
-    readable = columns * room  # no more of it can be seen, and wrapping one word of megabytes takes minutes
+    readable = columns * room  # more would not be visible, and wrapping one word of megabytes takes minutes
     prompt = textwrap.wrap(scene.positive[:readable], columns) or ["(no prompt)"]
     facts = [f"seed {scene.seed}" + (f" #{index}" if index else ""), f"{size}, {scene.steps} steps", scene.model]
     if scene.negative:

@@ -6,7 +6,7 @@ from comfybridge.simulator.nodes.definition import Graph, NodeClass
 
 
 class Plan:
-    """The nodes still to run for the chosen outputs; those with a cached result are not gone into."""
+    """The nodes still to run for the chosen outputs; cached nodes are skipped, with those that only they need."""
 
     def __init__(self, graph: Graph, outputs: list[str], cache: Cache, classes: dict[str, NodeClass]) -> None:
         self._classes = classes

@@ -1,4 +1,4 @@
-"""The progress of a prompt's nodes, and the events that tell of it."""
+"""The progress of a prompt's nodes, and the events that report it."""
 
 from collections.abc import Callable
 from typing import Any

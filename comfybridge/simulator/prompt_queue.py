@@ -87,7 +87,7 @@ class PromptQueue:
             self._notify()
 
     def delete(self, prompt_id: str) -> bool:
-        """Takes one pending item of this id out, if there is one; whether there was one."""
+        """Removes one pending item of this id, if any; returns whether there was one."""
         with self._lock:
             for place, item in enumerate(self._pending):
                 if item[1] == prompt_id:
@@ -110,7 +110,7 @@ class PromptQueue:
 
     @property
     def pending(self) -> list[Item]:
-        """The pending items in the order of the heap: only the first is sure to be the next."""
+        """The pending items in heap order: only the first is certain to be the next."""
         with self._lock:
             return list(self._pending)
 
@@ -120,7 +120,7 @@ class PromptQueue:
             if offset < 0 and max_items is not None:
                 offset = len(self._history) - max_items
             entries = list(self._history.items())[max(offset, 0) :]
-            # With max_items=0 ComfyUI still answers one entry where there is one.
+            # With max_items=0, ComfyUI still returns one entry if there is one.
             return dict(entries if max_items is None else entries[: max(max_items, 1)])
 
     def history_of(self, prompt_id: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class PromptQueue:
             self._history.pop(prompt_id, None)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Waits, at most `timeout` seconds, until the condition holds; it is looked at after every change."""
+        """Waits for at most `timeout` seconds until the condition holds; it is checked after every change."""
         with self._lock:
             return self._moved.wait_for(condition, timeout)
 

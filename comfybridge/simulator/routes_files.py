@@ -1,4 +1,4 @@
-"""The routes that take files in and hand them out: /upload/image, /upload/mask and /view."""
+"""The routes that receive and serve files: /upload/image, /upload/mask and /view."""
 
 import mimetypes
 import os
@@ -10,7 +10,7 @@ from comfybridge.simulator.instance_parts import Parts
 from comfybridge.simulator.uploads import UploadRefused, copy_alpha, store
 from comfybridge.simulator.views import channel_bytes, preview_bytes
 
-# Shown by a browser these could run scripts, so they are only offered for download.
+# Browsers could run scripts in these, so they are only offered for download.
 _DANGEROUS = {"text/html", "text/html-sandboxed", "application/xhtml+xml", "text/javascript", "text/css"}
 
 
@@ -83,7 +83,7 @@ class FileRoutes:
 
 
 def _content_type(path: Path) -> str:
-    # ComfyUI too asks the operating system, which on many knows no FLAC and no 3D model; WebP it has made sure of.
+    # ComfyUI asks the operating system too, which often does not know FLAC or 3D models; it registers WebP itself.
     if path.suffix.lower() == ".webp":
         return "image/webp"
     guessed = mimetypes.guess_type(path.name)[0]

@@ -8,7 +8,7 @@ from aiohttp import web
 from comfybridge.simulator.instance_parts import Parts
 from comfybridge.simulator.nodes.catalog import node_classes
 
-# Figures of a machine that nobody has; bytes.
+# Figures of an imaginary machine; bytes.
 _MEMORY = 16 * 1024**3
 
 _PAGE = "<!doctype html><title>ComfyBridge simulator</title><p>A stand-in for a ComfyUI server, without its page."

@@ -37,7 +37,7 @@ class PromptRoutes:
 
     async def post_prompt(self, request: web.Request) -> web.Response:
         body = await request.json()
-        if "prompt" not in body:  # true of a list too, and so a list is not answered 500 here
+        if "prompt" not in body:  # this works for a list too, so a list does not cause a 500 here
             error = refusal("no_prompt", "No prompt provided", "No prompt provided")
             return web.json_response({"error": error, "node_errors": {}}, status=400)
         number = self._number(body)
@@ -77,7 +77,7 @@ class PromptRoutes:
         return str(uuid.uuid4() if chosen is None else chosen)
 
     def _fits(self, prompt_id: Any) -> bool:
-        """Whether a client's id may be a prompt's; None lets the server choose."""
+        """Whether a client's id is accepted for a prompt; None lets the server choose."""
         if prompt_id is None or not self._version.demands_uuids:
             return True
         try:

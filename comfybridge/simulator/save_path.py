@@ -1,4 +1,4 @@
-"""Where a save node puts its files: folder, name and counter from a `filename_prefix`."""
+"""The place of a save node's files: folder, name and counter, from a `filename_prefix`."""
 
 import os
 import time
@@ -53,7 +53,7 @@ def _filled(prefix: str, width: int, height: int) -> str:
 
 
 def _last_counter(folder: str, name: str) -> int:
-    # The whole folder is listed on every save, which is what makes saving into a full folder slow in ComfyUI too.
+    # The whole folder is listed on every save, which makes saving into a full folder slow in ComfyUI too.
     start = os.path.normcase(name + "_")
     counters = [0]
     for file in os.listdir(folder):

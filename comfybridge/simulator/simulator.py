@@ -27,9 +27,9 @@ class Simulator:
     """A ComfyUI stand-in on a thread of its own; a context manager.
 
     `port` 0 lets the system choose. `step_seconds` is the time of one sampling step. `checkpoints` replaces the one
-    demo checkpoint. `version` is the ComfyUI to pose as (what that changes: `version.py`). `prefix` ("/comfy") goes
-    before every path. `authorization` ("Bearer x") is the header value that every request must bear, or be answered
-    401. With an `ssl_context` it speaks TLS. Files live in `directory`, which is kept, or in a temporary one.
+    demo checkpoint. `version` is the ComfyUI to pose as (`version.py` shows the differences). `prefix` ("/comfy")
+    precedes every path. `authorization` ("Bearer x") is the header value that every request must have; others get a
+    401. With an `ssl_context` it speaks TLS. Files are kept in `directory`, or in a temporary folder without it.
     `previews` False keeps samplers from sending pictures, unless a prompt asks for them (0.13 and later).
     """
 
@@ -95,7 +95,7 @@ class Simulator:
             shutil.rmtree(self._folders.root, ignore_errors=True)
 
     def kill(self) -> None:
-        """Ends the server as a killed process ends: connections are cut, queue, history and cache are lost."""
+        """Ends the server like a killed process: connections are cut, and queue, history and cache are lost."""
         self.resume()
         instance, self._instance = self._instance, None
         if instance is not None:
@@ -109,7 +109,7 @@ class Simulator:
         self._instance = self._call(self._boot(World(self._folders, self._version, self._models)))
 
     def restart(self, downtime: float = 0.0) -> None:
-        """Kills the server and starts it anew `downtime` seconds later; blocks until it answers again."""
+        """Kills the server and restarts it `downtime` seconds later; blocks until it answers again."""
         self.kill()
         time.sleep(downtime)
         self.revive()
@@ -125,7 +125,7 @@ class Simulator:
     ) -> None:
         self.stop()
 
-    # What there is to see
+    # Observation
 
     @property
     def url(self) -> str:
@@ -159,7 +159,7 @@ class Simulator:
         return self._alive.queue.history()
 
     def finished_at(self, prompt_id: str) -> float:
-        """When a prompt came into the history, on `time.monotonic()`'s clock."""
+        """When a prompt entered the history, on `time.monotonic()`'s clock."""
         return self._alive.queue.finished_at[prompt_id]
 
     @property
@@ -195,7 +195,7 @@ class Simulator:
 
     @property
     def version(self) -> str:
-        """The ComfyUI that it poses as; another one counts from the next start on, as an upgrade does."""
+        """The ComfyUI that it poses as; a change takes effect at the next start, as an upgrade does."""
         return self._version.text
 
     @version.setter
@@ -222,7 +222,7 @@ class Simulator:
         self._gate.hold_steps(after)
 
     def release(self) -> None:
-        """Lets everything run on."""
+        """Ends `hold` and `hold_steps`."""
         self._gate.release()
 
     def wait_until_running(self, prompt_id: str | None = None, timeout: float = 10) -> None:
@@ -262,7 +262,7 @@ class Simulator:
         self._in_loop(self._alive.sockets.drop)
 
     def mute(self) -> None:
-        """Sends nothing more on any websocket, not even pongs; what would have been sent meanwhile is lost."""
+        """Sends nothing more on any websocket, not even pongs; messages of that time are lost."""
         self._alive.sockets.muted = True
 
     def unmute(self) -> None:
@@ -270,20 +270,20 @@ class Simulator:
         self._alive.sockets.muted = False
 
     def distort(self, how: Distort | None) -> None:
-        """Has `how` say what is sent instead of each websocket message `(type, data, client id)`; None ends it.
+        """Sends the result of `how` in place of each websocket message `(type, data, client id)`; None ends it.
 
         A message whose data is a text or bytes is sent as it is, without its type.
         """
         self._alive.sockets.distort = how
 
     def say(self, data: str | bytes, client_id: str | None = None) -> None:
-        """Sends a frame of one's own, to one client or to all."""
+        """Sends a given frame to one client or to all."""
         self._alive.sockets.post(None, data, client_id)
 
     def suspend(self) -> None:
-        """Stops answering, as a process does that is stopped: connections are accepted and nothing is said.
+        """Stops answering, like a stopped process: connections are accepted, but nothing is sent.
 
-        What runs goes on unseen; use `hold` to keep it.
+        Running prompts go on; use `hold` to keep them.
         """
         assert self._loop is not None, "not started"
         self._awake.clear()
@@ -311,7 +311,7 @@ class Simulator:
         self._faults.add_node(class_type, NodeFault(message, blocks=True, times=times))
 
     def forget_interrupts(self, times: int = 1) -> None:
-        """Has the next interrupts answered and forgotten, as ComfyUI does while a prompt begins."""
+        """Has the next interrupts answered but forgotten, as ComfyUI does while a prompt begins."""
         self._faults.forget_interrupts(times)
 
     def fail_route(
@@ -331,11 +331,11 @@ class Simulator:
     ) -> None:
         """Makes the next `times` requests to a path go wrong (None: all until `heal`).
 
-        `path` ("/history", "*" for all) includes what is below it, whether or not asked for with prefix or /api. The
-        answer is `status` (500 when nothing else is asked for) with `body` and `headers`; `close` cuts the connection
-        without one; `cut` announces all of `body` and cuts after so many bytes; `drip` sends it byte by byte, with so
-        many seconds before each; `delay` seconds pass first, and if it is all that is asked for, the usual answer
-        follows. With `handled` the request is carried out all the same, and only its answer is lost.
+        `path` ("/history", "*" for all) includes all paths below it, with or without prefix and /api. The answer is
+        `status` (500 if nothing else is given) with `body` and `headers`; `close` cuts the connection without one;
+        `cut` announces all of `body` and cuts it after this many bytes; `drip` sends it byte by byte, with this many
+        seconds before each; `delay` waits this many seconds first, and if only it is given, the usual answer follows.
+        With `handled` the request is carried out, and only its answer is lost.
         """
         if status is None and not close and cut is None and not delay and not drip:
             status = 500
@@ -343,7 +343,7 @@ class Simulator:
         self._faults.add_route(fault)
 
     def heal(self) -> None:
-        """Takes back all faults of nodes and routes; cached results of faulty nodes are forgotten."""
+        """Ends all faults of nodes and routes; cached results of faulty nodes are forgotten."""
         self._faults.heal()
         self._alive.executor.forget = True
 

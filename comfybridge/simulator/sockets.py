@@ -1,4 +1,4 @@
-"""The websockets: who is connected, and the one loop that writes to all of them, one after the other."""
+"""The websockets: the connected clients, and the one loop that writes to all of them in turn."""
 
 import asyncio
 import contextlib
@@ -48,11 +48,11 @@ class Sockets:
         return bool(flags and flags.get("supports_preview_metadata"))
 
     def has(self, client_id: str | None) -> bool:
-        """Whether a message to this client (None: all) would reach anybody."""
+        """Whether a message to this client (None: all) would reach any socket."""
         return bool(self._by_client) if client_id is None else client_id in self._by_client
 
     async def publish(self) -> None:
-        """Sends what is posted, for ever. Each send is awaited: one socket that is not read stops all the others."""
+        """Sends posted messages, forever. Each send is awaited: one socket that is not read delays all the others."""
         while True:
             message = await self._messages.get()
             for event, data, client_id in [message] if self.distort is None else self.distort(message):
@@ -91,8 +91,9 @@ class Sockets:
             await self._greet(client_id)
             await self._listen(socket, client_id)
         finally:
-            # ComfyUI's flaw, kept: this takes away whichever socket has the id by now. When the client has connected
-            # anew before this connection was noticed to be dead, the new socket goes, and nothing reaches it again.
+            # A flaw of ComfyUI's, reproduced: this removes whichever socket has the id by now. If the client has
+            # reconnected before this connection was noticed to be dead, the new socket is removed, and nothing
+            # reaches it again.
             self._by_client.pop(client_id, None)
             self._flags.pop(client_id, None)
             del self._open[socket]

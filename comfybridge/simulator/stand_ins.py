@@ -1,8 +1,8 @@
-"""Files that begin as true ones of their format do, and hold no picture and no sound: there is no encoder here.
+"""Files that begin like real ones of their format but contain no picture or sound: there is no encoder here.
 
-Who goes by the first bytes, or walks along the outermost blocks, finds the format that the file's name says; who
-plays them finds nothing to play (in an MP3, a twentieth of a second of silence). Each carries a note of what it
-stands for, in a place that its format has for such things.
+Programs that check the first bytes or the outermost blocks recognize the format that the file's name says; players
+find nothing to play (in an MP3, a twentieth of a second of silence). Each contains a note of what it represents, in a
+place that its format has for notes.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ import struct
 
 
 def mp4(note: str) -> bytes:
-    """A file type box, as ComfyUI's own videos begin with, and a box of free space with the note."""
+    """A file type box like that of ComfyUI's own videos, and a box of free space with the note."""
     brands = b"isom" + struct.pack(">I", 0x200) + b"isomiso2avc1mp41"
     return _box(b"ftyp", brands) + _box(b"free", note.encode())
 
 
 def webm(note: str) -> bytes:
-    """An EBML header of the type `webm`, and a segment with nothing but a void element, which has the note."""
+    """An EBML header of the type `webm`, and a segment with just a void element, which contains the note."""
     header = b"".join(
         (
             _element(b"\x42\x86", b"\x01"),  # the version of EBML, and the oldest that can read this
@@ -33,7 +33,7 @@ def webm(note: str) -> bytes:
 
 def flac(note: str, rate: int, channels: int, samples: bytes) -> bytes:
     """The description of a stream of 16-bit `samples`, their MD5 included, and a comment; then no frames."""
-    numbers = rate << 44 | (channels - 1) << 41 | (16 - 1) << 36  # and 36 bits: 0 samples, which means unknown
+    numbers = rate << 44 | (channels - 1) << 41 | (16 - 1) << 36  # and 36 bits: 0 samples, for unknown
     stream = struct.pack(">HH6xQ", 4096, 4096, numbers) + hashlib.md5(samples, usedforsecurity=False).digest()
     vendor, comment = b"ComfyBridge's simulator", f"DESCRIPTION={note}".encode()
     comments = struct.pack("<I", len(vendor)) + vendor + struct.pack("<II", 1, len(comment)) + comment
@@ -42,10 +42,10 @@ def flac(note: str, rate: int, channels: int, samples: bytes) -> bytes:
 
 
 def mp3(note: str) -> bytes:
-    """An ID3 tag with the note, and two frames of silence: decoders don't believe in one."""
+    """An ID3 tag with the note, and two frames of silence: decoders don't accept one alone."""
     text = b"\x00note\x00" + note.encode("ascii", "replace")
     frame = b"TXXX" + struct.pack(">I2x", len(text)) + text
-    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))  # seven bits a byte
+    size = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))  # seven bits per byte
     silence = b"\xff\xfb\x90\xc0" + bytes(413)  # MPEG 1, layer III, 128 kbit/s, 44.1 kHz, one channel
     return b"ID3\x03\x00\x00" + size + frame + 2 * silence
 
@@ -55,7 +55,7 @@ def _box(kind: bytes, content: bytes) -> bytes:
 
 
 def _element(element_id: bytes, content: bytes) -> bytes:
-    # The place of the first bit that is set tells how many bytes the length has: one, or eight.
+    # The position of the first set bit shows how many bytes the length has: one, or eight.
     short = len(content) < 0x7F
     length = bytes([0x80 | len(content)]) if short else struct.pack(">Q", 1 << 56 | len(content))
     return element_id + length + content

@@ -1,6 +1,6 @@
-"""Tracebacks as ComfyUI puts them into error bodies and events: invented ones.
+"""Invented tracebacks, in the form in which ComfyUI puts them into error bodies and events.
 
-What counts is that they are there, as lists of lines with a server's paths in them, for a client to keep to itself.
+They contain a server's paths, which a client must not reveal.
 """
 
 _ROOT = "/srv/comfyui"

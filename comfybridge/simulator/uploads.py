@@ -1,4 +1,4 @@
-"""Storing uploaded files: names that clash are changed, files that are already there are not stored twice."""
+"""Stores uploaded files: conflicting names are changed, and files that are already there are not stored twice."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from comfybridge.simulator.world import Folders
 
 
 class UploadRefused(Exception):
-    """The upload has no name, or one that points out of the folder."""
+    """The upload has no name, or one that leads out of the folder."""
 
 
 def store(
@@ -24,7 +24,7 @@ def store(
     UploadRefused for an empty name and for places outside `root`.
     """
     if root is None:
-        raise ValueError("no such folder type")  # ComfyUI stumbles too, and answers 500
+        raise ValueError("no such folder type")  # ComfyUI fails too, and answers 500
     base = os.path.abspath(root)
     folder = os.path.join(base, os.path.normpath(subfolder))
     path = os.path.abspath(os.path.join(folder, name))

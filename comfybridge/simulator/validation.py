@@ -1,6 +1,6 @@
-"""What POST /prompt checks before it queues a graph, and the bodies of its refusals.
+"""The checks of POST /prompt before it queues a graph, and the bodies of its refusals.
 
-Order and wording follow a running ComfyUI: a bridge hands these errors on, so their shapes are part of the protocol.
+Order and wording follow a real ComfyUI: a bridge passes these errors on, so their shapes are part of the protocol.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.version import Version
 from comfybridge.simulator.world import World
 
-# One of several; of this one, no input is taken over.
+# One replacement of several; this one takes over no inputs.
 _RETIRED = {"Preview3DAnimation": "Preview3D"}
 
 
@@ -27,10 +27,10 @@ class Verdict:
 
 
 def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
-    """Judges a graph; `targets` are the output nodes to run (None: all of them).
+    """Checks a graph; `targets` are the output nodes to run (None: all of them).
 
-    Converts input values to their declared types in place, as ComfyUI does. Raises TypeError and the like for what is
-    no graph at all: the server then answers 500.
+    Converts input values to their declared types in place, as ComfyUI does. Raises TypeError and similar errors for a
+    value that is not a graph: the server then answers 500.
     """
     if world.version.is_modern:
         _replace_retired(graph)
@@ -49,7 +49,7 @@ def validate(graph: Graph, targets: list[str] | None, world: World) -> Verdict:
 
 
 def _replace_retired(graph: Graph) -> None:
-    """Puts newer classes in the place of retired ones. Raises KeyError for such a node without `_meta`."""
+    """Replaces retired classes by newer ones. Raises KeyError for such a node without `_meta`."""
     for node_id, node in graph.items():
         newer = _RETIRED.get(node.get("class_type", "")) if "inputs" in node else None
         if newer is not None:
@@ -92,7 +92,7 @@ def _judge_outputs(graph: Graph, outputs: list[str], world: World) -> Verdict:
             continue
         complaints += [f"{problem['message']}: {problem['details']}" for problem in problems]
         for node_id, found in checks.verdicts.items():
-            # A node that is wrong only because one above it is has no problems of its own, and is left out.
+            # A node that is invalid only because of one before it has no problems of its own, and is left out.
             if found:
                 entry = verdict.node_errors.setdefault(
                     node_id,
@@ -106,7 +106,7 @@ def _judge_outputs(graph: Graph, outputs: list[str], world: World) -> Verdict:
 
 
 def _problems_of_output(checks: InputChecks, output: str) -> list[Problem] | None:
-    """None for a good output node; else its own problems, of which there may be none."""
+    """None for a valid output node; otherwise its own problems, of which there may be none."""
     try:
         return checks.problems_of(output)
     except Exception as error:

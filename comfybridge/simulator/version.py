@@ -13,7 +13,7 @@ FIRST = "0.3.45"
 
 @dataclass(frozen=True)
 class Version:
-    """A ComfyUI version number such as "0.33.0", and what it can do. Raises ValueError for what is no such number."""
+    """A ComfyUI version such as "0.33.0", with its features. Raises ValueError for anything else."""
 
     text: str
 
@@ -28,17 +28,17 @@ class Version:
         return _numbers(self.text)
 
     def reaches(self, first: str) -> bool:
-        """Whether what came with the version `first` is in this one."""
+        """Whether this version has the features of the version `first`."""
         return self._numbers >= _numbers(first)
 
     @property
     def aims_interrupts(self) -> bool:
-        """Whether POST /interrupt minds the `prompt_id` it is given."""
+        """Whether POST /interrupt respects its `prompt_id`."""
         return self._numbers >= (0, 3, 57)
 
     @property
     def is_modern(self) -> bool:
-        """Whether it behaves as 0.33.0 does, else as 0.3.64, where the two differ and no exact version is known."""
+        """Whether it behaves like 0.33.0 or like 0.3.64 in changes whose exact version is unknown."""
         return self._numbers >= (0, 19)
 
     @property
@@ -58,12 +58,12 @@ class Version:
 
     @property
     def takes_preview_methods(self) -> bool:
-        """Whether `preview_method` in `extra_data` decides on the previews of that prompt."""
+        """Whether `preview_method` in `extra_data` determines the previews of that prompt."""
         return self._numbers >= (0, 13)
 
     @property
     def remembers_only_the_run(self) -> bool:
-        """Whether the history lists only what the prompt executed or announced, not all else that is cached."""
+        """Whether the history lists only outputs that the prompt made or announced, not all cached ones."""
         return self._numbers >= (0, 3, 68)
 
     @property
@@ -88,12 +88,12 @@ class Version:
 
     @property
     def hides_secrets(self) -> bool:
-        """Whether keys to partner nodes leave `extra_data` before the queue shows it, and not only in the history."""
+        """Whether the queue, and not only the history, omits keys for partner nodes from `extra_data`."""
         return self.is_modern
 
     @property
     def numbers_plainly(self) -> bool:
-        """Whether savers of sounds write `x_00001.flac`, without a `_` behind the number."""
+        """Whether savers of sounds write `x_00001.flac`, without a `_` after the number."""
         return self._numbers >= (0, 21)
 
     @property

@@ -1,4 +1,4 @@
-"""The changed pictures that /view can answer with: previews, and single channels."""
+"""The converted pictures that /view can return: previews, and single channels."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every request passes before its route: the record, the door, and the faults a test ordered."""
+"""The layers that every request passes before its route: recording, authorization, and the faults set by a test."""
 
 import asyncio
 import logging
@@ -16,12 +16,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def without_prefix(path: str, prefix: str) -> str:
-    """The path as ComfyUI itself would see it behind a proxy that takes the prefix off."""
+    """The path that ComfyUI would see behind a proxy that removes the prefix."""
     return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
 
 
 def trouble_layer() -> Middleware:
-    """Answers 500 in ComfyUI's words where a handler stumbles over a body it was not made for."""
+    """Answers 500 in ComfyUI's words if a handler fails on an unexpected body."""
 
     @web.middleware
     async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -50,7 +50,7 @@ def recording_layer(recorder: Recorder, prefix: str) -> Middleware:
 
 
 def authorization_layer(authorization: str | None) -> Middleware:
-    """Answers 401 to whoever does not send exactly this Authorization header."""
+    """Answers 401 to requests without exactly this Authorization header."""
 
     @web.middleware
     async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -62,7 +62,7 @@ def authorization_layer(authorization: str | None) -> Middleware:
 
 
 def fault_layer(faults: Faults, prefix: str) -> Middleware:
-    """Plays the ordered fault of a route instead of, or before, its answer."""
+    """Applies a route's fault in place of, or before, its answer."""
 
     @web.middleware
     async def layer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -110,5 +110,5 @@ async def _cut_short(request: web.Request, fault: RouteFault, sent: int) -> web.
     response.content_length = len(fault.body)
     await response.prepare(request)
     await response.write(fault.body[:sent])
-    await asyncio.sleep(0.01)  # lets the bytes reach the wire before the connection goes
+    await asyncio.sleep(0.01)  # lets the bytes reach the wire before the connection is cut
     return _cut(request)

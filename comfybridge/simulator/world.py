@@ -1,4 +1,4 @@
-"""What lies around the nodes: the server's folders and the names of its models."""
+"""The surroundings of the nodes: the server's folders and the names of its models."""
 
 import mimetypes
 import os
@@ -70,7 +70,7 @@ class Folders:
     def create(self) -> None:
         for folder in (self.input, self.output, self.temp):
             folder.mkdir(parents=True, exist_ok=True)
-        example = self.input / "example.png"  # every ComfyUI is installed with one
+        example = self.input / "example.png"  # every installation of ComfyUI has one
         if not example.exists():
             Image.linear_gradient("L").convert("RGB").save(example)
 
@@ -86,14 +86,14 @@ class Folders:
         return name, None
 
     def annotated_path(self, name: str) -> Path:
-        """Where a node finds the file it was given by name: the input folder unless annotated."""
+        """The path of a file that a node gets by name: in the input folder unless annotated."""
         bare, folder = self.split_annotation(name)
         return (folder or self.input) / bare
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything a node class may look at, whatever prompt is running."""
+    """Everything that node classes can see, independent of the running prompt."""
 
     folders: Folders
     version: Version

@@ -1,4 +1,4 @@
-"""From a sampler's positive or negative input up to the texts, through whatever stands between."""
+"""Finds the texts of a sampler's positive or negative input, through all nodes in between."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ OTHER = (
 
 @dataclass
 class Texts:
-    """What was found on the way up.
+    """The texts found on the way up.
 
     Attributes:
         encoders: the text inputs of each encoder, the nearest to the first conditioning in front.
         nodes: the encoders.
-        guidance: the first guidance that a node on the way sets, if one does.
+        guidance: the first guidance that a node on the way sets, if any.
         met: inputs left out on the way, by their nodes.
     """
 
@@ -65,7 +65,8 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
     """The texts that a conditioning is made of.
 
     Args:
-        starts: where it comes from, and whether that is on no side yet: a bundle, say, or texts for both sides.
+        starts: its possible origins, each with whether it is on no side yet, such as a bundle or texts for both
+            sides.
         role: its role for the sampler.
     """
     found = Texts()
@@ -76,7 +77,7 @@ def find_texts(graph: Walked, starts: tuple[tuple[Source, bool], ...], role: Sid
     while pending and may_go_on(graph):
         here, wanted, is_open = pending.pop()
         node = here[0]
-        # a zeroed conditioning has nothing left of its text, which is usually the other prompt's
+        # a zeroed conditioning contains nothing of its text, which is usually the other prompt's
         is_end = graph[node]["class_type"] == "ConditioningZeroOut" or is_sampler(graph, node)
         if (here, wanted, is_open) in seen or is_end:
             continue
@@ -116,7 +117,7 @@ def texts_of(graph: Walked, node: str, wanted: Side, *, is_open: bool = False) -
     inputs = graph[node]["inputs"]
     names = [name for name in inputs if is_encoded_text(name) or _is_sided_text(inputs, name)]
     if takes_picture(graph, node) and "clip" not in links(graph, node):
-        # what the node last said of the picture
+        # the node's last text about the picture
         names = [name for name in names if plain(name).lower() not in SAID]
     sided = [name for name in names if side(plain(name)) == wanted]
     neutral = [name for name in names if side(plain(name)) is None]
@@ -140,12 +141,12 @@ def _is_sided_text(inputs: dict[str, object], name: str) -> bool:
 
 
 def _has_sides(graph: Walked, node: str) -> bool:
-    """Whether a node has something on both sides, so that it matters which of its outputs is meant."""
+    """Whether a node has both sides, so that the chosen output matters."""
     return {"positive", "negative"} <= {side(name) for name in graph[node]["inputs"]}
 
 
 def _above(graph: Walked, node: str, wanted: Side, is_open: bool) -> list[tuple[Source, bool]]:
-    """What a node's conditioning is made of, and whether it is on no side there yet."""
+    """The origins of a node's conditioning, each with whether it is on no side there yet."""
     linked = links(graph, node)
     named = [origin for name, origin in linked.items() if side(name) == wanted]
     if named:

@@ -1,5 +1,5 @@
 """Replaces choices in prompts and patterns in the prefixes of file names, as ComfyUI's editor does before it queues a
-graph; ComfyUI itself does not, but callers of an API expect the same.
+graph. ComfyUI itself does not, but callers of an API expect the same.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ TakesChoices = Callable[[str, str], bool]
 
 
 def replace_as_editor(filled: Filled, takes_choices: TakesChoices, now: datetime) -> None:
-    """Replace texts as the editor would, and report each text that is used.
+    """Replace what the editor would, and report each text that is used.
 
     The choice depends only on the text and the seed, so that the same request makes the same picture; without a seed
     it is random.
 
     Args:
         takes_choices: called only for inputs whose texts have something to replace.
-        now: the time for file names.
+        now: the time that file names tell.
     """
     replaced = _choices(filled, takes_choices)
     for target, text in replaced.items():

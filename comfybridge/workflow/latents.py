@@ -1,4 +1,4 @@
-"""From a sampler's latent up to what decides its size."""
+"""Finds the inputs that determine the size of a sampler's latent."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Latent:
     """Everything found on the way up, nearest first.
 
     Attributes:
-        sizes: width and height of nodes that make a latent or image of that size out of nothing.
-        rescales: width and height of nodes that bring another latent or image to that size.
+        sizes: width and height of nodes that make a new latent or image of that size.
+        rescales: width and height of nodes that scale another latent or image to that size.
         batches: how many are made.
-        repeats: how often what there is gets repeated.
+        repeats: how often a batch is repeated.
         met: inputs left out on the way, by their nodes.
         open: a width or height that is linked to no single value, if there is one.
     """
@@ -41,17 +41,17 @@ class Latent:
 
     @property
     def size(self) -> tuple[Target, Target] | None:
-        """What a caller means by width and height; a rescaled image's only if nothing is made from scratch."""
+        """The inputs for width and height; those of a rescaled image only if no new one is made."""
         return next(iter(self.sizes or self.rescales), None)
 
     @property
     def batch(self) -> Target | None:
-        """What a caller means by the number of images."""
+        """The inputs for the number of images."""
         return next(iter(self.batches or self.repeats), None)
 
 
 def find_latent(graph: Walked, start: Source | None) -> Latent:
-    """What a latent is made of, as far up as the sampler before."""
+    """The origins of a latent, up to the previous sampler."""
     found = Latent()
     graph.met = found.met
     seen: set[str] = set()
@@ -68,7 +68,7 @@ def find_latent(graph: Walked, start: Source | None) -> Latent:
 
 
 def note_sizes(graph: Walked, node: str, found: Latent) -> None:
-    """Note what a node itself says of size and number."""
+    """Record a node's own inputs for size and number."""
     inputs = graph[node]["inputs"]
     from_scratch = not any(name.startswith(PICTURES) for name in links(graph, node))
     written = {plain(name): name for name in inputs}

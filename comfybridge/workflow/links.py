@@ -1,4 +1,4 @@
-"""Walking up a graph's links: from an input to the literal that it gets its value from.
+"""Walks up a graph's links, from an input to the literal that provides its value.
 
 What an output means is told by names: the output's own, where a server or the class tells it, else the role of the
 input that the link leads to, which the node's inputs are searched for.
@@ -24,7 +24,7 @@ MOST_STEPS = 50_000
 
 # what nodes that hold one value call it, in core and in the usual node packs
 HOLDERS = ("value", "seed", "noise_seed", "int", "integer", "float", "number", "Number", "Value")
-# texts that are no prose: chosen from a list, so never put together from parts
+# texts that are not prose: chosen from a list, so never composed
 CHOICES = ("sampler_name", "scheduler")
 # what passes only in its own kind of link, and never brings a value, a prompt or a latent along
 EQUIPMENT = ("model", "clip", "vae")
@@ -65,7 +65,7 @@ class Walked(Graph):
 
     @cached_property
     def dead(self) -> set[str]:
-        """The nodes that nothing is made of."""
+        """The nodes that do not affect any output."""
         return dead_ends(self)
 
     def outputs(self, node: str) -> tuple[str, ...] | None:
@@ -79,7 +79,7 @@ class Walked(Graph):
         return tuple(facts.output_names) if facts else None
 
     def look_at(self, node: str) -> None:
-        """Remember that a walk came here, where there is something to say of the node."""
+        """Remember that a walk visited a node, if there are notes about it."""
         if node in self.notes:
             self.met[node] = self.notes[node]
 
@@ -131,7 +131,7 @@ def bundles(graph: Walked, node: str) -> list[Source]:
 
 
 def follow(graph: Walked, node: str, name: str, kind: Kind, wanted: Side | None = None) -> Target | None:
-    """Where the value of an input is really set: the input itself, or the literal that its link leads to.
+    """The place where the value of an input is set: the input itself, or the literal that its link leads to.
 
     Args:
         wanted: the side of the sampler that a text is for.
@@ -150,7 +150,7 @@ def follow_source(graph: Walked, start: Source, name: str, kind: Kind, wanted: S
     def expand(here: Source) -> Iterable[Source | Target]:
         return _texts(graph, here, wanted) if is_prose else _values(graph, here, plain(name), kind)
 
-    # what a text is called makes no difference to where it comes from
+    # the name of a text does not affect its origin
     ends = graph.ends.setdefault(("", kind, wanted) if is_prose else (name, kind, None), {})
     return _end(start, expand, ends)
 

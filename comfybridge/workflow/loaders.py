@@ -1,4 +1,4 @@
-"""From a sampler's model input up to the file that the model is loaded from."""
+"""Finds the model's file, from a sampler's model input upwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from comfybridge.workflow.parameters import Target
 
 FILES = ("ckpt_name", "unet_name", "model_name", "diffusion_model_name", "checkpoint_name", "base_ckpt_name")
 ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf")
-# files that go with a model and are not it
+# files that accompany a model but are not the model itself
 BESIDE = ("lora", "vae", "clip", "control", "style", "upscale", "embedding", "hypernetwork", "text_encoder")
 
 

@@ -14,8 +14,7 @@ from comfybridge.workflow.graph import RUN_INPUT, Graph, copy_graph, is_link
 
 
 def past_cache(graph: Graph, nodes: Iterable[str], run: str, writes_files: Callable[[str], bool]) -> Graph:
-    """A copy of a graph in which these nodes are not cached, nor those before them that write files, which they may
-    show.
+    """A copy of a graph in which these nodes, and nodes before them that write files, are not cached.
 
     Args:
         run: a name that no earlier run had.

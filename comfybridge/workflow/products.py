@@ -43,9 +43,9 @@ _ENDINGS: dict[str, frozenset[str]] = {
 }
 # Output nodes whose input `format` is the ending.
 _CHOOSING = frozenset({"SaveImageAdvanced", "SaveAudioAdvanced", "SaveText"})
-# Nodes of which nothing is saved even where nothing is linked to them.
+# Nodes that save nothing even if nothing is linked to them.
 _HARMLESS = frozenset({"Note", "MarkdownNote", "Reroute", "PrimitiveNode"})
-# Parts of the names of nodes that save something although others are linked to them.
+# Parts of the names of nodes that save files although others are linked to them.
 _SAVING = ("save", "preview", "export", "write", "combine", "show", "display")
 
 

@@ -23,7 +23,7 @@ LATENT_LINKS = (
 # every walk starts at each of them
 MOST_SAMPLERS = 32
 STEPS = ("steps", "num_inference_steps", "inference_steps", "num_steps", "sampling_steps", "sample_steps")
-# what a setting is called, and the link behind which a sampler made of several nodes keeps it
+# the names of a setting, and the link to the node that has it if a sampler consists of several nodes
 PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
     "seed": (SEED_INPUTS, "noise", "integer"),
     "steps": (STEPS, "sigmas", "integer"),
@@ -34,9 +34,9 @@ PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
 }
 _LATENTS = frozenset(("latent_image", "latent", "samples", "optional_latent", "latents", "init_latent"))
 _SETTINGS = frozenset(("seed", "noise_seed", "cfg", "denoise", "sampler_name", "scheduler", "steps"))
-# what a node that samples is called, also where it takes or gives a bundle
+# the names of sampling nodes, including those with bundles
 _MAKES = re.compile(r"sampl|detail|upscal|inpaint", re.IGNORECASE)
-# links that bring what a sampler is told, whatever it is: packs have names of their own
+# names of links that bring conditioning to a sampler; packs have their own
 _TOLD = word_set("conditioning conditionings cond conds cond1 guider embeds text")
 
 
@@ -64,12 +64,12 @@ def is_sampler(graph: Walked, node: str) -> bool:
 
 
 def _only_bundles(class_type: str) -> bool:
-    """Whether a node puts a bundle together that others sample with, such as a Context of rgthree."""
+    """Whether a node only makes a bundle for other nodes to sample with, such as rgthree's Context."""
     return is_bundle(class_type) and _MAKES.search(class_type) is None
 
 
 def _is_told(name: str) -> bool:
-    """Whether a link brings what to show: conditioning, text_embeds, hyvid_embeds; not image_embeds."""
+    """Whether a link brings conditioning, such as text_embeds or hyvid_embeds, but not image_embeds."""
     found = words(name)
     return side(name) is None and bool(_TOLD.intersection(found)) and not {"image", "audio", "vision"} & set(found)
 
@@ -87,7 +87,7 @@ def setting(graph: Walked, sampler: str, name: str) -> Target | None:
 
 
 def holder(graph: Walked, sampler: str, name: str) -> Target | None:
-    """The input, of a sampler or of a node that tells it, that holds a setting or gets it over a link."""
+    """The input that holds a setting or gets it over a link, in a sampler or in a node that configures it."""
     names, link, _ = PLACES[name]
 
     def has_it(node: str) -> bool:
@@ -98,10 +98,10 @@ def holder(graph: Walked, sampler: str, name: str) -> Target | None:
 
 
 def conditionings(graph: Walked, sampler: str, role: Side) -> tuple[tuple[Source, bool], ...]:
-    """Where a sampler's input on one side may come from, and whether it has no side there yet.
+    """The possible origins of a sampler's input on one side, each with whether it has no side there yet.
 
-    A link that is named after the side comes alone; one that is named after neither brings the positive side, and
-    the negative one too if the nodes behind it tell the two apart.
+    A link named after the side is the only one. A link named after neither side brings the positive one, and the
+    negative one too if the nodes behind it distinguish the two.
     """
     for node in (sampler, reach(graph, sampler, "guider", lambda each: _is_guider(graph, each))):
         linked = links(graph, node) if node else {}
@@ -116,7 +116,7 @@ def conditionings(graph: Walked, sampler: str, role: Side) -> tuple[tuple[Source
 
 
 def model(graph: Walked, sampler: str) -> Source | None:
-    """Where a sampler's model comes from."""
+    """The origin of a sampler's model."""
     for node in (sampler, reach(graph, sampler, "guider", lambda each: _is_guider(graph, each))):
         linked = links(graph, node) if node else {}
         found = linked.get("model") or linked.get("unet") or next(iter(bundles(graph, node) if node else ()), None)
@@ -126,7 +126,7 @@ def model(graph: Walked, sampler: str) -> Source | None:
 
 
 def latent(graph: Walked, sampler: str) -> Source | None:
-    """Where the latent that a sampler starts from comes from."""
+    """The origin of a sampler's latent."""
     linked = links(graph, sampler)
     found = next((linked[name] for name in LATENT_LINKS if name in linked), None)
     return found or next(iter(bundles(graph, sampler)), None)
@@ -137,7 +137,7 @@ def _is_guider(graph: Walked, node: str) -> bool:
 
 
 def downstream(graph: Walked, nodes: list[str]) -> set[str]:
-    """Everything that gets something from one of the nodes, however indirectly."""
+    """All nodes that depend on one of these nodes, directly or indirectly."""
     feeds: dict[str, list[str]] = {node: [] for node in graph}
     for node in graph:
         for origin, _ in links(graph, node).values():

@@ -29,8 +29,7 @@ class Written(str):
 
 
 def read_written(params: Mapping[str, Any], parameters: Mapping[str, Parameter], graph: Graph) -> dict[str, Any]:
-    """The parameters with their texts converted: by the parameter's type, or by the present value of the graph's
-    input.
+    """The parameters with their texts converted, by the parameter's type or by the input's present value.
 
     Any text is a number where a number is expected, and a boolean where a boolean is: some programs that write JSON
     have no numbers. Other meanings, such as null or a link, are for `Written` texts only.

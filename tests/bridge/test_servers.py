@@ -90,7 +90,7 @@ def test_a_server_that_is_busy_gets_less(api: FlaskClient, sim: Simulator, other
             request = pool.submit(generate, api)
             until_true(lambda: sim.running or request.done())  # noqa: B023  # called right here
             blocked += [] if request.done() else [request]
-        answers = [generate(api) for _ in range(6)]  # none of them waits behind it
+        answers = [generate(api) for _ in range(6)]  # no request waits behind it
         sim.release()
         assert [each.result(LONG).status_code for each in blocked] == [200]
     assert [answer.status_code for answer in answers] == [200] * 6
@@ -176,7 +176,7 @@ def test_past_the_longest_queue_the_answer_is_busy_at_once(
 ) -> None:
     api = make(max_queue=1).test_client()
     for _ in range(4):
-        success(generate(api))  # what a prompt takes is measured
+        success(generate(api))  # the time of a prompt is measured
     sim.hold()
     other.hold()
     with ThreadPoolExecutor(2) as pool:
@@ -213,7 +213,7 @@ def test_a_server_that_is_asleep_is_left_out_and_nobody_waits_for_it(
         monkeypatch.setattr(servers_module, f"{name}_SECONDS", seconds)
     for _ in range(2):
         success(generate(api))
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and says nothing
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections, and sends nothing
         elsewhere = ServerAddress.parse(f"http://127.0.0.1:{silent.getsockname()[1]}")
         asleep = api.application.extensions["comfybridge"].servers.all[0]
         monkeypatch.setattr(asleep.client, "_transport", ComfyUIClient(elsewhere)._transport)

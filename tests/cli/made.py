@@ -18,7 +18,7 @@ TEXT_AND_PICTURES = {
     "5": node("SaveImage", images=["3", 0], filename_prefix="x"),
 }
 VIDEO = graphs.frames("SaveVideo", filename_prefix="x", format="mp4", codec="h264")
-# node 9 is none of those that are known to save files, and leads nowhere: it may save anything
+# node 9 is not known to save files, and leads nowhere: it may save anything
 UNSURE = {**graphs.picture(), "9": node("EmptyImage", width=8, height=8, batch_size=1, color=0)}
 
 

@@ -265,7 +265,7 @@ def test_a_prompt_that_can_t_be_cancelled_is_named_soon(
     assert f"app.py generate: Prompt {sim.running[0]} could not be cancelled: " in shown
 
 
-# What a bridge may answer, and what else may sit at its address.
+# Answers of a bridge, and of other programs at its address.
 ELSEWHERE = "http://bridge.example:8189"
 EVENTS = "text/event-stream; charset=utf-8"
 PROGRESS = 'event: progress\ndata: {"percent": 50, "class_type": "KSampler", "value": 1, "max": 2}\n\n'

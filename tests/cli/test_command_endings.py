@@ -53,7 +53,7 @@ def test_where_all_may_be_made_an_ending_that_no_file_has_is_refused_all_the_sam
 @pytest.mark.parametrize("ending", ["mp4", "wav", "glb", "spz", "txt", "gif", "zip"])
 def test_and_what_a_node_of_a_pack_may_save_is_not(maker: list[str], sim: Simulator, ending: str) -> None:
     assert main(["generate", "-w", graph_file(UNSURE), "-o", f"p.{ending}", *maker]) == 1
-    assert len(sim.history) == 1  # it ran, and made something else
+    assert len(sim.history) == 1  # it ran, but made something else
 
 
 @pytest.mark.parametrize(

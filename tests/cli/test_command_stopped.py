@@ -38,8 +38,8 @@ def begin(maker: list[str], handler: Callable[..., object] | signal.Handlers) ->
 def test_a_terminal_that_is_closed_cancels_the_prompt(sim: Simulator, maker: list[str]) -> None:
     sim.hold()
     process, terminal = begin(maker, signal.SIG_DFL)
-    os.close(terminal)  # nothing can be written there any more
-    process.send_signal(signal.SIGHUP)  # as the system does for a terminal that the process is in charge of
+    os.close(terminal)  # the terminal is gone
+    process.send_signal(signal.SIGHUP)  # as the system does when a process loses its controlling terminal
     try:
         assert process.wait(SECONDS) == 129
     finally:

@@ -38,7 +38,7 @@ def test_a_wrong_setting_is_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_no_comfyui_where_none_was_named_is_4_and_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")  # not for this machine
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")  # requests to this machine ignore it
     monkeypatch.setattr("socket.create_connection", refuse)
     assert run([]) == 4
     assert capsys.readouterr().err == (

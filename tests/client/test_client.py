@@ -134,7 +134,7 @@ def test_errors_are_of_the_same_classes(maker: Client | Bridge) -> None:
 
 
 def test_a_time_that_is_up_names_its_prompt(maker: Client | Bridge, sim: Simulator) -> None:
-    maker.generate(graphs.picture())  # so that the bridge has asked all that it asks but once
+    maker.generate(graphs.picture())  # so that the bridge has made all calls that it makes only once
     sim.hold()
     with pytest.raises(TimedOut) as raised:
         maker.generate(graphs.picture(), timeout=2)

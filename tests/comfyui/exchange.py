@@ -1,6 +1,6 @@
-"""A scripted HTTP server on this machine: what it answers is laid down per request, and what came is written down.
+"""A scripted HTTP server on this machine: tests set the answer to each request, and requests are recorded.
 
-It speaks over real sockets, so that connections can be cut, kept, or left silent as a test wants it.
+It uses real sockets, so that tests can cut connections, keep them, or leave them silent.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
 CERTIFICATE = Path(__file__).parent.parent / "certificates" / "localhost.pem"
-PATIENCE = 20  # seconds, for what should happen at once
+PATIENCE = 20  # seconds, for events that should happen at once
 
 
 @dataclass
 class Request:
-    """What came.
+    """A recorded request.
 
     Attributes:
-        target: path and query as they were written; a whole URL where a proxy was asked.
-        connection: which one it came over; 1 is the first.
+        target: path and query as received; a whole URL if it was sent to a proxy.
+        connection: the number of its connection, from 1.
     """
 
     method: str
@@ -52,7 +52,7 @@ class Call:
     """A request that is being answered.
 
     Attributes:
-        over: set when the server ends, so that what is silent does not outlive the test.
+        over: set when the server ends, so that silent answers do not outlive the test.
     """
 
     request: Request
@@ -73,7 +73,7 @@ class Call:
         self.is_open = False
 
     def break_connection(self) -> None:
-        """Close the connection with a reset, as the kernel does where a program is killed."""
+        """Close the connection with a reset, as the kernel does if a program is killed."""
         self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.is_open = False
 
@@ -90,7 +90,7 @@ Behaviour = Callable[[Call], None]
 def message(
     body: bytes = b"", *, status: int = 200, headers: Mapping[str, str] | None = None, length: int | None = None
 ) -> bytes:
-    """An answer as it goes over the wire, with the length that it claims, or else has."""
+    """An answer as sent over the wire, with the claimed length, or the real one by default."""
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body) if length is None else length}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
@@ -99,7 +99,7 @@ def message(
 def reply(
     body: bytes | str = b"", *, json_body: Any = None, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Behaviour:
-    """Answers, and keeps the connection."""
+    """Answers, and keeps the connection open."""
     content = body.encode() if isinstance(body, str) else body
     if json_body is not None:
         content = json.dumps(json_body).encode()
@@ -107,7 +107,7 @@ def reply(
 
 
 def raw(data: bytes) -> Behaviour:
-    """Sends just these bytes, and keeps the connection."""
+    """Sends just these bytes, and keeps the connection open."""
 
     def answer(call: Call) -> None:
         call.take_body()
@@ -117,7 +117,7 @@ def raw(data: bytes) -> Behaviour:
 
 
 def and_close(behaviour: Behaviour) -> Behaviour:
-    """Closes the connection after that, without a word about it."""
+    """Closes the connection after that, without announcing it."""
 
     def answer(call: Call) -> None:
         behaviour(call)
@@ -153,13 +153,13 @@ def hang_up(call: Call) -> None:
 
 
 def silent(call: Call) -> None:
-    """Says nothing for as long as the server is there."""
+    """Sends nothing for as long as the server runs."""
     call.take_body()
     call.over.wait()
 
 
 def dripping(data: bytes, seconds: float, at_once: bytes = b"") -> Behaviour:
-    """Sends these bytes one by one, each so long after the one before, and others at once before them."""
+    """Sends some bytes at once, and others one by one with a pause before each."""
 
     def answer(call: Call) -> None:
         call.take_body()
@@ -173,7 +173,7 @@ def dripping(data: bytes, seconds: float, at_once: bytes = b"") -> Behaviour:
 
 
 def endless(at_once: bytes, again: bytes, seconds: float = 0) -> Behaviour:
-    """Sends some bytes, and then others again and again, for as long as anybody is there; with such pauses."""
+    """Sends some bytes, and then others repeatedly with pauses, until the client leaves."""
 
     def answer(call: Call) -> None:
         call.take_body()
@@ -186,7 +186,7 @@ def endless(at_once: bytes, again: bytes, seconds: float = 0) -> Behaviour:
 
 
 def tunnel(call: Call) -> None:
-    """Lets a proxy's CONNECT through, to this very server, which speaks TLS from then on."""
+    """Accepts a CONNECT as a proxy, with a tunnel to this server, which speaks TLS from then on."""
     call.send(b"HTTP/1.1 200 Connected\r\n\r\n")
     call.encrypt()
 
@@ -200,7 +200,7 @@ def server_context() -> ssl.SSLContext:
 
 @dataclass
 class Script:
-    """What is answered to one kind of request: one after the other, and the last again and again."""
+    """The answers to one kind of request, in order; the last one repeats."""
 
     behaviours: list[Behaviour] = field(default_factory=list)
     asked: int = 0
@@ -211,12 +211,11 @@ class Script:
 
 
 class Exchange:
-    """The server. On leaving its `with`, it complains of requests that nobody laid down an answer for, and of answers
-    that nobody asked for.
+    """The server. Leaving its `with` fails if a request had no answer, or an answer no request.
 
     Attributes:
         url: its address, without a slash at the end.
-        requests: those that came, in their order.
+        requests: the recorded requests, in order.
         connections: how many were made.
     """
 
@@ -238,26 +237,26 @@ class Exchange:
         self._threads[0].start()
 
     def on(self, method: str, path: str, *behaviours: Behaviour) -> None:
-        """Lay down what is answered to a request, after what was laid down before."""
+        """Set a further answer to a request."""
         with self._lock:
             self._scripts.setdefault((method, path), Script()).behaviours += behaviours
 
     def get(self, path: str, body: bytes | str = b"", **answer: Any) -> None:
-        """Lay down an answer to a GET; see `reply`."""
+        """Set an answer to a GET; see `reply`."""
         self.on("GET", path, reply(body, **answer))
 
     def post(self, path: str, body: bytes | str = b"", **answer: Any) -> None:
-        """Lay down an answer to a POST; see `reply`."""
+        """Set an answer to a POST; see `reply`."""
         self.on("POST", path, reply(body, **answer))
 
     def asked(self) -> list[tuple[str, int]]:
-        """The targets of the requests, each with the number of its connection."""
+        """The targets of the requests, each with its connection number."""
         return [(request.target, request.connection) for request in self.requests]
 
     def close(self) -> None:
-        """Hang up on everybody."""
+        """Close all connections."""
         self._over.set()
-        with socket.socket(self._listening.family) as knock:  # wakes the thread that accepts
+        with socket.socket(self._listening.family) as knock:  # wakes the accepting thread
             knock.connect(self._listening.getsockname())
         self._threads[0].join(PATIENCE)
         with self._lock:

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 
 class ForwardProxy:
-    """Passes on what is said to it, as proxies do with `CONNECT` and with whole addresses.
+    """Forwards connections, as proxies do for `CONNECT` and for whole URLs.
 
     Args:
-        url: where the server is that everything is for.
-        refused: methods that it answers 403, such as `CONNECT`.
+        url: the server to which everything is forwarded.
+        refused: methods that it answers with 403, such as `CONNECT`.
 
     Attributes:
         heads: the heads of the first requests of its connections.
@@ -29,7 +29,7 @@ class ForwardProxy:
 
     @property
     def methods(self) -> set[str]:
-        """The methods that were asked for."""
+        """The methods of the requests."""
         return {head.partition(" ")[0] for head in self.heads}
 
     def __enter__(self) -> ForwardProxy:

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).parent.parent / "recordings"
 
 
 class Recording:
-    """One case: what was answered to `POST /prompt`, what the websocket said, what the history says."""
+    """One case: the answer to `POST /prompt`, the websocket's frames, and the history entry."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -217,7 +217,7 @@ def test_nobody_there_is_not_reached(client: Client) -> None:
 def test_who_does_not_take_the_connection_in_time_is_not_reached(client: Client, scheme: str) -> None:
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        if scheme == "http":  # with https, it is the handshake that does not come
+        if scheme == "http":  # with https, the handshake does not happen
             for _ in range(3):
                 waiting = stack.enter_context(socket.socket())
                 waiting.setblocking(False)

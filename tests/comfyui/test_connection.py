@@ -14,7 +14,7 @@ from comfybridge.comfyui import events
 from comfybridge.comfyui.waiting.connection import Connection, SocketLost
 
 AT_ONCE = 0.001
-PATIENCE = 20  # seconds, for what should happen at once
+PATIENCE = 20  # seconds, for events that should happen at once
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def frame(data: bytes, opcode: int = websocket.ABNF.OPCODE_TEXT, *, is_last: boo
 
 CONTINUED = websocket.ABNF.OPCODE_CONT
 PING = frame(b"?", websocket.ABNF.OPCODE_PING)
-# all of it could be taken for the beginning of a frame
+# all of it could be the beginning of a frame
 PICTURE = b"\0\0\0\1\0\0\0\2" + b"\x81\x05" * 80
 STREAM = b"".join(
     [

@@ -36,7 +36,7 @@ DRIPPING_BODIES = [
     endless(message(length=10**6), b" ", 0.02),
     endless(UNTIL_CLOSED, b" ", 0.02),
     endless(CHUNKED, b"1\r\n \r\n", 0.02),
-    endless(CHUNKED, b"1\r\n \r\n"),  # so much that there is no silence in it
+    endless(CHUNKED, b"1\r\n \r\n"),  # so often that it is never silent
 ]
 
 
@@ -49,7 +49,7 @@ def ask_history(address: ServerAddress | str, deadline: float = 60, read_timeout
     try:
         return pool.submit(client.history, "id", Deadline(deadline)).result(PATIENCE)
     finally:
-        pool.shutdown(wait=False)  # if it hangs, it does so until the server ends
+        pool.shutdown(wait=False)  # if it hangs, it hangs until the server ends
         client.close()
 
 

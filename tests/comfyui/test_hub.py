@@ -105,7 +105,7 @@ def test_a_comfyui_that_is_not_there_is_told_at_once_and_not_asked_all_the_time(
     for _ in range(3):
         with pytest.raises(ComfyUIUnreachable):
             hub.listen(Prompt("one", {}), Deadline(LONG))
-    assert hub._attempts <= 6  # one each, and those that it made by itself meanwhile
+    assert hub._attempts <= 6  # one for each, and those that it made by itself meanwhile
 
 
 def test_the_thread_ends_when_comfyui_is_gone_and_nobody_waits(
@@ -128,7 +128,7 @@ def test_previews_that_nobody_takes_are_dropped_and_other_events_are_not(hub: Hu
     deadline = Deadline(LONG)
     with hub.listen(prompt, deadline) as listener:
         hub.client.queue_prompt(prompt, listener.client_id)
-        while prompt.id in hub._watches:  # until it has heard all
+        while prompt.id in hub._watches:  # until it has received all events
             threading.Event().wait(0.01)
         heard: list[object] = []
         listener.wait(prompt, deadline, heard.append)

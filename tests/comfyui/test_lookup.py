@@ -122,7 +122,7 @@ def test_what_is_no_job_list_is_left_alone_for_a_while(
         assert found.status == "pending"
     assert targets(comfyui) == ["/api/jobs/mine", "/queue", "/queue", "/queue"]
     monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + jobs.LEFT_ALONE_SECONDS)
-    comfyui.get("/api/jobs/mine", json_body=job("mine", "in_progress"))  # it was upgraded
+    comfyui.get("/api/jobs/mine", json_body=job("mine", "in_progress"))  # the server was upgraded
     found = prompts.find("mine", time.monotonic(), Deadline(9))
     assert found is not None
     assert found.status == "running"

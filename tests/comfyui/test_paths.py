@@ -11,7 +11,7 @@ from tests.growth import grows_evenly
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        # a file's name says what is wrong, and not where
+        # a file's name helps to find the mistake, and reveals no place
         ("No such file: '/home/me/ComfyUI/input/a b.png'", "No such file: 'a b.png'"),
         ('File "/opt/My Apps/ComfyUI/nodes.py", line 3', 'File "nodes.py", line 3'),
         ("cannot open /srv/comfy/models/x.safetensors: gone", "cannot open x.safetensors: gone"),
@@ -20,7 +20,7 @@ from tests.growth import grows_evenly
         (r"in 'C:\\Program Files\\ComfyUI\\input\\x.png'", "in 'x.png'"),
         (r"in '\\nas\share\x.png'", "in 'x.png'"),
         ("could not load /x.png.", "could not load x.png."),
-        # folders, people and machines are nobody's business
+        # folders, people and machines must not be revealed
         ("full_output_folder: /opt\n output_dir: out2", "full_output_folder: <path>\n output_dir: out2"),
         ("commonpath: /opt", "commonpath: <path>"),
         ("dir:/opt", "dir:<path>"),

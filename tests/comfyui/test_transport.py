@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import select
 import socket
@@ -15,10 +14,10 @@ import pytest
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.failures import CallFailed, CutOff, MakesNoSense, NoAnswerInTime, NotConnected, TooLong
+from comfybridge.comfyui.failures import CallFailed, CutOff, NoAnswerInTime, TooLong
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TooLarge
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable
 from tests.comfyui.asking import CHUNKED, LARGE, SIGNED_OFF, TIMEOUT, UNTIL_CLOSED, Connect, ask, drain
 from tests.comfyui.exchange import (
     PATIENCE,
@@ -27,7 +26,6 @@ from tests.comfyui.exchange import (
     Exchange,
     and_close,
     and_reset,
-    early,
     hang_up,
     message,
     raw,
@@ -296,165 +294,6 @@ def test_so_many_connections_are_kept_and_no_more(
     assert sorted(each.fileno() != -1 for each in opened) == [False] * 3 + [True] * 2
     transport.close()
     assert all(each.fileno() == -1 for each in opened)
-
-
-# -- what is sent ------------------------------------------------------------------------------------------------
-
-
-REFUSED = message(b"too large", status=413)
-
-
-def answer_and_then_read(call: Call) -> None:
-    call.send(REFUSED)
-    call.take_body()
-    call.hang_up()
-
-
-@pytest.mark.parametrize(
-    ("is_https", "behaviour"), [(False, early(REFUSED)), (False, answer_and_then_read), (True, answer_and_then_read)]
-)
-def test_a_large_file_that_is_refused_early_is_told_as_too_large(
-    environment: pytest.MonkeyPatch, is_https: bool, behaviour: Behaviour
-) -> None:
-    with Exchange(is_https=is_https) as comfyui:
-        comfyui.get("/features", json_body={})  # how much it takes, which older versions do not tell
-        comfyui.on("POST", "/upload/image", behaviour)
-        client = ComfyUIClient(ServerAddress.parse(comfyui.url))
-        with pytest.raises(TooLarge, match=f"an input file of {LARGE} bytes"):
-            client.upload("a.png", bytes(LARGE), "x")
-        client.close()
-    assert [request.method for request in comfyui.requests] == ["GET", "POST"]
-
-
-def test_a_large_file_that_nobody_wants_and_nobody_refuses_is_a_lost_connection(comfyui: Exchange) -> None:
-    comfyui.get("/features", json_body={})
-    comfyui.on("POST", "/upload/image", early(b""))
-    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
-    with pytest.raises(ComfyUIUnreachable, match="closed the connection without an answer"):
-        client.upload("a.png", bytes(LARGE), "x")
-    client.close()
-
-
-def test_a_file_is_sent_as_it_is(comfyui: Exchange, connect: Connect) -> None:
-    comfyui.post("/a", "got it")
-    data = bytes(range(256)) * 1000
-    with connect().send("POST", "/a", TIMEOUT, file=(io.BytesIO(data), len(data))) as answer:
-        assert answer.read(LARGE) == b"got it"
-    assert comfyui.requests[0].body == data
-    assert comfyui.requests[0].headers["Transfer-Encoding"] is None
-
-
-def test_what_is_given_replaces_the_headers_of_our_own(comfyui: Exchange, connect: Connect) -> None:
-    comfyui.get("/a")
-    ask(connect(ServerAddress.parse(comfyui.url, {"user-agent": "me", "accept": "text/html"})))
-    (sent,) = comfyui.requests
-    assert (sent.headers.get_all("User-Agent"), sent.headers.get_all("Accept")) == (["me"], ["text/html"])
-
-
-def test_a_prefix_with_spaces_and_other_letters_is_escaped(comfyui: Exchange, connect: Connect) -> None:
-    comfyui.get("/my%20gpu/%C3%BC/already%20so/a", "here")
-    assert ask(connect(f"{comfyui.url}/my gpu/ü/already%20so")) == b"here"
-
-
-EVIL = "x HTTP/1.1\r\nX-Evil: 1\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n\0"
-
-
-def test_nothing_can_be_smuggled_into_a_request(comfyui: Exchange) -> None:
-    client = ComfyUIClient(ServerAddress.parse(comfyui.url))
-    escaped = (
-        "x%20HTTP%2F1.1%0D%0AX-Evil%3A%201%0D%0A%0D%0AGET%20%2Fevil%20HTTP%2F1.1%0D%0AHost%3A%20x%0D%0A%0D%0A%00"
-    )
-    for path in ("history", "object_info", "models"):
-        comfyui.get(f"/{path}/{escaped}", json_body={} if path != "models" else [])
-    comfyui.get("/view", "x")
-    comfyui.post("/upload/image", json_body={"name": "a.png"})
-    client.history(EVIL)
-    client.object_info(EVIL)
-    client.models(EVIL)
-    list(client.view(EVIL, EVIL, EVIL))
-    client.upload(EVIL, b"data", EVIL)
-    client.close()
-    assert len(comfyui.requests) == 5
-    assert not any("X-Evil" in request.headers for request in comfyui.requests)
-    assert comfyui.requests[3].query == {"filename": EVIL, "subfolder": EVIL, "type": EVIL}
-    head, _, rest = comfyui.requests[4].body.partition(b"\r\n\r\n")
-    assert b"\r\nX-Evil" not in head
-    assert rest.startswith(b"data\r\n")
-
-
-@pytest.mark.parametrize("path", ["/a\r\nX-Evil: 1", "/a b", "/ü", "/a\0"])
-def test_a_path_that_is_not_escaped_is_not_sent(comfyui: Exchange, connect: Connect, path: str) -> None:
-    with pytest.raises(NotConnected):
-        ask(connect(), path)
-    with pytest.raises(NotConnected):
-        connect().send("GET", "/a", TIMEOUT, headers={"X-A": "b\r\nX-Evil: 1"})
-    assert not comfyui.requests
-
-
-# -- heads -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/1.1 200\r\ncontent-length:  4 \r\n\r\n",
-        b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\nX: \xff: \xfe\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"Content-Length: 4\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
-    ],
-    ids=["no reason", "odd headers", "many headers", "after a continue"],
-)
-def test_a_head_is_read_however_it_is_written(comfyui: Exchange, connect: Connect, head: bytes) -> None:
-    comfyui.on("GET", "/a", raw(head + b"abcd"))
-    with connect().send("GET", "/a", TIMEOUT) as answer:
-        assert (answer.status, answer.length, answer.header("CONTENT-Length")) == (200, 4, "4")
-        assert answer.read(LARGE) == b"abcd"
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"HTTP/2 200 OK\r\n\r\n",
-        b"HTTP/1.1 20 OK\r\n\r\n",
-        b"HTTP/1.1 2000\r\n\r\n",
-        b"HTTP/1.1 +20\r\n\r\n",
-        b"\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"HTTP/1.1 200 OK\r\nX: y\r\n",
-        b"HTTP/1.1 200 OK\nContent-Length: 4\n\n",
-        b"HTTP/1.1 200 OK\r\nno header at all\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1_100_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 " + b"y" * 1_100_000 + b"\r\n\r\n",
-    ],
-    ids=lambda head: repr(head[:34]),
-)
-def test_what_is_no_head_is_no_answer(comfyui: Exchange, connect: Connect, head: bytes) -> None:
-    comfyui.on("GET", "/a", and_close(raw(head)))
-    with pytest.raises(CallFailed, match=r"closed the connection without|that is not HTTP|malformed HTTP|too long"):
-        ask(connect(), "/a")
-
-
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        (b"Content-Length: " + b"9" * 5000, r"malformed HTTP \(Content-Length overflow"),
-        (b"Content-Length: +4", r"malformed HTTP \(Invalid character in Content-Length"),
-        (b"Content-Length: -4", r"malformed HTTP \(Invalid character in Content-Length"),
-        (b"Content-Length: 4, 4", r"malformed HTTP \(Invalid character in Content-Length"),
-        (b"Content-Length: ", r"malformed HTTP \(Empty Content-Length"),
-        (b"Content-Length: 4\r\ncontent-length: 4", r"malformed HTTP \(Duplicate Content-Length|present"),
-        (b"Transfer-Encoding: gzip, chunked", "a Transfer-Encoding other than chunked"),
-        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "a Transfer-Encoding other than chunked"),
-        (b"Transfer-Encoding: identity\r\nContent-Length: 4", r"malformed HTTP \(Content-Length can't be present"),
-    ],
-)
-def test_an_answer_whose_end_cannot_be_told_is_refused_at_once(
-    comfyui: Exchange, connect: Connect, opened: list[socket.socket], fields: bytes, why: str
-) -> None:
-    comfyui.on("GET", "/a", raw(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n\r\nabcd"))
-    with pytest.raises(MakesNoSense, match=f"answers with {why}"):
-        ask(connect(), "/a")
-    assert opened[0].fileno() == -1
 
 
 # -- many at once ------------------------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """One server for all contract tests: each of them must live with what the others have left there."""
+    """One server for all contract tests: each must cope with what others have left there."""
     if "://" in request.param:
-        yield Server(request.param.rstrip("/"), patience=120)  # a CPU takes its time to load a checkpoint
+        yield Server(request.param.rstrip("/"), patience=120)  # on a CPU, loading a checkpoint takes long
     else:
         with Simulator(step_seconds=0.005, version=request.param) as simulator:
             yield Server(simulator.url)

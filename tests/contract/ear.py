@@ -1,4 +1,4 @@
-"""One websocket of a client, and all it has heard."""
+"""One websocket of a client, and everything that it has received."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Ear:
         return [frame for frame in self.heard if frame.binary is not None]
 
     def quiet(self, seconds: float) -> bool:
-        """Whether nothing but `status` comes for so long."""
+        """Whether nothing but `status` arrives for a number of seconds."""
         self._socket.settimeout(seconds)
         try:
             return self.next().type == "status" and self.quiet(seconds)

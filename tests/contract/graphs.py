@@ -35,9 +35,9 @@ def saved(**size: int) -> Graph:
 
 
 def frames(count: int) -> tuple[Graph, list[Any]]:
-    """Nodes that make so many pictures, each of another colour, and the link to the batch of them.
+    """Nodes that make a number of pictures of different colours, and the link to their batch.
 
-    Alike, they would not do: what encodes moving pictures drops those that change nothing.
+    They must differ, because encoders of animations drop frames without a change.
     """
     graph: Graph = {"p1": plain()}
     link = ["p1", 0]

@@ -1,4 +1,4 @@
-"""The server's HTTP side, as bare as possible: the contract is about the protocol, not about the bridge's client."""
+"""The server's HTTP side, in little code: the contract is about the protocol, not about the bridge's client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Server:
 
     @property
     def version(self) -> Version:
-        """The version that it says it is; some behaviour differs between versions."""
+        """The version that it reports; some behaviour differs between versions."""
         if self._version is None:
             self._version = Version(self.get("/system_stats").json()["system"]["comfyui_version"])
         return self._version
@@ -47,7 +47,7 @@ class Server:
         return answer
 
     def run(self, graph: dict[str, Any], ear: Ear, **fields: Any) -> str:
-        """Queues a graph and hears it to its end; returns the prompt id."""
+        """Queues a graph and reads its events to the end; returns the prompt id."""
         prompt_id = self.queue(graph, ear, **fields)
         ear.until_done(prompt_id)
         return prompt_id
@@ -65,7 +65,7 @@ class Server:
         return entry
 
     def files(self, prompt_id: str, node_id: str) -> list[dict[str, str]]:
-        """What a node of a finished prompt has saved, without the ids of assets."""
+        """The files that a node of a finished prompt has saved, without the ids of assets."""
         images: list[dict[str, str]] = without_ids(self.entry(prompt_id)["outputs"][node_id])["images"]
         return images
 

@@ -116,6 +116,6 @@ def test_a_cached_output_node_with_nothing_to_show_says_executed_with_null(serve
     prompt_id = server.run(graph, ear)
 
     outputs = {f.data["node"]: f.data["output"] for f in ear.of(prompt_id) if f.type == "executed"}
-    twin = outputs.keys() & {"4", "5"}  # the one of the two equal nodes that came second
+    twin = outputs.keys() & {"4", "5"}  # the second of the two equal nodes
     assert len(twin) == 1
     assert outputs[twin.pop()] is None

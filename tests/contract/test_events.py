@@ -115,7 +115,7 @@ def test_status_goes_to_every_socket(server: Server, listen: Callable[..., Ear])
 
     server.run(graphs.saved(), other)
 
-    for _ in range(3):  # queued, taken, done
+    for _ in range(3):  # queued, started, done
         assert set(mine.until("status").data) == {"status"}
 
 

@@ -35,7 +35,7 @@ def test_a_running_prompt_is_stopped(server: Server, checkpoint: str, ear: Ear, 
 def test_an_interrupt_for_another_prompt_changes_nothing(
     server: Server, checkpoint: str, ear: Ear, listen: Callable[..., Ear]
 ) -> None:
-    # few enough that ComfyUI, which tells of each half percent, soon tells the next step
+    # few enough that ComfyUI, which reports each half percent, soon reports the next step
     running = server.queue(graphs.txt2img(checkpoint, steps=600), ear)
     pending = server.queue(graphs.saved(), listen())
     ear.until("progress", running)

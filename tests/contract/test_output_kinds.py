@@ -22,8 +22,8 @@ from tests.contract.ear import Ear
 from tests.contract.graphs import Graph
 from tests.contract.server import Server, without_ids
 
-OUTPUT = "2"  # the node that shows something, in all graphs here
-WIDTHS = itertools.cycle(range(64, 512, 8))  # so that no latent is the cached one
+OUTPUT = "2"  # the node with the output, in all graphs here
+WIDTHS = itertools.cycle(range(64, 512, 8))  # so that no latent is cached
 
 
 def wav() -> bytes:
@@ -149,7 +149,7 @@ def saved(request: pytest.FixtureRequest, server: Server) -> Saved:
 
 
 def require(server: Server, class_type: str) -> None:
-    # Where torchaudio does not fit torch, ComfyUI goes without its nodes for sounds.
+    # If torchaudio does not fit torch, ComfyUI runs without its nodes for sounds.
     if not server.get(f"/object_info/{class_type}").json():
         pytest.skip(f"this ComfyUI has no {class_type}")
 
@@ -396,7 +396,7 @@ def test_a_video_of_an_unknown_format_is_not_made(server: Server, ear: Ear) -> N
 
     response = server.post("/prompt", {"prompt": graph, "client_id": ear.client_id})
 
-    if response.status_code == 200:  # this ComfyUI finds out while the node runs
+    if response.status_code == 200:  # this ComfyUI notices it while the node runs
         assert ear.until("execution_error", response.json()["prompt_id"]).data["node_id"] == OUTPUT
     else:
         assert response.json()["node_errors"][OUTPUT]["errors"][0]["type"] == "value_not_in_list"

@@ -22,7 +22,7 @@ def empty(**changes: Any) -> dict[str, Any]:
     return graphs.node("EmptyImage", **{name: value for name, value in inputs.items() if value is not None})
 
 
-# The graphs that the recorded refusals answered, or ones that are wrong in the same way.
+# The graphs of the recorded refusals, or graphs with the same errors.
 RECORDED: dict[str, dict[str, Any]] = {
     "bad_link": {"2": graphs.node("SaveImage", images=["99", 0], filename_prefix="ComfyUI")},
     "bad_type": {"1": empty(color="abc"), "2": SAVE},

@@ -92,7 +92,7 @@ class Front:
         there = len(self.sim.running) + len(self.sim.pending)
         asked = {waiter: self.ask(wait=waiter, **fields) for waiter in waiters or WAITERS}
         self.sim.wait_until_queued(there + len(asked))
-        # until they block, and not only ComfyUI knows
+        # until they are waiting, not just queued on ComfyUI
         until_true(lambda: len(self.bridge.under_way) >= len(asked))
         return asked
 

@@ -34,7 +34,7 @@ def make_front(sim: Simulator) -> Iterator[Callable[..., Front]]:
         front.check_left_behind(len(made))
         front.bridge.close()
     until_true(lambda: own_threads() <= before)
-    with contextlib.suppress(RuntimeError):  # it may not run any more
+    with contextlib.suppress(RuntimeError):  # the simulator may not be running any more
         sim.wait_for_sockets(0, LONG)
 
 

@@ -47,7 +47,7 @@ def test_prompt_answers_badly_and_has_queued_it(
     sim.fail_route("/prompt", method="POST", times=3, handled=True, **bad)
     for each in [front.ask(wait=wait) for wait in ("hub", "websocket", "poll")]:
         each.picture()
-    assert len(sim.history) == 3  # none of them twice
+    assert len(sim.history) == 3  # no prompt runs twice
 
 
 @pytest.mark.parametrize("accept", ["application/json", "image/*", "image/webp", "application/zip"])
@@ -71,7 +71,7 @@ def test_view_answers_badly(
     sim.fail_route("/view", times=None, **bad)
     asked = front.ask(timeout=0.8, headers={"Accept": accept})
     assert asked.error() == error
-    assert asked.took < SECONDS  # at its deadline, and not when all has come
+    assert asked.took < SECONDS  # at its deadline, not when all bytes have arrived
 
 
 def test_the_disk_is_full_at_an_upload(front: Front, sim: Simulator) -> None:

@@ -40,7 +40,7 @@ def test_interrupted_by_somebody_else(front: Front, sim: Simulator, muted: bool)
 def test_cancelled_through_the_bridge_while_it_waits(
     front: Front, sim: Simulator, quiet_seconds: Callable[[float], None]
 ) -> None:
-    quiet_seconds(600)  # nothing has to be found out
+    quiet_seconds(600)  # nothing has to be looked up
     sim.hold()
     theirs = front.ask()
     sim.wait_until_running()

@@ -60,7 +60,7 @@ def test_a_prompt_that_was_only_out_of_reach_is_not_run_again(front: Front, sim:
     for path in ("/queue", "/history", "/prompt", "/ws"):
         sim.fail_route(path, 502, times=None)
     sim.drop_sockets()
-    until_true(lambda: all(not server.in_flight for server in front.bridge.servers.all))  # given up
+    until_true(lambda: all(not server.in_flight for server in front.bridge.servers.all))  # the prompts are given up
     sim.heal()
     sim.release()
     assert {each.picture()["prompt_id"] for each in asked.values()} == prompt_ids
@@ -75,7 +75,7 @@ def test_suspended_until_the_time_is_up(front: Front, sim: Simulator) -> None:
         assert each.error() == (504, "timeout")
         assert each.took > 4.4
     sim.resume()
-    until_true(lambda: not sim.pending)  # those that wait are cancelled as soon as it hears of it
+    until_true(lambda: not sim.pending)  # waiting prompts are cancelled as soon as it learns of that
     sim.release()
 
 
@@ -91,7 +91,7 @@ def test_suspended_and_awake_again(front: Front, sim: Simulator) -> None:
     sim.hold()
     asked = front.ask_each()
     sim.suspend()
-    threading.Event().wait(4)  # longer than anybody bears with silence before asking
+    threading.Event().wait(4)  # longer than any waiter tolerates silence before it asks
     sim.resume()
     sim.release()
     for each in asked.values():
@@ -112,7 +112,7 @@ def test_no_patience_is_left_over_from_an_earlier_outage(make_front: Callable[..
     second = front.ask(wait="hub")
     sim.wait_until_running()
     for path in ("/queue", "/history", "/prompt"):
-        sim.fail_route(path, 502, times=1)  # a moment's trouble
+        sim.fail_route(path, 502, times=1)  # a brief failure
     sim.drop_sockets()
     threading.Event().wait(1.5)
     assert not second.is_over
@@ -150,7 +150,7 @@ def test_who_hangs_up_while_comfyui_is_gone_frees_the_slot(front: Front, sim: Si
     thread.start()
     sim.wait_until_running()
     sim.kill()
-    until_true(lambda: not len(front.bridge.under_way))  # it waits for ComfyUI to be back
+    until_true(lambda: not len(front.bridge.under_way))  # it waits for ComfyUI to return
     front.bridge.abandon(admitted)
     until_true(lambda: front.bridge.slots.taken == 0)
     thread.join(LONG)

@@ -28,7 +28,7 @@ def times_queued(sim: Simulator) -> int:
 def test_a_repeat_while_it_runs_or_waits_gets_the_same_picture(
     make_front: MakeFront, sim: Simulator, wait: str
 ) -> None:
-    first, other = make_front(), make_front()  # as two processes would be, or one before and after a restart
+    first, other = make_front(), make_front()  # like two processes, or one before and after a restart
     graph = graphs.picture()
     sim.hold()
     asked = [first.ask(graph, headers=KEY, wait=wait)]

@@ -43,7 +43,7 @@ def test_a_socket_dropped_long_before_the_end(
     sim.hold()
     asked = front.ask_each()
     sim.drop_sockets()
-    threading.Event().wait(1.7)  # lets the pauses between looks become as long as they get
+    threading.Event().wait(1.7)  # lets the pauses between looks grow to their limit
     sim.release()
     check(asked)
 
@@ -76,7 +76,7 @@ def test_a_zombie_socket(front: Front, sim: Simulator, quiet_seconds: Callable[[
     asked = front.ask_each()
     sim.mute()
     sim.release()
-    if wakes:  # what was said meanwhile is lost
+    if wakes:  # messages sent meanwhile are lost
         sim.wait_until_idle()
         sim.unmute()
     check(asked)
@@ -192,7 +192,7 @@ def test_a_client_that_does_not_read_its_socket(front: Front, sim: Simulator) ->
     sim.hold()
     asked = front.ask_each()
     for _ in range(10):
-        sim.say("x" * 5_000_000, "deaf")  # more than the system takes for it; ComfyUI waits until it is read
+        sim.say("x" * 5_000_000, "deaf")  # more than the system buffers; ComfyUI waits until it is read
     sim.release()
     check(asked)
     deaf.shutdown()
@@ -222,7 +222,7 @@ def test_websocket_images_that_never_arrive_are_no_answer(
     graph["3"] = graphs.node("SaveImage", images=["1", 0], filename_prefix="test")
     asked = front.ask(graph, wait=wait)
     assert asked.error() == (502, "prompt_lost")
-    assert len(sim.history) == 2  # once more, and then it was told
+    assert len(sim.history) == 2  # once again, and then the outcome arrived
 
 
 @pytest.mark.parametrize("wait", LISTENING)

@@ -23,7 +23,7 @@ from comfybridge.request import OutputOptions
 from tests.media.pictures import GRAPH, drawn, encoded, exif, png_of_comfyui, texts
 
 MEMORY = 1_500_000_000
-SECONDS = 60  # of a processor, for what takes one or two and would take hours
+SECONDS = 60  # CPU seconds, for work that takes one or two and would otherwise take hours
 
 
 def chunk(type: bytes, content: bytes) -> bytes:
@@ -187,7 +187,7 @@ def test_what_cameras_and_savers_write_claims_what_there_is() -> None:
     check_still_image("x.jpg", encoded(drawn(), "jpeg", exif=block, progressive=True))
     check_still_image("x.png", png_of_comfyui())
     check_still_image("x.gif", gif_with_comments(10_000))
-    check_still_image("x.jpg", encoded(drawn(), "jpeg") + b"\xff\xda" * 500)  # a film behind a photograph
+    check_still_image("x.jpg", encoded(drawn(), "jpeg") + b"\xff\xda" * 500)  # a film after a photograph
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_what_cameras_and_savers_write_claims_what_there_is() -> None:
         (b"\xc5\xd0\xd3\xc6" + bytes(40), "x.gif"),
         (b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(60), "x.png"),
         (b"%PDF-1.7\n", "x.webp"),
-        (b"\xd7\xcd\xc6\x9a" + bytes(60), "x.png"),  # WMF, which Windows would draw
+        (b"\xd7\xcd\xc6\x9a" + bytes(60), "x.png"),  # WMF, which Windows would render
         (b"GRIB" + bytes(60), "x.png"),
         (b"\x89HDF\r\n\x1a\n" + bytes(60), "x.png"),
         (b"#!/bin/sh\n", "x.bmp"),

@@ -154,7 +154,7 @@ def test_what_a_saver_does_not_write_is_a_png_once_it_is_scaled() -> None:
 
 def test_an_image_that_is_to_be_turned_is_turned_and_says_so_no_more() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
+    exif[0x0112] = 6  # orientation: turn clockwise
     exif[0x0131] = "a camera"
     data = encoded(drawn(), "jpeg", exif=exif, quality=100)
     image = opened(asked(data, "image/jpeg", format="webp", quality=100).data)

@@ -118,7 +118,7 @@ def test_strip_takes_exif_and_xmp_of_a_webp_and_no_pixel(mode: str, lossless: bo
     assert SECRET not in stripped
     assert opened(stripped).tobytes() == opened(data).tobytes()
     assert opened(stripped).info["icc_profile"] == b"profile"
-    assert stripped[20] & 0x0C == 0  # VP8X speaks of neither
+    assert stripped[20] & 0x0C == 0  # VP8X announces neither
     assert int.from_bytes(stripped[4:8], "little") == len(stripped) - 8
 
 
@@ -218,5 +218,5 @@ def test_exif_that_can_be_read_and_not_written_costs_the_graph_nothing() -> None
     raw = bytearray(whole.tobytes())
     entry = 6 + 8 + 2  # prefix, header, count: the entry of tag 0x0100
     byte_order: Literal["little", "big"] = "little" if raw[6:8] == b"II" else "big"
-    raw[entry + 2 : entry + 4] = (2).to_bytes(2, byte_order)  # a text, where a number belongs
+    raw[entry + 2 : entry + 4] = (2).to_bytes(2, byte_order)  # a text in place of a number
     assert embedded_graph(asked(encoded(drawn(), "webp", exif=bytes(raw)), "image/webp", format="jpeg").data) == GRAPH

@@ -47,7 +47,7 @@ def test_another_process_is_waited_for_until_the_deadline(tmp_path: Path) -> Non
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(TimedOut), Machine(tmp_path).alone("a", Deadline(0.1)):
             pass
-        holder.kill()  # what a process held is free when it has ended, however that came
+        holder.kill()  # the lock of a process is free after its end, however it ended
         holder.wait()
         with Machine(tmp_path).alone("a", Deadline(20)):
             pass

@@ -10,11 +10,11 @@ from werkzeug.test import TestResponse
 
 from tests.web.answers import LEAKS
 
-# of a graph that runs, and fails or shows nothing: neither the caller's nor the bridge's fault, and said so
+# errors of graphs that fail or show nothing, which are neither the caller's nor the bridge's fault
 OF_NODES = ("execution_failed", "no_output")
-# line breaks, what terminals obey, what turns the direction of writing round, halves of characters
+# line breaks, control characters, marks that reverse the direction of writing, lone surrogates
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-MOST_SECONDS = 30.0  # of a processor, for what takes milliseconds
+MOST_SECONDS = 30.0  # CPU seconds, for work that takes milliseconds
 
 
 def kept(ask: Callable[[], TestResponse]) -> TestResponse:

@@ -27,7 +27,7 @@ PATHS = (
     *("/health", "/ready", "/openapi.json", "/docs", "/docs/", "/", "/%2f", "/../", "/metrics"),
 )
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH")
-# what a header may be, as far as a server lets it through
+# headers that a server lets through
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60)
 media_ranges = st.sampled_from(
     ["image/*", "image/png", "*/*", "video/*", "application/zip", "text/event-stream", "text/html", "image/svg+xml"]
@@ -87,7 +87,7 @@ def test_any_json(api: FlaskClient, body: Any) -> None:
     if isinstance(body, dict):
         body["timeout"] = body.get("timeout", TIMEOUT)
         if isinstance(body["timeout"], (int, float)):
-            body["timeout"] = max(TIMEOUT, body["timeout"])  # else 504, which is right
+            body["timeout"] = max(TIMEOUT, body["timeout"])  # otherwise 504, which is right
     kept(lambda: api.post("/generate", data=json.dumps(body)))
 
 

@@ -82,7 +82,7 @@ def test_no_frames_break_what_reads_them(frames: list[str | bytes]) -> None:
     reader, meter = OutcomeReader(Prompt(ID, GRAPH)), ProgressMeter(Prompt(ID, GRAPH))
     for event in map(event_of, frames):
         assert isinstance(event, events.Event)
-        hash(getattr(event, "prompt_id", None))  # what the hub sorts them by
+        hash(getattr(event, "prompt_id", None))  # the keys by which the hub assigns them
         if not reader.is_about_this(event):
             continue
         for each in meter.read(event):
@@ -164,7 +164,7 @@ def test_events_that_are_lost_doubled_and_out_of_order_leave_no_complete_outcome
         heard = sorted({*range(len(recording.events()))} - set(heard[:3])) + heard[3:4]
     outcome = told(recording.prompt, [recording.events()[index] for index in heard])
     if not isinstance(outcome, Outcome) or not outcome.is_complete:
-        return  # the history is asked, or the prompt is run again
+        return  # the history is read, or the prompt runs again
     assert outcome.outputs == truth.outputs
     assert len(outcome.frames) >= len(whole.frames)
 

@@ -22,7 +22,7 @@ from tests.properties.contract import kept
 from tests.properties.made_up import graphs, json_values, params, targets
 from tests.web.answers import failure
 
-TIMEOUT = 20  # seconds: nothing may take long, but for a machine that is busy
+TIMEOUT = 20  # seconds: nothing may take long, except on a busy machine
 
 
 @given(value=json_values(), field=st.sampled_from(["workflow", "prompt"]))

@@ -25,7 +25,7 @@ KEYS = (
     *("description", "parameters", "node", "input", "targets", "type", "default", "min", "max", "choices"),
     *("node_mappings", "node_id", "property", "input_name", "seed", "prompt", "steps"),
 )
-# what YAML says and JSON does not: dates, bytes, sets, numbers of other bases, aliases, merges, tags
+# values that only YAML has: dates, bytes, sets, numbers of other bases, aliases, merges, tags
 SPELLINGS = (
     *("2001-01-01", "2001-13-45", "!!binary aGk=", "!!set {a, b}", "0x" + "f" * 5000, "1:99:99", ".nan", "-.inf"),
     *("&a [*a]", "*a", "!!python/object:os.system {}", "!!timestamp x", "? [a]\n: b", "<<: {a: 1}", "!!int x", "~"),
@@ -139,4 +139,4 @@ def test_a_parameter_file_that_is_a_bomb_is_a_broken_template(tmp_path: Path, co
     (broken,) = look_at(tmp_path).broken()
     assert broken["name"] == "a"
     assert len(broken["error"]) < 2000
-    assert time.process_time() - began < 30  # of a processor, for what takes milliseconds
+    assert time.process_time() - began < 30  # CPU seconds, for work that takes milliseconds

@@ -191,7 +191,7 @@ def test_a_stop_under_load_loses_nobody_and_takes_nobody(start: Start, sim: Simu
             sim.wait_until_queued(CALLERS)
             server.process.terminate()
             until_true(lambda: is_refused(server))
-            assert kept_alive.recv(4096) == b""  # nobody waits for a request that may never come
+            assert kept_alive.recv(4096) == b""  # the shutdown does not wait for a request that may never arrive
             coming.sendall(body[-5:])
             sim.wait_until_queued(CALLERS + 1)
             sim.release()
@@ -218,7 +218,7 @@ def test_connections_left_idle_keep_nobody_out(start: Start, arguments: list[str
     server = start(arguments)
     with contextlib.ExitStack() as held:
         for number in range(2000):
-            # every other one begins to ask
+            # every second one begins a request
             held.enter_context(connect(server, request()[:20] if number % 2 else b""))
         assert all(is_served(server) for _ in range(3))
 

@@ -30,7 +30,7 @@ def test_a_full_disk_refuses_the_body_and_ends_no_worker() -> None:
     with Simulator(step_seconds=0) as sim:
         server = Server(["-B", "-c", LIMITED], COMFYUI_URL=sim.url, COMFYBRIDGE_PORT=free_port())
         with contextlib.closing(connect(server, head)) as caller:
-            with contextlib.suppress(OSError):  # the answer may come before all is sent
+            with contextlib.suppress(OSError):  # the answer may arrive before everything is sent
                 for _ in range(300):
                     caller.sendall(b" " * 1000)
             answer = read_answer(caller)
@@ -53,7 +53,7 @@ def test_callers_who_read_no_answer_hold_no_probe() -> None:
             caller.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
             caller.settimeout(1)
             with contextlib.suppress(TimeoutError):
-                while True:  # until nothing more goes, as nothing is read
+                while True:  # until no more can be sent, because nothing is read
                     caller.sendall(PROBE * 100)
         assert requests.get(f"{server.url}/health", timeout=SECONDS).status_code == 200
         server.process.kill()

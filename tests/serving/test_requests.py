@@ -110,7 +110,7 @@ def test_all_bodies_together_have_a_budget(common_server: Server) -> None:
         until_true(lambda: status_of(common_server, head + b" " * 200_000) == 503)
         small = GENERATE + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
         assert status_of(common_server, small) == 200
-    until_true(lambda: status_of(common_server, head + b" " * 200_000) == 400)  # there is no JSON in it
+    until_true(lambda: status_of(common_server, head + b" " * 200_000) == 400)  # it contains no JSON
 
 
 REFUSED = {

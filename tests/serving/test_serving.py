@@ -50,7 +50,7 @@ def test_compressed_bodies_come_through_whether_or_not_their_length_is_told(
 ) -> None:
     server = common(arguments)
     headers = {"Content-Encoding": "gzip"}
-    with requests.Session() as session:  # one connection: what is refused must be read to its end, too
+    with requests.Session() as session:  # one connection: a refused body must be read to its end, too
         for content, status in ((json.dumps({"workflow": graphs.picture()}), 200), (" " * 5_000_000, 413)):
             body = gzip.compress(content.encode())
             for data in (body, iter([body[:20], body[20:]])):
@@ -319,7 +319,7 @@ def test_a_large_output_takes_no_more_memory_than_a_small_one(
     worker = Path("/proc", children[0] if children else str(server.process.pid))
     asked = {"workflow": {"1": graphs.node("Preview3D", model_file=large.name)}}
     requests.post(f"{server.url}/generate", json={"workflow": graphs.picture()}, timeout=SECONDS)
-    (worker / "clear_refs").write_text("5")  # forgets the most that was used
+    (worker / "clear_refs").write_text("5")  # resets the peak
     before = kilobytes(worker, "VmRSS")
     with requests.post(f"{server.url}/generate", json=asked, timeout=SECONDS, stream=True) as answer:
         length = sum(map(len, answer.iter_content(2**20)))

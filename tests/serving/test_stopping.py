@@ -61,7 +61,7 @@ def test_what_has_not_finished_in_time_is_cancelled_and_its_caller_told(
     others = {running.answered().json()["prompt_id"], waiting.answered().json()["prompt_id"]}
     assert all(sim.history[each]["status"]["status_str"] == "error" for each in others & sim.history.keys())
     waits, cancels, keeps = messages(server)
-    # one may have been queued a moment ago, so that the bridge does not know of it yet
+    # one may just have been queued, so that the bridge does not know it yet
     assert waits.startswith("Shutting down; waiting at most 0.5 s for 3 requests")
     assert set(PROMPTS.findall(waits)) <= {*others, body["prompt_id"]}
     assert cancels == f"The time is up; cancelling prompts {', '.join(sorted(others))}."

@@ -25,7 +25,7 @@ def test_work_is_done_at_once_as_long_as_there_may_be_threads(threads: Threads) 
     met = threading.Barrier(3)
     for _ in range(2):
         threads.give(lambda: met.wait(PATIENCE) and None)
-    met.wait(PATIENCE)  # fails if one had to wait for the other
+    met.wait(PATIENCE)  # fails if one has to wait for the other
 
 
 def test_more_work_waits_its_turn(threads: Threads) -> None:

@@ -218,7 +218,7 @@ def test_a_deleted_file_of_a_cached_node_is_missing_for_good(sim: Simulator, ser
 def test_a_socket_that_is_not_read_stops_the_events_of_all(
     sim: Simulator, server: Server, listen: Callable[..., Ear]
 ) -> None:
-    # Noise that no compression shrinks: more of it than any socket buffer holds.
+    # Incompressible noise, more than any socket buffer holds.
     noise = io.BytesIO()
     Image.merge("RGB", [Image.effect_noise((1000, 1000), 99) for _ in range(3)]).save(noise, "PNG", compress_level=0)
     name = server.upload(noise.getvalue(), "noise.png").json()["name"]
@@ -245,7 +245,7 @@ def test_a_socket_that_is_not_read_stops_the_events_of_all(
     assert server.entry(prompt_id)["status"]["completed"] is True
 
 
-# Not among the contract tests: a real server has to be restarted after this.
+# This is not a contract test, because a real server has to be restarted after it.
 @pytest.mark.parametrize(
     ("version", "what"),
     [

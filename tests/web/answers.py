@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from werkzeug.test import TestResponse
 
-# absolute paths, and what a traceback is known by
+# absolute paths, and signs of a traceback
 LEAKS = re.compile(r"Traceback|\.py\b|/tmp/|/home/|/usr/|site-packages|[A-Za-z]:\\\\\\w+\\\\")
 
 

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
+from tests.web import keys
 from tests.web.policies import KEYS, MakeApi
 
 
@@ -30,6 +31,12 @@ def make_app(sim: Simulator) -> Callable[..., Flask]:
 @pytest.fixture
 def api(make_app: Callable[..., Flask]) -> FlaskClient:
     return make_app().test_client()
+
+
+@pytest.fixture
+def locked(make_app: Callable[..., Flask]) -> FlaskClient:
+    """A bridge whose callers need keys."""
+    return make_app(api_keys=keys.KEYS).test_client()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import schemathesis
 
-# In so short a time nothing may have been done yet, which is a true 504.
+# Such a short timeout rightly ends in a 504.
 SHORT_SECONDS = 5.0
 
 

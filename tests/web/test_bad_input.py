@@ -77,7 +77,7 @@ def test_a_body_that_is_no_usable_json_object(
         ({"prompt": "x", "output": {"qualty": 3}}, "Unknown field 'output.qualty' (did you mean 'output.quality'?)."),
         ({"prompt": "x", "output": {"zoom": 3}}, "the fields are output.format, output.quality,"),
         ({"prompt": "x", "output": "webp"}, """output must be an object, such as {"format": "webp"}, not 'webp'."""),
-        ({"prompt": "x", "zoom": 3}, "Unknown field 'zoom'; what only this workflow takes goes into params, and"),
+        ({"prompt": "x", "zoom": 3}, "Unknown field 'zoom'; parameters of the workflow go into params, and"),
         ({"prompt": "x", "3.steps": 8}, 'Put 3.steps into params: {"params": {"3.steps": 8}}.'),
         ({"workflow": "img2img", "image": "x.png"}, 'Put image into params: {"params": {"image": "x.png"}}.'),
         ({"workflow": "img2img", "image": "x" * 500}, 'Put image into params: {"params": {"image": ...}}.'),
@@ -161,7 +161,7 @@ def test_a_refused_choice_names_the_nearest_even_where_comfyui_names_none(api: F
 def test_output_nodes_that_have_nothing_to_show_are_told_which_have(api: FlaskClient) -> None:
     asked = {"workflow": graphs.picture(), "output": {"nodes": ["1"]}}
     body = failure(api.post("/generate", json=asked), 400, "invalid_request")
-    assert body["error"] == "output.nodes names 1, but what the graph has to show is of 2."
+    assert body["error"] == "output.nodes names 1, but the outputs are from 2."
     again = failure(api.get(f"/results/{body['prompt_id']}"), 400, "invalid_request")
     assert again["error"] == body["error"]
 
@@ -287,7 +287,7 @@ def test_a_header_of_thousands_of_types_is_read_in_no_long_time(api: FlaskClient
     began = time.process_time()
     for unit in ("video/a,", "video/a;q=0.1;", "image/*;q=0.5,", ";=,", '"\\",'):
         api.post("/generate", json={"workflow": graphs.picture()}, headers={"Accept": unit * 8000})
-    assert time.process_time() - began < 30  # of a processor, for what takes milliseconds
+    assert time.process_time() - began < 30  # CPU seconds, for work that takes milliseconds
 
 
 def test_what_is_said_of_a_request_is_one_line_whatever_it_quotes(api: FlaskClient) -> None:

@@ -148,7 +148,7 @@ def test_a_bomb_is_inflated_no_further_than_a_body_may_be(
         ("", "utf-8"),
         ("utf-8", "utf-8"),
         ("", "utf-8-sig"),
-        ("iso-8859-1", "utf-8-sig"),  # a mark counts more
+        ("iso-8859-1", "utf-8-sig"),  # a byte order mark takes precedence
         ("utf-16", "utf-16"),
         ("utf-16", "utf-16-le"),
         ("utf-16", "utf-16-be"),

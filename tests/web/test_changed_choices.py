@@ -50,7 +50,7 @@ MODE = (
     },
 )
 PNG = {"mode": "png", "mode.depth": "8-bit", "mode.space": "sRGB", "mode.level": 4}
-# what becomes of it with "exr": `space` stays, for both have it
+# the result with "exr": `space` stays, because both have it
 EXR = {
     "mode": "exr",
     "mode.depth": "16-bit",
@@ -97,7 +97,7 @@ def test_what_a_template_s_choice_brings_follows_it(template: MakeTemplate, sim:
     body = success(template(PNG).post("/generate", json={"params": {name: "exr"}}))
     assert sent(sim) == EXR
     assert body["params"][name] == "exr"
-    assert body["params"]["depth"] == "16-bit"  # told by the parameter's name, and what has none by its input's
+    assert body["params"]["depth"] == "16-bit"  # reported by the parameter's name, or by the input's if there is none
     assert body["params"]["2.mode.level"] == 20
     assert "2.mode.space" not in body["params"]
 
@@ -184,7 +184,7 @@ def test_the_editor_s_own_example(make_app: Callable[..., Flask], sim: Simulator
     (tmp_path / "saving.json").write_text(json.dumps({**graphs.picture(), "2": saving}))
     api = make_app(workflows_dir=str(tmp_path), default_workflow="saving").test_client()
 
-    api.post("/generate", json={"params": {"2.format": "exr"}})  # which the simulator does not write
+    api.post("/generate", json={"params": {"2.format": "exr"}})  # the simulator does not write it
 
     inputs = sent(sim)
     assert {name: inputs[name] for name in png} == {**png, "format": "exr", "format.bit_depth": "32-bit float"}

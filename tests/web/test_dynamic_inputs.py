@@ -141,12 +141,12 @@ def test_an_input_left_over_from_another_choice_is_refused_where_it_would_have_n
     graph = {**graphs.picture(), "3": node("CreateVideo", images=["1", 0], fps=8), "4": video}
     crf = {"4.format.codec.encoding.crf": 40}
 
-    success(api.post("/generate", json={"workflow": graph}))  # ComfyUI passes over them
+    success(api.post("/generate", json={"workflow": graph}))  # ComfyUI ignores them
     body = failure(api.post("/generate", json={"workflow": graph, "params": crf}), 400, "invalid_request")
     right = {**crf, "4.format.codec.encoding": "re-encode", "4.format.codec": "h264"}
     success(api.post("/generate", json={"workflow": graph, "params": right}))
 
-    assert "4.format.codec.encoding.crf has no effect as the other inputs of node 4 (SaveVideo) are" in body["error"]
+    assert "4.format.codec.encoding.crf has no effect with the present inputs of node 4 (SaveVideo)" in body["error"]
 
 
 def test_one_more_input_of_a_row_can_be_linked(api: FlaskClient, sim: Simulator) -> None:
@@ -174,7 +174,7 @@ def test_a_template_tells_what_an_input_within_a_choice_can_be(
     properties = api.get("/workflows/advanced").get_json()["parameters"]["properties"]
 
     assert properties["kind"]["enum"] == ["png", "exr"]
-    assert properties["depth"]["enum"] == ["8-bit", "16-bit", "32-bit float"]  # as the kind can be chosen too
+    assert properties["depth"]["enum"] == ["8-bit", "16-bit", "32-bit float"]  # because the kind can be chosen too
     assert success(api.post("/generate", json={"workflow": "advanced", "params": {"depth": "16-bit"}}))["images"]
 
 

@@ -286,7 +286,7 @@ def test_a_webp_that_comfyui_made_is_run_again(api: FlaskClient, sim: Simulator)
     ],
 )
 def test_a_form_that_cannot_be_used(api: FlaskClient, sim: Simulator, form: dict[str, Any], said: str) -> None:
-    for value in form.values():  # the streams of one run of the parameters serve once
+    for value in form.values():  # a stream can be read only once
         if isinstance(value, tuple):
             value[0].seek(0)
     refused(api.post("/generate", data=form, content_type="multipart/form-data"), sim, said)
@@ -362,7 +362,7 @@ def test_a_large_file_that_comfyui_would_not_take_is_not_even_sent(
     asked = {"workflow": loading("a"), "images": {"a": b64(png())}}
     assert "up to 20 bytes" in failure(api.post("/generate", json=asked), 413, "too_large")["error"]
     assert uploads(sim) == []
-    sim.fail_route("/features", 404)  # of an older one
+    sim.fail_route("/features", 404)  # as on an older ComfyUI
     success(api.post("/generate", json=asked))
 
 

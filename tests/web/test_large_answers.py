@@ -63,7 +63,7 @@ def picture(size: int) -> bytes:
     return buffer.getvalue() + os.urandom(size - len(buffer.getvalue()))
 
 
-LARGE = picture(2_000_002)  # no multiple of 3
+LARGE = picture(2_000_002)  # not a multiple of 3
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_the_slot_is_free_once_the_last_byte_has_gone(
 ) -> None:
     serve(sim, LARGE)
     states = [is_free(app) for _ in chunks_of(ask(api, accept))]
-    # the last piece of an event is the empty line behind it
+    # the last piece of an event is the empty line after it
     assert states[-1]
     assert not any(states[:-1])
 
@@ -354,7 +354,7 @@ def test_a_file_slower_than_the_deadline_is_a_timeout(api: FlaskClient, app: Fla
     sim.fail_route("/view", times=None, delay=0.8)
     failure(ask(api, timeout=0.5), 504, "timeout")
     assert is_free(app)
-    requests.get(f"{sim.url}/view", timeout=5)  # until the simulator is done with the other one
+    requests.get(f"{sim.url}/view", timeout=5)  # until the simulator has finished the other one
 
 
 def test_the_time_that_the_caller_takes_is_not_comfyui_s(monkeypatch: pytest.MonkeyPatch) -> None:

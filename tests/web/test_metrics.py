@@ -90,7 +90,7 @@ def test_requests_are_counted_by_what_came_of_them(api: FlaskClient) -> None:
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 def test_the_time_of_a_prompt_is_told_by_phases(api: FlaskClient, accept: str) -> None:
-    failure(api.post("/generate", json={"steps": "many"}), 400, "invalid_request")  # which would look very fast
+    failure(api.post("/generate", json={"steps": "many"}), 400, "invalid_request")  # it would look very fast
     assert api.post("/generate", json={"workflow": graphs.picture()}, headers={"Accept": accept}).data
     found = figures(api)
     assert {phase: figure(found, "generate_seconds_count", phase=phase) for phase in PHASES} == dict.fromkeys(
@@ -121,7 +121,7 @@ def test_slots_and_servers_are_told_as_they_are(make_app: Callable[..., Flask], 
     for caller in callers:
         caller.start()
     sim.wait_until_queued(2)
-    # which the hub hears a moment later
+    # the hub receives it a moment later
     found = wait_for(lambda: figures(api), lambda found: figure(found, "server_queue_remaining", server=sim.url) == 2)
     assert (figure(found, "slots"), figure(found, "slots_taken")) == (5, 2)
     assert figure(found, "server_in_flight", server=sim.url) == 2
@@ -202,7 +202,7 @@ def pair(sim: Simulator, tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells a process's children so")
 def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_path: Path) -> None:
-    session = requests.Session()  # whose connection is kept alive, and so is to one of the processes
+    session = requests.Session()  # its connection is kept alive, so it reaches only one of the processes
 
     def told_by_one() -> Figures:
         return parsed(session.get(f"{pair.url}/metrics", timeout=SECONDS).text)
@@ -241,7 +241,7 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
     session.close()
     master = pair.process.pid
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    os.kill(int(workers[0]), signal.SIGKILL)  # what it counted stays, and what it held is left out
+    os.kill(int(workers[0]), signal.SIGKILL)  # its counters stay, and its gauges are left out
 
     def is_replaced(_: Figures) -> bool:
         now = Path(f"/proc/{master}/task/{master}/children").read_text().split()
@@ -251,11 +251,11 @@ def test_several_processes_are_told_of_as_one(pair: Server, sim: Simulator, tmp_
     assert all_is_told(wait_for(told_by_any, lambda found: figure(found, "slots") == 6))
 
     (folder,) = tmp_path.glob("comfybridge-metrics-*")
-    (folder / "counter_1.db").touch()  # as it is where a disk is full
+    (folder / "counter_1.db").touch()  # as on a full disk
     (folder / "gauge_livesum_1.db").write_bytes(b"@" * 64)
     for _ in range(6):
         assert all_is_told(told_by_any())
-    for name in ("counter_1.db", "gauge_livesum_1.db"):  # each process says so, once
+    for name in ("counter_1.db", "gauge_livesum_1.db"):  # each process reports it once
         assert 1 <= pair.said.count(f"{name} cannot be read") <= 2
 
     assert [each.name.startswith("comfybridge-metrics-") for each in tmp_path.iterdir()].count(True) == 1

@@ -28,7 +28,7 @@ def ask(api: FlaskClient, accept: str, graph: dict[str, Any], **fields: Any) -> 
         (CHROME_IMG, "image/png", JSON),
         (ADDRESS_BAR, "image/webp", JSON),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", JSON, JSON),
-        # by quality first, whatever the specificity and the order
+        # by quality first, whatever the specificity and order
         ("image/*;q=0.9, text/event-stream;q=0.1", "image/png", None),
         ("text/event-stream;q=0.1, image/*;q=0.9, application/json;q=0.2", "image/png", JSON),
         ("*/*, image/png;q=0.1", JSON, JSON),
@@ -40,7 +40,7 @@ def ask(api: FlaskClient, accept: str, graph: dict[str, Any], **fields: Any) -> 
         ("application/json, image/png", JSON, JSON),
         ("image/png, application/json", "image/png", JSON),
         ("image/webp, image/jpeg", "image/webp", None),
-        # as it was made, if that is as good
+        # unconverted, if that is preferred as much
         ("image/webp, image/*", "image/png", None),
         ("image/webp;q=0.9, image/*;q=0.1", "image/webp", None),
         ("image/gif, image/png", "image/png", None),
@@ -50,12 +50,12 @@ def ask(api: FlaskClient, accept: str, graph: dict[str, Any], **fields: Any) -> 
         ("application/json;q=0, */*, image/jpeg;q=0.1", "image/png", "application/zip"),
         ("image/*, image/png;q=0", "image/webp", None),
         ("*/*, application/json;q=0, image/*;q=0", "application/zip", "application/zip"),
-        # what was not made gives way to what comes next
+        # a form that was not made gives way to the next
         ("video/*, application/json;q=0.5", JSON, JSON),
         ("video/*, image/jpeg;q=0.5, application/json;q=0.1", "image/jpeg", JSON),
         ("audio/*, video/*;q=0.5, application/zip;q=0.1", "application/zip", "application/zip"),
         ("image/avif, image/gif, application/json;q=0.5", JSON, JSON),
-        # odd ones
+        # unusual headers
         ("*", JSON, JSON),
         ("application/*", JSON, JSON),
         ("IMAGE/PNG ; Q=1.0 , application/json;q=0.9", "image/png", JSON),

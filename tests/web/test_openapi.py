@@ -22,7 +22,7 @@ from comfybridge.web.dialects.native.schemas import GenerateBody, OutputBody
 from comfybridge.web.monitoring import probes
 from tests.web.answers import failure, success
 
-# Flask's own answer to an address or a method that it does not have, on no operation in particular.
+# Flask's own answers to unknown addresses and methods, which belong to no operation.
 OF_NO_OPERATION = {"not_found", "method_not_allowed", "bridge_unreachable"}
 
 
@@ -99,7 +99,7 @@ def test_a_form_is_shown_as_boxes_that_are_empty_and_a_picker_of_files(document:
     fields = document["components"]["schemas"]["GenerateForm"]["properties"]
     assert fields["image"]["format"] == "binary"
     assert "anyOf" not in json.dumps(fields)
-    assert "contentMediaType" not in json.dumps(fields)  # for which it picks files too
+    assert "contentMediaType" not in json.dumps(fields)  # the page shows file pickers for it too
     assert fields["output"]["description"].endswith(", as JSON")
     assert '"default":' not in json.dumps(fields)
     assert {each["type"] for each in fields.values()} == {"string", "integer", "number", "boolean"}

@@ -22,8 +22,8 @@ pytest.importorskip("schemathesis", reason="requirements-dev.txt brings it")
 validator = pytest.importorskip("openapi_spec_validator", reason="requirements-dev.txt brings it")
 
 CASES = int(os.environ.get("COMFYBRIDGE_TEST_CASES", "25"))
-# A request that fits the schemas may still name a workflow or a node that there isn't: 400 or 404, as documented.
-# The server errors are our own check's.
+# A request that fits the schemas may still name an unknown workflow or node: 400 or 404, as documented. Server errors
+# are for our own check.
 LEFT_OUT = "positive_data_acceptance,not_a_server_error"
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 

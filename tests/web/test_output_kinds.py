@@ -24,7 +24,7 @@ from tests.web.answers import failure, success
 
 TEXT = " one\n  two \U0001f431 \n"
 GLB = b"glTF\x02\x00\x00\x00 not much of a model"
-# `images` and `model_file` have to name these; the sound goes up with the request, the model lies there already.
+# `images` and `model_file` must name these; the sound is uploaded with the request, the model is already there.
 SOUND, MODEL = "a sound.wav", "a mesh/a model.glb"
 
 
@@ -102,7 +102,7 @@ def ask(api: FlaskClient, class_type: str, accept: str = "application/json", **f
 
 def made(sim: Simulator) -> bytes:
     """The file that the simulator says it made last, off its disk."""
-    sim.wait_until_idle()  # the history comes last
+    sim.wait_until_idle()  # the history arrives last
     *_, entry = sim.history.values()
     output = entry["outputs"]["2"]
     if "result" in output:
@@ -238,7 +238,7 @@ def test_a_moving_picture_is_not_made_another_format_for_who_accepts_no_other(ap
     ("class_type", "accept"), [("SaveVideo", "image/*"), ("SaveAnimatedWEBP", "video/*"), ("SaveAudio", "video/*")]
 )
 def test_the_key_that_a_file_comes_under_does_not_make_it_one(api: FlaskClient, class_type: str, accept: str) -> None:
-    # a video comes under `images`, and a moving picture is an image for all that it moves
+    # a video comes under `images`, and an animated picture is still an image
     body = failure(ask(api, class_type, accept), 406, "not_acceptable")
 
     assert EVERY[class_type].kind in body["error"]
@@ -317,7 +317,7 @@ def test_one_graph_can_make_them_all(api: FlaskClient, sim: Simulator) -> None:
     for accept, node_id in (("video/*", "3"), ("audio/*", "4")):
         [wanted] = [each for each in body["outputs"] if each["node_id"] == node_id]
         response = api.post("/generate", json=asked, headers={"Accept": accept})
-        assert response.data == base64.b64decode(wanted["data"])  # the same file, out of ComfyUI's cache
+        assert response.data == base64.b64decode(wanted["data"])  # the same file, from ComfyUI's cache
     moving = api.post("/generate", json=asked, headers={"Accept": "image/*"})
     assert has_three_frames(moving.data)
 

@@ -182,9 +182,9 @@ def test_nor_by_a_way_around_the_folders(
     for value in (name, "/etc/passwd", "..\\x"):
         said = failure(confined.post("/generate", json={"params": {"name": value}}), 400, "invalid_request")["error"]
         assert said.startswith("name is '")
-        # as far as ComfyUI, which has no such node
+        # it gets as far as ComfyUI, which has no such node
         failure(free.post("/generate", json={"params": {"name": value}}), 500, "broken_workflow")
-        failure(confined.post("/generate", json={"params": {"text": value}}), 500, "broken_workflow")  # is prose
+        failure(confined.post("/generate", json={"params": {"text": value}}), 500, "broken_workflow")  # prose
     assert len(sim.history) == 1
 
 
@@ -310,7 +310,7 @@ def with_width(value: Any, **more: Any) -> dict[str, Any]:
         with_width("9" * 400),
         with_width(["7", 0], **{"7": node("PrimitiveInt", value=4096)}),
         with_width(["7", 0], **{"7": node("PrimitiveInt", value=["8", 0]), "8": node("PrimitiveInt", value="4096")}),
-        with_width(["7", 0], **{"7": node("SomethingElse", value=64)}),  # may make anything of it
+        with_width(["7", 0], **{"7": node("SomethingElse", value=64)}),  # it may change it in any way
         with_width(["7", 1], **{"7": node("SolidMask", value=1.0, width=8, height=8)}),
     ],
 )
@@ -395,7 +395,7 @@ def test_a_template_s_links_are_its_owner_s_business(
     api = make_app(workflows_dir=tmp_path, default_workflow="linked", policy_file=policies).test_client()
     for width, type, status in ((64, "broken_workflow", 500), (136, "forbidden", 403)):
         failure(api.post("/generate", json={"width": width}), status, type)
-    # one that the caller made is not
+    # a link from the caller is not
     refused(api, sim, {"width": 64, "params": {"1.width": ["7", 0]}}, {})
 
 

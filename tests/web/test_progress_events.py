@@ -138,7 +138,7 @@ def test_the_command_line_shows_the_time_left(
         elsewhere.post(f"{ELSEWHERE}/generate", body=body, content_type="text/event-stream")
         assert main(["generate", "x", "--url", ELSEWHERE]) == 0
     assert shown in terminal.getvalue()
-    assert len(terminal.getvalue().split("\r")[1]) <= len(terminal.getvalue().split("\r")[2])  # nothing stays
+    assert len(terminal.getvalue().split("\r")[1]) <= len(terminal.getvalue().split("\r")[2])  # nothing remains
 
 
 def test_the_command_line_s_own_bridge_tells_the_time_left_too(

@@ -36,8 +36,8 @@ def test_a_rate_is_kept_and_says_when_to_come_back(api_for: MakeApi, clock: Call
     said = failure(response, 429, "rate_limited")["error"]
     assert "3/minute" in said
     assert response.headers["Retry-After"] == "20"
-    success(api.post("/generate", json=SMALL, headers=PRESS))  # has no such rate
-    assert api.get("/workflows", headers=SHOP).status_code == 200  # which counts requests for pictures only
+    success(api.post("/generate", json=SMALL, headers=PRESS))  # this key has no rate
+    assert api.get("/workflows", headers=SHOP).status_code == 200  # the rate counts only requests for pictures
     clock(19.5)
     response = api.post("/generate", json=SMALL, headers=SHOP)
     failure(response, 429, "rate_limited")
@@ -45,7 +45,7 @@ def test_a_rate_is_kept_and_says_when_to_come_back(api_for: MakeApi, clock: Call
     clock(0.5)
     success(api.post("/generate", json=SMALL, headers=SHOP))
     failure(api.post("/generate", json=SMALL, headers=SHOP), 429, "rate_limited")
-    clock(3600)  # no more than three are saved up
+    clock(3600)  # no more than three accumulate
     for _ in range(3):
         success(api.post("/generate", json=SMALL, headers=SHOP))
     failure(api.post("/generate", json=SMALL, headers=SHOP), 429, "rate_limited")
@@ -98,7 +98,7 @@ def test_what_is_wrong_does_not_count(
 
 def test_what_finds_no_comfyui_does_not_count(api_for: MakeApi, sim: Simulator) -> None:
     api, asked = api_for(rate="1/day"), {"workflow": graphs.picture()}
-    success(api.post("/generate", json=asked, headers=PRESS))  # so that it knows ComfyUI's nodes
+    success(api.post("/generate", json=asked, headers=PRESS))  # so that the bridge knows ComfyUI's nodes
     sim.stop()
     for _ in range(2):
         failure(api.post("/generate", json=asked, headers=SHOP), 503, "comfyui_unreachable")

@@ -44,7 +44,7 @@ class Log:
         self._stream = io.StringIO()
         self.handler = logging.StreamHandler(self._stream)
         self.handler.setFormatter(formatter)
-        # a prompt that an earlier test has cancelled may still be looked after
+        # a prompt that an earlier test has cancelled may still be watched
         self.handler.addFilter(lambda record: not record.name.endswith(".interrupting"))
 
     @property
@@ -114,13 +114,13 @@ def test_a_request_has_one_line(api: FlaskClient, sim: Simulator, log: Log) -> N
 def test_it_counts_what_was_sent_in_every_form(
     api: FlaskClient, log: Log, monkeypatch: pytest.MonkeyPatch, accept: str, is_large: bool
 ) -> None:
-    if is_large:  # so large that it is made while it is sent
+    if is_large:  # so large that it is produced while it is sent
         for name in ("ROOM", "BEGINNING"):
             monkeypatch.setattr(delivery, name, 1)
     asked = {"workflow": graphs.picture(batch=2)}
     response = api.post("/generate", json=asked, headers={"Accept": accept})
     if is_large:
-        assert log.lines == []  # nothing is logged before all of it has gone
+        assert log.lines == []  # nothing is logged before all of it has been sent
     data, line = response.data, log.only
     assert (line["outcome"], line["bytes"], line["workflow"]) == ("success", len(data), "graph")
     assert line["prompt_id"]
@@ -150,7 +150,7 @@ def test_an_error_is_the_outcome_and_its_sentence_is_the_caller_s(
     line = log.only
     assert (line["status"], line["outcome"], line["level"]) == (status, outcome, "info")
     assert line["error"] is None
-    assert line["workflow"] is None  # what was asked for is no workflow
+    assert line["workflow"] is None  # the request names no workflow
 
 
 def test_what_went_wrong_behind_the_bridge_is_told(api: FlaskClient, sim: Simulator, log: Log) -> None:

@@ -111,7 +111,7 @@ def say(server: Exchange, answered: Answered, asked: str) -> None:
     """Answer one call so, whatever the bridge asks after it."""
     status, headers, body = answered
     method, _, path = asked.partition(" ")
-    if path == "/queue":  # a newer ComfyUI has a list of jobs, which is asked for first
+    if path == "/queue":  # a newer ComfyUI has a job list, which is read first
         server.on(method, "/comfy/api/jobs", reply(body, status=status, headers=headers))
     server.on(method, f"/comfy{path}", reply(body, status=status, headers=headers))
 

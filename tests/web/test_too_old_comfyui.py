@@ -53,7 +53,7 @@ def test_it_is_refused_until_it_is_upgraded() -> None:
         for _ in range(2):
             said = failure(api.post("/generate", json=body), 502, "comfyui_error")
             assert "its version is 0.3.44, and the bridge needs 0.3.45 or later" in said["error"]
-        assert len(asked(comfyui, "POST", "/prompt")) == 1  # once it was known, nothing more is queued there
+        assert len(asked(comfyui, "POST", "/prompt")) == 1  # once that is known, nothing more is queued there
         assert [json.loads(each) for each in asked(comfyui, "POST", "/queue")] == [{"delete": [ITS_OWN]}]
         queue_under(comfyui, OURS)
         comfyui.get(f"/history/{OURS}", json_body={OURS: ENTRY})

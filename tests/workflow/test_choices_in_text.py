@@ -18,7 +18,7 @@ def last(text: str) -> str:
     return choose(text, lambda: 0.999)
 
 
-# a text, and what it comes to if the first and the last of all options are drawn
+# a text, and the results with the first and with the last option of each group
 TEXTS = {
     "two options": ("a {red|blue} ball", "a red ball", "a blue ball"),
     "an empty option": ("a {very |}old man", "a very old man", "a old man"),

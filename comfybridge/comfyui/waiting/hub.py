@@ -211,7 +211,7 @@ class HubWaiter(Waiter):
             if not self._closed:
                 log.warning("The websocket to ComfyUI at %s was lost: %s", self.client.address.url, error)
         except Exception:  # a bug, which must not stop all events
-            log.exception("The websocket to ComfyUI at %s is opened anew.", self.client.address.url)
+            log.exception("The websocket to ComfyUI at %s is opened again.", self.client.address.url)
         finally:
             with self._changed:
                 self._connection = self.queue_remaining = None

@@ -1,4 +1,4 @@
-"""Nodes that save a batch of pictures as one moving picture, encoded in earnest by Pillow."""
+"""Nodes that save a batch of pictures as one moving picture, really encoded by Pillow."""
 
 import io
 import json
@@ -63,7 +63,7 @@ def save_animated_png(
 
 
 def _shown(run: NodeRun, file: dict[str, str], is_animated: bool, *, is_marked: bool) -> dict[str, Any]:
-    """What a saver shows. Of a single picture, older versions said whether it moves: a WebP not, a PNG yes."""
+    """What a saver shows. For a single picture, older versions report a WebP as still and a PNG as animated."""
     if run.world.version.is_modern:
         return {"images": [file], **({"animated": [True]} if is_animated else {})}
     return {"images": [file], "animated": [is_animated or not is_marked]}
@@ -85,7 +85,7 @@ def _exif(run: NodeRun) -> Image.Exif:
 
 
 def _chunks(run: NodeRun) -> PngInfo:
-    # Not the text chunks of a still PNG, but chunks of ComfyUI's own.
+    # Chunks of ComfyUI's own, not the text chunks of a still PNG.
     info = PngInfo()
     for key, value in {"prompt": run.graph, **extra_texts(run)}.items():
         info.add(b"comf", key.encode("latin-1") + b"\0" + json.dumps(value).encode(), after_idat=True)

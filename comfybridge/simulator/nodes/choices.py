@@ -1,4 +1,4 @@
-"""The fixed choice lists of ComfyUI's nodes, as a 0.3.64 offers them."""
+"""The fixed lists of choices of ComfyUI's nodes, as of 0.3.64."""
 
 SAMPLERS = [
     *("euler", "euler_cfg_pp", "euler_ancestral", "euler_ancestral_cfg_pp", "heun", "heunpp2", "dpm_2"),

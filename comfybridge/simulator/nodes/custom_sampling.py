@@ -1,4 +1,4 @@
-"""The sampler in parts, as the Flux and SD3 workflows use it: noise, guider, sampler and sigmas apart."""
+"""The parts of a sampler in Flux and SD3 workflows: noise, guider, sampler and sigmas as separate nodes."""
 
 from dataclasses import dataclass
 

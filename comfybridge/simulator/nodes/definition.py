@@ -1,4 +1,4 @@
-"""What a node class is made of, and the decorator that declares one."""
+"""The parts of a node class, and the decorator that declares one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,29 +17,29 @@ Graph = dict[str, Any]
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Stands in a declaration for the list of files in a model folder."""
+    """In a declaration, represents the list of files in a model folder."""
 
     folder: str
 
 
 class InputImages:
-    """Stands in a declaration for the list of images in the input folder."""
+    """In a declaration, represents the list of images in the input folder."""
 
 
 class InputSounds:
-    """Stands in a declaration for the list of sounds and videos in the input folder."""
+    """In a declaration, represents the list of sounds and videos in the input folder."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a node gives that both has outputs and shows something (`ui`)."""
+    """The result of a node that has outputs and also shows something (`ui`)."""
 
     outputs: tuple[Any, ...]
     shown: dict[str, Any]
 
 
 class NodeRun(Protocol):
-    """What a node function can reach while it runs: its first argument."""
+    """The first argument of a node's function: what it can reach while it runs."""
 
     world: World
     graph: Graph
@@ -88,7 +88,7 @@ class NodeClass:
         return version.reaches(self.since or "0") and not (self.until and version.reaches(self.until))
 
     def input_types(self, world: World) -> InputTypes:
-        """The inputs in ComfyUI's shape, with the choices there are at this moment."""
+        """The inputs in ComfyUI's shape, with the present choices."""
         types: InputTypes = {"required": _resolved(self.required, world)}
         if self.optional:
             types["optional"] = _resolved(self.optional, world)

@@ -1,4 +1,4 @@
-"""Inputs that depend on what other inputs say: ComfyUI's dynamic combos and rows, spelled out for one node.
+"""Inputs that depend on the values of others: ComfyUI's dynamic combos and rows, expanded for one node.
 
 A combo's options bring inputs of their own, named `format.bit_depth`; a row is a number of inputs of one kind, named
 `images.image0`. The node's function gets both as one dict: `format={"format": "png", "bit_depth": "8-bit"}`.
@@ -22,7 +22,7 @@ def spelled_out(types: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
 
 
 def nested(types: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as the node's function takes them."""
+    """The values in the form that the node's function takes."""
     result: dict[str, Any] = {}
     kinds = {name: spec[0] for group in types.values() for name, spec in group.items()}
     for name, value in values.items():

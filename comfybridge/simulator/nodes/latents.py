@@ -113,7 +113,7 @@ def upscale_by(_: NodeRun, samples: Latent, upscale_method: str, scale_by: float
     width, height = _pixels(samples.width * scale_by), _pixels(samples.height * scale_by)
     if samples.is_empty:
         return (replace(samples, width=width, height=height),)
-    # What was sampled small stays the same picture: it is stretched, not painted anew.
+    # A picture that was sampled small stays the same: it is stretched, not painted again.
     return (Latent(width, height, samples.batch, sources=tuple(samples.pictures()), mask=samples.mask),)
 
 
@@ -125,7 +125,7 @@ def upscale_by(_: NodeRun, samples: Latent, upscale_method: str, scale_by: float
     category="_for_testing",
 )
 def save_latent(run: NodeRun, samples: Latent, filename_prefix: str = "ComfyUI") -> dict[str, Any]:
-    """Writes a safetensors file of the right shape, all zeros: there are no numbers to a latent here."""
+    """Writes a safetensors file of the right shape with zeros: latents have no numbers here."""
     return {"latents": [save_file(run, _safetensors(run, samples), filename_prefix, "latent")]}
 
 

@@ -1,4 +1,4 @@
-"""Nodes that load models: here a model is its file name, which ends up written on the picture."""
+"""Nodes that load models: here a model is just its file name, which is written on the picture."""
 
 from comfybridge.simulator.nodes.choices import CLIP_TYPES, DUAL_CLIP_TYPES, WEIGHT_TYPES
 from comfybridge.simulator.nodes.definition import ModelFiles, NodeRun, decimal, integer, node

@@ -1,4 +1,4 @@
-"""The node that shows a 3D model. Nothing here makes one: it shows the file that it is told of."""
+"""The node that shows a 3D model. Nothing here makes one: it shows a named file."""
 
 from typing import Any
 

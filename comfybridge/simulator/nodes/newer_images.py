@@ -1,4 +1,4 @@
-"""Nodes for pictures that came with newer ComfyUI: their inputs depend on each other, or they show what they make."""
+"""Nodes for pictures from newer versions of ComfyUI: with inputs that depend on others, or with results shown."""
 
 from typing import Any
 

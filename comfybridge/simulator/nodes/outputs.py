@@ -1,4 +1,4 @@
-"""Nodes that show or keep something: files in the output and temp folders, frames on the websocket, text."""
+"""Nodes with visible outputs: files in the output and temp folders, frames on the websocket, texts."""
 
 import json
 import time
@@ -53,7 +53,7 @@ def mask_preview(run: NodeRun, mask: Pictures) -> dict[str, Any]:
 def save_pictures(
     run: NodeRun, images: Pictures, prefix: str, kind: str, compress_level: int, *, after_number: str = "_"
 ) -> dict[str, Any]:
-    """Writes PNG files below the folder `kind`; returns what the node has to show."""
+    """Writes PNG files below the folder `kind`; returns what the node shows."""
     folder = run.world.folders.of_type(kind)
     assert folder is not None
     place = save_path(prefix, folder, *images[0].size)

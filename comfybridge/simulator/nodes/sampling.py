@@ -1,4 +1,4 @@
-"""The samplers: they take their steps, announce them with previews, and leave a scene to be decoded."""
+"""The samplers: they take their steps, announce them with previews, and output a scene to be decoded."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ SEED = integer(0, 0, 0xFFFFFFFFFFFFFFFF, control_after_generate=True)
 CFG = decimal(8.0, 0.0, 100.0, 0.1, round=0.01)
 STEPS = integer(20, 1, 10000)
 
-# ComfyUI scales its previews to fit 512 pixels; a quarter of the area keeps twenty of them cheap.
+# ComfyUI scales its previews to 512 pixels; a quarter of the area keeps twenty of them cheap.
 _PREVIEW_PIXELS = 256
 
 

@@ -1,4 +1,4 @@
-"""What the nodes that write files have in common."""
+"""Common parts of the nodes that write files."""
 
 import random
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from comfybridge.simulator.nodes.definition import NodeRun
 from comfybridge.simulator.save_path import save_path
 
-# ComfyUI's alphabet for the random part of a preview's name; it has no w.
+# ComfyUI's alphabet for the random part of a preview's name; it lacks w.
 _LETTERS = "abcdefghijklmnopqrstupvxyz"
 
 
@@ -18,7 +18,7 @@ def preview_prefix(run: NodeRun) -> str:
 
 
 def extra_texts(run: NodeRun) -> dict[str, Any]:
-    """What `extra_data` has for the files beside the graph, by key."""
+    """The texts in `extra_data` to save in files besides the graph, by key."""
     return run.extra_data.get("extra_pnginfo") or {}
 
 
@@ -33,10 +33,10 @@ def save_file(
     batch_number: int | None = None,
     after_number: str = "_",
 ) -> dict[str, str]:
-    """Writes one file below the folder `kind`; returns how ComfyUI speaks of it.
+    """Writes one file below the folder `kind`; returns ComfyUI's description of it.
 
     `batch_number` stands for `%batch_num%` in the name; savers that put a whole batch into one file leave that alone.
-    `after_number` comes behind the number in the name.
+    `after_number` follows the number in the name.
     """
     folder = run.world.folders.of_type(kind)
     assert folder is not None

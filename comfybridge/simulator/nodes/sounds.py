@@ -1,4 +1,4 @@
-"""Nodes that load and save sounds. What they save is silent: see `stand_ins`."""
+"""Nodes that load and save sounds. The files that they save are silent: see `stand_ins`."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ def _sound_in(path: Path) -> Sound:
         with wave.open(str(path)) as file:
             return Sound(file.getframerate(), file.getnchannels(), file.readframes(file.getnframes()))
     except (wave.Error, EOFError):
-        return Sound(44100, 2, path.read_bytes())  # not to be decoded here: its bytes stand for its samples
+        return Sound(44100, 2, path.read_bytes())  # it cannot be decoded here, so its bytes represent its samples
 
 
 @node(
@@ -59,7 +59,7 @@ def _sound_in(path: Path) -> Sound:
     module=_MODULE,
 )
 def save_audio(run: NodeRun, audio: Sound, filename_prefix: str) -> dict[str, Any]:
-    """Writes a FLAC as far as its first blocks go, without any sound."""
+    """Writes the first blocks of a FLAC, without any sound."""
     return {
         "audio": [
             save_file(
@@ -109,7 +109,7 @@ def save_mp3(run: NodeRun, audio: Sound, filename_prefix: str, quality: str) -> 
     module=_MODULE,
 )
 def preview_audio(run: NodeRun, audio: Sound) -> dict[str, Any]:
-    """Writes a FLAC as far as its first blocks go, without any sound."""
+    """Writes the first blocks of a FLAC, without any sound."""
     return {
         "audio": [
             save_file(

@@ -1,4 +1,4 @@
-"""What travels along the links of a graph, besides pictures: the stand-ins for models, texts, latents and so on."""
+"""The values on the links of a graph, besides pictures: stand-ins for models, texts, latents and so on."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ Pictures = list[Image.Image]
 
 @dataclass(frozen=True)
 class Model:
-    """A diffusion model, text encoder or VAE: a name is all there is to it."""
+    """A diffusion model, text encoder or VAE: just a name."""
 
     name: str
 
@@ -25,7 +25,7 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound: `samples` are a WAV file's, and whatever there was in another file."""
+    """A sound: `samples` are those of a WAV file, or all bytes of another file."""
 
     rate: int
     channels: int
@@ -43,7 +43,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Latent:
-    """A batch of latent pictures: what to paint, and over what."""
+    """A batch of latent pictures: the scene to paint, and the pictures to paint it over."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""Nodes that make videos of pictures. What they save is no video: see `stand_ins`."""
+"""Nodes that make videos of pictures. The files that they save are not real videos: see `stand_ins`."""
 
 import hashlib
 import json
@@ -15,9 +15,7 @@ _CATEGORY = "image/video"
 _FORMATS = ["auto", "mp4"]
 _CODECS = ["auto", "h264"]
 _WEBM_CODECS = ["vp9", "av1"]
-DYNAMIC = (
-    "0.26"  # or somewhat before or after: between 0.18 and 0.33, the choice of a format brought a choice of codecs
-)
+DYNAMIC = "0.26"  # approximately: between 0.18 and 0.33, the choice of a format got a choice of codecs
 
 
 @node(
@@ -103,8 +101,8 @@ def save_video_of_format(
     until=DYNAMIC,
 )
 def save_video(run: NodeRun, video: Video, filename_prefix: str, format: str, codec: str) -> dict[str, Any]:
-    """Writes an MP4 as far as its first bytes go, with a note of what the video would show, and no video."""
-    # Choices in this shape are not looked at before the graph runs.
+    """Writes the first bytes of an MP4, with a note of what the video would show, and no video."""
+    # Choices in this shape are not checked before the graph runs.
     _check_choice("VideoContainer", format, _FORMATS)
     _check_choice("VideoCodec", codec, _CODECS)
     content = stand_ins.mp4(_note(video))
@@ -130,7 +128,7 @@ def save_video(run: NodeRun, video: Video, filename_prefix: str, format: str, co
 def save_webm(
     run: NodeRun, images: Pictures, filename_prefix: str, codec: str, fps: float, crf: float
 ) -> dict[str, Any]:
-    """Writes a WebM as far as its first bytes go, with a note of what the video would show, and no video."""
+    """Writes the first bytes of a WebM, with a note of what the video would show, and no video."""
     if codec not in _WEBM_CODECS:
         raise KeyError(codec)
     content = stand_ins.webm(_note(Video(images, fps)))

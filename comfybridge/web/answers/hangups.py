@@ -106,7 +106,7 @@ class Watcher:
             try:
                 _look(watches)
             except Exception:  # a bug, which must not end the checks for others
-                log.exception("Callers who hung up may not have been noticed.")
+                log.exception("Callers that hung up may not have been noticed.")
 
 
 WATCHER = Watcher()

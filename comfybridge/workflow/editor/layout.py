@@ -151,8 +151,7 @@ class Layouts:
                 yield place, (target,)
 
     def _behind(self, definition: Graph) -> dict[str, list[Target]]:
-        """The widgets that each primitive node writes its value to, by its id; for other nodes, those that they
-        feed."""
+        """The widgets that each node feeds, by its id: a primitive node writes its value to them."""
         if definition.id not in self._behind_primitives:
             found: dict[str, list[Target]] = {}
             for link in definition.links.values():

@@ -17,7 +17,7 @@ from comfybridge.workflow.graph import MOST_NODES
 from tests.workflow.editor.drawn import empty_image, file, invert, node, save_image, subgraph
 from tests.workflow.editor.judge import load
 
-FAR_AWAY = 20  # seconds; a second is meant, on a machine with nothing else to do
+FAR_AWAY = 20  # seconds; on an idle machine it takes one
 
 
 @pytest.fixture(autouse=True)

@@ -67,8 +67,8 @@ def generate() -> Response:
     """Run a workflow and return its outputs.
 
     The call blocks until the picture is there. `Accept` chooses the form of the answer. In a form (multipart), files
-    accompany the fields, under the names that the graph mentions, and any other name is a parameter. A body may be
-    compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
+    stand beside the fields, under the names that the graph mentions, and what is no field is a parameter. A body may
+    be compressed (`Content-Encoding: gzip` or `deflate`). Numbers may be written as texts, and a graph as JSON text.
     """
     with in_turn(request):
         asked, keepalive = _asked(current_bridge().settings)
@@ -82,7 +82,7 @@ def generate() -> Response:
 
 
 def _asked(settings: Settings) -> tuple[GenerationRequest, float | None]:
-    """The request in the body, and its keepalive interval; nothing else of the body is kept."""
+    """What is asked for, and how often a sign of life is; nothing else of the body is kept."""
     sent = _form(settings)
     fields = read_fields(sent.fields, _parameters_of)
     return generation_of(fields, sent.files), fields.keepalive or settings.keepalive

@@ -30,7 +30,7 @@ def of_unknown(workflow: object, parameters_of: ParametersOf) -> OfUnknown:
         if near_to(name, beside) is not None:
             return None
         return (
-            f"Unknown field {name[:100]!r}; what only this workflow takes goes into params, and the fields are "
+            f"Unknown field {name[:100]!r}; parameters of the workflow go into params, and the fields are "
             f"{', '.join(beside)}."
         )
 
