@@ -18,11 +18,14 @@ depend on the machine's speed; tests that still need the machine for themselves 
 from __future__ import annotations
 
 import contextlib
+import copy
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,9 @@ import pytest
 
 from comfybridge.comfyui.waiting import poll, waiter, websocket
 from comfybridge.simulator import Simulator
+from comfybridge.workflow import library
+from comfybridge.workflow.reading import read_yaml
+from tests import ROOT
 from tests.alone import running
 from tests.web.slow_site import SlowSite
 
@@ -65,12 +71,32 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))
 
 
+def pytest_collection_finish() -> None:
+    """Pass over the thousands of tests whenever garbage is looked for, and look for it less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     if not hasattr(item.config, "workerinput"):
         return (yield)
     with running(Path(os.environ[FOLDER]), alone=item.get_closest_marker("alone") is not None):
         return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_templates_are_parsed_once() -> Iterator[None]:
+    """PyYAML takes longer for them than most tests for all the rest."""
+    parsed = cache(read_yaml)
+
+    def read(path: Path) -> Any:
+        return copy.deepcopy(parsed(path)) if path.parent == ROOT / "workflows" else read_yaml(path)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(library, "read_yaml", read)
+        yield
 
 
 @pytest.fixture

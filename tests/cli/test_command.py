@@ -6,8 +6,6 @@ import base64
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from tests import ROOT, graphs
 from tests.cli.made import SMALL, TEXT_AND_PICTURES, UNSURE, VIDEO, graph_file
+from tests.forking import Program
 from tests.media.pictures import exif, texts
 from tests.served import served
 from tests.waiting import SECONDS
@@ -212,12 +211,9 @@ def interrupted(arguments: list[str], number: signal.Signals = signal.SIGINT) ->
         The exit code, and what the terminal shows then.
     """
     terminal, inside = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "app.py"), "generate", *arguments],
-        stderr=inside,
-        # whoever runs the tests in the background may have had Ctrl-C ignored, which is handed on
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    with open(os.devnull, "w") as printed:
+        command = [str(ROOT / "app.py"), "generate", *arguments]
+        process = Program(command, os.environ, printed.fileno(), inside, cwd=os.getcwd())
     os.close(inside)
     shown = ""
     try:

@@ -1,7 +1,7 @@
 """Properties: what holds for any input, tried on inputs that hypothesis makes up.
 
-The same few examples each time, so that a failure is one of the change at hand; `HYPOTHESIS_PROFILE=long` tries many
-that are new each time.
+The same few examples each time, so that a failure is one of the change at hand. `HYPOTHESIS_PROFILE=more` (for CI)
+and `HYPOTHESIS_PROFILE=long` try more of them, which are new each time.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 
-settings.register_profile(
-    "short",
-    max_examples=60,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-settings.register_profile(
-    "long", max_examples=3000, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
-)
+EXAMPLES = {"short": 30, "more": 200, "long": 3000}
+for name, count in EXAMPLES.items():
+    settings.register_profile(
+        name,
+        max_examples=count,
+        derandomize=name == "short",
+        print_blob=name != "short",
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 

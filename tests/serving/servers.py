@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from tests import ROOT
+from tests.forking import Program
 from tests.waiting import SECONDS
 
 PYTHON_APP = ["app.py"]
@@ -32,28 +33,37 @@ EVERY_SERVER = [
 ]
 
 
+def _start(
+    arguments: list[str], environment: dict[str, str], printed: int, log: int
+) -> subprocess.Popen[str] | Program:
+    """Start a program. It may be a fork, unless it is given something that Python itself reads when it starts."""
+    given = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    if hasattr(os, "fork") and arguments[0] != "-B" and all(name.startswith("COMFY") for name in environment):
+        return Program(arguments, given, printed, log)
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=given, stdout=printed, stderr=log, text=True, start_new_session=True
+    )
+
+
 class Server:
     """A server process, started and ready for requests.
 
     Args:
-        printed: where its standard output goes, as `subprocess` takes it.
+        printed: where its standard output goes; nowhere if not given.
 
     Attributes:
         said: its log so far.
     """
 
-    def __init__(self, arguments: list[str], printed: int | IO[str] = subprocess.DEVNULL, **environment: str) -> None:
+    def __init__(self, arguments: list[str], printed: IO[str] | None = None, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{environment['COMFYBRIDGE_PORT']}"
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
-            stdout=printed,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        log, written = os.pipe()
+        with open(os.devnull, "w") as nowhere:
+            self.process = _start(arguments, environment, (printed or nowhere).fileno(), written)
+        os.close(written)
         self.said = ""
+        self._log = open(log)  # noqa: SIM115  # for as long as the server runs
         self._is_ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -62,8 +72,7 @@ class Server:
             raise AssertionError(f"the server was never ready:\n{self.said}")
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        for line in self._log:
             self.said += line
             if "Workflows:" in line:
                 self._is_ready.set()
@@ -91,6 +100,7 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._reader.join(SECONDS)
+        self._log.close()
 
 
 def free_port() -> str:

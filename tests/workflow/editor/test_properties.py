@@ -21,7 +21,7 @@ from tests.workflow.editor.judge import load
 from tests.workflow.editor.made_up import files, spoiled
 
 tried = settings(
-    max_examples=5000 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 100,
+    max_examples={"long": 5000, "more": 300}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 40),
     derandomize=True,
     database=None,
     deadline=None,
