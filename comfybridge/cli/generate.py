@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from comfybridge.bridge import Bridge, OnQueued
 from comfybridge.cli.elsewhere import API_KEY, client_of
 from comfybridge.cli.exit_codes import CTRL_C, DONE, HUNG_UP, MEANINGS, TERMINATED, UNREACHABLE, USAGE, exit_code_of
+from comfybridge.cli.graph_files import is_graph_file, read_graph_file
 from comfybridge.cli.placing import FORMATS, CommandFailed, MadeFile, Named, Place, check_ending, place_of
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
@@ -34,18 +35,18 @@ from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
 from comfybridge.logs import printable
-from comfybridge.media import embedded_graph, file_extension, named_ending
+from comfybridge.media import named_ending
 from comfybridge.prompts.progress import Preview, Progress, Queued, meter_of
 from comfybridge.prompts.submission import Submission
 from comfybridge.request import Generation, GenerationRequest, Trace
 from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.web.dialects.native.schemas import parse_generation
-from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.products import endings_of
+from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted, read_workflow
 from comfybridge.workflow.written import Written
 
-WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
 BAR_WIDTH = 30
 LONGEST_STEP, TOLD_WIDTH = 30, 44  # columns of the node's name and step, and of those with the time left
 CANCEL_SECONDS = 2.0  # the user who pressed Ctrl-C waits for it
@@ -160,7 +161,8 @@ def _parser() -> argparse.ArgumentParser:
         "-w",
         "--workflow",
         metavar="NAME",
-        help="a template's name, or a file with a whole graph: JSON, or a picture that ComfyUI made",
+        help="a template's name, or a file with a whole graph: JSON as ComfyUI saves or exports it, or a picture or "
+        "video that ComfyUI made",
     )
     parser.add_argument(
         "-p",
@@ -196,7 +198,8 @@ def _body(options: argparse.Namespace) -> dict[str, Any]:
     if options.prompt is not None:
         body["prompt"] = options.prompt
     if options.workflow is not None:
-        body["workflow"] = _workflow(options.workflow)
+        name = options.workflow
+        body["workflow"] = read_graph_file(name) if is_graph_file(name) else name
     if options.timeout is not None:
         body["timeout"] = options.timeout
     if options.image:
@@ -218,22 +221,6 @@ def _param(text: str) -> tuple[str, Any]:
     return name, Written(value)  # the parameter says whether 5 is a number or a text
 
 
-def _workflow(name: str) -> Any:
-    """The graph in a file, or the name of a template unchanged."""
-    if Path(name).suffix.lower() not in WORKFLOW_FILES:
-        return name
-    data = Path(name).read_bytes()
-    if file_extension(data) is None:
-        try:
-            return json.loads(data)  # in any UTF encoding
-        except (ValueError, RecursionError):
-            raise CommandFailed(f"{name} is neither JSON nor a picture.", USAGE) from None
-    graph = embedded_graph(data)
-    if graph is None:
-        raise CommandFailed(f"{name} contains no graph: ComfyUI did not make it, or its metadata was removed.", USAGE)
-    return graph
-
-
 def _image(text: str) -> tuple[str, str]:
     name, equals, path = text.partition("=")
     if not equals:
@@ -252,7 +239,8 @@ def _by_ourselves(options: argparse.Namespace, body: dict[str, Any], place: Plac
         asked = parse_generation(body)
         if isinstance(place, Named):
             workflow = asked.template_name(settings.default_workflow) or ""
-            _check_ending(options.output, asked.graph, workflow, lambda: _endings_here(bridge, workflow))
+            endings = partial(_endings_here, bridge, asked.graph, workflow)
+            _check_ending(options.output, asked.graph, workflow, endings)
         admitted = bridge.admit(asked)
         try:
             submission = bridge.submit(admitted)
@@ -337,7 +325,7 @@ def _by_bridge(options: argparse.Namespace, body: dict[str, Any], place: Place, 
     asked = parse_generation(body)
     if isinstance(place, Named):
         name = asked.template_name("")
-        _check_ending(options.output, asked.graph, name, partial(_endings_there, client, name))
+        _check_ending(options.output, asked.graph, name, partial(_endings_there, client, asked.graph, name))
     generation = _followed(client, asked, show)
     again = f"{client.url}/results/{generation.prompt_id} has the outputs for as long as ComfyUI remembers them."
     if any(each.type == "websocket" for each in generation.outputs):
@@ -382,30 +370,36 @@ def _gone(prompt_id: str) -> str:
 
 
 def _check_ending(
-    output: str, graph: Mapping[str, Any] | None, workflow: str | None, of_template: Callable[[], list[str] | None]
+    output: str, graph: Mapping[str, Any] | None, workflow: str | None, endings: Callable[[], list[str] | None]
 ) -> None:
     """Refuse an ending of `-o` that the workflow cannot make; other faults are reported later.
 
     Args:
         workflow: the template's name, where it is known.
-        of_template: gives the endings of what the template makes.
+        endings: gives the endings of what the workflow makes.
 
     Raises:
         CommandFailed
     """
     try:
-        made = of_template() if graph is None else endings_of(check_graph(graph))
+        made = endings()
     except (BridgeError, CommandFailed):
         return
     check_ending(output, made, "the graph" if graph is not None else f"the workflow {workflow or ''}".rstrip())
 
 
-def _endings_here(bridge: Bridge, workflow: str) -> list[str] | None:
-    return endings_of(bridge.library.get(workflow).graph)
+def _endings_here(bridge: Bridge, graph: Mapping[str, Any] | None, workflow: str) -> list[str] | None:
+    source = bridge.library.get(workflow) if graph is None else read_workflow(graph)
+    if isinstance(source, (Template, Unconverted)):
+        source = bridge.templates.converted(source, Deadline(bridge.settings.timeout)).graph
+    return endings_of(source)
 
 
-def _endings_there(client: Client, workflow: str | None) -> list[str] | None:
-    """The endings that a remote bridge's template makes; None if the bridge does not say."""
+def _endings_there(client: Client, graph: Mapping[str, Any] | None, workflow: str | None) -> list[str] | None:
+    """The endings that a remote bridge's template makes, or a graph; None if the bridge does not say."""
+    if graph is not None:
+        source = read_workflow(graph)
+        return endings_of(client.convert(graph)["prompt"] if isinstance(source, Unconverted) else source)
     said = client.workflows()
     name = workflow or said.get("default")
     with contextlib.suppress(TypeError, KeyError, AttributeError):
