@@ -7,7 +7,9 @@ from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.json_size import MOST_VALUES, holds_too_much
+from comfybridge.media import matroska, mp4
 from comfybridge.media.containers import Malformed
+from comfybridge.media.kinds import file_extension
 from comfybridge.media.metadata import read_metadata
 
 API_FORMAT, OF_EDITOR = "prompt", "workflow"  # what ComfyUI calls the two formats of a graph in a file
@@ -24,25 +26,32 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
         InvalidRequest: its graph is not a JSON object, or cannot be read.
     """
     try:
-        texts = {key.lower(): text for key, text in read_metadata(data).texts.items()}
+        texts = {key.lower(): text for key, text in _texts(data).items()}
     except Malformed as error:
-        raise InvalidRequest(f"The image sent as the workflow can't be read: {error}.") from error
+        raise InvalidRequest(f"The picture sent as the workflow can't be read: {error}.") from error
     if API_FORMAT in texts:
         return {str(name): _without_is_changed(node) for name, node in _object(texts[API_FORMAT]).items()}
     return _object(texts[OF_EDITOR]) if OF_EDITOR in texts else None
 
 
+def _texts(data: bytes) -> dict[str, str]:
+    ending = file_extension(data)
+    if ending in ("mp4", "mov"):
+        return mp4.texts(data)
+    return matroska.texts(data) if ending in ("webm", "mkv") else read_metadata(data).texts
+
+
 def _object(text: str) -> dict[str, Any]:
     if holds_too_much(text):
-        raise InvalidRequest(f"The graph in the image sent as the workflow holds more than {MOST_VALUES} values.")
+        raise InvalidRequest(f"The graph in the picture sent as the workflow holds more than {MOST_VALUES} values.")
     try:
         graph = json.loads(text, parse_constant=lambda _: None)
         if isinstance(graph, str):  # some tools write it as a text of JSON
             graph = json.loads(graph, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The graph in the image sent as the workflow is not valid JSON.") from error
+        raise InvalidRequest("The graph in the picture sent as the workflow is not valid JSON.") from error
     if not isinstance(graph, dict):
-        raise InvalidRequest("The graph in the image sent as the workflow is not a JSON object.")
+        raise InvalidRequest("The graph in the picture sent as the workflow is not a JSON object.")
     return graph
 
 

@@ -55,7 +55,7 @@ def test_the_editors_format_counts_where_there_is_no_other(data: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["a cat", "[1, 2]", '"x"', "{", "[" * 100_000])
 def test_what_is_no_json_object_is_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="The graph in the image"):
+    with pytest.raises(InvalidRequest, match="The graph in the picture"):
         embedded_graph(encoded(drawn(), pnginfo=texts(prompt=text)))
 
 
