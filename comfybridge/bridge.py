@@ -19,7 +19,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.following import Follower, OnProgress
@@ -56,14 +58,17 @@ from comfybridge.prompts.queueing import Queueing
 from comfybridge.prompts.repeats import Repeats, fingerprint_of
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import Place, Submission
+from comfybridge.prompts.templates import Templates
 from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.shorthand import Asked, request_for
+from comfybridge.workflow.editor.conversion import Moment
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.offer import Offer, offer_of
 from comfybridge.workflow.sizes import expected_size
 from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted, read_workflow
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +109,9 @@ class Bridge:
         self.slots = Slots(self.settings.max_concurrent)
         self.policies = load_policies(self.settings)
         repeats = Repeats(self.servers, machine, self.settings.wait)
-        queueing = Queueing(self.settings, self.library, repeats)
+        conversions = Conversions(self.settings.max_graph_bytes)
+        self.templates = Templates(self.library, self.servers, conversions)
+        queueing = Queueing(self.settings, self.library, conversions, repeats)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
 
     def close(self) -> None:
@@ -254,17 +261,18 @@ class Bridge:
             TooLarge: its graph has more bytes than the settings allow.
             Forbidden: its owner may not ask for it, as far as that shows before there is a graph.
             UnknownWorkflow, BrokenWorkflow: where its owner has only the parameters of its template.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: likewise, where the template must be converted.
         """
         seconds = self.settings.timeout if request.timeout is None else request.timeout
         most = self.settings.max_timeout
         if not 0 < seconds <= most:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
         self._check_size(request)
+        deadline = Deadline(seconds, started)
         rights = self.policies.of(owner)
         if rights is not None:
             workflow = request.template_name(self.settings.default_workflow)
-            rights.check_request(request, workflow, lambda name: self.library.get(name).parameters)
-        deadline = Deadline(seconds, started)
+            rights.check_request(request, workflow, lambda name: self.templates.get(name, deadline).parameters)
         return Admitted(request, owner, rights, deadline, fingerprint or fingerprint_of(request), is_followed)
 
     def submit(self, admitted: Admitted) -> Submission:
@@ -401,17 +409,66 @@ class Bridge:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
 
-        def facts(class_type: str) -> NodeClass | None:
-            return self.servers.first(partial(_node_class, class_type), deadline)
-
+        facts = partial(self._described, deadline=deadline)
         return offer_of(template.learned(facts), facts, ANY)
+
+    def convert(self, graph: Mapping[str, Any], deadline: Deadline, owner: str | None = None) -> Offer:
+        """Turn a workflow that ComfyUI's editor saved into the prompt that the editor would send. Nothing is queued.
+
+        Args:
+            graph: the file; a graph in API format stays as it is.
+            owner: as `admit` takes it.
+
+        Returns:
+            The prompt as a template, and what its parameters accept as far as the caller may know it.
+
+        Raises:
+            InvalidWorkflow: it can't be converted truthfully, on no server; the message names the node.
+            TooLarge: it has more bytes than the settings allow.
+            Forbidden: its owner may not bring graphs, or not such nodes.
+            ComfyUIUnreachable, ComfyUIError, TimedOut: no server says what its nodes are.
+        """
+        self._check_bytes(graph)
+        rights = self.policies.of(owner)
+        if rights is not None:
+            rights.check_takes_graphs()
+        workflow = read_workflow(graph)
+        if isinstance(workflow, Unconverted):
+            template = self.templates.converted(replace(workflow, moment=Moment()), deadline)
+        else:
+            template = Template.of_graph(workflow)
+        if rights is not None:
+            rights.check_nodes(template.graph)
+        try:
+            offer = self.offer(template, deadline)
+        except BridgeError:
+            if template.authored is not None:
+                raise
+            return Offer(template.learned())  # its inputs show parameters without a server too
+        return offer if rights is None or rights.policy.server_info else Offer(offer.template)
+
+    def _described(self, class_type: str, deadline: Deadline) -> NodeClass | None:
+        """A node class by the first server that has it; None if none of those that answer does."""
+        failure: BridgeError | None = None
+        has_answered = False
+        for _, said in self.servers.each(partial(_node_class, class_type), deadline):
+            if isinstance(said, NodeClass):
+                return said
+            has_answered |= said is None
+            failure = said if failure is None else failure
+        if has_answered or failure is None:
+            return None
+        raise failure
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
     def _check_size(self, request: GenerationRequest) -> None:
         """Refuse a graph that would burden ComfyUI's queue, which it sends whole to all who ask for it."""
+        self._check_bytes(request.graph, request.params, request.extra_data)
+
+    def _check_bytes(self, *values: Any) -> None:
         most = self.settings.max_graph_bytes
-        if has_more_bytes(most, request.graph, request.params, request.extra_data):
+        if has_more_bytes(most, *values):
             raise TooLarge(
                 f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; send "
                 "files in images."

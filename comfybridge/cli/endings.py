@@ -10,8 +10,6 @@ from comfybridge.cli.exit_codes import USAGE
 from comfybridge.cli.placing import CommandFailed
 from comfybridge.errors import BridgeError
 from comfybridge.media import is_known_ending, is_same_ending, named_ending
-from comfybridge.workflow.graph import check_graph
-from comfybridge.workflow.products import endings_of
 
 # The formats that pictures can be converted to, by ending.
 FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "webp": "webp"}
@@ -19,19 +17,19 @@ USUAL_FORMATS = {"png", "jpg", "jpeg", "webp"}  # the endings that messages ment
 
 
 def check_ending(
-    output: str, graph: Mapping[str, Any] | None, workflow: str | None, of_template: Callable[[], list[str] | None]
+    output: str, graph: Mapping[str, Any] | None, workflow: str | None, endings: Callable[[], list[str] | None]
 ) -> None:
     """Refuse an ending of `-o` that the workflow cannot make; other faults are reported later.
 
     Args:
         workflow: the template's name, where it is known.
-        of_template: gives the endings of what the template makes.
+        endings: gives the endings of what the workflow makes.
 
     Raises:
         CommandFailed
     """
     try:
-        made = of_template() if graph is None else endings_of(check_graph(graph))
+        made = endings()
     except (BridgeError, CommandFailed):
         return
     _check(output, made, "the graph" if graph is not None else f"the workflow {workflow or ''}".rstrip())

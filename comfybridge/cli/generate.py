@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         "-w",
         "--workflow",
         metavar="NAME",
-        help="a template's name, or a file with a whole graph: JSON, or a picture that ComfyUI made",
+        help="a template's name, or a file with a whole graph: JSON as ComfyUI saves or exports it, or a picture or "
+        "video that ComfyUI made",
     )
     parser.add_argument(
         "-p",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from comfybridge.errors import BridgeError
 from comfybridge.prompts.progress import Progress, Queued
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.web.dialects.native.schemas import parse_generation
+from comfybridge.workflow.products import endings_of
+from comfybridge.workflow.unconverted import Unconverted, read_workflow
 
 
 def generate_elsewhere(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
@@ -25,7 +28,7 @@ def generate_elsewhere(options: argparse.Namespace, body: dict[str, Any], place:
     asked = parse_generation(body)
     if isinstance(place, Named):
         name = asked.template_name("")
-        check_ending(options.output, asked.graph, name, partial(_endings, client, name))
+        check_ending(options.output, asked.graph, name, partial(_endings, client, asked.graph, name))
     generation = _followed(client, asked, show)
     again = f"{client.url}/results/{generation.prompt_id} has the outputs for as long as ComfyUI remembers them."
     if any(each.type == "websocket" for each in generation.outputs):
@@ -61,8 +64,11 @@ def _cancelled(client: Client, prompt_id: str) -> str:
     return f"Prompt {prompt_id} was cancelled."
 
 
-def _endings(client: Client, workflow: str | None) -> list[str] | None:
-    """The endings that a remote bridge's template makes; None if the bridge does not say."""
+def _endings(client: Client, graph: Mapping[str, Any] | None, workflow: str | None) -> list[str] | None:
+    """The endings that a remote bridge's template makes, or a graph; None if the bridge does not say."""
+    if graph is not None:
+        source = read_workflow(graph)
+        return endings_of(client.convert(graph)["prompt"] if isinstance(source, Unconverted) else source)
     said = client.workflows()
     name = workflow or said.get("default")
     with contextlib.suppress(TypeError, KeyError, AttributeError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from comfybridge.bridge import Bridge, OnQueued
@@ -25,6 +26,8 @@ from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
 from comfybridge.web.dialects.native.schemas import parse_generation
 from comfybridge.workflow.products import endings_of
+from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted, read_workflow
 
 
 def generate_here(options: argparse.Namespace, body: dict[str, Any], place: Place, show: ShowProgress) -> Made:
@@ -38,7 +41,7 @@ def generate_here(options: argparse.Namespace, body: dict[str, Any], place: Plac
         asked = parse_generation(body)
         if isinstance(place, Named):
             workflow = asked.template_name(settings.default_workflow) or ""
-            check_ending(options.output, asked.graph, workflow, lambda: _endings(bridge, workflow))
+            check_ending(options.output, asked.graph, workflow, partial(_endings, bridge, asked.graph, workflow))
         admitted = bridge.admit(asked)
         try:
             submission = bridge.submit(admitted)
@@ -117,5 +120,8 @@ def _cancelled(bridge: Bridge, trace: Trace) -> str:
     return f"Prompt {prompt_id} was cancelled."
 
 
-def _endings(bridge: Bridge, workflow: str) -> list[str] | None:
-    return endings_of(bridge.library.get(workflow).graph)
+def _endings(bridge: Bridge, graph: Mapping[str, Any] | None, workflow: str) -> list[str] | None:
+    source = bridge.library.get(workflow) if graph is None else read_workflow(graph)
+    if isinstance(source, (Template, Unconverted)):
+        source = bridge.templates.converted(source, Deadline(bridge.settings.timeout)).graph
+    return endings_of(source)

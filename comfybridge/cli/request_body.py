@@ -11,11 +11,10 @@ from typing import Any
 
 from comfybridge.cli.endings import FORMATS
 from comfybridge.cli.exit_codes import USAGE
+from comfybridge.cli.graph_files import is_graph_file, read_graph_file
 from comfybridge.cli.placing import CommandFailed
-from comfybridge.media import embedded_graph, file_extension, named_ending
+from comfybridge.media import named_ending
 from comfybridge.workflow.written import Written
-
-WORKFLOW_FILES = {".json", ".png", ".webp", ".jpg", ".jpeg"}
 
 
 def request_body(options: argparse.Namespace) -> dict[str, Any]:
@@ -24,7 +23,8 @@ def request_body(options: argparse.Namespace) -> dict[str, Any]:
     if options.prompt is not None:
         body["prompt"] = options.prompt
     if options.workflow is not None:
-        body["workflow"] = _workflow(options.workflow)
+        name = options.workflow
+        body["workflow"] = read_graph_file(name) if is_graph_file(name) else name
     if options.timeout is not None:
         body["timeout"] = options.timeout
     if options.image:
@@ -44,22 +44,6 @@ def _param(text: str) -> tuple[str, Any]:
         if isinstance(read, (str, dict)):  # a quoted text stays a text
             return name, read
     return name, Written(value)  # the parameter says whether 5 is a number or a text
-
-
-def _workflow(name: str) -> Any:
-    """The graph in a file, or the name of a template unchanged."""
-    if Path(name).suffix.lower() not in WORKFLOW_FILES:
-        return name
-    data = Path(name).read_bytes()
-    if file_extension(data) is None:
-        try:
-            return json.loads(data)  # in any UTF encoding
-        except (ValueError, RecursionError):
-            raise CommandFailed(f"{name} is neither JSON nor a picture.", USAGE) from None
-    graph = embedded_graph(data)
-    if graph is None:
-        raise CommandFailed(f"{name} contains no graph: ComfyUI did not make it, or its metadata was removed.", USAGE)
-    return graph
 
 
 def _image(text: str) -> tuple[str, str]:

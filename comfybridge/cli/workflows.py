@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from comfybridge.bridge import Bridge
 from comfybridge.cli.elsewhere import API_KEY, client_of
 from comfybridge.cli.exit_codes import DONE, USAGE, exit_code_of
 from comfybridge.cli.placing import CommandFailed
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
+from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.logs import printable
 from comfybridge.settings import load_settings
-from comfybridge.workflow.library import Library
 
+ASK_SECONDS = 10.0  # for what ComfyUI must tell of templates that the editor saved
 MOST_CHOICES = 8  # of a parameter; the rest is counted
 
 
@@ -56,27 +59,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _library(options: argparse.Namespace) -> tuple[Library, str]:
-    """The folder of templates, and the default's name."""
+@contextlib.contextmanager
+def _bridge(options: argparse.Namespace) -> Iterator[Bridge]:
+    """A bridge for the folder of templates. It asks ComfyUI only about those that the editor saved."""
     given = {"workflows_dir": options.workflows_dir} if options.workflows_dir else {}
-    settings = load_settings(**given)
-    library = Library(settings.workflows_dir)
-    if library.is_missing:
-        raise CommandFailed(f"There is no folder {settings.workflows_dir}.", USAGE)
-    return library, settings.default_workflow
+    with Bridge(load_settings(**given)) as bridge:
+        if bridge.library.is_missing:
+            raise CommandFailed(f"There is no folder {bridge.settings.workflows_dir}.", USAGE)
+        yield bridge
 
 
 def _all_here(options: argparse.Namespace) -> Mapping[str, Any]:
-    library, default = _library(options)
+    with _bridge(options) as bridge:
+        listing = bridge.templates.listing(Deadline(ASK_SECONDS))
+        default = bridge.settings.default_workflow
     templates = [
         {"name": each.name, "description": each.description, "parameters": list(each.parameters)}
-        for each in library.templates()
+        for each in listing.templates
     ]
-    return {"default": default, "workflows": templates, "broken": library.broken()}
+    return {"default": default, "workflows": templates, "broken": listing.broken, "unread": listing.unread}
 
 
 def _one_here(options: argparse.Namespace) -> Mapping[str, Any]:
-    template = _library(options)[0].get(options.name)
+    with _bridge(options) as bridge:
+        template = bridge.templates.get(options.name, Deadline(ASK_SECONDS))
     return {"name": template.name, "description": template.description, "parameters": template.schema()}
 
 
@@ -88,6 +94,8 @@ def _show_all(body: Mapping[str, Any]) -> None:
                 _say(f"    {line}")
     for each in body["broken"]:
         print(printable(f"{each['name']} is broken: {each['error']}"), file=sys.stderr)
+    for each in body.get("unread", ()):
+        print(printable(f"{each['name']} is not read: {each['error']}"), file=sys.stderr)
 
 
 def _show_one(body: Mapping[str, Any]) -> None:

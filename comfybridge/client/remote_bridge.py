@@ -14,6 +14,7 @@ for event in client.events("a cat"):  # Queued, Progress, Preview, and the Gener
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -155,6 +156,19 @@ class Client:
             BridgeError; UnknownWorkflow: no template has that name.
         """
         return self._connection.json(self._connection.ask("GET", f"/workflows/{quote(name, safe='')}"))
+
+    def convert(self, workflow: Mapping[str, Any]) -> dict[str, Any]:
+        """A workflow that ComfyUI's editor saved as a graph in API format, from `POST /convert`.
+
+        Returns:
+            `{"prompt": the graph, "parameters": {name: its JSON Schema}, "warnings": [...]}`.
+
+        Raises:
+            InvalidWorkflow: it can't be converted truthfully.
+            BridgeError
+        """
+        parts = [("request", (None, json.dumps({"workflow": workflow})))]
+        return self._connection.json(self._connection.ask("POST", "/convert", files=parts))
 
     def _post(self, asked: GenerationRequest, accept: str, **more: Any) -> requests.Response:
         headers = {"Accept": accept}

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.dynamic_inputs import DYNAMIC, parts, spelled_out
+from comfybridge.comfyui.retired import described
 from comfybridge.comfyui.widgets import choices_of
 from comfybridge.deadline import Deadline
 
 # Node classes change when ComfyUI restarts, model lists when a file is copied.
 FRESH_SECONDS = 30.0
+# How long the inputs of a class count as known where the websocket does not tell of a restart.
+KEPT_SECONDS = 300.0
+# A ComfyUI of 893 classes on a busy machine took 10 ms to describe one of them, and 1.1 to 2.5 s for all.
+MOST_SINGLY = 150
+# For so long, a class that was not among all of them is not asked for again.
+ALL_SECONDS = 5.0
+MOST_LACKING = 1000  # names of classes that are remembered as lacking
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,7 @@ class NodeClass:
             others are not spelled out.
         output_names: the names of its outputs, by their slots.
         display_name, description: what people read of it.
+        info: all that ComfyUI says of it, inputs in its own order.
     """
 
     name: str
@@ -38,6 +47,7 @@ class NodeClass:
     output_names: tuple[str, ...] = ()
     display_name: str = ""
     description: str = ""
+    info: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def has_dynamic_inputs(self) -> bool:
@@ -98,6 +108,10 @@ class Catalog:
 
     client: ComfyUIClient
     _known: dict[str, tuple[float, NodeClass]] = field(default_factory=dict)
+    _instead: dict[str, tuple[float, NodeClass]] = field(default_factory=dict)  # of retired classes, by their names
+    _lacking: dict[str, float] = field(default_factory=dict)  # when the server last said that it lacks a class
+    _forgotten_at: float = float("-inf")
+    _all_at: float = float("-inf")  # when it last described all classes
 
     def node_class(self, name: str, deadline: Deadline, *, fresh: bool = False) -> NodeClass | None:
         """A node class; None if the server does not have it. Raises what `ComfyUIClient.object_info` raises.
@@ -108,13 +122,91 @@ class Catalog:
         known = self._known.get(name)
         if known is not None and not fresh and time.monotonic() - known[0] < FRESH_SECONDS:
             return known[1]
-        info = self.client.object_info(name, deadline)
+        return self._learn(name, self.client.object_info(name, deadline))
+
+    def node_classes(
+        self, names: Collection[str], deadline: Deadline, *, max_age: float = KEPT_SECONDS
+    ) -> dict[str, NodeClass]:
+        """Those of some node classes that the server has, and those that it puts in the place of retired ones.
+
+        A class that was not asked for anew is the same object as before. Raises what `node_class` raises.
+
+        Args:
+            max_age: seconds for which the server's description of a class counts, provided that it has not restarted.
+        """
+        oldest = max(time.monotonic() - max_age, self._forgotten_at)
+        known = {name: last for name in names if (last := self._since(oldest, name)) is not None}
+        wanted = [name for name in names if name not in known]
+        learned: dict[str, NodeClass | None]
+        if len(wanted) <= MOST_SINGLY:
+            learned = {name: self._learn(name, self.client.object_info(name, deadline)) for name in wanted}
+        elif time.monotonic() - self._all_at > ALL_SECONDS:
+            infos = self.client.all_object_info(deadline)
+            self._all_at = time.monotonic()
+            learned = {name: self._learn(name, _mapping(infos.get(name)) or None) for name in wanted}
+        else:
+            learned = dict.fromkeys(wanted)
+        retired = [name for name, node_class in learned.items() if node_class is None]
+        if retired:
+            learned.update(self._in_place_of(retired, deadline))
+        found = {name: learned.get(name) or known.get(name) for name in names}
+        return {name: node_class for name, node_class in found.items() if node_class is not None}
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether the server lacks any class, as far as is known."""
+        return bool(self._lacking)
+
+    def lacks(self, names: Iterable[str]) -> bool:
+        """Whether the server lately said that it lacks one of some node classes. Asks nothing."""
+        oldest = max(time.monotonic() - FRESH_SECONDS, self._forgotten_at)
+        return any(self._lacking.get(name, float("-inf")) >= oldest for name in names)
+
+    def note_lacking(self, name: str) -> None:
+        """Remember that the server lacks a class."""
+        if len(self._lacking) >= MOST_LACKING:
+            self._lacking.clear()
+        self._lacking[name] = time.monotonic()
+
+    def forget(self) -> None:
+        """Have the server describe its classes anew: it may have restarted."""
+        self._forgotten_at = time.monotonic()
+
+    def _since(self, oldest: float, name: str) -> NodeClass | None:
+        """A class, or the one in its place, as the server has described it since then."""
+        for classes in (self._known, self._instead):
+            found = classes.get(name)
+            if found is not None and found[0] >= oldest:
+                return found[1]
+        return None
+
+    def _learn(self, name: str, info: Mapping[str, Any] | None) -> NodeClass | None:
         if info is None:
             self._known.pop(name, None)
+            self.note_lacking(name)
             return None
         node_class = _node_class(name, info)
         self._known[name] = (time.monotonic(), node_class)
+        self._lacking.pop(name, None)
         return node_class
+
+    def _in_place_of(self, retired: Iterable[str], deadline: Deadline) -> Iterator[tuple[str, NodeClass]]:
+        """The classes that the server would put in the place of some that it lacks, by the names of these.
+
+        Where the inputs are the same, it is the new class itself, which has another name.
+        """
+        replacements = self.client.node_replacements(deadline)
+        for name in retired:
+            listed = replacements.get(name)
+            first = listed[0] if isinstance(listed, list) and listed else None
+            new = self.node_class(str(first.get("new_node_id")), deadline) if isinstance(first, Mapping) else None
+            if new is None or not isinstance(first, Mapping):
+                self._instead.pop(name, None)
+                continue
+            instead = new if first.get("input_mapping") is None else _node_class(name, described(first, new.info))
+            self._lacking.pop(name, None)
+            self._instead[name] = (time.monotonic(), instead)
+            yield name, instead
 
     def choices(self, node: Mapping[str, Any], input_name: str, deadline: Deadline) -> list[Any] | None:
         """The choices of a node's input; fetched again if its value is not among the known ones."""
@@ -128,8 +220,8 @@ class Catalog:
 
     def known(self, name: str) -> NodeClass | None:
         """A node class as the server last described it, however long ago; None if never fetched."""
-        known = self._known.get(name)
-        return None if known is None else known[1]
+        last = self._known.get(name)
+        return None if last is None else last[1]
 
 
 def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
@@ -138,7 +230,8 @@ def _node_class(name: str, info: Mapping[str, Any]) -> NodeClass:
     names = info.get("output_name")
     outputs = tuple(str(each) for each in names) if isinstance(names, list) else ()
     display_name, description = (str(info.get(key) or "") for key in ("display_name", "description"))
-    return NodeClass(name, bool(info.get("output_node")), required, optional, outputs, display_name, description)
+    is_output = bool(info.get("output_node"))
+    return NodeClass(name, is_output, required, optional, outputs, display_name, description, info)
 
 
 def _numbers(values: Iterable[Any]) -> list[float]:

@@ -270,6 +270,16 @@ class ComfyUIClient(Calls):
         info = self.get_json(path, deadline).get(class_type)
         return info if isinstance(info, Mapping) else None
 
+    def all_object_info(self, deadline: Deadline | None = None) -> Mapping[str, Any]:
+        """ComfyUI's description of all node classes, by name: some megabytes, and a second of its time."""
+        return self.get_json("/object_info", deadline)
+
+    def node_replacements(self, deadline: Deadline | None = None) -> Mapping[str, Any]:
+        """The classes that ComfyUI swaps for others when a graph is queued (0.14); none where it does not say."""
+        with contextlib.suppress(ComfyUIError):  # an older one, or a proxy that does not let this through
+            return self.get_json("/node_replacements", deadline)
+        return {}
+
     def model_folders(self, deadline: Deadline | None = None) -> list[str]:
         """The kinds of models that ComfyUI knows, such as `checkpoints`."""
         with self.call("GET", "/models", deadline) as answer:

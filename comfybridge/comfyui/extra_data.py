@@ -19,6 +19,17 @@ def with_note(extra_data: Mapping[str, Any], note: Mapping[str, Any]) -> dict[st
     return {**extra_data, KEY: json.dumps(note, separators=(",", ":"))}
 
 
+def with_workflow(extra_data: Mapping[str, Any], file: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The `extra_data` with what the editor saved where its nodes write it into the files that they save.
+
+    A workflow that is there already stays.
+    """
+    info = extra_data.get("extra_pnginfo") or {}
+    if file is None or "workflow" in info:
+        return extra_data
+    return {**extra_data, "extra_pnginfo": {**info, "workflow": file}}
+
+
 def note_of(extra_data: object) -> Mapping[str, Any]:
     """The note in a prompt's `extra_data`; empty if there is none. Any client of ComfyUI may have written it."""
     note = extra_data.get(KEY) if isinstance(extra_data, Mapping) else None

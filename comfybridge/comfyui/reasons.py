@@ -64,8 +64,10 @@ def refusal(
     """
     node_errors = clean_node_errors(body.get("node_errors"))
     sentences = node_sentences(node_errors, choices_of)
-    reason = "; ".join(sentences) or _reason_of_all(body.get("error") or {}, graph)
-    return InvalidWorkflow(f"ComfyUI refused the graph: {reason}.", node_errors=node_errors)
+    error = body.get("error") or {}
+    reason = "; ".join(sentences) or _reason_of_all(error, graph)
+    lacks = None if sentences else _lacking_class(error, graph)
+    return InvalidWorkflow(f"ComfyUI refused the graph: {reason}.", node_errors=node_errors, lacks=lacks)
 
 
 def clean_node_errors(node_errors: Any) -> dict[str, Any]:
@@ -110,14 +112,30 @@ def _general_reason(error: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
     kind, message = error.get("type"), str(error.get("message") or error.get("type") or "it gave no reason")
     if kind == "prompt_no_outputs":
         return "it has no output node, such as SaveImage or PreviewImage"
+    lacking = _lacking_node(error, graph)
+    if lacking is not None:
+        return _missing_class(*lacking)
     details = str(error.get("details") or "")
-    extra = error.get("extra_info")
-    if kind == "missing_node_type" and isinstance(extra, Mapping) and "node_id" in extra:
-        return _missing_class(str(extra["node_id"]), extra.get("class_type"))
-    node = details.partition("#")[2].rstrip("'")
-    if node in graph and "does not exist" in message:  # so did ComfyUI before 0.13, and named the node only
-        return _missing_class(node, graph[node].get("class_type"))
     return _shortened(without_paths(f"{message.rstrip('.')} ({details})" if details else message.rstrip(".")))
+
+
+def _lacking_node(error: Mapping[str, Any], graph: Mapping[str, Any]) -> tuple[str, object] | None:
+    """The node of a class that ComfyUI lacks, and the class, if that is the fault."""
+    extra = error.get("extra_info")
+    if error.get("type") == "missing_node_type" and isinstance(extra, Mapping) and "node_id" in extra:
+        return str(extra["node_id"]), extra.get("class_type")
+    node = str(error.get("details") or "").partition("#")[2].rstrip("'")
+    if node in graph and "does not exist" in str(error.get("message")):
+        return node, graph[node].get("class_type")  # so did ComfyUI before 0.13, and named the node only
+    return None
+
+
+def _lacking_class(error: Any, graph: Mapping[str, Any]) -> str | None:
+    """The class that ComfyUI lacks, if that is the fault."""
+    with contextlib.suppress(*MALFORMED):
+        lacking = _lacking_node(error, graph)
+        return lacking[1] if lacking is not None and isinstance(lacking[1], str) else None
+    return None
 
 
 def _missing_class(node: str, class_type: object) -> str:

@@ -86,7 +86,7 @@ class Server:
         self.catalog = Catalog(self.client)
         self.lookup = PromptLookup(self.client)
         self.canceller = Canceller(self.client, self.lookup)
-        self._hub = HubWaiter(self.client, self.lookup)
+        self._hub = HubWaiter(self.client, self.lookup, self.catalog.forget)
         waiters: list[Waiter] = [
             self._hub,
             SocketWaiter(self.client, self.lookup),

@@ -122,16 +122,25 @@ class Rights:
         policy = self.policy
         if workflow is not None:
             self.check_workflow(workflow)
-        elif not policy.takes_graphs:
-            raise Forbidden(
-                f"{self.who} may not run whole graphs, only workflows by name: {_names(policy.workflows)}."
-            )
+        else:
+            self.check_takes_graphs()
         if not policy.takes_overrides:
             self._check_no_overrides(request, workflow, parameters_of)
             if self.is_confined:  # a graph could show such a file anyway
                 self._check_no_outputs(request)
         if not policy.priority and (request.front or request.number is not None):
             raise Forbidden(f"{self.who} may not choose a place in the queue; leave out front and number.")
+
+    def check_takes_graphs(self) -> None:
+        """Refuse a whole graph to a caller who may not bring one.
+
+        Raises:
+            Forbidden
+        """
+        if not self.policy.takes_graphs:
+            raise Forbidden(
+                f"{self.who} may not run whole graphs, only workflows by name: {_names(self.policy.workflows)}."
+            )
 
     def allows_workflow(self, name: str) -> bool:
         """Whether it may use a template."""
@@ -170,6 +179,19 @@ class Rights:
         Raises:
             Forbidden: it is not allowed; the message says what is.
         """
+        self.check_nodes(graph)
+        limits = self.policy.limits
+        if limits is not None:
+            problem = excess(graph, params, limits, is_trusted=is_trusted)
+            if problem:
+                raise Forbidden(f"{self.who} may have {problem}.")
+
+    def check_nodes(self, graph: Graph) -> None:
+        """Refuse a graph with nodes of classes that the caller may not use.
+
+        Raises:
+            Forbidden: it has one; the message says which are allowed.
+        """
         allowed, refused = self.policy.nodes
         if allowed is not None or refused:
             for node_id, node in graph.items():
@@ -181,11 +203,6 @@ class Rights:
                     raise Forbidden(
                         f"{self.who} may not use the node class {clip(name)} (node {clip(node_id)}); {which}."
                     )
-        limits = self.policy.limits
-        if limits is not None:
-            problem = excess(graph, params, limits, is_trusted=is_trusted)
-            if problem:
-                raise Forbidden(f"{self.who} may have {problem}.")
 
     def check_file(self, file: InputFile) -> None:
         """Refuse an input image larger than the caller may ask for, because img2img makes an image of the same size.

@@ -6,14 +6,17 @@ import dataclasses
 import time
 
 from comfybridge.comfyui.servers import Server, Servers
-from comfybridge.errors import BridgeError, ComfyUIUnreachable, PromptLost
+from comfybridge.errors import BridgeError, BrokenWorkflow, ComfyUIUnreachable, InvalidWorkflow, PromptLost
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.conversions import none_can
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned
 from comfybridge.prompts.queueing import Queueing
 from comfybridge.prompts.repeats import Repeats
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.prompts.under_way import UnderWay
+from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted
 
 # How often it is tried whether a ComfyUI that was lost is back, where prompts are to be queued again.
 FIRST_PAUSE = 0.25
@@ -87,19 +90,34 @@ class Dispatcher:
             earlier = self._repeats.attach(admitted, place, is_alone=False)
             if earlier is not None:
                 return self._added(earlier)
-        template = self._queueing.template_of(admitted.asked)
-        tried: set[Server] = set()
+        workflow = self._queueing.workflow_of(admitted.asked)
+        everywhere = set(self._servers.all)
+        lacking = self._lacking(workflow)
+        failures: dict[Server, BridgeError] = {}
         while True:
-            server = self._servers.begin(tried)
+            tried = failures.keys() | lacking
+            server = self._servers.begin(failures.keys() if tried == everywhere else tried)
             place.move(server)
             admitted.trace.server = server.url
             try:
-                return self._added(self._queueing.submit(server, admitted, template, place, turn))
-            except ComfyUIUnreachable as error:
-                if error.prompt_id is not None or len(tried) + 1 == len(self._servers.all):
-                    raise  # it may be queued there, or there is no other
-                self._servers.mark_down(server)
-                tried.add(server)
+                return self._added(self._queueing.submit(server, admitted, workflow, place, turn))
+            except (ComfyUIUnreachable, InvalidWorkflow, BrokenWorkflow) as error:
+                is_out_of_reach = isinstance(error, ComfyUIUnreachable)
+                if error.prompt_id is not None or not (is_out_of_reach or error.lacks):
+                    raise  # it may be queued there, or it would fail everywhere
+                failures[server] = error
+                if failures.keys() == everywhere:
+                    raise none_can([*failures.items()]) from None
+                if is_out_of_reach:
+                    self._servers.mark_down(server)
+
+    def _lacking(self, workflow: Template | Unconverted) -> set[Server]:
+        """The servers that lately said that they lack a node class of a workflow."""
+        with_gaps = [server for server in self._servers.all if server.catalog.has_gaps]
+        if not with_gaps or len(self._servers.all) == 1:
+            return set()
+        types = workflow.types
+        return {server for server in with_gaps if server.catalog.lacks(types)}
 
     def _found_again(self, lost: Submission) -> Submission | None:
         """The submission of a prompt that was out of reach for a while, if ComfyUI still has it.

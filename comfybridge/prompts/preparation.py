@@ -19,11 +19,11 @@ from comfybridge.prompts.changed_choices import follow_choices
 from comfybridge.prompts.dynamic_choices import check_dynamic_choices
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.workflow.editor_texts import replace_as_editor
-from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.model_choice import ChoicesOf, settle_model, spell_as_installed
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import Filled, Template, check_required, fill
+from comfybridge.workflow.template import Filled, Template, check_required, fill, given_targets
+from comfybridge.workflow.unconverted import Unconverted, read_workflow
 from comfybridge.workflow.wording import describe
 
 MOST_NODES_NAMED = 20
@@ -50,7 +50,7 @@ class Prepared:
         return {target for each in self.placed for target in each.forms}
 
 
-def template_of(request: GenerationRequest, library: Library, default_workflow: str) -> Template:
+def workflow_of(request: GenerationRequest, library: Library, default_workflow: str) -> Template | Unconverted:
     """What a request's graph is made of: the template that it names, or its own graph as one without a name.
 
     Args:
@@ -66,7 +66,8 @@ def template_of(request: GenerationRequest, library: Library, default_workflow: 
         return library.get(name)
     if request.workflow is not None:
         raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
-    return Template.of_graph(check_graph(request.graph))
+    workflow = read_workflow(request.graph)
+    return workflow if isinstance(workflow, Unconverted) else Template.of_graph(workflow)
 
 
 def prepare(
@@ -81,7 +82,7 @@ def prepare(
     """The request's graph with its parameters filled in, and where its input files go.
 
     Args:
-        template: from `template_of`.
+        template: from `workflow_of`, as the server has it.
         catalog: the server's node classes and models.
         dynamic_texts: whether texts are replaced as ComfyUI's editor does it, where the request does not say.
         is_confined: whether the request's owner has nothing but the parameters of templates.
@@ -108,7 +109,8 @@ def prepare(
         _settle_model(filled, template, choices_of)
     spell_as_installed(filled, choices_of)
     if dynamic_texts if request.dynamic_texts is None else request.dynamic_texts:
-        replace_as_editor(filled, partial(_takes_choices, node_class_of), datetime.now())
+        plain = template.held - given_targets(filled) if template.authored else set()
+        replace_as_editor(filled, partial(_takes_choices, node_class_of), datetime.now(), plain)
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, template, node_class_of)

@@ -13,6 +13,7 @@ from typing import Any
 from comfybridge.comfyui import previews
 from comfybridge.comfyui.calls import ComfyUINotReached
 from comfybridge.comfyui.catalog import Catalog
+from comfybridge.comfyui.extra_data import with_workflow
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server
@@ -31,8 +32,9 @@ from comfybridge.files.fetch import Fetcher
 from comfybridge.files.inputs import Uploader
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, give_up
-from comfybridge.prompts.preparation import Prepared, prepare, template_of
+from comfybridge.prompts.preparation import Prepared, prepare, workflow_of
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.refusals import as_of_template
 from comfybridge.prompts.repeats import Repeats, prompt_id_of
@@ -45,6 +47,7 @@ from comfybridge.workflow.library import Library
 from comfybridge.workflow.past_cache import past_cache
 from comfybridge.workflow.prefixes import leads_up, make_prefixes_plain, outside_folders, with_plain_prefixes
 from comfybridge.workflow.template import Filled, Template
+from comfybridge.workflow.unconverted import Unconverted
 from comfybridge.workflow.wording import clip
 
 log = logging.getLogger(__name__)
@@ -57,22 +60,25 @@ class Queueing:
     threads.
     """
 
-    def __init__(self, settings: Settings, library: Library, repeats: Repeats) -> None:
+    def __init__(self, settings: Settings, library: Library, conversions: Conversions, repeats: Repeats) -> None:
         self._settings = settings
         self._library = library
+        self._conversions = conversions
         self._repeats = repeats
         fetcher = Fetcher(seconds=settings.fetch_timeout, allowed_hosts=settings.fetch_allow_hosts)
         self._uploader = Uploader(fetcher, settings.max_upload_bytes)
 
-    def template_of(self, request: GenerationRequest) -> Template:
-        """What a request's graph is made of; raises what `preparation.template_of` raises."""
-        return template_of(request, self._library, self._settings.default_workflow)
+    def workflow_of(self, request: GenerationRequest) -> Template | Unconverted:
+        """What a request's graph is made of; raises what `preparation.workflow_of` raises."""
+        return workflow_of(request, self._library, self._settings.default_workflow)
 
-    def submit(self, server: Server, admitted: Admitted, template: Template, place: Place, turn: Turn) -> Submission:
+    def submit(
+        self, server: Server, admitted: Admitted, workflow: Template | Unconverted, place: Place, turn: Turn
+    ) -> Submission:
         """Queue a request on a server.
 
         Args:
-            template: what `template_of` gives.
+            workflow: what `workflow_of` gives.
             turn: is taken when the request is known to be fit to be queued.
 
         Raises:
@@ -89,7 +95,7 @@ class Queueing:
         waiter = self._waiter(server, request)
         prepared = prepare(
             request,
-            template,
+            self._conversions.on(workflow, server, deadline),
             server.catalog,
             deadline,
             dynamic_texts=self._settings.dynamic_texts,
@@ -138,7 +144,8 @@ class Queueing:
         prompt_id = prompt_id_of(admitted)
         graph = with_plain_prefixes(earlier.filled.graph, misnamed)
         graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
-        prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [], Template.of_graph(graph))
+        template = dataclasses.replace(Template.of_graph(graph), file=self.workflow_of(request).file)
+        prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [], template)
         waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier.place
         server.begin()
         place.move(server)
@@ -187,7 +194,8 @@ class Queueing:
             raise Abandoned(HUNG_UP)
         filled = prepared.filled
         warnings = [*request.warnings, *filled.warnings, *listener.warnings]
-        extra_data = _record(admitted, filled, warnings).to_extra_data(request.extra_data)
+        given = with_workflow(request.extra_data, prepared.template.file)
+        extra_data = _record(admitted, filled, warnings).to_extra_data(given)
         if previews.KEY not in extra_data:
             is_seen = admitted.is_followed and listener.receives_images
             extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
@@ -198,6 +206,8 @@ class Queueing:
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
         except InvalidWorkflow as refusal:
+            if refusal.lacks is not None:
+                server.catalog.note_lacking(refusal.lacks)
             if prepared.template.is_of_caller or request.partial_execution_targets is not None:
                 raise
             raise as_of_template(refusal, prepared.template, filled, prepared.brought) from None

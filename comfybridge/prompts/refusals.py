@@ -35,7 +35,7 @@ def as_of_template(
     missing = [target for target, error in problems if _is_missing_model(error)]
     if missing and len(missing) == len(problems):
         return ModelMissing(_missing(template, filled, missing), node_errors=refusal.node_errors)
-    return does_not_fit(template, refusal.message, node_errors=refusal.node_errors)
+    return does_not_fit(template, refusal.message, node_errors=refusal.node_errors, lacks=refusal.lacks)
 
 
 def is_callers(target: Target, given: Collection[Target]) -> bool:
@@ -44,11 +44,12 @@ def is_callers(target: Target, given: Collection[Target]) -> bool:
     return any(Target(target.node, ".".join(names[:count])) in given for count in range(1, len(names) + 1))
 
 
-def does_not_fit(template: Template, said: str, *, node_errors: dict[str, Any] | None = None) -> BrokenWorkflow:
+def does_not_fit(
+    template: Template, said: str, *, node_errors: dict[str, Any] | None = None, lacks: str | None = None
+) -> BrokenWorkflow:
     """The error of a template that the server can't run, whoever asks for it."""
-    return BrokenWorkflow(
-        f"The workflow {clip(template.name)} does not fit this ComfyUI. {said}", node_errors=node_errors
-    )
+    sentence = f"The workflow {clip(template.name)} does not fit this ComfyUI. {said}"
+    return BrokenWorkflow(sentence, node_errors=node_errors, lacks=lacks)
 
 
 def _overridden(filled: Filled, template: Template) -> Iterator[Target]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from comfybridge.settings import SettingsError
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.links import literal_value
+from comfybridge.workflow.unconverted import Unconverted
 
 if TYPE_CHECKING:
     from comfybridge.simulator import Simulator
@@ -37,6 +38,8 @@ def demo_comfyui(workflows_dir: Path) -> Simulator:
 
     named = []
     for template in Library(workflows_dir).templates():
+        if isinstance(template, Unconverted):
+            continue  # it may name any; the simulator is not there yet to tell
         target = template.model.targets[0] if template.model is not None else None
         if target is not None and target.input == "ckpt_name":
             named.append(literal_value(template.graph, target))

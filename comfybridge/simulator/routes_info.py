@@ -15,16 +15,18 @@ _PAGE = "<!doctype html><title>ComfyBridge simulator</title><p>A stand-in for a 
 
 
 class InfoRoutes:
-    """GET of /object_info, /models, /embeddings, /features, /system_stats and the start page."""
+    """GET of /object_info, /node_replacements, /models, /embeddings, /features, /system_stats and the start page."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._replaces_nodes = parts.world.version.replaces_nodes
 
     def table(self) -> list[web.RouteDef]:
         return [
             web.get("/", self.page),
             web.get("/object_info", self.object_info),
             web.get("/object_info/{name}", self.object_info_of),
+            *([web.get("/node_replacements", self.node_replacements)] if self._replaces_nodes else []),
             web.get("/models", self.model_folders),
             web.get("/models/{folder}", self.models),
             web.get("/embeddings", self.embeddings),
@@ -42,6 +44,9 @@ class InfoRoutes:
     async def object_info_of(self, request: web.Request) -> web.Response:
         kind = node_classes(self._parts.world.version).get(request.match_info["name"])
         return web.json_response({} if kind is None else {kind.name: kind.info(self._parts.world)})
+
+    async def node_replacements(self, _: web.Request) -> web.Response:
+        return web.json_response(self._parts.world.replacements)
 
     async def model_folders(self, _: web.Request) -> web.Response:
         return web.json_response(list(self._parts.world.models))

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from comfybridge.simulator.instance_parts import Parts
 from comfybridge.simulator.prompt_queue import SECRETS
+from comfybridge.simulator.replacements import replace_retired
 from comfybridge.simulator.validation import refusal, validate
 
 
@@ -48,6 +49,8 @@ class PromptRoutes:
             )
             error = refusal("invalid_prompt_id", "prompt_id must be a valid UUID", details)
             return web.json_response({"error": error, "node_errors": {}}, status=400)
+        if self._version.replaces_nodes and self._parts.world.replacements:
+            replace_retired(body["prompt"], self._parts.world)
         verdict = validate(body["prompt"], body.get("partial_execution_targets"), self._parts.world)
         if verdict.error is not None:
             answer = {"error": verdict.error, "node_errors": verdict.node_errors}

@@ -56,6 +56,7 @@ class Simulator:
         self._previews = previews
         self._version = Version(version)
         self._models = model_lists(checkpoints)
+        self._replacements: dict[str, list[dict[str, Any]]] = {}
         self._gate = Gate(step_seconds)
         self._faults = Faults()
         self._recorder = Recorder()
@@ -106,7 +107,8 @@ class Simulator:
         assert self._folders is not None, "not started"
         shutil.rmtree(self._folders.temp, ignore_errors=True)  # ComfyUI empties it whenever it starts
         self._folders.create()
-        self._instance = self._call(self._boot(World(self._folders, self._version, self._models)))
+        world = World(self._folders, self._version, self._models, self._replacements)
+        self._instance = self._call(self._boot(world))
 
     def restart(self, downtime: float = 0.0) -> None:
         """Kills the server and restarts it `downtime` seconds later; blocks until it answers again."""
@@ -171,6 +173,11 @@ class Simulator:
     def models(self) -> dict[str, list[str]]:
         """The file names of its models by folder; the lists may be changed at any time."""
         return self._models
+
+    @property
+    def replacements(self) -> dict[str, list[dict[str, Any]]]:
+        """What takes the place of retired node classes, in ComfyUI's shape; may be changed at any time."""
+        return self._replacements
 
     @property
     def checkpoints(self) -> list[str]:

@@ -67,6 +67,11 @@ class Version:
         return self._numbers >= (0, 3, 68)
 
     @property
+    def replaces_nodes(self) -> bool:
+        """Whether retired node classes are replaced, and GET /node_replacements tells by what."""
+        return self._numbers >= (0, 14)
+
+    @property
     def names_missing_nodes(self) -> bool:
         """Whether an unknown node class is refused as `missing_node_type`."""
         return self._numbers >= (0, 13)

@@ -4,6 +4,7 @@ import mimetypes
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -98,6 +99,8 @@ class World:
     folders: Folders
     version: Version
     models: dict[str, list[str]] = field(default_factory=model_lists)
+    replacements: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What takes the place of retired node classes, as /node_replacements tells it."""
 
     def input_images(self) -> list[str]:
         """Image files in the root of the input folder, sorted: files in subfolders are not listed."""

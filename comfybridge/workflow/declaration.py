@@ -25,6 +25,7 @@ from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, T
 from comfybridge.workflow.wording import clip, describe, listed
 
 TOP_KEYS = ("description", "parameters", model_files.KEY)
+MOST_NAMED = 5
 LARGEST_BITS = 256  # ComfyUI's largest integers have 64
 KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description", "required")
 TYPE_NAMES: dict[str, Type] = {
@@ -160,7 +161,7 @@ def _target(entry: dict[str, Any], graph: Graph, where: str) -> Target:
     node, input_name = entry.get("node"), entry.get("input")
     if not isinstance(node, (str, int)) or isinstance(node, bool) or not _is_writable(node):
         raise InvalidWorkflow(f"{where} names no node of the graph; it has {listed(graph)}.")
-    node = str(node)
+    node = _node_called(str(node), graph, where)
     if node not in graph:
         raise InvalidWorkflow(
             f"{where} names node {clip(node)}, which the graph does not have; it has {listed(graph, node)}."
@@ -173,6 +174,17 @@ def _target(entry: dict[str, Any], graph: Graph, where: str) -> Target:
             f"which has {listed(inputs, input_name)}."
         )
     return Target(node, input_name)
+
+
+def _node_called(name: str, graph: Graph, where: str) -> str:
+    """The id of a node that is named by its id or its title; the name itself if there is none."""
+    if name in graph:
+        return name
+    titled = [node_id for node_id, node in graph.items() if node.get("_meta", {}).get("title") == name]
+    if len(titled) > 1:
+        which = f"which nodes {' and '.join(map(clip, titled[:MOST_NAMED]))} have"
+        raise InvalidWorkflow(f"{where} names the title {clip(name)}, {which}; name one of them by its id.")
+    return titled[0] if titled else name
 
 
 def _type(given: Any, name: str, target: Target, graph: Graph, where: str) -> Type | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.latents import Latent, final_size
@@ -66,11 +67,12 @@ class Discovery:
     unknown: frozenset[str] = frozenset()
 
 
-def examine(graph: Graph, facts: Facts | None = None) -> Discovery:
+def examine(graph: Graph, facts: Facts | None = None, authored: Conversion | None = None) -> Discovery:
     """The parameters of a checked graph, and those that are unclear.
 
     Args:
         facts: a server's description of node classes; without it, only built-in knowledge is used.
+        authored: what the author said of the nodes in the editor, if the graph was converted.
     """
     walked = Walked(graph, facts)
     views = look(walked)

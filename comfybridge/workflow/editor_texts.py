@@ -5,7 +5,7 @@ graph. ComfyUI itself does not, but callers of an API expect the same.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from comfybridge.workflow.choices_in_text import choose, may_hold_choices
@@ -19,7 +19,9 @@ from comfybridge.workflow.template import SYSTEM_RANDOM, Filled, report
 TakesChoices = Callable[[str, str], bool]
 
 
-def replace_as_editor(filled: Filled, takes_choices: TakesChoices, now: datetime) -> None:
+def replace_as_editor(
+    filled: Filled, takes_choices: TakesChoices, now: datetime, plain: Collection[Target] = ()
+) -> None:
     """Replace what the editor would, and report each text that is used.
 
     The choice depends only on the text and the seed, so that the same request makes the same picture; without a seed
@@ -28,11 +30,16 @@ def replace_as_editor(filled: Filled, takes_choices: TakesChoices, now: datetime
     Args:
         takes_choices: called only for inputs whose texts have something to replace.
         now: the time that file names tell.
+        plain: the inputs whose texts the editor sends as they are.
     """
     replaced = _choices(filled, takes_choices)
+    for target in plain:
+        replaced.pop(target, None)
     for target, text in replaced.items():
         set_input(filled.graph, target.node, target.input, text)
     for target, text in _prefixes(filled, now).items():
+        if target in plain:
+            continue
         set_input(filled.graph, target.node, target.input, text)
         replaced[target] = text
     report(filled, replaced)

@@ -10,7 +10,7 @@ from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.wording import clip, describe
-from comfybridge.workflow.wrapping import is_of_editor, unwrap
+from comfybridge.workflow.wrapping import unwrap
 
 Graph = dict[str, dict[str, Any]]
 
@@ -24,10 +24,6 @@ LONGEST_TARGET = 500  # characters of NODE.INPUT
 RUN_INPUT = "comfybridge_run"
 LARGEST_ID = 2**64  # of a node's id that is a number; Python refuses to write numbers of thousands of digits
 API_FORMAT = "an object of nodes in ComfyUI's API format, each with class_type and inputs"
-HOW_TO_EXPORT = (
-    "The workflow is in the format that ComfyUI's editor saves, which can't be queued; export it with "
-    "Workflow > Export (API), or in older versions enable the dev mode options and use Save (API Format)."
-)
 
 
 def is_link(value: object) -> bool:
@@ -180,8 +176,6 @@ def _nodes_of(value: object) -> dict[Any, Any]:
         raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be {API_FORMAT}.")
     if not value:
         raise InvalidWorkflow(f"The workflow is empty; it must be {API_FORMAT}.")
-    if is_of_editor(value):
-        raise InvalidWorkflow(HOW_TO_EXPORT)
     return value
 
 

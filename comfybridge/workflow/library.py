@@ -1,7 +1,8 @@
 """The folder of templates: `NAME.json`, and beside it a parameter file if its owner wrote one.
 
 Every look at it compares the files' stamps and reads again what changed, so that a template can be added, changed
-or removed while the service runs. A broken one is reported and does not affect the others.
+or removed while the service runs. A broken one is reported and does not affect the others. What the editor saved
+stays as it is until a server is there.
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfybridge.errors import BrokenWorkflow, InvalidWorkflow, UnknownWorkflow
-from comfybridge.workflow.declaration import declared
-from comfybridge.workflow.discovery import examine
-from comfybridge.workflow.graph import check_graph
-from comfybridge.workflow.model_files import declared_models
+from comfybridge.workflow.named import ParameterFile, named_template
 from comfybridge.workflow.reading import read_json, read_yaml
 from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted, read_workflow
 from comfybridge.workflow.wording import clip, listed, nearest
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class _Entry:
 
     stamps: dict[str, Stamp]
     settled: bool
-    template: Template | None
+    template: Template | Unconverted | None
     error: str
 
 
@@ -52,7 +51,7 @@ class Library:
         self._entries: dict[str, _Entry] = {}
         self._missing = False
 
-    def get(self, name: str) -> Template:
+    def get(self, name: str) -> Template | Unconverted:
         """A template by its name.
 
         Raises:
@@ -71,7 +70,7 @@ class Library:
         """The names of the templates that can be used, sorted."""
         return [template.name for template in self.templates()]
 
-    def templates(self) -> list[Template]:
+    def templates(self) -> list[Template | Unconverted]:
         """The templates that can be used, by name."""
         entries = self._look()
         return [entry.template for _, entry in sorted(entries.items()) if entry.template is not None]
@@ -135,7 +134,7 @@ class Library:
         except InvalidWorkflow as error:
             return _Entry(stamps, settled, None, error.message)
 
-    def _read(self, name: str, files: list[str]) -> Template:
+    def _read(self, name: str, files: list[str]) -> Template | Unconverted:
         graph_file = name + GRAPH
         if graph_file not in files:
             raise InvalidWorkflow(f"{files[0]} has no {graph_file} beside it.")
@@ -143,21 +142,18 @@ class Library:
         if len(parameter_files) > 1:
             raise InvalidWorkflow(f"{' and '.join(parameter_files)} both declare its parameters; keep one of them.")
         try:
-            graph = check_graph(read_json(self._directory / graph_file))
+            workflow = read_workflow(read_json(self._directory / graph_file))
         except InvalidWorkflow as error:
             prefix = "" if error.message.startswith(graph_file) else f"{graph_file}: "
             raise InvalidWorkflow(prefix + error.message) from None
-        found = examine(graph)
-        if not parameter_files:
-            return Template.of_discovery(name, "", graph, found)
-        path = self._directory / parameter_files[0]
-        content = read_json(path) if path.name.endswith(GRAPH) else read_yaml(path)
-        description, parameters = declared(content, graph, path.name)
-        models = declared_models(content, path.name)
-        if parameters is None:
-            return Template.of_discovery(name, description, graph, found, models)
-        model = parameters.get("model") or found.parameters.get("model")
-        return Template(name, description, graph, parameters, model, models, found, is_declared=True)
+        parameter_file = self._parameter_file(parameter_files[0]) if parameter_files else None
+        if isinstance(workflow, Unconverted):
+            return replace(workflow, name=name, parameter_file=parameter_file)
+        return named_template(name, workflow, parameter_file)
+
+    def _parameter_file(self, name: str) -> ParameterFile:
+        path = self._directory / name
+        return ParameterFile(name, read_json(path) if name.endswith(GRAPH) else read_yaml(path))
 
 
 def _template_name(file_name: str) -> str | None:

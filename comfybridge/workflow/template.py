@@ -9,6 +9,7 @@ from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
+from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import Walked, literal_value
@@ -43,6 +44,8 @@ class Template:
         models: where to download its models, as far as its author says.
         discovery: the parameters found in its graph; None before the search.
         is_declared: whether its owner says what its parameters are, so that those found do not count.
+        authored: what its author said in the editor, if the graph was converted.
+        file: what the editor saved, if it came to the graph.
     """
 
     name: str
@@ -53,23 +56,43 @@ class Template:
     models: tuple[ModelFile, ...] = ()
     discovery: Discovery | None = None
     is_declared: bool = False
+    authored: Conversion | None = field(default=None, repr=False)
+    file: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @classmethod
-    def of_graph(cls, graph: Graph) -> Template:
+    def of_graph(cls, graph: Graph, authored: Conversion | None = None) -> Template:
         """The template without a name that a checked graph of a caller's is."""
-        return cls("", "", graph, {})
+        return cls("", "", graph, {}, authored=authored)
 
     @classmethod
     def of_discovery(
-        cls, name: str, description: str, graph: Graph, found: Discovery, models: tuple[ModelFile, ...] = ()
+        cls,
+        name: str,
+        description: str,
+        graph: Graph,
+        found: Discovery,
+        models: tuple[ModelFile, ...] = (),
+        authored: Conversion | None = None,
     ) -> Template:
         """A template with the parameters found in its graph."""
-        return cls(name, description, graph, found.parameters, found.parameters.get("model"), models, found)
+        model = found.parameters.get("model")
+        return cls(name, description, graph, found.parameters, model, models, found, authored=authored)
 
     @property
     def is_of_caller(self) -> bool:
         """Whether it is a whole graph that came with a request."""
         return not self.name
+
+    @property
+    def types(self) -> set[str]:
+        """The classes of its nodes."""
+        return {node["class_type"] for node in self.graph.values()}
+
+    @property
+    def held(self) -> set[Target]:
+        """The inputs whose values a subgraph's node holds: the editor sends these as they stand there."""
+        shown = self.authored.shown if self.authored else ()
+        return {Target(*target) for each in shown for target in each.targets}
 
     @property
     def unclear(self) -> dict[str, str]:
@@ -85,7 +108,7 @@ class Template:
         is_known = not self.is_of_caller if self.discovery is None else not self.discovery.unknown
         if is_known or self.is_declared:
             return self
-        found = examine(self.graph, facts)
+        found = examine(self.graph, facts, self.authored)
         return replace(self, parameters=found.parameters, model=found.parameters.get("model"), discovery=found)
 
     def texts(self, names: Collection[str]) -> set[Target]:

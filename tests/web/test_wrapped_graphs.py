@@ -145,10 +145,6 @@ def test_a_job_may_name_a_template(api: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("asked", "type", "said"),
     [
-        ({"workflow": EDITOR}, "invalid_workflow", "Export (API)"),
-        ({"workflow": json.dumps(EDITOR)}, "invalid_workflow", "Export (API)"),
-        (EDITOR, "invalid_workflow", "Export (API)"),
-        ({"input": {"workflow": EDITOR}}, "invalid_workflow", "Export (API)"),
         ({"prompt": "x", "worker": {"webhook": 5}}, "invalid_request", "Unknown field 'worker'"),
         (
             {"workflow": "txt2img", "prompt": "x", "webhook": "https://shop.example"},

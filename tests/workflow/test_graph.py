@@ -11,7 +11,6 @@ from comfybridge.workflow.graph import check_graph, is_link, parse_target
 from tests.growth import grows_evenly
 from tests.workflow.drawn import default, node, sampler
 
-EDITOR = {"nodes": [{"id": 3, "type": "KSampler"}], "links": [], "version": 0.4}
 deep: list[Any] = []
 for _ in range(200):
     deep = [deep]
@@ -21,8 +20,6 @@ BAD_GRAPHS = {
     "a text": ("txt2img", "is the text 'txt2img'"),
     "nothing": (None, "is null"),
     "an empty object": ({}, "is empty"),
-    "the editor's format": (EDITOR, "Export (API)"),
-    "the editor's format in a wrapper": ({"workflow": EDITOR}, "Export (API)"),
     "two graphs": ({"a": default(), "b": default()}, "holds several graphs, under a and b"),
     "a node that is no object": ({**default(), "5": "x"}, "Node 5 is the text 'x'"),
     "no class_type": (default(n5={"inputs": {}}), "Node 5: class_type is missing or empty"),

@@ -132,7 +132,6 @@ BROKEN_GRAPHS: dict[str, tuple[Any, str]] = {
     "a key twice": ('{"3": {"class_type": "A"}, "3": {"class_type": "B"}}', "the key 3 occurs twice"),
     "not UTF-8": (b'{"\xff": 1}', "it is not UTF-8"),
     "nested too deeply": ("[" * 200_000, "it is nested too deeply"),
-    "the editor's format": ({"nodes": [], "links": []}, "Export (API)"),
     "a dangling link": (default(n4={"class_type": "A", "inputs": {"x": ["77", 0]}}), "links to node 77"),
 }
 

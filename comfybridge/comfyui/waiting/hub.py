@@ -14,6 +14,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 from comfybridge.comfyui import events
 from comfybridge.comfyui.calls import ComfyUISilent
@@ -55,6 +56,9 @@ MOST_UNREAD_IMAGES = 8
 class HubWaiter(Waiter):
     """One websocket for all requests of this process to one server.
 
+    Args:
+        on_lost: called in the hub's thread when the websocket was lost, as it is when ComfyUI restarts.
+
     Attributes:
         queue_remaining: how many prompts wait or run there, by ComfyUI's last event; None without a connection.
         last_heard: when the last frame arrived, on `time.monotonic()`'s clock.
@@ -63,8 +67,11 @@ class HubWaiter(Waiter):
     name = "hub"
     receives_images = True
 
-    def __init__(self, client: ComfyUIClient, lookup: PromptLookup | None = None) -> None:
+    def __init__(
+        self, client: ComfyUIClient, lookup: PromptLookup | None = None, on_lost: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(client, lookup)
+        self._on_lost = on_lost
         self.queue_remaining: int | None = None
         self.last_heard = float("-inf")
         # by their prompts; several if a request was repeated
@@ -213,6 +220,7 @@ class HubWaiter(Waiter):
         except Exception:  # a bug, which must not stop all events
             log.exception("The websocket to ComfyUI at %s is opened again.", self.client.address.url)
         finally:
+            self._on_lost()
             with self._changed:
                 self._connection = self.queue_remaining = None
                 for listener in self._listeners():

@@ -195,6 +195,9 @@ class WorkflowsAnswer(TypedDict):
     default: Annotated[str | None, Field(description="the template for requests that name none, if it exists")]
     workflows: list[WorkflowSummary]
     broken: list[BrokenWorkflow]
+    unread: Annotated[
+        list[BrokenWorkflow], Field(description="those that the editor saved, while no ComfyUI tells of their nodes")
+    ]
 
 
 class ModelAnswer(TypedDict):
@@ -215,6 +218,17 @@ class WorkflowAnswer(TypedDict):
     models: Annotated[
         list[ModelAnswer], Field(description="the models that it needs, as far as its author lists them")
     ]
+
+
+class ConvertAnswer(TypedDict):
+    """A workflow in API format."""
+
+    prompt: Annotated[dict[str, Any], Field(description="the prompt that the editor would send")]
+    parameters: Annotated[
+        dict[str, Any],
+        Field(description="by name, the JSON Schema of each parameter that a request may set, with its default"),
+    ]
+    warnings: Annotated[list[str], Field(description="what is odd in the file, and was passed over")]
 
 
 class ServerAnswer(TypedDict):

@@ -56,19 +56,24 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
                 raise too_much(most_json, MOST_FIELDS)
             given.append(json_fields(file.data))
         elif file.name in OF_GRAPHS:
-            given.append({file.name: _graph(file.name, file.data)})
+            given.append({file.name: graph_in(file.data, f"The file in {file.name}")})
         else:
             inputs.append(InputFile(file.name, file.data))
     return Form(fields_of(parts.texts, given), inputs)
 
 
-def _graph(name: str, data: bytes) -> object:
-    """The graph in a file: JSON, or a picture that ComfyUI made."""
+def graph_in(data: bytes, what: str) -> object:
+    """The graph in a file: JSON, or a picture or video that ComfyUI made.
+
+    Args:
+        what: the file, as a sentence begins with it.
+
+    Raises:
+        InvalidRequest: it has none, or can't be read.
+    """
     if file_extension(data) is None:
-        return parse_json(data, f"The file in {name}", "it must be a graph as JSON, or a picture that ComfyUI made")
+        return parse_json(data, what, "it must be a graph as JSON, or a picture that ComfyUI made")
     graph = embedded_graph(data)
     if graph is None:
-        raise InvalidRequest(
-            f"The picture in {name} contains no graph: ComfyUI did not make it, or its metadata was removed."
-        )
+        raise InvalidRequest(f"{what} contains no graph: ComfyUI did not make it, or its metadata was removed.")
     return graph

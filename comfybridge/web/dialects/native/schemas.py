@@ -117,11 +117,13 @@ class GenerateBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     workflow: StrictStr | dict[str, Any] | None = Field(
-        None, description="a template's name (default: the configured one), or a whole graph in API format"
+        None,
+        description="a template's name (default: the configured one), or a whole graph in either format of ComfyUI's",
     )
     workflow_template: StrictStr | None = Field(None, description="a template's name, as other bridges call it")
     prompt: StrictStr | dict[str, Any] | None = Field(
-        None, description="text, for the workflow's prompt parameter; or a whole graph in API format"
+        None,
+        description="text, for the workflow's prompt parameter; or a whole graph in either format of ComfyUI's",
     )
     params: dict[str, Any] | None = Field(
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'

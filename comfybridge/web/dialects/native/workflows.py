@@ -9,8 +9,15 @@ from flask import Response, jsonify
 from pydantic import Field
 
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, BrokenWorkflow, UnknownWorkflow
-from comfybridge.web.current import current_bridge, current_rights
+from comfybridge.errors import (
+    BridgeError,
+    BrokenWorkflow,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    TimedOut,
+    UnknownWorkflow,
+)
+from comfybridge.web.current import current_bridge, current_rights, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import WorkflowAnswer, WorkflowsAnswer
@@ -25,11 +32,12 @@ CHOICES_SECONDS = 2.0
 @describes(tag="Workflows", answers=json_answer("The templates.", WorkflowsAnswer))
 def list_workflows() -> Response:
     """All templates that the caller may use, and which ones are broken and why."""
-    library, rights = current_bridge().library, current_rights()
-    templates = [each for each in library.templates() if rights is None or rights.allows_workflow(each.name)]
-    default = current_bridge().settings.default_workflow
+    bridge, rights = current_bridge(), current_rights()
+    wanted = rights.allows_workflow if rights is not None else lambda _: True
+    listing = bridge.templates.listing(Deadline(CHOICES_SECONDS), wanted)
+    default = bridge.settings.default_workflow
     body: WorkflowsAnswer = {
-        "default": default if any(each.name == default for each in templates) else None,
+        "default": default if any(each.name == default for each in listing.templates) else None,
         "workflows": [
             {
                 "name": each.name,
@@ -37,13 +45,10 @@ def list_workflows() -> Response:
                 "parameters": list(each.parameters),
                 "makes": endings_of(each.graph),
             }
-            for each in templates
+            for each in listing.templates
         ],
-        "broken": [
-            {"name": each["name"], "error": each["error"]}
-            for each in library.broken()
-            if rights is None or rights.allows_workflow(each["name"])
-        ],
+        "broken": [{"name": each["name"], "error": each["error"]} for each in listing.broken],
+        "unread": [{"name": each["name"], "error": each["error"]} for each in listing.unread],
     }
     return jsonify(body)
 
@@ -53,14 +58,14 @@ def list_workflows() -> Response:
     tag="Workflows",
     path={"name": Variable("the template's name", NAME)},
     answers=json_answer("The template's parameters.", WorkflowAnswer),
-    raises=(UnknownWorkflow, BrokenWorkflow),
+    raises=(UnknownWorkflow, BrokenWorkflow, ComfyUIUnreachable, ComfyUIError, TimedOut),
 )
 def get_workflow(name: str) -> Response:
     """One template, its parameters as a JSON Schema, with the choices that ComfyUI offers if it answers."""
     bridge, rights = current_bridge(), current_rights()
     if rights is not None:
         rights.check_workflow(name)
-    template = bridge.library.get(name)
+    template = bridge.templates.get(name, request_deadline())
     offer = Offer(template)
     with contextlib.suppress(BridgeError):  # the template can be read without a ComfyUI
         offer = bridge.offer(template, Deadline(CHOICES_SECONDS))

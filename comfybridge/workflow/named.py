@@ -1,0 +1,54 @@
+"""Templates with a name, out of a graph and what their owner says of its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfybridge.workflow.declaration import declared
+from comfybridge.workflow.discovery import examine
+from comfybridge.workflow.editor.conversion import Conversion
+from comfybridge.workflow.facts import Facts
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.model_files import declared_models
+from comfybridge.workflow.template import Template
+
+
+@dataclass(frozen=True)
+class ParameterFile:
+    """The file beside a template's graph.
+
+    Attributes:
+        name: with its ending, which says how it is written.
+        content: as JSON or YAML gives it.
+    """
+
+    name: str
+    content: Any = field(repr=False)
+
+
+def named_template(
+    name: str,
+    graph: Graph,
+    parameter_file: ParameterFile | None,
+    facts: Facts | None = None,
+    authored: Conversion | None = None,
+) -> Template:
+    """The template of a checked graph.
+
+    Args:
+        facts: a server's description of node classes, where it is at hand.
+        authored: what the author said in the editor, if the graph was converted.
+
+    Raises:
+        InvalidWorkflow: the parameter file does not fit the graph.
+    """
+    found = examine(graph, facts, authored)
+    if parameter_file is None:
+        return Template.of_discovery(name, "", graph, found, authored=authored)
+    description, parameters = declared(parameter_file.content, graph, parameter_file.name)
+    models = declared_models(parameter_file.content, parameter_file.name)
+    if parameters is None:
+        return Template.of_discovery(name, description, graph, found, models, authored)
+    model = parameters.get("model") or found.parameters.get("model")
+    return Template(name, description, graph, parameters, model, models, found, is_declared=True, authored=authored)
