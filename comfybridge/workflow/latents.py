@@ -12,8 +12,10 @@ from comfybridge.workflow.samplers import is_sampler
 
 SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
 PICTURES = ("samples", "latent", "latent_image", "pixels", "image", "images", "start_image")
+# what nodes that make a video or a sound call how long it is
+LENGTHS = ("length", "num_frames", "frames", "video_length", "seconds")
 # what nodes that make several pictures or frames count
-COUNTS = ("batch_size", "length", "num_frames", "frames")
+COUNTS = ("batch_size", *LENGTHS)
 OTHER = (*EQUIPMENT, "positive", "negative", "mask", "control_net", "clip_vision_output", "noise", "sigmas")
 # nodes that change a bundle's conditioning or model by a picture, which is not what the latent is made of
 _HINTED = frozenset(("apply", "control", "controlnet", "adapter"))
@@ -30,6 +32,7 @@ class Latent:
         repeats: how often what there is gets repeated.
         met: inputs left out on the way, by their nodes.
         open: a width or height that is linked to no single value, if there is one.
+        length: how many frames, or how many seconds of sound, are made out of nothing.
     """
 
     sizes: list[tuple[Target, Target]] = field(default_factory=list)
@@ -38,6 +41,7 @@ class Latent:
     repeats: list[Target] = field(default_factory=list)
     met: dict[str, Note] = field(default_factory=dict)
     open: Target | None = None
+    length: Target | None = None
 
     @property
     def size(self) -> tuple[Target, Target] | None:
@@ -80,6 +84,9 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
             (found.sizes if from_scratch else found.rescales).append((width, height))
         elif from_scratch and found.open is None and all(name in written for name in names):
             found.open = Target(node, written[names[1] if width else names[0]])
+    if found.length is None and from_scratch:
+        name = next((name for name in LENGTHS if name in inputs), None)
+        found.length = follow(graph, node, name, "number") if name else None
     batch = follow(graph, node, "batch_size", "integer") if from_scratch else None
     if batch:
         found.batches.append(batch)

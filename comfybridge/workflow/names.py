@@ -78,6 +78,13 @@ def is_encoded_text(name: str) -> bool:
     return side(last) is not None and len(found) <= 3 and bool({"prompt", "text"} & set(found))
 
 
+def is_text_of_row(name: str) -> bool:
+    """Whether it is one of several texts that are shown or said one after another: `storyboard_1_prompt`, `text1`."""
+    found = words(plain(name))
+    is_one = any(word.isdecimal() for word in found) and is_prose(name)
+    return is_one and not {"prompt", "text"}.isdisjoint(found) and side(plain(name)) is None
+
+
 def is_side(name: str) -> bool:
     """Whether an input is called after its side and nothing else: `positive`, `optional_negative`."""
     return side(name) is not None and all(word in _SIDES or word in _BESIDE_SIDES for word in words(name))

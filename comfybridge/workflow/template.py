@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.authored import Said
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, copy_graph, is_link, parse_target, set_input
@@ -42,6 +43,7 @@ class Template:
         model: where its model is named, whether or not callers may choose another; None if that is not found.
         models: where to download its models, as far as its author says.
         discovery: the parameters found in its graph; None before the search.
+        authored: what the file says of its nodes, if its graph was made of one of the editor's.
         is_declared: whether its owner says what its parameters are, so that those found do not count.
     """
 
@@ -53,18 +55,26 @@ class Template:
     models: tuple[ModelFile, ...] = ()
     discovery: Discovery | None = None
     is_declared: bool = False
+    authored: Said | None = field(default=None, repr=False)
 
     @classmethod
-    def of_graph(cls, graph: Graph) -> Template:
+    def of_graph(cls, graph: Graph, authored: Said | None = None) -> Template:
         """The template without a name that a checked graph of a caller's is."""
-        return cls("", "", graph, {})
+        return cls("", "", graph, {}, authored=authored)
 
     @classmethod
     def of_discovery(
-        cls, name: str, description: str, graph: Graph, found: Discovery, models: tuple[ModelFile, ...] = ()
+        cls,
+        name: str,
+        description: str,
+        graph: Graph,
+        found: Discovery,
+        models: tuple[ModelFile, ...] = (),
+        authored: Said | None = None,
     ) -> Template:
         """A template with the parameters found in its graph."""
-        return cls(name, description, graph, found.parameters, found.parameters.get("model"), models, found)
+        model = found.parameters.get("model")
+        return cls(name, description, graph, found.parameters, model, models, found, authored=authored)
 
     @property
     def is_of_caller(self) -> bool:
@@ -85,7 +95,7 @@ class Template:
         is_known = not self.is_of_caller if self.discovery is None else not self.discovery.unknown
         if is_known or self.is_declared:
             return self
-        found = examine(self.graph, facts)
+        found = examine(self.graph, facts, self.authored)
         return replace(self, parameters=found.parameters, model=found.parameters.get("model"), discovery=found)
 
     def texts(self, names: Collection[str]) -> set[Target]:

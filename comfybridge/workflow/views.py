@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 from comfybridge.workflow.conditionings import Texts, find_texts, guidance_of, texts_of
 from comfybridge.workflow.effective import Note
+from comfybridge.workflow.formats import formats_of_latent, own_formats
 from comfybridge.workflow.latents import Latent, find_latent, note_sizes
 from comfybridge.workflow.links import Walked
 from comfybridge.workflow.loaders import find_model
@@ -29,6 +30,7 @@ class View:
         model: the input that names its model.
         positive, negative: its texts.
         latent: what decides the size of its pictures.
+        formats: what else they are to be like, by the names of parameters.
         met: inputs left out on the way to a setting, by the setting's name.
         is_sampler: whether it is a sampler.
     """
@@ -40,6 +42,7 @@ class View:
     positive: Texts = field(default_factory=Texts)
     negative: Texts = field(default_factory=Texts)
     latent: Latent = field(default_factory=Latent)
+    formats: dict[str, Target] = field(default_factory=dict)
     met: dict[str, dict[str, Note]] = field(default_factory=dict)
     is_sampler: bool = False
 
@@ -51,7 +54,7 @@ def look(graph: Walked) -> list[View]:
     """
     samplers = find_samplers(graph)
     if samplers:
-        views = _of_samplers(graph, samplers)
+        views = _main_first(graph, _of_samplers(graph, samplers))
     else:
         nodes = find_makers(graph) or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
         later = downstream(graph, nodes)
@@ -67,7 +70,20 @@ def first_seed(graph: Walked) -> Target | None:
     if len(samplers) == 1:
         return setting(graph, samplers[0], "seed")
     later = downstream(graph, samplers) | graph.dead
-    return setting(graph, next((node for node in samplers if node not in later), samplers[0]), "seed")
+    first = next((node for node in samplers if node not in later), samplers[0])
+    if find_texts(graph, conditionings(graph, first, "positive"), "positive").encoders:
+        return setting(graph, first, "seed")
+    return look(graph)[0].settings["seed"]
+
+
+def _main_first(graph: Walked, views: list[View]) -> list[View]:
+    """The views, those without a text after those with one: they prepare a picture, as to find its depth."""
+    told = [view for view in views if view.positive.encoders or view.positive.met]
+    if len(told) in (0, len(views)):
+        return views
+    later = downstream(graph, [view.node for view in told]) | graph.dead
+    nodes = {view.node for view in told}
+    return [replace(view, is_first=view.node in nodes and view.node not in later) for view in views]
 
 
 def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
@@ -95,6 +111,7 @@ def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
             is_sampler=True,
         )
         _add_own(graph, view)
+        view.formats = {**own_formats(graph, sampler), **formats_of_latent(graph, view.latent)}
         views.append(view)
     return views
 
@@ -102,6 +119,7 @@ def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
 def _of_maker(graph: Walked, node: str, is_first: bool) -> View:
     view = View(node, is_first, {name: own(graph, node, names, kind) for name, (names, _, kind) in PLACES.items()})
     _add_own(graph, view)
+    view.formats = {**formats_of_latent(graph, view.latent), **own_formats(graph, node)}
     return view
 
 
@@ -120,12 +138,10 @@ def _add_own(graph: Walked, view: View) -> None:
     note_sizes(graph, node, mine)
     own_size = mine.sizes or mine.rescales
     if own_size and not view.latent.size:
-        view.latent = Latent(sizes=own_size, batches=view.latent.batches, met=view.latent.met)
+        view.latent = replace(view.latent, sizes=own_size, rescales=[], repeats=[], open=None)
     if view.latent.batch is None:
         batch = own(graph, node, COUNTS, "integer")
-        view.latent = Latent(
-            view.latent.sizes, view.latent.rescales, [batch] if batch else [], [], view.latent.met, view.latent.open
-        )
+        view.latent = replace(view.latent, batches=[batch] if batch else [], repeats=[])
     if view.model is None:
         view.model = own(graph, node, MODELS, "string")
 
