@@ -91,7 +91,7 @@ def examine(graph: Graph, facts: Facts | None = None, authored: Said | None = No
     views = look(walked)
     found, apart = _of_views(walked, views) if views else ({}, {})
     if not any(view.is_sampler for view in views):
-        _add_without_samplers(walked, found)
+        _add_without_samplers(walked, found, [view.node for view in views])
     found["fps"] = found.get("fps") or frame_rates(walked)
     files = find_files(walked)
     found.update(files)
@@ -119,11 +119,11 @@ def find_seed(graph: Graph) -> Target | None:
     return first_seed(Walked(graph))
 
 
-def _add_without_samplers(graph: Walked, found: dict[str, list[Target]]) -> None:
+def _add_without_samplers(graph: Walked, found: dict[str, list[Target]], makers: list[str]) -> None:
     """Add what a graph without a sampler may have: one model, and the size that its pictures end up with."""
     if not found.get("model"):
         found["model"] = only_model(graph)
-    final = Latent() if found.get("width") else final_size(graph)
+    final = Latent() if found.get("width") else final_size(graph, makers)
     if final.size:
         found["width"], found["height"] = [final.size[0]], [final.size[1]]
         found["batch_size"] = found.get("batch_size") or ([final.batch] if final.batch else [])

@@ -42,7 +42,8 @@ def formats_of_latent(graph: Walked, latent: Latent) -> dict[str, Target]:
     """What the way up to a latent says of it, and what its size is worked out of."""
     found: dict[str, Target] = {}
     if latent.length is not None:
-        found["duration" if plain(latent.length.input) in FORMATS["duration"] else "length"] = latent.length
+        called, target = latent.length
+        found["duration" if called in FORMATS["duration"] else "length"] = target
     if latent.open is not None:
         found.update(_size_chosen(graph, latent.open))
     return found

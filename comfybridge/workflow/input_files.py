@@ -9,7 +9,7 @@ from typing import Literal
 from comfybridge.workflow.links import Walked, follow, links
 from comfybridge.workflow.names import plain, word_set, words
 from comfybridge.workflow.parameters import Target, Type
-from comfybridge.workflow.roles import Fed, place_in_row, role_of
+from comfybridge.workflow.roles import Fed, Role, place_in_row, role_in_title, role_of
 
 FileKind = Literal["image", "mask", "video", "audio"]
 MOST_FILES = 50
@@ -92,15 +92,28 @@ def _named(graph: Walked, fed: Fed, kind: FileKind, loaders: dict[Target, str]) 
         return {kind: list(loaders)}
     rows = {target: place_in_row(graph, fed, node) for target, node in loaders.items()}
     first = {row: at for at, (row, _) in reversed(list(enumerate(rows.values())))}
-    place = {target: (first[row], at) for target, (row, at) in rows.items()}
-    roles = {target: role_of(graph, fed, loaders[target]) for target in sorted(place, key=place.__getitem__)}
+    in_order = sorted(loaders, key=lambda target: (first[rows[target][0]], rows[target][1]))
+    roles = _roles(graph, fed, {target: loaders[target] for target in in_order}, rows)
     is_one = len(set(roles.values())) == 1
     named: dict[str, list[Target]] = {}
     for target, role in roles.items():
-        name = kind if is_one or not role else f"{role}_{kind}"
+        name = kind if is_one or role is None else f"{role}_{kind}"
         number = 1 + sum(each == name or each.startswith(f"{name}_") for each in named)
         named[name if number == 1 else f"{name}_{number}"] = [target]
     return named
+
+
+def _roles(
+    graph: Walked, fed: Fed, loaders: dict[Target, str], rows: dict[Target, tuple[str, int]]
+) -> dict[Target, Role | None]:
+    """What each file is for; by titles only where nothing else tells them apart."""
+    roles = {target: role_of(graph, fed, node) for target, node in loaders.items()}
+    if not any(roles.values()) and all(rows[target][0] == node for target, node in loaders.items()):
+        roles = {target: role_in_title(graph, node) for target, node in loaders.items()}
+    plain = [target for target, role in roles.items() if role is None]
+    if len(plain) == 1 and "end" in roles.values() and "start" not in roles.values():
+        roles[plain[0]] = "start"  # such as `image` beside `last_frame`
+    return roles
 
 
 def _held(graph: Walked, node: str) -> list[tuple[str, FileKind]]:

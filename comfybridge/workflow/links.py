@@ -204,7 +204,7 @@ def texts_before(graph: Walked, here: Source, wanted: Side | None) -> list[Sourc
     node = here[0]
     graph.look_at(node)
     inputs, linked = graph[node]["inputs"], links(graph, node)
-    if "replace" in linked and _stands_for_text(inputs.get("find")):
+    if "replace" in linked and _stands_for_text(inputs.get("find", inputs.get("regex_pattern"))):
         return [linked["replace"]]
     names = [name for name in inputs if is_text(name)]
     if any(side(name) for name in names):

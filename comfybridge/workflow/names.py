@@ -34,7 +34,7 @@ _ENCODED = word_set(
     "wildcard_text populated_text prompt_text tags caption texts prompts positive_prompt "
     "text_positive question instruction"
 )
-_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative pos neg caption")
+_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative pos neg caption description")
 # words that show that a text is not prose, or is an instruction to a language model
 _NO_PROSE = word_set(
     "log print show debug save prefix file filename path name format type mode style system instructions "

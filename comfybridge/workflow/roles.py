@@ -9,15 +9,20 @@ from typing import Literal
 from comfybridge.workflow.links import Walked
 from comfybridge.workflow.names import is_encoded_text, plain, side, word_set, words
 
-Role = Literal["start", "end", "control", "pose", "style", "reference"]
+Role = Literal["start", "end", "control", "pose", "style", "reference", "front", "back", "left", "right"]
 Place = tuple[str, int]
 # what each node feeds: the slot of its output, the node that gets it, and the name of the input
 Fed = dict[str, list[tuple[int, str, str]]]
 
 MOST_VISITS = 200  # of the nodes that something is made of with a file
-_FIRST_LAST: dict[Role, frozenset[str]] = {
+# words that mean a picture's part only beside a word for a picture, or alone
+_PLACES: dict[Role, frozenset[str]] = {
     "start": word_set("start first begin initial"),
     "end": word_set("end last tail final"),
+    "front": word_set("front"),
+    "back": word_set("back"),
+    "left": word_set("left"),
+    "right": word_set("right"),
 }
 _WORDS: dict[Role, frozenset[str]] = {
     "pose": word_set("pose openpose dwpose skeleton keypoints kps"),
@@ -31,11 +36,11 @@ _CLASSES: dict[Role, frozenset[str]] = {
     "reference": word_set("reference ipadapter pulid instantid"),
 }
 # what takes a picture and hands on no picture of it
-_ENDS = word_set("size info count save preview compare show display")
+_ENDS = word_set("size info count compare")
 
 
 def role_of(graph: Walked, fed: Fed, node: str) -> Role | None:
-    """What a loader's file is for, by the nearest input or node that tells; else by the loader's title.
+    """What a loader's file is for, by the nearest input or node that tells.
 
     None for one that something is made of itself, and where nothing tells.
     """
@@ -49,10 +54,15 @@ def role_of(graph: Walked, fed: Fed, node: str) -> Role | None:
             if by in seen or _is_end(graph, by):
                 continue
             if _makes(graph, by):
-                return _in_title(graph, node)
+                return None
             seen.add(by)
             waiting.append(by)
-    return _in_title(graph, node)
+    return None
+
+
+def role_in_title(graph: Walked, node: str) -> Role | None:
+    """What a loader's file is for by the loader's title."""
+    return _in_name(graph.authored.title(node))
 
 
 def place_in_row(graph: Walked, fed: Fed, node: str) -> Place:
@@ -79,13 +89,13 @@ def _at(graph: Walked, node: str, name: str) -> Role | None:
     frame = graph[node]["inputs"].get("frame_idx")
     if isinstance(frame, int) and frame in (0, -1):
         return "end" if frame else "start"
-    return _in_class(graph[node]["class_type"])
+    return None if _makes(graph, node) else _in_class(graph[node]["class_type"])
 
 
 @lru_cache(maxsize=4096)
 def _in_name(name: str) -> Role | None:
     found = frozenset(words(name))
-    for role, said in _FIRST_LAST.items():
+    for role, said in _PLACES.items():
         if said & found and (_FRAMES & found or len(found) == 1):
             return role
     return next((role for role, said in _WORDS.items() if said & found), None)
@@ -97,10 +107,6 @@ def _in_class(class_type: str) -> Role | None:
     if {"control", "net"} <= found:
         return "control"
     return next((role for role, said in _CLASSES.items() if said & found), None)
-
-
-def _in_title(graph: Walked, node: str) -> Role | None:
-    return _in_name(graph.authored.title(node))
 
 
 def _is_end(graph: Walked, node: str) -> bool:

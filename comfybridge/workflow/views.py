@@ -11,12 +11,14 @@ from comfybridge.workflow.formats import formats_of_latent, own_formats
 from comfybridge.workflow.latents import Latent, find_latent, note_sizes
 from comfybridge.workflow.links import Walked
 from comfybridge.workflow.loaders import find_model
-from comfybridge.workflow.makers import find_makers, own
+from comfybridge.workflow.makers import find_makers, find_workers, own
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import PLACES, conditionings, downstream, find_samplers, latent, model, setting
 
 COUNTS = ("batch_size", "num_images", "number_of_images", "num_outputs", "n")
-MODELS = ("model", "model_name", "ckpt_name", "unet_name", "model_id", "model_version")
+MODELS = ("model", "model_name", "ckpt_name", "unet_name", "model_id", "model_version", "upscaler_model")
+# what nodes that make models in space call their seed
+SEEDS = ("model_seed", "image_seed")
 
 
 @dataclass
@@ -50,13 +52,18 @@ class View:
 def look(graph: Walked) -> list[View]:
     """The views of the samplers, those in front that no other one comes before.
 
-    Without a sampler, those of the nodes that take a prompt of their own, or else of the nodes with a seed.
+    Without a sampler, those of the nodes that take a prompt of their own; else of the nodes with a seed; else of the
+    nodes that change a file by a model of their own, or to a resolution.
     """
     samplers = find_samplers(graph)
     if samplers:
         views = _main_first(graph, _of_samplers(graph, samplers))
     else:
-        nodes = find_makers(graph) or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
+        nodes = (
+            find_makers(graph)
+            or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
+            or find_workers(graph, MODELS)
+        )
         later = downstream(graph, nodes)
         views = [_of_maker(graph, node, node not in later and node not in graph.dead) for node in nodes]
     return sorted(views, key=lambda view: not view.is_first)
@@ -118,6 +125,7 @@ def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
 
 def _of_maker(graph: Walked, node: str, is_first: bool) -> View:
     view = View(node, is_first, {name: own(graph, node, names, kind) for name, (names, _, kind) in PLACES.items()})
+    view.settings["seed"] = view.settings["seed"] or own(graph, node, SEEDS, "integer")
     _add_own(graph, view)
     view.formats = {**formats_of_latent(graph, view.latent), **own_formats(graph, node)}
     return view
@@ -136,6 +144,7 @@ def _add_own(graph: Walked, view: View) -> None:
     graph.met = view.latent.met
     graph.look_at(node)
     note_sizes(graph, node, mine)
+    view.latent = replace(view.latent, open=view.latent.open or mine.open, length=view.latent.length or mine.length)
     own_size = mine.sizes or mine.rescales
     if own_size and not view.latent.size:
         view.latent = replace(view.latent, sizes=own_size, rescales=[], repeats=[], open=None)
