@@ -32,7 +32,7 @@ _CALLED: Mapping[str, frozenset[frozenset[str]]] = {
         "aspect_ratio": "aspect ratio",
         "resolution": "resolution",
         "duration": "duration,video duration,seconds,duration seconds",
-        "length": "length,video length,frames,frame count,video frames,number frames",
+        "length": "length,video length,frames,frame count,frame counts,video frames,number frames",
         "fps": "fps,frame rate,framerate,frames per second,video fps",
     }.items()
 }

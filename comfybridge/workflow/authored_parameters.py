@@ -39,8 +39,8 @@ def add_authored(graph: Walked, found: dict[str, list[Target]]) -> set[str]:
             added.update(names)
             taken.update(target for targets in called.values() for target in targets)
     for name, targets in graph.authored.labelled:
-        alive = [target for target in targets if target.node in graph and target.node not in graph.dead]
-        held = [target for target in alive if literal_value(graph, target) is not None]
+        # a switch is not passed any more where it is known which way it is set
+        held = [target for target in targets if target.node in graph and literal_value(graph, target) is not None]
         if held and not found.get(name) and taken.isdisjoint(held):
             found[name] = held
             taken.update(held)

@@ -26,7 +26,7 @@ from comfybridge.workflow.latents import Latent, final_size
 from comfybridge.workflow.links import Walked, links, literal_value
 from comfybridge.workflow.loaders import only_model
 from comfybridge.workflow.loras import Loras, find_loras
-from comfybridge.workflow.names import is_text_of_row, plain
+from comfybridge.workflow.names import is_encoded_text, is_text_of_row, plain
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, Type
 from comfybridge.workflow.samplers import PLACES, holder
 from comfybridge.workflow.views import View, first_seed, look
@@ -299,7 +299,8 @@ def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], l
         for name, target in _unfollowed(graph, first).items():
             if not found.get(name) and name not in reasons:
                 reasons.update(_linked(graph, name, target))
-        if not found.get("prompt") and "prompt" not in reasons:
+        takes_text = first.is_sampler or any(is_encoded_text(name) for name in graph[first.node]["inputs"])
+        if not found.get("prompt") and "prompt" not in reasons and takes_text:
             reasons["prompt"] = (
                 f"prompt is not a parameter: the links of node {clip(first.node)} "
                 f"({clip(graph[first.node]['class_type'])}) lead to no text that is certainly a prompt."

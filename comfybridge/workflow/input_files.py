@@ -108,8 +108,11 @@ def _roles(
 ) -> dict[Target, Role | None]:
     """What each file is for; by titles only where nothing else tells them apart."""
     roles = {target: role_of(graph, fed, node) for target, node in loaders.items()}
-    if not any(roles.values()) and all(rows[target][0] == node for target, node in loaders.items()):
-        roles = {target: role_in_title(graph, node) for target, node in loaders.items()}
+    if len(set(roles.values())) == 1:
+        titled = {target: role_in_title(graph, node) for target, node in loaders.items()}
+        is_row = any(rows[target][0] != node for target, node in loaders.items())
+        if not is_row or (all(titled.values()) and len(set(titled.values())) == len(titled)):
+            roles = titled if any(titled.values()) else roles
     plain = [target for target, role in roles.items() if role is None]
     if len(plain) == 1 and "end" in roles.values() and "start" not in roles.values():
         roles[plain[0]] = "start"  # such as `image` beside `last_frame`

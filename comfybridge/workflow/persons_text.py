@@ -7,7 +7,7 @@ from comfybridge.workflow.names import Side
 from comfybridge.workflow.parameters import Target
 
 MOST_VISITS = 64  # of the nodes that a prompt is put together by
-_SURE = 2
+_SURE, _INSTRUCTIONS = 2, -1
 
 
 def persons_text(graph: Walked, node: str, name: str, wanted: Side | None) -> Target | None:
@@ -20,11 +20,13 @@ def persons_text(graph: Walked, node: str, name: str, wanted: Side | None) -> Ta
     start = links(graph, node).get(name)
     if first is None or start is None or graph.authored.rank(first) == _SURE:
         return first
-    best, rank = first, graph.authored.rank(first)
-    for target in _texts_above(graph, start, wanted):
-        if graph.authored.rank(target) > rank:
-            best, rank = target, graph.authored.rank(target)
-    return best
+    above = _texts_above(graph, start, wanted)
+    best = max(above, key=graph.authored.rank, default=first)
+    rank = graph.authored.rank(best)
+    if rank == graph.authored.rank(first):
+        best = first
+    # of two that are both called instructions, the second follows them
+    return best if rank != _INSTRUCTIONS else [each for each in above if graph.authored.rank(each) == rank][-1]
 
 
 def _texts_above(graph: Walked, start: Source, wanted: Side | None) -> list[Target]:

@@ -42,21 +42,18 @@ _ENDS = word_set("size info count compare")
 def role_of(graph: Walked, fed: Fed, node: str) -> Role | None:
     """What a loader's file is for, by the nearest input or node that tells.
 
-    None for one that something is made of itself, and where nothing tells.
+    None for one that something is made of itself, and where nothing tells, or two tell otherwise.
     """
     seen = {node}
-    waiting = deque([node])
-    while waiting and len(seen) <= MOST_VISITS:
-        for _, by, name in fed.get(waiting.popleft(), ()):
-            role = _at(graph, by, name)
-            if role is not None:
-                return role
-            if by in seen or _is_end(graph, by):
-                continue
-            if _makes(graph, by):
-                return None
-            seen.add(by)
-            waiting.append(by)
+    nearest = [node]
+    while nearest and len(seen) <= MOST_VISITS:
+        edges = [(by, name) for each in nearest for _, by, name in fed.get(each, ()) if not _is_end(graph, by)]
+        told = {by: _at(graph, by, name) for by, name in edges}
+        roles = {role for role in told.values() if role is not None}
+        if roles or any(_makes(graph, by) for by in told):
+            return roles.pop() if len(roles) == 1 else None
+        nearest = [by for by in told if by not in seen]
+        seen.update(nearest)
     return None
 
 
