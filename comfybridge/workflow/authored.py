@@ -106,6 +106,11 @@ class Authored:
         return found
 
     @cached_property
+    def is_silent(self) -> bool:
+        """Whether nothing that was written names a parameter."""
+        return not self._called and not self.labelled
+
+    @cached_property
     def labelled(self) -> list[tuple[str, list[Target]]]:
         """The inputs that subgraphs of the graph itself show under a label, by the name that is made of it."""
         found: dict[str, list[list[Target]]] = {}

@@ -29,6 +29,8 @@ def add_authored(graph: Walked, found: dict[str, list[Target]]) -> set[str]:
     Two inputs of the same name that differ are none. What a subgraph shows under a label has the label as its name.
     """
     added: set[str] = set()
+    if graph.authored.is_silent:
+        return added
     taken = {target for targets in found.values() for target in targets}
     for names in (*((name,) for name in FALLBACKS), *_PAIRS):
         if any(found.get(name) for name in names):

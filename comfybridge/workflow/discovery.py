@@ -19,7 +19,7 @@ from typing import Any
 from comfybridge.workflow.authored import Said
 from comfybridge.workflow.authored_parameters import add_authored
 from comfybridge.workflow.facts import Facts
-from comfybridge.workflow.formats import FORMATS, frame_rates
+from comfybridge.workflow.formats import frame_rates
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.input_files import find_files, type_of
 from comfybridge.workflow.latents import Latent, final_size
@@ -123,7 +123,7 @@ def _add_without_samplers(graph: Walked, found: dict[str, list[Target]], makers:
     """Add what a graph without a sampler may have: one model, and the size that its pictures end up with."""
     if not found.get("model"):
         found["model"] = only_model(graph)
-    final = Latent() if found.get("width") else final_size(graph, makers)
+    final = Latent() if found.get("width") or found.get("size") else final_size(graph, makers)
     if final.size:
         found["width"], found["height"] = [final.size[0]], [final.size[1]]
         found["batch_size"] = found.get("batch_size") or ([final.batch] if final.batch else [])
@@ -134,7 +134,7 @@ def _of_views(graph: Walked, views: list[View]) -> tuple[dict[str, list[Target]]
     found = {name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES}
     found["model"] = _agreeing(graph, [view.model for view in views])
     found["guidance"] = _agreeing(graph, [view.positive.guidance for view in views])
-    for name in FORMATS:
+    for name in dict.fromkeys(name for view in views for name in view.formats):
         found[name] = _agreeing(graph, [view.formats[name] for view in views if name in view.formats])
     latents = [view.latent for view in views]
     found["width"], found["height"] = _agreeing_sizes(graph, latents)
@@ -155,7 +155,9 @@ def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[T
     Their seeds are another matter, see `Parameter.beside`.
     """
     first = [view for view in views if view.is_first]
-    reasons = {}
+    reasons: dict[str, str] = {}
+    if len(first) < 2:
+        return reasons
     for name in found:
         held = {} if name == "seed" else {view.node: _held(graph, view, name) for view in first}
         values = list(dict.fromkeys(value for value in held.values() if value is not None))
@@ -173,14 +175,8 @@ def _held(graph: Walked, view: View, name: str) -> Any:
         return tuple(literal_value(graph, target) for target in texts.encoders[0]) if texts.encoders else None
     if name in ("width", "height"):
         return tuple(literal_value(graph, target) for target in view.latent.size) if view.latent.size else None
-    others = {
-        **dict.fromkeys(FORMATS),
-        **view.formats,
-        "model": view.model,
-        "guidance": view.positive.guidance,
-        "batch_size": view.latent.batch,
-    }
-    target = view.settings[name] if name in view.settings else others[name]
+    others = {"model": view.model, "guidance": view.positive.guidance, "batch_size": view.latent.batch}
+    target = view.settings.get(name) or view.formats.get(name) or others.get(name)
     return literal_value(graph, target) if target else None
 
 

@@ -267,8 +267,9 @@ def _is_display(node: dict[str, Any]) -> bool:
 
 def _preset(class_type: str, inputs: Inputs) -> str | None:
     """The input that a node takes its size from although it has a width and a height, or makes latents."""
-    called = {plain(name) for name in inputs}
-    has_size = any(width in called and height in called for width, height in _SIZES)
+    has_size = any(width in inputs and height in inputs for width, height in _SIZES)
+    within = {plain(name) for name in inputs if "." in name}
+    has_size = has_size or any(width in within and height in within for width, height in _SIZES)
     if not has_size and not {"empty", "latent"} <= set(words(class_type)):
         return None
     for name, value in inputs.items():

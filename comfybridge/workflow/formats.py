@@ -21,6 +21,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     "fps": ("fps", "frame_rate", "framerate", "frames_per_second"),
 }
 RATES = frozenset(FORMATS["fps"])
+_ALL = frozenset(name for names in FORMATS.values() for name in names)
 # what a node is called that puts frames together
 _MAKES_VIDEO = word_set("video webm webp apng gif animated combine")
 MOST_VISITS = 16  # of the nodes that a size is worked out by
@@ -28,8 +29,10 @@ MOST_VISITS = 16  # of the nodes that a size is worked out by
 
 def own_formats(graph: Walked, node: str) -> dict[str, Target]:
     """What a node itself says of it, by the names of parameters."""
-    inputs = {plain(name).lower(): name for name in reversed(graph[node]["inputs"])}
     found: dict[str, Target] = {}
+    inputs = {plain(name): name for name in reversed(graph[node]["inputs"])}
+    if _ALL.isdisjoint(inputs):  # as in most nodes
+        return found
     for name, called in FORMATS.items():
         own = next((inputs[each] for each in called if each in inputs), None)
         target = own and _followed(graph, node, own, is_text=name in ("aspect_ratio", "size"))
