@@ -100,11 +100,11 @@ def examine(graph: Graph, facts: Facts | None = None, authored: Said | None = No
         name, strengths = loras.found[0]
         found.update(lora_name=[name], lora_strength=strengths)
     _add_texts_of_row(walked, found)
-    told = add_authored(walked, found)
+    told = add_authored(walked, found, views[0].latent.open if views else None)
     beside = _seeds_beside(walked, views, found.get("seed", []))
     parameters = {
         name: _parameter(graph, name, found[name], beside if name == "seed" else (), is_file=name in files)
-        for name in (*SHORT_NAMES, *(name for name in found if name not in MEANINGS))
+        for name in dict.fromkeys((*SHORT_NAMES, *_FURTHER, *found))
         if found.get(name)
     }
     reasons = {**_unclear(walked, views, found, loras), **apart}

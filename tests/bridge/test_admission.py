@@ -28,9 +28,11 @@ def discoveries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counted = []
     examine = template.examine
 
-    def counting(graph: template.Graph, facts: template.Facts | None = None) -> template.Discovery:
+    def counting(
+        graph: template.Graph, facts: template.Facts | None = None, authored: template.Said | None = None
+    ) -> template.Discovery:
         counted.append(len(graph))
-        return examine(graph, facts)
+        return examine(graph, facts, authored)
 
     monkeypatch.setattr(template, "examine", counting)
     return counted
