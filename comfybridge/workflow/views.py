@@ -84,13 +84,16 @@ def first_seed(graph: Walked) -> Target | None:
 
 
 def _main_first(graph: Walked, views: list[View]) -> list[View]:
-    """The views, those without a text after those with one: they prepare a picture, as to find its depth."""
-    told = [view for view in views if view.positive.encoders or view.positive.met]
+    """The views, without those that have no text and come before one that has: they prepare it, as to find depths."""
+    told = [view.node for view in views if view.positive.encoders or view.positive.met]
     if len(told) in (0, len(views)):
         return views
-    later = downstream(graph, [view.node for view in told]) | graph.dead
-    nodes = {view.node for view in told}
-    return [replace(view, is_first=view.node in nodes and view.node not in later) for view in views]
+    later = downstream(graph, told)
+    return [
+        replace(view, is_first=view.node not in later and view.node not in graph.dead)
+        for view in views
+        if view.node in told or view.node in later
+    ]
 
 
 def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:

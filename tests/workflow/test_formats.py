@@ -90,13 +90,16 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
             n3=sampler(positive=["20", 0], negative=["20", 1]),
             n20=node("ControlNetApplyAdvanced", positive=["6", 0], negative=["7", 0], image=["21", 0]),
             n21=node("VAEDecode", samples=["22", 0]),
-            n22=node("SamplerCustomAdvanced", noise=["23", 0], guider=["24", 0], latent_image=["25", 0]),
+            n22=node("SamplerCustomAdvanced", noise=["23", 0], guider=["24", 0], latent_image=["25", 0],
+                     sigmas=["28", 0]),
             n23=node("RandomNoise", noise_seed=0),
             n24=node("BasicGuider", model=["26", 0], conditioning=["27", 0]),
             n25=node("EmptyLatentImage", width=64, height=64, batch_size=1),
             n26=node("UNETLoader", unet_name="depth.safetensors"), n27=node("DepthConditioning"),
+            n28=node("BasicScheduler", steps=1, denoise=1, scheduler="normal", model=["26", 0]),
         ),
-        {"seed": "3.seed", "model": "4.ckpt_name", "prompt": "6.text", "width": "5.width", "steps": "3.steps"},
+        {"seed": "3.seed", "model": "4.ckpt_name", "prompt": "6.text", "width": "5.width", "steps": "3.steps",
+         "denoise": "3.denoise"},
     ),
 }  # fmt: skip
 
