@@ -29,7 +29,7 @@ from comfybridge.workflow.loras import Loras, find_loras
 from comfybridge.workflow.names import is_encoded_text, is_text_of_row, plain
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, Type
 from comfybridge.workflow.samplers import PLACES, holder
-from comfybridge.workflow.views import View, first_seed, look
+from comfybridge.workflow.views import SEEDS, View, first_seed, look
 from comfybridge.workflow.wording import clip
 
 MEANINGS: dict[str, tuple[Type, str]] = {
@@ -114,7 +114,7 @@ def examine(graph: Graph, facts: Facts | None = None, authored: Said | None = No
 
 def find_seed(graph: Graph) -> Target | None:
     """The input that holds a checked graph's seed: that of the parameter `seed`, for less work than to find all."""
-    if not any(plain(name) in SEED_INPUTS for node in graph.values() for name in node["inputs"]):
+    if not any(plain(name) in (*SEED_INPUTS, *SEEDS) for node in graph.values() for name in node["inputs"]):
         return None  # as in most graphs that only change a picture
     return first_seed(Walked(graph))
 
