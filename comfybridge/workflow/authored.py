@@ -106,6 +106,15 @@ class Authored:
         return found
 
     @cached_property
+    def together(self) -> dict[Target, list[Target]]:
+        """The inputs that one widget of a subgraph sets together, by each of them."""
+        found: dict[Target, list[Target]] = {}
+        for each in self._said.shown if self._said is not None else ():
+            targets = [Target(*target) for target in each.targets]
+            found.update(dict.fromkeys(targets, targets))
+        return found
+
+    @cached_property
     def is_silent(self) -> bool:
         """Whether nothing that was written names a parameter."""
         return not self._called and not self.labelled

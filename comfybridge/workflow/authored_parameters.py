@@ -53,6 +53,15 @@ def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | N
     return added
 
 
+def with_others(graph: Walked, targets: list[Target]) -> list[Target]:
+    """The inputs of a parameter, and those that the same widget of a subgraph sets."""
+    together = graph.authored.together
+    if not together:
+        return targets
+    others = [each for target in targets for each in together.get(target, ()) if each.node in graph]
+    return list(dict.fromkeys([*targets, *others]))
+
+
 def _before(graph: Walked, node: str) -> set[str]:
     """The nodes that a node gets something from, however indirectly."""
     seen: set[str] = set()

@@ -129,7 +129,10 @@ def _held(graph: Walked, node: str) -> list[tuple[str, FileKind]]:
     return [
         (name, held)
         for name, value in inputs.items()
-        if isinstance(value, str) and (held := _kind_of_input(name)) is not None and _FILE.match(value)
+        if isinstance(value, str)
+        and (held := _kind_of_input(name)) is not None
+        # a canvas that nobody has painted on yet holds an empty text
+        and (_FILE.match(value) or (not value and held == "mask"))
     ]
 
 

@@ -177,3 +177,12 @@ def test_a_labelled_value_can_be_set() -> None:
 def test_what_a_title_has_told_is_not_unclear() -> None:
     graph, _ = TITLES["a size that is worked out"]
     assert not {"width", "height"} & discovered(graph).unclear.keys()
+
+
+def test_what_one_widget_of_a_subgraph_sets_is_set_together() -> None:
+    graph = default(n6=encode(["50:20", 0]))
+    graph["50:20"] = node("ComfySwitchNode", switch=False, on_true=["50:21", 0], on_false="a fox")
+    graph["50:21"] = node("TextGenerate", prompt="a fox", max_length=512)
+    both = Shown("50", "A subgraph", "text", None, (("50:20", "on_false"), ("50:21", "prompt")))
+    assert targets(discovered(graph))["prompt"] == "50:20.on_false"
+    assert targets(discovered(graph, both))["prompt"] == "50:20.on_false 50:21.prompt"

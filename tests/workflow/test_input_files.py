@@ -120,6 +120,12 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
          "3": node("Painter", mask="painter-3.png [input]", width=8, height=8, image=["2", 0])},
         {"image": "2.image", "mask": "3.mask"},
     ),
+    "a canvas that nobody has painted on": (
+        {"1": maker(image=["2", 0], mask=["3", 1]), "2": picture(),
+         "3": node("Painter", mask="", width=8, height=8, image=["2", 0]),
+         "4": node("SaveGLB", mesh=["1", 0], image="")},
+        {"image": "2.image", "mask": "3.mask"},
+    ),
 }  # fmt: skip
 
 
