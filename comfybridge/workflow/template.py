@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
-from comfybridge.workflow.authored import Said
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
+from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import Walked, literal_value
@@ -43,8 +43,8 @@ class Template:
         model: where its model is named, whether or not callers may choose another; None if that is not found.
         models: where to download its models, as far as its author says.
         discovery: the parameters found in its graph; None before the search.
-        authored: what the file says of its nodes, if its graph was made of one of the editor's.
         is_declared: whether its owner says what its parameters are, so that those found do not count.
+        authored: what its author said in the editor, if the graph was converted.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Template:
     models: tuple[ModelFile, ...] = ()
     discovery: Discovery | None = None
     is_declared: bool = False
-    authored: Said | None = field(default=None, repr=False)
+    authored: Conversion | None = field(default=None, repr=False)
 
     @classmethod
-    def of_graph(cls, graph: Graph, authored: Said | None = None) -> Template:
+    def of_graph(cls, graph: Graph, authored: Conversion | None = None) -> Template:
         """The template without a name that a checked graph of a caller's is."""
         return cls("", "", graph, {}, authored=authored)
 
@@ -70,7 +70,7 @@ class Template:
         graph: Graph,
         found: Discovery,
         models: tuple[ModelFile, ...] = (),
-        authored: Said | None = None,
+        authored: Conversion | None = None,
     ) -> Template:
         """A template with the parameters found in its graph."""
         model = found.parameters.get("model")
