@@ -19,7 +19,7 @@ from typing import Any
 from comfybridge.workflow.authored import Said
 from comfybridge.workflow.authored_parameters import add_authored, with_others
 from comfybridge.workflow.facts import Facts
-from comfybridge.workflow.formats import frame_rates
+from comfybridge.workflow.formats import formats_of_latent, frame_rates
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.input_files import find_files, type_of
 from comfybridge.workflow.latents import Latent, final_size
@@ -128,6 +128,8 @@ def _add_without_samplers(graph: Walked, found: dict[str, list[Target]], makers:
     if final.size:
         found["width"], found["height"] = [final.size[0]], [final.size[1]]
         found["batch_size"] = found.get("batch_size") or ([final.batch] if final.batch else [])
+    for name, target in formats_of_latent(graph, final).items():
+        found[name] = found.get(name) or [target]
 
 
 def _of_views(graph: Walked, views: list[View]) -> tuple[dict[str, list[Target]], dict[str, str]]:

@@ -123,7 +123,7 @@ def _nearest_sized(graph: Walked, node: str, makers: Collection[str]) -> str | N
             graph.look_at(node)
             found = Latent()
             note_sizes(graph, node, found)
-            if found.size:
+            if found.size or found.open:
                 return node
             if node not in makers:
                 pending.extend(_pictures_of(graph, node))

@@ -52,6 +52,11 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
                 n21=node("ComfyMathExpression", expression="a & -8", **{"values.a": ["20", 0]})),
         {"aspect_ratio": "20.aspect_ratio", "width": ""},
     ),
+    "a size out of proportions, without a sampler": (
+        {"1": node("EmptyImage", width=["2", 0], height=["2", 1], batch_size=1), "2": SELECTOR,
+         "3": node("SaveImage", images=["1", 0])},
+        {"aspect_ratio": "2.aspect_ratio", "megapixels": "2.megapixels", "width": ""},
+    ),
     "the size of a picture": (
         default(n5=node("EmptyLatentImage", width=["20", 0], height=["20", 1], batch_size=1),
                 n20=node("GetImageSize", image=["21", 0]), n21=node("LoadImage", image="a.png")),
