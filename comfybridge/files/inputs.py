@@ -113,7 +113,7 @@ def _place(
     if parameter is None and is_for_file(file.name, parameters, filled.graph):
         targets += targets_of(file.name, filled.graph, parameters)
         is_own_name = True
-    if parameter is not None and parameter.type == "image":
+    if parameter is not None and parameter.is_file:
         _check_not_given(file.name, parameter, filled)
         targets += parameter.targets
     if not targets:
@@ -146,7 +146,7 @@ def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Fo
 
 
 def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: FileForms) -> None:
-    """Refuse a name for a parameter of type `image` where the node takes no names.
+    """Refuse a name for a parameter that names a file where the node takes no names.
 
     Raises:
         InvalidRequest: which parameter, and what it takes.
@@ -154,7 +154,7 @@ def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: File
     """
     for name in filled.given:
         parameter = parameters.get(name)
-        if parameter is None or parameter.type != "image":
+        if parameter is None or not parameter.is_file:
             continue
         for target in parameter.targets:
             accepted = forms.of(target)
@@ -206,7 +206,7 @@ def _check_not_given(name: str, parameter: Parameter, filled: Filled) -> None:
 
 def _takes(graph: Graph, parameters: Mapping[str, Parameter]) -> list[str]:
     """The names that a file could have."""
-    names = [name for name, parameter in parameters.items() if parameter.type == "image"]
+    names = [name for name, parameter in parameters.items() if parameter.is_file]
     for node in graph.values():
         for value in node["inputs"].values():
             if not isinstance(value, str) or "\n" in value:

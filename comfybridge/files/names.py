@@ -85,17 +85,17 @@ def check_file_names(
         if target in brought:
             continue
         class_type = graph[target.node]["class_type"]
-        is_image = name in parameters and parameters[name].type == "image"
+        is_file = name in parameters and parameters[name].is_file
         for text in texts:
             if leads_elsewhere(text):
-                if is_image or names_file(class_type, target.input, class_of):
+                if is_file or names_file(class_type, target.input, class_of):
                     raise _refused(name, text)
                 if is_confined and name not in PROSE and not _is_prose(class_type, target.input, class_of):
                     raise _refused(name, text)
                 elsewhere.setdefault(target.node, text)
             # other classes are not worth a call: most such inputs are texts of several lines
             elif _CONTROL.search(text) and (
-                is_image or (_loads(class_type) and names_file(class_type, target.input, class_of))
+                is_file or (_loads(class_type) and names_file(class_type, target.input, class_of))
             ):
                 raise _refused(name, text)
     if elsewhere:

@@ -86,9 +86,9 @@ def split_params(
 
 
 def is_for_file(name: str, parameters: Mapping[str, Parameter], graph: Graph) -> bool:
-    """Whether a parameter is of type `image`, or a `"NODE.INPUT"` is one of ComfyUI's own inputs for files."""
+    """Whether a parameter names a file, or a `"NODE.INPUT"` is one of ComfyUI's own inputs for files."""
     if name in parameters:
-        return parameters[name].type == "image"
+        return parameters[name].is_file
     return any(
         target.node in graph and FILE_INPUTS.get(graph[target.node]["class_type"]) == target.input
         for target in targets_of(name, graph, parameters)

@@ -28,7 +28,7 @@ def as_of_template(
         return refusal  # the caller has changed links, which may cause any error
     callers = given_targets(filled).union(brought)
     # an example picture of the owner's, in the place of which the caller has given none
-    callers.update(*(each.targets for each in template.parameters.values() if each.type == "image"))
+    callers.update(*(each.targets for each in template.parameters.values() if each.is_file))
     problems = list(_problems(refusal.node_errors or {}))
     if any(is_callers(target, callers) for target, _ in problems):
         return refusal

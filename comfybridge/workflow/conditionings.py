@@ -17,8 +17,9 @@ from comfybridge.workflow.links import (
     takes_picture,
     with_twins,
 )
-from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, is_side, plain, side
+from comfybridge.workflow.names import Side, is_bundle, is_encoded_text, is_side, is_text_of_row, plain, side
 from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.persons_text import persons_text
 from comfybridge.workflow.samplers import is_sampler
 
 FIRST = ("conditioning", "conditioning_to", "conditioning_1")
@@ -131,7 +132,9 @@ def texts_of(graph: Walked, node: str, wanted: Side, *, is_open: bool = False) -
     strings = [name for name, value in inputs.items() if isinstance(value, str)]
     if not names and not is_open and "clip" in links(graph, node) and len(strings) == 1:
         names = strings
-    found = [follow(graph, node, name, "string", wanted) for name in names]
+    if not names:
+        names = [name for name in inputs if is_text_of_row(name)][:1]
+    found = [persons_text(graph, node, name, wanted) for name in names]
     return list(dict.fromkeys(twin for target in found if target for twin in with_twins(graph, target)))
 
 

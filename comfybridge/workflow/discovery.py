@@ -1,10 +1,11 @@
 """The parameters of a graph without a parameter file, found by its links.
 
-From each sampler upwards: what feeds its positive input is the prompt, whatever it says. No node's title, id or
-text is looked at; the names of inputs and outputs are. Of several samplers the first is the one that no other comes
-before; a parameter feeds the inputs of the others too, where they hold the same value. Those that somebody set apart
-stay apart, but for the seeds of samplers that stand beside the first (`Parameter.beside`). In a graph without a
-sampler, the nodes that take a prompt of their own stand for the samplers.
+From each sampler upwards: what feeds its positive input is the prompt, whatever it says. The names of inputs and
+outputs are looked at; titles and labels only where links lead to several texts, or end in a calculation. Of several
+samplers the first is the one that no other comes before; a parameter feeds the inputs of the others too, where they
+hold the same value. Those that somebody set apart stay apart, but for the seeds of samplers that stand beside the
+first (`Parameter.beside`). In a graph without a sampler, the nodes that take a prompt of their own stand for the
+samplers.
 
 If the way is unclear, there is no parameter, and `Discovery.unclear` says why.
 """
@@ -15,18 +16,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfybridge.workflow.editor.conversion import Conversion
+from comfybridge.workflow.authored import Said
+from comfybridge.workflow.authored_parameters import add_authored, with_others
 from comfybridge.workflow.facts import Facts
+from comfybridge.workflow.formats import formats_of_latent, frame_rates
 from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.input_files import find_files, type_of
 from comfybridge.workflow.latents import Latent, final_size
 from comfybridge.workflow.links import Walked, links, literal_value
 from comfybridge.workflow.loaders import only_model
 from comfybridge.workflow.loras import Loras, find_loras
-from comfybridge.workflow.names import plain
+from comfybridge.workflow.names import is_encoded_text, is_text_of_row, plain
 from comfybridge.workflow.parameters import SEED_INPUTS, Parameter, Target, Type
-from comfybridge.workflow.pictures import find_pictures
 from comfybridge.workflow.samplers import PLACES, holder
-from comfybridge.workflow.views import View, first_seed, look
+from comfybridge.workflow.views import SEEDS, View, first_seed, look
 from comfybridge.workflow.wording import clip
 
 MEANINGS: dict[str, tuple[Type, str]] = {
@@ -49,6 +52,16 @@ MEANINGS: dict[str, tuple[Type, str]] = {
     "lora_strength": ("number", "how much of the LoRA to add"),
 }
 SHORT_NAMES = tuple(MEANINGS)
+# others, whose type is that of the value in the graph
+_FURTHER = {
+    "aspect_ratio": "width to height, such as 16:9",
+    "resolution": "how large the result is to be",
+    "size": "the size of the result",
+    "megapixels": "how many millions of pixels to make",
+    "duration": "how many seconds to make",
+    "length": "how many frames to make",
+    "fps": "frames per second",
+}
 MOST_REPEATS = 64  # RepeatLatentBatch.amount, nodes.py
 
 
@@ -67,48 +80,56 @@ class Discovery:
     unknown: frozenset[str] = frozenset()
 
 
-def examine(graph: Graph, facts: Facts | None = None, authored: Conversion | None = None) -> Discovery:
+def examine(graph: Graph, facts: Facts | None = None, authored: Said | None = None) -> Discovery:
     """The parameters of a checked graph, and those that are unclear.
 
     Args:
         facts: a server's description of node classes; without it, only built-in knowledge is used.
-        authored: what the author said of the nodes in the editor, if the graph was converted.
+        authored: what the file says that the graph was made of; without it, titles are those in the graph's `_meta`.
     """
-    walked = Walked(graph, facts)
+    walked = Walked(graph, facts, authored)
     views = look(walked)
     found, apart = _of_views(walked, views) if views else ({}, {})
     if not any(view.is_sampler for view in views):
-        _add_without_samplers(walked, found)
-    found.update(find_pictures(walked))
+        _add_without_samplers(walked, found, [view.node for view in views])
+    found["fps"] = found.get("fps") or frame_rates(walked)
+    files = find_files(walked)
+    found.update(files)
     loras = find_loras(walked)
     if len(loras.found) == 1 and not loras.unnamed:
         name, strengths = loras.found[0]
         found.update(lora_name=[name], lora_strength=strengths)
+    _add_texts_of_row(walked, found)
+    told = add_authored(walked, found, views[0].latent.open if views else None)
     beside = _seeds_beside(walked, views, found.get("seed", []))
+    found = {name: with_others(walked, targets) for name, targets in found.items()}
     parameters = {
-        name: _parameter(graph, name, found[name], beside if name == "seed" else ())
-        for name in (*SHORT_NAMES, *(name for name in found if name not in MEANINGS))
+        name: _parameter(graph, name, found[name], beside if name == "seed" else (), is_file=name in files)
+        for name in dict.fromkeys((*SHORT_NAMES, *_FURTHER, *found))
         if found.get(name)
     }
-    unclear = {**_unclear(walked, views, found, loras), **apart}
+    reasons = {**_unclear(walked, views, found, loras), **apart}
+    unclear = {name: reason for name, reason in reasons.items() if name not in told}
     return Discovery(parameters, unclear, frozenset(walked.unknown))
 
 
 def find_seed(graph: Graph) -> Target | None:
     """The input that holds a checked graph's seed: that of the parameter `seed`, for less work than to find all."""
-    if not any(plain(name) in SEED_INPUTS for node in graph.values() for name in node["inputs"]):
+    if not any(plain(name) in (*SEED_INPUTS, *SEEDS) for node in graph.values() for name in node["inputs"]):
         return None  # as in most graphs that only change a picture
     return first_seed(Walked(graph))
 
 
-def _add_without_samplers(graph: Walked, found: dict[str, list[Target]]) -> None:
+def _add_without_samplers(graph: Walked, found: dict[str, list[Target]], makers: list[str]) -> None:
     """Add what a graph without a sampler may have: one model, and the size that its pictures end up with."""
     if not found.get("model"):
         found["model"] = only_model(graph)
-    final = Latent() if found.get("width") else final_size(graph)
+    final = Latent() if found.get("width") or found.get("size") else final_size(graph, makers)
     if final.size:
         found["width"], found["height"] = [final.size[0]], [final.size[1]]
         found["batch_size"] = found.get("batch_size") or ([final.batch] if final.batch else [])
+    for name, target in formats_of_latent(graph, final).items():
+        found[name] = found.get(name) or [target]
 
 
 def _of_views(graph: Walked, views: list[View]) -> tuple[dict[str, list[Target]], dict[str, str]]:
@@ -116,6 +137,8 @@ def _of_views(graph: Walked, views: list[View]) -> tuple[dict[str, list[Target]]
     found = {name: _agreeing(graph, [view.settings[name] for view in views]) for name in PLACES}
     found["model"] = _agreeing(graph, [view.model for view in views])
     found["guidance"] = _agreeing(graph, [view.positive.guidance for view in views])
+    for name in dict.fromkeys(name for view in views for name in view.formats):
+        found[name] = _agreeing(graph, [view.formats[name] for view in views if name in view.formats])
     latents = [view.latent for view in views]
     found["width"], found["height"] = _agreeing_sizes(graph, latents)
     found["batch_size"] = _agreeing(graph, [each.batch for each in latents])
@@ -135,7 +158,9 @@ def _drop_what_differs(graph: Walked, views: list[View], found: dict[str, list[T
     Their seeds are another matter, see `Parameter.beside`.
     """
     first = [view for view in views if view.is_first]
-    reasons = {}
+    reasons: dict[str, str] = {}
+    if len(first) < 2:
+        return reasons
     for name in found:
         held = {} if name == "seed" else {view.node: _held(graph, view, name) for view in first}
         values = list(dict.fromkeys(value for value in held.values() if value is not None))
@@ -154,7 +179,7 @@ def _held(graph: Walked, view: View, name: str) -> Any:
     if name in ("width", "height"):
         return tuple(literal_value(graph, target) for target in view.latent.size) if view.latent.size else None
     others = {"model": view.model, "guidance": view.positive.guidance, "batch_size": view.latent.batch}
-    target = view.settings[name] if name in view.settings else others[name]
+    target = view.settings.get(name) or view.formats.get(name) or others.get(name)
     return literal_value(graph, target) if target else None
 
 
@@ -199,21 +224,46 @@ def _seeds_beside(graph: Graph, views: list[View], seeds: list[Target]) -> tuple
     return tuple(tuple(group) for group in groups.values())
 
 
-def _parameter(graph: Graph, name: str, targets: list[Target], beside: tuple[tuple[Target, ...], ...]) -> Parameter:
-    base, _, number = name.partition("_")
-    kind, description = MEANINGS[name] if name in MEANINGS else MEANINGS[base]
-    if name not in MEANINGS:
-        description = f"{base} {number}, by node {clip(targets[0].node)}"
+def _parameter(
+    graph: Graph, name: str, targets: list[Target], beside: tuple[tuple[Target, ...], ...], *, is_file: bool
+) -> Parameter:
+    value = literal_value(graph, targets[0])
+    kind, description = _meaning(name, value, targets[0].node, is_file=is_file)
     repeats = name == "batch_size" and targets[0].input == "amount"
     return Parameter(
         name=name,
         targets=tuple(targets),
         type=kind,
-        default=literal_value(graph, targets[0]),
+        default=value,
         max=MOST_REPEATS if repeats else None,
         description=description,
         beside=beside,
     )
+
+
+def _meaning(name: str, value: Any, node: str, *, is_file: bool) -> tuple[Type | None, str]:
+    """The type of a parameter's values, and what it is for."""
+    if name in MEANINGS:
+        return MEANINGS[name]
+    said = f"{name.replace('_', ' ')}, by node {clip(node)}"
+    if is_file:
+        return type_of(name), said
+    kind: Type | None = "number"  # an integer may be one by chance: the editor saves 1.0 as 1
+    if isinstance(value, (bool, str)):
+        kind = "boolean" if isinstance(value, bool) else "string"
+    return ("integer" if name == "length" else kind), _FURTHER.get(name, said)
+
+
+def _add_texts_of_row(graph: Graph, found: dict[str, list[Target]]) -> None:
+    """Add the texts that follow a prompt which is the first of a row, as `prompt_2` and so on."""
+    prompts = found.get("prompt", [])
+    if len(prompts) == 1 and is_text_of_row(prompts[0].input):
+        node, first = prompts[0].node, prompts[0].input
+        row = [
+            name for name, value in graph[node]["inputs"].items() if isinstance(value, str) and is_text_of_row(name)
+        ]
+        for number, name in enumerate((name for name in row if name != first), 2):
+            found[f"prompt_{number}"] = [Target(node, name)]
 
 
 def _unfollowed(graph: Walked, view: View) -> dict[str, Target]:
@@ -248,7 +298,8 @@ def _unclear(graph: Walked, views: list[View], found: dict[str, list[Target]], l
         for name, target in _unfollowed(graph, first).items():
             if not found.get(name) and name not in reasons:
                 reasons.update(_linked(graph, name, target))
-        if not found.get("prompt") and "prompt" not in reasons:
+        takes_text = first.is_sampler or any(is_encoded_text(name) for name in graph[first.node]["inputs"])
+        if not found.get("prompt") and "prompt" not in reasons and takes_text:
             reasons["prompt"] = (
                 f"prompt is not a parameter: the links of node {clip(first.node)} "
                 f"({clip(graph[first.node]['class_type'])}) lead to no text that is certainly a prompt."

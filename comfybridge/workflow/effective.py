@@ -103,7 +103,9 @@ def effective_graph(graph: Graph) -> tuple[Graph, dict[str, Note]]:
             inputs = {name: value for name, value in inputs.items() if is_link(value)}
         preset = _preset(node["class_type"], inputs)
         if preset:
-            inputs = {name: value for name, value in inputs.items() if not any(name in pair for pair in _SIZES)}
+            inputs = {
+                name: value for name, value in inputs.items() if not any(plain(name) in pair for pair in _SIZES)
+            }
             note = f"takes its width and height from its {clip(preset)}, {describe(node['inputs'][preset])}"
             sized.add(node_id)
         effective[node_id] = node if inputs is node["inputs"] else {**node, "inputs": inputs}
@@ -266,6 +268,8 @@ def _is_display(node: dict[str, Any]) -> bool:
 def _preset(class_type: str, inputs: Inputs) -> str | None:
     """The input that a node takes its size from although it has a width and a height, or makes latents."""
     has_size = any(width in inputs and height in inputs for width, height in _SIZES)
+    within = {plain(name) for name in inputs if "." in name}
+    has_size = has_size or any(width in within and height in within for width, height in _SIZES)
     if not has_size and not {"empty", "latent"} <= set(words(class_type)):
         return None
     for name, value in inputs.items():

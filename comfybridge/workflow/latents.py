@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from comfybridge.workflow.effective import Note
@@ -12,8 +13,10 @@ from comfybridge.workflow.samplers import is_sampler
 
 SIZES = (("width", "height"), ("empty_latent_width", "empty_latent_height"))
 PICTURES = ("samples", "latent", "latent_image", "pixels", "image", "images", "start_image")
+# what nodes that make a video or a sound call how long it is
+LENGTHS = ("length", "num_frames", "frames", "video_length", "seconds")
 # what nodes that make several pictures or frames count
-COUNTS = ("batch_size", "length", "num_frames", "frames")
+COUNTS = ("batch_size", *LENGTHS)
 OTHER = (*EQUIPMENT, "positive", "negative", "mask", "control_net", "clip_vision_output", "noise", "sigmas")
 # nodes that change a bundle's conditioning or model by a picture, which is not what the latent is made of
 _HINTED = frozenset(("apply", "control", "controlnet", "adapter"))
@@ -30,6 +33,7 @@ class Latent:
         repeats: how often a batch is repeated.
         met: inputs left out on the way, by their nodes.
         open: a width or height that is linked to no single value, if there is one.
+        length: how many frames, or how many seconds of sound, are made out of nothing; and what the node calls it.
     """
 
     sizes: list[tuple[Target, Target]] = field(default_factory=list)
@@ -38,6 +42,7 @@ class Latent:
     repeats: list[Target] = field(default_factory=list)
     met: dict[str, Note] = field(default_factory=dict)
     open: Target | None = None
+    length: tuple[str, Target] | None = None
 
     @property
     def size(self) -> tuple[Target, Target] | None:
@@ -80,6 +85,10 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
             (found.sizes if from_scratch else found.rescales).append((width, height))
         elif from_scratch and found.open is None and all(name in written for name in names):
             found.open = Target(node, written[names[1] if width else names[0]])
+    if found.length is None and from_scratch:
+        name = next((name for name in LENGTHS if name in inputs), None)
+        length = follow(graph, node, name, "number") if name else None
+        found.length = (name, length) if name and length else None
     batch = follow(graph, node, "batch_size", "integer") if from_scratch else None
     if batch:
         found.batches.append(batch)
@@ -88,18 +97,22 @@ def note_sizes(graph: Walked, node: str, found: Latent) -> None:
         found.repeats.append(repeat)
 
 
-def final_size(graph: Walked) -> Latent:
-    """What decides the size of what a graph without a sampler ends in: the node that sets it last."""
+def final_size(graph: Walked, makers: Collection[str] = ()) -> Latent:
+    """What decides the size of what a graph without a sampler ends in: the node that sets it last.
+
+    Args:
+        makers: nodes that make something new, so that what comes before them decides no size.
+    """
     graph.met = {}
     feeding = {origin for node in graph for origin, _ in links(graph, node).values()}
-    sized = {_nearest_sized(graph, node) for node in graph if node not in feeding} - {None}
+    sized = {_nearest_sized(graph, node, makers) for node in graph if node not in feeding} - {None}
     found = Latent(met=graph.met)
     if len(sized) == 1:
         note_sizes(graph, sized.pop() or "", found)
     return found
 
 
-def _nearest_sized(graph: Walked, node: str) -> str | None:
+def _nearest_sized(graph: Walked, node: str, makers: Collection[str]) -> str | None:
     """The nearest node above another, or that itself, that sets a size."""
     seen: set[str] = set()
     pending = [node]
@@ -110,9 +123,10 @@ def _nearest_sized(graph: Walked, node: str) -> str | None:
             graph.look_at(node)
             found = Latent()
             note_sizes(graph, node, found)
-            if found.size:
+            if found.size or found.open:
                 return node
-            pending.extend(_pictures_of(graph, node))
+            if node not in makers:
+                pending.extend(_pictures_of(graph, node))
     return None
 
 

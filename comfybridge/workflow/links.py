@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Literal
 
+from comfybridge.workflow.authored import Authored, Said
 from comfybridge.workflow.effective import Note, dead_ends, effective_graph
 from comfybridge.workflow.facts import Facts, known_outputs, output_side
 from comfybridge.workflow.graph import Graph, is_link
-from comfybridge.workflow.names import Side, is_bundle, is_prose, is_text, plain, side, words
+from comfybridge.workflow.names import Side, is_bundle, is_prose, is_text, plain, side, word_set, words
 from comfybridge.workflow.parameters import SEED_INPUTS, Target
 
 Kind = Literal["string", "integer", "number"]
@@ -37,6 +38,8 @@ TWINS = (
     ("pos_g", "pos_l"),
     ("neg_g", "neg_l"),
 )
+# what the place of a text is called in a template
+_PLACEHOLDERS = word_set("prompt user text input caption description")
 # values that come in pairs; an output's name shows which of them it returns
 _PAIRED = ({"width", "height"}, {"empty_latent_width", "empty_latent_height"})
 
@@ -51,11 +54,13 @@ class Walked(Graph):
         unknown: the classes with questions that only a server can answer.
         notes: the inputs left out, by node.
         met: the notes of nodes that walks came to since this was emptied.
+        authored: what its author wrote beside it.
     """
 
-    def __init__(self, graph: Graph, facts: Facts | None = None) -> None:
+    def __init__(self, graph: Graph, facts: Facts | None = None, authored: Said | None = None) -> None:
         effective, self.notes = effective_graph(graph)
         super().__init__(effective)
+        self.authored = Authored(self, authored)
         self.steps_left = MOST_STEPS
         self.links: dict[str, dict[str, Source]] = {}
         self.ends: dict[tuple[str, Kind, Side | None], dict[Source, Target | None]] = {}
@@ -148,7 +153,7 @@ def follow_source(graph: Walked, start: Source, name: str, kind: Kind, wanted: S
     is_prose = kind == "string" and name not in CHOICES
 
     def expand(here: Source) -> Iterable[Source | Target]:
-        return _texts(graph, here, wanted) if is_prose else _values(graph, here, plain(name), kind)
+        return texts_before(graph, here, wanted) if is_prose else _values(graph, here, plain(name), kind)
 
     # the name of a text does not affect its origin
     ends = graph.ends.setdefault(("", kind, wanted) if is_prose else (name, kind, None), {})
@@ -191,7 +196,7 @@ def _end(
     return None
 
 
-def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Target]:
+def texts_before(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Target]:
     """Where a text may come from: of a concatenation, what is linked before what is written into it.
 
     The part that the author wired up is the one meant to change; the literals are decoration.
@@ -199,6 +204,8 @@ def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Ta
     node = here[0]
     graph.look_at(node)
     inputs, linked = graph[node]["inputs"], links(graph, node)
+    if "replace" in linked and _stands_for_text(inputs.get("find", inputs.get("regex_pattern"))):
+        return [linked["replace"]]
     names = [name for name in inputs if is_text(name)]
     if any(side(name) for name in names):
         one = side_of(graph, here, wanted) or "positive"
@@ -216,6 +223,11 @@ def _texts(graph: Walked, here: Source, wanted: Side | None) -> list[Source | Ta
     if not linked and len(strings) == 1 and is_prose(strings[0]):
         return [Target(node, strings[0])]
     return _through(graph, node)
+
+
+def _stands_for_text(placeholder: object) -> bool:
+    """Whether what is to be replaced in a template, such as `{user_prompt}`, stands for a text of a person's."""
+    return isinstance(placeholder, str) and not _PLACEHOLDERS.isdisjoint(words(placeholder))
 
 
 def takes_picture(graph: Walked, node: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from comfybridge.workflow.conditionings import texts_of
+from comfybridge.workflow.formats import own_formats
 from comfybridge.workflow.links import Kind, Walked, follow, is_kind, links
 from comfybridge.workflow.names import is_text, plain, side, word_set, words
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import MOST_SAMPLERS
 
+_FILES = word_set("image images video videos audio")
 # what takes a text and makes nothing of it: a file's name, a label on a picture
 _NO_MAKERS = word_set("save combine preview show note label draw overlay concatenate concat replace regex")
 
@@ -30,6 +32,16 @@ def find_makers(graph: Walked) -> list[str]:
         and texts_of(graph, node, "positive")
     ]
     return ([node for node in found if node not in sources] or found)[:MOST_SAMPLERS]
+
+
+def find_workers(graph: Walked, models: tuple[str, ...]) -> list[str]:
+    """The nodes that make something of a picture, a video or a sound by a model of theirs, or to a resolution."""
+    return [
+        node
+        for node in graph
+        if any(not _FILES.isdisjoint(words(name)) for name in links(graph, node))
+        and (own(graph, node, models, "string") or "resolution" in own_formats(graph, node))
+    ][:MOST_SAMPLERS]
 
 
 def _only_holds_texts(graph: Walked, node: str) -> bool:

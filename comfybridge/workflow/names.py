@@ -34,7 +34,7 @@ _ENCODED = word_set(
     "wildcard_text populated_text prompt_text tags caption texts prompts positive_prompt "
     "text_positive question instruction"
 )
-_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative pos neg caption")
+_TEXT_WORDS = word_set("text texts string str value prompt prompts positive negative pos neg caption description")
 # words that show that a text is not prose, or is an instruction to a language model
 _NO_PROSE = word_set(
     "log print show debug save prefix file filename path name format type mode style system instructions "
@@ -76,6 +76,13 @@ def is_encoded_text(name: str) -> bool:
         return True
     found = words(last)
     return side(last) is not None and len(found) <= 3 and bool({"prompt", "text"} & set(found))
+
+
+def is_text_of_row(name: str) -> bool:
+    """Whether it is one of several texts that are shown or said one after another: `storyboard_1_prompt`, `text1`."""
+    found = words(plain(name))
+    is_one = any(word.isdecimal() for word in found) and is_prose(name)
+    return is_one and not {"prompt", "text"}.isdisjoint(found) and side(plain(name)) is None
 
 
 def is_side(name: str) -> bool:

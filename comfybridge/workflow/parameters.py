@@ -12,8 +12,9 @@ from comfybridge.workflow.wording import clip, describe, describe_number, listed
 
 # the lowest and the highest number; None if there is no limit
 Limits = tuple["float | None", "float | None"]
-Type = Literal["string", "integer", "number", "boolean", "image"]
-TYPES: tuple[Type, ...] = ("string", "integer", "number", "boolean", "image")
+Type = Literal["string", "integer", "number", "boolean", "image", "video", "audio"]
+TYPES: tuple[Type, ...] = ("string", "integer", "number", "boolean", "image", "video", "audio")
+FILES: tuple[Type, ...] = ("image", "video", "audio")
 NUMERIC: tuple[Type, ...] = ("integer", "number")
 
 # ComfyUI's own limits (nodes.py: KSampler, EmptyLatentImage; nodes_flux.py), for parameters that state none
@@ -76,9 +77,14 @@ class Parameter:
     def wanted(self) -> str:
         """Its name and the value to give, for use in a sentence."""
         meaning = f" ({clip(self.description).rstrip('.')})" if self.description else ""
-        if self.type == "image":
+        if self.is_file:
             return f"{clip(self.name)}{meaning}: give the file in images, or its name in params"
         return f"{clip(self.name)}{meaning}: give {self._accepted()}"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether its values name files, which may come with a request."""
+        return self.type in FILES
 
     @property
     def is_seed(self) -> bool:
@@ -134,9 +140,9 @@ class Parameter:
         accepted = self.choices if self.choices is not None else choices
         schema: dict[str, Any] = {}
         if self.type is not None:
-            schema["type"] = "string" if self.type == "image" else self.type
-        if self.type == "image":
-            schema["format"] = "image"
+            schema["type"] = "string" if self.is_file else self.type
+        if self.is_file:
+            schema["format"] = self.type
         if self.description:
             schema["description"] = self.description
         if self.is_seed:
@@ -166,14 +172,15 @@ class Parameter:
             return value
         if self.type == "integer" and isinstance(value, float) and value.is_integer():
             return int(value)
-        kinds = {"integer": int, "number": (int, float), "boolean": bool, "string": str, "image": str}[self.type]
+        numbers_or_so = {"integer": int, "number": (int, float), "boolean": bool}
+        kinds = numbers_or_so.get(self.type, str)
         wrong_bool = isinstance(value, bool) and self.type != "boolean"
-        if not isinstance(value, kinds) or wrong_bool or (self.type == "image" and not value):  # type: ignore[arg-type]
+        if not isinstance(value, kinds) or wrong_bool or (self.is_file and not value):  # type: ignore[arg-type]
             raise self._refuse(value, self._accepted())
         return value
 
     def _accepted(self) -> str:
-        if self.type == "image":
+        if self.is_file:
             return "the name of a file in ComfyUI's input folder"
         what = ARTICLES.get(self.type or "", "a text, a number, or true or false")
         low, high = self.range

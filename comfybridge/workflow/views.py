@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 from comfybridge.workflow.conditionings import Texts, find_texts, guidance_of, texts_of
 from comfybridge.workflow.effective import Note
+from comfybridge.workflow.formats import formats_of_latent, own_formats
 from comfybridge.workflow.latents import Latent, find_latent, note_sizes
 from comfybridge.workflow.links import Walked
 from comfybridge.workflow.loaders import find_model
-from comfybridge.workflow.makers import find_makers, own
+from comfybridge.workflow.makers import find_makers, find_workers, own
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.samplers import PLACES, conditionings, downstream, find_samplers, latent, model, setting
 
 COUNTS = ("batch_size", "num_images", "number_of_images", "num_outputs", "n")
-MODELS = ("model", "model_name", "ckpt_name", "unet_name", "model_id", "model_version")
+MODELS = ("model", "model_name", "ckpt_name", "unet_name", "model_id", "model_version", "upscaler_model")
+# what nodes that make models in space call their seed
+SEEDS = ("model_seed", "image_seed")
 
 
 @dataclass
@@ -29,6 +32,7 @@ class View:
         model: the input that names its model.
         positive, negative: its texts.
         latent: what decides the size of its pictures.
+        formats: what else they are to be like, by the names of parameters.
         met: inputs left out on the way to a setting, by the setting's name.
         is_sampler: whether it is a sampler.
     """
@@ -40,6 +44,7 @@ class View:
     positive: Texts = field(default_factory=Texts)
     negative: Texts = field(default_factory=Texts)
     latent: Latent = field(default_factory=Latent)
+    formats: dict[str, Target] = field(default_factory=dict)
     met: dict[str, dict[str, Note]] = field(default_factory=dict)
     is_sampler: bool = False
 
@@ -47,13 +52,18 @@ class View:
 def look(graph: Walked) -> list[View]:
     """The views of the samplers, those in front that no other one comes before.
 
-    Without a sampler, those of the nodes that take a prompt of their own, or else of the nodes with a seed.
+    Without a sampler, those of the nodes that take a prompt of their own; else of the nodes with a seed; else of the
+    nodes that change a file by a model of their own, or to a resolution.
     """
     samplers = find_samplers(graph)
     if samplers:
-        views = _of_samplers(graph, samplers)
+        views = _main_first(graph, _of_samplers(graph, samplers))
     else:
-        nodes = find_makers(graph) or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
+        nodes = (
+            find_makers(graph)
+            or [node for node in graph if own(graph, node, PLACES["seed"][0], "integer")]
+            or find_workers(graph, MODELS)
+        )
         later = downstream(graph, nodes)
         views = [_of_maker(graph, node, node not in later and node not in graph.dead) for node in nodes]
     return sorted(views, key=lambda view: not view.is_first)
@@ -67,7 +77,23 @@ def first_seed(graph: Walked) -> Target | None:
     if len(samplers) == 1:
         return setting(graph, samplers[0], "seed")
     later = downstream(graph, samplers) | graph.dead
-    return setting(graph, next((node for node in samplers if node not in later), samplers[0]), "seed")
+    first = next((node for node in samplers if node not in later), samplers[0])
+    if find_texts(graph, conditionings(graph, first, "positive"), "positive").encoders:
+        return setting(graph, first, "seed")
+    return look(graph)[0].settings["seed"]
+
+
+def _main_first(graph: Walked, views: list[View]) -> list[View]:
+    """The views, without those that have no text and come before one that has: they prepare it, as to find depths."""
+    told = [view.node for view in views if view.positive.encoders or view.positive.met]
+    if len(told) in (0, len(views)):
+        return views
+    later = downstream(graph, told)
+    return [
+        replace(view, is_first=view.node not in later and view.node not in graph.dead)
+        for view in views
+        if view.node in told or view.node in later
+    ]
 
 
 def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
@@ -95,13 +121,16 @@ def _of_samplers(graph: Walked, samplers: list[str]) -> list[View]:
             is_sampler=True,
         )
         _add_own(graph, view)
+        view.formats = {**own_formats(graph, sampler), **formats_of_latent(graph, view.latent)}
         views.append(view)
     return views
 
 
 def _of_maker(graph: Walked, node: str, is_first: bool) -> View:
     view = View(node, is_first, {name: own(graph, node, names, kind) for name, (names, _, kind) in PLACES.items()})
+    view.settings["seed"] = view.settings["seed"] or own(graph, node, SEEDS, "integer")
     _add_own(graph, view)
+    view.formats = {**formats_of_latent(graph, view.latent), **own_formats(graph, node)}
     return view
 
 
@@ -118,14 +147,13 @@ def _add_own(graph: Walked, view: View) -> None:
     graph.met = view.latent.met
     graph.look_at(node)
     note_sizes(graph, node, mine)
+    view.latent = replace(view.latent, open=view.latent.open or mine.open, length=view.latent.length or mine.length)
     own_size = mine.sizes or mine.rescales
     if own_size and not view.latent.size:
-        view.latent = Latent(sizes=own_size, batches=view.latent.batches, met=view.latent.met)
+        view.latent = replace(view.latent, sizes=own_size, rescales=[], repeats=[], open=None)
     if view.latent.batch is None:
         batch = own(graph, node, COUNTS, "integer")
-        view.latent = Latent(
-            view.latent.sizes, view.latent.rescales, [batch] if batch else [], [], view.latent.met, view.latent.open
-        )
+        view.latent = replace(view.latent, batches=[batch] if batch else [], repeats=[])
     if view.model is None:
         view.model = own(graph, node, MODELS, "string")
 

@@ -16,6 +16,8 @@ BOOLEANS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "o
 WANTED_BY_TYPE: dict[str | None, str] = {
     "string": "text",
     "image": "text",
+    "video": "text",
+    "audio": "text",
     "integer": "number",
     "number": "number",
     "boolean": "boolean",

@@ -268,7 +268,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "image to video: both sides, the size and the image in one node": (
         default(n3=sampler(positive=["5", 0], negative=["5", 1], latent_image=["5", 2]), n5=WAN,
                 n22=node("LoadImage", image="a.png")),
-        {**ALL, "image": "22.image"},
+        {**ALL, "image": "22.image", "length": "5.length"},
     ),
     "an inpaint model": (
         default(n3=sampler(positive=["5", 0], negative=["5", 1], latent_image=["5", 2]),
