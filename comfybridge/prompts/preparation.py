@@ -109,8 +109,7 @@ def prepare(
         _settle_model(filled, template, choices_of)
     spell_as_installed(filled, choices_of)
     if dynamic_texts if request.dynamic_texts is None else request.dynamic_texts:
-        plain = template.held - given_targets(filled) if template.authored else set()
-        replace_as_editor(filled, partial(_takes_choices, node_class_of), datetime.now(), plain)
+        _replace_texts(filled, template, node_class_of)
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, template, node_class_of)
@@ -166,6 +165,15 @@ def _settle_model(filled: Filled, template: Template, choices_of: ChoicesOf) -> 
     choices = choices_of(filled.graph[target.node], target.input)
     if choices is not None:
         settle_model(filled, template.model, choices, template.models)
+
+
+def _replace_texts(filled: Filled, template: Template, node_class_of: NodeClassOf) -> None:
+    takes_choices, authored = partial(_takes_choices, node_class_of), template.authored
+    if authored is None:
+        replace_as_editor(filled, takes_choices, datetime.now())
+    else:
+        plain = template.held - given_targets(filled)
+        replace_as_editor(filled, takes_choices, datetime.now(), plain, authored.names)
 
 
 def _takes_choices(node_class_of: NodeClassOf, class_type: str, input_name: str) -> bool:

@@ -5,7 +5,7 @@ graph. ComfyUI itself does not, but callers of an API expect the same.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from comfybridge.workflow.choices_in_text import choose, may_hold_choices
@@ -20,7 +20,11 @@ TakesChoices = Callable[[str, str], bool]
 
 
 def replace_as_editor(
-    filled: Filled, takes_choices: TakesChoices, now: datetime, plain: Collection[Target] = ()
+    filled: Filled,
+    takes_choices: TakesChoices,
+    now: datetime,
+    plain: Collection[Target] = (),
+    names: Mapping[str, str] | None = None,
 ) -> None:
     """Replace what the editor would, and report each text that is used.
 
@@ -31,13 +35,14 @@ def replace_as_editor(
         takes_choices: called only for inputs whose texts have something to replace.
         now: the time that file names tell.
         plain: the inputs whose texts the editor sends as they are.
+        names: as `fill_patterns` takes them.
     """
     replaced = _choices(filled, takes_choices)
     for target in plain:
         replaced.pop(target, None)
     for target, text in replaced.items():
         set_input(filled.graph, target.node, target.input, text)
-    for target, text in _prefixes(filled, now).items():
+    for target, text in _prefixes(filled, now, names).items():
         if target in plain:
             continue
         set_input(filled.graph, target.node, target.input, text)
@@ -58,12 +63,12 @@ def _choices(filled: Filled, takes_choices: TakesChoices) -> dict[Target, str]:
     return replaced
 
 
-def _prefixes(filled: Filled, now: datetime) -> dict[Target, str]:
+def _prefixes(filled: Filled, now: datetime, names: Mapping[str, str] | None) -> dict[Target, str]:
     replaced = {}
     for node_id, node in filled.graph.items():
         prefix = node["inputs"].get(PREFIX_INPUT)
         if isinstance(prefix, str) and "%" in prefix:
-            text = fill_patterns(prefix, filled.graph, now)
+            text = fill_patterns(prefix, filled.graph, now, names)
             if text != prefix:
                 replaced[Target(node_id, PREFIX_INPUT)] = text
     return replaced

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from comfybridge.workflow.graph import Graph
@@ -20,20 +21,23 @@ _DATE_PART = re.compile("dd?|MM?|hh?|mm?|ss?|yyy?y?")
 _NOT_IN_NAMES = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 
 
-def fill_patterns(prefix: str, graph: Graph, now: datetime) -> str:
+def fill_patterns(prefix: str, graph: Graph, now: datetime, names: Mapping[str, str] | None = None) -> str:
     """The prefix with dates and the values of inputs filled in.
 
     A node is named by its class, or else by its title; of several, the graph's first counts.
+
+    Args:
+        names: the nodes by the names that the editor has for them, instead of by their classes.
     """
-    return _PATTERN.sub(lambda match: _filled(match, graph, now), prefix)
+    return _PATTERN.sub(lambda match: _filled(match, graph, now, names), prefix)
 
 
-def _filled(match: re.Match[str], graph: Graph, now: datetime) -> str:
+def _filled(match: re.Match[str], graph: Graph, now: datetime, names: Mapping[str, str] | None) -> str:
     pattern = match[1]
     if pattern.startswith(DATE):
         return _DATE_PART.sub(lambda part: _date_part(part[0], now), pattern.removeprefix(DATE))
     name, dot, input_name = pattern.partition(".")
-    node = _node(name, graph) if dot and "." not in input_name else None
+    node = _node(name, graph, names) if dot and "." not in input_name else None
     if node is None or input_name not in graph[node]["inputs"]:
         return match[0]
     value = literal_value(graph, Target(node, input_name))
@@ -42,9 +46,10 @@ def _filled(match: re.Match[str], graph: Graph, now: datetime) -> str:
     return _NOT_IN_NAMES.sub("_", _written(value))
 
 
-def _node(name: str, graph: Graph) -> str | None:
-    named = (node_id for node_id, node in graph.items() if node["class_type"] == name)
-    return next(named, None) or next((node_id for node_id, node in graph.items() if _title(node) == name), None)
+def _node(name: str, graph: Graph, names: Mapping[str, str] | None) -> str | None:
+    of_class = (node_id for node_id, node in graph.items() if node["class_type"] == name)
+    named = next(of_class, None) if names is None else names.get(name)
+    return named or next((node_id for node_id, node in graph.items() if _title(node) == name), None)
 
 
 def _title(node: dict[str, object]) -> object:

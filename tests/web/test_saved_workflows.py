@@ -91,6 +91,15 @@ def test_a_text_that_a_subgraph_s_node_holds_is_sent_as_it_is_unless_the_caller_
     assert queued(sim)[0]["9:3"]["inputs"]["text"] == "a green ball"
 
 
+def test_file_names_mean_nodes_by_their_names_for_search_and_by_title(api: FlaskClient, sim: Simulator) -> None:
+    first = empty_image(1, properties={"Node name for S&R": "Base"}, title="Paper")
+    second = node(3, "EmptyImage", [32, 32, 1, 0])
+    prefix = "%Base.width%-%Paper.height%-%EmptyImage.width%-%Other.x%"
+    saved = file([first, second, save_image(2, 1, prefix)], [(1, 1, 0, 2)])
+    success(api.post("/generate", json={"workflow": saved, "params": {"1.height": 16}}))
+    assert queued(sim)[0]["2"]["inputs"]["filename_prefix"].endswith("/64-16-32-%Other.x%")
+
+
 def test_the_same_key_gives_the_same_prompt(api: FlaskClient) -> None:
     asked = {"json": {"workflow": speaking("{a|b|c|d}")}, "headers": {"Idempotency-Key": "one"}}
     first, second = (success(api.post("/generate", **asked)) for _ in range(2))

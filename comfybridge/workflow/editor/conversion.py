@@ -51,6 +51,7 @@ class Conversion:
         titles: the titles that the author gave to nodes, by the id in the prompt.
         labels: the labels that the author gave to inputs, by the id in the prompt and the input's name.
         shown: the widgets of subgraphs that their nodes show, with the inputs that their values went to.
+        names: the ids in the prompt of the nodes that the prefixes of file names mean, by the names for search.
         warnings: sentences about links in the file that lead nowhere.
     """
 
@@ -58,6 +59,7 @@ class Conversion:
     titles: Mapping[str, str]
     labels: Mapping[tuple[str, str], str]
     shown: tuple[Shown, ...]
+    names: Mapping[str, str]
     warnings: tuple[str, ...]
 
 
@@ -89,4 +91,5 @@ def conversion(workflow: object, object_info: Mapping[str, Any], moment: Moment 
     names = None if moment is None else FileNames(top, moment.now)
     sending = Sending(names, None if moment is None else moment.draw)
     prompt = sending.send(top)
-    return Conversion(prompt, sending.titles, sending.labels, sending.shown(), tuple(sending.warnings))
+    shown, warnings = sending.shown(), tuple(sending.warnings)
+    return Conversion(prompt, sending.titles, sending.labels, shown, sending.names, warnings)

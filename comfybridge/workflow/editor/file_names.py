@@ -52,15 +52,21 @@ def _named(top: Scope) -> dict[str, Placed]:
     pending = list(reversed(top.nodes.values()))
     while pending:
         node = pending.pop()
-        name = node.saved.properties.get(SEARCH_NAME)
-        if name is None and node.layout.node_class is not None and node.saved.type not in FILLS_PREFIX:
-            name = node.saved.type
-        if isinstance(name, str):
+        name = search_name(node)
+        if name is not None:
             by_name.setdefault(name, node)
         by_title.setdefault(title_of(node), node)
         if node.inside is not None:
             pending.extend(reversed(node.inside.nodes.values()))
     return {**by_title, **by_name}
+
+
+def search_name(node: Placed) -> str | None:
+    """The name by which file names mean a node; None if only its title does."""
+    name = node.saved.properties.get(SEARCH_NAME)
+    if name is None and node.layout.node_class is not None and node.saved.type not in FILLS_PREFIX:
+        return node.saved.type
+    return name if isinstance(name, str) else None
 
 
 def title_of(node: Placed) -> str:

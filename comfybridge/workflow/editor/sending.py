@@ -11,7 +11,7 @@ from comfybridge.workflow.editor import javascript
 from comfybridge.workflow.editor.additions import DRAW_LINKS, FILLS_PREFIX
 from comfybridge.workflow.editor.classes import CURVE, DYNAMIC_GROUP, MADE_WHEN_QUEUED
 from comfybridge.workflow.editor.dynamic_prompts import Draw, drawn
-from comfybridge.workflow.editor.file_names import FileNames, title_of
+from comfybridge.workflow.editor.file_names import FileNames, search_name, title_of
 from comfybridge.workflow.editor.following import Following, Held, Output
 from comfybridge.workflow.editor.placing import Placed, Scope
 from comfybridge.workflow.editor.sentences import named, unknown_types
@@ -44,13 +44,14 @@ class Sending:
     """Makes the prompt out of nodes that are placed.
 
     Attributes:
-        titles, labels, warnings: see `Conversion`.
+        titles, labels, names, warnings: see `Conversion`.
     """
 
     def __init__(self, file_names: FileNames | None, draw: Draw | None) -> None:
         """Take what fills in file names and what draws choices in texts; None leaves them unchanged."""
         self.titles: dict[str, str] = {}
         self.labels: dict[tuple[str, str], str] = {}
+        self.names: dict[str, str] = {}
         self.warnings: list[str] = []
         self._file_names = file_names
         self._draw = draw
@@ -89,6 +90,9 @@ class Sending:
     def _node(self, node: Placed) -> dict[str, Any]:
         if node.saved.title:
             self.titles[node.id] = node.saved.title
+        name = search_name(node)
+        if name is not None:
+            self.names.setdefault(name, node.id)
         inputs: dict[str, Any] = {}
         for name, widget in node.layout.filled.widgets.items():
             value = _sent(node, name, self._text(node, name, widget))
