@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfybridge.workflow.links import Walked, links, literal_value
+from comfybridge.workflow.links import Walked, before, literal_value
 from comfybridge.workflow.parameters import Target
 
 # what a title or a label may stand for, if links lead to no input
@@ -24,7 +24,7 @@ SIZE = ("width", "height")
 
 
 def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | None) -> set[str]:
-    """Add what is missing and has a name of the author's; return the names of the usual ones among them.
+    """Add what is missing and has a name of the author's; return the names.
 
     Two inputs of the same name that differ are none. What a subgraph shows under a label has the label as its name.
 
@@ -35,11 +35,11 @@ def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | N
     if graph.authored.is_silent:
         return added
     taken = {target for targets in found.values() for target in targets}
-    before = None if size is None else _before(graph, size.node)
-    for names in (*((name,) for name in FALLBACKS), *((SIZE,) if before is not None else ())):
+    first = None if size is None else before(graph, [size.node])
+    for names in (*((name,) for name in FALLBACKS), *((SIZE,) if first is not None else ())):
         if any(found.get(name) for name in names):
             continue
-        called = {name: _called(graph, name, taken, before if names == SIZE else None) for name in names}
+        called = {name: _called(graph, name, taken, first if names == SIZE else None) for name in names}
         if all(called.values()):
             found.update(called)
             added.update(names)
@@ -49,6 +49,7 @@ def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | N
         held = [target for target in targets if target.node in graph and literal_value(graph, target) is not None]
         if held and name not in SIZE and not found.get(name) and taken.isdisjoint(held):
             found[name] = held
+            added.add(name)
             taken.update(held)
     return added
 
@@ -60,18 +61,6 @@ def with_others(graph: Walked, targets: list[Target]) -> list[Target]:
         return targets
     others = [each for target in targets for each in together.get(target, ()) if each.node in graph]
     return list(dict.fromkeys([*targets, *others]))
-
-
-def _before(graph: Walked, node: str) -> set[str]:
-    """The nodes that a node gets something from, however indirectly."""
-    seen: set[str] = set()
-    pending = [node]
-    while pending:
-        for origin, _ in links(graph, pending.pop()).values():
-            if origin not in seen:
-                seen.add(origin)
-                pending.append(origin)
-    return seen
 
 
 def _called(graph: Walked, name: str, taken: set[Target], within: set[str] | None) -> list[Target]:
