@@ -21,6 +21,10 @@ FALLBACKS = (
     "fps",
 )
 SIZE = ("width", "height")
+# names that mean something else than a value under a label that is called so
+_OTHERWISE = frozenset((*FALLBACKS, *SIZE, "image", "mask", "video", "audio"))
+_TEXTS = ("model", "sampler_name", "scheduler", "lora_name")
+_NUMBERS = ("guidance", "lora_strength")
 
 
 def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | None) -> set[str]:
@@ -47,11 +51,20 @@ def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | N
     for name, targets in graph.authored.labelled:
         # a switch is not passed any more where it is known which way it is set
         held = [target for target in targets if target.node in graph and literal_value(graph, target) is not None]
-        if held and name not in SIZE and not found.get(name) and taken.isdisjoint(held):
+        if held and not found.get(name) and taken.isdisjoint(held) and _may_be(name, literal_value(graph, held[0])):
             found[name] = held
             added.add(name)
             taken.update(held)
     return added
+
+
+def _may_be(name: str, value: object) -> bool:
+    """Whether a label is no name of a parameter that means another kind of value."""
+    if name in _TEXTS:
+        return isinstance(value, str)
+    if name in _NUMBERS:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return name not in _OTHERWISE
 
 
 def with_others(graph: Walked, targets: list[Target]) -> list[Target]:
