@@ -14,6 +14,8 @@ from comfybridge.workflow.roles import Fed, Role, place_in_row, role_in_title, r
 
 FileKind = Literal["image", "mask", "video", "audio"]
 MOST_FILES = 50
+LONGEST = 200  # characters of a name that are looked at, and kept: names come from callers, and may have megabytes
+LONGEST_FILE = 4096  # characters of a path
 LOADER = "LoadImage"
 MASK_SLOT = 1  # LoadImage's second output, nodes.py: the alpha channel
 
@@ -128,7 +130,7 @@ def _roles(
 def _held(graph: Walked, node: str) -> list[tuple[str, FileKind]]:
     """The inputs of a node that name files, with their kinds."""
     inputs = graph[node]["inputs"]
-    kind = _loaded(graph[node]["class_type"])
+    kind = _loaded(graph[node]["class_type"][:LONGEST])
     if kind is not None:
         name = next((name for name in _NAMES["image" if kind == "mask" else kind] if name in inputs), None)
         return [(name, kind)] if name else []
@@ -136,7 +138,8 @@ def _held(graph: Walked, node: str) -> list[tuple[str, FileKind]]:
         (name, held)
         for name, value in inputs.items()
         if isinstance(value, str)
-        and (held := _kind_of_input(name)) is not None
+        and len(value) < LONGEST_FILE
+        and (held := _kind_of_input(name[:LONGEST])) is not None
         # a canvas that nobody has painted on yet holds an empty text
         and (_FILE.match(value) or (not value and held == "mask"))
     ]
