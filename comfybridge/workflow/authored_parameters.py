@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfybridge.workflow.links import Walked, links, literal_value
+from comfybridge.workflow.links import Walked, before, literal_value
 from comfybridge.workflow.parameters import Target
 
 # what a title or a label may stand for, if links lead to no input
@@ -21,10 +21,14 @@ FALLBACKS = (
     "fps",
 )
 SIZE = ("width", "height")
+# names that mean something else than a value under a label that is called so
+_OTHERWISE = frozenset((*FALLBACKS, *SIZE, "image", "mask", "video", "audio"))
+_TEXTS = ("model", "sampler_name", "scheduler", "lora_name")
+_NUMBERS = ("guidance", "lora_strength")
 
 
 def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | None) -> set[str]:
-    """Add what is missing and has a name of the author's; return the names of the usual ones among them.
+    """Add what is missing and has a name of the author's; return the names.
 
     Two inputs of the same name that differ are none. What a subgraph shows under a label has the label as its name.
 
@@ -35,11 +39,11 @@ def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | N
     if graph.authored.is_silent:
         return added
     taken = {target for targets in found.values() for target in targets}
-    before = None if size is None else _before(graph, size.node)
-    for names in (*((name,) for name in FALLBACKS), *((SIZE,) if before is not None else ())):
+    first = None if size is None else before(graph, [size.node])
+    for names in (*((name,) for name in FALLBACKS), *((SIZE,) if first is not None else ())):
         if any(found.get(name) for name in names):
             continue
-        called = {name: _called(graph, name, taken, before if names == SIZE else None) for name in names}
+        called = {name: _called(graph, name, taken, first if names == SIZE else None) for name in names}
         if all(called.values()):
             found.update(called)
             added.update(names)
@@ -47,10 +51,20 @@ def add_authored(graph: Walked, found: dict[str, list[Target]], size: Target | N
     for name, targets in graph.authored.labelled:
         # a switch is not passed any more where it is known which way it is set
         held = [target for target in targets if target.node in graph and literal_value(graph, target) is not None]
-        if held and name not in SIZE and not found.get(name) and taken.isdisjoint(held):
+        if held and not found.get(name) and taken.isdisjoint(held) and _may_be(name, literal_value(graph, held[0])):
             found[name] = held
+            added.add(name)
             taken.update(held)
     return added
+
+
+def _may_be(name: str, value: object) -> bool:
+    """Whether a label is no name of a parameter that means another kind of value."""
+    if name in _TEXTS:
+        return isinstance(value, str)
+    if name in _NUMBERS:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return name not in _OTHERWISE
 
 
 def with_others(graph: Walked, targets: list[Target]) -> list[Target]:
@@ -60,18 +74,6 @@ def with_others(graph: Walked, targets: list[Target]) -> list[Target]:
         return targets
     others = [each for target in targets for each in together.get(target, ()) if each.node in graph]
     return list(dict.fromkeys([*targets, *others]))
-
-
-def _before(graph: Walked, node: str) -> set[str]:
-    """The nodes that a node gets something from, however indirectly."""
-    seen: set[str] = set()
-    pending = [node]
-    while pending:
-        for origin, _ in links(graph, pending.pop()).values():
-            if origin not in seen:
-                seen.add(origin)
-                pending.append(origin)
-    return seen
 
 
 def _called(graph: Walked, name: str, taken: set[Target], within: set[str] | None) -> list[Target]:

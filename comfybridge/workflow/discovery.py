@@ -93,7 +93,7 @@ def examine(graph: Graph, facts: Facts | None = None, authored: Said | None = No
     if not any(view.is_sampler for view in views):
         _add_without_samplers(walked, found, [view.node for view in views])
     found["fps"] = found.get("fps") or frame_rates(walked)
-    files = find_files(walked)
+    files = find_files(walked, [view.node for view in views])
     found.update(files)
     loras = find_loras(walked)
     if len(loras.found) == 1 and not loras.unnamed:

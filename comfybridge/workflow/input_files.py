@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Literal
 
-from comfybridge.workflow.links import Walked, follow, links
+from comfybridge.workflow.links import Walked, before, follow, links
 from comfybridge.workflow.names import plain, word_set, words
 from comfybridge.workflow.parameters import Target, Type
 from comfybridge.workflow.roles import Fed, Role, place_in_row, role_in_title, role_of
 
 FileKind = Literal["image", "mask", "video", "audio"]
 MOST_FILES = 50
+LONGEST = 200  # characters of a name that are looked at, and kept: names come from callers, and may have megabytes
+LONGEST_FILE = 4096  # characters of a path
 LOADER = "LoadImage"
 MASK_SLOT = 1  # LoadImage's second output, nodes.py: the alpha channel
 
@@ -49,12 +52,15 @@ _FILE = re.compile(
 )
 
 
-def find_files(graph: Walked) -> dict[str, list[Target]]:
+def find_files(graph: Walked, makers: Collection[str] = ()) -> dict[str, list[Target]]:
     """The inputs that name files, as parameters.
 
     The only picture is `image`, the only video `video`, and so on. Several that serve the same are numbered: `image`,
     `image_2`. Where they serve different ends, each is named after its own: `start_image`, `control_video`.
     Loaders that get their name from one node are one parameter. A loader that feeds nothing is not one.
+
+    Args:
+        makers: the nodes that make the result; what they get comes before what they don't.
     """
     loaders = [(node, held) for node in graph for held in _held(graph, node)]
     if not loaders:
@@ -73,9 +79,11 @@ def find_files(graph: Walked) -> dict[str, list[Target]]:
         ((target, (kind, node)),) = found.items()
         # the only one is a picture, though no more than its alpha channel is used
         return {"image" if graph[node]["class_type"] == LOADER else kind: [target]}
+    used = before(graph, makers)
+    in_order = sorted(found, key=lambda target: found[target][1] not in used)
     named: dict[str, list[Target]] = {}
     for kind in dict.fromkeys(kind for kind, _ in found.values()):
-        of_kind = {target: node for target, (each, node) in found.items() if each == kind}
+        of_kind = {target: found[target][1] for target in in_order if found[target][0] == kind}
         named.update(_named(graph, fed, kind, of_kind))
     return named
 
@@ -122,7 +130,7 @@ def _roles(
 def _held(graph: Walked, node: str) -> list[tuple[str, FileKind]]:
     """The inputs of a node that name files, with their kinds."""
     inputs = graph[node]["inputs"]
-    kind = _loaded(graph[node]["class_type"])
+    kind = _loaded(graph[node]["class_type"][:LONGEST])
     if kind is not None:
         name = next((name for name in _NAMES["image" if kind == "mask" else kind] if name in inputs), None)
         return [(name, kind)] if name else []
@@ -130,7 +138,8 @@ def _held(graph: Walked, node: str) -> list[tuple[str, FileKind]]:
         (name, held)
         for name, value in inputs.items()
         if isinstance(value, str)
-        and (held := _kind_of_input(name)) is not None
+        and len(value) < LONGEST_FILE
+        and (held := _kind_of_input(name[:LONGEST])) is not None
         # a canvas that nobody has painted on yet holds an empty text
         and (_FILE.match(value) or (not value and held == "mask"))
     ]

@@ -108,6 +108,18 @@ def links(graph: Walked, node: str) -> dict[str, Source]:
     return known
 
 
+def before(graph: Walked, nodes: Iterable[str]) -> set[str]:
+    """The nodes that others get something from, however indirectly."""
+    seen: set[str] = set()
+    pending = list(nodes)
+    while pending:
+        for origin, _ in links(graph, pending.pop()).values():
+            if origin not in seen:
+                seen.add(origin)
+                pending.append(origin)
+    return seen
+
+
 def literal_value(graph: Graph, target: Target) -> Any:
     """The value of an input; None if it is a link or absent."""
     value = graph[target.node]["inputs"].get(target.input)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import lru_cache
 from typing import Literal
 
 from comfybridge.workflow.links import Walked
@@ -89,7 +88,6 @@ def _at(graph: Walked, node: str, name: str) -> Role | None:
     return None if _makes(graph, node) else _in_class(graph[node]["class_type"])
 
 
-@lru_cache(maxsize=4096)
 def _in_name(name: str) -> Role | None:
     found = frozenset(words(name))
     for role, said in _PLACES.items():
@@ -98,7 +96,6 @@ def _in_name(name: str) -> Role | None:
     return next((role for role, said in _WORDS.items() if said & found), None)
 
 
-@lru_cache(maxsize=4096)
 def _in_class(class_type: str) -> Role | None:
     found = frozenset(words(class_type))
     if {"control", "net"} <= found:
@@ -115,7 +112,6 @@ def _makes(graph: Walked, node: str) -> bool:
     return any(side(name) is not None or is_encoded_text(name) for name in graph[node]["inputs"])
 
 
-@lru_cache(maxsize=4096)
 def _number(name: str) -> int | None:
     last = words(plain(name))[-1:]
     return int(last[0]) if last and last[0].isdecimal() and len(last[0]) < 6 else None

@@ -27,7 +27,7 @@ STEPS = ("steps", "num_inference_steps", "inference_steps", "num_steps", "sampli
 PLACES: dict[str, tuple[tuple[str, ...], str, Kind]] = {
     "seed": (SEED_INPUTS, "noise", "integer"),
     "steps": (STEPS, "sigmas", "integer"),
-    "cfg": (("cfg", "cfg_conds", "cfg_scale", "guidance_scale", "true_gs"), "guider", "number"),
+    "cfg": (("cfg", "cfg_conds", "cfg_scale", "guidance_scale", "true_gs", "video_cfg"), "guider", "number"),
     "sampler_name": (("sampler_name",), "sampler", "string"),
     "scheduler": (("scheduler",), "sigmas", "string"),
     "denoise": (("denoise", "denoise_strength", "denoising_strength"), "sigmas", "number"),
@@ -106,9 +106,11 @@ def conditionings(graph: Walked, sampler: str, role: Side) -> tuple[tuple[Source
     for node in (sampler, reach(graph, sampler, "guider", lambda each: _is_guider(graph, each))):
         linked = links(graph, node) if node else {}
         named = [origin for name, origin in linked.items() if side(name) == role]
-        if named:
-            return tuple((origin, False) for origin in named)
         told = [origin for name, origin in linked.items() if _is_told(name) and name != "guider"]
+        if named:
+            # a guider of several may get the negative side as one of its conditionings
+            others = told if role == "negative" else []
+            return (*((origin, False) for origin in named), *((origin, True) for origin in others))
         brought = [origin for name, origin in linked.items() if is_bundle(name)]
         if told or brought:
             return (*((origin, role == "negative") for origin in told), *((origin, True) for origin in brought))

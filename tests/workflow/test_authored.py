@@ -149,6 +149,15 @@ def test_what_a_subgraph_shows_under_a_label_is_called_after_the_label() -> None
     assert found.parameters["thinking"].type == "boolean"
 
 
+@pytest.mark.parametrize(("label", "value"), [("Denoise", True), ("image", "a fox"), ("Model", 3), ("Width", 512)])
+def test_a_label_gives_no_usual_name_to_another_kind_of_value(label: str, value: object) -> None:
+    graph = default(n3=node("Maker", prompt="a fox", image=["50:20", 0]))
+    graph["50:20"] = node("Prepare", value=value, other=1)
+    assert label.lower() not in targets(
+        discovered({"3": graph["3"], "50:20": graph["50:20"]}, shown("50:20.value", label))
+    )
+
+
 def test_a_label_is_no_second_name() -> None:
     graph = default(n6=encode(["50:20", 0]))
     graph["50:20"] = text("a fox")

@@ -90,6 +90,19 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
                    **{"shots.storyboard_1_prompt": "a", "shots.storyboard_2_prompt": "b", "shots.storyboard_1": 2})},
         {"prompt": "1.shots.storyboard_1_prompt", "prompt_2": "1.shots.storyboard_2_prompt"},
     ),
+    "a guider of two conditionings, whose negative link brings the prompt": (
+        default(
+            n3=node("SamplerCustomAdvanced", noise=["20", 0], guider=["21", 0], sampler=["22", 0], sigmas=["23", 0],
+                    latent_image=["24", 2]),
+            n20=node("RandomNoise", noise_seed=1), n22=node("KSamplerSelect", sampler_name="euler"),
+            n21=node("DualCFGGuider", cfg_conds=3, cfg_cond2_negative=1.5, model=["4", 0], cond1=["24", 0],
+                     cond2=["24", 1], negative=["6", 0]),
+            n23=node("BasicScheduler", steps=20, denoise=1, scheduler="simple", model=["4", 0]),
+            n24=node("InstructPixToPixConditioning", positive=["6", 0], negative=["7", 0], pixels=["25", 0]),
+            n25=node("LoadImage", image="a.png"),
+        ),
+        {"prompt": "6.text", "negative_prompt": "7.text", "cfg": "21.cfg_conds", "image": "25.image"},
+    ),
     "a sampler that prepares what another one is told": (
         default(
             n3=sampler(positive=["20", 0], negative=["20", 1]),

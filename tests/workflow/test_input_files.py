@@ -120,6 +120,10 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
          "3": node("Painter", mask="painter-3.png [input]", width=8, height=8, image=["2", 0])},
         {"image": "2.image", "mask": "3.mask"},
     ),
+    "what the result is made of comes before what it is not made of": (
+        {"1": maker(image=["3", 0]), "2": picture(), "3": picture(), "4": node("StitchTwo", upper=["2", 0])},
+        {"image": "3.image", "image_2": "2.image"},
+    ),
     "a canvas that nobody has painted on": (
         {"1": maker(image=["2", 0], mask=["3", 1]), "2": picture(),
          "3": node("Painter", mask="", width=8, height=8, image=["2", 0]),
