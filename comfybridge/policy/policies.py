@@ -274,7 +274,7 @@ class Rights:
         limits = self.policy.limits
         if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
             raise Forbidden(
-                f"{self.who} may send only images of limited size; that of {clip(file.name)} is unknown, because "
+                f"{self.who} may send images of limited size only; that of {clip(file.name)} is unknown, because "
                 "a node of the graph fetches it."
             )
 
