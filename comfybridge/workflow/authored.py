@@ -157,9 +157,10 @@ class Authored:
         """Inputs, and what their author called them."""
         yield from self.shown.items()
         for node, each in self._graph.items():
-            held = [name for name, value in each["inputs"].items() if not isinstance(value, (list, dict))]
-            if len(held) == len(each["inputs"]) == 1:
-                yield Target(node, held[0]), self.title(node)
+            if len(each["inputs"]) == 1:
+                ((name, value),) = each["inputs"].items()
+                if not isinstance(value, (list, dict)):
+                    yield Target(node, name), self.title(node)
 
     def _value(self, target: Target) -> Any:
         node = self._graph.get(target.node)

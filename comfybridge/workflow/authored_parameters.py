@@ -70,8 +70,6 @@ def _may_be(name: str, value: object) -> bool:
 def with_others(graph: Walked, targets: list[Target]) -> list[Target]:
     """The inputs of a parameter, and those that the same widget of a subgraph sets."""
     together = graph.authored.together
-    if not together:
-        return targets
     others = [each for target in targets for each in together.get(target, ()) if each.node in graph]
     return list(dict.fromkeys([*targets, *others]))
 

@@ -102,7 +102,8 @@ def examine(graph: Graph, facts: Facts | None = None, authored: Said | None = No
     _add_texts_of_row(walked, found)
     told = add_authored(walked, found, views[0].latent.open if views else None)
     beside = _seeds_beside(walked, views, found.get("seed", []))
-    found = {name: with_others(walked, targets) for name, targets in found.items()}
+    if walked.authored.together:
+        found = {name: with_others(walked, targets) for name, targets in found.items()}
     parameters = {
         name: _parameter(graph, name, found[name], beside if name == "seed" else (), is_file=name in files)
         for name in dict.fromkeys((*SHORT_NAMES, *_FURTHER, *found))
