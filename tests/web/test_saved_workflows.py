@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,14 @@ def test_where_very_many_are_needed_all_are_asked_for_at_once_and_not_again_soon
         error = failure(api.post("/generate", json={"workflow": saved}), 400, "invalid_workflow")["error"]
         assert error.startswith("Node 3 (Strange3) is of a type that this ComfyUI does not have; nor does it have")
     assert asked_about(sim) == ["/object_info"]
+    success(api.post("/generate", json={"workflow": in_subgraph()}))  # of which others were not kept
+
+
+def test_requests_that_come_together_ask_once(api: FlaskClient, sim: Simulator) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: api.post("/convert", json=picture()), range(8)))
+    assert {each.status_code for each in answers} == {200}
+    assert sorted(asked_about(sim)) == ["/object_info/EmptyImage", "/object_info/SaveImage"]
 
 
 def test_after_a_restart_a_server_is_asked_anew(api: FlaskClient, sim: Simulator) -> None:
