@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,7 @@ KEPT_SECONDS = 300.0
 MOST_SINGLY = 150
 # For so long, a class that was not among all of them is not asked for again.
 ALL_SECONDS = 5.0
+LONGEST_WAIT = 5.0  # for another thread's answers
 MOST_LACKING = 1000  # names of classes that are remembered as lacking
 
 
@@ -111,7 +113,9 @@ class Catalog:
     _instead: dict[str, tuple[float, NodeClass]] = field(default_factory=dict)  # of retired classes, by their names
     _lacking: dict[str, float] = field(default_factory=dict)  # when the server last said that it lacks a class
     _forgotten_at: float = float("-inf")
-    _all_at: float = float("-inf")  # when it last described all classes
+    # when it last described all classes, and their names
+    _all: tuple[float, frozenset[str]] = (float("-inf"), frozenset())
+    _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def node_class(self, name: str, deadline: Deadline, *, fresh: bool = False) -> NodeClass | None:
         """A node class; None if the server does not have it. Raises what `ComfyUIClient.object_info` raises.
@@ -136,21 +140,33 @@ class Catalog:
         """
         oldest = max(time.monotonic() - max_age, self._forgotten_at)
         known = {name: last for name in names if (last := self._since(oldest, name)) is not None}
-        wanted = [name for name in names if name not in known]
-        learned: dict[str, NodeClass | None]
-        if len(wanted) <= MOST_SINGLY:
-            learned = {name: self._learn(name, self.client.object_info(name, deadline)) for name in wanted}
-        elif time.monotonic() - self._all_at > ALL_SECONDS:
-            infos = self.client.all_object_info(deadline)
-            self._all_at = time.monotonic()
-            learned = {name: self._learn(name, _mapping(infos.get(name)) or None) for name in wanted}
+        if len(known) == len(names):
+            return known
+        # of requests that come together, the first asks; the others wait for that, but not for a server that hangs
+        is_alone = self._asking.acquire(timeout=min(deadline.remaining(), LONGEST_WAIT))
+        try:
+            return known | self._asked([name for name in names if name not in known], oldest, deadline)
+        finally:
+            if is_alone:
+                self._asking.release()
+
+    def _asked(self, names: Sequence[str], oldest: float, deadline: Deadline) -> dict[str, NodeClass]:
+        """Those of some classes that the server has, asked for unless another thread has done so meanwhile."""
+        found = {name: last for name in names if (last := self._since(oldest, name)) is not None}
+        all_names = self._all[1] if time.monotonic() - self._all[0] < ALL_SECONDS else None
+        unknown = [name for name in names if name not in found]
+        wanted = [name for name in unknown if all_names is None or name in all_names]
+        if len(wanted) > MOST_SINGLY:
+            infos: Mapping[str, Any] = self.client.all_object_info(deadline)
+            self._all = (time.monotonic(), frozenset(infos))
+            learned = ((name, self._learn(name, _mapping(infos.get(name)) or None)) for name in wanted)
         else:
-            learned = dict.fromkeys(wanted)
-        retired = [name for name, node_class in learned.items() if node_class is None]
+            learned = ((name, self._learn(name, self.client.object_info(name, deadline))) for name in wanted)
+        found.update((name, node_class) for name, node_class in learned if node_class is not None)
+        retired = [name for name in unknown if name not in found]
         if retired:
-            learned.update(self._in_place_of(retired, deadline))
-        found = {name: learned.get(name) or known.get(name) for name in names}
-        return {name: node_class for name, node_class in found.items() if node_class is not None}
+            found.update(self._in_place_of(retired, deadline))
+        return found
 
     @property
     def has_gaps(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from comfybridge.simulator import Simulator
 from tests import graphs
 from tests.media.pictures import drawn, encoded, texts
+from tests.waiting import until_true
 from tests.web.answers import failure, success
 from tests.web.policies import SHOP, MakeApi
 from tests.web.saved_files import NEWER, OLDER, PLACES, batch, in_subgraph, of_unknown_pack, part, picture, queued
@@ -161,6 +163,37 @@ def test_a_server_is_asked_once_about_each_class_that_is_needed(api: FlaskClient
     for _ in range(3):
         success(api.post("/generate", json={"workflow": picture()}))
     assert sorted(asked_about(sim)) == ["/object_info/EmptyImage", "/object_info/SaveImage"]
+
+
+def test_where_very_many_are_needed_all_are_asked_for_at_once_and_not_again_soon(
+    api: FlaskClient, sim: Simulator
+) -> None:
+    strange = [node(number, f"Strange{number}") for number in range(3, 203)]
+    saved = file([empty_image(1), save_image(2, 1), *strange], [(1, 1, 0, 2)])
+    for _ in range(2):
+        error = failure(api.post("/generate", json={"workflow": saved}), 400, "invalid_workflow")["error"]
+        assert error.startswith("Node 3 (Strange3) is of a type that this ComfyUI does not have; nor does it have")
+    assert asked_about(sim) == ["/object_info"]
+    success(api.post("/generate", json={"workflow": in_subgraph()}))  # of which others were not kept
+
+
+def test_requests_that_come_together_ask_once(api: FlaskClient, sim: Simulator) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: api.post("/convert", json=picture()), range(8)))
+    assert {each.status_code for each in answers} == {200}
+    assert sorted(asked_about(sim)) == ["/object_info/EmptyImage", "/object_info/SaveImage"]
+
+
+def test_after_a_restart_a_server_is_asked_anew(api: FlaskClient, sim: Simulator) -> None:
+    success(api.post("/generate", json={"workflow": picture()}))
+    sim.forget_requests()
+    sim.restart()
+
+    def is_asked() -> bool:
+        success(api.post("/generate", json={"workflow": picture()}))
+        return "/object_info/EmptyImage" in asked_about(sim)
+
+    until_true(is_asked)  # once it shows by the websocket
 
 
 def test_a_graph_in_api_format_costs_no_call_more(api: FlaskClient, sim: Simulator) -> None:
