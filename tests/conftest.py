@@ -2,7 +2,7 @@
 
 - `tests/ROOM/` for `comfybridge/ROOM/`, through the door that a user uses: `web/` asks the application over HTTP (its
   test client), `cli/` runs the command, `bridge/` calls the Python API. Files of `comfybridge/` itself: here.
-- `serving/` starts server processes as users start them. Slow, so only what needs a socket and a process.
+- `serving/` runs servers as users do, mostly as forks (`forking.py`). Slow: only what needs a socket and a process.
 - `faults/`: callers block while something goes wrong with ComfyUI, and nothing may be left behind.
 - `contract/`: what ComfyUI does, held against the simulator, or with `--comfyui-url` against a real one.
 - `simulator/`: what the simulator can do beyond that. `properties/`: inputs that hypothesis makes up.
