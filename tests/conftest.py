@@ -2,7 +2,7 @@
 
 - `tests/ROOM/` for `comfybridge/ROOM/`, through the door that a user uses: `web/` asks the application over HTTP (its
   test client), `cli/` runs the command, `bridge/` calls the Python API. Files of `comfybridge/` itself: here.
-- `serving/` starts server processes as users start them. Slow, so only what needs a socket and a process.
+- `serving/` runs servers as users do, mostly as forks (`forking.py`). Slow: only what needs a socket and a process.
 - `faults/`: callers wait while ComfyUI fails, and nothing may be left behind.
 - `contract/`: ComfyUI's behaviour, checked on the simulator, or with `--comfyui-url` on a real one.
 - `simulator/`: further features of the simulator. `properties/`: inputs made up by hypothesis.
