@@ -52,4 +52,4 @@ def test_answers_are_as_documented(url: str, sim: Simulator, tmp_path: Path) -> 
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "Tested: 12" in ran.stdout
+    assert "Tested: 13" in ran.stdout
