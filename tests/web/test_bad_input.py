@@ -121,7 +121,7 @@ def test_a_field_that_cannot_be_used(api: FlaskClient, sim: Simulator, asked: di
             "circle",
         ),
         ({"1": graphs.picture()["1"]}, "no output node"),
-        ({"last_node_id": 9, "nodes": [{"id": 1, "type": "NoSuchNode"}], "links": [], "version": 0.4}, "NoSuchNode"),
+        ({"last_node_id": 9, "nodes": [{"id": 1, "type": "NoSuch"}], "links": []}, "Node 1 (NoSuch) is of a type"),
     ],
 )
 @pytest.mark.parametrize("field", ["prompt", "workflow"])

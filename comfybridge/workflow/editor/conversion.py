@@ -51,16 +51,16 @@ class Conversion:
         titles: the titles that the author gave to nodes, by the id in the prompt.
         labels: the labels that the author gave to inputs, by the id in the prompt and the input's name.
         shown: the widgets of subgraphs that their nodes show, with the inputs that their values went to.
-        names: the ids in the prompt of the nodes that the prefixes of file names mean, by the names for search.
         warnings: sentences about links in the file that lead nowhere.
+        names: the ids in the prompt of the nodes that the prefixes of file names mean, by the names for search.
     """
 
     prompt: Graph
     titles: Mapping[str, str]
     labels: Mapping[tuple[str, str], str]
     shown: tuple[Shown, ...]
-    names: Mapping[str, str]
     warnings: tuple[str, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def convert(workflow: object, object_info: Mapping[str, Any]) -> Graph:
@@ -92,4 +92,4 @@ def conversion(workflow: object, object_info: Mapping[str, Any], moment: Moment 
     sending = Sending(names, None if moment is None else moment.draw)
     prompt = sending.send(top)
     shown, warnings = sending.shown(), tuple(sending.warnings)
-    return Conversion(prompt, sending.titles, sending.labels, shown, sending.names, warnings)
+    return Conversion(prompt, sending.titles, sending.labels, shown, warnings, sending.names)
