@@ -66,7 +66,7 @@ MOST_REFUSED = 5 * REFUSED_AT_ONCE
 
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-READING, WAITING, WORKING, LEAVING = "reading", "waiting", "working", "leaving"
+READING, WAITING, WORKING, LEAVING, CLOSED = "reading", "waiting", "working", "leaving", "closed"
 
 
 class Connection:
@@ -74,7 +74,7 @@ class Connection:
 
     Attributes:
         state: READING (of a request, or waiting for one), WAITING (for a portion of the loop's time), WORKING (a
-            thread has it), LEAVING (all is said).
+            thread has it), LEAVING (all is said), CLOSED.
         is_parked: whether the loop does not listen to it, as something came while WAITING or WORKING.
         until: when something must have happened, on `time.monotonic()`'s clock.
         end: when it is closed whatever happens, once all is said.
@@ -125,7 +125,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
         self._connections: set[Connection] = set()
-        self._calls: deque[Callable[[], None]] = deque()  # from other threads
+        self._calls: deque[tuple[Callable[[Connection], None], Connection]] = deque()  # from other threads
         self._waiting: deque[Connection] = deque()
         self._refused: deque[tuple[Connection, Incoming]] = deque()
         self._next_look = self._next_warning = 0.0
@@ -153,15 +153,25 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         for key, _ in self._poller.select(0 if self._waiting else LOOK_SECONDS):
             if not isinstance(key.data, Connection):
                 key.data(key.fileobj)
-            elif key.data in self._connections:  # else it was closed in this turn
-                self._on_readable(key.data)
+            else:
+                self._handle(self._on_readable, key.data)
         for _ in range(min(len(self._waiting), PORTIONS_AT_ONCE)):
-            self._go_on(self._waiting.popleft())
+            self._handle(self._go_on, self._waiting.popleft())
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self._look(now)
             self._tidy()
+
+    def _handle(self, step: Callable[[Connection], None], connection: Connection) -> None:
+        """Take a step with a connection, unless it was closed in this turn. A bug costs the connection, no more."""
+        if connection.state is CLOSED:
+            return
+        try:
+            step(connection)
+        except Exception:
+            log.exception("A connection was closed because of a bug.")
+            self._close(connection)
 
     def _tidy(self) -> None:
         """Give memory back once it is quiet after many requests."""
@@ -173,9 +183,12 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             self._threads.shrink(KEPT_THREADS)
             give_back()
 
-    def _call(self, function: Callable[[], None]) -> None:
-        """Have the loop call a function. For other threads."""
-        self._calls.append(function)
+    def _call(self, step: Callable[[Connection], None], connection: Connection) -> None:
+        """Have the loop take a step with a connection. For other threads."""
+        self._calls.append((step, connection))
+        self._wake()
+
+    def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is awake already
             os.write(self.PIPE[1], b".")
 
@@ -183,7 +196,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         with contextlib.suppress(BlockingIOError):
             os.read(pipe, 4096)
         while self._calls:
-            self._calls.popleft()()
+            self._handle(*self._calls.popleft())
 
     # -- taking callers ------------------------------------------------------------------------------------------
 
@@ -222,7 +235,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         connection = Connection(caller, reader, time.monotonic() + (self.cfg.keepalive or self.patience))
         self._connections.add(connection)
         self._poller.register(caller, selectors.EVENT_READ, connection)
-        self._on_readable(connection)
+        self._handle(self._on_readable, connection)
         return True
 
     def _make_do(self) -> None:
@@ -317,11 +330,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     def _go_on(self, connection: Connection) -> None:
         """Give a request another portion of the loop's time."""
-        if connection in self._connections:  # else it was closed meanwhile
-            connection.state = READING
-            self._feed(connection, b"")
-            if connection.state is READING:
-                self._unpark(connection)
+        connection.state = READING
+        self._feed(connection, b"")
+        if connection.state is READING:
+            self._unpark(connection)
 
     def _unpark(self, connection: Connection) -> None:
         if connection.is_parked:
@@ -367,18 +379,17 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             incoming.close()
             threads.take_back()
             if not is_kept:
-                self._call(partial(self._leave, connection))
+                self._call(self._leave, connection)
             elif connection.reader.has_begun or not self.alive:
-                self._call(partial(self._resume, connection))
+                self._call(self._resume, connection)
             else:  # the loop need not be woken
                 connection.until = time.monotonic() + self.cfg.keepalive
                 connection.state = READING
                 if connection.is_parked:
-                    self._call(partial(self._resume_parked, connection))
+                    self._call(self._resume_parked, connection)
 
     def _resume_parked(self, connection: Connection) -> None:
-        # it may have been closed meanwhile, or be at work for the next request
-        if connection.is_parked and connection.state is READING and connection in self._connections:
+        if connection.is_parked and connection.state is READING:  # else it is at work for the next request
             self._resume(connection)
 
     def _run_app(self, caller: CallerSocket, incoming: Incoming) -> bool:
@@ -416,7 +427,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.alive = False
-            self._call(lambda: None)
+            self._wake()
 
     # -- the end of connections ----------------------------------------------------------------------------------
 
@@ -461,6 +472,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             self._listen(True)
 
     def _close(self, connection: Connection) -> None:
+        if connection.state is CLOSED:
+            return
+        connection.state = CLOSED
         self._connections.discard(connection)
         if not connection.is_parked:
             self._poller.unregister(connection.socket)

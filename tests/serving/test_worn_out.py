@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ if os.name == "nt":
 PROBE = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = json.dumps({"workflow": graphs.picture()}).encode()
 GENERATE = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+REFUSED = b"POST /generate HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 100\r\n\r\n"
 RUN = "\nimport runpy, sys\nsys.argv = ['app.py']\nrunpy.run_path('app.py', run_name='__main__')"
 
 NO_THREAD = """
@@ -73,6 +76,20 @@ def test_callers_are_taken_again_once_there_are_files_again(start: Start, sim: S
             held.enter_context(connect(server, GENERATE))
         sim.wait_until_queued(5)
         sim.release()
+
+
+@pytest.mark.parametrize("start_with", EVERY_SERVER)
+def test_a_crowd_that_is_refused_and_gone_costs_no_worker(start: Start, start_with: list[str]) -> None:
+    server = start(start_with)
+    for _ in range(5):
+        for crowd in [[connect(server, REFUSED) for _ in range(150)] for _ in range(2)]:
+            for caller in crowd:  # a reset, so that the server can't even say goodbye
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                caller.close()
+    with connect(server, PROBE) as caller:
+        assert b" 200 " in read_answer(caller)
+    assert "Exception" not in server.said
+    assert "bug" not in server.said
 
 
 def test_a_refused_caller_who_goes_on_sending_is_cut_off(start: Start) -> None:
