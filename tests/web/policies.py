@@ -29,7 +29,11 @@ def png(width: int, height: int) -> bytes:
 
 def refused(api: FlaskClient, sim: Simulator, body: dict[str, Any], headers: dict[str, str] = SHOP) -> str:
     """The sentence with which a request is refused, of which nothing reaches ComfyUI."""
-    before = len(sim.history)
+    before = _posted(sim)
     said: str = failure(api.post("/generate", json=body, headers=headers), 403, "forbidden")["error"]
-    assert len(sim.history) == before
+    assert _posted(sim) == before
     return said
+
+
+def _posted(sim: Simulator) -> int:
+    return sum(each.method == "POST" for each in sim.requests)
