@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     max_total_body_bytes: int = Field(
         640 * 1024 * 1024,
         ge=1,
-        description="how many bytes the bodies of all current requests may have together, counting those over 64 KB; "
-        "more get a 503",
+        description="how many bytes the bodies of all current requests may have together; bodies of at most 64 KB "
+        "may use an eighth more; further requests get a 503",
     )
     fetch_timeout: Seconds = Field(20, description="seconds to fetch an input file from a URL")
     fetch_allow_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
