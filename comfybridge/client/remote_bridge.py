@@ -1,4 +1,4 @@
-"""A client for a bridge that runs elsewhere, which can stand wherever a `Bridge` does.
+"""A client for a bridge that runs elsewhere. Its `generate` is called like that of `Bridge`.
 
 from comfybridge import Client
 
