@@ -30,10 +30,7 @@ FILES = {
     "photo.HEIF": (ftyp(b"mif1", b"heic"), "a HEIC photo"),
     "burst.heics": (ftyp(b"msf1", b"hevc"), "a HEIC photo"),
     "photo.jpg": (ftyp(b"heic"), "a HEIC photo"),
-    "logo.svg": (
-        b'<?xml version="1.0"?><!-- made by x -->\n<svg xmlns="http://www.w3.org/2000/svg"/>',
-        "an SVG drawing",
-    ),
+    "logo.svg": (XML + b'<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing"),
     "logo.png": (b"\xef\xbb\xbf  <SVG viewBox='0 0 9 9'></SVG>", "an SVG drawing"),
     "utf16.svg": ("<svg/>".encode("utf-16"), "an SVG drawing"),
     "page.png": (b"<!DOCTYPE html><html><svg></svg></html>", "a web page"),
