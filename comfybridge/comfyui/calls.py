@@ -90,7 +90,7 @@ class Calls:
             return json_object(answer, largest)
 
     def post(self, path: str, body: Mapping[str, Any], deadline: Deadline | None) -> None:
-        """A POST of which only the success matters."""
+        """Make a POST request, and check nothing but its status."""
         with self.call("POST", path, deadline, body=body) as answer:
             self.check_status(answer)
 

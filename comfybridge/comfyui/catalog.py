@@ -131,9 +131,9 @@ class Catalog:
     def node_classes(
         self, names: Collection[str], deadline: Deadline, *, max_age: float = KEPT_SECONDS
     ) -> dict[str, NodeClass]:
-        """Those of some node classes that the server has, and those that it puts in the place of retired ones.
+        """The node classes that the server has, of those named; a retired one is described by its replacement.
 
-        A class that was not asked for anew is the same object as before. Raises what `node_class` raises.
+        A class that was not fetched again is the same object as before. Raises what `node_class` raises.
 
         Args:
             max_age: seconds for which the server's description of a class counts, provided that it has not restarted.

@@ -20,9 +20,9 @@ def with_note(extra_data: Mapping[str, Any], note: Mapping[str, Any]) -> dict[st
 
 
 def with_workflow(extra_data: Mapping[str, Any], file: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The `extra_data` with what the editor saved where its nodes write it into the files that they save.
+    """The `extra_data` with the editor's file as its workflow, which ComfyUI's savers embed in their files.
 
-    A workflow that is there already stays.
+    An existing workflow is kept.
     """
     info = extra_data.get("extra_pnginfo") or {}
     if file is None or "workflow" in info:

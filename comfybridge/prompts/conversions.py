@@ -32,11 +32,12 @@ class _Made:
 
 
 class Conversions:
-    """Makes templates of what the editor saved, once for each server and state of its classes. Safe to share between
-    threads: at worst two of them make the same.
+    """Makes templates of what the editor saved, once for each server and state of its classes.
+
+    Safe to share between threads: at worst, two of them do the same work.
 
     Args:
-        most_bytes: that the prompt of a caller's own workflow may have.
+        most_bytes: the limit for the prompt of a caller's own workflow.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -63,7 +64,7 @@ class Conversions:
             ) from None
 
     def made(self, workflow: Unconverted, server: Server, deadline: Deadline) -> Template:
-        """The same as `on`, but that the fault of a template is an InvalidWorkflow, which does not name it."""
+        """As `on`, but a fault of a template raises InvalidWorkflow, and the message does not name the template."""
         by_server = self._made.setdefault(workflow, {})
         classes = server.catalog.node_classes(workflow.types, deadline)
         made = by_server.get(server)
@@ -100,10 +101,10 @@ class Conversions:
 
 
 def none_can(failures: Sequence[tuple[Server, BridgeError]]) -> BridgeError:
-    """The error of a workflow that each server has failed for, of which one at least could be asked.
+    """The error for a workflow that no server can run.
 
     Args:
-        failures: what became of it on each server.
+        failures: the error of each server; at least one server answered.
     """
     refused = [(server, error) for server, error in failures if error.lacks is not None]
     if not refused or len(failures) == 1:

@@ -1,4 +1,4 @@
-"""On which of the servers a request is queued, and again on which one where its prompt was lost."""
+"""Chooses the server on which a request is queued, also when it is queued again because its prompt was lost."""
 
 from __future__ import annotations
 

@@ -247,7 +247,7 @@ def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
 
 
 def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:
-    """Whether ComfyUI has a prompt of which it did not say so.
+    """Whether the prompt was queued although the reply was lost.
 
     Raises:
         ComfyUINotReached: it is gone, and the prompt with it: another server may have it.

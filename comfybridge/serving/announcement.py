@@ -29,7 +29,7 @@ DEMO = "COMFYBRIDGE_DEMO"  # set in the configuration of an application whose Co
 
 
 def announce(app: Flask, places: Sequence[Place]) -> None:
-    """Log the announcement, a line a fact, once for a server; the demo prints what to try, too.
+    """Log the announcement, one line for each fact; the demo also prints a command to try.
 
     Args:
         places: where the server listens.

@@ -273,7 +273,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         if connection.state in (WAITING, WORKING):
             self._poller.unregister(connection.socket)
             connection.is_parked = True
-            if connection.state is READING:
+            if connection.state is READING:  # a thread has answered meanwhile, and did not see that it is parked
                 self._resume(connection)
             return
         try:
@@ -353,7 +353,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             self._refuse(connection, no_thread())
 
     def _resume(self, connection: Connection) -> None:
-        """Listen to a connection again, of which a thread has answered a request."""
+        """Listen to a connection again after a thread has answered its request."""
         connection.state = READING
         connection.until = time.monotonic() + self.cfg.keepalive
         self._unpark(connection)

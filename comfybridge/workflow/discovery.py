@@ -275,7 +275,7 @@ def _unfollowed(graph: Walked, view: View) -> dict[str, Target]:
 
 
 def _linked(graph: Walked, name: str, target: Target) -> dict[str, str]:
-    """That an input is linked to a node that has no one value for it, if it is, by the parameter's name."""
+    """The reason why a parameter is missing if its input is linked to a node without a single value for it."""
     origin = links(graph, target.node).get(target.input)
     if origin is None:
         return {}

@@ -209,7 +209,7 @@ def _check_clear(template: Template, params: Collection[str]) -> None:
 
 
 def _check_found(template: Template, params: Collection[str]) -> None:
-    """Refuse a short name of which the links lead to no input, and say how to name one all the same."""
+    """Refuse a short name if no input was found for it, and say which inputs `"NODE.INPUT"` can set instead."""
     parameters = template.parameters
     name = next((each for each in params if each in SHORT_NAMES and each not in parameters), None)
     if name is None:

@@ -41,8 +41,8 @@ class Connection:
     """An open websocket.
 
     Attributes:
-        client_id: whom ComfyUI takes it for. Never used twice: ComfyUI lets go of the wrong socket when a client
-            comes back under its old id, and the new one then never hears anything.
+        client_id: the id under which ComfyUI knows it. Never used twice: if a client comes back under its old id,
+            ComfyUI drops the wrong socket, and the new one receives nothing.
     """
 
     def __init__(self, client_id: str, opened: websocket.WebSocket) -> None:

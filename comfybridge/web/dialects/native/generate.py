@@ -83,7 +83,7 @@ def generate() -> Response:
 
 
 def _asked(settings: Settings) -> tuple[GenerationRequest, float | None]:
-    """What is asked for, and how often a sign of life is; nothing else of the body is kept."""
+    """The request, and the seconds between its keepalive spaces; nothing else of the body is kept."""
     sent = read_sent(settings)
     fields = read_fields(sent.fields, _parameters_of)
     return generation_of(fields, sent.files), fields.keepalive or settings.keepalive

@@ -107,7 +107,7 @@ class NamedImage(TypedDict):
     image: Annotated[str, Field(description="base64, a data URI, or an http or https URL")]
 
 
-# `sent_files.py` checks it, with sentences that name the file.
+# `read_images` in `files/sent.py` checks it, with sentences that name the file.
 Images = Annotated[dict[str, str] | list[NamedImage] | None, SkipValidation]
 
 
@@ -203,7 +203,7 @@ def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _:
     """The fields of a body, which may be a graph itself, or be wrapped as other tools do it.
 
     Args:
-        parameters_of: the names of a template's parameters, for whoever takes one for a field.
+        parameters_of: returns the names of a template's parameters, for the error about one in the place of a field.
 
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
