@@ -40,7 +40,7 @@ TAKEN_AT_ONCE = 64
 # Of the requests that take the loop longer (the application is asked whether their bodies are wanted; bodies come in
 # very small chunks), so many get a portion of its time in each turn, after all others.
 PORTIONS_AT_ONCE = 20
-# How often it is looked whose time is up.
+# How often the loop closes the connections whose time is up.
 LOOK_SECONDS = 0.5
 # On shutdown, connections without a request are closed after that time: one may be on its way.
 LINGER_SECONDS = 2.0
@@ -93,14 +93,15 @@ class Connection:
 
 
 def _looked_up(cfg: Any) -> Any:
-    """gunicorn's configuration with the settings as plain attributes. By itself it looks each up in two calls."""
+    """gunicorn's configuration with its settings as plain attributes: gunicorn looks each up in two calls, which is a
+    tenth of the loop's work for a request."""
     known = copy.copy(cfg)
     vars(known).update((name, setting.get()) for name, setting in cfg.settings.items())
     return known
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # untyped
-    """Serves as the attributes say, which are to be set by gunicorn's hook `post_worker_init`.
+    """gunicorn's worker. Its hook `post_worker_init` sets the attributes below.
 
     Attributes:
         patience: seconds within which a head must have come, and more that `caller_socket.py` says.

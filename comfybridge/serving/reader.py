@@ -77,7 +77,7 @@ class Reader:
 
     Attributes:
         has_begun: whether a part of a request has come.
-        is_interrupted: whether it is to be fed once more, with nothing, when all others have had their turn.
+        is_interrupted: whether it has more to read already: feed it b"" after the other readers have had their turn.
         wants_continue: whether the caller waits for "100 Continue" before it sends the body; to be reset.
         body_bytes: how much has come of the current body; None where there is none yet.
     """
@@ -213,7 +213,7 @@ class Reader:
         self.wants_continue = "HTTP_EXPECT" in environ and incoming.head.version >= (1, 1) and not self._buffer
 
     def _has_body(self, incoming: Incoming) -> bool:
-        """Whether the body is whole, with what has come of it."""
+        """Read what has come of the body; returns whether the body is whole."""
         body, buffer = incoming._body, self._buffer
         if body is None:
             return self._left == 0
