@@ -16,6 +16,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.settings import Settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
+from comfybridge.web.answers import links
 from comfybridge.web.current import EXTENSION
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     dialects = app.extensions[DIALECTS] = Dialects(SPOKEN)
     door.protect(app, bridge.settings, {each.blueprint.name: each.key_places for each in dialects.all})
     errors.answer_errors(app, dialects.own.errors)
-    for blueprint in (*(each.blueprint for each in dialects.all), probes.blueprint, docs.blueprint):
+    for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
