@@ -12,6 +12,7 @@ from typing import cast
 from comfybridge.expected_size import size_warnings
 from comfybridge.files.delivery import DeliveredFile, Delivery
 from comfybridge.request import Generation, Output
+from comfybridge.web.answers.links import LinkTo
 from comfybridge.web.answers.sending import Body, Streamed
 from comfybridge.web.dialects.native.bodies import GenerationAnswer, OutputAnswer
 
@@ -21,17 +22,19 @@ PLACE = secrets.token_hex(16)
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def generation_json(generation: Generation, *, with_first_image: bool) -> Body:
+def generation_json(generation: Generation, *, with_first_image: bool, link_to: LinkTo | None = None) -> Body:
     """The JSON of a generation, on one line; its files are in memory, or fetched while it is sent.
 
     Args:
         with_first_image: also give the first image as `image`, as clients that send a graph in `prompt` expect it.
+        link_to: returns the URL that stands for a file; None: its bytes are in the answer.
 
     Raises:
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
     """
-    page = _Page(generation, with_first_image)
-    if page.delivery.is_in_memory:
+    page = _Page(generation, with_first_image, link_to)
+    if link_to is not None or page.delivery.is_in_memory:
+        page.delivery.close()
         return b"".join(page.chunks())
     return Streamed(page.chunks(), page.length, page.delivery, generation)
 
@@ -55,7 +58,7 @@ class _Page:
     been sent (see `Delivery`) follow it, so that the pieces before it are final.
     """
 
-    def __init__(self, generation: Generation, with_first_image: bool) -> None:
+    def __init__(self, generation: Generation, with_first_image: bool, link_to: LinkTo | None) -> None:
         images = generation.images
         others = [output for output in generation.outputs if output.kind != "image" and output.text is None]
         has_texts = any(output.text is not None for output in generation.outputs)
@@ -65,7 +68,8 @@ class _Page:
         self._images = [file for file in self.delivery.files if file.output.kind == "image"]
         numbers: dict[DeliveredFile, int] = {file: index for index, file in enumerate(self._images)}
         self._numbered = {id(file.output): (file, numbers.get(file)) for file in self.delivery.files}
-        self._with_first_image = with_first_image and bool(self._images)
+        self._link_to = link_to
+        self._with_first_image = with_first_image and bool(self._images) and link_to is None
         self._unmeasured = {file for file in self.delivery.files if file.size is None}
 
     @property
@@ -87,7 +91,7 @@ class _Page:
 
     def _places(self) -> list[DeliveredFile]:
         """The files in their order in the JSON."""
-        files = self.delivery.files
+        files = self.delivery.files if self._link_to is None else []
         return [*files, self._images[0]] if self._with_first_image else files
 
     def _texts(self) -> list[bytes]:
@@ -108,7 +112,7 @@ class _Page:
         body: GenerationAnswer = {
             "status": "success",
             "prompt_id": generation.prompt_id,
-            "images": [PLACE] * len(self._images),
+            "images": [PLACE] * len(self._images) if self._link_to is None else [],
             "outputs": outputs,
             "seed": generation.seed,
             "params": generation.params,
@@ -138,7 +142,10 @@ class _Page:
             "bytes": file.size or 0,
             "index": index,
         }
-        if index is None:
+        if self._link_to is not None:
+            described["index"], described["bytes"] = None, file.size
+            described["url"] = self._link_to(output)
+        elif index is None:
             described["data"] = PLACE
             if file in self._unmeasured:
                 described["bytes"] = cast(dict[str, int], described).pop("bytes")  # known once the data has been sent
