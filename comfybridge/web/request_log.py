@@ -47,6 +47,7 @@ class Entry:
     """A request and what became of it.
 
     Attributes:
+        dialect: the API that it used, such as `native`.
         operation: the blueprint and the view, such as `native.generate`; `none` for an unknown address.
         key: the name of its API key.
         trace: how far it came, if it was a generation request.
@@ -58,6 +59,7 @@ class Entry:
     """
 
     __slots__ = (
+        "dialect",
         "end",
         "error",
         "key",
@@ -81,6 +83,7 @@ class Entry:
         self.started: float = known["started"]
         self.method: str = asked.method
         self.path: str = asked.path
+        self.dialect: str = known["dialect"]
         self.operation = asked.endpoint or "none"
         self.status = response.status_code
         self.trace: Trace | None = known.get("trace")
@@ -214,6 +217,7 @@ def _line(entry: Entry, *, quotes: bool) -> Line:
         path=entry.path[:LONGEST_PATH],
         status=entry.status,
         outcome=entry.outcome,
+        dialect=entry.dialect,
         prompt_id=entry.prompt_id or trace.prompt_id,
         server=entry.server or trace.server,
         workflow=trace.workflow,
