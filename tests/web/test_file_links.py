@@ -174,7 +174,7 @@ def test_with_several_servers_a_link_names_the_one_that_has_the_file(make_app: M
 def test_a_link_that_was_changed_leads_nowhere(api: FlaskClient) -> None:
     url = link_of(api)
     token, name = url.removeprefix(f"{HOST}/files/").split("/")
-    changed = [f"{token[:at]}{'A' if token[at] != 'A' else 'B'}{token[at + 1 :]}" for at in range(len(token) - 1)]
+    changed = [f"{token[:at]}{'A' if token[at] != 'A' else 'B'}{token[at + 1 :]}" for at in range(len(token))]
     changed += ["", token[:-4], token + "AAAA", token + "=", "A" * 22, "A", "ü", "-"]
     for each in changed:
         assert api.get(f"/files/{each}/{name}").status_code == 404, each
@@ -242,9 +242,9 @@ def test_a_file_that_is_gone_is_not_found(api: FlaskClient, sim: Simulator) -> N
 
 def test_a_server_that_is_down_is_no_reason_to_forget_a_link(api: FlaskClient, sim: Simulator) -> None:
     url = link_of(api)
-    sim.stop()
+    sim.kill()
     failure(fetched(api, url), 503, "comfyui_unreachable")
-    sim.start()
+    sim.revive()
     assert fetched(api, url).status_code == 200
 
 
