@@ -57,6 +57,7 @@ class BridgeError(Exception):
         node: `{"id", "class_type", "exception_type", "exception_message"}` of the node that failed, if one did.
         node_errors: ComfyUI's own `node_errors`, without tracebacks, if it refused a graph.
         retry_after: seconds after which a retry makes sense, if it does.
+        field: the field of the request, or the parameter, that is wrong, if it is one; for programs.
         lacks: what the ComfyUI that was asked lacks and another may have, such as a node class; None if nothing.
     """
 
@@ -72,6 +73,7 @@ class BridgeError(Exception):
         node_errors: dict[str, Any] | None = None,
         retry_after: int | None = None,
         lacks: str | None = None,
+        field: str | None = None,
     ) -> None:
         message = _UNSHOWN.sub(" ", message)
         super().__init__(message)
@@ -81,6 +83,7 @@ class BridgeError(Exception):
         self.node_errors = node_errors
         self.retry_after = retry_after
         self.lacks = lacks
+        self.field = field
 
 
 class InvalidRequest(BridgeError):

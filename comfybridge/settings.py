@@ -23,6 +23,9 @@ PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # These settings, and errors about them, may hold secrets, and are never shown.
 SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key")
+# The APIs that the bridge speaks beside its own.
+DIALECTS = ("openai", "automatic1111")
+OTHER_NAMES = {"a1111": "automatic1111"}
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 SHORTEST_LINK_KEY = 16
 SHIPPED_WORKFLOWS = shipped("workflows")
@@ -78,6 +81,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default_factory=tuple,
         description="web sites whose pages may call the bridge, such as https://app.example, comma-separated; *: any",
+    )
+    dialects: Annotated[tuple[str, ...], NoDecode] = Field(
+        DIALECTS,
+        description="the APIs of other programs that the bridge speaks beside its own, comma-separated: "
+        f"{' and '.join(DIALECTS)}; none: its own only",
     )
     timeout: Seconds = Field(300, description="seconds for a request that gives no timeout")
     max_timeout: Seconds = Field(3600, description="the largest timeout that a request may give")
@@ -193,6 +201,11 @@ class Settings(BaseSettings):
     def _parse_origins(cls, value: object) -> object:
         return tuple(_origin(each) for each in _split(value)) if isinstance(value, str) else value
 
+    @field_validator("dialects", mode="before")
+    @classmethod
+    def _parse_dialects(cls, value: object) -> object:
+        return tuple(_dialect(each) for each in _split(value) if each != "none") if isinstance(value, str) else value
+
     @field_validator("public_url")
     @classmethod
     def _check_public_url(cls, url: str | None) -> str | None:
@@ -225,6 +238,13 @@ def _host_name(text: str) -> str:
     name = text.lower().removesuffix(".")
     if name != "*" and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
         raise ValueError("names of hosts such as bridge.example, without a port, or *")
+    return name
+
+
+def _dialect(text: str) -> str:
+    name = OTHER_NAMES.get(text.lower(), text.lower())
+    if name not in DIALECTS:
+        raise ValueError(f"{' and '.join(DIALECTS)}, or one of them, or none")
     return name
 
 

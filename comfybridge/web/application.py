@@ -13,6 +13,7 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
+from comfybridge.settings import DIALECTS as DIALECT_NAMES
 from comfybridge.settings import Settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
@@ -65,11 +66,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = _Application("comfybridge", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the contract's order is easier to read
     bridge = app.extensions[EXTENSION] = Bridge(settings)
-    app.before_request(_begin)
+    dialects = app.extensions[DIALECTS] = _spoken(bridge.settings)
+    app.before_request(partial(_begin, dialects))
     app.after_request(_finish)
-    dialects = app.extensions[DIALECTS] = Dialects(SPOKEN)
-    door.protect(app, bridge.settings, {each.blueprint.name: each.key_places for each in dialects.all})
-    errors.answer_errors(app, dialects.own.errors)
+    door.protect(app, bridge.settings, lambda: dialects.of_request(request).key_places)
+    errors.answer_errors(
+        app,
+        lambda: dialects.of_request(request).errors,
+        is_listed=lambda endpoint: dialects.of(endpoint.rpartition(".")[0]) is dialects.of_request(request),
+    )
     for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
@@ -82,7 +87,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _begin() -> None:
+def _spoken(settings: Settings) -> Dialects:
+    off = set(DIALECT_NAMES).difference(settings.dialects)
+    return Dialects(tuple(each for each in SPOKEN if each.name not in off))
+
+
+def _begin(dialects: Dialects) -> None:
+    g.dialect = dialects.of_request(request).name
     g.started = time.monotonic()  # the deadline counts from here
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

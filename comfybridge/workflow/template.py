@@ -205,7 +205,7 @@ def _check_clear(template: Template, params: Collection[str]) -> None:
     for name in params:
         if name in template.unclear and name not in template.parameters:
             reason = template.unclear[name].rstrip(".")
-            raise InvalidRequest(f"{reason}; accepted are {_accepted(template.parameters, name)}")
+            raise InvalidRequest(f"{reason}; accepted are {_accepted(template.parameters, name)}", field=name)
 
 
 def _check_found(template: Template, params: Collection[str]) -> None:
@@ -222,9 +222,10 @@ def _check_found(template: Template, params: Collection[str]) -> None:
     ]
     said = f"{name} was given, but {template.unclear.get(name, NO_LINK).rstrip('.')}"
     if same_name:
-        raise InvalidRequest(f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}.")
+        places = " or ".join(same_name[:MOST_SUGGESTED])
+        raise InvalidRequest(f"{said}; name the input itself, in params: {places}.", field=name)
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
-    raise InvalidRequest(f'{said}{takes}; any input can be named in params, as "NODE.INPUT".')
+    raise InvalidRequest(f'{said}{takes}; any input can be named in params, as "NODE.INPUT".', field=name)
 
 
 def _accepted(parameters: Mapping[str, Parameter], name: object) -> str:
@@ -244,7 +245,7 @@ def check_required(template: Template, filled: Filled, brought: Collection[Targe
     given = given_targets(filled).union(brought)
     for name, parameter in template.parameters.items():
         if parameter.required and name not in filled.given and given.isdisjoint(parameter.targets):
-            raise InvalidRequest(f"The workflow {clip(template.name)} needs {parameter.wanted}.")
+            raise InvalidRequest(f"The workflow {clip(template.name)} needs {parameter.wanted}.", field=name)
 
 
 def given_targets(filled: Filled) -> set[Target]:
@@ -291,7 +292,9 @@ class _Filling:
         overrides = {name: params[name] for name in params if name not in parameters}
         for name in overrides:
             if not isinstance(name, str) or parse_target(name, graph) is None:
-                raise InvalidRequest(f"{clip(name)} is not a parameter; accepted are {_accepted(parameters, name)}")
+                raise InvalidRequest(
+                    f"{clip(name)} is not a parameter; accepted are {_accepted(parameters, name)}", field=str(name)
+                )
         for name, value in overrides.items():
             if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
                 target = Target(*_parsed(name, graph))
@@ -379,7 +382,8 @@ class _Filling:
         if value is not None and not same(given, value):
             raise InvalidRequest(
                 f"{parameter.name} is {describe(value)}, but {target.node}.{target.input}, which it feeds, is "
-                f"given as {describe(given)}."
+                f"given as {describe(given)}.",
+                field=parameter.name,
             )
         return given
 
@@ -415,7 +419,8 @@ class _Filling:
         other = self.sources.setdefault(target, name)
         if other != name and not same(literal_value(self.filled.graph, target), value):
             raise InvalidRequest(
-                f"{name} and {other} feed the same input, {target.node}.{target.input}, so they must be equal."
+                f"{name} and {other} feed the same input, {target.node}.{target.input}, so they must be equal.",
+                field=name,
             )
 
 

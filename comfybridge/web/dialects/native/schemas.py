@@ -24,38 +24,11 @@ from comfybridge.media import usual_media_type
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.native.envelopes import opened
 from comfybridge.web.dialects.native.unknown_fields import ParametersOf, of_unknown
+from comfybridge.web.parsing.lenient import Boolean, Integer, Number, not_blank, whole
 from comfybridge.web.parsing.models import validated
 from comfybridge.web.parsing.written_fields import read_texts
-from comfybridge.workflow.written import boolean_in, number_in
 
 COLOR = "^#[0-9a-fA-F]{6}$"
-
-
-def _number(value: object) -> object:
-    """Some programs have no numbers: "20" is one too where one is wanted."""
-    number = number_in(value) if isinstance(value, str) else None
-    return value if number is None else number
-
-
-def _whole(value: object) -> object:
-    """Some languages write every number as a float: 20.0 is an integer too."""
-    number = _number(value)
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def _not_blank(value: object) -> object:
-    """An empty text is a box that nobody filled."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _boolean(value: object) -> object:
-    said = boolean_in(value) if isinstance(value, str) else None
-    return value if said is None else said
-
-
-Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
-Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
-Boolean = Annotated[bool, Field(strict=True), BeforeValidator(_boolean)]
 
 
 def _format(value: object) -> object:
@@ -86,7 +59,7 @@ class OutputBody(BaseModel):
         "#ffffff", description="#rrggbb, the colour behind transparent pixels in jpeg"
     )
     metadata: Literal["keep", "strip"] = Field("keep", description="whether the embedded graph is kept or stripped")
-    max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)] | None = Field(
+    max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(whole)] | None = Field(
         None, description="the most pixels of either side"
     )
     nodes: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
@@ -132,7 +105,7 @@ class GenerateBody(BaseModel):
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
     negative_prompt: StrictStr | None = Field(None, description="what the picture should not show")
-    seed: Annotated[Integer | None, BeforeValidator(_not_blank)] = Field(
+    seed: Annotated[Integer | None, BeforeValidator(not_blank)] = Field(
         None, description="the start of the random noise; -1, null or an empty text draws one at random"
     )
     steps: Integer | None = Field(None, description="how many steps to sample")
@@ -150,7 +123,7 @@ class GenerateBody(BaseModel):
     on_timeout: Literal["cancel", "keep"] | None = Field(
         None, description="whether to cancel or keep a prompt whose time is up"
     )
-    retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(_whole)] | None = Field(
+    retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(whole)] | None = Field(
         None, description="how often a lost prompt is queued again"
     )
     keepalive: Number | None = Field(
