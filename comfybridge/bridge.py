@@ -48,6 +48,7 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
+from comfybridge.prompts.file_links import FileLinks
 from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
 from comfybridge.prompts.known import Prompts
@@ -63,6 +64,7 @@ from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.shorthand import Asked, request_for
+from comfybridge.state import StateFolder
 from comfybridge.workflow.editor.conversion import Moment
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.offer import Offer, offer_of
@@ -104,6 +106,8 @@ class Bridge:
             self.settings.max_queue,
         )
         machine = Machine()
+        self.state = StateFolder(self.settings.state_dir)
+        self.links = FileLinks(self.settings, self.servers, self.state)
         self.under_way = UnderWay()
         self.prompts = Prompts(self.servers, machine, self.under_way.taken_out)
         self.slots = Slots(self.settings.max_concurrent)

@@ -10,6 +10,7 @@ BridgeError
 ├── NotFound                404 not_found
 ├── MethodNotAllowed        405 method_not_allowed
 ├── NotAcceptable           406 not_acceptable
+├── LinkExpired             410 link_expired
 ├── TooLarge                413 too_large
 ├── UnsupportedMediaType    415 unsupported_media_type
 ├── Interrupted             409 interrupted
@@ -131,6 +132,13 @@ class NotFound(BridgeError):
 
     status = 404
     type = "not_found"
+
+
+class LinkExpired(BridgeError):
+    """The link to a file was valid once, and is no longer."""
+
+    status = 410
+    type = "link_expired"
 
 
 class MethodNotAllowed(BridgeError):

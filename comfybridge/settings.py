@@ -22,11 +22,12 @@ from comfybridge.validation import wanted
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # These settings, and errors about them, may hold secrets, and are never shown.
-SECRET = ("comfyui_url", "comfyui_headers", "api_keys")
+SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key")
 # The APIs that the bridge speaks beside its own.
 DIALECTS = ("openai", "automatic1111")
 OTHER_NAMES = {"a1111": "automatic1111"}
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+SHORTEST_LINK_KEY = 16
 SHIPPED_WORKFLOWS = shipped("workflows")
 
 
@@ -143,6 +144,22 @@ class Settings(BaseSettings):
     cancel_on_hangup: bool = Field(
         True, description="whether to cancel the prompt when its caller hangs up before the answer"
     )
+    public_url: str | None = Field(
+        None,
+        description="the address by which callers reach the bridge, for links to files, such as "
+        "https://bridge.example/comfy; if not set, the one that each request names",
+    )
+    link_key: str | None = Field(
+        None,
+        description="the key that links to files are signed with, at least 16 characters; if not set, one is drawn "
+        "and kept in the state folder",
+        repr=False,
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="the folder for what is kept beyond a restart; if not set, the user's own for the state of "
+        "programs",
+    )
     log_format: Literal["json", "text"] | None = Field(
         None, description="the format of the log: json or text; if not set, text on a terminal and json elsewhere"
     )
@@ -189,6 +206,18 @@ class Settings(BaseSettings):
     def _parse_dialects(cls, value: object) -> object:
         return tuple(_dialect(each) for each in _split(value) if each != "none") if isinstance(value, str) else value
 
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str | None) -> str | None:
+        return None if url is None else _public_url(url)
+
+    @field_validator("link_key")
+    @classmethod
+    def _check_link_key(cls, key: str | None) -> str | None:
+        if key is not None and len(key) < SHORTEST_LINK_KEY:
+            raise ValueError(f"must have at least {SHORTEST_LINK_KEY} characters")
+        return key
+
     @property
     def shutdown_seconds(self) -> float:
         """How long to wait for running requests on shutdown."""
@@ -228,6 +257,13 @@ def _origin(text: str) -> str:
         raise ValueError("origins such as https://app.example, without a path, or *")
     scheme, host, port = match.groups()
     return f"{scheme}://{host}{'' if port in (DEFAULT_PORTS.get(scheme), None) else port}"
+
+
+def _public_url(text: str) -> str:
+    """An address without a slash at its end."""
+    if not re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?", text):
+        raise ValueError("an address such as https://bridge.example, with a path if there is one, and no ? or #")
+    return text.rstrip("/")
 
 
 def parse_headers(text: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from comfybridge.settings import DIALECTS as DIALECT_NAMES
 from comfybridge.settings import Settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
+from comfybridge.web.answers import links
 from comfybridge.web.current import EXTENSION
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         lambda: dialects.of_request(request).errors,
         is_listed=lambda endpoint: dialects.of(endpoint.rpartition(".")[0]) is dialects.of_request(request),
     )
-    for blueprint in (*(each.blueprint for each in dialects.all), probes.blueprint, docs.blueprint):
+    for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:

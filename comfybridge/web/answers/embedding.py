@@ -35,7 +35,7 @@ def json_with_files(
     """JSON on one line, with the base64 of files for its placeholders.
 
     Args:
-        places: the files, in the order of their placeholders.
+        places: the files, in the order of their placeholders; without any, none is read.
         body: makes the JSON; called again once more is known about a file.
         change: changes what is sent of a file.
 
@@ -43,7 +43,8 @@ def json_with_files(
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
     """
     page = _Page(delivery, places, body, change)
-    if delivery.is_in_memory:
+    if not places or delivery.is_in_memory:
+        delivery.close()
         return b"".join(page.chunks())
     return Streamed(page.chunks(), page.length, delivery, generation)
 

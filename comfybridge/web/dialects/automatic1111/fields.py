@@ -81,7 +81,8 @@ class GenerationBody(Body):
     s_tmin: Real = Field(None, description=NO_EFFECT)
     s_noise: Real = Field(None, description=NO_EFFECT)
     override_settings: Keyed = Field(
-        None, description="sd_model_checkpoint, sd_vae, CLIP_stop_at_last_layers, samples_format; others have no effect"
+        None,
+        description="sd_model_checkpoint, sd_vae, CLIP_stop_at_last_layers, samples_format; others have no effect",
     )
     override_settings_restore_afterwards: Truth = Field(None, description=NO_EFFECT)
     refiner_checkpoint: Text = Field(None, description="must be empty")

@@ -29,9 +29,14 @@ class OutputAnswer(TypedDict):
     media_type: Annotated[str, Field(description="such as image/png")]
     width: Annotated[int | None, Field(description="pixels; null for outputs other than images")]
     height: Annotated[int | None, Field(description="pixels; null for outputs other than images")]
-    bytes: Annotated[int, Field(description="the file's size")]
-    index: Annotated[int | None, Field(description="its place in images; null for outputs other than images")]
+    bytes: Annotated[int | None, Field(description="the file's size; null for a link to a file not yet converted")]
+    index: Annotated[
+        int | None, Field(description="its place in images; null for outputs other than images, and with links")
+    ]
     data: NotRequired[Annotated[str, Field(description="base64, of outputs that are neither images nor texts")]]
+    url: NotRequired[
+        Annotated[str, Field(description="in place of the bytes, if output.links is true; valid for 60 minutes")]
+    ]
     text: NotRequired[Annotated[str, Field(description="the text, if it is one")]]
 
 
@@ -48,7 +53,7 @@ class GenerationAnswer(TypedDict):
 
     status: Literal["success"]
     prompt_id: PromptId
-    images: Annotated[list[str], Field(description="base64")]
+    images: Annotated[list[str], Field(description="base64; empty if output.links is true")]
     outputs: Annotated[list[OutputAnswer], Field(description="all outputs of the workflow, in the graph's order")]
     seed: Annotated[int | None, Field(description="the seed used, if the graph has one")]
     params: Annotated[dict[str, Any], Field(description="the parameters used")]

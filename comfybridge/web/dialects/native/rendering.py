@@ -9,27 +9,29 @@ from comfybridge.expected_size import size_warnings
 from comfybridge.files.delivery import DeliveredFile, Delivery
 from comfybridge.request import Generation, Output
 from comfybridge.web.answers.embedding import PLACE, json_with_files
+from comfybridge.web.answers.links import LinkTo
 from comfybridge.web.answers.sending import Body
 from comfybridge.web.dialects.native.bodies import GenerationAnswer, OutputAnswer
 
 
-def generation_json(generation: Generation, *, with_first_image: bool) -> Body:
+def generation_json(generation: Generation, *, with_first_image: bool, link_to: LinkTo | None = None) -> Body:
     """The JSON of a generation, on one line; its files are in memory, or fetched while it is sent.
 
     Args:
         with_first_image: also give the first image as `image`, as clients that send a graph in `prompt` expect it.
+        link_to: returns the URL that stands for a file; None: its bytes are in the answer.
 
     Raises:
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
     """
-    page = _Page(generation, with_first_image)
+    page = _Page(generation, with_first_image, link_to)
     return json_with_files(generation, page.delivery, page.places, page.body)
 
 
 class _Page:
     """What the JSON says, with placeholders for the files."""
 
-    def __init__(self, generation: Generation, with_first_image: bool) -> None:
+    def __init__(self, generation: Generation, with_first_image: bool, link_to: LinkTo | None) -> None:
         images = generation.images
         others = [output for output in generation.outputs if output.kind != "image" and output.text is None]
         has_texts = any(output.text is not None for output in generation.outputs)
@@ -39,13 +41,14 @@ class _Page:
         self._images = [file for file in self.delivery.files if file.output.kind == "image"]
         numbers: dict[DeliveredFile, int] = {file: index for index, file in enumerate(self._images)}
         self._numbered = {id(file.output): (file, numbers.get(file)) for file in self.delivery.files}
-        self._with_first_image = with_first_image and bool(self._images)
+        self._link_to = link_to
+        self._with_first_image = with_first_image and bool(self._images) and link_to is None
         self._unmeasured = {file for file in self.delivery.files if file.size is None}
 
     @property
     def places(self) -> list[DeliveredFile]:
         """The files in their order in the JSON."""
-        files = self.delivery.files
+        files = self.delivery.files if self._link_to is None else []
         return [*files, self._images[0]] if self._with_first_image else files
 
     def body(self) -> GenerationAnswer:
@@ -64,7 +67,7 @@ class _Page:
         body: GenerationAnswer = {
             "status": "success",
             "prompt_id": generation.prompt_id,
-            "images": [PLACE] * len(self._images),
+            "images": [PLACE] * len(self._images) if self._link_to is None else [],
             "outputs": outputs,
             "seed": generation.seed,
             "params": generation.params,
@@ -94,7 +97,10 @@ class _Page:
             "bytes": file.size or 0,
             "index": index,
         }
-        if index is None:
+        if self._link_to is not None:
+            described["index"], described["bytes"] = None, file.size
+            described["url"] = self._link_to(output)
+        elif index is None:
             described["data"] = PLACE
             if file in self._unmeasured:
                 described["bytes"] = cast(dict[str, int], described).pop("bytes")  # known once the data has been sent

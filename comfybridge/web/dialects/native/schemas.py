@@ -66,6 +66,9 @@ class OutputBody(BaseModel):
         None, description="the output nodes to return; all if not given"
     )
     previews: Boolean = Field(False, description="whether to return previews (temp files) besides other files")
+    links: Boolean = Field(
+        False, description="whether the JSON answer has a url for each file, valid for 60 minutes, and no base64"
+    )
 
     def options(self) -> OutputOptions:
         """The same for the bridge."""
@@ -139,6 +142,11 @@ class GenerateBody(BaseModel):
         description="whether to replace {a|b} in prompts and %date:...% in filename_prefix, as ComfyUI's editor "
         "does; the bridge's setting if not given",
     )
+    lora_tags: Boolean | None = Field(
+        None,
+        description="whether <lora:NAME:WEIGHT> in the prompt is taken out of it and loads that LoRA; false if not "
+        "given",
+    )
     output: OutputBody | None = Field(None, description="how to return the outputs", examples=[{"format": "webp"}])
     client_id: StrictStr | None = Field(None, description="accepted and not used")
     extra_data: dict[str, Any] | None = Field(None, description="passed to ComfyUI unchanged")
@@ -200,7 +208,7 @@ def generation_of(fields: GenerateBody, files: Sequence[InputFile] = ()) -> Gene
     graph = _graph(fields)
     given = {
         name: getattr(fields, name)
-        for name in ("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts")
+        for name in ("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts", "lora_tags")
     }
     return GenerationRequest(
         workflow=_workflow_name(fields, graph),
