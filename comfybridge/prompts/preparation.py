@@ -136,7 +136,7 @@ def _filled(
         return set(node_class.inputs(node["inputs"])) if node_class else None
 
     in_graph = files_in(template.graph, request.params) if template.is_of_caller else []
-    if not template.is_of_caller or request.params or request.images or in_graph:
+    if not template.is_of_caller or request.params or request.images or in_graph or request.n > 1:
         template = template.learned(node_class_of)
     params, in_params = split_params(request.params, template.parameters, template.graph)
     filled = fill(template, params, inputs_of, node_class_of)
