@@ -45,6 +45,7 @@ from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
@@ -404,6 +405,18 @@ class Bridge:
         only stops waiting for it. A request that is not queued yet goes on: call again later.
         """
         self.under_way.abandon(admitted)
+
+    def progress_of(self, caller: str) -> CallerProgress | None:
+        """How far a caller's requests are, in all processes of this machine; None if it has none that are shown."""
+        return None  # to come
+
+    def interrupt(self, caller: str) -> int:
+        """Cancel the prompts of a caller's requests, in all processes of this machine.
+
+        Returns:
+            How many prompts that were.
+        """
+        return 0  # to come
 
     def prompts_waited_for(self) -> list[str]:
         """The ids of the prompts that requests wait for."""
