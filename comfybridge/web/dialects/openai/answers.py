@@ -29,7 +29,9 @@ class Picture(TypedDict):
 class Extras(TypedDict):
     """What the bridge knows beyond OpenAI's answer."""
 
-    prompt_id: Annotated[str, Field(description="the id under which ComfyUI ran it; the first, if there were several")]
+    prompt_id: Annotated[
+        str, Field(description="the id under which ComfyUI ran it; the first, if there were several")
+    ]
     seed: Annotated[int | None, Field(description="the seed used, if the workflow has one")]
     seeds: NotRequired[Annotated[list[int | None], Field(description="those of all prompts, if there were several")]]
     prompt_ids: NotRequired[list[str]]

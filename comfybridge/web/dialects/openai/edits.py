@@ -80,7 +80,9 @@ def _files_of(parts: Parts) -> Iterator[tuple[str, InputFile]]:
         name = match[1] if match else part.name
         if name not in (*IMAGES, MASK):
             takes = "image, image[] and mask"
-            raise InvalidRequest(f"The form has a file in {clip(name) or 'no field'}; files go into {takes}.", field=name)
+            raise InvalidRequest(
+                f"The form has a file in {clip(name) or 'no field'}; files go into {takes}.", field=name
+            )
         yield name, InputFile(name, part.data)
 
 
@@ -94,7 +96,9 @@ def _pictures(fields: EditBody, files: Iterable[tuple[str, InputFile]]) -> Pictu
     if fields.mask is not None:
         masks.append(_picture(fields.mask, MASK))
     if not images:
-        raise InvalidRequest("image is missing; an edit needs a picture, as a file in a form or as a data URI.", field=IMAGE)
+        raise InvalidRequest(
+            "image is missing; an edit needs a picture, as a file in a form or as a data URI.", field=IMAGE
+        )
     if len(images) > MOST_IMAGES:
         raise InvalidRequest(f"image has {len(images)} pictures; at most {MOST_IMAGES} are accepted.", field=IMAGE)
     if len(masks) > 1:

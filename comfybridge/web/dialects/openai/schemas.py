@@ -55,7 +55,9 @@ class ImageFields(BaseModel):
     size: Size | None = Field(None, description="WIDTHxHEIGHT; auto: the workflow's own")
     quality: Quality | None = Field(None, description="a preset of the workflow, if it has one of that name")
     background: Background | None = Field(None, description="a preset of the workflow, if it has one of that name")
-    output_format: Format | None = Field(None, description="the format to convert to; as ComfyUI made it if not given")
+    output_format: Format | None = Field(
+        None, description="the format to convert to; as ComfyUI made it if not given"
+    )
     output_compression: Annotated[Integer, Field(ge=0, le=100)] | None = Field(
         None, description="the quality of jpeg and webp"
     )
