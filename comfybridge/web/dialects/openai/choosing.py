@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.errors import UnknownWorkflow
+from comfybridge.tasks import Task
 from comfybridge.workflow.template import Template
 
 # Names of OpenAI's models, which clients send even if nobody chose one.

@@ -1,4 +1,4 @@
-"""`POST /v1/images/generations` and `POST /v1/images/edits`: a text in, and pictures; or pictures in, and pictures."""
+"""`POST /v1/images/generations` and `POST /v1/images/edits`: pictures made from a text, or changed by one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from comfybridge.tasks import Task
 from comfybridge.web.answers.answering import answer
 from comfybridge.web.answers.links import linker
 from comfybridge.web.answers.negotiation import JSON_ONLY, Wanted
-from comfybridge.web.current import current_bridge, current_owner, request_deadline
+from comfybridge.web.current import current_bridge, current_owner, current_rights, request_deadline
 from comfybridge.web.describing import Answer, EventTypes, Variable, describes
 from comfybridge.web.dialects.openai.answers import CompletedEvent, ErrorEvent, ImagesAnswer, PartialImageEvent
 from comfybridge.web.dialects.openai.blueprint import blueprint
@@ -40,12 +40,13 @@ from comfybridge.web.dialects.openai.choosing import answers_with_links, choose
 from comfybridge.web.dialects.openai.edits import read_edit
 from comfybridge.web.dialects.openai.forms import EditForm
 from comfybridge.web.dialects.openai.rendering import style_of
-from comfybridge.web.dialects.openai.requests import MASK, NO_PICTURES, Pictures, field_named, request_of
+from comfybridge.web.dialects.openai.requests import NO_PICTURES, Pictures, field_named, request_of
 from comfybridge.web.dialects.openai.schemas import EditBody, GenerateBody, ImageFields
 from comfybridge.web.parsing.body_stream import in_turn
 from comfybridge.web.parsing.idempotency import HEADER, KEY
 from comfybridge.web.parsing.models import json_fields, validated
 from comfybridge.web.parsing.multipart import MEDIA_TYPE as MULTIPART
+from comfybridge.workflow.wording import listed
 
 PATIENCE = "X-Stainless-Read-Timeout"
 # An answer must arrive before its client gives up and sends the request again: after this part of the client's time,
@@ -125,7 +126,8 @@ def generate_images() -> Response:
 def edit_images() -> Response:
     """Change pictures by a text.
 
-    Without a `model` of the server's own, the workflow for the task `edit` runs, or with a mask the one for `inpaint`.
+    `model` is as in generations. If it names no workflow, the one for the task `edit` runs, or with a mask the one
+    for `inpaint`.
     """
     with in_turn(request):
         fields, pictures = read_edit(request, current_bridge().settings)
@@ -149,7 +151,10 @@ def _answered(fields: ImageFields, task: Task, kind: str, pictures: Pictures = N
     except BridgeError as error:
         error.field = field_named(error.field, fields, chosen.template)
         if error.field == "model" and chosen.model is not None and isinstance(error, InvalidRequest):
-            raise UnknownWorkflow(error.message, field="model") from None
+            rights = current_rights()
+            allowed = [each for each in bridge.library.names() if rights is None or rights.allows_workflow(each)]
+            names = listed(allowed, chosen.model)
+            raise UnknownWorkflow(f"{error.message} It may also name a workflow: {names}.", field="model") from None
         raise
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.files.sent import LinkedFile
-from comfybridge.media import as_gray_mask, has_alpha
+from comfybridge.media import MarkedAs, has_transparency, marked_mask, with_transparency
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.openai.schemas import ImageFields
-from comfybridge.workflow.declaration import DialectRules
+from comfybridge.workflow.dialect_rules import DialectRules
+from comfybridge.workflow.masks import MaskForm
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, listed
 
@@ -22,6 +23,14 @@ SHORT_NAMES = ("negative_prompt", "seed", "steps", "cfg", "sampler_name", "sched
 # Qualities of older models, as today's.
 OLD_QUALITIES = {"standard": "medium", "hd": "high"}
 NO_RULES = DialectRules()
+# What transparent pixels of a mask become; those of other forms stay as they are.
+MARKED_AS: dict[MaskForm, MarkedAs] = {
+    "opaque": "opaque",
+    "red": "white",
+    "green": "white",
+    "blue": "white",
+    "black": "black",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,6 @@ def request_of(
     made.set("model", model)
     _set_size(made, fields)
     count = _set_count(made, fields)
-    given = {} if fields.timeout is None else {"timeout": fields.timeout}
     return GenerationRequest(
         workflow=template.name,
         params={**made.params, **(fields.params or {})},
@@ -69,7 +77,7 @@ def request_of(
         n=count,
         presets=_presets(template, fields),
         lora_tags=True,
-        **given,
+        timeout=fields.timeout,
     )
 
 
@@ -160,14 +168,14 @@ def _set_count(made: _Making, fields: ImageFields) -> int:
 
 def _presets(template: Template, fields: ImageFields) -> dict[str, str]:
     """The presets for quality and background. A quality that the template does not have has no effect."""
-    chosen = {}
+    chosen: dict[str, str] = {}
     qualities = template.presets.get("quality", {})
     if fields.quality is not None:
         quality = fields.quality if fields.quality in qualities else OLD_QUALITIES.get(fields.quality, fields.quality)
         if quality in qualities:
             chosen["quality"] = quality
     backgrounds = template.presets.get("background", {})
-    if fields.background in backgrounds:
+    if fields.background is not None and fields.background in backgrounds:
         chosen["background"] = fields.background
     if fields.background == "transparent":
         if "background" not in chosen:
@@ -196,44 +204,62 @@ def _output(fields: ImageFields) -> OutputOptions:
 
 def _files(made: _Making, pictures: Pictures) -> Iterator[InputFile]:
     """The files under the names of the template's parameters, the mask in the form that the template reads."""
-    template, mask_name = made.template, made.parameter(MASK)
-    names = [each.name for each in template.parameters.values() if each.type == "image" and each.name != mask_name]
-    if len(pictures.images) > len(names):
-        takes = {0: "no picture", 1: "one picture"}.get(len(names), f"{len(names)} pictures")
-        raise InvalidRequest(
-            f"The request has {_count(len(pictures.images))}, but the workflow {clip(template.name)} takes {takes}.",
-            field="image",
-        )
-    for name, picture in zip(names, pictures.images, strict=False):
-        yield _renamed(picture, name)
-    if pictures.mask is not None:
-        if mask_name not in template.parameters:
+    template = made.template
+    images, mask = list(pictures.images), pictures.mask
+    if mask is not None:
+        form = template.mask_form()
+        if form is None:
             raise InvalidRequest(
                 f"The workflow {clip(template.name)} takes no mask; it takes {listed(template.parameters, MASK)}.",
                 field=MASK,
             )
-        yield _renamed(_as_read(pictures.mask, template), mask_name)
-
-
-def _as_read(mask: InputFile, template: Template) -> InputFile:
-    """A mask whose transparent pixels mark what to edit, in the form that the template reads."""
-    form = template.mask_form()
-    is_link = isinstance(mask, LinkedFile)
-    if form in ("alpha", None):
-        if not is_link and not has_alpha(mask.data):
-            raise InvalidRequest(
-                "mask has no transparency; its transparent pixels mark what to edit, so it must be a PNG or WebP with "
-                "an alpha channel.",
-                field=MASK,
-            )
-        return mask
-    if is_link:
+        _check_transparent(mask)
+        if form == "in_image":
+            images[0] = _masked(images[0], mask)
+        else:
+            yield _renamed(_as_read(mask, form), MASK)
+    names = [each.name for each in template.parameters.values() if each.type == "image" and each.name != MASK]
+    if len(images) > len(names):
+        takes = {0: "no picture", 1: "one picture"}.get(len(names), f"{len(names)} pictures")
         raise InvalidRequest(
-            f"mask is a URL, but the workflow {clip(template.name)} reads masks in another form; send the file itself.",
+            f"The request has {_count(len(images))}, but the workflow {clip(template.name)} takes {takes}.",
+            field="image",
+        )
+    for name, picture in zip(names, images, strict=False):
+        yield _renamed(picture, name)
+
+
+def _check_transparent(mask: InputFile) -> None:
+    if not isinstance(mask, LinkedFile) and has_transparency(mask.data) is False:
+        raise InvalidRequest(
+            "mask has no transparency; its transparent pixels mark what to edit, so it must be a PNG or WebP with an "
+            "alpha channel.",
             field=MASK,
         )
-    gray = as_gray_mask(mask.data)
-    return InputFile(mask.name, gray)
+
+
+def _as_read(mask: InputFile, form: MaskForm) -> InputFile:
+    """A mask whose transparent pixels mark what to edit, in the form that the template reads."""
+    marked = MARKED_AS.get(form)
+    if marked is None:
+        return mask
+    _check_is_here(mask, MASK)
+    return InputFile(MASK, marked_mask(MASK, mask.data, marked))
+
+
+def _masked(image: InputFile, mask: InputFile) -> InputFile:
+    """A picture with the transparency of a mask."""
+    _check_is_here(image, "image")
+    _check_is_here(mask, MASK)
+    return InputFile("image", with_transparency("image", image.data, MASK, mask.data))
+
+
+def _check_is_here(file: InputFile, name: str) -> None:
+    if isinstance(file, LinkedFile):
+        raise InvalidRequest(
+            f"{name} is a URL, but this workflow reads masks in a form that it must be changed into; send the file.",
+            field=name,
+        )
 
 
 def _renamed(file: InputFile, name: str) -> InputFile:

@@ -108,7 +108,7 @@ Picture = StrictStr | ImageReference
 
 
 class EditBody(ImageFields):
-    """The JSON body of `POST /v1/images/edits`; a form has the same fields, and files in `image`, `image[]`, `mask`."""
+    """The JSON body of `POST /v1/images/edits`; a form has the same fields, and files in `image` and `mask`."""
 
     image: Picture | list[Picture] | None = Field(
         None, description="the picture to edit, or several: base64, a data URI or a URL"
