@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -98,6 +98,7 @@ class GenerationRequest:
             be given here too, and becomes `graph`.
         graph: a whole graph in ComfyUI's API format, instead of a template.
         params: values by parameter name, or by `"NODE.INPUT"` for any input of the graph.
+        presets: values of the template's presets, such as `{"quality": "high"}`; `params` win over what they set.
         timeout: seconds from the request's arrival until the caller gives up, including time in ComfyUI's queue; the
             configured timeout if None.
         wait: how to wait for ComfyUI, `"websocket"` or `"poll"`; the configured way if None.
@@ -118,6 +119,7 @@ class GenerationRequest:
     workflow: str | dict[str, Any] | None = None
     graph: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     wait: str | None = None
     on_timeout: Literal["cancel", "keep"] = "cancel"

@@ -17,6 +17,7 @@ from comfybridge.address import ServerAddress
 from comfybridge.errors import BridgeError
 from comfybridge.keys import ApiKey, parse_keys
 from comfybridge.shipped import shipped
+from comfybridge.tasks import TASKS, Task
 from comfybridge.validation import wanted
 
 PREFIX = "COMFYBRIDGE_"
@@ -98,6 +99,11 @@ class Settings(BaseSettings):
     )
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
+    tasks: Annotated[dict[Task, str], NoDecode] = Field(
+        default_factory=dict,
+        description="the template for a task of which a request names none, such as edit=qwen_edit,upscale=esrgan; "
+        f"tasks are {', '.join(TASKS)}",
+    )
     max_concurrent: int = Field(
         256, ge=1, le=10_000, description="how many requests may wait at once; more get a 503"
     )
@@ -181,6 +187,11 @@ class Settings(BaseSettings):
     def _parse_headers(cls, value: object) -> object:
         return parse_headers(value) if isinstance(value, str) else value
 
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _parse_tasks(cls, value: object) -> object:
+        return _by_task(value) if isinstance(value, str) else value
+
     @field_validator("fetch_allow_hosts", mode="before")
     @classmethod
     def _parse_hosts(cls, value: object) -> object:
@@ -232,6 +243,14 @@ class Settings(BaseSettings):
 
 def _split(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _by_task(text: str) -> dict[str, str]:
+    pairs = [each.partition("=") for each in _split(text)]
+    found = {task.strip(): name.strip() for task, _, name in pairs}
+    if not all(found.values()) or not set(TASKS).issuperset(found) or len(found) < len(pairs):
+        raise ValueError(f"TASK=TEMPLATE, comma-separated, each task once; tasks are {', '.join(TASKS)}")
+    return found
 
 
 def _host_name(text: str) -> str:

@@ -23,6 +23,7 @@ from comfybridge.workflow.library import Library
 from comfybridge.workflow.lora_tags import LOADER, NAME_INPUT, load_tagged
 from comfybridge.workflow.model_choice import ChoicesOf, settle_model, spell_as_installed
 from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.presets import with_presets
 from comfybridge.workflow.template import Filled, Template, check_required, fill, given_targets
 from comfybridge.workflow.unconverted import Unconverted, read_workflow
 from comfybridge.workflow.wording import describe
@@ -141,7 +142,8 @@ def _filled(
     in_graph = files_in(template.graph, request.params) if template.is_of_caller else []
     if not template.is_of_caller or request.params or request.images or in_graph or request.lora_tags:
         template = template.learned(node_class_of)
-    params, in_params = split_params(request.params, template.parameters, template.graph)
+    given = with_presets(template, request.presets, request.params) if request.presets else request.params
+    params, in_params = split_params(given, template.parameters, template.graph)
     filled = fill(template, params, inputs_of, node_class_of)
     return template, filled, [*request.images, *in_graph, *in_params]
 

@@ -10,6 +10,7 @@ from typing_extensions import NotRequired, TypedDict  # pydantic supports the on
 from comfybridge.errors import BridgeError
 from comfybridge.prompts.known import Status
 from comfybridge.request import Kind
+from comfybridge.tasks import Task
 
 Seconds = Annotated[float | None, Field(description="seconds; null if ComfyUI did not report it")]
 PromptId = Annotated[str, Field(description="the id under which ComfyUI runs it")]
@@ -181,6 +182,7 @@ class WorkflowSummary(TypedDict):
     name: str
     description: str
     parameters: Annotated[list[str], Field(description="their names")]
+    tasks: Annotated[list[Task], Field(description="what it is for; empty if that is unknown")]
     makes: Annotated[
         list[str] | None,
         Field(description="the endings of the files that it can make, such as png; null if a node may make any"),
@@ -219,6 +221,11 @@ class WorkflowAnswer(TypedDict):
     name: str
     description: str
     parameters: Annotated[dict[str, Any], Field(description="a JSON Schema, with defaults, ranges and choices")]
+    tasks: Annotated[list[Task], Field(description="what it is for; empty if that is unknown")]
+    presets: Annotated[
+        dict[str, dict[str, dict[str, Any]]],
+        Field(description="by name and value, the parameters that a preset sets"),
+    ]
     unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
     models: Annotated[
         list[ModelAnswer], Field(description="the models that it needs, as far as its author lists them")

@@ -104,6 +104,9 @@ class GenerateBody(BaseModel):
     params: dict[str, Any] | None = Field(
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
+    presets: dict[str, StrictStr] | None = Field(
+        None, description="values of the template's presets, which set several of its parameters", examples=[{}]
+    )
     negative_prompt: StrictStr | None = Field(None, description="what the picture should not show")
     seed: Annotated[Integer | None, BeforeValidator(not_blank)] = Field(
         None, description="the start of the random noise; -1, null or an empty text draws one at random"
@@ -214,6 +217,7 @@ def generation_of(fields: GenerateBody, files: Sequence[InputFile] = ()) -> Gene
         workflow=_workflow_name(fields, graph),
         graph=graph,
         params=_params(fields),
+        presets=fields.presets or {},
         front=fields.front,
         number=fields.number,
         partial_execution_targets=fields.partial_execution_targets,
