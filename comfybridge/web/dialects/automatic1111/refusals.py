@@ -58,6 +58,7 @@ FEATURES: Mapping[str, tuple[Harmless, str]] = {
 
 # By field: values that mean "as usual" to the programs that send them always. They are refused to no workflow.
 USUAL: Mapping[str, tuple[Any, ...]] = {
+    "prompt": ("",),
     "negative_prompt": ("",),
     "seed": (-1,),
     "steps": (20, 50),
