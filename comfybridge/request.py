@@ -91,7 +91,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """A request for one picture (or video, or text). It never changes; `Trace` records what becomes of it.
+    """A request for pictures (or videos, or texts). It never changes; `Trace` records what becomes of it.
 
     Attributes:
         workflow: a template's name; the configured default if neither this nor `graph` is given. A whole graph may
@@ -113,6 +113,9 @@ class GenerationRequest:
         wants_first_image: whether the answer also has the first image in a field of its own.
         idempotency_key: with a key, a repeated request gets the prompt that was queued first. That prompt is not
             cancelled when the time is up.
+        n: how many prompts to run, each with a seed of its own. They count as one request, and end together if one
+            of them fails.
+        seed_step: by how much the seed of each prompt differs from that of the one before.
         warnings: what the bridge does differently from what the caller asked.
     """
 
@@ -134,6 +137,8 @@ class GenerationRequest:
     output: OutputOptions = field(default_factory=OutputOptions)
     wants_first_image: bool = False
     idempotency_key: str | None = field(default=None, repr=False)
+    n: int = 1
+    seed_step: int = 1
     warnings: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -369,6 +374,8 @@ class Generation:
         started: when the request came in, on `time.monotonic()`'s clock.
         deadline: when the caller gives up, by which the outputs must have been fetched.
         size: the size that the images should have, if the parameters set one.
+        of_prompts: the result of each prompt, if the request ran several; all else is then that of the first, but
+            for `outputs` and `warnings`, which are those of all, and `timings`.
     """
 
     prompt_id: str
@@ -380,6 +387,12 @@ class Generation:
     started: float
     deadline: Deadline
     size: ExpectedSize | None = None
+    of_prompts: tuple[Generation, ...] = field(default=(), repr=False)
+
+    @property
+    def parts(self) -> tuple[Generation, ...]:
+        """The result of each prompt; itself if there was only one."""
+        return self.of_prompts or (self,)
 
     @property
     def images(self) -> list[Output]:

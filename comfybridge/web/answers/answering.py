@@ -19,7 +19,13 @@ from comfybridge.web.current import current_bridge
 
 
 def answer(
-    asked: GenerationRequest, wanted: Wanted, style: Style, *, index: int = 0, keepalive: float | None = None
+    asked: GenerationRequest,
+    wanted: Wanted,
+    style: Style,
+    *,
+    index: int = 0,
+    keepalive: float | None = None,
+    shows_progress: bool = False,
 ) -> Response:
     """Admit a request, run it, and answer.
 
@@ -29,6 +35,7 @@ def answer(
         index: which file, if the answer is a single one; counted from 0.
         keepalive: seconds between the spaces that keep a proxy awake, and before the first; None: the answer begins
             once it is complete.
+        shows_progress: whether `Bridge.progress_of` tells its caller of it.
 
     Raises:
         BridgeError: what went wrong before the answer began.
