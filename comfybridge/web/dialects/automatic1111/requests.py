@@ -17,8 +17,8 @@ from comfybridge.web.dialects.automatic1111.fields import GenerationBody, ImageT
 from comfybridge.web.dialects.automatic1111.models import installed
 from comfybridge.web.dialects.automatic1111.names import parameter_of, rules_of
 from comfybridge.web.dialects.automatic1111.refusals import FEATURES, USUAL, shown_number
-from comfybridge.web.dialects.automatic1111.samplers import AUTOMATIC, USUAL as USUAL_OFFER
-from comfybridge.web.dialects.automatic1111.samplers import Chosen, Names, Offered, UnknownName
+from comfybridge.web.dialects.automatic1111.samplers import AUTOMATIC, Chosen, Names, Offered, UnknownName
+from comfybridge.web.dialects.automatic1111.samplers import USUAL as USUAL_OFFER
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, describe, listed
 
@@ -91,7 +91,7 @@ class _Reading:
     prompts: int = 1
     batch: int = 1
     has_lora_tags: bool = True
-    output: OutputOptions = OutputOptions(format="png")
+    output: OutputOptions = field(default_factory=lambda: OutputOptions(format="png"))
 
     def read(self, body: GenerationBody) -> None:
         """Read what all requests for pictures have."""

@@ -31,7 +31,7 @@ from comfybridge.workflow.template import Template
 
 VERSION = f"comfybridge {__version__}"
 KEYWORD = "parameters"  # of the text in a PNG
-PICTURES = ("init_images", "mask", "latent_mask", "firstpass_image")
+PICTURES = {"init_images", "mask", "latent_mask", "firstpass_image"}
 _LORA = "<lora:"
 _NO_PICTURE = "The workflow made no picture, so there is nothing to answer with here."
 
@@ -80,7 +80,7 @@ class _Sheet:
         """The JSON of the answer."""
         return {
             "images": [PLACE] * len(self.delivery.files),
-            "parameters": {**self.asked.model_dump(), **{name: None for name in PICTURES if hasattr(self.asked, name)}},
+            "parameters": self.asked.model_dump(exclude=PICTURES),
             "info": json.dumps(self._info()),
         }
 

@@ -47,7 +47,9 @@ def choices(bridge: Bridge, class_type: str, input_name: str, deadline: Deadline
     Raises:
         ComfyUIUnreachable, ComfyUIError, TimedOut
     """
-    answers = bridge.servers.answers(lambda server, patience: server.catalog.node_class(class_type, patience), deadline)
+    answers = bridge.servers.answers(
+        lambda server, patience: server.catalog.node_class(class_type, patience), deadline
+    )
     return _together(found.choices(input_name) or () for _, found in answers if found is not None)
 
 

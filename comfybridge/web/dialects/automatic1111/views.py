@@ -84,4 +84,3 @@ def may_ask_servers() -> bool:
     """Whether the caller may know what the servers have."""
     rights = current_rights()
     return rights is None or rights.policy.server_info
-

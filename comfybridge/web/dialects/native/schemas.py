@@ -117,10 +117,10 @@ class GenerateBody(BaseModel):
     height: Integer | None = Field(None, description="of the picture, in pixels")
     batch_size: Integer | None = Field(None, description="how many pictures to make")
     image_count: Integer | None = Field(None, description="batch_size, as other bridges call it")
-    n: Annotated[int, Field(strict=True, ge=1, le=64), BeforeValidator(_whole)] | None = Field(
+    n: Annotated[int, Field(strict=True, ge=1, le=64), BeforeValidator(whole)] | None = Field(
         None, description="how many prompts to run, each with a seed of its own; 1 if not given"
     )
-    seed_step: Annotated[int, Field(strict=True, ge=0), BeforeValidator(_whole)] | None = Field(
+    seed_step: Annotated[int, Field(strict=True, ge=0), BeforeValidator(whole)] | None = Field(
         None, description="by how much the seeds of these prompts differ; 1 if not given"
     )
     model: StrictStr | None = Field(None, description="the file name of a model, as /models/checkpoints lists it")
