@@ -1,4 +1,4 @@
-"""Errors as AUTOMATIC1111 writes them: what is wrong with the fields with status 422, and all else in another shape."""
+"""Errors as AUTOMATIC1111 writes them: about the fields of a request with status 422, others in another shape."""
 
 from __future__ import annotations
 
