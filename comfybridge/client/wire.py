@@ -139,7 +139,9 @@ def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = Non
 
 
 def _queued(data: Mapping[str, Any]) -> Queued:
-    return Queued(str(data["prompt_id"]), data.get("position"), _seconds(data))
+    return Queued(
+        str(data["prompt_id"]), data.get("position"), _seconds(data), tuple(map(str, data.get("prompt_ids") or ()))
+    )
 
 
 def _progress(data: Mapping[str, Any]) -> Progress:
