@@ -51,8 +51,8 @@ def test_one_that_fails_names_itself_and_ends_the_others(
     assert body["error"].startswith("Prompt 1 of 3 (seed 5): ")
     assert "out of memory" in body["error"]
     assert body["node"]["id"] == "4"
-    assert body["prompt_id"] in sim.history
     sim.wait_until_idle()
+    assert body["prompt_id"] in sim.history
     assert not any("8" in entry["outputs"] for entry in sim.history.values())
 
 

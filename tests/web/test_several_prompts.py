@@ -26,6 +26,7 @@ EVENTS = {"Accept": "text/event-stream"}
 
 def queued_seeds(sim: Simulator) -> list[int]:
     """The seeds of all prompts that ComfyUI has finished, in the order in which they were queued."""
+    sim.wait_until_idle()  # the history is written a moment later
     prompts = sorted(entry["prompt"][:3] for entry in sim.history.values())
     return [graph["3"]["inputs"]["seed"] for _, _, graph in prompts]
 
