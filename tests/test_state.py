@@ -78,7 +78,8 @@ def test_a_chosen_key_needs_no_folder(tmp_path: Path) -> None:
 def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DRAW, str(tmp_path)]
     drawing = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(4)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for _ in range(4)
     ]
     drawn = {process.communicate("go\n")[0].strip() for process in drawing}
     assert drawn == {(tmp_path / LINK_KEY).read_text().strip()}
