@@ -107,7 +107,7 @@ class Bridge:
         machine = Machine()
         self.under_way = UnderWay()
         self.prompts = Prompts(self.servers, machine, self.under_way.taken_out)
-        self.board = Board(machine, self.settings.model_dump_json(), self.under_way, self.prompts.try_to_cancel)
+        self.board = Board(machine, repr(self.settings.model_dump()), self.under_way, self.prompts.try_to_cancel)
         self.slots = Slots(self.settings.max_concurrent)
         self.policies = load_policies(self.settings)
         repeats = Repeats(self.servers, machine, self.settings.wait)
