@@ -92,7 +92,7 @@ class ProgressMeter:
         self._graph: Mapping[str, Mapping[str, Any]] = prompt.graph
         self._finished_images = set(prompt.websocket_outputs)
         self._targets = targets
-        self._times = times or NodeTimes()
+        self._times = NodeTimes() if times is None else times
         self._percent = 0.0
         self._last: Progress | None = None
         self._end: Progress | None = None  # once the prompt has succeeded
