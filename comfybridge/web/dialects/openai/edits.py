@@ -14,6 +14,7 @@ from comfybridge.request import InputFile
 from comfybridge.settings import Settings
 from comfybridge.web.dialects.openai.requests import MASK, Pictures
 from comfybridge.web.dialects.openai.schemas import MOST_IMAGES, EditBody
+from comfybridge.web.parsing.body_stream import in_turn
 from comfybridge.web.parsing.models import json_fields, validated
 from comfybridge.web.parsing.multipart import Parts, is_multipart, read_parts
 from comfybridge.web.parsing.written_fields import read_texts
@@ -36,9 +37,13 @@ def read_edit(request: Request, settings: Settings) -> tuple[EditBody, Pictures]
     """
     files: list[tuple[str, InputFile]] = []
     if is_multipart(request):
-        parts = read_parts(
-            request, most_text=settings.max_json_bytes, most_files=settings.max_upload_bytes, most_parts=MOST_PARTS
-        )
+        with in_turn(request):
+            parts = read_parts(
+                request,
+                most_text=settings.max_json_bytes,
+                most_files=settings.max_upload_bytes,
+                most_parts=MOST_PARTS,
+            )
         given = _fields_of(parts)
         files = list(_files_of(parts))
     else:

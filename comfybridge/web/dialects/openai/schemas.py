@@ -94,7 +94,7 @@ class ImageFields(BaseModel):
     )
 
 
-class GenerateBody(ImageFields):
+class ImagesBody(ImageFields):
     """The body of `POST /v1/images/generations`."""
 
 
