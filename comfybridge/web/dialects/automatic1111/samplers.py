@@ -1,8 +1,8 @@
 """The names of samplers and schedulers: AUTOMATIC1111's, and ComfyUI's for the same.
 
 The tables are those of its `modules/sd_samplers_kdiffusion.py`, `sd_samplers_timesteps.py` and `sd_schedulers.py`
-(version 1.10). What ComfyUI has no equal for is left out: PLMS, Restart, DDIM CFG++, UniPC's variants, Polyexponential
-and Align Your Steps.
+(version 1.10). What ComfyUI has no equal for is left out: PLMS, Restart, DDIM CFG++, Polyexponential and Align Your
+Steps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,86 @@
+"""What the views of this API have in common."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from flask import request
+from pydantic import BaseModel
+
+from comfybridge.deadline import Deadline
+from comfybridge.errors import (
+    BrokenWorkflow,
+    Busy,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    ExecutionFailed,
+    IdempotencyConflict,
+    Interrupted,
+    InvalidWorkflow,
+    ModelMissing,
+    NoOutput,
+    PromptLost,
+    RateLimited,
+    ShuttingDown,
+    TimedOut,
+    TooLarge,
+    UnknownWorkflow,
+    UnsupportedMediaType,
+)
+from comfybridge.web.current import current_bridge, current_caller, current_rights
+from comfybridge.web.dialects.automatic1111.chosen_models import ChosenModels
+from comfybridge.web.dialects.automatic1111.errors import UnknownChoice, Unprocessable, validated
+from comfybridge.web.dialects.automatic1111.requests import Known
+from comfybridge.web.dialects.automatic1111.server import models_of, offered
+from comfybridge.web.parsing.models import json_fields
+from comfybridge.workflow.template import Template
+
+TAG = "AUTOMATIC1111"
+Model = TypeVar("Model", bound=BaseModel)
+
+# The errors of bodies, of questions to ComfyUI, and of pictures to make.
+BODY_ERRORS = (Unprocessable, TooLarge, UnsupportedMediaType)
+ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
+RUNNING_ERRORS = (
+    *BODY_ERRORS,
+    *ASKING_ERRORS,
+    UnknownChoice,
+    InvalidWorkflow,
+    BrokenWorkflow,
+    ModelMissing,
+    UnknownWorkflow,
+    Interrupted,
+    ExecutionFailed,
+    NoOutput,
+    PromptLost,
+    Busy,
+    ShuttingDown,
+    IdempotencyConflict,
+    RateLimited,
+)
+
+
+def read_body(model: type[Model]) -> Model:
+    """The body of the current request; raises the errors of bodies."""
+    return validated(json_fields(request, current_bridge().settings.max_json_bytes), model)
+
+
+def chosen_models() -> ChosenModels:
+    """What callers have chosen."""
+    return ChosenModels(current_bridge().state)
+
+
+def known_for(template: Template, deadline: Deadline) -> Known:
+    """What else is known when a request for a template is read."""
+    bridge = current_bridge()
+    return Known(
+        lambda: offered(bridge, deadline),
+        lambda: models_of(bridge, template, deadline),
+        chosen_models().of(current_caller()),
+    )
+
+
+def may_ask_servers() -> bool:
+    """Whether the caller may know what the servers have."""
+    rights = current_rights()
+    return rights is None or rights.policy.server_info
