@@ -50,9 +50,7 @@ def _first(bridge: Bridge, deadline: Deadline, owner: str | None, parameter: str
     for template in _upscaling(bridge, deadline, owner):
         if parameter_of(template, parameter) is not None:
             return template
-    raise UnknownWorkflow(
-        f"No workflow for the task {TASK} has a parameter {parameter}, which this upscaler needs."
-    )
+    raise UnknownWorkflow(f"No workflow for the task {TASK} has a parameter {parameter}, which this upscaler needs.")
 
 
 def _upscaling(bridge: Bridge, deadline: Deadline, owner: str | None) -> Iterator[Template]:
