@@ -19,7 +19,8 @@ from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
-from comfybridge.prompts.progress import Preview, Progress, meter_of
+from comfybridge.prompts.overall_progress import meter_of
+from comfybridge.prompts.progress import Preview, Progress
 from comfybridge.prompts.submission import OnQueued, Submission
 from comfybridge.request import Generation, Trace
 from comfybridge.serving.demo_comfyui import demo_comfyui
@@ -75,7 +76,7 @@ def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent
             tell(each)
 
     with _every_second(lambda: tell(meter.still())):
-        yield listen, lambda again: meter.follow(again.prompt)
+        yield listen, lambda again: meter.follow(again)
     tell(meter.end())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,12 +34,14 @@ class Queued:
 
     Attributes:
         position: its place among the waiting prompts; None if nobody follows it, or if it is unknown.
-        eta_seconds: how long it will wait and run; None if unknown.
+        eta_seconds: how long it will wait and run; None if unknown. Of several prompts, until all have run.
+        prompt_ids: those of all prompts of the request, if there are several; `prompt_id` is the first.
     """
 
     prompt_id: str
     position: int | None
     eta_seconds: float | None = None
+    prompt_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,10 @@ class ProgressMeter:
         self._lock = threading.Lock()
         self._start()
 
-    def follow(self, prompt: Prompt) -> None:
+    def follow(self, again: Submission) -> None:
         """Continue with a prompt that was queued in place of the previous one."""
         with self._lock:
-            self._prompt, self._graph, self._end = prompt, prompt.graph, None
+            self._prompt, self._graph, self._end = again.prompt, again.prompt.graph, None
             self._start()
 
     def _start(self) -> None:
@@ -298,12 +301,6 @@ def _rest(expected: float, passed: float) -> float:
     return max(expected - passed, passed / OVERDUE)
 
 
-def meter_of(submission: Submission) -> ProgressMeter:
-    """A meter for a prompt that is queued."""
-    server, request = submission.server, submission.request
-    return ProgressMeter(submission.prompt, server.node_times, request.partial_execution_targets)
-
-
 def eta_of(submission: Submission, position: int) -> float | None:
     """How long a queued prompt will wait and run; None if no prompt like it has run on the server.
 
@@ -318,7 +315,8 @@ def eta_of(submission: Submission, position: int) -> float | None:
     if own is None:
         return None
     ahead = max(position - 0.5, 0.0) * server.seconds_per_prompt()
-    return round(ahead + own, 1)
+    most = max(Counter(part.server for part in submission.parts).values(), default=1)
+    return round(ahead + most * own, 1)
 
 
 class _Ahead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -229,6 +230,17 @@ def test_no_file_runs_as_a_page_of_the_bridge(
     assert answer.headers["Content-Disposition"] == f'{kind}; filename="x.{ending}"'
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "Content-Security-Policy" not in fetched(api, output["url"]).headers
+
+
+def test_the_log_does_not_have_the_whole_link(api: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    url = link_of(api)
+    token = url.removeprefix(f"{HOST}/files/").split("/")[0]
+    with caplog.at_level(logging.INFO):
+        fetched(api, url)
+        api.get(f"/files/{token}")
+    lines = [each.getMessage() for each in caplog.records if each.name == "comfybridge.requests"]
+    assert len(lines) == 2
+    assert all("/files/" in line and token[12:24] not in line for line in lines)
 
 
 # -- when things go wrong ----------------------------------------------------------------------------------------

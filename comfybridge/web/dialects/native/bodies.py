@@ -115,6 +115,11 @@ class QueuedEvent(TypedDict):
             Field(description="seconds until it finishes; absent if no prompt like it has run on that server"),
         ]
     ]
+    prompt_ids: NotRequired[
+        Annotated[
+            list[str], Field(description="the ids of all prompts, if n asked for several; the first is prompt_id")
+        ]
+    ]
 
 
 class ProgressEvent(TypedDict):
