@@ -67,7 +67,8 @@ def read_body(model: type[Model]) -> Model:
 
 def chosen_models() -> ChosenModels:
     """What callers have chosen."""
-    return ChosenModels(current_bridge().state)
+    bridge = current_bridge()
+    return ChosenModels(bridge.state, [server.url for server in bridge.servers.all])
 
 
 def known_for(template: Template, deadline: Deadline) -> Known:
