@@ -12,6 +12,7 @@ from typing_extensions import TypedDict  # pydantic supports the one in typing o
 
 from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
+from comfybridge.web.dialects.automatic1111.names import FIELDS
 from comfybridge.web.parsing.body import check_values
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,7 +87,7 @@ def error_body(error: BridgeError, _: str) -> ValidationAnswer | FailureAnswer:
     """The JSON of an error."""
     if not _is_of_fields(error):
         return {"error": error.type, "detail": error.message, "body": "", "errors": error.message}
-    problems = error.problems if isinstance(error, Unprocessable) else [Problem(error.field or "", error.message)]
+    problems = error.problems if isinstance(error, Unprocessable) else [Problem(_field_of(error), error.message)]
     return {
         "detail": [
             {"loc": ["body", *filter(None, each.field.split("."))], "msg": each.message, "type": each.type}
@@ -101,6 +102,11 @@ def _tell_of_fields(response: Response) -> Response:
     if response.status_code == InvalidRequest.status and _is_of_fields(g.get("error")):
         response.status_code = UNPROCESSABLE
     return response
+
+
+def _field_of(error: BridgeError) -> str:
+    """The field of an error about a parameter."""
+    return FIELDS.get(error.field or "", error.field or "")
 
 
 def _is_of_fields(error: BridgeError | None) -> bool:

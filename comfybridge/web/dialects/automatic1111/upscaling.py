@@ -37,9 +37,7 @@ def check(body: ExtrasBody) -> None:
         if (value := getattr(body, name))
     ]
     if body.extras_upscaler_2_visibility and (body.upscaler_2 or NONE) != NONE:
-        problems.append(
-            Problem("upscaler_2", "upscaler_2 can't be mixed in; its visibility must be 0.")
-        )
+        problems.append(Problem("upscaler_2", "upscaler_2 can't be mixed in; its visibility must be 0."))
     if problems:
         raise Unprocessable(problems)
 
