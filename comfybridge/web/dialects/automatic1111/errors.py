@@ -10,7 +10,7 @@ from flask import Response, g
 from pydantic import BaseModel, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
-from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow
+from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow, NotFound
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
 from comfybridge.web.dialects.automatic1111.names import FIELDS
 from comfybridge.web.parsing.body import check_values
@@ -40,9 +40,9 @@ class FailureAnswer(TypedDict):
     """Any other error."""
 
     error: Annotated[str, Field(description="a stable name for programs")]
-    detail: Annotated[str, Field(description="one sentence for people")]
+    detail: Annotated[str, Field(description="the same sentence; Not Found for an address that does not exist")]
     body: Annotated[str, Field(description="empty")]
-    errors: Annotated[str, Field(description="the same sentence")]
+    errors: Annotated[str, Field(description="one sentence for people")]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,9 @@ def validated(fields: Mapping[str, Any], model: type[Model]) -> Model:
 def error_body(error: BridgeError, _: str) -> ValidationAnswer | FailureAnswer:
     """The JSON of an error."""
     if not _is_of_fields(error):
-        return {"error": error.type, "detail": error.message, "body": "", "errors": error.message}
+        # programs know by these very words that an address does not exist
+        detail = "Not Found" if isinstance(error, NotFound) else error.message
+        return {"error": error.type, "detail": detail, "body": "", "errors": error.message}
     problems = error.problems if isinstance(error, Unprocessable) else [Problem(_field_of(error), error.message)]
     return {
         "detail": [

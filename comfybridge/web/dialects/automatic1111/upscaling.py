@@ -21,6 +21,13 @@ from comfybridge.workflow.wording import describe, listed
 TO_SIZE = 1  # resize_mode
 FACTOR = 4.0  # AUTOMATIC1111's default
 SIDE = 512
+# AUTOMATIC1111's names of models that have others as files
+ALIASES = {
+    "r-esrgan 4x+": "RealESRGAN_x4plus",
+    "r-esrgan 4x+ anime6b": "RealESRGAN_x4plus_anime_6B",
+    "r-esrgan 2x+": "RealESRGAN_x2plus",
+    "r-esrgan general 4xv3": "realesr-general-x4v3",
+}
 SCALE = "scale_by"
 VISIBILITY = ("gfpgan_visibility", "codeformer_visibility")
 
@@ -90,7 +97,7 @@ def _needed(template: Template, field: str) -> str:
 
 
 def _model(name: str, models: Sequence[str]) -> str:
-    found = installed(name, models)
+    found = installed(ALIASES.get(name.strip().lower(), name), models)
     if found is None:
         offered = listed([NONE, LANCZOS, NEAREST, *models], name)
         raise UnknownChoice(f"There is no upscaler {describe(name)}; there are {offered}.", field="upscaler_1")
