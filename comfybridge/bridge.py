@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -45,6 +45,8 @@ from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.board import Board
+from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
@@ -57,8 +59,9 @@ from comfybridge.prompts.outputs import collect_outputs
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.queueing import Queueing
 from comfybridge.prompts.repeats import Repeats, fingerprint_of
+from comfybridge.prompts.several import MOST, Several
 from comfybridge.prompts.slots import Slots
-from comfybridge.prompts.submission import Place, Submission
+from comfybridge.prompts.submission import OnQueued, Place, Submission
 from comfybridge.prompts.task_templates import TaskTemplates
 from comfybridge.prompts.templates import Templates
 from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
@@ -75,8 +78,6 @@ from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted, read_workflow
 
 log = logging.getLogger(__name__)
-
-OnQueued = Callable[[Submission], None]
 
 # Prompts of fewer seconds need no estimate of when the next one like them will end.
 WORTH_EXPECTING = 0.1
@@ -112,6 +113,7 @@ class Bridge:
         self.links = FileLinks(self.settings, self.servers, self.state)
         self.under_way = UnderWay()
         self.prompts = Prompts(self.servers, machine, self.under_way.taken_out)
+        self.board = Board(machine, repr(self.settings.model_dump()), self.under_way, self.prompts.try_to_cancel)
         self.slots = Slots(self.settings.max_concurrent)
         self.policies = load_policies(self.settings)
         repeats = Repeats(self.servers, machine, self.settings.wait)
@@ -120,9 +122,11 @@ class Bridge:
         self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
+        self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
+        self.board.close()
         self.servers.close()
 
     def __enter__(self) -> Bridge:
@@ -188,13 +192,23 @@ class Bridge:
         Args:
             on_queued_again: called in this thread with each submission that takes the place of the one before.
         """
-        submission, outcome = self._wait_out(submission, on_event, on_queued_again)
-        submission, outcome = self._past_cache(submission, outcome, on_event, on_queued_again)
+        if submission.parts:
+            with self._several.finishing(submission, on_event, on_queued_again) as generation:
+                yield generation
+            return
+        submission, outcome = self._wait_past_cache(submission, on_event, on_queued_again)
         with submission:
             try:
                 yield self.collect(submission, outcome)
             except BridgeError as error:  # of a file that could not be fetched
                 raise submission.about(error) from None
+
+    def _wait_past_cache(
+        self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
+    ) -> tuple[Submission, Outcome]:
+        """The outcome with files that ComfyUI serves, and the submission that led to it."""
+        submission, outcome = self._wait_out(submission, on_event, on_queued_again)
+        return self._past_cache(submission, outcome, on_event, on_queued_again)
 
     def _wait_out(
         self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
@@ -253,6 +267,7 @@ class Bridge:
         started: float | None = None,
         fingerprint: str | None = None,
         is_followed: bool = False,
+        has_previews: bool = False,
     ) -> Admitted:
         """Admit a request: determine its owner, its deadline and its rights. Nothing is queued yet.
 
@@ -262,9 +277,10 @@ class Bridge:
             started: when it arrived, on `time.monotonic()`'s clock; now if None.
             fingerprint: distinguishes it from other requests with its idempotency key; made from its fields if None.
             is_followed: whether its events will be followed.
+            has_previews: whether ComfyUI is to make previews in any case.
 
         Raises:
-            InvalidRequest: its timeout is out of range.
+            InvalidRequest: its timeout or its number of prompts is out of range.
             TooLarge: its graph has more bytes than the settings allow.
             Forbidden: its owner may not ask for it, as far as that shows before there is a graph.
             UnknownWorkflow, BrokenWorkflow: where its owner has only the parameters of its template.
@@ -274,16 +290,23 @@ class Bridge:
         most = self.settings.max_timeout
         if not 0 < seconds <= most:
             raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
+        if not 1 <= request.n <= MOST or request.seed_step < 0:
+            given = f"n is {request.n} and seed_step {request.seed_step}"
+            raise InvalidRequest(f"{given}; n must be from 1 to {MOST}, and seed_step at least 0.")
         self._check_size(request)
         deadline = Deadline(seconds, started)
         rights = self.policies.of(owner)
         if rights is not None:
             workflow = request.template_name(self.settings.default_workflow)
             rights.check_request(request, workflow, lambda name: self.templates.get(name, deadline).parameters)
-        return Admitted(request, owner, rights, deadline, fingerprint or fingerprint_of(request), is_followed)
+        fingerprint = fingerprint or fingerprint_of(request)
+        return Admitted(request, owner, rights, deadline, fingerprint, is_followed, has_previews)
 
     def submit(self, admitted: Admitted) -> Submission:
         """Make the graph of a request and queue it. The submission must be closed, or used in a `with`.
+
+        Of a request for several prompts all are queued; `finishing` then waits for them all, and `wait` only for the
+        first.
 
         Raises:
             InvalidRequest, InvalidWorkflow, UnknownWorkflow: the request can't work.
@@ -299,7 +322,8 @@ class Bridge:
         self.under_way.check_goes_on()
         place, turn = Place(self.slots), Turn(admitted.rights)
         try:
-            return self._dispatcher.submit(admitted, place, turn)
+            way = self._dispatcher if admitted.asked.n == 1 else self._several
+            return way.submit(admitted, place, turn)
         except BaseException as error:
             place.leave()
             if _was_not_queued(error):
@@ -391,6 +415,25 @@ class Bridge:
         only stops waiting for it. A request that is not queued yet goes on: call again later.
         """
         self.under_way.abandon(admitted)
+
+    def progress_of(self, caller: str, *, with_preview: bool = True) -> CallerProgress | None:
+        """How far the requests are that a caller has on the `board`, in all processes of this machine.
+
+        Args:
+            with_preview: whether the latest picture is wanted too.
+
+        Returns:
+            None if there are none.
+        """
+        return self.board.progress_of(caller, with_preview=with_preview)
+
+    def interrupt(self, caller: str) -> int:
+        """Cancel the prompts of the requests that a caller has on the `board`, in all processes of this machine.
+
+        Returns:
+            How many prompts that were.
+        """
+        return self.board.interrupt(caller)
 
     def prompts_waited_for(self) -> list[str]:
         """The ids of the prompts that requests wait for."""

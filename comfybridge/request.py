@@ -73,6 +73,7 @@ class Trace:
         timings: where the time went until its prompt had run; None until then.
         ran_at: when that became known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
+        ended: the numbers of its prompts that nobody waits for any more, from 0.
         is_abandoned: whether its caller no longer waits.
         has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
@@ -85,13 +86,14 @@ class Trace:
     timings: Timings | None = None
     ran_at: float | None = None
     error: BridgeError | None = None
+    ended: set[int] = field(default_factory=set)
     is_abandoned: bool = False
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """A request for one picture (or video, or text). It never changes; `Trace` records what becomes of it.
+    """A request for pictures (or videos, or texts). It never changes; `Trace` records what becomes of it.
 
     Attributes:
         workflow: a template's name; the configured default if neither this nor `graph` is given. A whole graph may
@@ -113,6 +115,9 @@ class GenerationRequest:
         wants_first_image: whether the answer also has the first image in a field of its own.
         idempotency_key: with a key, a repeated request gets the prompt that was queued first. That prompt is not
             cancelled when the time is up.
+        n: how many prompts to run, each with a seed of its own. They count as one request, and end together if one
+            of them fails.
+        seed_step: by how much the seed of each prompt differs from that of the one before.
         warnings: what the bridge does differently from what the caller asked.
     """
 
@@ -134,6 +139,8 @@ class GenerationRequest:
     output: OutputOptions = field(default_factory=OutputOptions)
     wants_first_image: bool = False
     idempotency_key: str | None = field(default=None, repr=False)
+    n: int = 1
+    seed_step: int = 1
     warnings: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -369,6 +376,8 @@ class Generation:
         started: when the request came in, on `time.monotonic()`'s clock.
         deadline: when the caller gives up, by which the outputs must have been fetched.
         size: the size that the images should have, if the parameters set one.
+        of_prompts: the result of each prompt, if the request ran several; all else is then that of the first, but
+            for `outputs` and `warnings`, which are those of all, and `timings`.
     """
 
     prompt_id: str
@@ -380,6 +389,12 @@ class Generation:
     started: float
     deadline: Deadline
     size: ExpectedSize | None = None
+    of_prompts: tuple[Generation, ...] = field(default=(), repr=False)
+
+    @property
+    def parts(self) -> tuple[Generation, ...]:
+        """The result of each prompt; itself if there was only one."""
+        return self.of_prompts or (self,)
 
     @property
     def images(self) -> list[Output]:

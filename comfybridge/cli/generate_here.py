@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from comfybridge.bridge import Bridge, OnQueued
+from comfybridge.bridge import Bridge
 from comfybridge.cli.endings import check_ending
 from comfybridge.cli.exit_codes import UNREACHABLE
 from comfybridge.cli.made import CANCEL_SECONDS, Made, ShowProgress, gone, not_cancelled
@@ -19,8 +19,9 @@ from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, UnknownPrompt
-from comfybridge.prompts.progress import Preview, Progress, meter_of
-from comfybridge.prompts.submission import Submission
+from comfybridge.prompts.overall_progress import meter_of
+from comfybridge.prompts.progress import Preview, Progress
+from comfybridge.prompts.submission import OnQueued, Submission
 from comfybridge.request import Generation, Trace
 from comfybridge.serving.demo_comfyui import demo_comfyui
 from comfybridge.settings import load_settings
@@ -75,7 +76,7 @@ def _shown(submission: Submission, show: ShowProgress) -> Iterator[tuple[OnEvent
             tell(each)
 
     with _every_second(lambda: tell(meter.still())):
-        yield listen, lambda again: meter.follow(again.prompt)
+        yield listen, lambda again: meter.follow(again)
     tell(meter.end())
 
 

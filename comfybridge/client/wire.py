@@ -86,9 +86,10 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
         KeyError, TypeError, ValueError, AttributeError: the JSON is not a generation.
     """
     timings = body.get("timings") or {}
-    return Generation(
+    outputs = [_output(each, body["images"]) for each in body["outputs"]]
+    whole = Generation(
         prompt_id=str(body.get("prompt_id", "")),
-        outputs=[_output(each, body["images"]) for each in body["outputs"]],
+        outputs=outputs,
         seed=body["seed"],
         params=dict(body.get("params") or {}),
         warnings=[str(each) for each in body["warnings"]],
@@ -96,6 +97,17 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
         started=started,
         deadline=Deadline(math.inf, started),  # the files are in the answer
     )
+    makers = [each.get("prompt_id") for each in body["outputs"]]
+    parts = [
+        dataclasses.replace(
+            whole,
+            prompt_id=str(prompt_id),
+            seed=seed,
+            outputs=[output for output, maker in zip(outputs, makers, strict=True) if maker == prompt_id],
+        )
+        for prompt_id, seed in zip(body.get("prompt_ids") or (), body.get("seeds") or (), strict=True)
+    ]
+    return dataclasses.replace(whole, of_prompts=tuple(parts))
 
 
 def _output(told: Mapping[str, Any], images: list[str]) -> Output:
@@ -139,7 +151,9 @@ def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = Non
 
 
 def _queued(data: Mapping[str, Any]) -> Queued:
-    return Queued(str(data["prompt_id"]), data.get("position"), _seconds(data))
+    return Queued(
+        str(data["prompt_id"]), data.get("position"), _seconds(data), tuple(map(str, data.get("prompt_ids") or ()))
+    )
 
 
 def _progress(data: Mapping[str, Any]) -> Progress:

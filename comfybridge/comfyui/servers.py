@@ -24,7 +24,7 @@ from comfybridge.comfyui.waiting.waiter import Waiter
 from comfybridge.comfyui.waiting.websocket import SocketWaiter
 from comfybridge.deadline import Deadline
 from comfybridge.durations import MeanSeconds, whole_seconds
-from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable, TimedOut
+from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable, InvalidRequest, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +210,36 @@ class Servers:
         with self._lock:  # so that requests that choose at the same time do not all choose the same server
             return self._chosen(candidates)
 
+    def check_room(self, count: int) -> None:
+        """Refuse a request for more prompts than the queues have room for.
+
+        Raises:
+            InvalidRequest: even empty queues would not have it.
+            Busy: they are too full now.
+        """
+        most = self._most_queued
+        if most is None:
+            return
+        if count > most * len(self.all):
+            raise InvalidRequest(
+                f"n is {count}; COMFYBRIDGE_MAX_QUEUE allows {most * len(self.all)} prompts to be queued."
+            )
+        asked = self._asked([server for server in self.all if server.is_up])
+        if asked and sum(max(0, most - each.load) for each in asked) < count:
+            raise self._full(asked, count)
+
+    def _full(self, servers: Sequence[Server], count: int = 1) -> Busy:
+        """The error for queues without room for a number of prompts."""
+        assert self._most_queued is not None
+        most = self._most_queued
+        wait = min((each.load - most + count) * each.seconds_per_prompt() for each in servers)
+        return Busy(
+            f"ComfyUI has {most} prompts queued, the most that COMFYBRIDGE_MAX_QUEUE allows."
+            if count == 1
+            else f"ComfyUI's queue has no room for {count} prompts: COMFYBRIDGE_MAX_QUEUE allows {most}.",
+            retry_after=whole_seconds(wait),
+        )
+
     def mark_down(self, server: Server) -> None:
         """Leave a server out until it answers again."""
         if len(self.all) == 1:
@@ -236,13 +266,7 @@ class Servers:
     def _chosen(self, candidates: list[Server]) -> Server:
         open_ones = [each for each in candidates if self._most_queued is None or each.load < self._most_queued]
         if not open_ones:
-            assert self._most_queued is not None
-            most = self._most_queued
-            wait = min((each.load - most + 1) * each.seconds_per_prompt() for each in candidates)
-            raise Busy(
-                f"ComfyUI has {most} prompts queued, the most that COMFYBRIDGE_MAX_QUEUE allows.",
-                retry_after=whole_seconds(wait),
-            )
+            raise self._full(candidates)
         # a server that has run nothing yet is rated like the fastest
         best = min(each.seconds_per_prompt() for each in open_ones)
         # a slow prompt (a loaded model, another workflow) says little about the next, so no server is avoided for it

@@ -14,7 +14,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
@@ -66,6 +66,19 @@ class Placed:
     def is_handed_on(self) -> bool:
         """Whether only the file's URL is needed."""
         return isinstance(self.file, LinkedFile) and set(self.forms.values()) == {"url"}
+
+
+@dataclass(frozen=True)
+class Brought:
+    """Input files that need not be brought again for another prompt of the same request.
+
+    Attributes:
+        fetched: the content of URLs.
+        stored: the names on the disks of servers, by server and name.
+    """
+
+    fetched: dict[str, bytes] = field(default_factory=dict, repr=False)
+    stored: dict[tuple[ComfyUIClient, str], str] = field(default_factory=dict, repr=False)
 
 
 # -- into the graph ------------------------------------------------------------------------------------------------
@@ -241,12 +254,14 @@ class Uploader:
         deadline: Deadline,
         check_file: Callable[[InputFile], None] | None = None,
         check_unseen: Callable[[InputFile], None] | None = None,
+        brought: Brought | None = None,
     ) -> None:
         """Bring the files to a server, and write them into the graph in the form that its inputs take.
 
         Args:
             check_file: raises an error for a file that may not be used.
             check_unseen: the same for a file that ComfyUI is to fetch, so that the bridge does not see it.
+            brought: what earlier prompts of the request have brought; is added to.
 
         Raises:
             InvalidRequest: a file cannot be fetched, is empty, or is not an image although it must be one.
@@ -258,7 +273,8 @@ class Uploader:
                 self._check_address(each.file, deadline)
                 if check_unseen is not None:
                     check_unseen(each.file)
-        loaded = self._loaded(placed, deadline)
+        brought = brought or Brought()
+        loaded = self._loaded(placed, brought.fetched, deadline)
         for each in loaded:
             if each.is_handed_on:
                 continue
@@ -266,24 +282,26 @@ class Uploader:
             if check_file is not None:
                 check_file(each.file)
         _check_room(loaded)
-        stored: dict[str, str] = {}
         for each in loaded:
             filename = stored_name(each.file)
-            if "name" in each.forms.values() and filename not in stored:
-                stored[filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
-            _rewrite(each, filled, stored.get(filename, ""))
+            if "name" in each.forms.values() and (client, filename) not in brought.stored:
+                brought.stored[client, filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
+            _rewrite(each, filled, brought.stored.get((client, filename), ""))
 
     def _check_address(self, file: LinkedFile, deadline: Deadline) -> None:
         """Refuse an address that the bridge would not fetch itself."""
         try:
             self._fetcher.check(file.url, deadline)
         except InvalidRequest as error:
-            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}", field=file.name) from None
 
-    def _loaded(self, placed: Sequence[Placed], deadline: Deadline) -> list[Placed]:
+    def _loaded(self, placed: Sequence[Placed], known: dict[str, bytes], deadline: Deadline) -> list[Placed]:
         """The files with their data, if they are not too large together.
 
         If several fail, the error is that of the first in the request, whatever their order of failure.
+
+        Args:
+            known: the content of URLs that have been fetched already; is added to.
         """
         here = sum(len(each.file.data) for each in placed)
         allowance = Allowance(self._most_bytes)
@@ -291,15 +309,23 @@ class Uploader:
         linked = [each.file for each in placed if isinstance(each.file, LinkedFile) and not each.is_handed_on]
         if not linked:
             return list(placed)
-        fetched = map_at_once(lambda file: self._fetched(file, allowance, deadline), linked, MOST_AT_ONCE, deadline)
+
+        def fetch(file: LinkedFile) -> InputFile:
+            if file.url in known:
+                allowance.take(len(known[file.url]))
+            else:
+                known[file.url] = self._fetched(file, allowance, deadline)
+            return InputFile(file.name, known[file.url])
+
+        fetched = map_at_once(fetch, linked, MOST_AT_ONCE, deadline)
         files = dict(zip((file.name for file in linked), fetched, strict=True))
         return [replace(each, file=files.get(each.file.name, each.file)) for each in placed]
 
-    def _fetched(self, file: LinkedFile, allowance: Allowance, deadline: Deadline) -> InputFile:
+    def _fetched(self, file: LinkedFile, allowance: Allowance, deadline: Deadline) -> bytes:
         try:
-            return InputFile(file.name, self._fetcher.fetch(file.url, allowance, deadline))
+            return self._fetcher.fetch(file.url, allowance, deadline)
         except InvalidRequest as error:
-            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}", field=file.name) from None
 
 
 def stored_name(file: InputFile) -> str:
@@ -311,7 +337,7 @@ def _check(placed: Placed, graph: Graph) -> None:
     """Refuse empty files, and files that must be complete images but are not."""
     file = placed.file
     if not file.data:
-        raise InvalidRequest(f"images: {clip(file.name)} is empty.")
+        raise InvalidRequest(f"images: {clip(file.name)} is empty.", field=file.name)
     opened = any(
         (target.input == "image" and graph[target.node]["class_type"] in IMAGE_LOADERS)
         or (form in ("base64", "data_uri") and _PICTURE.search(graph[target.node]["class_type"]))
@@ -319,7 +345,11 @@ def _check(placed: Placed, graph: Graph) -> None:
     )
     if file.data.startswith(POSTSCRIPT):
         raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.")
-    check_still_image(clip(file.name), file.data, must_be_image=opened)
+    try:
+        check_still_image(clip(file.name), file.data, must_be_image=opened)
+    except InvalidRequest as error:
+        error.field = file.name
+        raise
 
 
 def _check_room(placed: Sequence[Placed]) -> None:

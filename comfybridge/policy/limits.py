@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -55,6 +55,10 @@ class Limits:
     pixels: int | None = None
     steps: int | None = None
     batch_size: int | None = None
+
+    def for_each_of(self, count: int) -> Limits:
+        """The limits for each of several graphs that are run together."""
+        return self if self.batch_size is None else replace(self, batch_size=self.batch_size // count)
 
     def of(self, kind: str) -> int | None:
         """The limit of one kind of input."""

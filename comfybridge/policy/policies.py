@@ -128,6 +128,8 @@ class Rights:
             self._check_no_overrides(request, workflow, parameters_of)
             if self.is_confined:  # a graph could show such a file anyway
                 self._check_no_outputs(request)
+        if policy.max_batch_size is not None and request.n > policy.max_batch_size:
+            raise Forbidden(f"{self.who} may have at most {policy.max_batch_size} as n, not {request.n}.")
         if not policy.priority and (request.front or request.number is not None):
             raise Forbidden(f"{self.who} may not choose a place in the queue; leave out front and number.")
 
@@ -168,12 +170,13 @@ class Rights:
                 f"{self.who} may not see the models and servers; GET /workflows and GET /queue are allowed."
             )
 
-    def check_graph(self, graph: Graph, params: Mapping[str, Any], *, is_trusted: bool) -> None:
+    def check_graph(self, graph: Graph, params: Mapping[str, Any], n: int = 1, *, is_trusted: bool) -> None:
         """Refuse a graph that exceeds what the caller may ask for.
 
         Args:
             graph: the graph to be queued, whatever its origin.
             params: the parameters that were filled in.
+            n: how many such graphs the request runs; n times the batch size must be within its limit.
             is_trusted: whether all links come from a template, and none from the caller.
 
         Raises:
@@ -183,6 +186,9 @@ class Rights:
         limits = self.policy.limits
         if limits is not None:
             problem = excess(graph, params, limits, is_trusted=is_trusted)
+            if problem is None and n > 1 and limits.batch_size is not None:
+                problem = excess(graph, params, limits.for_each_of(n), is_trusted=is_trusted)
+                problem = problem and f"{problem}, because n is {n} and both count together"
             if problem:
                 raise Forbidden(f"{self.who} may have {problem}.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from comfybridge.deadline import Deadline
+from comfybridge.files.inputs import Brought
 from comfybridge.policy.policies import Rights
 from comfybridge.request import GenerationRequest, Trace
 
@@ -21,7 +22,11 @@ class Admitted:
         fingerprint: distinguishes it from another request with the same idempotency key; None without a key.
         is_followed: whether someone follows the events of its prompt. ComfyUI is then asked for previews, and
             otherwise for none, unless `extra_data` has a `preview_method` of its own.
-        trace: how far it has come.
+        has_previews: whether ComfyUI is asked for previews although nobody follows the events.
+        trace: how far it has come; the prompts of one request share it.
+        part: which of its request's prompts this is, from 0, if there are several.
+        parts: what stands for each of its prompts that has been begun, if there are several.
+        brought: its input files that have been brought to a server.
     """
 
     asked: GenerationRequest
@@ -30,4 +35,8 @@ class Admitted:
     deadline: Deadline
     fingerprint: str | None = None
     is_followed: bool = False
+    has_previews: bool = False
     trace: Trace = field(default_factory=Trace, repr=False)
+    part: int = 0
+    parts: list[Admitted] = field(default_factory=list, repr=False)
+    brought: Brought | None = field(default=None, repr=False)

@@ -63,7 +63,8 @@ class FileLinks:
         """
         signed = _decoded(token)
         signature, payload = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(payload, name)):
+        is_whole = _encoded(signed) == token  # base64 can be written in several ways
+        if not (hmac.compare_digest(signature, self._signature(payload, name)) and is_whole):
             raise NotFound(
                 "The link is not one that this bridge made: it was changed or cut off, or the bridge has another key "
                 "for links now."

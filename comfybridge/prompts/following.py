@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.waiting.waiter import OnEvent
-from comfybridge.prompts.progress import Progress, meter_of
+from comfybridge.prompts.overall_progress import meter_of
+from comfybridge.prompts.progress import Progress
 from comfybridge.prompts.submission import Submission
 
 OnProgress = Callable[[Progress], None]
@@ -34,7 +35,7 @@ class Follower:
 
     def follow(self, submission: Submission) -> None:
         """Continue with a prompt that was queued in place of the previous one."""
-        self._meter.follow(submission.prompt)
+        self._meter.follow(submission)
 
     def end(self) -> None:
         """Report the end, if the events told of it."""

@@ -140,7 +140,8 @@ def _filled(
         return set(node_class.inputs(node["inputs"])) if node_class else None
 
     in_graph = files_in(template.graph, request.params) if template.is_of_caller else []
-    if not template.is_of_caller or request.params or request.images or in_graph or request.lora_tags:
+    is_asked = bool(request.params or request.images or in_graph or request.lora_tags or request.n > 1)
+    if not template.is_of_caller or is_asked:
         template = template.learned(node_class_of)
     given = with_presets(template, request.presets, request.params) if request.presets else request.params
     params, in_params = split_params(given, template.parameters, template.graph)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from comfybridge.comfyui import events
 from comfybridge.comfyui.node_clock import NodeClock
 from comfybridge.comfyui.node_times import NodeTimes
-from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.outcome import Prompt, SoFar
 from comfybridge.prompts.expectations import Expected, expected_nodes, expected_seconds, needed
 from comfybridge.prompts.submission import Submission
 
@@ -33,12 +34,14 @@ class Queued:
 
     Attributes:
         position: its place among the waiting prompts; None if nobody follows it, or if it is unknown.
-        eta_seconds: how long it will wait and run; None if unknown.
+        eta_seconds: how long it will wait and run; None if unknown. Of several prompts, until all have run.
+        prompt_ids: those of all prompts of the request, if there are several; `prompt_id` is the first.
     """
 
     prompt_id: str
     position: int | None
     eta_seconds: float | None = None
+    prompt_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,17 +92,17 @@ class ProgressMeter:
         self._graph: Mapping[str, Mapping[str, Any]] = prompt.graph
         self._finished_images = set(prompt.websocket_outputs)
         self._targets = targets
-        self._times = times or NodeTimes()
+        self._times = NodeTimes() if times is None else times
         self._percent = 0.0
         self._last: Progress | None = None
         self._end: Progress | None = None  # once the prompt has succeeded
         self._lock = threading.Lock()
         self._start()
 
-    def follow(self, prompt: Prompt) -> None:
+    def follow(self, again: Submission) -> None:
         """Continue with a prompt that was queued in place of the previous one."""
         with self._lock:
-            self._prompt, self._graph, self._end = prompt, prompt.graph, None
+            self._prompt, self._graph, self._end = again.prompt, again.prompt.graph, None
             self._start()
 
     def _start(self) -> None:
@@ -124,6 +127,24 @@ class ProgressMeter:
                 if isinstance(each, Progress):
                     self._last = each
             return told
+
+    def catch_up(self, so_far: SoFar) -> Progress | None:
+        """The progress by what a listener has read of the events; None before a node has begun."""
+        with self._lock:
+            self._start()
+            now, clock = time.monotonic(), so_far.clock
+            self._leave_out(so_far.cached)
+            for node in clock.nodes:
+                self._begin(node, node, now)
+            if clock.current is None:
+                return None
+            self._clock, self._running = clock, {clock.current}
+            for node in clock.nodes:
+                self._weigh(node)
+                self._learn_pace(node)
+            self._started = now - clock.seconds_in_all(now)
+            spent = clock.nodes[clock.current]
+            return self._progress(clock.current, spent.value, spent.most, now)
 
     def end(self) -> Progress | None:
         """Progress at 100 percent, once the outcome is known; None if no event reported the prompt's success."""
@@ -298,12 +319,6 @@ def _rest(expected: float, passed: float) -> float:
     return max(expected - passed, passed / OVERDUE)
 
 
-def meter_of(submission: Submission) -> ProgressMeter:
-    """A meter for a prompt that is queued."""
-    server, request = submission.server, submission.request
-    return ProgressMeter(submission.prompt, server.node_times, request.partial_execution_targets)
-
-
 def eta_of(submission: Submission, position: int) -> float | None:
     """How long a queued prompt will wait and run; None if no prompt like it has run on the server.
 
@@ -318,7 +333,8 @@ def eta_of(submission: Submission, position: int) -> float | None:
     if own is None:
         return None
     ahead = max(position - 0.5, 0.0) * server.seconds_per_prompt()
-    return round(ahead + own, 1)
+    most = max(Counter(part.server for part in submission.parts).values(), default=1)
+    return round(ahead + most * own, 1)
 
 
 class _Ahead:

@@ -106,11 +106,13 @@ class Queueing:
         _check_images_arrive(waiter, filled)
         make_prefixes_plain(filled.graph)
         if rights is not None:
-            rights.check_graph(filled.graph, filled.params, is_trusted=not _has_own_links(request))
+            rights.check_graph(filled.graph, filled.params, request.n, is_trusted=not _has_own_links(request))
         _check_prefixes(server, filled.graph, request.partial_execution_targets, deadline)
         turn.take()
-        checks = () if rights is None else (rights.check_file, rights.check_unseen)
-        self._uploader.feed(prepared.placed, filled, server.client, deadline, *checks)
+        check_file, check_unseen = (None, None) if rights is None else (rights.check_file, rights.check_unseen)
+        self._uploader.feed(
+            prepared.placed, filled, server.client, deadline, check_file, check_unseen, admitted.brought
+        )
         prompt = Prompt(prompt_id_of(admitted), filled.graph)
         if self._settings.request_folders:
             save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
@@ -197,7 +199,7 @@ class Queueing:
         given = with_workflow(request.extra_data, prepared.template.file)
         extra_data = _record(admitted, filled, warnings).to_extra_data(given)
         if previews.KEY not in extra_data:
-            is_seen = admitted.is_followed and listener.receives_images
+            is_seen = (admitted.is_followed or admitted.has_previews) and listener.receives_images
             extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
         options = _options(request, extra_data)
         admitted.trace.sent_as = prompt.id

@@ -134,11 +134,12 @@ class Repeats:
 
 
 def prompt_id_of(admitted: Admitted) -> str:
-    """The id of a request's prompt: derived from its key if it has one, and random otherwise."""
+    """The id of a prompt: derived from its request's key if it has one, and random otherwise."""
     key = admitted.asked.idempotency_key
     if key is None:
         return str(uuid.uuid4())
-    return str(uuid.uuid5(NAMESPACE, json.dumps([admitted.owner, key])))
+    names = [admitted.owner, key, admitted.part] if admitted.part else [admitted.owner, key]
+    return str(uuid.uuid5(NAMESPACE, json.dumps(names)))
 
 
 def fingerprint_of(request: GenerationRequest) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Callable
 
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.servers import Server
@@ -31,6 +32,7 @@ class Submission:
         listener: receives its events.
         place: the slot that it holds, and its place at the server.
         is_repeat: whether the prompt was queued for an earlier request with the same idempotency key.
+        parts: all prompts of a request for several; all else is then that of the first one.
     """
 
     prompt: Prompt
@@ -42,6 +44,7 @@ class Submission:
     listener: Listener = dataclasses.field(repr=False)
     place: Place = dataclasses.field(repr=False)
     is_repeat: bool = False
+    parts: tuple[Submission, ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def request(self) -> GenerationRequest:
@@ -65,6 +68,8 @@ class Submission:
 
     def close(self) -> None:
         """Stop listening and free the slot; the prompt stays as it is. May be called twice, and from any thread."""
+        for part in self.parts:
+            part.close()
         self.listener.close()
         self.place.leave()
 
@@ -75,16 +80,24 @@ class Submission:
         self.close()
 
 
+# Called with a submission that takes the place of another.
+OnQueued = Callable[[Submission], None]
+
+
 class Place:
     """A request's slot in the bridge, and its place among those under way at a server.
+
+    Args:
+        slots: one of them is taken; None: the prompt shares the slot of another.
 
     Raises:
         Busy: every slot is taken.
     """
 
-    def __init__(self, slots: Slots) -> None:
-        slots.take()
-        self._slots: Slots | None = slots
+    def __init__(self, slots: Slots | None) -> None:
+        if slots is not None:
+            slots.take()
+        self._slots = slots
         self._server: Server | None = None
         self._began = time.monotonic()
         self._has_run = False

@@ -63,12 +63,16 @@ class UnderWay:
     def add(self, submission: Submission) -> None:
         """Let other threads end the waiting for a submission."""
         self._submissions[submission.admitted] = submission
+        submission.admitted.trace.ended.discard(submission.admitted.part)
         if self._is_shut_down:
             submission.listener.stop(ShuttingDown(STOPPED))
+        elif submission.admitted.trace.is_abandoned:
+            submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
 
     def remove(self, submission: Submission) -> None:
         """Record that nobody waits for a submission any more."""
         self._submissions.pop(submission.admitted, None)
+        submission.admitted.trace.ended.add(submission.admitted.part)
 
     def __len__(self) -> int:
         """How many requests wait for a prompt."""
@@ -81,9 +85,13 @@ class UnderWay:
     def abandon(self, admitted: Admitted) -> None:
         """Give up a request whose answer is no longer wanted; one that is not queued yet goes on."""
         admitted.trace.is_abandoned = True  # for a request that waits for an unreachable server
-        submission = self._submissions.get(admitted)
-        if submission is not None:
+        for submission in self.of(admitted):
             submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
+
+    def of(self, admitted: Admitted) -> list[Submission]:
+        """The submissions of a request that are waited for."""
+        found = (self._submissions.get(each) for each in (admitted, *admitted.parts))
+        return [each for each in found if each is not None]
 
     def taken_out(self, prompt_id: str) -> None:
         """End the waiting for a prompt, in all requests that share it."""

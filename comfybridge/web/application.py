@@ -19,9 +19,11 @@ from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
 from comfybridge.web.current import EXTENSION
+from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
 from comfybridge.web.dialects.native.dialect import NATIVE
+from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
 from comfybridge.web.monitoring import probes
 from comfybridge.web.parsing.multipart import is_multipart
@@ -30,7 +32,7 @@ from comfybridge.web.request_log import Entry, Watched, note, write_line
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-SPOKEN = (NATIVE,)  # the dialects, the bridge's own API first
+SPOKEN = (NATIVE, OPENAI, AUTOMATIC1111)  # the dialects, the bridge's own API first
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 

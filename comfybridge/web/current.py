@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import current_app, g
+from flask import current_app, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.policy.policies import Rights
 
 EXTENSION = "comfybridge"
+LONGEST_FORWARDED = 300  # characters of `X-Forwarded-For`
 
 
 def current_bridge() -> Bridge:
@@ -27,6 +28,18 @@ def current_owner() -> str | None:
     """The name of the caller's API key; None if no key is required."""
     owner: str | None = g.get("owner")
     return owner
+
+
+def current_caller() -> str:
+    """The caller, as distinct from others: by its API key, or else by its address.
+
+    Behind a proxy, the address is the proxy's together with what the proxy says in `X-Forwarded-For`.
+    """
+    owner = current_owner()
+    if owner is not None:
+        return f"key {owner}"
+    forwarded = request.headers.get("X-Forwarded-For", "").replace(" ", "")
+    return f"address {request.remote_addr or ''} {forwarded[:LONGEST_FORWARDED]}".rstrip()
 
 
 def current_rights() -> Rights | None:

@@ -39,6 +39,9 @@ MOST_PARAMETERS = 50
 # A quoted file name, whose beginning the caller chose. An apostrophe in a sentence never follows a space.
 QUOTED = re.compile(r"(?<= )(['\"]).*\1")
 
+# A part of a path that may be the token of a link to a file, which is as good as a key.
+TOKEN = re.compile(r"([^/]{12})[^/]{88,}")
+
 _KEY = "comfybridge.entry"
 NO_TRACE = Trace()
 
@@ -214,7 +217,7 @@ def _line(entry: Entry, *, quotes: bool) -> Line:
     line = Line(
         request_id=entry.request_id,
         method=entry.method,
-        path=entry.path[:LONGEST_PATH],
+        path=TOKEN.sub(r"\1...", entry.path)[:LONGEST_PATH],
         status=entry.status,
         outcome=entry.outcome,
         dialect=entry.dialect,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from comfybridge.comfyui import events, node_times
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.prompts.expectations import expected_seconds
 from comfybridge.prompts.progress import Progress, ProgressMeter
+from comfybridge.prompts.submission import Submission
 from tests.graphs import node
 from tests.prompts.timed_server import ID, Clock, Part, Server, again, txt2img, whole
 
@@ -157,7 +159,7 @@ def test_a_prompt_that_is_queued_again_begins_anew_and_its_bar_never_falls(serve
     server.run(txt2img(), again())
     meter, told = ProgressMeter(Prompt(ID, txt2img()), server.times), []
     for steps in (10, 20):  # the first time, the server goes away in the middle
-        meter.follow(Prompt(ID, txt2img()))
+        meter.follow(cast(Submission, SimpleNamespace(prompt=Prompt(ID, txt2img()))))
         told += meter.read(events.ExecutionStart(ID, 0))
         told += meter.read(events.ExecutionCached(ID, ("4", "5", "6", "7")))
         told += meter.read(events.Executing(ID, "3", "3"))

@@ -17,16 +17,19 @@ class SlowSite:
 
     Attributes:
         status: what it then answers with.
+        times: how often it was asked.
     """
 
     def __init__(self) -> None:
         self.status = 200
+        self.times = 0
         self.asked = threading.Event()
         self.go_on = threading.Event()
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                site.times += 1
                 site.asked.set()
                 site.go_on.wait(SECONDS)
                 data = png_of_comfyui()

@@ -23,7 +23,8 @@ from comfybridge.bridge import Bridge
 from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError, forget_frames
 from comfybridge.prompts.admitted import Admitted
-from comfybridge.prompts.progress import Preview, Progress, ProgressMeter, Queued, eta_of, meter_of
+from comfybridge.prompts.overall_progress import Meter, meter_of
+from comfybridge.prompts.progress import Preview, Progress, Queued, eta_of
 from comfybridge.prompts.submission import Submission
 from comfybridge.web.answers.events import MEDIA_TYPE
 from comfybridge.web.answers.hangups import Watch
@@ -135,7 +136,7 @@ class Hearing:
         self._admitted = admitted
         self._render = render
         self._unread = Unread()
-        self._meter: ProgressMeter | None = None  # set once someone follows a prompt
+        self._meter: Meter | None = None  # set once someone follows a prompt
         self._telling = threading.Lock()  # so that progress is reported in the order in which the meter computes it
         self._closed = threading.Event()
         self._watch = Watch(bridge, admitted)
@@ -167,7 +168,7 @@ class Hearing:
             heard = self._unread.take(patience) if self._meter is None else self._next(self._meter, patience)
         yield heard
 
-    def _next(self, meter: ProgressMeter, patience: float) -> Heard | None:
+    def _next(self, meter: Meter, patience: float) -> Heard | None:
         """The next event, or the current progress; None if there is neither within this many seconds."""
         until = time.monotonic() + patience
         while True:
@@ -214,18 +215,18 @@ class Hearing:
         return Result(body)  # after the slot is free: a caller that has the answer may send its next request at once
 
     def _queued(self, submission: Submission) -> Queued:
-        prompt_id = submission.prompt.id
+        prompt_id, prompt_ids = submission.prompt.id, tuple(part.prompt.id for part in submission.parts)
         if self._admitted.is_followed:
             with contextlib.suppress(BridgeError):  # the waiting thread will report it if ComfyUI is gone
                 position = self._bridge.position(submission)
-                return Queued(prompt_id, position, eta_of(submission, position))
-        return Queued(prompt_id, None)
+                return Queued(prompt_id, position, eta_of(submission, position), prompt_ids)
+        return Queued(prompt_id, None, None, prompt_ids)
 
     def _queued_again(self, submission: Submission) -> None:
         self._unread.put(self._queued(submission))
         if self._meter is not None:
             with self._telling:
-                self._meter.follow(submission.prompt)
+                self._meter.follow(submission)
 
     def _tell_end(self) -> None:
         if self._meter is None:

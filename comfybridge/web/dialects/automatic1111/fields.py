@@ -26,6 +26,14 @@ def _or_none(value: object) -> object:
 Text = StrictStr | None
 Whole = Annotated[Integer | None, BeforeValidator(not_blank)]
 Real = Annotated[Number | None, BeforeValidator(not_blank)]
+Count = Annotated[Annotated[Integer, Field(ge=1, le=64)] | None, BeforeValidator(not_blank)]
+Side = Annotated[Annotated[Integer, Field(ge=16, le=16384)] | None, BeforeValidator(not_blank)]
+UpscaledSide = Annotated[Annotated[Integer, Field(ge=1, le=16384)] | None, BeforeValidator(not_blank)]
+Mode = Annotated[Annotated[Integer, Field(ge=0, le=3)] | None, BeforeValidator(not_blank)]
+ExtrasMode = Annotated[Annotated[Integer, Field(ge=0, le=1)] | None, BeforeValidator(not_blank)]
+Blur = Annotated[Annotated[Integer, Field(ge=0, le=256)] | None, BeforeValidator(not_blank)]
+Share = Annotated[Annotated[Number, Field(ge=0, le=1)] | None, BeforeValidator(not_blank)]
+Factor = Annotated[Annotated[Number, Field(gt=0, le=16)] | None, BeforeValidator(not_blank)]
 Truth = Annotated[Boolean | None, BeforeValidator(not_blank)]
 Texts = Annotated[list[StrictStr] | None, BeforeValidator(_of_one)]
 Mixed = list[Any] | None
@@ -54,14 +62,14 @@ class GenerationBody(Body):
     sampler_name: Text = Field(None, description="AUTOMATIC1111's name or ComfyUI's, such as DPM++ 2M Karras")
     sampler_index: Text = Field(None, description="the same; counts only without sampler_name")
     scheduler: Text = Field(None, description="AUTOMATIC1111's name or ComfyUI's; Automatic: what suits the sampler")
-    batch_size: Annotated[Whole, Field(ge=1, le=64)] = Field(None, description="pictures of one prompt")
-    n_iter: Annotated[Whole, Field(ge=1, le=64)] = Field(None, description="prompts, each with its own seed")
+    batch_size: Count = Field(None, description="pictures of one prompt")
+    n_iter: Count = Field(None, description="prompts, each with its own seed")
     steps: Whole = Field(None, description="how many steps to sample")
     cfg_scale: Real = Field(None, description="how closely to follow the prompt")
     distilled_cfg_scale: Real = Field(None, description="the guidance of models such as Flux, if the workflow has it")
-    width: Annotated[Whole, Field(ge=16, le=16384)] = Field(None, description="pixels")
-    height: Annotated[Whole, Field(ge=16, le=16384)] = Field(None, description="pixels")
-    denoising_strength: Annotated[Real, Field(ge=0, le=1)] = Field(None, description="how much is replaced, 0 to 1")
+    width: Side = Field(None, description="pixels")
+    height: Side = Field(None, description="pixels")
+    denoising_strength: Share = Field(None, description="how much is replaced, 0 to 1")
     restore_faces: Truth = Field(None, description="must be false")
     tiling: Truth = Field(None, description="must be false")
     do_not_save_samples: Truth = Field(None, description=NO_EFFECT)
@@ -115,16 +123,16 @@ class ImageToImageBody(GenerationBody):
     """The JSON body of `POST /sdapi/v1/img2img`."""
 
     init_images: Texts = Field(None, description="the pictures to start from: base64, data URIs, or URLs")
-    resize_mode: Annotated[Whole, Field(ge=0, le=3)] = Field(
+    resize_mode: Mode = Field(
         None, description="how they are brought to width and height: 0 stretched, 1 cropped, 2 filled up, 3 as 0"
     )
     image_cfg_scale: Real = Field(None, description=NO_EFFECT)
     mask: Text = Field(None, description="a picture that is white where the other is to be repainted")
-    mask_blur: Annotated[Whole, Field(ge=0, le=256)] = Field(None, description="pixels")
-    mask_blur_x: Annotated[Whole, Field(ge=0, le=256)] = Field(None, description="pixels")
-    mask_blur_y: Annotated[Whole, Field(ge=0, le=256)] = Field(None, description="pixels")
+    mask_blur: Blur = Field(None, description="pixels")
+    mask_blur_x: Blur = Field(None, description="pixels")
+    mask_blur_y: Blur = Field(None, description="pixels")
     mask_round: Truth = Field(None, description="whether a mask in an alpha channel is made black and white")
-    inpainting_fill: Annotated[Whole, Field(ge=0, le=3)] = Field(
+    inpainting_fill: Mode = Field(
         None, description="what the masked place starts from: 0 the colours around it, 1 the picture"
     )
     inpaint_full_res: Truth = Field(None, description=NO_EFFECT)
@@ -138,14 +146,14 @@ class ImageToImageBody(GenerationBody):
 class ExtrasBody(Body):
     """What both requests for larger pictures have in common."""
 
-    resize_mode: Annotated[Whole, Field(ge=0, le=1)] = Field(None, description="0: by a factor, 1: to a size")
+    resize_mode: ExtrasMode = Field(None, description="0: by a factor, 1: to a size")
     show_extras_results: Truth = Field(None, description="whether the answer has the picture")
     gfpgan_visibility: Real = Field(None, description="must be 0")
     codeformer_visibility: Real = Field(None, description="must be 0")
     codeformer_weight: Real = Field(None, description=NO_EFFECT)
-    upscaling_resize: Annotated[Real, Field(gt=0, le=16)] = Field(None, description="the factor")
-    upscaling_resize_w: Annotated[Whole, Field(ge=1, le=16384)] = Field(None, description="pixels")
-    upscaling_resize_h: Annotated[Whole, Field(ge=1, le=16384)] = Field(None, description="pixels")
+    upscaling_resize: Factor = Field(None, description="the factor")
+    upscaling_resize_w: UpscaledSide = Field(None, description="pixels")
+    upscaling_resize_h: UpscaledSide = Field(None, description="pixels")
     upscaling_crop: Truth = Field(None, description="whether what does not fit into the size is cut off")
     upscaler_1: Text = Field(None, description="a name of /sdapi/v1/upscalers; None means Lanczos")
     upscaler_2: Text = Field(None, description=NO_EFFECT)

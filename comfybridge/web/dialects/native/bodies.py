@@ -34,6 +34,7 @@ class OutputAnswer(TypedDict):
     index: Annotated[
         int | None, Field(description="its place in images; null for outputs other than images, and with links")
     ]
+    prompt_id: NotRequired[Annotated[str, Field(description="the prompt that made it, if n asked for several")]]
     data: NotRequired[Annotated[str, Field(description="base64, of outputs that are neither images nor texts")]]
     url: NotRequired[
         Annotated[str, Field(description="in place of the bytes, if output.links is true; valid for 60 minutes")]
@@ -60,6 +61,10 @@ class GenerationAnswer(TypedDict):
     params: Annotated[dict[str, Any], Field(description="the parameters used")]
     warnings: Annotated[list[str], Field(description="what the caller should know although nothing failed")]
     timings: TimingsAnswer
+    seeds: NotRequired[
+        Annotated[list[int | None], Field(description="the seed of each prompt, if n asked for several")]
+    ]
+    prompt_ids: NotRequired[Annotated[list[str], Field(description="the ids of these prompts")]]
     image: NotRequired[Annotated[str, Field(description="the first image, if a whole graph came in prompt")]]
 
 
@@ -108,6 +113,11 @@ class QueuedEvent(TypedDict):
         Annotated[
             float,
             Field(description="seconds until it finishes; absent if no prompt like it has run on that server"),
+        ]
+    ]
+    prompt_ids: NotRequired[
+        Annotated[
+            list[str], Field(description="the ids of all prompts, if n asked for several; the first is prompt_id")
         ]
     ]
 

@@ -109,14 +109,13 @@ def _told(heard: Queued | Progress | Preview) -> bytes:
     if isinstance(heard, Preview):
         data = base64.b64encode(heard.data).decode("ascii")
         return frame("preview", {"node_id": heard.node_id, "media_type": heard.media_type, "data": data})
-    return frame("queued" if isinstance(heard, Queued) else "progress", _without_unknown_eta(heard))
+    return frame("queued" if isinstance(heard, Queued) else "progress", _known(heard))
 
 
-def _without_unknown_eta(heard: Queued | Progress) -> Mapping[str, Any]:
-    fields = asdict(heard)
-    if heard.eta_seconds is None:
-        del fields["eta_seconds"]
-    return fields
+def _known(heard: Queued | Progress) -> Mapping[str, Any]:
+    """The fields of an event, without those that are left out where they say nothing."""
+    left_out = {"eta_seconds": None, "prompt_ids": ()}
+    return {name: value for name, value in asdict(heard).items() if name not in left_out or value != left_out[name]}
 
 
 def _error(error: BridgeError, request_id: str) -> bytes:

@@ -56,6 +56,7 @@ class _Page:
         generation, timings = self._generation, self._generation.timings
         outputs: list[OutputAnswer] = []
         warnings = [*generation.warnings, *self.delivery.warnings]
+        makers = {id(output): part.prompt_id for part in generation.of_prompts for output in part.outputs}
         for output in generation.outputs:
             if output.text is not None:
                 outputs.append(_text(output, output.text))
@@ -63,6 +64,10 @@ class _Page:
                 file, index = self._numbered[id(output)]
                 outputs.append(self._file(file, index))
                 warnings += file.warnings
+            else:
+                continue
+            if makers:
+                outputs[-1]["prompt_id"] = makers[id(output)]
         warnings += size_warnings(generation.size, [file.pixels for file in self._images if file.pixels])
         body: GenerationAnswer = {
             "status": "success",
@@ -78,6 +83,9 @@ class _Page:
                 "total": _rounded(self._total),
             },
         }
+        if generation.of_prompts:
+            body["seeds"] = [part.seed for part in generation.parts]
+            body["prompt_ids"] = [part.prompt_id for part in generation.parts]
         if self._with_first_image:
             body["image"] = PLACE
         return body

@@ -123,6 +123,12 @@ class GenerateBody(BaseModel):
     height: Integer | None = Field(None, description="of the picture, in pixels")
     batch_size: Integer | None = Field(None, description="how many pictures to make")
     image_count: Integer | None = Field(None, description="batch_size, as other bridges call it")
+    n: Annotated[int, Field(strict=True, ge=1, le=64), BeforeValidator(whole)] | None = Field(
+        None, description="how many prompts to run, each with a seed of its own; 1 if not given"
+    )
+    seed_step: Annotated[int, Field(strict=True, ge=0), BeforeValidator(whole)] | None = Field(
+        None, description="by how much the seeds of these prompts differ; 1 if not given"
+    )
     model: StrictStr | None = Field(None, description="the file name of a model, as /models/checkpoints lists it")
     sampler_name: StrictStr | None = Field(None, description="the sampling method, such as euler")
     scheduler: StrictStr | None = Field(None, description="how the noise is spread over the steps")
@@ -217,7 +223,10 @@ def generation_of(fields: GenerateBody, files: Sequence[InputFile] = ()) -> Gene
     graph = _graph(fields)
     given = {
         name: getattr(fields, name)
-        for name in ("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts", "lora_tags")
+        for name in (
+            *("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts", "lora_tags"),
+            *("n", "seed_step"),
+        )
     }
     return GenerationRequest(
         workflow=_workflow_name(fields, graph),
