@@ -50,6 +50,7 @@ from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
+from comfybridge.prompts.file_links import FileLinks
 from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
 from comfybridge.prompts.known import Prompts
@@ -61,11 +62,14 @@ from comfybridge.prompts.repeats import Repeats, fingerprint_of
 from comfybridge.prompts.several import MOST, Several
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import OnQueued, Place, Submission
+from comfybridge.prompts.task_templates import TaskTemplates
 from comfybridge.prompts.templates import Templates
 from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
 from comfybridge.request import Generation, GenerationRequest, Timings
 from comfybridge.settings import Settings, load_settings
 from comfybridge.shorthand import Asked, request_for
+from comfybridge.state import StateFolder
+from comfybridge.tasks import Task
 from comfybridge.workflow.editor.conversion import Moment
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.offer import Offer, offer_of
@@ -105,6 +109,8 @@ class Bridge:
             self.settings.max_queue,
         )
         machine = Machine()
+        self.state = StateFolder(self.settings.state_dir)
+        self.links = FileLinks(self.settings, self.servers, self.state)
         self.under_way = UnderWay()
         self.prompts = Prompts(self.servers, machine, self.under_way.taken_out)
         self.board = Board(machine, repr(self.settings.model_dump()), self.under_way, self.prompts.try_to_cancel)
@@ -113,6 +119,7 @@ class Bridge:
         repeats = Repeats(self.servers, machine, self.settings.wait)
         conversions = Conversions(self.settings.max_graph_bytes)
         self.templates = Templates(self.library, self.servers, conversions)
+        self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
         self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
@@ -444,6 +451,20 @@ class Bridge:
         return self.under_way.shut_down()
 
     # -- what else is asked of it --------------------------------------------------------------------------------
+
+    def template_for(self, task: Task, deadline: Deadline, owner: str | None = None) -> Template:
+        """The template for a task of which a request names none: the one that `COMFYBRIDGE_TASKS` names, or else the
+        default workflow, the one that is named after the task, or the first by name, if it is for the task.
+
+        Args:
+            owner: as `admit` takes it; its policy says which it may use.
+
+        Raises:
+            UnknownWorkflow: there is none that its owner may use.
+            BrokenWorkflow, ComfyUIUnreachable, ComfyUIError, TimedOut: it can't be read.
+        """
+        rights = self.policies.of(owner)
+        return self._tasks.find(task, deadline, rights.allows_workflow if rights is not None else lambda _: True)
 
     def offer(self, template: Template, deadline: Deadline) -> Offer:
         """What a server accepts for each of a template's parameters, as far as it says so.

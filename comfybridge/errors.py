@@ -10,6 +10,7 @@ BridgeError
 ├── NotFound                404 not_found
 ├── MethodNotAllowed        405 method_not_allowed
 ├── NotAcceptable           406 not_acceptable
+├── LinkExpired             410 link_expired
 ├── TooLarge                413 too_large
 ├── UnsupportedMediaType    415 unsupported_media_type
 ├── Interrupted             409 interrupted
@@ -56,6 +57,7 @@ class BridgeError(Exception):
         node: `{"id", "class_type", "exception_type", "exception_message"}` of the node that failed, if one did.
         node_errors: ComfyUI's own `node_errors`, without tracebacks, if it refused a graph.
         retry_after: seconds after which a retry makes sense, if it does.
+        field: the field of the request, or the parameter, that is wrong, if it is one; for programs.
         lacks: what the ComfyUI that was asked lacks and another may have, such as a node class; None if nothing.
     """
 
@@ -71,6 +73,7 @@ class BridgeError(Exception):
         node_errors: dict[str, Any] | None = None,
         retry_after: int | None = None,
         lacks: str | None = None,
+        field: str | None = None,
     ) -> None:
         message = _UNSHOWN.sub(" ", message)
         super().__init__(message)
@@ -80,6 +83,7 @@ class BridgeError(Exception):
         self.node_errors = node_errors
         self.retry_after = retry_after
         self.lacks = lacks
+        self.field = field
 
 
 class InvalidRequest(BridgeError):
@@ -128,6 +132,13 @@ class NotFound(BridgeError):
 
     status = 404
     type = "not_found"
+
+
+class LinkExpired(BridgeError):
+    """The link to a file was valid once, and is no longer."""
+
+    status = 410
+    type = "link_expired"
 
 
 class MethodNotAllowed(BridgeError):

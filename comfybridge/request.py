@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +46,7 @@ class OutputOptions:
         max_size: the most pixels that either side may have; larger images are scaled down.
         nodes: the output nodes wanted; None: all.
         previews: whether `temp` files are wanted beside others.
+        links: whether a JSON answer names files by links instead of holding their bytes.
     """
 
     format: Literal["png", "jpeg", "webp"] | None = None
@@ -56,6 +57,7 @@ class OutputOptions:
     max_size: int | None = None
     nodes: tuple[str, ...] | None = None
     previews: bool = False
+    links: bool = False
 
 
 @dataclass
@@ -98,6 +100,7 @@ class GenerationRequest:
             be given here too, and becomes `graph`.
         graph: a whole graph in ComfyUI's API format, instead of a template.
         params: values by parameter name, or by `"NODE.INPUT"` for any input of the graph.
+        presets: values of the template's presets, such as `{"quality": "high"}`; `params` win over what they set.
         timeout: seconds from the request's arrival until the caller gives up, including time in ComfyUI's queue; the
             configured timeout if None.
         wait: how to wait for ComfyUI, `"websocket"` or `"poll"`; the configured way if None.
@@ -107,6 +110,7 @@ class GenerationRequest:
         images: files for the graph's loader nodes.
         dynamic_texts: whether `{a|b}` in prompts and `%date:...%` in the prefixes of file names are replaced as
             ComfyUI's editor does; as the settings say if None.
+        lora_tags: whether `<lora:NAME:WEIGHT>` in the prompt is taken out of it and loads that LoRA.
         output: how to return the outputs.
         wants_first_image: whether the answer also has the first image in a field of its own.
         idempotency_key: with a key, a repeated request gets the prompt that was queued first. That prompt is not
@@ -120,6 +124,7 @@ class GenerationRequest:
     workflow: str | dict[str, Any] | None = None
     graph: dict[str, Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     wait: str | None = None
     on_timeout: Literal["cancel", "keep"] = "cancel"
@@ -130,6 +135,7 @@ class GenerationRequest:
     partial_execution_targets: list[str] | None = None
     images: Sequence[InputFile] = ()
     dynamic_texts: bool | None = None
+    lora_tags: bool = False
     output: OutputOptions = field(default_factory=OutputOptions)
     wants_first_image: bool = False
     idempotency_key: str | None = field(default=None, repr=False)
@@ -247,6 +253,25 @@ class OpenFile:
         self.close()
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A file on a ComfyUI's disk, and how to return it: all that is needed to fetch it again.
+
+    Attributes:
+        server: the URL of the ComfyUI, without credentials.
+        filename: its own name.
+        subfolder: the folder it lies in, below ComfyUI's folder of that `type`.
+        type: `output`, `temp` or `input`.
+        options: how it is converted.
+    """
+
+    server: str
+    filename: str
+    subfolder: str
+    type: str
+    options: OutputOptions
+
+
 @dataclass
 class Output:
     """One output of a workflow: a file on ComfyUI's disk, an image sent over its websocket, or a text.
@@ -262,6 +287,7 @@ class Output:
         text: the text, if it is one.
         convert: converts the whole file as its request asked; None: leaves it unchanged.
         is_there: returns whether ComfyUI still has it; raises ComfyUIError, ComfyUIUnreachable or TimedOut.
+        stored: where it lies; None if it is not in a folder of ComfyUI's that may be named.
     """
 
     node_id: str
@@ -274,6 +300,7 @@ class Output:
     text: str | None = None
     convert: Callable[[LoadedFile], LoadedFile] | None = field(default=None, repr=False)
     is_there: Callable[[], bool] = field(default=lambda: True, repr=False)
+    stored: StoredFile | None = field(default=None, repr=False)
 
     @property
     def is_remote(self) -> bool:

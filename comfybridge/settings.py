@@ -17,13 +17,18 @@ from comfybridge.address import ServerAddress
 from comfybridge.errors import BridgeError
 from comfybridge.keys import ApiKey, parse_keys
 from comfybridge.shipped import shipped
+from comfybridge.tasks import TASKS, Task
 from comfybridge.validation import wanted
 
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # These settings, and errors about them, may hold secrets, and are never shown.
-SECRET = ("comfyui_url", "comfyui_headers", "api_keys")
+SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key")
+# The APIs that the bridge speaks beside its own.
+DIALECTS = ("openai", "automatic1111")
+OTHER_NAMES = {"a1111": "automatic1111"}
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+SHORTEST_LINK_KEY = 16
 SHIPPED_WORKFLOWS = shipped("workflows")
 
 
@@ -78,6 +83,11 @@ class Settings(BaseSettings):
         default_factory=tuple,
         description="web sites whose pages may call the bridge, such as https://app.example, comma-separated; *: any",
     )
+    dialects: Annotated[tuple[str, ...], NoDecode] = Field(
+        DIALECTS,
+        description="the APIs of other programs that the bridge speaks beside its own, comma-separated: "
+        f"{' and '.join(DIALECTS)}; none: its own only",
+    )
     timeout: Seconds = Field(300, description="seconds for a request that gives no timeout")
     max_timeout: Seconds = Field(3600, description="the largest timeout that a request may give")
     wait: Literal["hub", "websocket", "poll"] = Field(
@@ -89,6 +99,11 @@ class Settings(BaseSettings):
     )
     workflows_dir: Path = Field(SHIPPED_WORKFLOWS, description="the folder of the templates")
     default_workflow: str = Field("txt2img", description="the template for requests that name none")
+    tasks: Annotated[dict[Task, str], NoDecode] = Field(
+        default_factory=dict,
+        description="the template for a task of which a request names none, such as edit=qwen_edit,upscale=esrgan; "
+        f"tasks are {', '.join(TASKS)}",
+    )
     max_concurrent: int = Field(
         256, ge=1, le=10_000, description="how many requests may wait at once; more get a 503"
     )
@@ -135,6 +150,22 @@ class Settings(BaseSettings):
     cancel_on_hangup: bool = Field(
         True, description="whether to cancel the prompt when its caller hangs up before the answer"
     )
+    public_url: str | None = Field(
+        None,
+        description="the address by which callers reach the bridge, for links to files, such as "
+        "https://bridge.example/comfy; if not set, the one that each request names",
+    )
+    link_key: str | None = Field(
+        None,
+        description="the key that links to files are signed with, at least 16 characters; if not set, one is drawn "
+        "and kept in the state folder",
+        repr=False,
+    )
+    state_dir: Path | None = Field(
+        None,
+        description="the folder for what is kept beyond a restart; if not set, the user's own for the state of "
+        "programs",
+    )
     log_format: Literal["json", "text"] | None = Field(
         None, description="the format of the log: json or text; if not set, text on a terminal and json elsewhere"
     )
@@ -156,6 +187,11 @@ class Settings(BaseSettings):
     def _parse_headers(cls, value: object) -> object:
         return parse_headers(value) if isinstance(value, str) else value
 
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _parse_tasks(cls, value: object) -> object:
+        return _by_task(value) if isinstance(value, str) else value
+
     @field_validator("fetch_allow_hosts", mode="before")
     @classmethod
     def _parse_hosts(cls, value: object) -> object:
@@ -176,6 +212,23 @@ class Settings(BaseSettings):
     def _parse_origins(cls, value: object) -> object:
         return tuple(_origin(each) for each in _split(value)) if isinstance(value, str) else value
 
+    @field_validator("dialects", mode="before")
+    @classmethod
+    def _parse_dialects(cls, value: object) -> object:
+        return tuple(_dialect(each) for each in _split(value) if each != "none") if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, url: str | None) -> str | None:
+        return None if url is None else _public_url(url)
+
+    @field_validator("link_key")
+    @classmethod
+    def _check_link_key(cls, key: str | None) -> str | None:
+        if key is not None and len(key) < SHORTEST_LINK_KEY:
+            raise ValueError(f"must have at least {SHORTEST_LINK_KEY} characters")
+        return key
+
     @property
     def shutdown_seconds(self) -> float:
         """How long to wait for running requests on shutdown."""
@@ -192,10 +245,25 @@ def _split(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
+def _by_task(text: str) -> dict[str, str]:
+    pairs = [each.partition("=") for each in _split(text)]
+    found = {task.strip(): name.strip() for task, _, name in pairs}
+    if not all(found.values()) or not set(TASKS).issuperset(found) or len(found) < len(pairs):
+        raise ValueError(f"TASK=TEMPLATE, comma-separated, each task once; tasks are {', '.join(TASKS)}")
+    return found
+
+
 def _host_name(text: str) -> str:
     name = text.lower().removesuffix(".")
     if name != "*" and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
         raise ValueError("names of hosts such as bridge.example, without a port, or *")
+    return name
+
+
+def _dialect(text: str) -> str:
+    name = OTHER_NAMES.get(text.lower(), text.lower())
+    if name not in DIALECTS:
+        raise ValueError(f"{' and '.join(DIALECTS)}, or one of them, or none")
     return name
 
 
@@ -208,6 +276,13 @@ def _origin(text: str) -> str:
         raise ValueError("origins such as https://app.example, without a path, or *")
     scheme, host, port = match.groups()
     return f"{scheme}://{host}{'' if port in (DEFAULT_PORTS.get(scheme), None) else port}"
+
+
+def _public_url(text: str) -> str:
+    """An address without a slash at its end."""
+    if not re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/%-]*)?", text):
+        raise ValueError("an address such as https://bridge.example, with a path if there is one, and no ? or #")
+    return text.rstrip("/")
 
 
 def parse_headers(text: str) -> dict[str, str]:

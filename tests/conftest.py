@@ -66,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="comfybridge-tests-")
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     os.environ[FOLDER] = folder
+    os.environ["COMFYBRIDGE_STATE_DIR"] = str(Path(folder, "state"))  # not the user's own
     if sys.dont_write_bytecode:  # otherwise each of a hundred servers compiles everything again
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))

@@ -39,7 +39,7 @@ FLOORS = (
     ("request", "settings"),
     (
         *("address", "credentials", "deadline", "durations", "errors", "expected_size", "json_size", "keys", "logs"),
-        *("saving", "shipped", "showing", "validation"),
+        *("saving", "shipped", "showing", "state", "tasks", "validation"),
     ),
     ("simulator",),
 )

@@ -87,3 +87,21 @@ def test_a_misspelt_name_in_the_env_file_is_noticed_too(tmp_path: Path) -> None:
 def test_every_setting_has_a_line_in_the_documentation() -> None:
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
     assert [name for name in Settings.model_fields if f"| `{environment_name(name)}` |" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("openai", ("openai",)),
+        (" OpenAI , a1111 ", ("openai", "automatic1111")),
+        ("none", ()),
+        ("", ()),
+    ],
+)
+def test_dialects_are_named_in_a_list(text: str, names: tuple[str, ...]) -> None:
+    assert load_settings(dialects=text).dialects == names
+
+
+def test_an_unknown_dialect_is_refused() -> None:
+    with pytest.raises(SettingsError, match="COMFYBRIDGE_DIALECTS is 'ollama'; it must be openai and automatic1111"):
+        load_settings(dialects="ollama")

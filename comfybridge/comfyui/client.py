@@ -169,19 +169,34 @@ class ComfyUIClient(Calls):
 
     # -- files ---------------------------------------------------------------------------------------------------
 
-    def view(self, filename: str, subfolder: str, type: str, deadline: Deadline | None = None) -> Download:
+    def view(
+        self,
+        filename: str,
+        subfolder: str,
+        type: str,
+        deadline: Deadline | None = None,
+        *,
+        part: str | None = None,
+    ) -> Download:
         """Begin to download a file. The download must be closed, or iterated to its end.
 
         Args:
             type: the folder that `subfolder` is in: `output`, `temp` or `input`.
+            part: the part that is enough, as in HTTP's `Range` header; None: the whole file. The whole file may come
+                all the same.
 
         Raises:
             FileUnusable: the file is not there (any more), or ComfyUI refuses its name.
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         with contextlib.ExitStack() as stack:
-            call = self.call("GET", "/view", deadline, query=query)
-            answer = stack.enter_context(call)
+            headers = {"Range": part} if part else None
+            answer = stack.enter_context(self.call("GET", "/view", deadline, query=query, headers=headers))
+            if part and answer.status == 206:
+                return Download(answer, stack.pop_all(), filename, deadline, part=answer.header("Content-Range"))
+            if part and answer.status == 416:
+                stack.close()
+                return self.view(filename, subfolder, type, deadline)
             if answer.status == 404 and not is_page(answer):
                 raise FileUnusable(f"ComfyUI no longer has the output file {filename!r}.")
             if answer.status == 400 and not is_page(answer):
@@ -299,6 +314,10 @@ class ComfyUIClient(Calls):
     def system_stats(self, deadline: Deadline | None = None) -> Mapping[str, Any]:
         """Versions, devices and memory, as ComfyUI reports them."""
         return self.get_json("/system_stats", deadline)
+
+    def free_memory(self, deadline: Deadline | None = None) -> None:
+        """Have ComfyUI unload its models and empty its caches, once it has run what it runs."""
+        self.post("/free", {"unload_models": True, "free_memory": True}, deadline)
 
     def version(self, deadline: Deadline | None = None) -> str:
         """ComfyUI's version, such as `0.3.64`; `unknown` if it does not report one."""

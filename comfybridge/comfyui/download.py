@@ -23,6 +23,7 @@ class Download:
         call: the context manager of the call, which closes the answer and translates its errors.
         filename: for messages.
         deadline: when the download must be complete.
+        part: which bytes of the file they are, as in HTTP's `Content-Range` header; empty for a whole file.
 
     Attributes:
         size: the number of bytes; None if ComfyUI, or a proxy in front of it, does not say.
@@ -34,8 +35,11 @@ class Download:
         call: contextlib.ExitStack,
         filename: str,
         deadline: Deadline | None,
+        *,
+        part: str = "",
     ) -> None:
         self.size = answer.length
+        self.part = part
         self._answer = answer
         self._call = call
         self._filename = filename

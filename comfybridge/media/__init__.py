@@ -16,21 +16,26 @@ from comfybridge.media.kinds import (
     suffix_of,
     usual_media_type,
 )
+from comfybridge.media.masks import MarkedAs, has_transparency, marked_mask, with_transparency
 from comfybridge.media.opening import image_size
 
 __all__ = [
     "Converted",
+    "MarkedAs",
     "check_still_image",
     "convert",
     "embedded_graph",
     "extension_of",
     "file_extension",
+    "has_transparency",
     "image_size",
     "is_known_ending",
     "is_same_ending",
+    "marked_mask",
     "media_type_of",
     "named_ending",
     "parse_color",
     "suffix_of",
     "usual_media_type",
+    "with_transparency",
 ]

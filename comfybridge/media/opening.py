@@ -15,7 +15,6 @@ from comfybridge.media.without_warnings import without_warnings
 PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "PPM", "TGA", "MPO", "DDS", "PSD")
 Image.init()
 FORMATS = tuple(name for name in PICTURES if name in Image.OPEN)  # builds of Pillow differ in what they support
-_END_OF_IHDR = 33
 TIFFS = (b"II", b"MM")
 
 
@@ -92,7 +91,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     Args:
         data: the file, or its first bytes.
     """
-    if data.startswith(png.SIGNATURE) and data[12:16] == b"IHDR" and len(data) >= _END_OF_IHDR:
+    if data.startswith(png.SIGNATURE) and data[12:16] == b"IHDR" and len(data) >= png.END_OF_IHDR:
         width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
         # anything unusual is left to Pillow, which is slower and reads everything that precedes the pixels
         if 0 < width * height <= (Image.MAX_IMAGE_PIXELS or 0):

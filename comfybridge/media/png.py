@@ -16,6 +16,7 @@ from comfybridge.media.containers import (
 )
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+END_OF_IHDR = 33  # which is the first chunk, and has 13 bytes
 # `comf` is ComfyUI's own: its savers of animated PNGs put key, NUL, JSON into it, after the pixels encoders put 8 kB
 # or more of the pixels into each chunk
 MOST_CHUNKS = 100_000
@@ -121,6 +122,25 @@ def stripped(data: bytes) -> bytes:
         elif chunk.type not in TEXT_CHUNKS:
             kept.append(data[chunk.start : chunk.end])
     return b"".join(kept)
+
+
+def text_chunk(keyword: str, text: str) -> bytes:
+    """A chunk with a text: tEXt if Latin-1 has its characters, else iTXt."""
+    try:
+        return _chunk(b"tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1"))
+    except UnicodeEncodeError:
+        return _chunk(b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode("utf-8", "replace"))
+
+
+def with_chunk(start: bytes, chunk: bytes) -> bytes:
+    """The beginning of a PNG with another chunk after its first; of any other file, just as it is.
+
+    Args:
+        start: its first bytes.
+    """
+    if not start.startswith(SIGNATURE) or start[12:16] != b"IHDR" or len(start) < END_OF_IHDR:
+        return start
+    return b"".join((start[:END_OF_IHDR], chunk, start[END_OF_IHDR:]))
 
 
 def _chunk(type: bytes, content: bytes) -> bytes:

@@ -53,7 +53,7 @@ class OutputPlace:
     @property
     def shown_subfolder(self) -> str:
         """The folder to report; empty for an absolute path, which would reveal where ComfyUI is installed."""
-        if _ROOT.match(self.subfolder):
+        if self.is_absolute:
             return ""
         parts = _SEPARATORS.split(self.subfolder)
         if ".." in parts:
@@ -61,6 +61,11 @@ class OutputPlace:
         elif not _UNFIT_FOLDER.search(self.subfolder):
             return self.subfolder
         return "/".join(safe_name(part) for part in parts if part not in ("", "."))
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether its folder is counted from the root of ComfyUI's disk."""
+        return _ROOT.match(self.subfolder) is not None
 
     @property
     def has_refused_name(self) -> bool:
@@ -82,19 +87,22 @@ class OutputPlace:
         """
         if not self._may_be_served:
             return False
-        if not _ROOT.match(self.subfolder):
+        if not self.is_absolute:
             return True
         return client.look(self.filename, self.subfolder, self.type, deadline) != "refused"
 
-    def view(self, client: ComfyUIClient, deadline: Deadline) -> Download:
+    def view(self, client: ComfyUIClient, deadline: Deadline, part: str | None = None) -> Download:
         """Begin to download the file.
+
+        Args:
+            part: as `ComfyUIClient.view` takes it.
 
         Raises:
             ComfyUIError: ComfyUI does not have the file, or does not serve it.
             ComfyUIUnreachable, TimedOut: ComfyUI could not be asked.
         """
         place = self._on_its_system(client, deadline)
-        return client.view(place.filename, place.subfolder, place.type, deadline)
+        return client.view(place.filename, place.subfolder, place.type, deadline, part=part)
 
     def is_there(self, client: ComfyUIClient, deadline: Deadline) -> bool:
         """Whether ComfyUI still has the file; raises what `view` raises."""

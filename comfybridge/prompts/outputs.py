@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from comfybridge.comfyui.client import ComfyUIClient
+from comfybridge.comfyui.download import Download
 from comfybridge.comfyui.outcome import Frame, NodeOutput, Outcome
 from comfybridge.deadline import Deadline
 from comfybridge.errors import ComfyUIError
 from comfybridge.media import convert, extension_of, media_type_of
 from comfybridge.prompts.output_places import OutputPlace, output_place
 from comfybridge.prompts.output_texts import last_texts_of, numbers_of, texts_of
-from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions
+from comfybridge.request import Kind, LoadedFile, OpenFile, Output, OutputOptions, StoredFile
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -90,6 +91,33 @@ def places_of(node: NodeOutput) -> Iterator[OutputPlace]:
                 yield place
 
 
+def stored_output(stored: StoredFile, client: ComfyUIClient, deadline: Deadline) -> Output:
+    """The output that a stored file is; which node made it is not known."""
+    place = OutputPlace(stored.filename, stored.subfolder, stored.type)
+    return _file("", place, client, deadline, stored.options)
+
+
+def stored_part(stored: StoredFile, client: ComfyUIClient, deadline: Deadline, part: str) -> Download:
+    """Begin to download a part of a stored file, unconverted.
+
+    Args:
+        part: as `ComfyUIClient.view` takes it.
+
+    Raises:
+        ComfyUIError, ComfyUIUnreachable, TimedOut: as `OutputPlace.view`.
+    """
+    return OutputPlace(stored.filename, stored.subfolder, stored.type).view(client, deadline, part)
+
+
+def returned_name(output: Output) -> str:
+    """The name that a file will most likely have once it is converted as its request asked."""
+    options = output.stored.options if output.stored else OutputOptions()
+    format = f"image/{options.format}"
+    if output.kind != "image" or options.format is None or format == output.media_type:
+        return output.filename
+    return _with_ending(output.filename, format)
+
+
 def _shown(
     node: NodeOutput, client: ComfyUIClient, deadline: Deadline, options: OutputOptions
 ) -> Iterator[tuple[Output, str | None]]:
@@ -144,7 +172,12 @@ def _file(
         source=partial(_open, place, client, deadline, media_type),
         convert=_conversion(kind, options),
         is_there=partial(place.is_there, client, deadline),
+        stored=None if place.is_absolute else _stored(place, client, options),
     )
+
+
+def _stored(place: OutputPlace, client: ComfyUIClient, options: OutputOptions) -> StoredFile:
+    return StoredFile(client.address.url, place.filename, place.subfolder, place.type, options)
 
 
 def _open(place: OutputPlace, client: ComfyUIClient, deadline: Deadline, media_type: str) -> OpenFile:
@@ -174,9 +207,12 @@ def _converted(file: LoadedFile, options: OutputOptions) -> LoadedFile:
     converted = convert(file.data, file.media_type, options)
     filename = file.filename
     if converted.media_type != file.media_type:
-        stem = filename.rpartition(".")[0] or filename
-        filename = f"{stem}.{extension_of(converted.media_type)}"
+        filename = _with_ending(filename, converted.media_type)
     return LoadedFile(converted.data, converted.media_type, filename, tuple(converted.warnings))
+
+
+def _with_ending(filename: str, media_type: str) -> str:
+    return f"{filename.rpartition('.')[0] or filename}.{extension_of(media_type)}"
 
 
 def _text(node: NodeOutput, text: str) -> Output:

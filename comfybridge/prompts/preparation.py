@@ -20,8 +20,10 @@ from comfybridge.prompts.dynamic_choices import check_dynamic_choices
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.workflow.editor_texts import replace_as_editor
 from comfybridge.workflow.library import Library
+from comfybridge.workflow.lora_tags import LOADER, NAME_INPUT, load_tagged
 from comfybridge.workflow.model_choice import ChoicesOf, settle_model, spell_as_installed
 from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.presets import with_presets
 from comfybridge.workflow.template import Filled, Template, check_required, fill, given_targets
 from comfybridge.workflow.unconverted import Unconverted, read_workflow
 from comfybridge.workflow.wording import describe
@@ -110,6 +112,8 @@ def prepare(
     spell_as_installed(filled, choices_of)
     if dynamic_texts if request.dynamic_texts is None else request.dynamic_texts:
         _replace_texts(filled, template, node_class_of)
+    if request.lora_tags:
+        _load_tagged(filled, template, catalog, deadline)
     _check_nodes(filled, "partial_execution_targets", request.partial_execution_targets)
     _check_nodes(filled, "output.nodes", request.output.nodes)
     _check_has_output(filled, request.partial_execution_targets, template, node_class_of)
@@ -136,9 +140,11 @@ def _filled(
         return set(node_class.inputs(node["inputs"])) if node_class else None
 
     in_graph = files_in(template.graph, request.params) if template.is_of_caller else []
-    if not template.is_of_caller or request.params or request.images or in_graph or request.n > 1:
+    is_asked = bool(request.params or request.images or in_graph or request.lora_tags or request.n > 1)
+    if not template.is_of_caller or is_asked:
         template = template.learned(node_class_of)
-    params, in_params = split_params(request.params, template.parameters, template.graph)
+    given = with_presets(template, request.presets, request.params) if request.presets else request.params
+    params, in_params = split_params(given, template.parameters, template.graph)
     filled = fill(template, params, inputs_of, node_class_of)
     return template, filled, [*request.images, *in_graph, *in_params]
 
@@ -179,6 +185,22 @@ def _replace_texts(filled: Filled, template: Template, node_class_of: NodeClassO
 def _takes_choices(node_class_of: NodeClassOf, class_type: str, input_name: str) -> bool:
     node_class = node_class_of(class_type)
     return node_class is not None and bool(node_class.declared(input_name)[1].get("dynamicPrompts"))
+
+
+def _load_tagged(filled: Filled, template: Template, catalog: Catalog, deadline: Deadline) -> None:
+    """Load the LoRAs that the prompt names."""
+
+    def installed(is_asked_anew: bool) -> list[Any] | None:
+        loader = catalog.node_class(LOADER, deadline, fresh=is_asked_anew)
+        return None if loader is None else loader.choices(NAME_INPUT)
+
+    def types_of(class_type: str) -> tuple[str, ...]:
+        node_class = catalog.node_class(class_type, deadline)
+        types = node_class.info.get("output") if node_class else None
+        return tuple(map(str, types)) if isinstance(types, list) else ()
+
+    targets = sorted(template.texts({"prompt"}), key=lambda target: (target.node, target.input))
+    load_tagged(filled, targets, installed, types_of)
 
 
 def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> None:

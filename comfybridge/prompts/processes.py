@@ -7,12 +7,8 @@ are about to queue the same prompt, or why a waiting prompt is gone.
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
 import logging
-import os
-import stat
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import TimedOut
+from comfybridge.state import private_folder, private_temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -89,13 +86,7 @@ class Machine:
         Raises:
             OSError: there is none.
         """
-        user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()
-        folder = self._given or Path(tempfile.gettempdir()) / f"comfybridge-{user}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
-            raise PermissionError(f"{folder.name} belongs to another user")
-        return folder
+        return private_temporary_folder() if self._given is None else private_folder(self._given)
 
     def _mark_of(self, name: str) -> Path:
         return self.folder() / f"{_digest(name)}.mark"

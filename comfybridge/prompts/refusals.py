@@ -30,7 +30,9 @@ def as_of_template(
     # an example picture of the owner's, in the place of which the caller has given none
     callers.update(*(each.targets for each in template.parameters.values() if each.is_file))
     problems = list(_problems(refusal.node_errors or {}))
-    if any(is_callers(target, callers) for target, _ in problems):
+    wrong = next((target for target, _ in problems if is_callers(target, callers)), None)
+    if wrong is not None:
+        refusal.field = _name_of(wrong, filled)
         return refusal
     missing = [target for target, error in problems if _is_missing_model(error)]
     if missing and len(missing) == len(problems):
@@ -56,6 +58,12 @@ def _overridden(filled: Filled, template: Template) -> Iterator[Target]:
     for name in filled.given:
         if name not in template.parameters:
             yield from targets_of(name, filled.graph, template.parameters)
+
+
+def _name_of(target: Target, filled: Filled) -> str | None:
+    """What the caller calls an input that it has set."""
+    names = (name for name in filled.given if target in targets_of(name, filled.graph, filled.parameters))
+    return next(names, None)
 
 
 def _problems(node_errors: Mapping[str, Any]) -> Iterator[tuple[Target, Mapping[str, Any]]]:

@@ -46,6 +46,10 @@ class Templates:
         """
         return self.converted(self._library.get(name), deadline)
 
+    def all(self) -> list[Template | Unconverted]:
+        """Those that are well-formed, by name; whether a server can run them is not known yet."""
+        return self._library.templates()
+
     def converted(self, workflow: Template | Unconverted, deadline: Deadline) -> Template:
         """The template that a workflow is on the first server that can run it.
 

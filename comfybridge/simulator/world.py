@@ -47,6 +47,7 @@ def model_lists(checkpoints: list[str] | None = None) -> dict[str, list[str]]:
     lists["vae"] = ["demo-vae.safetensors"]
     lists["text_encoders"] = ["demo-clip-l.safetensors", "demo-t5xxl.safetensors"]
     lists["diffusion_models"] = ["demo-flux.safetensors"]
+    lists["upscale_models"] = ["RealESRGAN_x4plus.safetensors"]
     return lists
 
 

@@ -13,13 +13,17 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
+from comfybridge.settings import DIALECTS as DIALECT_NAMES
 from comfybridge.settings import Settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
+from comfybridge.web.answers import links
 from comfybridge.web.current import EXTENSION
+from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
 from comfybridge.web.dialects.native.dialect import NATIVE
+from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
 from comfybridge.web.monitoring import probes
 from comfybridge.web.parsing.multipart import is_multipart
@@ -28,7 +32,7 @@ from comfybridge.web.request_log import Entry, Watched, note, write_line
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-SPOKEN = (NATIVE,)  # the dialects, the bridge's own API first
+SPOKEN = (NATIVE, OPENAI, AUTOMATIC1111)  # the dialects, the bridge's own API first
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -64,12 +68,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = _Application("comfybridge", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the contract's order is easier to read
     bridge = app.extensions[EXTENSION] = Bridge(settings)
-    app.before_request(_begin)
+    dialects = app.extensions[DIALECTS] = _spoken(bridge.settings)
+    app.before_request(partial(_begin, dialects))
     app.after_request(_finish)
-    dialects = app.extensions[DIALECTS] = Dialects(SPOKEN)
-    door.protect(app, bridge.settings, {each.blueprint.name: each.key_places for each in dialects.all})
-    errors.answer_errors(app, dialects.own.errors)
-    for blueprint in (*(each.blueprint for each in dialects.all), probes.blueprint, docs.blueprint):
+    door.protect(app, bridge.settings, lambda: dialects.of_request(request).key_places)
+    errors.answer_errors(
+        app,
+        lambda: dialects.of_request(request).errors,
+        is_listed=lambda endpoint: dialects.of(endpoint.rpartition(".")[0]) is dialects.of_request(request),
+    )
+    for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
@@ -81,7 +89,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _begin() -> None:
+def _spoken(settings: Settings) -> Dialects:
+    off = set(DIALECT_NAMES).difference(settings.dialects)
+    return Dialects(tuple(each for each in SPOKEN if each.name not in off))
+
+
+def _begin(dialects: Dialects) -> None:
+    g.dialect = dialects.of_request(request).name
     g.started = time.monotonic()  # the deadline counts from here
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

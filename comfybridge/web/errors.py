@@ -35,20 +35,28 @@ class ErrorShape:
     Attributes:
         body: returns the JSON for an error and its request's id.
         type: of that JSON, for the document.
+        headers: returns headers beside those that every error has.
     """
 
     body: Callable[[BridgeError, str], Mapping[str, Any]]
     type: Any
+    headers: Callable[[BridgeError], Mapping[str, str]] = lambda _: {}
 
 
-def answer_errors(source: Flask | Blueprint, shape: ErrorShape) -> None:
-    """Answer exceptions in a shape: those of a blueprint's views, or those that no blueprint handles.
+def answer_errors(
+    source: Flask | Blueprint, shape: Callable[[], ErrorShape], is_listed: Callable[[str], bool] = lambda _: True
+) -> None:
+    """Answer exceptions: those of a blueprint's views, or those that no blueprint handles.
 
-    A dialect can also change the status and headers, in a `blueprint.after_request`; `g.error` is the error.
+    A dialect can also change the status, in a `blueprint.after_request`; `g.error` is the error.
+
+    Args:
+        shape: returns the shape for the current request.
+        is_listed: whether a sentence about an unknown address may name the route of an endpoint.
     """
 
     def answer_http(error: HTTPException) -> Response:
-        response = _answer(_of_http(error), shape)
+        response = _answer(_of_http(error, is_listed), shape())
         for name, value in error.get_headers():
             if name == "Allow":
                 response.headers[name] = value
@@ -57,9 +65,9 @@ def answer_errors(source: Flask | Blueprint, shape: ErrorShape) -> None:
     def answer_bug(error: Exception) -> Response:
         log.exception("A bug in the bridge (request %s)", g.request_id)
         sentence = "Something went wrong inside the bridge; its log has the details."
-        return _answer(InternalError(sentence), shape)
+        return _answer(InternalError(sentence), shape())
 
-    source.register_error_handler(BridgeError, lambda error: _answer(error, shape))
+    source.register_error_handler(BridgeError, lambda error: _answer(error, shape()))
     source.register_error_handler(HTTPException, answer_http)
     source.register_error_handler(Exception, answer_bug)
 
@@ -74,14 +82,15 @@ def _answer(error: BridgeError, shape: ErrorShape) -> Response:
     response.status_code = error.status
     if error.status == 415:
         response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
+    response.headers.update(shape.headers(error))
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
-def _of_http(error: HTTPException) -> BridgeError:
+def _of_http(error: HTTPException, is_listed: Callable[[str], bool]) -> BridgeError:
     if error.code == 404:
-        return NotFound(f"There is nothing at {request.path[:LONGEST_PATH]}; the addresses are {_routes()}.")
+        return NotFound(f"There is nothing at {request.path[:LONGEST_PATH]}; the addresses are {_routes(is_listed)}.")
     if error.code == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or []) - {"HEAD", "OPTIONS"}))
         path, method = request.path[:LONGEST_PATH], request.method[:LONGEST_METHOD]
@@ -93,12 +102,12 @@ def _of_http(error: HTTPException) -> BridgeError:
     return InternalError("Something went wrong inside the bridge.")
 
 
-def _routes() -> str:
+def _routes(is_listed: Callable[[str], bool]) -> str:
     """The existing addresses, as `GET /results/ID`."""
     routes = [
         f"{method} {readable_path(rule.rule, _placeholder)}"
         for rule in current_app.url_map.iter_rules()
-        if not rule.rule.endswith("/")  # these redirect to another address
+        if is_listed(rule.endpoint) and not rule.rule.endswith("/")  # these redirect to another address
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     ]
     return ", ".join(routes)

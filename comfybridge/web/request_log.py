@@ -39,6 +39,9 @@ MOST_PARAMETERS = 50
 # A quoted file name, whose beginning the caller chose. An apostrophe in a sentence never follows a space.
 QUOTED = re.compile(r"(?<= )(['\"]).*\1")
 
+# A part of a path that may be the token of a link to a file, which is as good as a key.
+TOKEN = re.compile(r"([^/]{12})[^/]{88,}")
+
 _KEY = "comfybridge.entry"
 NO_TRACE = Trace()
 
@@ -47,6 +50,7 @@ class Entry:
     """A request and what became of it.
 
     Attributes:
+        dialect: the API that it used, such as `native`.
         operation: the blueprint and the view, such as `native.generate`; `none` for an unknown address.
         key: the name of its API key.
         trace: how far it came, if it was a generation request.
@@ -58,6 +62,7 @@ class Entry:
     """
 
     __slots__ = (
+        "dialect",
         "end",
         "error",
         "key",
@@ -81,6 +86,7 @@ class Entry:
         self.started: float = known["started"]
         self.method: str = asked.method
         self.path: str = asked.path
+        self.dialect: str = known["dialect"]
         self.operation = asked.endpoint or "none"
         self.status = response.status_code
         self.trace: Trace | None = known.get("trace")
@@ -211,9 +217,10 @@ def _line(entry: Entry, *, quotes: bool) -> Line:
     line = Line(
         request_id=entry.request_id,
         method=entry.method,
-        path=entry.path[:LONGEST_PATH],
+        path=TOKEN.sub(r"\1...", entry.path)[:LONGEST_PATH],
         status=entry.status,
         outcome=entry.outcome,
+        dialect=entry.dialect,
         prompt_id=entry.prompt_id or trace.prompt_id,
         server=entry.server or trace.server,
         workflow=trace.workflow,

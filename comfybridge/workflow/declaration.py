@@ -6,7 +6,7 @@ There are three formats: the bridge's own, and two of other tools, which load un
                        parameters: {seed: {node: 3, input: seed, type: integer, min: 0, description: ...}}
                        (`targets: [{node, input}, ...]` instead of node and input, for several inputs;
                        `required: true` for what callers must give)
-                       models: as `model_files.py` reads them
+                       models, tasks, presets, dialects: as the files of these names read them
     NAME.yaml          node_mappings: {seed: {node_id: "3", property: seed}}
     NAME.params.json   {seed: {node_id: 3, input_name: seed, type: int, min: 0, max: 9, default: 1}}
 """
@@ -17,14 +17,14 @@ import math
 from typing import Any
 
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
-from comfybridge.workflow import model_files
+from comfybridge.workflow import dialect_rules, model_files, presets, tasks
 from comfybridge.workflow.discovery import MEANINGS
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, Type
 from comfybridge.workflow.wording import clip, describe, listed
 
-TOP_KEYS = ("description", "parameters", model_files.KEY)
+TOP_KEYS = ("description", "parameters", model_files.KEY, *tasks.KEYS, presets.KEY, dialect_rules.KEY)
 MOST_NAMED = 5
 LARGEST_BITS = 256  # ComfyUI's largest integers have 64
 KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description", "required")

@@ -95,10 +95,11 @@ def _stand_in(
         kind = InvalidRequest
     remedy = how_to_get(name, parameter.targets[0].input, models)
     if not choices:
-        raise kind(f"{missing}, nor is any other such model; {remedy}.")
+        raise kind(f"{missing}, nor is any other such model; {remedy}.", field=parameter.name)
     if is_given or len(choices) > 1:
         own = "" if is_given else f"{remedy}, or "
-        raise kind(f"{missing}; {own}give {parameter.name} as one of those that are: {listed(choices, name)}.")
+        said = f"{missing}; {own}give {parameter.name} as one of those that are: {listed(choices, name)}."
+        raise kind(said, field=parameter.name)
     filled.warnings.append(
         f"The workflow's model {clip(name)} is not installed; {clip(choices[0])} was used instead."
     )

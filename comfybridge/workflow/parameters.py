@@ -193,7 +193,7 @@ class Parameter:
         return f"{what} (or -1 or null for a random one)" if self.is_seed else what
 
     def _refuse(self, value: Any, accepted: str) -> InvalidRequest:
-        return InvalidRequest(f"{self.name} is {describe(value)}; it must be {accepted}.")
+        return InvalidRequest(f"{self.name} is {describe(value)}; it must be {accepted}.", field=self.name)
 
 
 def same(one: Any, other: Any) -> bool:

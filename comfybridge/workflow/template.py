@@ -5,18 +5,23 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.tasks import Task
+from comfybridge.workflow.dialect_rules import DialectRules
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
 from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import Walked, literal_value
+from comfybridge.workflow.masks import MaskForm, mask_form
 from comfybridge.workflow.model_files import ModelFile
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
 from comfybridge.workflow.parameters import SEED_INPUTS, Limits, Parameter, Target, same
 from comfybridge.workflow.seeds import seed_limits
+from comfybridge.workflow.tasks import found_tasks
 from comfybridge.workflow.wording import clip, describe, listed
 from comfybridge.workflow.written import read_written
 
@@ -44,6 +49,9 @@ class Template:
         models: where to download its models, as far as its author says.
         discovery: the parameters found in its graph; None before the search.
         is_declared: whether its owner says what its parameters are, so that those found do not count.
+        declared_tasks: what it is for, as its owner says; empty if nothing is said.
+        presets: the parameters that each value of each choice sets: `presets["quality"]["low"]`.
+        dialects: how it reads the fields of other APIs, by the dialect's name.
         authored: what its author said in the editor, if the graph was converted.
         file: what the editor saved, if it came to the graph.
     """
@@ -56,6 +64,9 @@ class Template:
     models: tuple[ModelFile, ...] = ()
     discovery: Discovery | None = None
     is_declared: bool = False
+    declared_tasks: tuple[Task, ...] = ()
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    dialects: Mapping[str, DialectRules] = field(default_factory=dict)
     authored: Conversion | None = field(default=None, repr=False)
     file: Mapping[str, Any] | None = field(default=None, repr=False)
 
@@ -82,6 +93,15 @@ class Template:
     def is_of_caller(self) -> bool:
         """Whether it is a whole graph that came with a request."""
         return not self.name
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """What it is for, as its owner says or as its parameters show; empty if neither tells."""
+        return self.declared_tasks or found_tasks(self.name, self.graph, self.parameters)
+
+    def mask_form(self) -> MaskForm | None:
+        """How the file of its parameter `mask` is read; None if it takes no mask."""
+        return mask_form(self.graph, self.parameters)
 
     @property
     def types(self) -> set[str]:
@@ -205,7 +225,7 @@ def _check_clear(template: Template, params: Collection[str]) -> None:
     for name in params:
         if name in template.unclear and name not in template.parameters:
             reason = template.unclear[name].rstrip(".")
-            raise InvalidRequest(f"{reason}; accepted are {_accepted(template.parameters, name)}")
+            raise InvalidRequest(f"{reason}; accepted are {_accepted(template.parameters, name)}", field=name)
 
 
 def _check_found(template: Template, params: Collection[str]) -> None:
@@ -222,9 +242,10 @@ def _check_found(template: Template, params: Collection[str]) -> None:
     ]
     said = f"{name} was given, but {template.unclear.get(name, NO_LINK).rstrip('.')}"
     if same_name:
-        raise InvalidRequest(f"{said}; name the input itself, in params: {' or '.join(same_name[:MOST_SUGGESTED])}.")
+        places = " or ".join(same_name[:MOST_SUGGESTED])
+        raise InvalidRequest(f"{said}; name the input itself, in params: {places}.", field=name)
     takes = f"; the graph takes {listed(parameters, name)}" if parameters else ""
-    raise InvalidRequest(f'{said}{takes}; any input can be named in params, as "NODE.INPUT".')
+    raise InvalidRequest(f'{said}{takes}; any input can be named in params, as "NODE.INPUT".', field=name)
 
 
 def _accepted(parameters: Mapping[str, Parameter], name: object) -> str:
@@ -244,7 +265,7 @@ def check_required(template: Template, filled: Filled, brought: Collection[Targe
     given = given_targets(filled).union(brought)
     for name, parameter in template.parameters.items():
         if parameter.required and name not in filled.given and given.isdisjoint(parameter.targets):
-            raise InvalidRequest(f"The workflow {clip(template.name)} needs {parameter.wanted}.")
+            raise InvalidRequest(f"The workflow {clip(template.name)} needs {parameter.wanted}.", field=name)
 
 
 def given_targets(filled: Filled) -> set[Target]:
@@ -291,7 +312,9 @@ class _Filling:
         overrides = {name: params[name] for name in params if name not in parameters}
         for name in overrides:
             if not isinstance(name, str) or parse_target(name, graph) is None:
-                raise InvalidRequest(f"{clip(name)} is not a parameter; accepted are {_accepted(parameters, name)}")
+                raise InvalidRequest(
+                    f"{clip(name)} is not a parameter; accepted are {_accepted(parameters, name)}", field=str(name)
+                )
         for name, value in overrides.items():
             if name.rpartition(".")[2] in SEED_INPUTS and _is_random(value):
                 target = Target(*_parsed(name, graph))
@@ -379,7 +402,8 @@ class _Filling:
         if value is not None and not same(given, value):
             raise InvalidRequest(
                 f"{parameter.name} is {describe(value)}, but {target.node}.{target.input}, which it feeds, is "
-                f"given as {describe(given)}."
+                f"given as {describe(given)}.",
+                field=parameter.name,
             )
         return given
 
@@ -415,7 +439,8 @@ class _Filling:
         other = self.sources.setdefault(target, name)
         if other != name and not same(literal_value(self.filled.graph, target), value):
             raise InvalidRequest(
-                f"{name} and {other} feed the same input, {target.node}.{target.input}, so they must be equal."
+                f"{name} and {other} feed the same input, {target.node}.{target.input}, so they must be equal.",
+                field=name,
             )
 
 

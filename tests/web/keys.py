@@ -20,7 +20,6 @@ EVERY_CALL = [
     ("GET", "/metrics"),
     ("GET", "/nowhere"),
     ("DELETE", "/generate"),
-    ("OPTIONS", "/generate"),
 ]
 DOCUMENTS = ["/", "/docs", "/docs/", "/docs/swagger.css", "/openapi.json"]
 PROBES = ["/health", "/ready"]

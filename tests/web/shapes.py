@@ -6,7 +6,6 @@ It imports nothing of the bridge's own dialect, and says nothing of owners: that
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +17,7 @@ from typing_extensions import TypedDict
 from comfybridge.errors import BridgeError
 from comfybridge.prompts.progress import Preview, Progress, Queued
 from comfybridge.request import Generation, GenerationRequest
-from comfybridge.web.access.key_places import KeyPlace
+from comfybridge.web.access.key_places import BASIC
 from comfybridge.web.answers.answering import answer
 from comfybridge.web.answers.events import frame
 from comfybridge.web.answers.negotiation import JSON_ONLY, Wanted
@@ -71,6 +70,10 @@ def _shapes(generation: Generation) -> Shapes:
 
 def _error(error: BridgeError, request_id: str) -> ShapeError:
     return {"wrong": {"what": error.message, "code": error.type, "request": request_id}}
+
+
+def _advice(error: BridgeError) -> Mapping[str, str]:
+    return {"X-Shapes-Advice": "draw something else"} if error.status < 500 else {}
 
 
 def _told(heard: Queued | Progress | Preview) -> bytes:
@@ -131,17 +134,4 @@ def fail() -> Response:
     raise ZeroDivisionError("the secret of the house")
 
 
-def _password(environ: Mapping[str, Any]) -> str | None:
-    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        return base64.b64decode(credentials).decode().partition(":")[2]
-    except (binascii.Error, ValueError):
-        return ""
-
-
-BASIC = KeyPlace(
-    "basic", "the password of Authorization: Basic", _password, {"type": "http", "scheme": "basic"}, "Basic"
-)
-SHAPES = Dialect(blueprint, ErrorShape(_error, ShapeError), (BASIC,))
+SHAPES = Dialect(blueprint, ErrorShape(_error, ShapeError, _advice), (BASIC,), paths=("/shapes/",))

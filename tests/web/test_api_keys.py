@@ -22,6 +22,12 @@ def test_without_a_key_nothing_is_answered(locked: FlaskClient, method: str, pat
     assert "X-API-Key: KEY" in said
 
 
+def test_which_methods_an_address_takes_is_told_without_a_key(locked: FlaskClient) -> None:
+    response = locked.options("/generate")
+    assert (response.status_code, response.data) == (200, b"")
+    failure(locked.options("/nothing"), 401, "unauthorized")
+
+
 @pytest.mark.parametrize("path", [*PROBES, *DOCUMENTS])
 def test_probes_and_documents_need_no_key(locked: FlaskClient, path: str) -> None:
     assert locked.get(path).status_code in (200, 302)

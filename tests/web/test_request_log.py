@@ -31,7 +31,8 @@ from tests.waiting import SECONDS, until_true
 from tests.web.answers import failure, success
 
 FIELDS = [
-    *("time", "level", "request_id", "method", "path", "status", "outcome", "prompt_id", "server", "workflow", "key"),
+    *("time", "level", "request_id", "method", "path", "status", "outcome", "dialect"),
+    *("prompt_id", "server", "workflow", "key"),
     *("queued", "executing", "total", "bytes"),
 ]
 PROMPT = "a very private lighthouse"
@@ -312,8 +313,8 @@ def test_a_line_of_text_is_for_people(api: FlaskClient, listen: Callable[[loggin
     log = listen(logs.TextFormatter(quotes=False))
     success(api.post("/generate", json={"workflow": graphs.picture()}))
     assert re.fullmatch(
-        r"\S+ \S+ INFO POST /generate 200 success: request_id \S+, prompt_id \S+, server \S+, workflow graph, "
-        r"queued [\d.]+, executing [\d.]+, total [\d.]+, bytes \d+\n",
+        r"\S+ \S+ INFO POST /generate 200 success: request_id \S+, dialect native, prompt_id \S+, server \S+, "
+        r"workflow graph, queued [\d.]+, executing [\d.]+, total [\d.]+, bytes \d+\n",
         log.text,
     )
 

@@ -76,7 +76,52 @@ def test_its_errors_have_its_shape_and_the_others_keep_theirs(both: FlaskClient)
     assert wrong(both.post(DRAW, data=b"no"), 400, "invalid_request").startswith("The body is not JSON")
     assert "secret" not in wrong(both.post("/shapes/v1/break"), 500, "internal_error")
     failure(both.post("/generate", json={"stepz": 1}), 400, "invalid_request")
-    failure(both.get("/shapes/v1/nothing"), 404, "not_found")
+    failure(both.get("/nothing"), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/shapes/v1/nothing", "/shapes/", "/shapes"])
+def test_errors_below_its_paths_have_its_shape_too(both: FlaskClient, path: str) -> None:
+    response = both.get(path)
+    said = wrong(response, 404, "not_found")
+    assert said == f"There is nothing at {path}; the addresses are POST {DRAW}, POST /shapes/v1/break."
+    assert response.headers["X-Shapes-Advice"] == "draw something else"
+    response = both.get(DRAW)
+    assert "it takes POST" in wrong(response, 405, "method_not_allowed")
+    assert response.headers["Allow"]
+    assert DRAW not in failure(both.get("/shapesandmore"), 404, "not_found")["error"]
+
+
+def test_a_large_body_is_refused_in_its_shape(make_both: Callable[..., FlaskClient]) -> None:
+    wrong(make_both(max_json_bytes=100).post(DRAW, json={"text": "x" * 200}), 413, "too_large")
+
+
+def test_keys_are_missed_in_its_shape_where_nothing_is(policed: FlaskClient) -> None:
+    refused = policed.get("/shapes/v1/nothing")
+    wrong(refused, 401, "unauthorized")
+    assert refused.headers["WWW-Authenticate"] == 'Basic realm="ComfyBridge"'
+
+
+def test_which_methods_it_takes_is_told_without_a_key(policed: FlaskClient) -> None:
+    response = policed.options(DRAW)
+    assert response.status_code == 200
+    assert "POST" in response.headers["Allow"]
+    wrong(policed.options("/shapes/v1/nothing"), 401, "unauthorized")
+
+
+@pytest.mark.parametrize("header", ["Basic ", "Basic", "Bearer ", "", "Bearer None", "Basic %%%", "nonsense"])
+def test_without_keys_rubbish_in_authorization_does_not_matter(both: FlaskClient, header: str) -> None:
+    assert both.post(DRAW, json={"text": "x"}, headers={"Authorization": header}).status_code == 200
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/octet-stream", "multipart/form-data"])
+def test_json_is_read_whatever_its_content_type(both: FlaskClient, content_type: str | None) -> None:
+    assert both.post(DRAW, data=b'{"text": "x"}', content_type=content_type).status_code == 200
+
+
+@pytest.mark.parametrize("credentials", ["any name:shop-secret", ":shop-secret", "shop-secret:", "shop-secret"])
+def test_a_basic_key_is_the_password_or_else_the_name(policed: FlaskClient, credentials: str) -> None:
+    header = {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
+    assert policed.post(DRAW, json={"text": "x", "side": 64}, headers=header).status_code == 200
 
 
 def test_an_error_of_comfyui_has_its_shape_too(both: FlaskClient, sim: Simulator) -> None:
@@ -99,7 +144,7 @@ def test_its_keys_stand_where_it_says(policed: FlaskClient) -> None:
     body = {"text": "x", "side": 64}
     refused = policed.post(DRAW, json=body, headers=SHOP)  # X-API-Key is the other dialect's
     assert "send it as the password of Authorization: Basic." in wrong(refused, 401, "unauthorized")
-    assert refused.headers["WWW-Authenticate"] == "Basic"
+    assert refused.headers["WWW-Authenticate"] == 'Basic realm="ComfyBridge"'
     wrong(policed.post(DRAW, json=body, headers=basic("nonsense")), 401, "unauthorized")
     assert policed.post(DRAW, json=body, headers=basic("shop-secret")).status_code == 200
     refused = policed.post("/generate", json=SMALL, headers=basic("shop-secret"))
@@ -135,8 +180,16 @@ def test_the_log_tells_its_views_from_others(both: FlaskClient, caplog: pytest.L
     both.post("/generate", json=SMALL).close()
     text = both.get("/metrics").text
     for operation in ("shapes.draw", "native.generate"):
-        assert f'comfybridge_requests_total{{operation="{operation}",' in text
+        dialect = operation.partition(".")[0]
+        assert f'comfybridge_requests_total{{dialect="{dialect}",operation="{operation}",' in text
     assert len(caplog.records) == 2
+
+
+def test_the_log_has_the_dialect_of_unknown_addresses(both: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "comfybridge.requests")
+    for path in ("/shapes/nothing", "/nothing"):
+        both.get(path).close()
+    assert [each.getMessage().split("dialect ")[1].split(",")[0] for each in caplog.records] == ["shapes", "native"]
 
 
 def test_the_document_has_it(make_both: Callable[..., FlaskClient]) -> None:

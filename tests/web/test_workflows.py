@@ -29,7 +29,16 @@ def own(make_app: Callable[..., Flask], folder: Path) -> FlaskClient:
 
 def test_the_shipped_workflows_are_listed(api: FlaskClient) -> None:
     body = api.get("/workflows").get_json()
-    assert {each["name"] for each in body["workflows"]} == {"txt2img", "img2img", "sdxl", "flux"}
+    assert {each["name"]: each["tasks"] for each in body["workflows"]} == {
+        "txt2img": ["txt2img"],
+        "sdxl": ["txt2img"],
+        "flux": ["txt2img"],
+        "img2img": ["img2img"],
+        "inpaint": ["inpaint"],
+        "edit": ["edit"],
+        "upscale": ["upscale"],
+        "upscale_model": ["upscale"],
+    }
     assert body["broken"] == []
     assert all(each["description"] and each["parameters"] for each in body["workflows"])
 

@@ -13,6 +13,7 @@ from comfybridge.simulator.nodes import (
     outputs,
     sampling,
     sounds,
+    upscaling,
     videos,
 )
 from comfybridge.simulator.nodes.definition import node_classes
@@ -30,5 +31,6 @@ __all__ = [
     "outputs",
     "sampling",
     "sounds",
+    "upscaling",
     "videos",
 ]

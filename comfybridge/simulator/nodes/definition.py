@@ -20,6 +20,8 @@ class ModelFiles:
     """In a declaration, represents the list of files in a model folder."""
 
     folder: str
+    is_combo: bool = False
+    """Declared with the newer node interface, which wraps the list up."""
 
 
 class InputImages:
@@ -163,8 +165,9 @@ def _resolved(inputs: Mapping[str, Spec], world: World) -> dict[str, Any]:
     resolved = {}
     for name, spec in inputs.items():
         kind = _choices(spec[0], world)
-        if isinstance(spec[0], InputSounds) and world.version.is_modern:
-            resolved[name] = ("COMBO", {"multiselect": False, "options": kind, **spec[1]})
+        is_newer = isinstance(spec[0], InputSounds) and world.version.is_modern
+        if is_newer or (isinstance(spec[0], ModelFiles) and spec[0].is_combo):
+            resolved[name] = ("COMBO", {"multiselect": False, "options": kind, **dict(*spec[1:])})
         else:
             resolved[name] = (kind, *spec[1:])
     return resolved

@@ -166,6 +166,53 @@ def image_batch(_: NodeRun, image1: Pictures, image2: Pictures) -> tuple[Picture
 
 
 @node(
+    "RepeatImageBatch",
+    {"image": ("IMAGE",), "amount": integer(1, 1, 4096)},
+    returns=("IMAGE",),
+    category="image/batch",
+    module="comfy_extras.nodes_images",
+)
+def repeat_images(_: NodeRun, image: Pictures, amount: int) -> tuple[Pictures]:
+    return (image * amount,)
+
+
+@node(
+    "ImageCompositeMasked",
+    {
+        "destination": ("IMAGE",),
+        "source": ("IMAGE",),
+        "x": integer(0, 0, 16384, 1),
+        "y": integer(0, 0, 16384, 1),
+        "resize_source": ("BOOLEAN", {"default": False}),
+    },
+    optional={"mask": ("MASK",)},
+    returns=("IMAGE",),
+    category="image",
+    module="comfy_extras.nodes_mask",
+)
+def composite_masked(
+    _: NodeRun,
+    destination: Pictures,
+    source: Pictures,
+    x: int,
+    y: int,
+    resize_source: bool,
+    mask: Pictures | None = None,
+) -> tuple[Pictures]:
+    """Lays the source over the destination where the mask is white; a batch of masks or sources is repeated."""
+    done = []
+    for number, ground in enumerate(destination):
+        above = source[number % len(source)]
+        if resize_source:
+            above = above.resize(ground.size)
+        where = None if mask is None else mask[number % len(mask)].resize(above.size)
+        laid = ground.copy()
+        laid.paste(above, (x, y), where)
+        done.append(laid)
+    return (done,)
+
+
+@node(
     "SolidMask",
     {
         "value": decimal(1.0, 0.0, 1.0, 0.01),

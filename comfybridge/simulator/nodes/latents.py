@@ -99,6 +99,17 @@ def set_noise_mask(_: NodeRun, samples: Latent, mask: Pictures) -> tuple[Latent]
 
 
 @node(
+    "RepeatLatentBatch",
+    {"samples": ("LATENT",), "amount": integer(1, 1, 64)},
+    returns=("LATENT",),
+    category="latent/batch",
+    title="Repeat Latent Batch",
+)
+def repeat_latents(_: NodeRun, samples: Latent, amount: int) -> tuple[Latent]:
+    return (replace(samples, batch=samples.batch * amount),)
+
+
+@node(
     "LatentUpscaleBy",
     {
         "samples": ("LATENT",),

@@ -41,6 +41,20 @@ def load_lora(
     )
 
 
+@node(
+    "LoraLoaderModelOnly",
+    {
+        "model": ("MODEL",),
+        "lora_name": (ModelFiles("loras"),),
+        "strength_model": decimal(1.0, -100.0, 100.0, 0.01),
+    },
+    returns=("MODEL",),
+    category="loaders",
+)
+def load_lora_of_model(_: NodeRun, model: Model, lora_name: str, strength_model: float) -> tuple[Model]:
+    return (Model(f"{model.name} + {lora_name} {strength_model:g}"),)
+
+
 @node("VAELoader", {"vae_name": (ModelFiles("vae"),)}, returns=("VAE",), category="loaders", title="Load VAE")
 def load_vae(_: NodeRun, vae_name: str) -> tuple[Model]:
     return (Model(vae_name),)

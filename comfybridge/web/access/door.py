@@ -16,15 +16,15 @@ from comfybridge.policy.policies import load_policies
 from comfybridge.settings import Settings
 from comfybridge.web.access.browsers import Browsers
 from comfybridge.web.access.hosts import Hosts, check_listening, is_loopback
-from comfybridge.web.access.key_places import USUAL, KeyPlace
+from comfybridge.web.access.key_places import KeyPlace
 from comfybridge.web.marks import marks_of
 
 
-def protect(app: Flask, settings: Settings, places: Mapping[str, Sequence[KeyPlace]]) -> None:
+def protect(app: Flask, settings: Settings, places: Callable[[], Sequence[KeyPlace]]) -> None:
     """Make an application admit only callers that its settings allow. Call it before registering other functions.
 
     Args:
-        places: by blueprint name, where its callers put their API keys; all others use the usual places.
+        places: returns where the current request may have its API key.
     """
     door = Door(settings, app.view_functions, places)
     app.before_request(door.check)
@@ -52,7 +52,7 @@ class Door:
         self,
         settings: Settings,
         views: Mapping[str, Callable[..., Any]],
-        places: Mapping[str, Sequence[KeyPlace]],
+        places: Callable[[], Sequence[KeyPlace]],
     ) -> None:
         self._views = views
         self._places = places
@@ -77,7 +77,7 @@ class Door:
         if not self._takes_strangers:
             _check_is_here(environ)
         preflight = self._browsers.check(environ)
-        if preflight is None and self._keys and marks.needs_key:
+        if preflight is None and self._keys and marks.needs_key and not _asks_for_methods(environ):
             g.owner = self._name_of(environ)
         return preflight
 
@@ -85,13 +85,13 @@ class Door:
         """Add the headers for web pages to an answer, and to a refusal the headers that say where to send a key."""
         self._browsers.tell(response)
         if response.status_code == Unauthorized.status:
-            challenges = [place.challenge for place in self._places_of_request() if place.challenge]
+            challenges = [place.challenge for place in self._places() if place.challenge]
             if challenges:
                 response.headers["WWW-Authenticate"] = ", ".join(challenges)
         return response
 
     def _name_of(self, environ: Mapping[str, Any]) -> str:
-        places = self._places_of_request()
+        places = self._places()
         sent = [key for place in places if (key := place.find(environ)) is not None]
         for key in sent:
             name = self._keys.name_of(key)
@@ -102,8 +102,11 @@ class Door:
             raise Unauthorized(f"The API key is not known to this bridge; {how}")
         raise Unauthorized(f"This bridge requires an API key; {how}")
 
-    def _places_of_request(self) -> Sequence[KeyPlace]:
-        return self._places.get(request.blueprint or "", USUAL)
+
+def _asks_for_methods(environ: Mapping[str, Any]) -> bool:
+    """Whether a request asks which methods an address takes, as some programs do to see whether it exists."""
+    rule = request.url_rule
+    return environ["REQUEST_METHOD"] == "OPTIONS" and getattr(rule, "provide_automatic_options", False) is True
 
 
 def _check_is_here(environ: Mapping[str, Any]) -> None:

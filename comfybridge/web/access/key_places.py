@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,17 @@ def _bearer(environ: Mapping[str, Any]) -> str | None:
     return credentials.strip() if scheme.lower() == "bearer" else None
 
 
+def _password(environ: Mapping[str, Any]) -> str | None:
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, password = base64.b64decode(credentials).decode().partition(":")
+    except ValueError:
+        return ""
+    return password or name  # programs that ask for a name only
+
+
 def _header(environ: Mapping[str, Any]) -> str | None:
     key = environ.get("HTTP_X_API_KEY")
     return None if key is None else key.strip()
@@ -49,6 +61,13 @@ X_API_KEY = KeyPlace(
     "X-API-Key: KEY",
     _header,
     {"type": "apiKey", "name": "X-API-Key", "in": "header", "description": "the same, in another header"},
+)
+BASIC = KeyPlace(
+    "basic",
+    "the password of Authorization: Basic",
+    _password,
+    {"type": "http", "scheme": "basic", "description": "the API key as the password, with any name"},
+    'Basic realm="ComfyBridge"',
 )
 # The places for addresses outside the dialects, such as the metrics.
 USUAL = (BEARER, X_API_KEY)

@@ -55,7 +55,7 @@ def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
             prompt_id=generation.prompt_id,
         )
     body = file.data if file.data is not None else Streamed(delivery.chunks(file), file.size, delivery, generation)
-    headers = {"Content-Disposition": _disposition("inline", file.filename)}
+    headers = {"Content-Disposition": disposition("inline", file.filename)}
     if file.media_type == SVG:
         headers["Content-Security-Policy"] = NO_SCRIPTS
     # with several nodes, another picture may have the requested size
@@ -75,7 +75,7 @@ def zip_content(generation: Generation) -> Content:
         body = zip_in_memory(delivery)
     else:
         body = Streamed(zip_chunks(delivery), zip_length(delivery), delivery, generation)
-    headers = {"Content-Disposition": _disposition("attachment", f"{generation.prompt_id}.zip")}
+    headers = {"Content-Disposition": disposition("attachment", f"{generation.prompt_id}.zip")}
     return Content(body, "application/zip", headers | _facts(generation, delivery, delivery.files))
 
 
@@ -93,8 +93,12 @@ def _first_usable(outputs: Sequence[Output]) -> Delivery:
     return delivery
 
 
-def _disposition(kind: str, filename: str) -> str:
-    """The header that names a file: in ASCII for all clients, and unchanged for those that support RFC 6266."""
+def disposition(kind: str, filename: str) -> str:
+    """The header that names a file: in ASCII for all clients, and unchanged for those that support RFC 6266.
+
+    Args:
+        kind: `inline` or `attachment`.
+    """
     name = safe_name(filename)
     plain = name.encode("ascii", "replace").decode("ascii").replace("?", "_")
     header = f'{kind}; filename="{plain}"'

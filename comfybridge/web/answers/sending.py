@@ -12,12 +12,27 @@ import errno
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from flask import Response
 
+from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
-from comfybridge.files.delivery import Delivery
-from comfybridge.request import Generation
+
+
+class Files(Protocol):
+    """Files that are open while a body is produced from them, such as a `Delivery`."""
+
+    def close(self) -> None:
+        """Release them. May be called twice."""
+
+
+class Timed(Protocol):
+    """Something whose files must have been fetched by a deadline, such as a `Generation`."""
+
+    @property
+    def deadline(self) -> Deadline:
+        """By when."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +43,13 @@ class Streamed:
         chunks: its bytes; a BridgeError means that the body can't be completed.
         length: how many bytes; None if unknown in advance.
         delivery: the files that it is made from.
-        generation: the generation that the files belong to.
+        generation: what the files belong to.
     """
 
     chunks: Generator[bytes, None, None]
     length: int | None
-    delivery: Delivery
-    generation: Generation
+    delivery: Files
+    generation: Timed
 
     def close(self) -> None:
         """Release its files. May be called twice."""

@@ -40,14 +40,14 @@ from comfybridge import __version__
 from comfybridge.web.current import EXTENSION
 from comfybridge.web.describing import BYTES, Answer, EventTypes, Operation, Variable, operation_of, readable_path
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
-from comfybridge.web.dialects.dialect import Dialect
+from comfybridge.web.dialects.dialect import Dialect, Dialects
 from comfybridge.web.marks import Marks, marks_of
 
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """\
 One blocking HTTP request to ComfyUI, answered with the picture.
 
-Errors have one shape, whatever the status.
+Errors have one shape, whatever the status; in the interfaces of other programs, theirs.
 """
 REQUEST_ID = "the caller's own, if it has up to 64 letters, digits and ._:-, otherwise generated; the log has it too"
 RETRY_AFTER = "seconds after which a retry makes sense"
@@ -56,7 +56,7 @@ RETRY_AFTER = "seconds after which a retry makes sense"
 def document(app: Flask) -> dict[str, Any]:
     """The document of an application, as JSON."""
     described = list(described_routes(app))
-    dialects = app.extensions[DIALECTS]
+    dialects: Dialects = app.extensions[DIALECTS]
     needs_key = bool(app.extensions[EXTENSION].settings.api_keys)
     types = _Types(each for route in described for each in _types_of(route))
     paths: dict[str, PathItem] = {}
@@ -92,12 +92,14 @@ class Route:
 
     Attributes:
         dialect: the dialect of its errors.
+        is_own: whether that is the bridge's own.
     """
 
     rule: Rule
     view: Any
     operation: Operation
     dialect: Dialect
+    is_own: bool
 
     @property
     def marks(self) -> Marks:
@@ -107,11 +109,13 @@ class Route:
 
 def described_routes(app: Flask) -> Iterable[Route]:
     """The routes whose views are described."""
+    dialects: Dialects = app.extensions[DIALECTS]
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         operation = operation_of(view)
         if operation is not None:
-            yield Route(rule, view, operation, app.extensions[DIALECTS].of(rule.endpoint.rpartition(".")[0]))
+            dialect = dialects.of(rule.endpoint.rpartition(".")[0])
+            yield Route(rule, view, operation, dialect, dialect is dialects.own)
 
 
 # -- schemas -------------------------------------------------------------------------------------------------------
@@ -200,7 +204,7 @@ def _operation(route: Route, types: _Types) -> DocumentedOperation:
     return DocumentedOperation(
         tags=[operation.tag],
         summary=" ".join(summary.replace("`", "").split()).rstrip("."),  # it is shown unchanged
-        operationId=view.__name__,
+        operationId=view.__name__ if route.is_own else f"{route.dialect.name}_{view.__name__}",
         responses={**answers, **_errors(route, types)},
         **said,
     )

@@ -93,7 +93,7 @@ class Metrics:
         self._requests = Counter(
             "comfybridge_requests",
             "Requests that were answered, except successful probes.",
-            ["operation", "workflow", "outcome"],
+            ["dialect", "operation", "workflow", "outcome"],
             registry=own,
         )
         self._sent = Counter("comfybridge_sent_bytes", "Bytes of the bodies of all answers.", registry=own)
@@ -130,7 +130,7 @@ class Metrics:
         """Count a request whose answer has been sent."""
         trace = entry.trace
         workflow = (trace.workflow if trace is not None else None) or ""
-        self._requests.labels(entry.operation, workflow, entry.outcome).inc()
+        self._requests.labels(entry.dialect, entry.operation, workflow, entry.outcome).inc()
         self._sent.inc(entry.sent)
         if trace is None or trace.prompt_id is None:
             return

@@ -12,7 +12,7 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.web.parsing.body import check_values, read_json
 from comfybridge.web.parsing.body_stream import BodyStream, in_turn
 from comfybridge.web.parsing.charsets import charset_of
-from comfybridge.web.parsing.sentences import OfUnknown, sentence
+from comfybridge.web.parsing.sentences import OfUnknown, field_of, sentence
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,7 +30,7 @@ def validated(fields: Mapping[str, Any], model: type[Model], of_unknown: OfUnkno
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest(sentence(error, model, of_unknown)) from None
+        raise InvalidRequest(sentence(error, model, of_unknown), field=field_of(error, model)) from None
 
 
 def json_fields(request: Request, most: int) -> dict[str, Any]:

@@ -25,13 +25,23 @@ def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnkno
         of_unknown: may say more about an unknown field.
     """
     errors = error.errors()
-    unknown = next((each for each in errors if each["type"] == "extra_forbidden"), None)
-    if unknown is not None:
-        return _unknown_field(_field(unknown, model), unknown["input"], model, of_unknown)
-    field = _field(errors[0], model)
+    worst = _worst(errors)
+    field = _field(worst, model)
+    if worst["type"] == "extra_forbidden":
+        return _unknown_field(field, worst["input"], model, of_unknown)
     # a field of several types has an error for each
     wishes = list(dict.fromkeys(_wish(each, model) for each in errors if _field(each, model) == field))
     return f"{field} must be {' or '.join(wishes)}, not {_shown(errors[0]['input'])}."
+
+
+def field_of(error: ValidationError, model: type[BaseModel]) -> str:
+    """The name of the field that the sentence is about."""
+    return _field(_worst(error.errors()), model)
+
+
+def _worst(errors: Sequence[Any]) -> Any:
+    """An unknown field before others."""
+    return next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
 
 
 def nested(model: type[BaseModel], name: str) -> type[BaseModel] | None:

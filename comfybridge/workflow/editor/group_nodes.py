@@ -15,6 +15,7 @@ from comfybridge.json_size import MOST_VALUES
 from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import NodeClasses
 from comfybridge.workflow.editor.saved import (
+    ALWAYS,
     ENTRANCE,
     EXIT,
     Boundary,
@@ -103,7 +104,7 @@ class _Group:
                 link_id = f"{index} {place}"
                 if origin is not None:
                     self.links[link_id] = Link(link_id, origin[0], origin[1], node.id, place)
-                elif self._is_shown(index, "input", name):
+                elif self._config(index, "input", name).get("visible") is not False:
                     shown = self._shown_name(index, node, name, names)
                     self.links[link_id] = Link(link_id, ENTRANCE, len(inputs), node.id, place)
                     inputs.append(Boundary(shown, kind, (link_id,)))
@@ -123,6 +124,7 @@ class _Group:
             outputs=list(self._outputs()),
         )
         self.node.type = definition.id
+        self.node.mode = ALWAYS  # newer editors run it even if it was muted or bypassed
         return definition
 
     def _read(self, where: str, ids: NewIds) -> None:
@@ -168,25 +170,26 @@ class _Group:
         if node_class is None:
             return
         own = node.values if isinstance(node.values, list) else []
-        filled, is_shown = [], True
+        filled, is_widget = [], True
         for place, name in enumerate(positions(node, node_class)):
             if name is not None:
-                is_shown = name not in inputs and self._is_shown(index, "input", name)
-                if is_shown:
+                is_widget = name not in inputs  # a hidden one has its value among those of the group too
+                if is_widget:
                     self._shown_name(index, node, name, names)
             kept = own[place] if place < len(own) else None
-            filled.append(next(values, kept) if is_shown else kept)
+            filled.append(next(values, kept) if is_widget else kept)
         node.values = filled
 
     def _outputs(self) -> Iterator[Boundary]:
-        """The outputs of the group: outputs inside that have no link inside, or that also have one to the outside."""
+        """The outputs of the group: those that its author shows, or else those not only linked inside."""
         inside = {tuple(each[:2]) for each in objects_in(self.group, "links") if _is_pair(each)}
         outside = {tuple(each[:2]) for each in objects_in(self.group, "external") if _is_pair(each)}
         for index, node in enumerate(self.nodes):
             node_class = self.classes.get(node.type)
             kinds = node.output_kinds if node_class is None else node_class.output_kinds
             for slot, kind in enumerate(kinds):
-                if (index, slot) in inside - outside or not self._is_shown(index, "output", str(slot)):
+                is_shown = self._config(index, "output", str(slot)).get("visible")
+                if not ((index, slot) not in inside - outside if is_shown is None else is_shown):
                     continue
                 link_id = f"out {index} {slot}"
                 self.links[link_id] = Link(link_id, node.id, slot, EXIT, 0)
@@ -197,9 +200,6 @@ class _Group:
         for key in (str(index), side, name):
             found = found.get(key) if isinstance(found, Mapping) else None
         return found if isinstance(found, Mapping) else {}
-
-    def _is_shown(self, index: int, side: str, name: str) -> bool:
-        return self._config(index, side, name).get("visible") is not False
 
     def _shown_name(self, index: int, node: Node, name: str, names: dict[str, int]) -> str:
         """The outer name of an input inside, prefixed with the node's title if the name is taken."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.workflow.editor.additions import PRIMITIVE, SETTER, VIRTUAL
 from comfybridge.workflow.editor.layout import Layout, Layouts
+from comfybridge.workflow.editor.rounding import NUMBERS, common_options, rounded
 from comfybridge.workflow.editor.saved import BYPASSED, MUTED, Graph, Node
-from comfybridge.workflow.editor.values import MISSING
-
-NUMBERS = ("INT", "FLOAT")
-LONGEST_NUMBER = 400  # characters
-
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+from comfybridge.workflow.editor.values import MISSING, Widget, held_by
 
 
 @dataclass(eq=False, slots=True)
@@ -120,18 +115,26 @@ def _write(scope: Scope) -> None:
     }
     if not primitives:
         return
+    fed: dict[str, list[tuple[Placed, Widget]]] = {}
     for placed in scope.nodes.values():
         for slot in placed.layout.slots:
             link = scope.graph.links.get(slot.link) if slot.link is not None and slot.widget else None
-            if link is not None and link.origin in primitives:
-                value = first_value(scope.nodes[link.origin].saved, MISSING)
-                widget = placed.layout.filled.widgets.get(slot.name)
-                if value is not MISSING and widget is not None:
-                    placed.written[slot.name] = _as_number(value) if widget.declared.look in NUMBERS else value
+            widget = placed.layout.filled.widgets.get(slot.name)
+            if link is not None and link.origin in primitives and widget is not None:
+                fed.setdefault(link.origin, []).append((placed, widget))
+    for primitive, widgets in fed.items():
+        value = first_value(scope.nodes[primitive].saved, MISSING)
+        if value is not MISSING:
+            _write_to(widgets, value)
 
 
-def _as_number(value: Any) -> Any:
-    """A text that is a number, as a number, as the widget of a primitive node converts it."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        return float(value) if len(value) < LONGEST_NUMBER else value
-    return value
+def _write_to(widgets: list[tuple[Placed, Widget]], value: Any) -> None:
+    """Give the widgets that a primitive node is linked to its value."""
+    numbers = [widget.declared for _, widget in widgets if widget.declared.look in NUMBERS]
+    options = common_options(numbers) if numbers else {}
+    for placed, widget in widgets:
+        declared = widget.declared
+        is_number = declared.look in NUMBERS
+        written = rounded(value, declared.look, options) if is_number else held_by(declared, value)
+        if written is not MISSING:
+            placed.written[declared.name] = written

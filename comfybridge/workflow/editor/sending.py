@@ -110,7 +110,7 @@ class Sending:
                     )
                 inputs[slot.name] = [source.node.id, source.slot]
             elif isinstance(source, Held):
-                inputs[slot.name] = _no_link(_sent(node, slot.name, source.value))
+                inputs[slot.name] = _no_link(_sent(node, slot.name, _of_combo(node, slot.name, source.value)))
                 self._shown.setdefault((source.by.id, source.name), (source, []))[1].append((node.id, slot.name))
                 choice = source.value if slot.name == "choice" else choice
             elif slot.link is not None:
@@ -182,6 +182,12 @@ def _sent(node: Placed, name: str, value: Any) -> Any:
         raise InvalidWorkflow(
             f"{named(node.saved, node.id)}: {clip(name)} is nested more than {javascript.DEEPEST} levels deep."
         ) from None
+
+
+def _of_combo(node: Placed, name: str, value: Any) -> Any:
+    """The value, or the first choice in place of null if the widget is a combo."""
+    widget = node.layout.filled.widgets.get(name)
+    return widget.declared.first_value if value is None and widget and widget.declared.is_combo else value
 
 
 def _no_link(value: Any) -> Any:

@@ -27,16 +27,23 @@ def unknown_types(nodes: Sequence[tuple[Node, str]]) -> str:
         nodes: at least one, each with its id in the prompt.
     """
     node, node_id = nodes[0]
-    sentence = f"{named(node, node_id)} is of a type that this ComfyUI does not have{_pack(node)}"
-    others = {each.type: None for each, _ in nodes if each.type != node.type}
+    sentence = f"{named(node, node_id)} is of a type that this ComfyUI does not have{_origin(_pack(node))}"
+    packs: dict[str, str] = {}
+    for each, _ in nodes:
+        if each.type != node.type and not packs.get(each.type):
+            packs[each.type] = _pack(each)
+    others = [f"{name} ({pack})" if pack not in ("", _CORE) else name for name, pack in packs.items()]
     more = f"; nor does it have {listed(others)}" if others else ""
     return f"{sentence}{more}."
 
 
+def _origin(pack: str) -> str:
+    if not pack:
+        return ""
+    return "; it is from another version of ComfyUI" if pack == _CORE else f"; its pack is {clip(pack)}"
+
+
 def _pack(node: Node) -> str:
-    """The origin of a node, from its properties."""
-    for name in ("cnr_id", "aux_id"):
-        pack = node.properties.get(name)
-        if isinstance(pack, str) and pack:
-            return "; it is from another version of ComfyUI" if pack == _CORE else f"; its pack is {clip(pack)}"
-    return ""
+    """The pack of a node, from its properties; empty if they do not tell."""
+    packs = (node.properties.get(name) for name in ("cnr_id", "aux_id"))
+    return next((pack for pack in packs if isinstance(pack, str) and pack), "")

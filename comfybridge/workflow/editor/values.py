@@ -121,7 +121,7 @@ def _fill(node: Node, node_class: NodeClass, given: _Given) -> Filled:
             ends.append(declared)
             continue
         value = MISSING if declared.look in NOT_SAVED else given.take(declared.name)
-        value = _held(declared, value)
+        value = held_by(declared, value)
         if declared.has_socket:
             links_to_widgets.append(declared)
         if value is not MISSING:
@@ -137,7 +137,7 @@ def _fill(node: Node, node_class: NodeClass, given: _Given) -> Filled:
     return filled
 
 
-def _held(declared: Declared, value: Any) -> Any:
+def held_by(declared: Declared, value: Any) -> Any:
     """The value as its widget converts it."""
     if value is MISSING or (value is None and declared.is_combo):
         first = declared.first_value

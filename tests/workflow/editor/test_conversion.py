@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from comfybridge.workflow.editor.conversion import Conversion, Shown, conversion
 from comfybridge.workflow.editor.file import types_in
 from tests.workflow.editor.drawn import empty_image, file, node, save_image, subgraph
@@ -92,3 +94,13 @@ def test_a_setter_in_another_graph_sets_nothing():
     nodes += [node(4, "GetNode", ["pic"]), save_image(7, 2)]
     made = converted(file(nodes, [(1, 3, 0, 2), (2, 4, 0, 7)], [inner]))
     assert made.prompt["7"]["inputs"]["images"] == ["3", 0]
+
+
+@pytest.mark.parametrize("value", ["1e308", 10**300, -1e308, "-1e-320", "9" * 399, [], {}, "0x10"])
+@pytest.mark.parametrize("options", [{}, {"step": 1e-9}, {"step": 0}, {"step": 1e300, "max": 1e308}, {"step": -1}])
+@pytest.mark.parametrize("kind", ["INT", "FLOAT"])
+def test_any_value_of_a_primitive_node_comes_out(kind: str, options: dict[str, Any], value: Any):
+    taker = {"input": {"required": {"size": [kind, options]}}, "output": []}
+    nodes = [node(1, "PrimitiveNode", [value]), node(2, "Taker", [1], [("size", kind, 1, "size")])]
+    sent = conversion(file(nodes, [(1, 1, 0, 2)]), {"Taker": taker}).prompt["2"]["inputs"]["size"]
+    assert sent is None or isinstance(sent, (int, float))

@@ -38,6 +38,15 @@ def test_all_unknown_types_are_named():
     assert said.endswith("; nor does it have Sharper.")
 
 
+def test_the_packs_of_all_unknown_types_are_named():
+    nodes = [
+        node(5, "FancyBlur", properties={"cnr_id": "comfyui-fancy"}),
+        node(6, "Sharper"),
+        node(7, "Sharper", properties={"aux_id": "someone/sharp"}),
+    ]
+    assert refused(file(nodes)).endswith("; its pack is comfyui-fancy; nor does it have Sharper (someone/sharp).")
+
+
 def test_an_unknown_type_within_a_subgraph_is_named_by_its_path():
     said = refused(file([node(1, "inner")], subgraphs=[subgraph("inner", [node(8, "FancyBlur")])]))
     assert said.startswith("Node 1:8 (FancyBlur)")

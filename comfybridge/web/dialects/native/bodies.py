@@ -10,6 +10,7 @@ from typing_extensions import NotRequired, TypedDict  # pydantic supports the on
 from comfybridge.errors import BridgeError
 from comfybridge.prompts.known import Status
 from comfybridge.request import Kind
+from comfybridge.tasks import Task
 
 Seconds = Annotated[float | None, Field(description="seconds; null if ComfyUI did not report it")]
 PromptId = Annotated[str, Field(description="the id under which ComfyUI runs it")]
@@ -29,10 +30,15 @@ class OutputAnswer(TypedDict):
     media_type: Annotated[str, Field(description="such as image/png")]
     width: Annotated[int | None, Field(description="pixels; null for outputs other than images")]
     height: Annotated[int | None, Field(description="pixels; null for outputs other than images")]
-    bytes: Annotated[int, Field(description="the file's size")]
-    index: Annotated[int | None, Field(description="its place in images; null for outputs other than images")]
+    bytes: Annotated[int | None, Field(description="the file's size; null for a link to a file not yet converted")]
+    index: Annotated[
+        int | None, Field(description="its place in images; null for outputs other than images, and with links")
+    ]
     prompt_id: NotRequired[Annotated[str, Field(description="the prompt that made it, if n asked for several")]]
     data: NotRequired[Annotated[str, Field(description="base64, of outputs that are neither images nor texts")]]
+    url: NotRequired[
+        Annotated[str, Field(description="in place of the bytes, if output.links is true; valid for 60 minutes")]
+    ]
     text: NotRequired[Annotated[str, Field(description="the text, if it is one")]]
 
 
@@ -49,7 +55,7 @@ class GenerationAnswer(TypedDict):
 
     status: Literal["success"]
     prompt_id: PromptId
-    images: Annotated[list[str], Field(description="base64")]
+    images: Annotated[list[str], Field(description="base64; empty if output.links is true")]
     outputs: Annotated[list[OutputAnswer], Field(description="all outputs of the workflow, in the graph's order")]
     seed: Annotated[int | None, Field(description="the seed used, if the graph has one")]
     params: Annotated[dict[str, Any], Field(description="the parameters used")]
@@ -186,6 +192,7 @@ class WorkflowSummary(TypedDict):
     name: str
     description: str
     parameters: Annotated[list[str], Field(description="their names")]
+    tasks: Annotated[list[Task], Field(description="what it is for; empty if that is unknown")]
     makes: Annotated[
         list[str] | None,
         Field(description="the endings of the files that it can make, such as png; null if a node may make any"),
@@ -224,6 +231,11 @@ class WorkflowAnswer(TypedDict):
     name: str
     description: str
     parameters: Annotated[dict[str, Any], Field(description="a JSON Schema, with defaults, ranges and choices")]
+    tasks: Annotated[list[Task], Field(description="what it is for; empty if that is unknown")]
+    presets: Annotated[
+        dict[str, dict[str, dict[str, Any]]],
+        Field(description="by name and value, the parameters that a preset sets"),
+    ]
     unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
     models: Annotated[
         list[ModelAnswer], Field(description="the models that it needs, as far as its author lists them")

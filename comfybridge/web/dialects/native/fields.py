@@ -24,10 +24,11 @@ from comfybridge.workflow.written import Written
 PARAMS = "params"
 OUTPUT = "output"
 IMAGES = "images"
+PRESETS = "presets"
 REQUEST = "request"  # all fields as one JSON object
 MOST_FIELDS = 2 * MOST_FILES
 # the notation of PHP and jQuery for dots
-_BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES})\[([^\[\]]+)\]")
+_BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES}|{PRESETS})\[([^\[\]]+)\]")
 
 
 def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -110,8 +111,8 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
             set_once(fields, name, value)
     elif outer == OUTPUT and inner:
         set_once(_inside(fields, OUTPUT), inner, _converted(text, field_types(OutputBody).get(inner, {TEXT})), name)
-    elif outer == IMAGES and inner:
-        set_once(_inside(fields, IMAGES), inner, text, name)
+    elif outer in (IMAGES, PRESETS) and inner:
+        set_once(_inside(fields, outer), inner, text, name)
     elif outer == PARAMS and inner:
         set_once(_inside(fields, PARAMS), inner, Written(text), name)
     elif _wraps_a_graph(name, text):

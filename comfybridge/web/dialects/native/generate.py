@@ -76,7 +76,7 @@ def generate() -> Response:
     return answer(
         asked,
         wanted_form(request),
-        style_of(with_first_image=asked.wants_first_image),
+        style_of(with_first_image=asked.wants_first_image, with_links=asked.output.links),
         index=wanted_index(),
         keepalive=keepalive,
     )

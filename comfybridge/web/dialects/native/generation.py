@@ -24,9 +24,8 @@ from comfybridge.errors import (
     TimedOut,
 )
 from comfybridge.prompts.progress import Preview, Progress, Queued
-from comfybridge.request import Generation
 from comfybridge.web.answers.events import frame, framed
-from comfybridge.web.answers.sending import Body
+from comfybridge.web.answers.links import LinkTo, linker
 from comfybridge.web.answers.style import EventStyle, Style
 from comfybridge.web.describing import BYTES, Answer, EventTypes, Variable
 from comfybridge.web.dialects.native.bodies import (
@@ -96,13 +95,14 @@ def wanted_index() -> int:
     return int(text)
 
 
-def style_of(*, with_first_image: bool) -> Style:
-    """How the bridge's own API writes its answers.
+def style_of(*, with_first_image: bool, with_links: bool) -> Style:
+    """How the bridge's own API writes the answer to the current request.
 
     Args:
         with_first_image: whether JSON also gives the first image as `image`.
+        with_links: whether JSON has links in place of the bytes of files.
     """
-    return _STYLES[with_first_image]
+    return _style(with_first_image, linker()) if with_links else _STYLES[with_first_image]
 
 
 def _told(heard: Queued | Progress | Preview) -> bytes:
@@ -122,15 +122,9 @@ def _error(error: BridgeError, request_id: str) -> bytes:
     return frame("error", error_body(error, request_id))
 
 
-def _result(generation: Generation, *, with_first_image: bool) -> Body:
-    return framed("result", generation_json(generation, with_first_image=with_first_image))
+def _style(with_first_image: bool, link_to: LinkTo | None = None) -> Style:
+    render = partial(generation_json, with_first_image=with_first_image, link_to=link_to)
+    return Style(render, error_body, EventStyle(_told, lambda made: framed("result", render(made)), _error))
 
 
-_STYLES = {
-    with_first_image: Style(
-        partial(generation_json, with_first_image=with_first_image),
-        error_body,
-        EventStyle(_told, partial(_result, with_first_image=with_first_image), _error),
-    )
-    for with_first_image in (False, True)
-}
+_STYLES = {with_first_image: _style(with_first_image) for with_first_image in (False, True)}

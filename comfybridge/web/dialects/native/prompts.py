@@ -50,7 +50,8 @@ def get_result(prompt_id: str) -> Response:
         return _unfinished(found)
     g.server = found.server.url
     generation = prompts.collect(found, _output_options(found, wanted), deadline)
-    return _finished(generation, wanted, index, style_of(with_first_image=found.record.with_image))
+    style = style_of(with_first_image=found.record.with_image, with_links=found.record.output.links)
+    return _finished(generation, wanted, index, style)
 
 
 @blueprint.post("/cancel/<prompt_id>")

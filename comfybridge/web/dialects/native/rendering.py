@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import time
-from binascii import b2a_base64
-from collections.abc import Generator, Iterable, Iterator
 from typing import cast
 
 from comfybridge.expected_size import size_warnings
 from comfybridge.files.delivery import DeliveredFile, Delivery
 from comfybridge.request import Generation, Output
-from comfybridge.web.answers.sending import Body, Streamed
+from comfybridge.web.answers.embedding import PLACE, json_with_files
+from comfybridge.web.answers.links import LinkTo
+from comfybridge.web.answers.sending import Body
 from comfybridge.web.dialects.native.bodies import GenerationAnswer, OutputAnswer
 
-# The placeholder for the base64 of a file. It is random, so no caller can put it into the JSON.
-PLACE = secrets.token_hex(16)
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def generation_json(generation: Generation, *, with_first_image: bool) -> Body:
+def generation_json(generation: Generation, *, with_first_image: bool, link_to: LinkTo | None = None) -> Body:
     """The JSON of a generation, on one line; its files are in memory, or fetched while it is sent.
 
     Args:
         with_first_image: also give the first image as `image`, as clients that send a graph in `prompt` expect it.
+        link_to: returns the URL that stands for a file; None: its bytes are in the answer.
 
     Raises:
         ComfyUIError, ComfyUIUnreachable, TimedOut: a file could not be fetched.
     """
-    page = _Page(generation, with_first_image)
-    if page.delivery.is_in_memory:
-        return b"".join(page.chunks())
-    return Streamed(page.chunks(), page.length, page.delivery, generation)
-
-
-def base64_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The base64 of a file."""
-    rest = b""
-    for chunk in chunks:
-        data = rest + chunk if rest else chunk
-        odd = len(data) % 3
-        rest = data[len(data) - odd :] if odd else b""
-        yield b2a_base64(memoryview(data)[: len(data) - odd] if odd else data, newline=False)
-    if rest:
-        yield b2a_base64(rest, newline=False)
+    page = _Page(generation, with_first_image, link_to)
+    return json_with_files(generation, page.delivery, page.places, page.body)
 
 
 class _Page:
-    """The answer as pieces of JSON with files between them.
+    """What the JSON says, with placeholders for the files."""
 
-    The JSON is written with a placeholder for each file, and split there. Facts that are unknown until a file has
-    been sent (see `Delivery`) follow it, so that the pieces before it are final.
-    """
-
-    def __init__(self, generation: Generation, with_first_image: bool) -> None:
+    def __init__(self, generation: Generation, with_first_image: bool, link_to: LinkTo | None) -> None:
         images = generation.images
         others = [output for output in generation.outputs if output.kind != "image" and output.text is None]
         has_texts = any(output.text is not None for output in generation.outputs)
@@ -65,35 +41,18 @@ class _Page:
         self._images = [file for file in self.delivery.files if file.output.kind == "image"]
         numbers: dict[DeliveredFile, int] = {file: index for index, file in enumerate(self._images)}
         self._numbered = {id(file.output): (file, numbers.get(file)) for file in self.delivery.files}
-        self._with_first_image = with_first_image and bool(self._images)
+        self._link_to = link_to
+        self._with_first_image = with_first_image and bool(self._images) and link_to is None
         self._unmeasured = {file for file in self.delivery.files if file.size is None}
 
     @property
-    def length(self) -> int | None:
-        """The length of the whole in bytes; None if unknown yet."""
-        if self._unmeasured:
-            return None
-        return sum(map(len, self._texts())) + sum(4 * -(-(file.size or 0) // 3) for file in self._places())
-
-    def chunks(self) -> Generator[bytes, None, None]:
-        """The whole, piece by piece."""
-        texts = self._texts()
-        for index, file in enumerate(self._places()):
-            yield texts[index]
-            yield from base64_chunks(self.delivery.chunks(file))
-            if file in self._unmeasured:
-                texts = self._texts()
-        yield texts[-1]
-
-    def _places(self) -> list[DeliveredFile]:
+    def places(self) -> list[DeliveredFile]:
         """The files in their order in the JSON."""
-        files = self.delivery.files
+        files = self.delivery.files if self._link_to is None else []
         return [*files, self._images[0]] if self._with_first_image else files
 
-    def _texts(self) -> list[bytes]:
-        return [text.encode("ascii") for text in f"{_encode(self._body())}\n".split(PLACE)]
-
-    def _body(self) -> GenerationAnswer:
+    def body(self) -> GenerationAnswer:
+        """The JSON."""
         generation, timings = self._generation, self._generation.timings
         outputs: list[OutputAnswer] = []
         warnings = [*generation.warnings, *self.delivery.warnings]
@@ -113,7 +72,7 @@ class _Page:
         body: GenerationAnswer = {
             "status": "success",
             "prompt_id": generation.prompt_id,
-            "images": [PLACE] * len(self._images),
+            "images": [PLACE] * len(self._images) if self._link_to is None else [],
             "outputs": outputs,
             "seed": generation.seed,
             "params": generation.params,
@@ -146,7 +105,10 @@ class _Page:
             "bytes": file.size or 0,
             "index": index,
         }
-        if index is None:
+        if self._link_to is not None:
+            described["index"], described["bytes"] = None, file.size
+            described["url"] = self._link_to(output)
+        elif index is None:
             described["data"] = PLACE
             if file in self._unmeasured:
                 described["bytes"] = cast(dict[str, int], described).pop("bytes")  # known once the data has been sent

@@ -24,38 +24,11 @@ from comfybridge.media import usual_media_type
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.native.envelopes import opened
 from comfybridge.web.dialects.native.unknown_fields import ParametersOf, of_unknown
+from comfybridge.web.parsing.lenient import Boolean, Integer, Number, not_blank, whole
 from comfybridge.web.parsing.models import validated
 from comfybridge.web.parsing.written_fields import read_texts
-from comfybridge.workflow.written import boolean_in, number_in
 
 COLOR = "^#[0-9a-fA-F]{6}$"
-
-
-def _number(value: object) -> object:
-    """Some programs have no numbers: "20" is one too where one is wanted."""
-    number = number_in(value) if isinstance(value, str) else None
-    return value if number is None else number
-
-
-def _whole(value: object) -> object:
-    """Some languages write every number as a float: 20.0 is an integer too."""
-    number = _number(value)
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def _not_blank(value: object) -> object:
-    """An empty text is a box that nobody filled."""
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _boolean(value: object) -> object:
-    said = boolean_in(value) if isinstance(value, str) else None
-    return value if said is None else said
-
-
-Integer = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
-Number = Annotated[float, Field(strict=True), BeforeValidator(_number)]
-Boolean = Annotated[bool, Field(strict=True), BeforeValidator(_boolean)]
 
 
 def _format(value: object) -> object:
@@ -72,6 +45,12 @@ def _color(value: object) -> object:
     raise ValueError("a colour as #rrggbb")
 
 
+def _texts_by_name(value: object) -> object:
+    if value is None or (isinstance(value, dict) and all(isinstance(each, str) for each in value.values())):
+        return value
+    raise ValueError('an object of texts, such as {"quality": "high"}')
+
+
 class OutputBody(BaseModel):
     """The `output` object of a request: how to return the outputs."""
 
@@ -86,13 +65,16 @@ class OutputBody(BaseModel):
         "#ffffff", description="#rrggbb, the colour behind transparent pixels in jpeg"
     )
     metadata: Literal["keep", "strip"] = Field("keep", description="whether the embedded graph is kept or stripped")
-    max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(_whole)] | None = Field(
+    max_size: Annotated[int, Field(strict=True, ge=1, le=65535), BeforeValidator(whole)] | None = Field(
         None, description="the most pixels of either side"
     )
     nodes: Annotated[list[StrictStr], Field(min_length=1)] | None = Field(
         None, description="the output nodes to return; all if not given"
     )
     previews: Boolean = Field(False, description="whether to return previews (temp files) besides other files")
+    links: Boolean = Field(
+        False, description="whether the JSON answer has a url for each file, valid for 60 minutes, and no base64"
+    )
 
     def options(self) -> OutputOptions:
         """The same for the bridge."""
@@ -128,8 +110,11 @@ class GenerateBody(BaseModel):
     params: dict[str, Any] | None = Field(
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
+    presets: Annotated[dict[str, str] | None, BeforeValidator(_texts_by_name)] = Field(
+        None, description="values of the template's presets, which set several of its parameters", examples=[{}]
+    )
     negative_prompt: StrictStr | None = Field(None, description="what the picture should not show")
-    seed: Annotated[Integer | None, BeforeValidator(_not_blank)] = Field(
+    seed: Annotated[Integer | None, BeforeValidator(not_blank)] = Field(
         None, description="the start of the random noise; -1, null or an empty text draws one at random"
     )
     steps: Integer | None = Field(None, description="how many steps to sample")
@@ -138,10 +123,10 @@ class GenerateBody(BaseModel):
     height: Integer | None = Field(None, description="of the picture, in pixels")
     batch_size: Integer | None = Field(None, description="how many pictures to make")
     image_count: Integer | None = Field(None, description="batch_size, as other bridges call it")
-    n: Annotated[int, Field(strict=True, ge=1, le=64), BeforeValidator(_whole)] | None = Field(
+    n: Annotated[int, Field(strict=True, ge=1, le=64), BeforeValidator(whole)] | None = Field(
         None, description="how many prompts to run, each with a seed of its own; 1 if not given"
     )
-    seed_step: Annotated[int, Field(strict=True, ge=0), BeforeValidator(_whole)] | None = Field(
+    seed_step: Annotated[int, Field(strict=True, ge=0), BeforeValidator(whole)] | None = Field(
         None, description="by how much the seeds of these prompts differ; 1 if not given"
     )
     model: StrictStr | None = Field(None, description="the file name of a model, as /models/checkpoints lists it")
@@ -153,7 +138,7 @@ class GenerateBody(BaseModel):
     on_timeout: Literal["cancel", "keep"] | None = Field(
         None, description="whether to cancel or keep a prompt whose time is up"
     )
-    retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(_whole)] | None = Field(
+    retries: Annotated[int, Field(strict=True, ge=0, le=10), BeforeValidator(whole)] | None = Field(
         None, description="how often a lost prompt is queued again"
     )
     keepalive: Number | None = Field(
@@ -171,6 +156,11 @@ class GenerateBody(BaseModel):
         None,
         description="whether to replace {a|b} in prompts and %date:...% in filename_prefix, as ComfyUI's editor "
         "does; the bridge's setting if not given",
+    )
+    lora_tags: Boolean | None = Field(
+        None,
+        description="whether <lora:NAME:WEIGHT> in the prompt is taken out of it and loads that LoRA; false if not "
+        "given",
     )
     output: OutputBody | None = Field(None, description="how to return the outputs", examples=[{"format": "webp"}])
     client_id: StrictStr | None = Field(None, description="accepted and not used")
@@ -233,12 +223,16 @@ def generation_of(fields: GenerateBody, files: Sequence[InputFile] = ()) -> Gene
     graph = _graph(fields)
     given = {
         name: getattr(fields, name)
-        for name in ("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts", "n", "seed_step")
+        for name in (
+            *("timeout", "wait", "on_timeout", "retries", "extra_data", "dynamic_texts", "lora_tags"),
+            *("n", "seed_step"),
+        )
     }
     return GenerationRequest(
         workflow=_workflow_name(fields, graph),
         graph=graph,
         params=_params(fields),
+        presets=fields.presets or {},
         front=fields.front,
         number=fields.number,
         partial_execution_targets=fields.partial_execution_targets,

@@ -43,6 +43,7 @@ def list_workflows() -> Response:
                 "name": each.name,
                 "description": each.description,
                 "parameters": list(each.parameters),
+                "tasks": list(each.tasks),
                 "makes": endings_of(each.graph),
             }
             for each in listing.templates
@@ -73,6 +74,11 @@ def get_workflow(name: str) -> Response:
         "name": template.name,
         "description": template.description,
         "parameters": offer.template.schema(offer.choices, offer.limits),
+        "tasks": list(offer.template.tasks),
+        "presets": {
+            choice: {value: dict(params) for value, params in values.items()}
+            for choice, values in template.presets.items()
+        },
         "unclear": offer.template.unclear,
         "models": [{"name": each.name, "directory": each.directory, "url": each.url} for each in template.models],
     }

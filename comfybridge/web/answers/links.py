@@ -1,0 +1,151 @@
+"""Links to files that need no API key, and the route that they lead to."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from flask import Blueprint, Response, g, request
+
+from comfybridge.comfyui.download import Download
+from comfybridge.deadline import Deadline
+from comfybridge.errors import (
+    Busy,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    FileUnusable,
+    LinkExpired,
+    NotFound,
+    TimedOut,
+)
+from comfybridge.files.delivery import Delivery
+from comfybridge.prompts.outputs import returned_name, stored_output, stored_part
+from comfybridge.request import Output
+from comfybridge.saving import safe_name
+from comfybridge.web.answers.files import NO_SCRIPTS, disposition
+from comfybridge.web.answers.sending import Body, Content, Streamed, respond
+from comfybridge.web.current import current_bridge, request_deadline
+from comfybridge.web.describing import BYTES, Answer, Variable, describes
+from comfybridge.web.marks import marked
+
+LinkTo = Callable[[Output], str]
+
+blueprint = Blueprint("files", __name__)
+
+SHOWN = ("image", "video", "audio")  # the kinds that browsers show, and that hold no scripts, but for SVG
+SVG = "image/svg+xml"
+_PART = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-\d{1,18})")  # a single one
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",  # no browser may take a picture for a page
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private",  # whoever has the link may see the file; a shared cache must not outlast it
+}
+
+
+def linker() -> LinkTo:
+    """What makes the links of an answer. Call it in the context of a request; the result works in any thread.
+
+    The result takes an output and returns the URL of `GET /files/TOKEN/FILENAME`; for one that is not on ComfyUI's
+    disk, such as an image sent over a websocket, a data URI. It raises what `Output.load` raises.
+    """
+    bridge = current_bridge()
+    base = bridge.settings.public_url or request.root_url.rstrip("/")
+
+    def link_to(output: Output) -> str:
+        if output.stored is None:
+            file = output.load()
+            return f"data:{file.media_type};base64,{b64encode(file.data).decode('ascii')}"
+        name = safe_name(returned_name(output))
+        return f"{base}/files/{bridge.links.sign(output.stored, name)}/{quote(name, safe='')}"
+
+    return link_to
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """An output file that a link leads to, and by when it must be fetched."""
+
+    output: Output
+    deadline: Deadline
+
+
+@blueprint.get("/files/<token>/<filename>")
+@marked(is_open=True)  # the link itself is the permission, also in a page of another site
+@describes(
+    tag="Files",
+    path={"token": Variable("what the link was made with"), "filename": Variable("the file's name in the link")},
+    headers={"Range": Variable("the part of the file that is enough", is_optional=True)},
+    answers={
+        200: Answer(
+            "The file.",
+            {"*/*": BYTES},
+            headers={"Content-Disposition": "the file's name", "Accept-Ranges": "bytes, if `Range` has an effect"},
+        ),
+        206: Answer(
+            "The part that `Range` names.", {"*/*": BYTES}, headers={"Content-Range": "which bytes they are"}
+        ),
+    },
+    raises=(NotFound, LinkExpired, ComfyUIError, ComfyUIUnreachable, Busy, TimedOut),
+)
+def get_file(token: str, filename: str) -> Response:
+    """A file that an answer has linked.
+
+    The link needs no API key, and works for 60 minutes.
+    """
+    server, stored = current_bridge().links.read(token, filename)
+    g.server = server.url
+    deadline = request_deadline()
+    linked = _Linked(stored_output(stored, server.client, deadline), deadline)
+    part = request.headers.get("Range", "")
+    is_partial = _PART.fullmatch(part) and "If-Range" not in request.headers and _can_be_parted(linked.output)
+    try:
+        if is_partial:
+            return _part(linked, stored_part(stored, server.client, deadline, part))
+        return _whole(linked)
+    except FileUnusable as error:
+        raise NotFound(error.message) from None
+
+
+def _whole(linked: _Linked) -> Response:
+    delivery = Delivery([linked.output])
+    [file] = delivery.files
+    body: Body = file.data if file.data is not None else _streamed(delivery, linked)
+    return respond(Content(body, file.media_type, _headers(linked.output, file.media_type, file.filename)))
+
+
+def _streamed(delivery: Delivery, linked: _Linked) -> Streamed:
+    [file] = delivery.files
+    return Streamed(delivery.chunks(file), file.size, delivery, linked)
+
+
+def _part(linked: _Linked, download: Download) -> Response:
+    output = linked.output
+    headers = dict(_headers(output, output.media_type, output.filename))
+    if download.part:
+        headers["Content-Range"] = download.part
+    body = Streamed(_chunks(download), download.size, download, linked)
+    response = respond(Content(body, output.media_type, headers))
+    response.status_code = 206 if download.part else 200
+    return response
+
+
+def _chunks(download: Download) -> Generator[bytes, None, None]:
+    yield from download
+
+
+def _can_be_parted(output: Output) -> bool:
+    """Whether parts of a file can be sent: it is not an image, of which the beginning is looked at."""
+    return output.kind != "image"
+
+
+def _headers(output: Output, media_type: str, filename: str) -> Mapping[str, str]:
+    is_shown = output.kind in SHOWN
+    headers = {**HEADERS, "Content-Disposition": disposition("inline" if is_shown else "attachment", filename)}
+    if media_type == SVG or not is_shown:
+        headers["Content-Security-Policy"] = NO_SCRIPTS
+    if _can_be_parted(output):
+        headers["Accept-Ranges"] = "bytes"
+    return headers
