@@ -15,7 +15,7 @@ from comfybridge.state import LINK_KEY, StateFolder, link_key
 from tests import ROOT
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
-DRAW = f"""
+DRAW = """
 import sys
 from pathlib import Path
 from comfybridge.state import StateFolder, link_key
