@@ -45,6 +45,7 @@ from comfybridge.json_size import has_more_bytes
 from comfybridge.policy.policies import Turn, load_policies
 from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.board import Board
 from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
@@ -112,6 +113,7 @@ class Bridge:
         self.links = FileLinks(self.settings, self.servers, self.state)
         self.under_way = UnderWay()
         self.prompts = Prompts(self.servers, machine, self.under_way.taken_out)
+        self.board = Board(machine, repr(self.settings.model_dump()), self.under_way, self.prompts.try_to_cancel)
         self.slots = Slots(self.settings.max_concurrent)
         self.policies = load_policies(self.settings)
         repeats = Repeats(self.servers, machine, self.settings.wait)
@@ -124,6 +126,7 @@ class Bridge:
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
+        self.board.close()
         self.servers.close()
 
     def __enter__(self) -> Bridge:
@@ -413,17 +416,24 @@ class Bridge:
         """
         self.under_way.abandon(admitted)
 
-    def progress_of(self, caller: str) -> CallerProgress | None:
-        """How far a caller's requests are, in all processes of this machine; None if it has none that are shown."""
-        return None  # to come
+    def progress_of(self, caller: str, *, with_preview: bool = True) -> CallerProgress | None:
+        """How far the requests are that a caller has on the `board`, in all processes of this machine.
+
+        Args:
+            with_preview: whether the latest picture is wanted too.
+
+        Returns:
+            None if there are none.
+        """
+        return self.board.progress_of(caller, with_preview=with_preview)
 
     def interrupt(self, caller: str) -> int:
-        """Cancel the prompts of a caller's requests, in all processes of this machine.
+        """Cancel the prompts of the requests that a caller has on the `board`, in all processes of this machine.
 
         Returns:
             How many prompts that were.
         """
-        return 0  # to come
+        return self.board.interrupt(caller)
 
     def prompts_waited_for(self) -> list[str]:
         """The ids of the prompts that requests wait for."""

@@ -73,6 +73,7 @@ class Trace:
         timings: where the time went until its prompt had run; None until then.
         ran_at: when that became known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
+        ended: the numbers of its prompts that nobody waits for any more, from 0.
         is_abandoned: whether its caller no longer waits.
         has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
@@ -85,6 +86,7 @@ class Trace:
     timings: Timings | None = None
     ran_at: float | None = None
     error: BridgeError | None = None
+    ended: set[int] = field(default_factory=set)
     is_abandoned: bool = False
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 

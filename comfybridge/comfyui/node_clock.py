@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 # No node has so many steps; larger numbers would only spoil sums.
 MOST_UNITS = 1e9
 # A gap between two progress events that is this many times longer than the others was not a step: the machine slept.
@@ -87,6 +89,21 @@ class NodeClock:
         self._running: Spent | None = None
         self._since = 0.0
         self._shown_as: dict[str, str] = {}
+
+    def copy(self) -> NodeClock:
+        """As it stands now. May be called from any thread."""
+        other = NodeClock()
+        running = self._running
+        for node, spent in list(self.nodes.items()):
+            other.nodes[node] = copy.copy(spent)
+            if spent is running:
+                other._running = other.nodes[node]
+        other.current, other._since, other._shown_as = self.current, self._since, dict(self._shown_as)
+        return other
+
+    def seconds_in_all(self, now: float) -> float:
+        """How long its nodes have run until now."""
+        return sum(self.seconds_of(node, now) for node in self.nodes)
 
     def begin(self, node: str, display_node: str, now: float) -> None:
         """A node begins, so the previous one has finished or is suspended."""

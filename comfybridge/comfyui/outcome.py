@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfybridge.comfyui import events
@@ -115,6 +115,23 @@ class Outcome:
         return [each for each in self.shown if isinstance(each, Frame)]
 
 
+@dataclass(frozen=True)
+class SoFar:
+    """What the events of a prompt have shown so far.
+
+    Attributes:
+        has_begun: whether its turn has come.
+        clock: the nodes that have begun, as a copy.
+        cached: the nodes that need not run.
+        preview: the latest picture of what a node is making.
+    """
+
+    has_begun: bool
+    clock: NodeClock
+    cached: frozenset[str]
+    preview: events.Image | None
+
+
 class OutcomeReader:
     """Reads a prompt's events one by one until they show how it ended."""
 
@@ -129,6 +146,13 @@ class OutcomeReader:
         self._told: set[str] = set()
         self._announced_frames: dict[str, float] = {}
         self._cached: frozenset[str] = frozenset()
+        self._has_begun = False
+        self._preview: events.Image | None = None
+
+    @property
+    def so_far(self) -> SoFar:
+        """What was read so far. May be asked for from any thread."""
+        return SoFar(self._has_begun, self._clock.copy(), self._cached, self._preview)
 
     def is_about_this(self, event: events.Event) -> bool:
         """Whether an event concerns the prompt; images without metadata do if one of its nodes is running."""
@@ -150,7 +174,7 @@ class OutcomeReader:
             ImagesLost: it ran to its end, and fewer images came than were announced.
         """
         if isinstance(event, events.ExecutionStart):
-            self._started = event.timestamp
+            self._has_begun, self._started = True, event.timestamp
         elif isinstance(event, events.ExecutionCached):
             self._cached = frozenset(event.nodes)
         elif isinstance(event, events.Executing):
@@ -224,6 +248,8 @@ class OutcomeReader:
         node = event.node or self._current_node
         if node in self.prompt.websocket_outputs:
             self._frames.append(Frame(node, event.media_type, event.data))
+        elif node is not None:
+            self._preview = event if event.node is not None else replace(event, node=node)
 
 
 def outcome_of_history(prompt: Prompt, entry: Mapping[str, Any]) -> Outcome:

@@ -18,6 +18,7 @@ from comfybridge.comfyui.outcome import WEBSOCKET_OUTPUT_CLASS, Outcome, Prompt,
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NoOutput, TimedOut, UnknownPrompt
+from comfybridge.prompts.giving_up import CANCEL_SECONDS
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.outputs import collect_outputs
 from comfybridge.prompts.processes import Machine
@@ -165,6 +166,14 @@ class Prompts:
         return self._of_whom_it_is(
             lambda server, patience: self._cancel(server, prompt_id, patience, owner), deadline
         )
+
+    def try_to_cancel(self, prompt_id: str) -> bool:
+        """Cancel a prompt; returns whether it waited or ran, and ComfyUI answered."""
+        try:
+            self.cancel(prompt_id, Deadline(CANCEL_SECONDS), None)
+        except BridgeError:
+            return False
+        return True
 
     def was_taken_out(self, prompt_id: str) -> bool:
         """Whether `cancel` removed a prompt from the queue, in any process of this machine."""

@@ -14,10 +14,11 @@ from comfybridge.prompts.submission import Submission
 
 def meter_of(submission: Submission) -> Meter:
     """A meter for a request that is queued."""
-    return OverallMeter(submission) if submission.parts else _meter(submission)
+    return OverallMeter(submission) if submission.parts else meter_of_prompt(submission)
 
 
-def _meter(submission: Submission) -> ProgressMeter:
+def meter_of_prompt(submission: Submission) -> ProgressMeter:
+    """A meter for one prompt that is queued."""
     server, request = submission.server, submission.request
     return ProgressMeter(submission.prompt, server.node_times, request.partial_execution_targets)
 
@@ -90,7 +91,7 @@ class _Part:
 
     def __init__(self, submission: Submission) -> None:
         self.submission = submission
-        self.meter = _meter(submission)
+        self.meter = meter_of_prompt(submission)
         self.percent = 0.0
         self.seconds_left: float | None = None
 

@@ -53,7 +53,7 @@ class Machine:
         with contextlib.ExitStack() as stack:
             number = int(_digest(name), 16) % LOCKS  # a file for each name would never be deleted
             try:
-                path = self._folder() / f"{number:02x}.lock"
+                path = self.folder() / f"{number:02x}.lock"
                 seconds = max(0.0, deadline.remaining())
                 stack.enter_context(FileLock(path).acquire(timeout=seconds, poll_interval=LOCK_POLL_SECONDS))
             except Timeout:
@@ -80,7 +80,7 @@ class Machine:
         except OSError:
             return False
 
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
         """A folder that no other user can write to, created again if it was removed.
 
         Raises:
@@ -89,14 +89,14 @@ class Machine:
         return private_temporary_folder() if self._given is None else private_folder(self._given)
 
     def _mark_of(self, name: str) -> Path:
-        return self._folder() / f"{_digest(name)}.mark"
+        return self.folder() / f"{_digest(name)}.mark"
 
     def _sweep(self) -> None:
         now = time.time()
         if now - self._swept < SWEEP_SECONDS:
             return
         self._swept = now
-        for each in self._folder().glob("*.mark"):
+        for each in self.folder().glob("*.mark"):
             with contextlib.suppress(OSError):  # another process sweeps too
                 if now - each.stat().st_mtime > MARK_SECONDS:
                     each.unlink()

@@ -12,7 +12,7 @@ from typing import Any
 from comfybridge.comfyui import events
 from comfybridge.comfyui.node_clock import NodeClock
 from comfybridge.comfyui.node_times import NodeTimes
-from comfybridge.comfyui.outcome import Prompt
+from comfybridge.comfyui.outcome import Prompt, SoFar
 from comfybridge.prompts.expectations import Expected, expected_nodes, expected_seconds, needed
 from comfybridge.prompts.submission import Submission
 
@@ -92,7 +92,7 @@ class ProgressMeter:
         self._graph: Mapping[str, Mapping[str, Any]] = prompt.graph
         self._finished_images = set(prompt.websocket_outputs)
         self._targets = targets
-        self._times = times or NodeTimes()
+        self._times = NodeTimes() if times is None else times
         self._percent = 0.0
         self._last: Progress | None = None
         self._end: Progress | None = None  # once the prompt has succeeded
@@ -127,6 +127,24 @@ class ProgressMeter:
                 if isinstance(each, Progress):
                     self._last = each
             return told
+
+    def catch_up(self, so_far: SoFar) -> Progress | None:
+        """The progress by what a listener has read of the events; None before a node has begun."""
+        with self._lock:
+            self._start()
+            now, clock = time.monotonic(), so_far.clock
+            self._leave_out(so_far.cached)
+            for node in clock.nodes:
+                self._begin(node, node, now)
+            if clock.current is None:
+                return None
+            self._clock, self._running = clock, {clock.current}
+            for node in clock.nodes:
+                self._weigh(node)
+                self._learn_pace(node)
+            self._started = now - clock.seconds_in_all(now)
+            spent = clock.nodes[clock.current]
+            return self._progress(clock.current, spent.value, spent.most, now)
 
     def end(self) -> Progress | None:
         """Progress at 100 percent, once the outcome is known; None if no event reported the prompt's success."""

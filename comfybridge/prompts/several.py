@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from comfybridge.comfyui import events
 from comfybridge.comfyui.outcome import Outcome
@@ -146,11 +147,13 @@ class Several:
         dropping.join(patience)
 
     def _make(
-        self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
+        self, deadline: Deadline, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
     ) -> tuple[Submission, Generation]:
+        """Wait for a prompt, and collect its outputs, which are to be fetched by the request's own deadline."""
         submission, outcome = self._wait_out(submission, on_event, on_queued_again)
         try:
-            return submission, self._collect(submission, outcome)
+            of_all = replace(submission, admitted=replace(submission.admitted, deadline=deadline))
+            return submission, self._collect(of_all, outcome)
         except BaseException:
             submission.close()
             raise
@@ -164,7 +167,8 @@ class Several:
             BridgeError: one has failed, and the others are given up.
         """
         inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        waiting = [_Waiting(each, self._make, inbox, on_event, on_queued_again) for each in whole.parts]
+        make = partial(self._make, whole.deadline)
+        waiting = [_Waiting(each, make, inbox, on_event, on_queued_again) for each in whole.parts]
         try:
             while any(each.made is None for each in waiting):
                 inbox.get()()

@@ -63,6 +63,7 @@ class UnderWay:
     def add(self, submission: Submission) -> None:
         """Let other threads end the waiting for a submission."""
         self._submissions[submission.admitted] = submission
+        submission.admitted.trace.ended.discard(submission.admitted.part)
         if self._is_shut_down:
             submission.listener.stop(ShuttingDown(STOPPED))
         elif submission.admitted.trace.is_abandoned:
@@ -71,6 +72,7 @@ class UnderWay:
     def remove(self, submission: Submission) -> None:
         """Record that nobody waits for a submission any more."""
         self._submissions.pop(submission.admitted, None)
+        submission.admitted.trace.ended.add(submission.admitted.part)
 
     def __len__(self) -> int:
         """How many requests wait for a prompt."""

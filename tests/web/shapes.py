@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Mapping
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
@@ -21,7 +21,7 @@ from comfybridge.web.answers.answering import answer
 from comfybridge.web.answers.events import frame
 from comfybridge.web.answers.negotiation import JSON_ONLY, Wanted
 from comfybridge.web.answers.style import EventStyle, Style
-from comfybridge.web.current import current_bridge
+from comfybridge.web.current import current_bridge, current_caller
 from comfybridge.web.describing import describes, json_answer
 from comfybridge.web.dialects.dialect import Dialect
 from comfybridge.web.errors import ErrorShape
@@ -38,11 +38,14 @@ class ShapeBody(BaseModel):
     text: str
     side: int = Field(64, ge=16, le=512)
     stream: bool = False
+    steps: int = 2
+    count: int = 1
+    seed: int = -1
 
 
 def _asked(body: ShapeBody) -> GenerationRequest:
-    params = {"prompt": body.text, "width": body.side, "height": body.side, "steps": 2}
-    return GenerationRequest("txt2img", params=params)
+    params = {"prompt": body.text, "width": body.side, "height": body.side, "steps": body.steps, "seed": body.seed}
+    return GenerationRequest("txt2img", params=params, n=body.count)
 
 
 # -- its answer ----------------------------------------------------------------------------------------------------
@@ -94,7 +97,34 @@ STYLE = Style(
 def draw() -> Response:
     """Draw a shape."""
     body = validated(json_fields(request, current_bridge().settings.max_json_bytes), ShapeBody)
-    return answer(_asked(body), Wanted("events") if body.stream else JSON_ONLY, STYLE)
+    return answer(_asked(body), Wanted("events") if body.stream else JSON_ONLY, STYLE, shows_progress=True)
+
+
+class HowFar(TypedDict):
+    progress: dict[str, Any] | None
+
+
+@blueprint.get("/how-far")
+@describes(tag="Shapes", answers=json_answer("How far the caller's shapes are.", HowFar))
+def how_far() -> Response:
+    """How far the caller's shapes are."""
+    told = current_bridge().progress_of(current_caller())
+    if told is None:
+        return jsonify({"progress": None})
+    preview = told.preview
+    shown = None if preview is None else base64.b64encode(preview.data).decode()
+    return jsonify({"progress": {**vars(told), "preview": shown}})
+
+
+class Ended(TypedDict):
+    ended: int
+
+
+@blueprint.post("/end")
+@describes(tag="Shapes", answers=json_answer("How many drawings were ended.", Ended))
+def end() -> Response:
+    """End the caller's drawings."""
+    return jsonify({"ended": current_bridge().interrupt(current_caller())})
 
 
 @blueprint.post("/break")

@@ -20,7 +20,7 @@ from comfybridge.comfyui import events
 from comfybridge.comfyui.calls import ComfyUISilent
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.lookup import PromptLookup
-from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, without_images_lost
+from comfybridge.comfyui.outcome import MALFORMED, Outcome, OutcomeReader, Prompt, SoFar, without_images_lost
 from comfybridge.comfyui.waiting.connection import Connection, SocketLost, connect
 from comfybridge.comfyui.waiting.poll import confirmed, polling_instead
 from comfybridge.comfyui.waiting.quiet import Watched, Watcher
@@ -301,6 +301,10 @@ class HubListener(Listener, Watched):
     def close(self) -> None:
         self._hub.forget(self)
         self._hub.dismiss(self)
+
+    @property
+    def so_far(self) -> SoFar | None:
+        return self._reader.so_far
 
     # -- called by the hub's threads -----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import ClassVar
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.events import Event
 from comfybridge.comfyui.lookup import PromptLookup
-from comfybridge.comfyui.outcome import Outcome, Prompt
+from comfybridge.comfyui.outcome import Outcome, Prompt, SoFar
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, TimedOut
 
@@ -59,6 +59,11 @@ class Listener(ABC):
     @abstractmethod
     def stop(self, error: BridgeError) -> None:
         """Have `wait` raise an error in the thread that it blocks, unless the prompt has ended."""
+
+    @property
+    def so_far(self) -> SoFar | None:
+        """What the prompt's events have shown so far; None without events. May be asked for from any thread."""
+        return None
 
     @abstractmethod
     def close(self) -> None:

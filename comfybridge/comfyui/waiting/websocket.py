@@ -11,6 +11,7 @@ from comfybridge.comfyui.outcome import (
     Outcome,
     OutcomeReader,
     Prompt,
+    SoFar,
     outcome_of_history,
     without_images_lost,
 )
@@ -48,9 +49,14 @@ class SocketListener(Listener):
         self.warnings: list[str] = []
         self._connection = connection
         self._stop = Stop()
+        self._reader: OutcomeReader | None = None
+
+    @property
+    def so_far(self) -> SoFar | None:
+        return None if self._reader is None else self._reader.so_far
 
     def wait(self, prompt: Prompt, deadline: Deadline, on_event: OnEvent | None = None) -> Outcome:
-        reader = OutcomeReader(prompt)
+        reader = self._reader = OutcomeReader(prompt)
         try:
             outcome = self._read_until_ended(reader, deadline, on_event)
         except SocketLost:

@@ -19,8 +19,11 @@ from comfybridge.web.current import current_bridge, current_owner
 from comfybridge.web.parsing.idempotency import idempotency_key
 
 
-def admitted(asked: GenerationRequest, wanted: Wanted) -> Admitted:
+def admitted(asked: GenerationRequest, wanted: Wanted, *, has_previews: bool = False) -> Admitted:
     """Admit the request of the current HTTP request, with images in a format that the caller accepts.
+
+    Args:
+        has_previews: whether ComfyUI is to make previews although nobody follows the events.
 
     Raises:
         InvalidRequest: its `Idempotency-Key` or its timeout can't be used.
@@ -34,9 +37,13 @@ def admitted(asked: GenerationRequest, wanted: Wanted) -> Admitted:
     options = as_accepted(asked.output, wanted)
     if options is not asked.output:
         asked = replace(asked, output=options)
-    is_followed = wanted.form == "events"
     let_in = current_bridge().admit(
-        asked, current_owner(), started=g.started, fingerprint=fingerprint, is_followed=is_followed
+        asked,
+        current_owner(),
+        started=g.started,
+        fingerprint=fingerprint,
+        is_followed=wanted.form == "events",
+        has_previews=has_previews,
     )
     g.trace = let_in.trace
     return let_in

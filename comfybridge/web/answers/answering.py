@@ -15,7 +15,7 @@ from comfybridge.web.answers.negotiation import Wanted
 from comfybridge.web.answers.sending import Content, respond
 from comfybridge.web.answers.streaming import event_stream, kept_alive_json
 from comfybridge.web.answers.style import Style
-from comfybridge.web.current import current_bridge
+from comfybridge.web.current import current_bridge, current_caller
 
 
 def answer(
@@ -40,16 +40,25 @@ def answer(
     Raises:
         BridgeError: what went wrong before the answer began.
     """
-    bridge, let_in = current_bridge(), admitted(asked, wanted)
-    if wanted.form == "events":
-        return event_stream(bridge, let_in, style)
-    if wanted.form == "json" and keepalive is not None:
-        return kept_alive_json(bridge, let_in, style, keepalive)
+    bridge = current_bridge()
+    caller = current_caller() if shows_progress else None
+    let_in = admitted(asked, wanted, has_previews=caller is not None and bridge.board.is_watched(caller))
     with contextlib.ExitStack() as held:
+        if caller is not None:
+            held.enter_context(bridge.board.showing(caller, let_in))
+        if wanted.form == "events":
+            return _until_closed(event_stream(bridge, let_in, style), held)
+        if wanted.form == "json" and keepalive is not None:
+            return _until_closed(kept_alive_json(bridge, let_in, style, keepalive), held)
         with Watch(bridge, let_in):
             generation = held.enter_context(bridge.generating(let_in))
         g.prompt_id = generation.prompt_id
         return respond(rendered(generation, wanted, style, index), held)
+
+
+def _until_closed(response: Response, held: contextlib.ExitStack) -> Response:
+    response.call_on_close(held.pop_all().close)
+    return response
 
 
 def rendered(generation: Generation, wanted: Wanted, style: Style, index: int) -> Content:
