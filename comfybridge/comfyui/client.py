@@ -315,6 +315,10 @@ class ComfyUIClient(Calls):
         """Versions, devices and memory, as ComfyUI reports them."""
         return self.get_json("/system_stats", deadline)
 
+    def free_memory(self, deadline: Deadline | None = None) -> None:
+        """Have ComfyUI unload its models and empty its caches, once it has run what it runs."""
+        self.post("/free", {"unload_models": True, "free_memory": True}, deadline)
+
     def version(self, deadline: Deadline | None = None) -> str:
         """ComfyUI's version, such as `0.3.64`; `unknown` if it does not report one."""
         system = self.system_stats(deadline).get("system")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -11,6 +12,12 @@ from tests.served import served
 from tests.web.conftest import api, api_for, make_app, policy_file
 
 __all__ = ["api", "api_for", "make_app", "policy_file", "url"]
+
+
+@pytest.fixture(autouse=True)
+def _state_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What one test leaves behind, such as its caller's model, is not there in the next."""
+    monkeypatch.setenv("COMFYBRIDGE_STATE_DIR", str(tmp_path / "state"))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import logging
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from comfybridge.state import StateFolder
@@ -20,10 +21,16 @@ MOST = 1000  # callers; beyond, the choices made longest ago are forgotten
 
 
 class ChosenModels:
-    """The choices. Safe to share between threads and processes."""
+    """The choices. Safe to share between threads and processes.
 
-    def __init__(self, state: StateFolder) -> None:
+    Args:
+        state: the folder.
+        servers: the addresses of the ComfyUI servers; what was chosen for others does not count.
+    """
+
+    def __init__(self, state: StateFolder, servers: Sequence[str]) -> None:
         self._state = state
+        self._servers = servers
 
     def of(self, caller: str) -> str | None:
         """The model that a caller has chosen; None if it has chosen none."""
@@ -44,7 +51,8 @@ class ChosenModels:
             log.warning("The model that a caller has chosen can't be kept (%s).", error.strerror or error)
 
     def _path(self, caller: str) -> Path:
-        return self._state.path() / FOLDER / hashlib.sha256(caller.encode()).hexdigest()[:32]
+        whose = "\n".join((caller, *self._servers))
+        return self._state.path() / FOLDER / hashlib.sha256(whose.encode()).hexdigest()[:32]
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -10,8 +10,9 @@ from flask import Response, g
 from pydantic import BaseModel, Field, ValidationError
 from typing_extensions import TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
-from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow
+from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow, NotFound
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
+from comfybridge.web.dialects.automatic1111.names import FIELDS
 from comfybridge.web.parsing.body import check_values
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,9 +40,9 @@ class FailureAnswer(TypedDict):
     """Any other error."""
 
     error: Annotated[str, Field(description="a stable name for programs")]
-    detail: Annotated[str, Field(description="one sentence for people")]
+    detail: Annotated[str, Field(description="the same sentence; Not Found for an address that does not exist")]
     body: Annotated[str, Field(description="empty")]
-    errors: Annotated[str, Field(description="the same sentence")]
+    errors: Annotated[str, Field(description="one sentence for people")]
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ def validated(fields: Mapping[str, Any], model: type[Model]) -> Model:
 def error_body(error: BridgeError, _: str) -> ValidationAnswer | FailureAnswer:
     """The JSON of an error."""
     if not _is_of_fields(error):
-        return {"error": error.type, "detail": error.message, "body": "", "errors": error.message}
-    problems = error.problems if isinstance(error, Unprocessable) else [Problem(error.field or "", error.message)]
+        # programs know by these very words that an address does not exist
+        detail = "Not Found" if isinstance(error, NotFound) else error.message
+        return {"error": error.type, "detail": detail, "body": "", "errors": error.message}
+    problems = error.problems if isinstance(error, Unprocessable) else [Problem(_field_of(error), error.message)]
     return {
         "detail": [
             {"loc": ["body", *filter(None, each.field.split("."))], "msg": each.message, "type": each.type}
@@ -101,6 +104,11 @@ def _tell_of_fields(response: Response) -> Response:
     if response.status_code == InvalidRequest.status and _is_of_fields(g.get("error")):
         response.status_code = UNPROCESSABLE
     return response
+
+
+def _field_of(error: BridgeError) -> str:
+    """The field of an error about a parameter."""
+    return FIELDS.get(error.field or "", error.field or "")
 
 
 def _is_of_fields(error: BridgeError | None) -> bool:

@@ -6,13 +6,13 @@ from flask import Response
 
 from comfybridge.web.answers.answering import answer
 from comfybridge.web.answers.negotiation import JSON_ONLY
-from comfybridge.web.current import current_bridge, current_owner, request_deadline
+from comfybridge.web.current import request_deadline
 from comfybridge.web.describing import describes, json_answer
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
 from comfybridge.web.dialects.automatic1111.fields import ImageToImageBody, TextToImageBody
 from comfybridge.web.dialects.automatic1111.requests import image_to_image, text_to_image
 from comfybridge.web.dialects.automatic1111.results import PicturesAnswer, style_of
-from comfybridge.web.dialects.automatic1111.views import RUNNING_ERRORS, TAG, known_for, read_body
+from comfybridge.web.dialects.automatic1111.views import RUNNING_ERRORS, TAG, read_body, template_for
 from comfybridge.web.parsing.idempotency import HEADER, KEY
 
 PICTURES = json_answer("The pictures.", PicturesAnswer)
@@ -33,9 +33,8 @@ def txt2img() -> Response:
     What a request leaves out is as the workflow has it. Unknown fields are ignored.
     """
     body = read_body(TextToImageBody)
-    deadline = request_deadline()
-    template = current_bridge().template_for("txt2img", deadline, current_owner())
-    asked = text_to_image(body, template, known_for(template, deadline))
+    template, known = template_for("txt2img", body, request_deadline())
+    asked = text_to_image(body, template, known)
     return answer(asked, JSON_ONLY, style_of(body, template), shows_progress=True)
 
 
@@ -53,8 +52,6 @@ def img2img() -> Response:
     If a width or a height is given, the picture is brought to it first, as `resize_mode` says.
     """
     body = read_body(ImageToImageBody)
-    deadline = request_deadline()
-    task = "inpaint" if body.mask else "img2img"
-    template = current_bridge().template_for(task, deadline, current_owner())  # type: ignore[arg-type]  # both are tasks
-    asked = image_to_image(body, template, known_for(template, deadline))
+    template, known = template_for("inpaint" if body.mask else "img2img", body, request_deadline())
+    asked = image_to_image(body, template, known)
     return answer(asked, JSON_ONLY, style_of(body, template), shows_progress=True)

@@ -18,6 +18,8 @@ _OFF_WORDS = ("", "none")
 
 
 def _is_empty(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_empty, value))
     return not value or (isinstance(value, str) and value.strip().lower() in _OFF_WORDS)
 
 

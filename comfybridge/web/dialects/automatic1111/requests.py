@@ -24,9 +24,9 @@ from comfybridge.workflow.wording import clip, describe, listed
 
 MOST_PROMPTS = 64
 FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
+MODEL, SAMPLES_FORMAT = "sd_model_checkpoint", "samples_format"
 # The settings that a request may override, by the field that means the same.
-OVERRIDES = {"sd_model_checkpoint": "model", "sd_vae": "vae", "CLIP_stop_at_last_layers": "clip_skip"}
-SAMPLES_FORMAT = "samples_format"
+OVERRIDES = {MODEL: "model", "sd_vae": "vae", "CLIP_stop_at_last_layers": "clip_skip"}
 _NO_VAE = ("automatic", "none", "")
 PLAIN = ("prompt", "negative_prompt", "steps", "cfg_scale", "distilled_cfg_scale")
 
@@ -39,11 +39,13 @@ class Known:
         offered: says which samplers and schedulers the server offers.
         models: says which checkpoints it has; none if it does not say.
         default_model: the one that the caller has set for requests that name none.
+        is_named: whether the model that the request names is the template itself.
     """
 
     offered: Callable[[], Offered] = lambda: USUAL_OFFER
     models: Callable[[], Sequence[str]] = lambda: ()
     default_model: str | None = None
+    is_named: bool = False
 
 
 def text_to_image(body: TextToImageBody, template: Template, known: Known) -> GenerationRequest:
@@ -239,7 +241,7 @@ class _Reading:
 
     def _read_model(self, value: Any) -> None:
         wanted = value or self.known.default_model
-        if not wanted or "model" in rules_of(self.template).ignore:
+        if not wanted or self.known.is_named or "model" in rules_of(self.template).ignore:
             return
         parameter = parameter_of(self.template, "model")
         own = self.template.model.default if self.template.model is not None else None
@@ -263,6 +265,12 @@ class _Reading:
         """ComfyUI counts the layers from the end, from -1 on."""
         if isinstance(value, (int, float)) and value > 1:
             self.give("clip_skip", -int(value))
+
+
+def named_model(body: GenerationBody) -> str | None:
+    """The model that a request names itself."""
+    named = (body.override_settings or {}).get(MODEL) or body.model
+    return named if isinstance(named, str) else None
 
 
 def model_called(name: str, files: Sequence[str]) -> str:

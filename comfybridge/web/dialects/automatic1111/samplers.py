@@ -107,7 +107,7 @@ SCHEDULERS = (
     Scheduler("sgm_uniform", "SGM Uniform", "sgm_uniform", ("SGMUniform",), needs_model=True),
     Scheduler("kl_optimal", "KL Optimal", "kl_optimal"),
     Scheduler("simple", "Simple", "simple", needs_model=True),
-    Scheduler("normal", "Normal", "normal", needs_model=True),
+    Scheduler("normal", "Normal", "normal", ("discrete",), needs_model=True),
     Scheduler("ddim", "DDIM", "ddim_uniform", ("ddim_uniform",), needs_model=True),
     Scheduler("beta", "Beta", "beta", needs_model=True),
 )
@@ -117,13 +117,19 @@ def _plain(name: str) -> str:
     return " ".join(name.lower().split())
 
 
+def _key(name: str) -> str:
+    """A name without what programs write differently: `DPM++ 2S a` is `dpm++2s_a` in stable-diffusion.cpp."""
+    return _plain(name).replace(" ", "").replace("_", "")
+
+
 def _names(each: Sampler | Scheduler) -> Iterable[str]:
     labels = (each.label,) if isinstance(each, Scheduler) else ()
-    return map(_plain, (each.name, *labels, *each.aliases, each.comfy))
+    return (each.name, *labels, *each.aliases, each.comfy)
 
 
-_SAMPLERS = {name: each for each in reversed(SAMPLERS) for name in _names(each)}
-_SCHEDULERS = {name: each for each in reversed(SCHEDULERS) for name in _names(each)}
+_SAMPLERS = {_key(name): each for each in reversed(SAMPLERS) for name in _names(each)}
+_SCHEDULERS = {_key(name): each for each in reversed(SCHEDULERS) for name in _names(each)}
+_ENDINGS = {_plain(name): each for each in SCHEDULERS for name in _names(each)}
 _AUTOMATIC = ("", AUTOMATIC, "auto", "use same scheduler")
 
 
@@ -160,13 +166,13 @@ class Names:
         plain = _plain(name or "")
         if plain in ("", AUTOMATIC):
             return None, None
-        if plain in _SAMPLERS:
-            return _SAMPLERS[plain].comfy, None
-        for ending, scheduler in _SCHEDULERS.items():
+        if _key(plain) in _SAMPLERS:
+            return _SAMPLERS[_key(plain)].comfy, None
+        for ending, scheduler in _ENDINGS.items():
             for mark in (" ", "_"):
                 start = plain.removesuffix(mark + ending)
-                if start != plain and start in _SAMPLERS:
-                    return _SAMPLERS[start].comfy, scheduler.comfy
+                if start != plain and _key(start) in _SAMPLERS:
+                    return _SAMPLERS[_key(start)].comfy, scheduler.comfy
         offered = self.offered()
         if plain in offered.samplers:
             return plain, None
@@ -174,8 +180,8 @@ class Names:
 
     def _scheduler(self, name: str) -> str:
         plain = _plain(name)
-        if plain in _SCHEDULERS:
-            return _SCHEDULERS[plain].comfy
+        if _key(plain) in _SCHEDULERS:
+            return _SCHEDULERS[_key(plain)].comfy
         offered = self.offered()
         if plain in offered.schedulers:
             return plain

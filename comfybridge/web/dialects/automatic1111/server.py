@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from comfybridge.bridge import Bridge
+from comfybridge.comfyui.catalog import FRESH_SECONDS, NodeClass
+from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.web.dialects.automatic1111.names import parameter_of
 from comfybridge.web.dialects.automatic1111.samplers import Offered
@@ -47,10 +50,12 @@ def choices(bridge: Bridge, class_type: str, input_name: str, deadline: Deadline
     Raises:
         ComfyUIUnreachable, ComfyUIError, TimedOut
     """
-    answers = bridge.servers.answers(
-        lambda server, patience: server.catalog.node_class(class_type, patience), deadline
-    )
+    answers = bridge.servers.answers(partial(_node_class, class_type), deadline)
     return _together(found.choices(input_name) or () for _, found in answers if found is not None)
+
+
+def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
+    return server.catalog.node_classes([class_type], deadline, max_age=FRESH_SECONDS).get(class_type)
 
 
 def files(bridge: Bridge, folder: str, deadline: Deadline) -> list[str]:

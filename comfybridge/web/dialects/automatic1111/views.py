@@ -27,10 +27,12 @@ from comfybridge.errors import (
     UnknownWorkflow,
     UnsupportedMediaType,
 )
-from comfybridge.web.current import current_bridge, current_caller, current_rights
+from comfybridge.tasks import Task
+from comfybridge.web.current import current_bridge, current_caller, current_owner, current_rights
 from comfybridge.web.dialects.automatic1111.chosen_models import ChosenModels
 from comfybridge.web.dialects.automatic1111.errors import UnknownChoice, Unprocessable, validated
-from comfybridge.web.dialects.automatic1111.requests import Known
+from comfybridge.web.dialects.automatic1111.fields import GenerationBody
+from comfybridge.web.dialects.automatic1111.requests import Known, named_model
 from comfybridge.web.dialects.automatic1111.server import models_of, offered
 from comfybridge.web.parsing.models import json_fields
 from comfybridge.workflow.template import Template
@@ -67,17 +69,40 @@ def read_body(model: type[Model]) -> Model:
 
 def chosen_models() -> ChosenModels:
     """What callers have chosen."""
-    return ChosenModels(current_bridge().state)
-
-
-def known_for(template: Template, deadline: Deadline) -> Known:
-    """What else is known when a request for a template is read."""
     bridge = current_bridge()
-    return Known(
+    return ChosenModels(bridge.state, [server.url for server in bridge.servers.all])
+
+
+def template_for(task: Task, body: GenerationBody, deadline: Deadline) -> tuple[Template, Known]:
+    """The template for a request, and what else is known when the request is read.
+
+    It is the one for the task, unless the request names another as its model, as programs do that list the models
+    of a bridge in another of its APIs.
+
+    Raises:
+        UnknownWorkflow, BrokenWorkflow, ComfyUIUnreachable, ComfyUIError, TimedOut: as `Bridge.template_for`.
+    """
+    bridge = current_bridge()
+    named = _named_template(task, named_model(body), deadline)
+    template = named or bridge.template_for(task, deadline, current_owner())
+    return template, Known(
         lambda: offered(bridge, deadline),
         lambda: models_of(bridge, template, deadline),
         chosen_models().of(current_caller()),
+        is_named=named is not None,
     )
+
+
+def _named_template(task: Task, name: str | None, deadline: Deadline) -> Template | None:
+    bridge, rights = current_bridge(), current_rights()
+    if (
+        name is None
+        or name not in bridge.library.names()
+        or (rights is not None and not rights.allows_workflow(name))
+    ):
+        return None
+    template = bridge.templates.get(name, deadline)
+    return template if task in template.tasks else None
 
 
 def may_ask_servers() -> bool:
