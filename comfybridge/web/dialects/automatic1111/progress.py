@@ -125,16 +125,22 @@ def skip() -> Response:
     return jsonify(None)
 
 
-@blueprint.post("/refresh-checkpoints")
-@blueprint.post("/refresh-vae")
-@blueprint.post("/refresh-loras")
-@blueprint.post("/refresh-embeddings")
-@describes(tag=TAG, answers=json_answer("Nothing.", None))
-def refresh() -> Response:
-    """Have ComfyUI say anew which models it has."""
-    for server in current_bridge().servers.all:
-        server.catalog.forget()
-    return jsonify(None)
+def _add_refresh(name: str, what: str) -> None:
+    """Have ComfyUI say anew which files it has."""
+
+    def view() -> Response:
+        for server in current_bridge().servers.all:
+            server.catalog.forget()
+        return jsonify(None)
+
+    view.__name__, view.__doc__ = f"refresh_{name}", f"Have ComfyUI say anew which {what} it has."
+    blueprint.post(f"/refresh-{name}")(describes(tag=TAG, answers=json_answer("Nothing.", None))(view))
+
+
+_add_refresh("checkpoints", "models")
+_add_refresh("vae", "VAEs")
+_add_refresh("loras", "LoRAs")
+_add_refresh("embeddings", "textual inversions")
 
 
 @blueprint.post("/unload-checkpoint")
