@@ -93,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         help="steps=30, or 3.steps=30 for any input; a text needs no quotes",
     )
     parser.add_argument(
+        "--preset", action="append", default=[], metavar="NAME=VALUE", help="a preset of the template: quality=high"
+    )
+    parser.add_argument(
         "--image", action="append", default=[], metavar="[NAME=]FILE", help="an input file, for image or for NAME"
     )
     parser.add_argument(

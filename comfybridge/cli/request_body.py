@@ -25,6 +25,8 @@ def request_body(options: argparse.Namespace) -> dict[str, Any]:
     if options.workflow is not None:
         name = options.workflow
         body["workflow"] = read_graph_file(name) if is_graph_file(name) else name
+    if options.preset:
+        body["presets"] = dict(_preset(text) for text in options.preset)
     if options.timeout is not None:
         body["timeout"] = options.timeout
     if options.image:
@@ -44,6 +46,13 @@ def _param(text: str) -> tuple[str, Any]:
         if isinstance(read, (str, dict)):  # a quoted text stays a text
             return name, read
     return name, Written(value)  # the parameter says whether 5 is a number or a text
+
+
+def _preset(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise CommandFailed(f"--preset takes NAME=VALUE, not {text!r}.", USAGE)
+    return name, value
 
 
 def _image(text: str) -> tuple[str, str]:

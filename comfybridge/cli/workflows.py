@@ -83,7 +83,13 @@ def _all_here(options: argparse.Namespace) -> Mapping[str, Any]:
 def _one_here(options: argparse.Namespace) -> Mapping[str, Any]:
     with _bridge(options) as bridge:
         template = bridge.templates.get(options.name, Deadline(ASK_SECONDS))
-    return {"name": template.name, "description": template.description, "parameters": template.schema()}
+    return {
+        "name": template.name,
+        "description": template.description,
+        "parameters": template.schema(),
+        "tasks": template.tasks,
+        "presets": template.presets,
+    }
 
 
 def _show_all(body: Mapping[str, Any]) -> None:
@@ -107,6 +113,10 @@ def _show_one(body: Mapping[str, Any]) -> None:
         _say(f"    {name:<{width}}  {_accepted(schema)}{about}")
     if not parameters:
         _say("    It has no parameters; -p NODE.INPUT=VALUE sets any input of its graph.")
+    for choice, values in (body.get("presets") or {}).items():
+        _say(f"    preset {choice}: {', '.join(values)}")
+    if body.get("tasks"):
+        _say(f"    for {', '.join(body['tasks'])}")
 
 
 def _accepted(schema: Mapping[str, Any]) -> str:

@@ -293,7 +293,7 @@ class Uploader:
         try:
             self._fetcher.check(file.url, deadline)
         except InvalidRequest as error:
-            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}", field=file.name) from None
 
     def _loaded(self, placed: Sequence[Placed], known: dict[str, bytes], deadline: Deadline) -> list[Placed]:
         """The files with their data, if they are not too large together.
@@ -325,7 +325,7 @@ class Uploader:
         try:
             return self._fetcher.fetch(file.url, allowance, deadline)
         except InvalidRequest as error:
-            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}") from None
+            raise InvalidRequest(f"images: {clip(file.name)}: {error.message}", field=file.name) from None
 
 
 def stored_name(file: InputFile) -> str:
@@ -337,7 +337,7 @@ def _check(placed: Placed, graph: Graph) -> None:
     """Refuse empty files, and files that must be complete images but are not."""
     file = placed.file
     if not file.data:
-        raise InvalidRequest(f"images: {clip(file.name)} is empty.")
+        raise InvalidRequest(f"images: {clip(file.name)} is empty.", field=file.name)
     opened = any(
         (target.input == "image" and graph[target.node]["class_type"] in IMAGE_LOADERS)
         or (form in ("base64", "data_uri") and _PICTURE.search(graph[target.node]["class_type"]))
@@ -345,7 +345,11 @@ def _check(placed: Placed, graph: Graph) -> None:
     )
     if file.data.startswith(POSTSCRIPT):
         raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.")
-    check_still_image(clip(file.name), file.data, must_be_image=opened)
+    try:
+        check_still_image(clip(file.name), file.data, must_be_image=opened)
+    except InvalidRequest as error:
+        error.field = file.name
+        raise
 
 
 def _check_room(placed: Sequence[Placed]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Literal, cast
@@ -17,6 +18,8 @@ CHANNELS = ("red", "green", "blue")
 LOADER, MASK_SLOT = "LoadImage", 1  # nodes.py: the second output is 1 - alpha
 MASK_LOADER = "LoadImageMask"  # nodes.py: `alpha` is 1 - alpha, the others are as they are
 INVERTER = "InvertMask"  # nodes_mask.py
+# classes of nodes that repaint by a mask, as comfy_extras and ComfyUI's API nodes call them
+_REPAINTERS = re.compile(r"SetLatentNoiseMask|inpaint|OpenAI", re.IGNORECASE)
 MOST_FOLLOWED = 200
 
 # node, and the outputs that have users: (slot, the node that uses it)
@@ -67,7 +70,7 @@ def _inversions(graph: Graph, users: _Users, start: str, slot: int | None) -> in
             continue
         seen.add(node)
         class_type = graph[node]["class_type"]
-        if class_type == "SetLatentNoiseMask" or "inpaint" in class_type.lower():
+        if _REPAINTERS.search(class_type):
             return count
         ahead.extend((user, count + (class_type == INVERTER)) for _, user in users.get(node, ()))
     return None

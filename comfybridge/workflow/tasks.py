@@ -21,7 +21,13 @@ PICTURES = frozenset(("png", "webp", "jpg", "jpeg", "exr"))
 # parameters of what is no still picture
 _MOVING = ("duration", "length", "fps")
 # classes of nodes that change a picture by what the prompt tells them to do (comfy_extras, and ComfyUI's API nodes)
-_EDITS = re.compile(r"ReferenceLatent|Kontext|InstructPixToPix|TextEncode\w*Edit|ImageEdit")
+_EDITS = re.compile(
+    r"ReferenceLatent|Kontext|InstructPixToPix|TextEncode\w*Edit|ImageEdit|GeminiImage|NanoBanana|GPTImage|Seedream|"
+    r"Flux2\w+ImageNode"
+)
+# classes of nodes to which a picture shows a shape or a depth, rather than what to change
+_CONTROLS = re.compile(r"ControlNet|Canny|Depth|Lineart|Pose")
+_ENCODER = re.compile(r"VAEEncode")
 _UPSCALES = re.compile(r"upscale|imagescaleby|supir|seedvr2", re.IGNORECASE)
 _FURTHER_IMAGE = re.compile(r"image_[0-9]+")
 
@@ -71,8 +77,11 @@ def _of_parameters(graph: Graph, parameters: Mapping[str, Parameter]) -> tuple[T
         return ()  # such as a picture for a ControlNet, which a task's caller does not have
     if not has_prompt:
         return ("upscale",) if _has(graph, _UPSCALES) else ()
+    has_mask = mask_form(graph, parameters) is not None
+    if not has_mask and _has(graph, _CONTROLS) and (is_edit or not _has(graph, _ENCODER)):
+        return ()
     found: list[Task] = ["edit"] if is_edit else []
-    if mask_form(graph, parameters) is not None:
+    if has_mask:
         found.append("inpaint")
     return tuple(found) or ("img2img",)
 

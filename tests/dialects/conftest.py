@@ -1,38 +1,27 @@
-"""A bridge in front of a simulator, spoken to by the programs that know its dialects."""
+"""What tests of dialects share with those of the bridge's own API: an application in front of a simulator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
-from comfybridge.settings import load_settings
-from comfybridge.simulator import Simulator
-from comfybridge.web import create_app
 from tests.served import served
+from tests.web.conftest import api, api_for, make_app, policy_file
+
+__all__ = ["api", "api_for", "make_app", "policy_file", "url"]
+
+
+@pytest.fixture(autouse=True)
+def _state_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What one test leaves behind, such as its caller's model, is not there in the next."""
+    monkeypatch.setenv("COMFYBRIDGE_STATE_DIR", str(tmp_path / "state"))
 
 
 @pytest.fixture
-def make_app(sim: Simulator, tmp_path: Path) -> Callable[..., Flask]:
-    """Makes an application for the simulator, with further settings."""
-
-    def make(**settings: Any) -> Flask:
-        return create_app(load_settings(**{"comfyui_url": sim.url, "state_dir": tmp_path / "state", **settings}))
-
-    return make
-
-
-@pytest.fixture
-def api(make_app: Callable[..., Flask]) -> FlaskClient:
-    return make_app().test_client()
-
-
-@pytest.fixture
-def bridge_url(make_app: Callable[..., Flask]) -> Iterator[str]:
-    """Where a bridge is served."""
+def url(make_app: Callable[..., Flask]) -> Iterator[str]:
+    """Where the application is served."""
     with served(make_app()) as url:
         yield url

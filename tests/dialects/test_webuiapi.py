@@ -24,8 +24,8 @@ OBJECTS = ("get_options", "get_cmd_flags", "get_progress", "get_scripts", "get_e
 
 
 @pytest.fixture
-def client(bridge_url: str) -> Any:
-    return webuiapi.WebUIApi(port=urlsplit(bridge_url).port)
+def client(url: str) -> Any:
+    return webuiapi.WebUIApi(port=urlsplit(url).port)
 
 
 def test_pictures_of_a_text(client: Any) -> None:

@@ -7,35 +7,18 @@ inputs that they set, as ids in the converted prompt.
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.editor.conversion import conversion
+from tests.workflow.described import described
 from tests.workflow.editor.judge import load
 
 EXPECTED: dict[str, dict[str, str]] = json.loads(
     (Path(__file__).parent / "data" / "parameters_of_templates.json").read_text()
 )
-
-
-@cache
-def described(class_type: str) -> NodeClass | None:
-    """What a ComfyUI 0.33 says of a class."""
-    info = load("object_info-0.33.0").get(class_type)
-    if info is None:
-        return None
-    inputs = info["input"]
-    return NodeClass(
-        class_type,
-        bool(info["output_node"]),
-        inputs.get("required", {}),
-        inputs.get("optional", {}),
-        tuple(map(str, info["output_name"])),
-    )
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -45,6 +45,12 @@ def _color(value: object) -> object:
     raise ValueError("a colour as #rrggbb")
 
 
+def _texts_by_name(value: object) -> object:
+    if value is None or (isinstance(value, dict) and all(isinstance(each, str) for each in value.values())):
+        return value
+    raise ValueError('an object of texts, such as {"quality": "high"}')
+
+
 class OutputBody(BaseModel):
     """The `output` object of a request: how to return the outputs."""
 
@@ -104,7 +110,7 @@ class GenerateBody(BaseModel):
     params: dict[str, Any] | None = Field(
         None, description='values by parameter name, or by "NODE.INPUT" for any input of the graph'
     )
-    presets: dict[str, StrictStr] | None = Field(
+    presets: Annotated[dict[str, str] | None, BeforeValidator(_texts_by_name)] = Field(
         None, description="values of the template's presets, which set several of its parameters", examples=[{}]
     )
     negative_prompt: StrictStr | None = Field(None, description="what the picture should not show")

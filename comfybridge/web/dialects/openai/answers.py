@@ -104,7 +104,7 @@ class ErrorDetails(TypedDict):
     code: Annotated[str, Field(description="the error's stable name, for programs to branch on")]
 
 
-class ErrorAnswer(TypedDict):
+class OpenAIError(TypedDict):
     """An error."""
 
     error: ErrorDetails
@@ -117,7 +117,7 @@ class ErrorEvent(TypedDict):
     error: ErrorDetails
 
 
-class ModelAnswer(TypedDict):
+class OpenAIModel(TypedDict):
     """A workflow or a model that requests may name."""
 
     id: str
@@ -126,14 +126,14 @@ class ModelAnswer(TypedDict):
     owned_by: str
 
 
-class ModelsAnswer(TypedDict):
+class OpenAIModels(TypedDict):
     """All of them."""
 
     object: Literal["list"]
-    data: list[ModelAnswer]
+    data: list[OpenAIModel]
 
 
-def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
+def error_body(error: BridgeError, request_id: str) -> OpenAIError:
     """The JSON of an error."""
     type_ = TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
     code = MODEL_NOT_FOUND if error.type == "unknown_workflow" else error.type
@@ -151,7 +151,7 @@ def error_headers(error: BridgeError) -> Mapping[str, str]:
     return {} if error.status in WORTH_RETRYING else {"X-Should-Retry": "false"}
 
 
-def model_answer(name: str) -> ModelAnswer:
+def model_answer(name: str) -> OpenAIModel:
     """The JSON of a workflow or model."""
     return {"id": name, "object": "model", "created": STARTED, "owned_by": OWNER}
 

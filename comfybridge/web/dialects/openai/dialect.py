@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from comfybridge.web.dialects.openai import images, models  # noqa: F401
 from comfybridge.web.dialects.dialect import Dialect
-from comfybridge.web.dialects.openai.answers import ErrorAnswer, error_body, error_headers
+from comfybridge.web.dialects.openai.answers import OpenAIError, error_body, error_headers
 from comfybridge.web.dialects.openai.blueprint import blueprint
 from comfybridge.web.errors import ErrorShape
 
-OPENAI = Dialect(blueprint, ErrorShape(error_body, ErrorAnswer, error_headers), paths=("/v1/",))
+OPENAI = Dialect(blueprint, ErrorShape(error_body, OpenAIError, error_headers), paths=("/v1/",))

@@ -14,6 +14,7 @@ from comfybridge.request import InputFile
 from comfybridge.settings import Settings
 from comfybridge.web.dialects.openai.requests import MASK, Pictures
 from comfybridge.web.dialects.openai.schemas import MOST_IMAGES, EditBody
+from comfybridge.web.parsing.body_stream import in_turn
 from comfybridge.web.parsing.models import json_fields, validated
 from comfybridge.web.parsing.multipart import Parts, is_multipart, read_parts
 from comfybridge.web.parsing.written_fields import read_texts
@@ -36,9 +37,13 @@ def read_edit(request: Request, settings: Settings) -> tuple[EditBody, Pictures]
     """
     files: list[tuple[str, InputFile]] = []
     if is_multipart(request):
-        parts = read_parts(
-            request, most_text=settings.max_json_bytes, most_files=settings.max_upload_bytes, most_parts=MOST_PARTS
-        )
+        with in_turn(request):
+            parts = read_parts(
+                request,
+                most_text=settings.max_json_bytes,
+                most_files=settings.max_upload_bytes,
+                most_parts=MOST_PARTS,
+            )
         given = _fields_of(parts)
         files = list(_files_of(parts))
     else:
@@ -90,9 +95,11 @@ def _pictures(fields: EditBody, files: Iterable[tuple[str, InputFile]]) -> Pictu
     sent = list(files)
     images = [file for name, file in sent if name in IMAGES]
     masks = [file for name, file in sent if name == MASK]
-    alone = fields.image if isinstance(fields.image, list) else [fields.image]
-    for name, values in ((IMAGE, alone), ("images", fields.images or [])):
-        images += [_picture(value, name) for value in values if value is not None]
+    for name in IMAGES:
+        value = getattr(fields, name)
+        images += [
+            _picture(each, name) for each in (value if isinstance(value, list) else [value]) if each is not None
+        ]
     if fields.mask is not None:
         masks.append(_picture(fields.mask, MASK))
     if not images:
@@ -106,9 +113,15 @@ def _pictures(fields: EditBody, files: Iterable[tuple[str, InputFile]]) -> Pictu
     return Pictures(images, masks[0] if masks else None)
 
 
-def _picture(value: Any, name: str) -> InputFile:
+def _picture(value: object, name: str) -> InputFile:
+    """A picture in a JSON body."""
+    if isinstance(value, dict):
+        if set(value) != {"image_url"}:
+            said = f"{name} must be a text, or an object with an image_url; files can't be stored here beforehand."
+            raise InvalidRequest(said, field=name)
+        value = value["image_url"]
     try:
-        return read_file(name, value["image_url"] if isinstance(value, dict) else value, name)
+        return read_file(name, value, name)
     except BridgeError as error:
         error.field = name
         raise

@@ -41,8 +41,7 @@ from comfybridge.web.dialects.openai.edits import read_edit
 from comfybridge.web.dialects.openai.forms import EditForm
 from comfybridge.web.dialects.openai.rendering import style_of
 from comfybridge.web.dialects.openai.requests import NO_PICTURES, Pictures, field_named, request_of
-from comfybridge.web.dialects.openai.schemas import EditBody, GenerateBody, ImageFields
-from comfybridge.web.parsing.body_stream import in_turn
+from comfybridge.web.dialects.openai.schemas import EditBody, ImageFields, ImagesBody
 from comfybridge.web.parsing.idempotency import HEADER, KEY
 from comfybridge.web.parsing.models import json_fields, validated
 from comfybridge.web.parsing.multipart import MEDIA_TYPE as MULTIPART
@@ -99,7 +98,7 @@ def _answers(kind: str) -> Answer:
 @blueprint.post("/images/generations")
 @describes(
     tag="OpenAI",
-    body={"application/json": GenerateBody},
+    body={"application/json": ImagesBody},
     headers=HEADERS,
     answers=_answers("image_generation"),
     raises=ERRORS,
@@ -110,8 +109,7 @@ def generate_images() -> Response:
     The call blocks until the pictures are there. `model` names a workflow, or a model for the default one. What the
     body leaves out is as the workflow has it.
     """
-    with in_turn(request):
-        fields = validated(json_fields(request, current_bridge().settings.max_json_bytes), GenerateBody)
+    fields = validated(json_fields(request, current_bridge().settings.max_json_bytes), ImagesBody)
     return _answered(fields, "txt2img", "image_generation")
 
 
@@ -129,8 +127,7 @@ def edit_images() -> Response:
     `model` is as in generations. If it names no workflow, the one for the task `edit` runs, or with a mask the one
     for `inpaint`.
     """
-    with in_turn(request):
-        fields, pictures = read_edit(request, current_bridge().settings)
+    fields, pictures = read_edit(request, current_bridge().settings)
     return _answered(fields, "edit" if pictures.mask is None else "inpaint", "image_edit", pictures)
 
 

@@ -11,7 +11,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, UnknownWorkflow
 from comfybridge.web.current import current_bridge, current_owner, current_rights
 from comfybridge.web.describing import Variable, describes, json_answer
-from comfybridge.web.dialects.openai.answers import ModelAnswer, ModelsAnswer, model_answer
+from comfybridge.web.dialects.openai.answers import OpenAIModel, OpenAIModels, model_answer
 from comfybridge.web.dialects.openai.blueprint import blueprint
 from comfybridge.workflow.wording import clip, listed
 
@@ -20,10 +20,10 @@ SECONDS = 2.0  # for what ComfyUI says of its models
 
 
 @blueprint.get("/models")
-@describes(tag="OpenAI", answers=json_answer("They.", ModelsAnswer))
+@describes(tag="OpenAI", answers=json_answer("They.", OpenAIModels))
 def list_models() -> Response:
     """The workflows that the caller may use, and the models that the default one can run with."""
-    body: ModelsAnswer = {"object": "list", "data": [model_answer(name) for name in _names()]}
+    body: OpenAIModels = {"object": "list", "data": [model_answer(name) for name in _names()]}
     return jsonify(body)
 
 
@@ -31,7 +31,7 @@ def list_models() -> Response:
 @describes(
     tag="OpenAI",
     path={"name": Variable("a workflow or a model", NAME)},
-    answers=json_answer("It.", ModelAnswer),
+    answers=json_answer("It.", OpenAIModel),
     raises=(UnknownWorkflow,),
 )
 def get_model(name: str) -> Response:

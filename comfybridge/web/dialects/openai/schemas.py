@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 from typing_extensions import TypedDict
 
 from comfybridge.web.parsing.lenient import Boolean, Integer, Number
@@ -19,6 +28,8 @@ SIZE = "^(auto|[0-9]{1,5}x[0-9]{1,5})$"
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
 Background = Literal["auto", "opaque", "transparent"]
 Format = Literal["png", "webp", "jpeg"]
+# Fields that forms of web pages send empty.
+CHOICES = ("size", "quality", "background", "output_format", "response_format")
 NOT_USED = "accepted and not used"
 
 
@@ -30,6 +41,8 @@ def _size(value: object) -> object:
 
 
 def _nothing(value: object) -> object:
+    if value is None:
+        return value
     raise ValueError("left out, because this server does not support it")
 
 
@@ -93,8 +106,15 @@ class ImageFields(BaseModel):
         None, description="the bridge's own: seconds, including the time in ComfyUI's queue"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if value != "" or name not in CHOICES}
 
-class GenerateBody(ImageFields):
+
+class ImagesBody(ImageFields):
     """The body of `POST /v1/images/generations`."""
 
 
@@ -104,17 +124,15 @@ class ImageReference(TypedDict):
     image_url: Annotated[str, Field(description="a data URI, or an http or https URL")]
 
 
-Picture = StrictStr | ImageReference
+# `edits.py` checks it, with sentences that name the field.
+Picture = Annotated[str | ImageReference | None, SkipValidation]
+Pictures = Annotated[str | ImageReference | list[str | ImageReference] | None, SkipValidation]
 
 
 class EditBody(ImageFields):
     """The JSON body of `POST /v1/images/edits`; a form has the same fields, and files in `image` and `mask`."""
 
-    image: Picture | list[Picture] | None = Field(
-        None, description="the picture to edit, or several: base64, a data URI or a URL"
-    )
-    images: Annotated[list[Picture], Field(max_length=MOST_IMAGES)] | None = Field(
-        None, description="the same as image"
-    )
-    mask: Picture | None = Field(None, description="a picture whose transparent pixels mark what to edit")
+    image: Pictures = Field(None, description="the picture to edit, or several: base64, a data URI or a URL")
+    images: Pictures = Field(None, description="the same as image")
+    mask: Picture = Field(None, description="a picture whose transparent pixels mark what to edit")
     markup: Unsupported = None
