@@ -70,7 +70,7 @@ def test_every_type_of_error_stands_under_its_status(document: dict[str, Any]) -
                 said.setdefault(status, set()).add(type)
     classes = [each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, BridgeError)]
     there_are = {each.type: str(each.status) for each in classes if each.type not in OF_NO_OPERATION}
-    assert there_are.items() <= {type: status for status, types in said.items() for type in types}.items()
+    assert there_are.items() <= {(type, status) for status, types in said.items() for type in types}
 
 
 def test_the_fields_of_a_request_are_those_that_are_validated(document: dict[str, Any]) -> None:
