@@ -241,6 +241,7 @@ def test_a_bad_edit_names_the_field(api: FlaskClient, sim: Simulator, sent: dict
         ({"params": {"nothing": 1}}, "nothing"),
         ({"sampler_name": "nothing"}, "sampler_name"),
         ({"steps": 0}, "steps"),
+        ({"prompt": "a cat <lora:nothing:1>"}, "prompt"),
     ],
 )
 def test_bad_input_names_the_field(api: FlaskClient, sim: Simulator, body: dict[str, Any], param: str) -> None:
