@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocked, callers, goals, servers, sizes
+from benchmarks import blocked, callers, dialects, goals, servers, sizes
 from benchmarks.callers import OtherBridge
 from benchmarks.machine import machine_facts, versions
 from benchmarks.picture import draw
@@ -19,7 +19,7 @@ from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.processes import Refused, allow_many_files, bridge, stand_in
 from benchmarks.tables import say
 
-SECTIONS = ("callers", "blocked", "servers", "sizes")
+SECTIONS = ("callers", "dialects", "blocked", "servers", "sizes")
 
 
 def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> int:
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> in
         say(f"Measuring beside {report['comfyui']}; what is not about waiting waits by {waiter}.")
         measures: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], str]]] = {
             "callers": (lambda: callers.measure(plan, url, options.other), callers.printed),
+            "dialects": (lambda: dialects.measure(plan, waiter), dialects.printed),
             "blocked": (lambda: blocked.measure(plan, waiter), blocked.printed),
             "servers": (lambda: servers.measure(plan, waiter), servers.printed),
             "sizes": (lambda: sizes.measure(plan, waiter), sizes.printed),

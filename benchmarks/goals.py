@@ -32,6 +32,9 @@ def _goals(report: dict[str, Any], waiter: str) -> Iterator[tuple[str, float, bo
         if callers > 1:
             yield f"throughput, {callers} at once, x direct", 0.97, False, row["throughput_ratio"]
         yield f"failed requests, {callers} at once", 0, True, row["failed"]
+    for row in _rows(report, "dialects", "summary"):
+        if row["dialect"] != "native":
+            yield f"CPU added by {row['dialect']}, ms", 0.3, True, row["added_cpu_ms"]
     for row in _rows(report, "blocked", "rows"):
         callers = row["callers"]
         yield f"lost of {callers} blocked callers", 0, True, row["lost"]

@@ -57,4 +57,10 @@ def file_graph(megabytes: int) -> Graph:
     return {"1": {"class_type": FILE_NODE, "inputs": {"megabytes": megabytes, "number": next(_colors)}}}
 
 
-GRAPHS: dict[str, Callable[[], Graph]] = {"tiny": tiny_graph, "bare": bare_graph, "gpu": gpu_graph}
+def text_body() -> Graph:
+    """No graph, but the fields of a request for a template: names that all the bridge's APIs have."""
+    number = next(_colors)
+    return {"prompt": f"picture {number}", "width": 64, "height": 64, "steps": 1, "seed": number}
+
+
+GRAPHS: dict[str, Callable[[], Graph]] = {"tiny": tiny_graph, "bare": bare_graph, "gpu": gpu_graph, "text": text_body}

@@ -30,9 +30,9 @@ def warming(callers: int) -> int:
 
 
 def body_of(shape: str, graph: Graph) -> dict[str, Any]:
-    """The body of a request: the graph under a key, or under nested keys (`input.workflow`)."""
+    """The body of a request: the graph under a key, or under nested keys (`input.workflow`); itself without a key."""
     body: dict[str, Any] = graph
-    for key in reversed(shape.split(".")):
+    for key in reversed(shape.split(".") if shape else []):
         body = {key: body}
     return body
 

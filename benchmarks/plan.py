@@ -20,6 +20,8 @@ class Plan:
         server_rounds: how often all of them are measured, in turn.
         prompts_per_server: requests of one run for each server.
         gpu_seconds: how long a server takes for each of them.
+        dialect_requests: requests of one run in the section `dialects`.
+        dialect_rounds: how often all APIs are measured, in turn.
         sizes: requests of one run, by the size of their file in megabytes.
         size_rounds: how often all sizes are measured, in turn.
     """
@@ -33,6 +35,8 @@ class Plan:
     prompts_per_server: int
     sizes: Mapping[int, int]
     size_rounds: int
+    dialect_requests: int
+    dialect_rounds: int
     waiters: tuple[str, ...] = ("hub", "websocket", "poll")
     gpu_seconds: float = 0.2
 
@@ -47,6 +51,8 @@ FULL = Plan(
     prompts_per_server=60,
     sizes={1: 20, 20: 6, 100: 3, 500: 1},
     size_rounds=3,
+    dialect_requests=400,
+    dialect_rounds=10,
 )
 
 QUICK = Plan(
@@ -59,4 +65,6 @@ QUICK = Plan(
     prompts_per_server=30,
     sizes={1: 10, 20: 4, 100: 2},
     size_rounds=1,
+    dialect_requests=200,
+    dialect_rounds=4,
 )

@@ -27,6 +27,8 @@ TINY = Plan(
     prompts_per_server=4,
     sizes={1: 1},
     size_rounds=1,
+    dialect_requests=4,
+    dialect_rounds=1,
     waiters=("websocket",),
     gpu_seconds=0.02,
 )
@@ -39,7 +41,11 @@ def report(sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert code == 0, capsys.readouterr().err
     assert picture.read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
-    for title in ("One tiny picture a request", "Callers blocked", "Several servers", "Large outputs", "To reach"):
+    titles = (
+        *("One tiny picture a request", "The same request in several APIs", "Callers blocked"),
+        *("Several servers", "Large outputs", "To reach"),
+    )
+    for title in titles:
         assert title in said
     report: dict[str, object] = json.loads(file.read_text())
     return report
@@ -51,6 +57,9 @@ def test_every_section_is_measured_and_nothing_fails(report: dict[str, dict[str,
     for row in callers.values():
         assert row["failed"] == 0
         assert float(str(row["cpu_ratio"])) > 0
+    dialects = {str(row["dialect"]): row for row in report["dialects"]["summary"]}
+    assert {"native", "openai"} <= dialects.keys()
+    assert [row["failed"] for row in dialects.values()] == [0] * len(dialects)
     (blocked,) = report["blocked"]["rows"]
     assert (blocked["blocked"], blocked["answered"], blocked["lost"]) == (5, 5, 0)
     (servers,) = report["servers"]["summary"]

@@ -26,6 +26,7 @@ from comfybridge.prompts.under_way import UnderWay
 LOOK_SECONDS = 2.0
 INTERRUPT_SECONDS = 20.0
 MOST_UNSEEN = 1000
+INTERRUPTED = "The caller interrupted the request before its prompt was queued."
 
 Cancel = Callable[[str], bool]
 
@@ -143,6 +144,13 @@ class Board:
     def _interrupt_own(self, caller: str) -> int:
         with self._lock:
             entries = list(self._entries.get(caller, ()))
-        submissions = [each for entry in entries for each in self._under_way.of(entry.admitted)]
+        submissions: list[Submission] = []
+        being_queued = 0
+        for each in entries:
+            found = self._under_way.of(each.admitted)
+            submissions += found
+            if not found and not each.admitted.trace.ended:
+                self._under_way.abandon(each.admitted, INTERRUPTED)
+                being_queued += each.admitted.asked.n
         # the last one first: once one has ended, the others of its request are cancelled anyway
-        return sum(self._cancel(each.prompt.id) for each in reversed(submissions))
+        return being_queued + sum(self._cancel(each.prompt.id) for each in reversed(submissions))

@@ -257,6 +257,25 @@ def test_json_is_read_whatever_it_is_called(api: FlaskClient, content_type: str 
     pictures(api.post(GENERATIONS, data=json.dumps(SMALL), content_type=content_type))
 
 
+def test_large_bodies_are_read_in_turn(api: FlaskClient) -> None:
+    note = "x" * 2_000_000
+    pictures(api.post(GENERATIONS, json={**SMALL, "user": note}))
+    pictures(api.post(EDITS, json={"prompt": "x", "steps": 2, "image": as_data_uri(RED), "user": note}))
+    pictures(api.post(EDITS, data=form(image=RED, steps="2", user=note)))
+
+
+def test_with_keepalive_the_answer_begins_before_the_picture_is_there(
+    make_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    api = make_app(keepalive=0.1).test_client()
+    sim.hold()
+    response = api.post(GENERATIONS, json={**SMALL, "response_format": "url"}, buffered=False)
+    sim.release()
+    text = response.text
+    assert text.startswith(" ")
+    assert json.loads(text)["data"][0]["url"].startswith("http://")
+
+
 # -- errors ----------------------------------------------------------------------------------------------------------
 
 

@@ -129,6 +129,12 @@ def test_a_template_ignores_and_renames_fields() -> None:
     request = request_of(fields(negative_prompt="blur", size="64x64", cfg=3.5), template(dialects=rules))
     assert request.params == {"prompt": "a cat", "guidance": 3.5}
     assert request.warnings == []
+    rules = {"openai": DialectRules(frozenset({"quality", "background", "n", "prompt", "model"}), {})}
+    asked = fields(quality="low", background="transparent", n=3)
+    request = request_of(asked, template(dialects=rules), "xl.safetensors")
+    assert (request.params, request.presets, request.n) == ({}, {}, 1)
+    rules = {"openai": DialectRules(frozenset(), {"n": "steps"})}
+    assert request_of(fields(n=3), template(dialects=rules)).params["steps"] == 3
     other = {"automatic1111": DialectRules(frozenset({"negative_prompt"}), {})}
     assert "negative_prompt" in request_of(fields(negative_prompt="blur"), template(dialects=other)).params
 

@@ -83,7 +83,8 @@ def test_its_errors_have_its_shape_and_the_others_keep_theirs(both: FlaskClient)
 def test_errors_below_its_paths_have_its_shape_too(both: FlaskClient, path: str) -> None:
     response = both.get(path)
     said = wrong(response, 404, "not_found")
-    assert said == f"There is nothing at {path}; the addresses are POST {DRAW}, POST /shapes/v1/break."
+    routes = f"POST {DRAW}, GET /shapes/v1/how-far, POST /shapes/v1/end, POST /shapes/v1/break"
+    assert said == f"There is nothing at {path}; the addresses are {routes}."
     assert response.headers["X-Shapes-Advice"] == "draw something else"
     response = both.get(DRAW)
     assert "it takes POST" in wrong(response, 405, "method_not_allowed")

@@ -62,10 +62,11 @@ def request_of(
         InvalidRequest: a field asks for what the template cannot do.
     """
     made = _Making(template)
+    fields = fields.model_copy(update=dict.fromkeys(made.rules.ignore.intersection(type(fields).model_fields)))
     made.set("prompt", fields.prompt, is_optional=True)
     for name in SHORT_NAMES:
         made.set(name, getattr(fields, name))
-    made.set("model", model)
+    made.set("model", None if "model" in made.rules.ignore else model)
     _set_size(made, fields)
     count = _set_count(made, fields)
     return GenerationRequest(
@@ -122,12 +123,12 @@ class _Making:
         return self.rules.rename.get(name, name)
 
     def set(self, name: str, value: object, *, is_optional: bool = False) -> None:
-        """Set the parameter of a field, unless it is not given, or the template ignores it.
+        """Set the parameter of a field, unless it is not given.
 
         Args:
             is_optional: whether a template without the parameter leads to a warning instead of an error.
         """
-        if value is None or name in self.rules.ignore:
+        if value is None:
             return
         if is_optional and not self.takes(name):
             self.warnings.append(f"The workflow {clip(self.template.name)} takes no {name}, which is ignored.")
@@ -143,9 +144,8 @@ def _set_size(made: _Making, fields: ImageFields) -> None:
     """The size; clients always send one, also to workflows that take none."""
     made.set("width", fields.width)
     made.set("height", fields.height)
-    if fields.size in (None, "auto") or "size" in made.rules.ignore:
+    if fields.size is None or fields.size == "auto":
         return
-    assert fields.size is not None
     sides = dict(zip(("width", "height"), map(int, fields.size.split("x")), strict=True))
     if not any(map(made.takes, sides)):
         made.warnings.append(f"The workflow {clip(made.template.name)} takes no size, which is ignored.")
@@ -157,12 +157,13 @@ def _set_size(made: _Making, fields: ImageFields) -> None:
 
 def _set_count(made: _Making, fields: ImageFields) -> int:
     """Have the workflow make several pictures at once if it can. Returns how often to run it."""
-    parameter = made.template.parameters.get(made.parameter("batch_size"))
-    if fields.n is None or "n" in made.rules.ignore:
+    name = made.rules.rename.get("n", "batch_size")
+    parameter = made.template.parameters.get(name)
+    if fields.n is None:
         return 1
     if parameter is None or fields.n > (parameter.range[1] or fields.n):
         return fields.n
-    made.set("batch_size", fields.n)
+    made.params[name] = fields.n
     return 1
 
 
