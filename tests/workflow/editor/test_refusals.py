@@ -66,6 +66,11 @@ def test_a_photograph_of_a_3d_scene_is_made_when_a_prompt_is_queued():
     assert said.startswith("Node 4 (Load3D) sends a photograph of its 3D scene as image")
 
 
+def test_a_photograph_is_made_even_if_the_file_has_no_value_for_it():
+    said = refused(file([node(4, "Load3D", [])]))
+    assert said.startswith("Node 4 (Load3D) sends a photograph of its 3D scene as image")
+
+
 def test_a_recording_is_made_when_a_prompt_is_queued():
     assert "a recording by the microphone" in refused(file([node(4, "RecordAudio", [""])]))
 
