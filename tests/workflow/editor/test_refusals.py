@@ -47,6 +47,11 @@ def test_the_packs_of_all_unknown_types_are_named():
     assert refused(file(nodes)).endswith("; its pack is comfyui-fancy; nor does it have Sharper (someone/sharp).")
 
 
+def test_a_group_node_without_its_content_is_called_so():
+    said = refused(file([node(1, "workflow>Soft"), save_image(2, 1)], [(1, 1, 0, 2)]))
+    assert said == "Node 1 (workflow>Soft) is a group node, and the workflow does not hold its content."
+
+
 def test_an_unknown_type_within_a_subgraph_is_named_by_its_path():
     said = refused(file([node(1, "inner")], subgraphs=[subgraph("inner", [node(8, "FancyBlur")])]))
     assert said.startswith("Node 1:8 (FancyBlur)")
