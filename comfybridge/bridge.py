@@ -412,7 +412,7 @@ class Bridge:
         """Give up a request that another thread waits for, because its caller is gone.
 
         Its prompt is cancelled, unless it would be kept on a timeout too or has an idempotency key; the bridge then
-        only stops waiting for it. A request that is not queued yet goes on: call again later.
+        only stops waiting for it. A request that is not queued yet goes on until it is.
         """
         self.under_way.abandon(admitted)
 

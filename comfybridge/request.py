@@ -74,7 +74,7 @@ class Trace:
         ran_at: when that became known, on `time.monotonic()`'s clock.
         error: what went wrong after its answer had begun.
         ended: the numbers of its prompts that nobody waits for any more, from 0.
-        is_abandoned: whether its caller no longer waits.
+        given_up: why its outcome is no longer wanted, as a sentence; None while it is.
         has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
 
@@ -87,7 +87,7 @@ class Trace:
     ran_at: float | None = None
     error: BridgeError | None = None
     ended: set[int] = field(default_factory=set)
-    is_abandoned: bool = False
+    given_up: str | None = None
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 

@@ -26,8 +26,9 @@ from comfybridge.prompts.under_way import UnderWay
 LOOK_SECONDS = 2.0
 INTERRUPT_SECONDS = 20.0
 MOST_UNSEEN = 1000
+INTERRUPTED = "The caller interrupted the request before its prompt was queued."
 
-Cancel = Callable[[str], bool]
+Cancel = Callable[[str], object]
 
 
 @dataclass(eq=False)
@@ -49,7 +50,7 @@ class Board:
 
     Args:
         bridge: the same text in all processes of one bridge, and another in each other bridge of this machine.
-        cancel: cancels a prompt; returns whether it waited or ran.
+        cancel: cancels a prompt, if it waits or runs.
     """
 
     def __init__(self, machine: Machine, bridge: str, under_way: UnderWay, cancel: Cancel) -> None:
@@ -143,6 +144,14 @@ class Board:
     def _interrupt_own(self, caller: str) -> int:
         with self._lock:
             entries = list(self._entries.get(caller, ()))
-        submissions = [each for entry in entries for each in self._under_way.of(entry.admitted)]
-        # the last one first: once one has ended, the others of its request are cancelled anyway
-        return sum(self._cancel(each.prompt.id) for each in reversed(submissions))
+        submissions: list[Submission] = []
+        being_queued = 0
+        for each in entries:
+            found = self._under_way.of(each.admitted)
+            submissions += found
+            if not found and not each.admitted.trace.ended:
+                self._under_way.abandon(each.admitted, INTERRUPTED)
+                being_queued += each.admitted.asked.n
+        for submission in reversed(submissions):  # the running one last, or the next one would begin
+            self._cancel(submission.prompt.id)
+        return being_queued + len(submissions)

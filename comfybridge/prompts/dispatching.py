@@ -10,7 +10,7 @@ from comfybridge.errors import BridgeError, BrokenWorkflow, ComfyUIUnreachable, 
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import none_can
-from comfybridge.prompts.giving_up import HUNG_UP, Abandoned
+from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.prompts.queueing import Queueing
 from comfybridge.prompts.repeats import Repeats
 from comfybridge.prompts.submission import Place, Submission
@@ -71,8 +71,8 @@ class Dispatcher:
                 place.leave_server()
                 time.sleep(pause)
                 self._under_way.check_goes_on()
-                if admitted.trace.is_abandoned:
-                    raise Abandoned(HUNG_UP, prompt_id=lost.prompt.id)
+                if admitted.trace.given_up is not None:
+                    raise Abandoned(admitted.trace.given_up, prompt_id=lost.prompt.id)
                 pause = min(2 * pause, LONGEST_PAUSE)
         except BaseException:
             place.leave()

@@ -40,7 +40,7 @@ class Neighbours:
 
     def __init__(self, machine: Machine, bridge: str, answer: Answer) -> None:
         self._machine = machine
-        self._prefix = hashlib.sha256(bridge.encode()).hexdigest()[:12]
+        self._prefix = hashlib.sha256(bridge.encode()).hexdigest()[:8]
         self._answer = answer
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -55,7 +55,7 @@ class Neighbours:
             if self._socket is not None or self._is_alone:
                 return
             try:
-                path = self._machine.folder() / f"{self._prefix}-{secrets.token_hex(4)}{ENDING}"
+                path = self._machine.folder() / f"{self._prefix}-{secrets.token_hex(3)}{ENDING}"
                 listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 listening.bind(str(path))
                 listening.listen()

@@ -24,7 +24,7 @@ from comfybridge.files.inputs import Brought
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.dispatching import Dispatcher
-from comfybridge.prompts.giving_up import CANCEL_PATIENCE_SECONDS, HUNG_UP, Abandoned, try_to_drop
+from comfybridge.prompts.giving_up import CANCEL_PATIENCE_SECONDS, Abandoned, try_to_drop
 from comfybridge.prompts.seeds import NO_SEED, Seeds
 from comfybridge.prompts.submission import OnQueued, Place, Submission
 from comfybridge.prompts.under_way import LAST_CANCEL_SECONDS, UnderWay
@@ -77,8 +77,8 @@ class Several:
             if seeds is None:
                 queued[0].warnings.append(NO_SEED.format(n=asked.n))
             for part in range(1, asked.n):
-                if admitted.trace.is_abandoned:
-                    raise Abandoned(HUNG_UP)
+                if admitted.trace.given_up is not None:
+                    raise Abandoned(admitted.trace.given_up)
                 params = asked.params if seeds is None else seeds.params(asked.params, part)
                 with _named(part, asked.n, None if seeds is None else seeds.of(part)):
                     another = Place(None)

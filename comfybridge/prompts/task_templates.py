@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, BrokenWorkflow, InvalidWorkflow, UnknownWorkflow
@@ -70,8 +70,7 @@ class TaskTemplates:
     def _first(self, task: Task, deadline: Deadline, allows: Callable[[str], bool]) -> Template | BridgeError | None:
         """The first template for a task; why one could not be looked at if there is none."""
         failure: BridgeError | None = None
-        ranks = {self._default: 0, task: 1}
-        for workflow in sorted(self._templates.all(), key=lambda each: ranks.get(each.name, 2)):
+        for workflow in self._in_order(task):
             if not allows(workflow.name) or (failure is not None and isinstance(workflow, Unconverted)):
                 continue
             try:
@@ -84,3 +83,18 @@ class TaskTemplates:
             if task in template.tasks:
                 return template
         return failure
+
+    def _in_order(self, task: Task) -> Iterator[Template | Unconverted]:
+        """The templates as they are asked; the usual ones first, without a look at the whole folder."""
+        usual = dict.fromkeys((self._default, task))
+        looked_at = set()
+        for name in usual:
+            workflow = self._templates.known(name)
+            if workflow is None:
+                break
+            looked_at.add(name)
+            yield workflow
+        ranks = {name: rank for rank, name in enumerate(usual)}
+        for workflow in sorted(self._templates.all(), key=lambda each: ranks.get(each.name, len(ranks))):
+            if workflow.name not in looked_at:
+                yield workflow

@@ -50,6 +50,10 @@ class Templates:
         """Those that are well-formed, by name; whether a server can run them is not known yet."""
         return self._library.templates()
 
+    def known(self, name: str) -> Template | Unconverted | None:
+        """As `Library.known`."""
+        return self._library.known(name)
+
     def converted(self, workflow: Template | Unconverted, deadline: Deadline) -> Template:
         """The template that a workflow is on the first server that can run it.
 

@@ -66,8 +66,8 @@ class UnderWay:
         submission.admitted.trace.ended.discard(submission.admitted.part)
         if self._is_shut_down:
             submission.listener.stop(ShuttingDown(STOPPED))
-        elif submission.admitted.trace.is_abandoned:
-            submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
+        else:
+            _stop_if_given_up(submission)
 
     def remove(self, submission: Submission) -> None:
         """Record that nobody waits for a submission any more."""
@@ -82,11 +82,11 @@ class UnderWay:
         """The ids of the prompts that are waited for."""
         return sorted({each.prompt.id for each in self._submissions.values()})
 
-    def abandon(self, admitted: Admitted) -> None:
-        """Give up a request whose answer is no longer wanted; one that is not queued yet goes on."""
-        admitted.trace.is_abandoned = True  # for a request that waits for an unreachable server
+    def abandon(self, admitted: Admitted, why: str = HUNG_UP) -> None:
+        """Give up a request whose answer is no longer wanted; one that is not queued yet is given up then."""
+        admitted.trace.given_up = why
         for submission in self.of(admitted):
-            submission.listener.stop(Abandoned(HUNG_UP, prompt_id=submission.prompt.id))
+            _stop_if_given_up(submission)
 
     def of(self, admitted: Admitted) -> list[Submission]:
         """The submissions of a request that are waited for."""
@@ -117,6 +117,12 @@ class UnderWay:
             (kept if submission.request.outlasts_its_time else cancelled).add(submission.prompt.id)
             submission.listener.stop(ShuttingDown(STOPPED, prompt_id=submission.prompt.id))
         return sorted(cancelled - kept), sorted(kept), len(unqueued)
+
+
+def _stop_if_given_up(submission: Submission) -> None:
+    why = submission.admitted.trace.given_up
+    if why is not None:
+        submission.listener.stop(Abandoned(why, prompt_id=submission.prompt.id))
 
 
 def cut_off(submission: Submission) -> ShuttingDown:

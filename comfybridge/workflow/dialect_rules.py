@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
+from comfybridge.settings import DIALECTS
 from comfybridge.workflow.wording import clip, describe, listed
 
 KEY = "dialects"
-DIALECTS = ("openai", "automatic1111")
 SPELLINGS = {"a1111": "automatic1111"}
 
 

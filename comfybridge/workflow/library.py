@@ -1,8 +1,8 @@
 """The folder of templates: `NAME.json`, and beside it a parameter file if its owner wrote one.
 
 Every look at it compares the files' stamps and reads again what changed, so that a template can be added, changed
-or removed while the service runs. A broken one is reported and does not affect the others. What the editor saved
-stays as it is until a server is there.
+or removed while the service runs. Where the files of a template have not changed, no others are looked at for it.
+A broken one is reported and does not affect the others. What the editor saved stays as it is until a server is there.
 """
 
 from __future__ import annotations
@@ -58,12 +58,30 @@ class Library:
             UnknownWorkflow: no template has that name; the message lists the existing ones.
             BrokenWorkflow: its files are broken, and how.
         """
+        known = self.known(name)
+        if known is not None:
+            return known
         entries = self._look()
         entry = entries.get(name) if isinstance(name, str) else None
         if entry is None:
             raise UnknownWorkflow(self._unknown(name, [each for each in entries if entries[each].template]))
         if entry.template is None:
             raise BrokenWorkflow(f"The workflow {name} is broken: {entry.error}")
+        return entry.template
+
+    def known(self, name: str) -> Template | Unconverted | None:
+        """A template whose files have not changed since they were read; None if that can't be told by them alone."""
+        entry = self._entries.get(name) if isinstance(name, str) else None
+        if entry is None or not entry.settled:
+            return None
+        for ending in (GRAPH, *PARAMETERS):
+            file_name = name + ending
+            try:
+                stamp = _stamp_of(os.stat(os.path.join(self._directory, file_name)))
+            except OSError:  # as of the files that it does not have
+                stamp = None
+            if stamp != entry.stamps.get(file_name):
+                return None
         return entry.template
 
     def names(self) -> list[str]:
@@ -168,7 +186,10 @@ def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
     try:
         if not entry.is_file():
             return None
-        status = entry.stat()
+        return _stamp_of(entry.stat())
     except OSError:  # removed since, or a link to nowhere
         return None
+
+
+def _stamp_of(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -54,6 +54,16 @@ def test_several_pictures_get_numbers_and_without_a_name_their_own(maker: list[s
     assert len(list(tmp_path.glob("ComfyUI_*.png"))) == 1
 
 
+def test_a_preset_is_used(maker: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    size = ["-p", "width=64", "-p", "height=64"]
+    assert main(["generate", "x", *size, "--preset", "quality=low", "-o", "out.png", *maker]) == 0
+    with Image.open("out.png") as picture:
+        assert json.loads(picture.info["prompt"])["3"]["inputs"]["steps"] == 10
+    capsys.readouterr()
+    assert main(["generate", "x", *size, "--preset", "quality", *maker]) == 2
+    assert "--preset takes NAME=VALUE, not 'quality'." in capsys.readouterr().err
+
+
 def test_a_graph_of_one_s_own_is_run(maker: list[str]) -> None:
     Path("mine.json").write_text(json.dumps(graphs.picture(40, 24)))
     assert main(["generate", "-w", "mine.json", "-p", "1.width=48", "-o", "out.png", *maker]) == 0

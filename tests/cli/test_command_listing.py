@@ -52,6 +52,13 @@ def test_the_templates_are_listed(said: Said) -> None:
     assert err.startswith("torn is broken: torn.json")
 
 
+def test_its_presets_and_tasks_are_told(said: Said, folder: Path) -> None:
+    (folder / "square.yaml").write_text("task: edit\npresets: {quality: {low: {steps: 1}, high: {steps: 9}}}\n")
+    code, out, _ = said("square")
+    assert code == 0
+    assert out.endswith("    preset quality: low, high\n    for edit\n")
+
+
 def test_one_of_them_tells_what_it_takes(said: Said) -> None:
     code, out, _ = said("square")
     assert code == 0

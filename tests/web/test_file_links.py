@@ -235,9 +235,9 @@ def test_no_file_runs_as_a_page_of_the_bridge(
 def test_the_log_does_not_have_the_whole_link(api: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     url = link_of(api)
     token = url.removeprefix(f"{HOST}/files/").split("/")[0]
-    with caplog.at_level(logging.INFO):
-        fetched(api, url)
-        api.get(f"/files/{token}")
+    with caplog.at_level(logging.INFO, "comfybridge.requests"):
+        fetched(api, url).close()
+        api.get(f"/files/{token}").close()
     lines = [each.getMessage() for each in caplog.records if each.name == "comfybridge.requests"]
     assert len(lines) == 2
     assert all("/files/" in line and token[12:24] not in line for line in lines)

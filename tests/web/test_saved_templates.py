@@ -53,6 +53,7 @@ def test_it_is_a_template_like_others(api: FlaskClient, sim: Simulator, put: Cal
         "name": "plain",
         "description": "",
         "parameters": ["width", "height", "batch_size"],
+        "tasks": [],
         "makes": ["png"],
     }
     properties = api.get("/workflows/plain").get_json()["parameters"]["properties"]

@@ -51,6 +51,11 @@ def of_picture(*, mask: bool = False, **more: Any) -> dict[str, Any]:
     return {**graph, **more}
 
 
+def saved_by(last: dict[str, Any]) -> dict[str, Any]:
+    """A graph that makes something of a text."""
+    return {**graphs.txt2img("model.safetensors"), "9": last}
+
+
 def upscaled() -> dict[str, Any]:
     return {
         "1": node("LoadImage", image="example.png"),
@@ -79,7 +84,9 @@ def tasks(api: FlaskClient) -> list[str]:
         (of_picture(mask=True), ["inpaint"]),
         (upscaled(), ["upscale"]),
         (inverted(), []),
-        (graphs.frames("SaveAnimatedWEBP", fps=6, lossless=True, quality=80, method="default"), []),
+        (saved_by(node("SaveSVGNode", svg=["8", 0], filename_prefix="x")), []),
+        (saved_by(node("VHS_VideoCombine", images=["8", 0], frame_rate=8, format="video/h264-mp4")), []),
+        (saved_by(node("ImageUpload", images=["8", 0], site="example.org")), ["txt2img"]),
     ],
 )
 def test_tasks_are_found(own: FlaskClient, write: Write, graph: dict[str, Any], found: list[str]) -> None:

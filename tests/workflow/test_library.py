@@ -13,6 +13,7 @@ import pytest
 from comfybridge.errors import BrokenWorkflow, InvalidRequest, UnknownWorkflow
 from comfybridge.workflow.discovery import examine
 from comfybridge.workflow.library import Library
+from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.reading import read_json
 from comfybridge.workflow.template import fill
 from tests.workflow.drawn import default, encode
@@ -224,6 +225,23 @@ def test_adding_changing_and_removing_takes_effect_on_the_next_look(folder: Fold
     assert folder.library.names() == []
 
 
+@pytest.mark.parametrize("ending", [".yaml", ".yml", ".params.json"])
+def test_a_parameter_file_that_comes_or_goes_is_noticed_when_its_template_is_asked_for(
+    folder: Folder, ending: str
+) -> None:
+    seed = {"node_id": 3, "input_name": "seed"} if ending == ".params.json" else {"node": 3, "input": "seed"}
+    declared = {"seed": seed} if ending == ".params.json" else {"parameters": {"seed": seed}}
+    folder.write("a.json", default())
+    assert "steps" in folder.library.get("a").parameters
+    folder.write(f"a{ending}", declared)
+    assert list(folder.library.get("a").parameters) == ["seed"]
+    (folder.path / f"a{ending}").unlink()
+    assert "steps" in folder.library.get("a").parameters
+    (folder.path / "a.json").unlink()
+    with pytest.raises(UnknownWorkflow):
+        folder.library.get("a")
+
+
 def test_a_half_written_template_loads_once_it_is_whole(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     folder.write("a.json", '{"3":')
     assert folder.library.names() == []
@@ -321,14 +339,14 @@ def test_many_threads_may_look_at_once(folder: Folder) -> None:
     assert found == ["a"] * 20
 
 
-@pytest.mark.parametrize("name", ["txt2img", "img2img", "sdxl", "flux"])
+@pytest.mark.parametrize("name", ["txt2img", "img2img", "sdxl", "flux", "edit", "inpaint"])
 def test_a_shipped_template_declares_what_discovery_would_find(name: str) -> None:
     library = Library(SHIPPED)
     assert library.broken() == []
     template = library.get(name)
     assert template.description
     assert all(each.description and each.type for each in template.parameters.values())
-    found = examine(template.graph).parameters
-    assert {each: found[each].targets for each in found} == {
-        each: template.parameters[each].targets for each in template.parameters
-    }
+    found = {each: parameter.targets for each, parameter in examine(template.graph).parameters.items()}
+    if name == "inpaint":  # what the new part is laid over comes as often as the new part
+        found["batch_size"] += (Target("15", "amount"),)
+    assert found == {each: parameter.targets for each, parameter in template.parameters.items()}

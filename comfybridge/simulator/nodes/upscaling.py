@@ -21,7 +21,9 @@ _USUAL_FACTOR = 4
     module=_MODULE,
     modern=True,
 )
-def load_upscale_model(_: NodeRun, model_name: str) -> tuple[Model]:
+def load_upscale_model(run: NodeRun, model_name: str) -> tuple[Model]:
+    if model_name not in run.world.models["upscale_models"]:  # older versions look only here
+        raise FileNotFoundError(f"Model in folder 'upscale_models' with filename '{model_name}' not found.")
     return (Model(model_name),)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
-from comfybridge.web.parsing.lenient import Boolean, Integer, Number, not_blank
+from comfybridge.web.parsing.lenient import Boolean, Integer, Number, not_blank, number, whole
 
 
 def _of_one(value: object) -> object:
@@ -26,14 +26,30 @@ def _or_none(value: object) -> object:
 Text = StrictStr | None
 Whole = Annotated[Integer | None, BeforeValidator(not_blank)]
 Real = Annotated[Number | None, BeforeValidator(not_blank)]
-Count = Annotated[Annotated[Integer, Field(ge=1, le=64)] | None, BeforeValidator(not_blank)]
-Side = Annotated[Annotated[Integer, Field(ge=16, le=16384)] | None, BeforeValidator(not_blank)]
-UpscaledSide = Annotated[Annotated[Integer, Field(ge=1, le=16384)] | None, BeforeValidator(not_blank)]
-Mode = Annotated[Annotated[Integer, Field(ge=0, le=3)] | None, BeforeValidator(not_blank)]
-ExtrasMode = Annotated[Annotated[Integer, Field(ge=0, le=1)] | None, BeforeValidator(not_blank)]
-Blur = Annotated[Annotated[Integer, Field(ge=0, le=256)] | None, BeforeValidator(not_blank)]
-Share = Annotated[Annotated[Number, Field(ge=0, le=1)] | None, BeforeValidator(not_blank)]
-Factor = Annotated[Annotated[Number, Field(gt=0, le=16)] | None, BeforeValidator(not_blank)]
+Count = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=64), BeforeValidator(whole)] | None, BeforeValidator(not_blank)
+]
+Side = Annotated[
+    Annotated[int, Field(strict=True, ge=16, le=16384), BeforeValidator(whole)] | None, BeforeValidator(not_blank)
+]
+UpscaledSide = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=16384), BeforeValidator(whole)] | None, BeforeValidator(not_blank)
+]
+Mode = Annotated[
+    Annotated[int, Field(strict=True, ge=0, le=3), BeforeValidator(whole)] | None, BeforeValidator(not_blank)
+]
+ExtrasMode = Annotated[
+    Annotated[int, Field(strict=True, ge=0, le=1), BeforeValidator(whole)] | None, BeforeValidator(not_blank)
+]
+Blur = Annotated[
+    Annotated[int, Field(strict=True, ge=0, le=256), BeforeValidator(whole)] | None, BeforeValidator(not_blank)
+]
+Share = Annotated[
+    Annotated[float, Field(strict=True, ge=0, le=1), BeforeValidator(number)] | None, BeforeValidator(not_blank)
+]
+Factor = Annotated[
+    Annotated[float, Field(strict=True, gt=0, le=16), BeforeValidator(number)] | None, BeforeValidator(not_blank)
+]
 Truth = Annotated[Boolean | None, BeforeValidator(not_blank)]
 Texts = Annotated[list[StrictStr] | None, BeforeValidator(_of_one)]
 Mixed = list[Any] | None

@@ -43,7 +43,7 @@ class SchedulerAnswer(TypedDict):
     need_inner_model: bool
 
 
-class ModelAnswer(TypedDict):
+class CheckpointAnswer(TypedDict):
     """A checkpoint, or another model that the workflow for txt2img takes."""
 
     title: NAMES
@@ -146,7 +146,7 @@ def schedulers() -> Response:
 
 
 @blueprint.get("/sd-models")
-@describes(tag=TAG, answers=json_answer("The models.", list[ModelAnswer]), raises=ASKING_ERRORS)
+@describes(tag=TAG, answers=json_answer("The models.", list[CheckpointAnswer]), raises=ASKING_ERRORS)
 def sd_models() -> Response:
     """The models that the workflow for txt2img can be run with."""
     check_server_info()
@@ -219,16 +219,22 @@ def scripts() -> Response:
     return jsonify({"txt2img": [], "img2img": []})
 
 
-@blueprint.get("/latent-upscale-modes")
-@blueprint.get("/face-restorers")
-@blueprint.get("/realesrgan-models")
-@blueprint.get("/prompt-styles")
-@blueprint.get("/script-info")
-@blueprint.get("/extensions")
-@describes(tag=TAG, answers=json_answer("An empty list.", EMPTY))
-def nothing() -> Response:
-    """What the bridge has none of."""
-    return jsonify([])
+def _add_empty_list(name: str, what: str) -> None:
+    """Answer with an empty list for what the bridge has none of."""
+
+    def view() -> Response:
+        return jsonify([])
+
+    view.__name__, view.__doc__ = name.replace("-", "_"), f"The {what}: none."
+    blueprint.get(f"/{name}")(describes(tag=TAG, answers=json_answer("An empty list.", EMPTY))(view))
+
+
+_add_empty_list("latent-upscale-modes", "upscalers for the second pass of enable_hr")
+_add_empty_list("face-restorers", "models that restore faces")
+_add_empty_list("realesrgan-models", "further upscalers")
+_add_empty_list("prompt-styles", "styles")
+_add_empty_list("script-info", "scripts")
+_add_empty_list("extensions", "extensions")
 
 
 @blueprint.get("/cmd-flags")

@@ -21,6 +21,7 @@ from comfybridge.web.dialects.automatic1111.views import ASKING_ERRORS, TAG
 TRUE = ("true", "1", "yes", "on")
 # As long as a request is under way, its progress is more than what an idle server says.
 LEAST = 0.001
+NOT_QUEUED = "starting"  # an empty job means to programs that nothing runs
 EMPTY = Annotated[dict[str, Any], Field(max_length=0)]
 
 
@@ -59,9 +60,9 @@ def get_progress() -> Response:
 
     The caller is its API key, or else its address.
     """
-    found = current_bridge().progress_of(current_caller())
-    skips = request.args.get("skip_current_image", "").lower() in TRUE
-    return jsonify(_idle() if found is None else _told(found, skips=skips))
+    is_shown = request.args.get("skip_current_image", "").lower() not in TRUE
+    found = current_bridge().progress_of(current_caller(), with_preview=is_shown)
+    return jsonify(_idle() if found is None else _told(found, is_shown=is_shown))
 
 
 def _idle() -> ProgressAnswer:
@@ -74,14 +75,20 @@ def _idle() -> ProgressAnswer:
     }
 
 
-def _told(found: CallerProgress, *, skips: bool) -> ProgressAnswer:
-    image = None if skips or found.preview is None else base64.b64encode(found.preview.data).decode("ascii")
+def _told(found: CallerProgress, *, is_shown: bool) -> ProgressAnswer:
+    preview = found.preview if is_shown else None
+    image = None if preview is None else base64.b64encode(preview.data).decode("ascii")
     timestamp = time.strftime("%Y%m%d%H%M%S", time.localtime(found.started))
     return {
         "progress": max(LEAST, min(1.0, found.percent / 100)),
         "eta_relative": found.eta_seconds or 0.0,
         "state": _state(
-            found.prompt_id or "", max(1, found.job_count), found.job_no, found.step or 0, found.steps or 0, timestamp
+            found.prompt_id or NOT_QUEUED,
+            max(1, found.job_count),
+            found.job_no,
+            found.step or 0,
+            found.steps or 0,
+            timestamp,
         ),
         "current_image": image,
         "textinfo": "Waiting..." if found.is_queued else None,
@@ -118,16 +125,22 @@ def skip() -> Response:
     return jsonify(None)
 
 
-@blueprint.post("/refresh-checkpoints")
-@blueprint.post("/refresh-vae")
-@blueprint.post("/refresh-loras")
-@blueprint.post("/refresh-embeddings")
-@describes(tag=TAG, answers=json_answer("Nothing.", None))
-def refresh() -> Response:
-    """Have ComfyUI say anew which models it has."""
-    for server in current_bridge().servers.all:
-        server.catalog.forget()
-    return jsonify(None)
+def _add_refresh(name: str, what: str) -> None:
+    """Have ComfyUI say anew which files it has."""
+
+    def view() -> Response:
+        for server in current_bridge().servers.all:
+            server.catalog.forget()
+        return jsonify(None)
+
+    view.__name__, view.__doc__ = f"refresh_{name}", f"Have ComfyUI say anew which {what} it has."
+    blueprint.post(f"/refresh-{name}")(describes(tag=TAG, answers=json_answer("Nothing.", None))(view))
+
+
+_add_refresh("checkpoints", "models")
+_add_refresh("vae", "VAEs")
+_add_refresh("loras", "LoRAs")
+_add_refresh("embeddings", "textual inversions")
 
 
 @blueprint.post("/unload-checkpoint")
