@@ -195,7 +195,7 @@ def test_several_prompts_have_seeds_of_their_own() -> None:
 def test_the_models_that_callers_choose() -> None:
     known = Known(models=lambda: ["plain.safetensors"], default_model="plain.safetensors")
     assert asked({}, known=known).params == {"model": "plain.safetensors"}
-    with pytest.raises(UnknownChoice, match=r"nothing; there are plain\.safetensors"):
+    with pytest.raises(UnknownChoice, match=r"'nothing'; there are plain\.safetensors"):
         asked({"model": "nothing"}, known=known)
     assert asked({}, without("txt2img", "model"), known).warnings == [
         "The model plain.safetensors is not used: the workflow has its own."
