@@ -149,6 +149,8 @@ def test_what_a_workflow_cannot_do_is_refused_by_field(fields: dict[str, Any], w
         {"alwayson_scripts": {"ControlNet": {"args": [{"model": "canny", "enabled": False}]}}},
         {"alwayson_scripts": {"Sampler": {"args": [20, "Euler", "Automatic"]}, "Seed": {"args": [-1, False, -1]}}},
         {"alwayson_scripts": []},
+        {"styles": [""], "denoising_strength": None, "hr_second_pass_steps": 0},
+        {"styles": ["None"], "clip_skip": 1, "override_settings": {"CLIP_stop_at_last_layers": 1}},
     ],
 )
 def test_harmless_values_are_taken(fields: dict[str, Any]) -> None:

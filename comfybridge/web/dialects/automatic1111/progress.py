@@ -18,6 +18,7 @@ from comfybridge.web.current import check_server_info, current_bridge, current_c
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
 from comfybridge.web.dialects.automatic1111.views import ASKING_ERRORS, TAG
+from comfybridge.web.marks import marked
 
 TRUE = ("true", "1", "yes", "on")
 MOST_CALLERS = 1000
@@ -73,6 +74,7 @@ class ProgressAnswer(TypedDict):
 
 
 @blueprint.get("/progress")
+@marked(is_quiet=True)
 @describes(
     tag=TAG,
     query={"skip_current_image": Variable("whether the preview is left out", bool, is_optional=True)},
