@@ -28,7 +28,7 @@ INTERRUPT_SECONDS = 20.0
 MOST_UNSEEN = 1000
 INTERRUPTED = "The caller interrupted the request before its prompt was queued."
 
-Cancel = Callable[[str], bool]
+Cancel = Callable[[str], object]
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class Board:
 
     Args:
         bridge: the same text in all processes of one bridge, and another in each other bridge of this machine.
-        cancel: cancels a prompt; returns whether it waited or ran.
+        cancel: cancels a prompt, if it waits or runs.
     """
 
     def __init__(self, machine: Machine, bridge: str, under_way: UnderWay, cancel: Cancel) -> None:
@@ -152,5 +152,6 @@ class Board:
             if not found and not each.admitted.trace.ended:
                 self._under_way.abandon(each.admitted, INTERRUPTED)
                 being_queued += each.admitted.asked.n
-        # the last one first: once one has ended, the others of its request are cancelled anyway
-        return being_queued + sum(self._cancel(each.prompt.id) for each in reversed(submissions))
+        for submission in reversed(submissions):  # the running one last, or the next one would begin
+            self._cancel(submission.prompt.id)
+        return being_queued + len(submissions)

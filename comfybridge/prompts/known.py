@@ -6,6 +6,7 @@ which process queued a prompt, or whether the bridge queued it at all.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -167,13 +168,10 @@ class Prompts:
             lambda server, patience: self._cancel(server, prompt_id, patience, owner), deadline
         )
 
-    def try_to_cancel(self, prompt_id: str) -> bool:
-        """Cancel a prompt; returns whether it waited or ran, and ComfyUI answered."""
-        try:
+    def try_to_cancel(self, prompt_id: str) -> None:
+        """Cancel a prompt, if it waits or runs and ComfyUI answers."""
+        with contextlib.suppress(BridgeError):
             self.cancel(prompt_id, Deadline(CANCEL_SECONDS), None)
-        except BridgeError:
-            return False
-        return True
 
     def was_taken_out(self, prompt_id: str) -> bool:
         """Whether `cancel` removed a prompt from the queue, in any process of this machine."""

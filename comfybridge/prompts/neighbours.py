@@ -23,7 +23,7 @@ from comfybridge.prompts.processes import Machine
 
 log = logging.getLogger(__name__)
 
-ENDING = ".sock"
+ENDING, NOT_YET = ".sock", ".new"
 CONNECT_SECONDS = 1.0
 LONGEST_QUESTION = 64 * 1024
 
@@ -40,7 +40,7 @@ class Neighbours:
 
     def __init__(self, machine: Machine, bridge: str, answer: Answer) -> None:
         self._machine = machine
-        self._prefix = hashlib.sha256(bridge.encode()).hexdigest()[:12]
+        self._prefix = hashlib.sha256(bridge.encode()).hexdigest()[:8]
         self._answer = answer
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -55,10 +55,13 @@ class Neighbours:
             if self._socket is not None or self._is_alone:
                 return
             try:
-                path = self._machine.folder() / f"{self._prefix}-{secrets.token_hex(4)}{ENDING}"
+                for each in self._machine.folder().glob(f"*{ENDING}"):
+                    _remove_if_dead(each)
+                path = self._machine.folder() / f"{self._prefix}-{secrets.token_hex(3)}{ENDING}"
                 listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                listening.bind(str(path))
+                listening.bind(str(path.with_suffix(NOT_YET)))
                 listening.listen()
+                path.with_suffix(NOT_YET).rename(path)  # before it listened, it would have been taken for a dead one
             except OSError as error:
                 log.warning("Other processes of the bridge do not learn of the requests of this one: %s", error)
                 self._is_alone = True
@@ -113,16 +116,9 @@ class Neighbours:
 def _asked(path: Path, question: Mapping[str, Any], seconds: float) -> dict[str, Any] | None:
     """The answer of one process; None if it gives none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(CONNECT_SECONDS)
         try:
-            connection.connect(str(path))
-        except ConnectionRefusedError:  # that process was killed
-            with contextlib.suppress(OSError):
-                path.unlink()
-            return None
-        except OSError:
-            return None
-        try:
+            if not _connects(connection, path):
+                return None
             connection.settimeout(seconds)
             with connection.makefile("rwb") as stream:
                 stream.write(json.dumps(question).encode() + b"\n")
@@ -132,6 +128,25 @@ def _asked(path: Path, question: Mapping[str, Any], seconds: float) -> dict[str,
         except (OSError, ValueError) as error:
             log.warning("Another process of the bridge does not answer: %s", error)
             return None
+
+
+def _connects(connection: socket.socket, path: Path) -> bool:
+    """Connect to a process; returns whether that worked. What a killed process left is removed."""
+    connection.settimeout(CONNECT_SECONDS)
+    try:
+        connection.connect(str(path))
+    except ConnectionRefusedError:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return False
+    except OSError:
+        return False
+    return True
+
+
+def _remove_if_dead(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        _connects(connection, path)
 
 
 def _remove(path: Path, owner: int) -> None:

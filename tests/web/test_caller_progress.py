@@ -6,7 +6,7 @@ import base64
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,13 @@ def make(monkeypatch: pytest.MonkeyPatch, make_app: Callable[..., Flask]) -> Mak
 @pytest.fixture
 def api(make: Make) -> FlaskClient:
     return make()
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for the name of a socket, of which systems allow some 100 characters."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 class Drawing:
@@ -302,8 +309,10 @@ def test_a_percentage_never_falls_as_often_as_one_asks(api: FlaskClient, sim: Si
     assert len(set(percents)) > 5
 
 
-def test_what_a_killed_process_left_is_removed(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_what_a_killed_process_left_is_removed(
+    make: Make, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
     first, other = make(), make()
     assert Drawing(first).answer.status_code == 200
     (alive,) = Machine().folder().glob("*.sock")
