@@ -374,6 +374,12 @@ def test_who_may_not_see_the_servers_sees_no_models(make_app: Callable[..., Flas
     made(shop.post(f"{ROOT}/txt2img", json=SMALL, headers=headers))
 
 
+def test_a_query_that_makes_no_sense(api: FlaskClient) -> None:
+    response = api.get(f"{ROOT}/progress?skip_current_image=maybe")
+    assert response.status_code == 422
+    assert response.get_json()["detail"][0]["loc"] == ["query", "skip_current_image"]
+
+
 # -- the rest ------------------------------------------------------------------------------------------------------
 
 

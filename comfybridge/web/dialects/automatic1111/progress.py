@@ -17,10 +17,12 @@ from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.web.current import check_server_info, current_bridge, current_caller, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
+from comfybridge.web.dialects.automatic1111.errors import Problem, Unprocessable
 from comfybridge.web.dialects.automatic1111.views import ASKING_ERRORS, TAG
 from comfybridge.web.marks import marked
+from comfybridge.workflow.written import boolean_in
 
-TRUE = ("true", "1", "yes", "on")
+SKIP = "skip_current_image"
 MOST_CALLERS = 1000
 # As long as a request is under way, its progress is more than what an idle server says.
 LEAST = 0.001
@@ -77,20 +79,29 @@ class ProgressAnswer(TypedDict):
 @marked(is_quiet=True)
 @describes(
     tag=TAG,
-    query={"skip_current_image": Variable("whether the preview is left out", bool, is_optional=True)},
+    query={SKIP: Variable("whether the preview is left out", bool, is_optional=True)},
     answers=json_answer("The progress.", ProgressAnswer),
+    raises=(Unprocessable,),
 )
 def get_progress() -> Response:
     """How far the requests of this caller are, in all processes of this machine.
 
     The caller is its API key, or else its address.
     """
-    is_shown = request.args.get("skip_current_image", "").lower() not in TRUE
+    is_shown = not _skips()
     found = current_bridge().progress_of(current_caller(), with_preview=is_shown)
     if found is None:
         return jsonify(_idle())
     share = HIGHEST.of(current_caller(), found.started, share_of(found))
     return jsonify(_told(found, share, is_shown=is_shown))
+
+
+def _skips() -> bool:
+    text = request.args.get(SKIP)
+    skips = boolean_in(text) if text else False
+    if skips is None:
+        raise Unprocessable([Problem(SKIP, "Input should be a valid boolean", "bool_parsing", "query")])
+    return skips
 
 
 def share_of(found: CallerProgress) -> float:
