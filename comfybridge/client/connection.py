@@ -75,6 +75,23 @@ class Connection:
         except requests.RequestException as error:
             raise self._lost(error) from None
 
+    def file(self, url: str) -> bytes:
+        """The file that a link of the bridge leads to; no API key is sent, as a link may lead elsewhere.
+
+        Raises:
+            BridgeError: the link has expired, or its file is gone.
+            BridgeUnreachable: no answer comes, or not whole.
+        """
+        try:
+            answer = requests.get(
+                url, auth=_NoKey(), proxies=dict(self._proxies), timeout=(CONNECT_SECONDS, SILENCE_SECONDS)
+            )
+        except requests.RequestException as error:
+            raise self._lost(error) from None
+        if not answer.ok:
+            raise self.refusal(answer)
+        return answer.content
+
     def json(self, answer: requests.Response) -> dict[str, Any]:
         """The JSON object in a successful answer.
 
@@ -155,6 +172,13 @@ def _lines(answer: requests.Response) -> Iterator[bytes]:
             yield b"".join(begun)
             begun = [other]
     yield b"".join(begun)
+
+
+class _NoKey(AuthBase):
+    """Sends nothing, not even what `.netrc` has."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
 
 
 class _Bearer(AuthBase):

@@ -180,7 +180,7 @@ class Client:
         with self._making_sense():
             if body.get("status") == "error":  # a kept-alive answer is always 200
                 raise error_of(body, BridgeError.status)
-            return generation_of(body, started)
+            return generation_of(body, started, self._connection.file)
 
     @contextlib.contextmanager
     def _making_sense(self) -> Iterator[None]:

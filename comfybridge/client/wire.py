@@ -26,6 +26,7 @@ from comfybridge.request import (
 )
 from comfybridge.workflow.written import Written
 
+FileAt = Callable[[str], bytes]
 Part = tuple[str, tuple[str | None, str | bytes]]
 _Fields = GenerationRequest | OutputOptions
 
@@ -76,17 +77,18 @@ def _changed(values: _Fields, defaults: _Fields) -> dict[str, Any]:
     return {name: value for name, value in pairs if value != getattr(defaults, name)}
 
 
-def generation_of(body: Mapping[str, Any], started: float) -> Generation:
+def generation_of(body: Mapping[str, Any], started: float, file_at: FileAt) -> Generation:
     """The generation in an answer's JSON.
 
     Args:
+        file_at: fetches the file that a link leads to, once it is read.
         started: when the call began, on `time.monotonic()`'s clock.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the JSON is not a generation.
     """
     timings = body.get("timings") or {}
-    outputs = [_output(each, body["images"]) for each in body["outputs"]]
+    outputs = [_output(each, body["images"], file_at) for each in body["outputs"]]
     whole = Generation(
         prompt_id=str(body.get("prompt_id", "")),
         outputs=outputs,
@@ -110,9 +112,14 @@ def generation_of(body: Mapping[str, Any], started: float) -> Generation:
     return dataclasses.replace(whole, of_prompts=tuple(parts))
 
 
-def _output(told: Mapping[str, Any], images: list[str]) -> Output:
+def _output(told: Mapping[str, Any], images: list[str], file_at: FileAt) -> Output:
     text = told.get("text")
-    if told.get("index") is not None:
+    url = str(told.get("url", ""))
+    if url.startswith("data:"):
+        data = base64.b64decode(url.partition(",")[2])
+    elif url:
+        data = b""
+    elif told.get("index") is not None:
         data = base64.b64decode(images[told["index"]])
     else:
         data = base64.b64decode(told["data"]) if text is None else str(text).encode()
@@ -125,9 +132,13 @@ def _output(told: Mapping[str, Any], images: list[str]) -> Output:
         subfolder=str(told.get("subfolder", "")),
         type=str(told.get("type", "")),
         media_type=file.media_type,
-        source=partial(OpenFile.of, file),
+        source=partial(_linked, file, url, file_at) if url.startswith("http") else partial(OpenFile.of, file),
         text=text,
     )
+
+
+def _linked(file: LoadedFile, url: str, file_at: FileAt) -> OpenFile:
+    return OpenFile.of(dataclasses.replace(file, data=file_at(url)))
 
 
 def error_of(body: Mapping[str, Any], status: int, retry_after: str | None = None) -> BridgeError:

@@ -71,6 +71,8 @@ def convert(data: bytes, media_type: str, options: OutputOptions) -> Converted:
 
 def _encoded_anew(data: bytes, media_type: str, options: OutputOptions) -> Converted | None:
     """The re-encoded image; None if that is not necessary."""
+    if options.format == "png" and options.max_size is None and media_type == "image/png" and png.looks_whole(data):
+        return None  # as nearly all are; opening it would take longer than all else that is done with it
     try:
         image = open_image(data)
     except Unreadable as error:

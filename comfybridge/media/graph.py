@@ -18,7 +18,8 @@ API_FORMAT, OF_EDITOR = "prompt", "workflow"  # what ComfyUI calls the two forma
 def embedded_graph(data: bytes) -> dict[str, Any] | None:
     """The graph that ComfyUI embedded in a picture or a video; None if the file has none.
 
-    It is the one in API format, or else the one that the editor saved. `is_changed`, which ComfyUI notes in the nodes
+    It is the one in API format, or else the one that the editor saved: if there is none in API format, or something
+    else in its place, as other tools write the text of a prompt there. `is_changed`, which ComfyUI notes in the nodes
     while it runs them, is left out: taken along, it would stand for the file or the random number of that time. A
     number that JSON does not have (NaN, Infinity) is read as null.
 
@@ -30,7 +31,14 @@ def embedded_graph(data: bytes) -> dict[str, Any] | None:
     except Malformed as error:
         raise InvalidRequest(f"The picture sent as the workflow can't be read: {error}.") from error
     if API_FORMAT in texts:
-        return {str(name): _without_is_changed(node) for name, node in _object(texts[API_FORMAT]).items()}
+        try:
+            graph = _object(texts[API_FORMAT])
+        except InvalidRequest:
+            if OF_EDITOR not in texts:
+                raise
+            graph = {}
+        if graph or OF_EDITOR not in texts:
+            return {name: _without_is_changed(node) for name, node in graph.items()}
     return _object(texts[OF_EDITOR]) if OF_EDITOR in texts else None
 
 

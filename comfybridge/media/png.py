@@ -20,6 +20,7 @@ END_OF_IHDR = 33  # which is the first chunk, and has 13 bytes
 # `comf` is ComfyUI's own: its savers of animated PNGs put key, NUL, JSON into it, after the pixels encoders put 8 kB
 # or more of the pixels into each chunk
 MOST_CHUNKS = 100_000
+_END = b"\0\0\0\0IEND\xaeB`\x82"
 # of all texts together, unpacked: the largest workflows that people share have some megabytes
 LARGEST_TEXTS = 16 * 1024 * 1024
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
@@ -122,6 +123,11 @@ def stripped(data: bytes) -> bytes:
         elif chunk.type not in TEXT_CHUNKS:
             kept.append(data[chunk.start : chunk.end])
     return b"".join(kept)
+
+
+def looks_whole(data: bytes) -> bool:
+    """Whether a file begins and ends as a PNG does."""
+    return data.startswith(SIGNATURE) and data[12:16] == b"IHDR" and data.endswith(_END)
 
 
 def text_chunk(keyword: str, text: str) -> bytes:

@@ -200,7 +200,11 @@ def _load_tagged(filled: Filled, template: Template, catalog: Catalog, deadline:
         return tuple(map(str, types)) if isinstance(types, list) else ()
 
     targets = sorted(template.texts({"prompt"}), key=lambda target: (target.node, target.input))
-    load_tagged(filled, targets, installed, types_of)
+    try:
+        load_tagged(filled, targets, installed, types_of)
+    except InvalidRequest as error:
+        error.field = "prompt"
+        raise
 
 
 def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> None:

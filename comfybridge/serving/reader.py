@@ -173,7 +173,7 @@ class Reader:
         """Find out how the body ends, and whether it is to be taken.
 
         Raises:
-            Refused: the head says something about it that can't be, or it is too large.
+            Refused: the head says something about it that can't be.
         """
         environ, terms = incoming.environ, self._terms
         head = incoming.head
@@ -185,13 +185,11 @@ class Reader:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if coding is not None and coding.lower() != "chunked":
             raise Refused(501, "invalid_request", "The Transfer-Encoding is not supported; it can be chunked.")
-        if length > terms.most_body:
-            raise too_large(terms.most_body)
         self._left, self._chunks = (None, Chunks()) if coding is not None else (length, None)
         environ["wsgi.input"] = io.BytesIO()
         if self._left == 0:
             return
-        if self._left is not None and len(self._buffer) >= self._left:
+        if self._left is not None and len(self._buffer) >= self._left and self._left <= terms.most_body:
             incoming._body = Body(terms.most_body, terms.budget)
         else:
             self.is_interrupted = True  # to ask the application takes a while
@@ -199,13 +197,17 @@ class Reader:
     def _admit(self, incoming: Incoming) -> None:
         """Find out whether a body that has not come yet is wanted.
 
+        An application that knows its limits refuses one that is too large itself, in its own words.
+
         Raises:
-            Refused: there is no room for it now.
+            Refused: it is too large, or there is no room for it now.
         """
         terms, environ = self._terms, incoming.environ
         incoming.is_refused = not terms.admits(environ)
         if incoming.is_refused:
             return
+        if self._left is not None and self._left > terms.most_body:
+            raise too_large(terms.most_body)
         if self._left is not None and self._left > MOST_IN_MEMORY:
             terms.budget.check(self._left)
         incoming._body = Body(terms.most_body, terms.budget)

@@ -105,7 +105,7 @@ def test_quality_sets_the_steps_of_a_preset_unless_the_caller_does(api: FlaskCli
     assert steps[1] == 3
 
 
-@pytest.mark.parametrize("model", ["gpt-image-2", "chatgpt-image-latest", "dall-e-2", "", None])
+@pytest.mark.parametrize("model", ["gpt-image-2", "chatgpt-image-latest", "openai/dall-e-2", "", None])
 def test_names_of_openais_models_mean_the_default_workflow(api: FlaskClient, model: str | None) -> None:
     body = pictures(api.post(GENERATIONS, json={**SMALL, "model": model, "response_format": "b64_json"}))
     assert "b64_json" in body["data"][0]
@@ -241,6 +241,7 @@ def test_a_bad_edit_names_the_field(api: FlaskClient, sim: Simulator, sent: dict
         ({"params": {"nothing": 1}}, "nothing"),
         ({"sampler_name": "nothing"}, "sampler_name"),
         ({"steps": 0}, "steps"),
+        ({"prompt": "a cat <lora:nothing:1>"}, "prompt"),
     ],
 )
 def test_bad_input_names_the_field(api: FlaskClient, sim: Simulator, body: dict[str, Any], param: str) -> None:
@@ -427,6 +428,18 @@ def test_models_are_workflows_and_checkpoints(api: FlaskClient, sim: Simulator) 
     refused(api.get("/v1/models/nothing"), 404, "model_not_found", "model")
     sim.kill()
     assert "txt2img" in api.get("/v1/models").text
+
+
+# -- pages -----------------------------------------------------------------------------------------------------------
+
+
+def test_openais_client_may_run_in_a_page_of_an_allowed_site(make_app: Callable[..., Flask]) -> None:
+    api = make_app(cors_origins="https://app.example").test_client()
+    headers = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    allowed = api.options(GENERATIONS, headers=headers).headers["Access-Control-Allow-Headers"].lower().split(", ")
+    # what openai 6.49 for JavaScript sends in a browser
+    names = ("lang", "package-version", "os", "arch", "runtime", "runtime-version", "retry-count", "timeout")
+    assert {"authorization", "content-type", *(f"x-stainless-{name}" for name in names)} <= set(allowed)
 
 
 # -- switched off ----------------------------------------------------------------------------------------------------

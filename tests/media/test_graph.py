@@ -53,6 +53,11 @@ def test_the_editors_format_counts_where_there_is_no_other(data: bytes) -> None:
     assert embedded_graph(data) == EDITOR
 
 
+@pytest.mark.parametrize("text", ["a cat", "null", "{}", "{"])
+def test_the_editors_format_counts_where_something_else_stands_for_the_other(text: str) -> None:
+    assert embedded_graph(encoded(drawn(), pnginfo=texts(prompt=text, workflow=EDITOR))) == EDITOR
+
+
 @pytest.mark.parametrize("text", ["a cat", "[1, 2]", '"x"', "{", "[" * 100_000])
 def test_what_is_no_json_object_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="The graph in the picture"):

@@ -81,6 +81,22 @@ def test_a_body_that_is_too_large_is_refused_before_it_has_come(common_server: S
     assert status_of(common_server, GENERATE + b"Content-Length: %s\r\n\r\n" % (b"9" * 30)) == 413
 
 
+@GUNICORN_ONLY
+def test_a_body_that_is_too_large_is_refused_in_the_words_of_the_api_that_was_called(common_server: Server) -> None:
+    own, openais = b'{"status":', b'{"error":{"message":'
+    for path, status, shape in (
+        (b"/generate", 413, own),
+        (b"/v1/images/edits", 413, openais),
+        (b"/v1/nothing", 404, openais),
+    ):
+        for length in (b"40000000", b"4000000000"):
+            head = GENERATE.replace(b"/generate", path) + b"Content-Length: " + length + b"\r\n\r\n"
+            with connect(common_server, head) as caller:
+                answer = read_answer(caller)
+            assert int(answer.split()[1]) == status
+            assert shape in answer
+
+
 def test_who_waits_for_a_word_before_the_body_gets_it(common_server: Server) -> None:
     with connect(
         common_server, GENERATE + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)

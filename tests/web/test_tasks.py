@@ -84,7 +84,7 @@ def tasks(api: FlaskClient) -> list[str]:
         (of_picture(mask=True), ["inpaint"]),
         (upscaled(), ["upscale"]),
         (inverted(), []),
-        (saved_by(node("SaveLatent", samples=["3", 0], filename_prefix="x")), []),
+        (saved_by(node("SaveSVGNode", svg=["8", 0], filename_prefix="x")), []),
         (saved_by(node("VHS_VideoCombine", images=["8", 0], frame_rate=8, format="video/h264-mp4")), []),
         (saved_by(node("ImageUpload", images=["8", 0], site="example.org")), ["txt2img"]),
     ],

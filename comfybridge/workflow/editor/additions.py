@@ -51,9 +51,20 @@ FILLS_PREFIX = frozenset(
     )
 )
 _PICTURES = ("SaveGLB", "Preview3D")
+_GROUPS = ("workflow>", "workflow/")  # each followed by the name of a group node
 
 
 def added_widgets(class_type: str) -> Iterator[tuple[str, str]]:
     """Names and values of the widgets that the editor adds to a class and sends."""
     if class_type in _PICTURES:
         yield "image", ""
+
+
+def is_group_node(type_: str) -> bool:
+    """Whether a type is that of a group node."""
+    return type_.startswith(_GROUPS)
+
+
+def group_name(type_: str) -> str:
+    """The name of a group node, out of its type."""
+    return type_[len(_GROUPS[0]) :]

@@ -61,12 +61,14 @@ class Declared:
         kind: the type that it takes; COMBO for a list of choices.
         choices: the choices of a combo.
         options: its other options.
+        is_of_choice: whether it belongs to a choice of a dynamic combo.
     """
 
     name: str
     kind: str
     choices: list[Any]
     options: Mapping[str, Any]
+    is_of_choice: bool = False
 
     @cached_property
     def look(self) -> str:
@@ -116,7 +118,7 @@ class Declared:
 
     def under(self, name: str) -> Declared:
         """A copy of it as an input of a choice."""
-        return Declared(f"{name}.{self.name}", self.kind, self.choices, self.options)
+        return Declared(f"{name}.{self.name}", self.kind, self.choices, self.options, is_of_choice=True)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.json_size import MOST_VALUES
-from comfybridge.workflow.editor.additions import VIRTUAL
+from comfybridge.workflow.editor.additions import VIRTUAL, is_group_node
 from comfybridge.workflow.editor.classes import NodeClasses
-from comfybridge.workflow.editor.group_nodes import is_group_node, replace_group_nodes
+from comfybridge.workflow.editor.group_nodes import replace_group_nodes
 from comfybridge.workflow.editor.layout import DEEPEST
 from comfybridge.workflow.editor.saved import Graph, Node, objects_in, read_graph
 from comfybridge.workflow.editor.unique_ids import make_unique

@@ -12,7 +12,7 @@ from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.json_size import MOST_VALUES
-from comfybridge.workflow.editor.additions import PRIMITIVE
+from comfybridge.workflow.editor.additions import PRIMITIVE, group_name, is_group_node
 from comfybridge.workflow.editor.classes import NodeClasses
 from comfybridge.workflow.editor.saved import (
     ALWAYS,
@@ -31,13 +31,6 @@ from comfybridge.workflow.editor.unique_ids import NewIds, rename
 from comfybridge.workflow.editor.values import positions
 from comfybridge.workflow.graph import MOST_NODES
 from comfybridge.workflow.wording import clip
-
-_PREFIXES = ("workflow>", "workflow/")
-
-
-def is_group_node(type_: str) -> bool:
-    """Whether a type is that of a group node."""
-    return type_.startswith(_PREFIXES)
 
 
 def replace_group_nodes(
@@ -61,7 +54,7 @@ def replace_group_nodes(
         graph = pending.pop()
         renamed = {}
         for node in graph.nodes.values():
-            group = groups.get(node.type[len(_PREFIXES[0]) :]) if is_group_node(node.type) else None
+            group = groups.get(group_name(node.type)) if is_group_node(node.type) else None
             if not isinstance(group, Mapping):
                 continue
             work += sum(len(objects_in(group, name)) for name in ("nodes", "links", "external"))

@@ -15,7 +15,7 @@ from typing import Any
 from comfybridge.errors import InvalidWorkflow
 from comfybridge.workflow.editor.additions import PRIMITIVE
 from comfybridge.workflow.editor.classes import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE, NodeClass, NodeClasses
-from comfybridge.workflow.editor.promoted_pairs import Pair, read_pairs, set_aside
+from comfybridge.workflow.editor.promoted_pairs import ITSELF, Pair, read_pairs, set_aside
 from comfybridge.workflow.editor.saved import Graph, Input, Node
 from comfybridge.workflow.editor.values import MISSING, Filled, fill
 
@@ -118,7 +118,7 @@ class Layouts:
         values: dict[_Together, Any] = {}
         for place, targets in self._shown_without_input(node, definition):
             if place < len(given):
-                values.setdefault(targets, given[place])
+                values[targets] = given[place]
         for targets in self._held_targets.get(definition.id, ()):
             value = values[targets] if targets in values else self.own_value(definition, targets[0])
             if value is not MISSING:
@@ -208,10 +208,12 @@ class Layouts:
             values[place] = self.own_value(definition, target) if value is MISSING else value
         places = {target: place for place, target in reversed(list(enumerate(targets))) if target is not None}
         names = {each.name: place for place, each in reversed(list(enumerate(definition.inputs)))}
-        for value, pair in zip(node.values if isinstance(node.values, list) else (), read_pairs(node), strict=False):
+        pairs = list(zip(read_pairs(node), node.values if isinstance(node.values, list) else (), strict=False))
+        pairs.sort(key=lambda each: each[0].node == ITSELF)  # what the node says of its own input counts most
+        for pair, value in pairs:
             target = self._shown(definition, pair)
             shown = names.get(pair.widget) if target is None else places.get(target)
-            if shown in values and (target is not None or pair.node == "-1"):
+            if shown in values and (target is not None or pair.node == ITSELF):
                 values[shown] = value
         return {place: value for place, value in values.items() if value is not MISSING}
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.workflow.editor.additions import PRIMITIVE, SETTER, VIRTUAL
 from comfybridge.workflow.editor.layout import Layout, Layouts
-from comfybridge.workflow.editor.rounding import NUMBERS, common_options, rounded
+from comfybridge.workflow.editor.rounding import NUMBERS, of_primitive, rounded
 from comfybridge.workflow.editor.saved import BYPASSED, MUTED, Graph, Node
 from comfybridge.workflow.editor.values import MISSING, Widget, held_by
+
+_LINK_ID = re.compile(r"\d{1,15}", re.ASCII)
 
 
 @dataclass(eq=False, slots=True)
@@ -115,26 +119,31 @@ def _write(scope: Scope) -> None:
     }
     if not primitives:
         return
-    fed: dict[str, list[tuple[Placed, Widget]]] = {}
+    fed: dict[str, list[tuple[str, Placed, Widget]]] = {}
     for placed in scope.nodes.values():
         for slot in placed.layout.slots:
             link = scope.graph.links.get(slot.link) if slot.link is not None and slot.widget else None
             widget = placed.layout.filled.widgets.get(slot.name)
             if link is not None and link.origin in primitives and widget is not None:
-                fed.setdefault(link.origin, []).append((placed, widget))
-    for primitive, widgets in fed.items():
+                fed.setdefault(link.origin, []).append((link.id, placed, widget))
+    for primitive, ends in fed.items():
+        widgets = [(placed, widget) for _, placed, widget in sorted(ends, key=_by_number)]
         value = first_value(scope.nodes[primitive].saved, MISSING)
         if value is not MISSING:
             _write_to(widgets, value)
 
 
+def _by_number(end: tuple[str, Placed, Widget]) -> int | float:
+    """Sorts links by their ids, as the editor keeps them; those that are no numbers come last."""
+    return int(end[0]) if _LINK_ID.fullmatch(end[0]) else math.inf
+
+
 def _write_to(widgets: list[tuple[Placed, Widget]], value: Any) -> None:
     """Give the widgets that a primitive node is linked to its value."""
-    numbers = [widget.declared for _, widget in widgets if widget.declared.look in NUMBERS]
-    options = common_options(numbers) if numbers else {}
+    value = of_primitive(value, [widget.declared for _, widget in widgets])
     for placed, widget in widgets:
         declared = widget.declared
         is_number = declared.look in NUMBERS
-        written = rounded(value, declared.look, options) if is_number else held_by(declared, value)
+        written = rounded(value, declared.look, declared.options) if is_number else held_by(declared, value)
         if written is not MISSING:
             placed.written[declared.name] = written

@@ -15,7 +15,7 @@ from comfybridge.workflow.editor.file_names import FileNames, search_name, title
 from comfybridge.workflow.editor.following import Following, Held, Output
 from comfybridge.workflow.editor.placing import Placed, Scope
 from comfybridge.workflow.editor.sentences import named, unknown_types
-from comfybridge.workflow.editor.values import CUSTOM_COMBO, Widget, place_of_choice
+from comfybridge.workflow.editor.values import CUSTOM_COMBO, MISSING, Widget, place_of_choice
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import Graph, check_cycles
 from comfybridge.workflow.wording import clip
@@ -95,7 +95,10 @@ class Sending:
             self.names.setdefault(name, node.id)
         inputs: dict[str, Any] = {}
         for name, widget in node.layout.filled.widgets.items():
-            value = _sent(node, name, self._text(node, name, widget))
+            value = self._text(node, name, widget)
+            if value is MISSING:
+                continue
+            value = _sent(node, name, value)
             is_curve = widget.declared.look == CURVE and value is not None
             inputs[name] = {"__type__": CURVE, "__value__": value} if is_curve else _no_link(value)
         choice = None if node.saved.type != CUSTOM_COMBO else node.value("choice")

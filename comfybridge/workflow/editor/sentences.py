@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from comfybridge.workflow.editor.additions import is_group_node
 from comfybridge.workflow.editor.saved import Node
 from comfybridge.workflow.wording import clip, listed
 
@@ -27,6 +28,8 @@ def unknown_types(nodes: Sequence[tuple[Node, str]]) -> str:
         nodes: at least one, each with its id in the prompt.
     """
     node, node_id = nodes[0]
+    if is_group_node(node.type):
+        return f"{named(node, node_id)} is a group node, and the workflow does not hold its content."
     sentence = f"{named(node, node_id)} is of a type that this ComfyUI does not have{_origin(_pack(node))}"
     packs: dict[str, str] = {}
     for each, _ in nodes:

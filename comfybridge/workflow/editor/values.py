@@ -16,6 +16,7 @@ from comfybridge.workflow.editor.classes import (
     BOUNDING_BOX,
     COMBO,
     DYNAMIC_COMBO,
+    MADE_WHEN_QUEUED,
     NOT_SAVED,
     Declared,
     NodeClass,
@@ -32,7 +33,7 @@ _REFRESH = "refresh"
 
 @dataclass(slots=True)
 class Widget:
-    """A widget of a node with its value."""
+    """A widget of a node with its value; MISSING for that of a combo without choices."""
 
     declared: Declared
     value: Any
@@ -124,7 +125,9 @@ def _fill(node: Node, node_class: NodeClass, given: _Given) -> Filled:
         value = held_by(declared, value)
         if declared.has_socket:
             links_to_widgets.append(declared)
-        if value is not MISSING:
+        if value is MISSING and (declared.look == COMBO or declared.look in MADE_WHEN_QUEUED):
+            filled.widgets[declared.name] = Widget(declared, MISSING)
+        elif value is not MISSING:
             if declared.name == "sampler_name" and node.type in _SAMPLERS and isinstance(value, str):
                 value = value.removeprefix(_OLD_SAMPLER)
             filled.widgets[declared.name] = Widget(declared, value)

@@ -47,6 +47,11 @@ def test_the_packs_of_all_unknown_types_are_named():
     assert refused(file(nodes)).endswith("; its pack is comfyui-fancy; nor does it have Sharper (someone/sharp).")
 
 
+def test_a_group_node_without_its_content_is_called_so():
+    said = refused(file([node(1, "workflow>Soft"), save_image(2, 1)], [(1, 1, 0, 2)]))
+    assert said == "Node 1 (workflow>Soft) is a group node, and the workflow does not hold its content."
+
+
 def test_an_unknown_type_within_a_subgraph_is_named_by_its_path():
     said = refused(file([node(1, "inner")], subgraphs=[subgraph("inner", [node(8, "FancyBlur")])]))
     assert said.startswith("Node 1:8 (FancyBlur)")
@@ -63,6 +68,11 @@ def test_an_unknown_type_that_does_not_run_is_no_matter(mode: int):
 
 def test_a_photograph_of_a_3d_scene_is_made_when_a_prompt_is_queued():
     said = refused(file([node(4, "Load3D", ["cube.glb", "", 512, 512])]))
+    assert said.startswith("Node 4 (Load3D) sends a photograph of its 3D scene as image")
+
+
+def test_a_photograph_is_made_even_if_the_file_has_no_value_for_it():
+    said = refused(file([node(4, "Load3D", [])]))
     assert said.startswith("Node 4 (Load3D) sends a photograph of its 3D scene as image")
 
 

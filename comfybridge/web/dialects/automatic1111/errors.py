@@ -92,8 +92,7 @@ def error_body(error: BridgeError, _: str) -> ValidationAnswer | FailureAnswer:
     problems = error.problems if isinstance(error, Unprocessable) else [Problem(_field_of(error), error.message)]
     return {
         "detail": [
-            {"loc": ["body", *filter(None, each.field.split("."))], "msg": each.message, "type": each.type}
-            for each in problems
+            {"loc": ["body", *_places(each.field)], "msg": each.message, "type": each.type} for each in problems
         ]
     }
 
@@ -109,6 +108,11 @@ def _tell_of_fields(response: Response) -> Response:
 def _field_of(error: BridgeError) -> str:
     """The field of an error about a parameter."""
     return FIELDS.get(error.field or "", error.field or "")
+
+
+def _places(field: str) -> list[str | int]:
+    """The names and indexes that lead to a field."""
+    return [int(each) if each.isdigit() else each for each in field.split(".") if each]
 
 
 def _is_of_fields(error: BridgeError | None) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from comfybridge.workflow.dialect_rules import DialectRules
 from comfybridge.workflow.template import Template
 
@@ -31,9 +29,3 @@ def parameter_of(template: Template, field: str) -> str | None:
         return None
     name = rules.rename.get(field) or PARAMETERS.get(field, field)
     return name if name in template.parameters else None
-
-
-def value_of(template: Template, params: Mapping[str, object], field: str) -> object:
-    """The value that a field had in a run; None if the template has no parameter for it."""
-    name = parameter_of(template, field)
-    return None if name is None else params.get(name)

@@ -128,7 +128,8 @@ class _Reading:
 
     def refuse(self, name: str, value: Any, instead: str = "") -> None:
         """Note that the template can't do what a field asks for."""
-        way = instead or f"have the workflow ignore it (dialects: {{automatic1111: {{ignore: [{name}]}}}})"
+        field = next((mine for theirs, mine in OVERRIDES.items() if name.endswith(f".{theirs}")), name)
+        way = instead or f"have the workflow ignore it (dialects: {{automatic1111: {{ignore: [{field}]}}}})"
         self.problems.append(
             Problem(
                 name,
@@ -216,19 +217,22 @@ class _Reading:
         return value if isinstance(value, str) else None
 
     def _read_settings(self, body: GenerationBody) -> None:
-        given = {"model": body.model, "clip_skip": body.clip_skip, "vae": None}
+        given: dict[str, tuple[str, Any]] = {
+            "model": ("model", body.model),
+            "clip_skip": ("clip_skip", body.clip_skip),
+        }
         for name, value in (body.override_settings or {}).items():
-            if value in (None, ""):
+            if value in (None, "") or name in rules_of(self.template).ignore:
                 continue
             if name in OVERRIDES:
-                given[OVERRIDES[name]] = value
+                given[OVERRIDES[name]] = (f"override_settings.{name}", value)
             elif name == SAMPLES_FORMAT:
                 self._read_format(value)
             else:
                 self.warnings.append(f"override_settings: {clip(name)} has no effect.")
-        self._read_model(given["model"])
-        self._read_vae(given["vae"])
-        self._read_clip_skip(given["clip_skip"])
+        self._read_model(*given["model"])
+        self._read_vae(*given.get("vae", ("vae", None)))
+        self._read_clip_skip(*given["clip_skip"])
 
     def _read_format(self, value: Any) -> None:
         format = FORMATS.get(str(value).lower())
@@ -239,32 +243,35 @@ class _Reading:
         else:
             self.output = OutputOptions(format=format)  # type: ignore[arg-type]  # one of three
 
-    def _read_model(self, value: Any) -> None:
+    def _read_model(self, name: str, value: Any) -> None:
         wanted = value or self.known.default_model
         if not wanted or self.known.is_named or "model" in rules_of(self.template).ignore:
             return
         parameter = parameter_of(self.template, "model")
         own = self.template.model.default if self.template.model is not None else None
         if not isinstance(wanted, str):
-            self.problems.append(Problem("model", f"The model is {describe(wanted)}; it must be a name."))
+            self.problems.append(Problem(name, f"The model is {describe(wanted)}; it must be a name."))
         elif installed(wanted, [own] if isinstance(own, str) else []) is not None:
             return
         elif parameter is None:
             if value:
-                self.refuse("model", value)
+                self.refuse(name, value)
             else:
                 self.warnings.append(f"The model {clip(wanted)} is not used: the workflow has its own.")
         else:
             self.params[parameter] = model_called(wanted, self.known.models())
 
-    def _read_vae(self, value: Any) -> None:
-        if isinstance(value, str) and value.strip().lower() not in _NO_VAE:
-            self.give("vae", value)
+    def _read_vae(self, name: str, value: Any) -> None:
+        is_asked = isinstance(value, str) and value.strip().lower() not in _NO_VAE
+        if is_asked and not self.give("vae", value, must=False) and "vae" not in rules_of(self.template).ignore:
+            self.refuse(name, value)
 
-    def _read_clip_skip(self, value: Any) -> None:
+    def _read_clip_skip(self, name: str, value: Any) -> None:
         """ComfyUI counts the layers from the end, from -1 on."""
-        if isinstance(value, (int, float)) and value > 1:
-            self.give("clip_skip", -int(value))
+        if not isinstance(value, (int, float)) or value <= 1 or "clip_skip" in rules_of(self.template).ignore:
+            return
+        if not self.give("clip_skip", -int(value), must=False):
+            self.refuse(name, value)
 
 
 def named_model(body: GenerationBody) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,14 +24,21 @@ from comfybridge.web.dialects.automatic1111.errors import error_body
 from comfybridge.web.dialects.automatic1111.fields import GenerationBody
 from comfybridge.web.dialects.automatic1111.infotexts import infotext
 from comfybridge.web.dialects.automatic1111.models import bare
-from comfybridge.web.dialects.automatic1111.names import parameter_of, value_of
+from comfybridge.web.dialects.automatic1111.names import parameter_of
 from comfybridge.web.dialects.automatic1111.refusals import shown_number
 from comfybridge.web.dialects.automatic1111.samplers import shown_sampler, shown_scheduler
 from comfybridge.workflow.template import Template
 
+Size = tuple[int, int]
+
 VERSION = f"comfybridge {__version__}"
 KEYWORD = "parameters"  # of the text in a PNG
 PICTURES = {"init_images", "mask", "latent_mask", "firstpass_image"}
+# The fields whose values are told.
+TOLD = (
+    *("prompt", "negative_prompt", "steps", "sampler_name", "scheduler", "cfg_scale", "width", "height", "model"),
+    *("vae", "denoising_strength", "clip_skip"),
+)
 _LORA = "<lora:"
 _NO_PICTURE = "The workflow made no picture, so there is nothing to answer with here."
 
@@ -68,65 +75,74 @@ def _written(generation: Generation, body: GenerationBody, template: Template) -
 
 
 @dataclass(frozen=True)
-class _Sheet:
-    """What is said of the pictures of a request."""
+class _Told:
+    """What is told of a picture.
 
-    generation: Generation
-    asked: GenerationBody
-    template: Template
-    delivery: Delivery
+    Attributes:
+        values: by AUTOMATIC1111's names, as in the last line of the text.
+    """
+
+    prompt: str
+    negative_prompt: str
+    seed: int
+    size: Size
+    values: Mapping[str, Any]
+    text: str
+
+
+class _Sheet:
+    """What is told of the pictures of a request."""
+
+    def __init__(self, generation: Generation, asked: GenerationBody, template: Template, delivery: Delivery) -> None:
+        self._generation = generation
+        self._asked = asked
+        self._names = {field: parameter_of(template, field) for field in TOLD}
+        self._own_model = None if template.model is None else template.model.default
+        self._delivery = delivery
+        self._known: dict[tuple[str, Size | None], _Told] = {}  # by the run and the size of the picture
 
     def body(self) -> PicturesAnswer:
         """The JSON of the answer."""
         return {
-            "images": [PLACE] * len(self.delivery.files),
-            "parameters": self.asked.model_dump(exclude=PICTURES),
+            "images": [PLACE] * len(self._delivery.files),
+            "parameters": self._asked.model_dump(exclude=PICTURES),
             "info": json.dumps(self._info()),
         }
 
     def with_infotext(self, file: DeliveredFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """A picture with its text in it, if it is a PNG."""
         for start in chunks:  # once the first has come, what it is is known
-            chunk = png.text_chunk(KEYWORD, self._infotext(self._part_of(file), file.pixels))
-            yield png.with_chunk(start, chunk)
+            told = self._told(self._part_of(file), file.pixels)
+            yield png.with_chunk(start, png.text_chunk(KEYWORD, told.text))
             yield from chunks
 
     def _part_of(self, file: DeliveredFile) -> Generation:
-        parts = self.generation.parts
+        parts = self._generation.parts
         return next((each for each in parts if any(file.output is output for output in each.outputs)), parts[0])
 
-    def _parts(self) -> list[tuple[Generation, tuple[int, int] | None]]:
-        """For each picture, the run that made it, and its size if that is known."""
-        files = self.delivery.files
-        if files:
-            return [(self._part_of(file), file.pixels) for file in files]
-        return [(each, None) for each in self.generation.parts]
-
     def _info(self) -> dict[str, Any]:
-        parts = self._parts()
-        first, pixels = parts[0]
-        values = self._values(first, pixels)
-        prompts = [self._text(each, "prompt") for each, _ in parts]
-        negatives = [self._text(each, "negative_prompt") for each, _ in parts]
-        seeds = [_number(each.seed) for each, _ in parts]
-        width, height = self._size(first, pixels)
+        files = self._delivery.files
+        pictures = [self._told(self._part_of(file), file.pixels) for file in files]
+        pictures = pictures or [self._told(each, None) for each in self._generation.parts]
+        first, values = pictures[0], pictures[0].values
+        seeds = [each.seed for each in pictures]
         return {
-            "prompt": prompts[0],
-            "all_prompts": prompts,
-            "negative_prompt": negatives[0],
-            "all_negative_prompts": negatives,
-            "seed": seeds[0],
+            "prompt": first.prompt,
+            "all_prompts": [each.prompt for each in pictures],
+            "negative_prompt": first.negative_prompt,
+            "all_negative_prompts": [each.negative_prompt for each in pictures],
+            "seed": first.seed,
             "all_seeds": seeds,
-            "subseed": seeds[0],
+            "subseed": first.seed,
             "all_subseeds": seeds,
             "subseed_strength": 0,
-            "width": width,
-            "height": height,
+            "width": first.size[0],
+            "height": first.size[1],
             "sampler_name": values["Sampler"] or "",
             "scheduler": values["Schedule type"] or "",
             "cfg_scale": values["CFG scale"] or 0,
             "steps": values["Steps"] or 0,
-            "batch_size": self.asked.batch_size or 1,
+            "batch_size": self._asked.batch_size or 1,
             "restore_faces": False,
             "face_restoration_model": None,
             "sd_model_name": values["Model"] or "",
@@ -138,63 +154,59 @@ class _Sheet:
             "denoising_strength": values["Denoising strength"],
             "extra_generation_params": {},
             "index_of_first_image": 0,
-            "infotexts": [self._infotext(*each) for each in parts],
+            "infotexts": [each.text for each in pictures],
             "styles": [],
             "job_timestamp": time.strftime("%Y%m%d%H%M%S"),
             "clip_skip": values["Clip skip"] or 1,
             "is_using_inpainting_conditioning": False,
             "version": VERSION,
-            "prompt_id": first.prompt_id,
+            "prompt_id": self._generation.prompt_id,
             "warnings": self._warnings(),
         }
 
-    def _infotext(self, part: Generation, pixels: tuple[int, int] | None) -> str:
-        values = self._values(part, pixels)
-        return infotext(self._text(part, "prompt"), self._text(part, "negative_prompt"), values)
+    def _told(self, part: Generation, pixels: Size | None) -> _Told:
+        known = self._known.get((part.prompt_id, pixels))
+        if known is None:
+            known = self._known[part.prompt_id, pixels] = self._made(part, pixels)
+        return known
 
-    def _values(self, part: Generation, pixels: tuple[int, int] | None) -> dict[str, object]:
-        """What the last line of the text says, by AUTOMATIC1111's names."""
-        used: Callable[[str], object] = lambda field: value_of(self.template, part.params, field)  # noqa: E731
-        sampler, scheduler, model = used("sampler_name"), used("scheduler"), used("model") or self._own_model()
-        skipped = used("clip_skip")
-        width, height = self._size(part, pixels)
-        vae = used("vae")
+    def _made(self, part: Generation, pixels: Size | None) -> _Told:
+        used = {field: part.params.get(name) for field, name in self._names.items() if name is not None}
+        size = pixels or (_number(used.get("width")), _number(used.get("height")))
+        values = self._values(used, part.seed, size)
+        prompt, negative = (self._text(used, field) for field in ("prompt", "negative_prompt"))
+        return _Told(prompt, negative, _number(part.seed), size, values, infotext(prompt, negative, values))
+
+    def _values(self, used: Mapping[str, Any], seed: int | None, size: Size) -> dict[str, Any]:
+        sampler, scheduler, skipped = used.get("sampler_name"), used.get("scheduler"), used.get("clip_skip")
+        model, vae = used.get("model") or self._own_model, used.get("vae")
+        has_picture = hasattr(self._asked, "init_images")
         return {
-            "Steps": used("steps"),
+            "Steps": used.get("steps"),
             "Sampler": shown_sampler(sampler) if isinstance(sampler, str) else None,
             "Schedule type": shown_scheduler(scheduler) if isinstance(scheduler, str) else None,
-            "CFG scale": shown_number(used("cfg_scale")),
-            "Seed": part.seed,
-            "Size": f"{width}x{height}" if width and height else None,
+            "CFG scale": shown_number(used.get("cfg_scale")),
+            "Seed": seed,
+            "Size": f"{size[0]}x{size[1]}" if all(size) else None,
             "Model": bare(model) if isinstance(model, str) else None,
             "VAE": bare(vae) if isinstance(vae, str) else None,
-            "Denoising strength": used("denoising_strength") if hasattr(self.asked, "init_images") else None,
+            "Denoising strength": used.get("denoising_strength") if has_picture else None,
             "Clip skip": -skipped if isinstance(skipped, int) and skipped < -1 else None,
             "Version": VERSION,
         }
 
-    def _own_model(self) -> object:
-        return None if self.template.model is None else self.template.model.default
-
-    def _text(self, part: Generation, field: str) -> str:
+    def _text(self, used: Mapping[str, Any], field: str) -> str:
         """A prompt as it ran; with its LoRAs, which are no part of what ran."""
-        asked = getattr(self.asked, field)
-        if asked is not None and (_LORA in asked or parameter_of(self.template, field) is None):
+        asked = getattr(self._asked, field)
+        if asked is not None and (_LORA in asked or field not in used):
             return str(asked)
-        used = value_of(self.template, part.params, field)
-        return used if isinstance(used, str) else ""
-
-    def _size(self, part: Generation, pixels: tuple[int, int] | None) -> tuple[int, int]:
-        if pixels is not None:
-            return pixels
-        width, height = (value_of(self.template, part.params, side) for side in ("width", "height"))
-        return _number(width), _number(height)
+        return str(used.get(field) or "")
 
     def _warnings(self) -> list[str]:
-        files: Sequence[DeliveredFile] = self.delivery.files
-        warnings = [*self.generation.warnings, *self.delivery.warnings]
+        files = self._delivery.files
+        warnings = [*self._generation.warnings, *self._delivery.warnings]
         warnings += (warning for file in files for warning in file.warnings)
-        return warnings + size_warnings(self.generation.size, [file.pixels for file in files if file.pixels])
+        return warnings + size_warnings(self._generation.size, [file.pixels for file in files if file.pixels])
 
 
 def _number(value: object) -> int:

@@ -12,8 +12,8 @@ from comfybridge.tasks import Task
 from comfybridge.workflow.template import Template
 
 # Names of OpenAI's models, which clients send even if nobody chose one.
-OF_OPENAI = re.compile(r"(chatgpt|gpt)-image|dall-e", re.IGNORECASE)
-OF_DALL_E = re.compile(r"dall-e", re.IGNORECASE)
+OF_OPENAI = re.compile(r"(openai/)?((chatgpt|gpt)-image|dall-e)", re.IGNORECASE)
+OF_DALL_E = re.compile(r"(openai/)?dall-e", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
