@@ -125,12 +125,10 @@ class Board:
 
     def _progress(self, entry: Entry, *, with_preview: bool) -> RequestProgress:
         admitted = entry.admitted
-        ended = len(admitted.trace.ended)
-        prompts = [
-            progress_of_prompt(each, self._meter(each), with_preview=with_preview)
-            for each in self._under_way.of(admitted)
-        ]
-        return RequestProgress(entry.started, admitted.asked.n, ended, prompts)
+        submissions = self._under_way.of(admitted)
+        ended = admitted.trace.ended.difference(each.admitted.part for each in submissions)
+        prompts = [progress_of_prompt(each, self._meter(each), with_preview=with_preview) for each in submissions]
+        return RequestProgress(entry.started, admitted.asked.n, len(ended), prompts)
 
     def _meter(self, submission: Submission) -> ProgressMeter:
         with self._lock:

@@ -71,8 +71,9 @@ class UnderWay:
 
     def remove(self, submission: Submission) -> None:
         """Record that nobody waits for a submission any more."""
-        self._submissions.pop(submission.admitted, None)
+        # in this order, or a look in between would find it neither here nor there
         submission.admitted.trace.ended.add(submission.admitted.part)
+        self._submissions.pop(submission.admitted, None)
 
     def __len__(self) -> int:
         """How many requests wait for a prompt."""

@@ -76,10 +76,10 @@ def load_tagged(filled: Filled, targets: Iterable[Target], installed: Installed,
     if not tags:
         return
     if len(tags) > MOST_TAGS:
-        raise InvalidRequest(f"The prompt names {len(tags)} LoRAs; at most {MOST_TAGS} can be loaded.")
+        raise _refused(f"The prompt names {len(tags)} LoRAs; at most {MOST_TAGS} can be loaded.")
     chains = _chains(filled.graph, types_of)
     if not chains:
-        raise InvalidRequest(
+        raise _refused(
             f"The prompt has a LoRA ({clip(tags[0].name)}), but the graph has no loader of a model that one could be "
             "put behind."
         )
@@ -88,6 +88,10 @@ def load_tagged(filled: Filled, targets: Iterable[Target], installed: Installed,
     for target, text in plain.items():
         filled.graph[target.node]["inputs"][target.input] = text
     report(filled, plain)
+
+
+def _refused(message: str) -> InvalidRequest:
+    return InvalidRequest(message, field="prompt")
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -99,7 +103,7 @@ def _tag(whole: str, content: str) -> LoraTag:
     named = dict(part.split("=", 1) for part in rest if "=" in part)
     numbers = [part for part in rest if "=" not in part]
     if not name or len(numbers) > 2 or not named.keys() <= {"te", "unet"}:
-        raise InvalidRequest(f"{clip(whole)} in the prompt can't be read; a LoRA is named as {HOW}.")
+        raise _refused(f"{clip(whole)} in the prompt can't be read; a LoRA is named as {HOW}.")
     clip_strength = _strength(whole, named.get("te") or (numbers[0] if numbers else "1"))
     model_strength = named.get("unet") or (numbers[1] if len(numbers) > 1 else "")
     return LoraTag(name, _strength(whole, model_strength) if model_strength else clip_strength, clip_strength)
@@ -111,7 +115,7 @@ def _strength(whole: str, text: str) -> float:
     except ValueError:
         number = math.nan
     if not abs(number) <= STRONGEST:
-        raise InvalidRequest(
+        raise _refused(
             f"{clip(whole)} in the prompt has the weight {clip(text)!r}; a LoRA is named as {HOW}, with a number "
             f"from -{STRONGEST:g} to {STRONGEST:g}."
         )
@@ -127,19 +131,19 @@ def _installed(name: str, installed: Installed) -> str:
     for is_asked_anew in (False, True):
         known = installed(is_asked_anew)
         if known is None:
-            raise InvalidRequest(f"The prompt names the LoRA {clip(name)}, but ComfyUI has no {LOADER} to load it.")
+            raise _refused(f"The prompt names the LoRA {clip(name)}, but ComfyUI has no {LOADER} to load it.")
         choices = known
         fitting = next(filter(None, _fitting(name, choices)), [])
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            raise InvalidRequest(
+            raise _refused(
                 f"The LoRA {clip(name)} in the prompt may be any of {listed(fitting)}; name its folder too."
             )
     if not choices:
-        raise InvalidRequest(f"The LoRA {clip(name)} in the prompt is not installed in ComfyUI, nor is any other.")
+        raise _refused(f"The LoRA {clip(name)} in the prompt is not installed in ComfyUI, nor is any other.")
     near = listed([plain_name(each) for each in choices], plain_name(name))
-    raise InvalidRequest(f"The LoRA {clip(name)} in the prompt is not installed in ComfyUI; installed are {near}.")
+    raise _refused(f"The LoRA {clip(name)} in the prompt is not installed in ComfyUI; installed are {near}.")
 
 
 def plain_name(name: str) -> str:

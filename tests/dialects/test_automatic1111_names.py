@@ -51,6 +51,14 @@ def not_asked() -> Offered:
         ("Heun", "KL Optimal", Chosen("heun", "kl_optimal")),
         ("LMS", "DDIM", Chosen("lms", "ddim_uniform")),
         (None, "Karras", Chosen(None, "karras")),
+        # as stable-diffusion.cpp's clients write them
+        ("euler_a", "discrete", Chosen("euler_ancestral", "normal")),
+        ("dpm2", "discrete", Chosen("dpm_2", "normal")),
+        ("dpm++2s_a", "karras", Chosen("dpmpp_2s_ancestral", "karras")),
+        ("dpm++2m", "sgm_uniform", Chosen("dpmpp_2m", "sgm_uniform")),
+        # as the Blender add-on AI Render writes them
+        ("DPM2 a Karras", None, Chosen("dpm_2_ancestral", "karras")),
+        ("LMS Karras", None, Chosen("lms", "karras")),
         # the workflow's own sampler keeps its scheduler, unless another is asked for
         ("Euler", "Automatic", Chosen("euler", None)),
         ("Euler", "Beta", Chosen("euler", "beta")),

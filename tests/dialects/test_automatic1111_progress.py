@@ -12,7 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.simulator import Simulator
+from comfybridge.web.dialects.automatic1111.progress import Highest, share_of
 from tests.waiting import until_true
 
 ROOT = "/sdapi/v1"
@@ -51,7 +53,7 @@ def test_only_the_caller_sees_its_progress(locked: FlaskClient, sim: Simulator, 
     running = post("txt2img", {**SMALL, "n_iter": 2}, SHOP)
     until_true(lambda: progress(locked, SHOP)["state"]["sampling_step"] == 2)
     said = progress(locked, SHOP)
-    assert 0 < said["progress"] < 1
+    assert said["progress"] == 0.25  # half of the steps of one of two prompts
     state = said["state"]
     assert (state["job_count"], state["job_no"], state["sampling_steps"]) == (2, 0, 4)
     assert state["job"]
@@ -60,6 +62,19 @@ def test_only_the_caller_sees_its_progress(locked: FlaskClient, sim: Simulator, 
     assert running.result().status_code == 200
     until_true(lambda: progress(locked, SHOP)["state"]["job_count"] == 0)
     assert progress(locked, SHOP)["progress"] == 0.0
+
+
+def test_the_share_never_falls() -> None:
+    highest = Highest()
+    steps = [(1, 4), (4, 4), (1, 4), (None, None)]
+    told = [highest.of("me", 5.0, share_of(far(step, of))) for step, of in steps]
+    assert told == [0.25, 1.0, 1.0, 1.0]
+    assert highest.of("me", 6.0, share_of(far(1, 4))) == 0.25
+    assert highest.of("other", 5.0, share_of(far(None, None))) == 0.9
+
+
+def far(step: int | None, steps: int | None) -> CallerProgress:
+    return CallerProgress(90, None, step, steps, "id", 5.0, 0, 1, None, is_queued=False)
 
 
 def test_a_preview_is_shown_unless_it_is_skipped(locked: FlaskClient, sim: Simulator, post: Any) -> None:

@@ -149,6 +149,8 @@ def test_what_a_workflow_cannot_do_is_refused_by_field(fields: dict[str, Any], w
         {"alwayson_scripts": {"ControlNet": {"args": [{"model": "canny", "enabled": False}]}}},
         {"alwayson_scripts": {"Sampler": {"args": [20, "Euler", "Automatic"]}, "Seed": {"args": [-1, False, -1]}}},
         {"alwayson_scripts": []},
+        {"styles": [""], "denoising_strength": None, "hr_second_pass_steps": 0},
+        {"styles": ["None"], "clip_skip": 1, "override_settings": {"CLIP_stop_at_last_layers": 1}},
     ],
 )
 def test_harmless_values_are_taken(fields: dict[str, Any]) -> None:
@@ -195,7 +197,7 @@ def test_several_prompts_have_seeds_of_their_own() -> None:
 def test_the_models_that_callers_choose() -> None:
     known = Known(models=lambda: ["plain.safetensors"], default_model="plain.safetensors")
     assert asked({}, known=known).params == {"model": "plain.safetensors"}
-    with pytest.raises(UnknownChoice, match=r"nothing; there are plain\.safetensors"):
+    with pytest.raises(UnknownChoice, match=r"'nothing'; there are plain\.safetensors"):
         asked({"model": "nothing"}, known=known)
     assert asked({}, without("txt2img", "model"), known).warnings == [
         "The model plain.safetensors is not used: the workflow has its own."

@@ -25,7 +25,7 @@ VALUE_ERROR = "value_error"
 class ProblemAnswer(TypedDict):
     """What is wrong with a field."""
 
-    loc: Annotated[list[str | int], Field(description="body, and the field")]
+    loc: Annotated[list[str | int], Field(description="body or query, and the field")]
     msg: Annotated[str, Field(description="for people")]
     type: Annotated[str, Field(description="for programs")]
 
@@ -47,11 +47,17 @@ class FailureAnswer(TypedDict):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a field."""
+    """What is wrong with a field.
+
+    Attributes:
+        field: with dots before what is within it.
+        place: where it stands: body or query.
+    """
 
     field: str
     message: str
     type: str = VALUE_ERROR
+    place: str = "body"
 
 
 class Unprocessable(InvalidRequest):
@@ -92,7 +98,7 @@ def error_body(error: BridgeError, _: str) -> ValidationAnswer | FailureAnswer:
     problems = error.problems if isinstance(error, Unprocessable) else [Problem(_field_of(error), error.message)]
     return {
         "detail": [
-            {"loc": ["body", *_places(each.field)], "msg": each.message, "type": each.type} for each in problems
+            {"loc": [each.place, *_places(each.field)], "msg": each.message, "type": each.type} for each in problems
         ]
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from typing import Annotated, Any, Literal
 
@@ -16,13 +17,38 @@ from comfybridge.prompts.caller_progress import CallerProgress
 from comfybridge.web.current import check_server_info, current_bridge, current_caller, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
+from comfybridge.web.dialects.automatic1111.errors import Problem, Unprocessable
 from comfybridge.web.dialects.automatic1111.views import ASKING_ERRORS, TAG
+from comfybridge.web.marks import marked
+from comfybridge.workflow.written import boolean_in
 
-TRUE = ("true", "1", "yes", "on")
+SKIP = "skip_current_image"
+MOST_CALLERS = 1000
 # As long as a request is under way, its progress is more than what an idle server says.
 LEAST = 0.001
 NOT_QUEUED = "starting"  # an empty job means to programs that nothing runs
 EMPTY = Annotated[dict[str, Any], Field(max_length=0)]
+
+
+class Highest:
+    """The highest share that each caller was told of, so that none falls. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[float, float]] = {}  # by caller: when its requests began, and the share
+        self._lock = threading.Lock()
+
+    def of(self, caller: str, started: float, share: float) -> float:
+        """The share, or a higher one that was told of the same requests."""
+        with self._lock:
+            began, highest = self._told.pop(caller, (started, 0.0))
+            told = max(share, highest) if began == started else share
+            if len(self._told) >= MOST_CALLERS:
+                self._told.pop(next(iter(self._told)))
+            self._told[caller] = started, told
+        return told
+
+
+HIGHEST = Highest()
 
 
 class StateAnswer(TypedDict):
@@ -50,19 +76,40 @@ class ProgressAnswer(TypedDict):
 
 
 @blueprint.get("/progress")
+@marked(is_quiet=True)
 @describes(
     tag=TAG,
-    query={"skip_current_image": Variable("whether the preview is left out", bool, is_optional=True)},
+    query={SKIP: Variable("whether the preview is left out", bool, is_optional=True)},
     answers=json_answer("The progress.", ProgressAnswer),
+    raises=(Unprocessable,),
 )
 def get_progress() -> Response:
     """How far the requests of this caller are, in all processes of this machine.
 
     The caller is its API key, or else its address.
     """
-    is_shown = request.args.get("skip_current_image", "").lower() not in TRUE
+    is_shown = not _skips()
     found = current_bridge().progress_of(current_caller(), with_preview=is_shown)
-    return jsonify(_idle() if found is None else _told(found, is_shown=is_shown))
+    if found is None:
+        return jsonify(_idle())
+    share = HIGHEST.of(current_caller(), found.started, share_of(found))
+    return jsonify(_told(found, share, is_shown=is_shown))
+
+
+def _skips() -> bool:
+    text = request.args.get(SKIP)
+    skips = boolean_in(text) if text else False
+    if skips is None:
+        raise Unprocessable([Problem(SKIP, "Input should be a valid boolean", "bool_parsing", "query")])
+    return skips
+
+
+def share_of(found: CallerProgress) -> float:
+    """The share as AUTOMATIC1111 counts it: by steps while a sampler runs."""
+    share = found.percent / 100
+    if found.step is not None and found.steps:
+        share = (found.job_no + min(1.0, found.step / found.steps)) / max(1, found.job_count)
+    return max(LEAST, min(1.0, share))
 
 
 def _idle() -> ProgressAnswer:
@@ -75,12 +122,12 @@ def _idle() -> ProgressAnswer:
     }
 
 
-def _told(found: CallerProgress, *, is_shown: bool) -> ProgressAnswer:
+def _told(found: CallerProgress, share: float, *, is_shown: bool) -> ProgressAnswer:
     preview = found.preview if is_shown else None
     image = None if preview is None else base64.b64encode(preview.data).decode("ascii")
     timestamp = time.strftime("%Y%m%d%H%M%S", time.localtime(found.started))
     return {
-        "progress": max(LEAST, min(1.0, found.percent / 100)),
+        "progress": share,
         "eta_relative": found.eta_seconds or 0.0,
         "state": _state(
             found.prompt_id or NOT_QUEUED,

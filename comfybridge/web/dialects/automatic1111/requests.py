@@ -290,7 +290,7 @@ def model_called(name: str, files: Sequence[str]) -> str:
         return name
     found = installed(name, files)
     if found is None:
-        raise UnknownChoice(f"There is no one model {clip(name)}; there are {listed(files, name)}.", field="model")
+        raise UnknownChoice(f"No model is called '{clip(name)}'; there are {listed(files, name)}.", field="model")
     return found
 
 
