@@ -6,6 +6,7 @@ from typing import Any
 
 KINDS = {
     "string_type": "a text",
+    "string_too_short": "a text of one or more characters",
     "dict_type": "an object",
     "int_type": "an integer",
     "int_from_float": "an integer",
@@ -24,6 +25,8 @@ def wanted(error: Any) -> str:
 
     Our own validators provide it in their ValueError.
     """
+    if error["type"] == "string_too_long":
+        return f"a text of at most {error['ctx']['max_length']} characters"
     return KINDS.get(error["type"]) or str(error["msg"]).removeprefix("Input should be ").removeprefix(
         "Value error, "
     )

@@ -29,6 +29,8 @@ def sentence(error: ValidationError, model: type[BaseModel], of_unknown: OfUnkno
     field = _field(worst, model)
     if worst["type"] == "extra_forbidden":
         return _unknown_field(field, worst["input"], model, of_unknown)
+    if worst["type"] == "missing":
+        return f"{field} is missing."
     # a field of several types has an error for each
     wishes = list(dict.fromkeys(_wish(each, model) for each in errors if _field(each, model) == field))
     return f"{field} must be {' or '.join(wishes)}, not {_shown(errors[0]['input'])}."
