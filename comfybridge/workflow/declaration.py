@@ -78,7 +78,26 @@ def _all(entries: Any, graph: Graph, file_name: str) -> dict[str, Parameter]:
             raise InvalidWorkflow(f"{where} is {describe(entry)}; it must be an object with node and input.")
         _check_keys(entry, KEYS, where)
         parameters[name] = _parameter(name, entry, graph, where)
+    _check_bypasses(parameters, file_name)
     return parameters
+
+
+def _check_bypasses(parameters: dict[str, Parameter], file_name: str) -> None:
+    """Refuse a node that may be left out if several parameters feed it: the others would lead nowhere."""
+    for name, parameter in parameters.items():
+        if not parameter.bypass:
+            continue
+        node = parameter.targets[0].node
+        others = [each for each in parameters if each != name and _feeds(parameters[each], node)]
+        if others:
+            raise InvalidWorkflow(
+                f"{file_name}: parameter {clip(name)} has bypass, but {clip(others[0])} feeds node {clip(node)} too; "
+                "such a node can have one parameter."
+            )
+
+
+def _feeds(parameter: Parameter, node: str) -> bool:
+    return any(target.node == node for target in parameter.targets)
 
 
 def _modernised(entries: Any, file_name: str) -> Any:
@@ -129,8 +148,8 @@ def _parameter(name: str, entry: dict[str, Any], graph: Graph, where: str) -> Pa
         bypass=_bypass(entry, targets, graph, where),
         is_type_guessed=entry.get("type") is None,
     )
-    if parameter.bypass and (parameter.is_file or parameter.is_seed):
-        raise InvalidWorkflow(f"{where} is a file or a seed, whose node can't be bypassed.")
+    if parameter.bypass and (parameter.is_file or parameter.is_seed or name == "model"):
+        raise InvalidWorkflow(f"{where} is a file, a seed or the model, whose node can't be bypassed.")
     stated = any(entry.get(key) is not None for key in ("default", "min", "max", "choices"))
     # a seed that is not given is drawn, so the default in an older file (often -1) is never used
     if stated and parameter.default is not None and not parameter.is_seed:
