@@ -28,7 +28,8 @@ from comfybridge.workflow.wording import clip, describe, listed
 TOP_KEYS = ("description", "parameters", model_files.KEY, *tasks.KEYS, presets.KEY, dialect_rules.KEY)
 MOST_NAMED = 5
 LARGEST_BITS = 256  # ComfyUI's largest integers have 64
-KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description", "required", "bypass")
+PLAIN_KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description")  # of all formats
+KEYS = (*PLAIN_KEYS, "required", "bypass")
 TYPE_NAMES: dict[str, Type] = {
     **{name: name for name in TYPES},
     "str": "string",
@@ -110,7 +111,7 @@ def _modernised(entries: Any, file_name: str) -> Any:
             raise InvalidWorkflow(
                 f"{file_name}: parameter {clip(name)} is {describe(entry)}; it must be an object with node_id."
             )
-        kept = {key: value for key, value in entry.items() if key in KEYS[:-2] and value is not None}
+        kept = {key: value for key, value in entry.items() if key in PLAIN_KEYS and value is not None}
         node, input_name = entry.get("node_id"), entry.get("input_name", entry.get("property"))
         if node is not None:
             kept["node"] = node
