@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.applications import api, api_for, make_app, policy_file
 from tests.served import served
-from tests.web.conftest import api, api_for, make_app, policy_file
 
 __all__ = ["api", "api_for", "make_app", "policy_file", "url"]
 

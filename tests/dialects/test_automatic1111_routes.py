@@ -81,7 +81,7 @@ def test_a_picture_and_what_is_told_of_it(api: FlaskClient) -> None:
     assert (info["prompt"], info["seed"], info["all_seeds"], info["sampler_name"]) == ("a cat", 7, [7], "DPM++ 2M")
     assert (info["width"], info["height"], info["steps"]) == (64, 64, 2)
     assert info["index_of_first_image"] == 0
-    assert (body["parameters"]["steps"], body["parameters"]["cfg_scale"]) == (2, None)
+    assert (body["parameters"]["steps"], body["parameters"]["cfg_scale"]) == (2, 8.0)
 
 
 def test_several_prompts_of_several_pictures(api: FlaskClient, sim: Simulator) -> None:

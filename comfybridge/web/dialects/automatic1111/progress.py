@@ -98,7 +98,7 @@ def get_progress() -> Response:
 
 def _skips() -> bool:
     text = request.args.get(SKIP)
-    skips = boolean_in(text) if text else False
+    skips = False if text is None else boolean_in(text)
     if skips is None:
         raise Unprocessable([Problem(SKIP, "Input should be a valid boolean", "bool_parsing", "query")])
     return skips

@@ -47,7 +47,10 @@ class PicturesAnswer(TypedDict):
     """The pictures of a request."""
 
     images: Annotated[list[str], Field(description="base64, without a prefix; PNG if no other format was asked for")]
-    parameters: Annotated[dict[str, Any], Field(description="the fields of the request, without its pictures")]
+    parameters: Annotated[
+        dict[str, Any],
+        Field(description="the fields of the request, without its pictures, and what was used for those left out"),
+    ]
     info: Annotated[str, Field(description="a JSON text: prompt, seed, all_seeds, infotexts, warnings, ...")]
 
 
@@ -105,9 +108,19 @@ class _Sheet:
         """The JSON of the answer."""
         return {
             "images": [PLACE] * len(self._delivery.files),
-            "parameters": self._asked.model_dump(exclude=PICTURES),
+            "parameters": self._parameters(),
             "info": json.dumps(self._info()),
         }
+
+    def _parameters(self) -> dict[str, Any]:
+        """The request's fields, and what was used where it says nothing."""
+        part = self._generation.parts[0]
+        told = self._told(part, None)
+        used = {field: part.params.get(name) for field, name in self._names.items() if name is not None}
+        used |= {"seed": part.seed, "sampler_name": told.values["Sampler"], "scheduler": told.values["Schedule type"]}
+        used |= {"clip_skip": told.values["Clip skip"], "batch_size": 1, "n_iter": 1}
+        asked = self._asked.model_dump(exclude=PICTURES)
+        return {field: used.get(field) if value is None else value for field, value in asked.items()}
 
     def with_infotext(self, file: DeliveredFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """A picture with its text in it, if it is a PNG."""

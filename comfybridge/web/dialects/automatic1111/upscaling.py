@@ -16,7 +16,7 @@ from comfybridge.web.dialects.automatic1111.models import installed
 from comfybridge.web.dialects.automatic1111.names import parameter_of
 from comfybridge.web.dialects.automatic1111.upscalers import LANCZOS, METHOD, METHODS, NEAREST, NONE
 from comfybridge.workflow.template import Template
-from comfybridge.workflow.wording import describe, listed
+from comfybridge.workflow.wording import clip, describe, listed
 
 TO_SIZE = 1  # resize_mode
 FACTOR = 4.0  # AUTOMATIC1111's default
@@ -100,7 +100,7 @@ def _model(name: str, models: Sequence[str]) -> str:
     found = installed(ALIASES.get(name.strip().lower(), name), models)
     if found is None:
         offered = listed([NONE, LANCZOS, NEAREST, *models], name)
-        raise UnknownChoice(f"There is no upscaler {describe(name)}; there are {offered}.", field="upscaler_1")
+        raise UnknownChoice(f"No upscaler is called {clip(name)!r}; there are {offered}.", field="upscaler_1")
     return found
 
 

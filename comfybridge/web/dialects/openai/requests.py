@@ -223,7 +223,8 @@ def _files(made: _Making, pictures: Pictures) -> Iterator[InputFile]:
     if len(images) > len(names):
         takes = {0: "no picture", 1: "one picture"}.get(len(names), f"{len(names)} pictures")
         raise InvalidRequest(
-            f"The request has {_count(len(images))}, but the workflow {clip(template.name)} takes {takes}.",
+            f"The request has {_count(len(images))}, but the workflow {clip(template.name)} takes {takes}; name one "
+            "that takes more in model, or send fewer.",
             field="image",
         )
     for name, picture in zip(names, images, strict=False):
