@@ -83,7 +83,8 @@ def check_values(body: object) -> None:
     """
     level: list[Any] = [body]
     for _ in range(DEEPEST):
-        if any(map(_HALF_CHARACTER.search, [value for value in level if isinstance(value, str)])):
+        texts = [value for value in level if isinstance(value, str) and not value.isascii()]
+        if any(map(_HALF_CHARACTER.search, texts)):
             raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
         if any(map(_is_too_large, [value for value in level if isinstance(value, (int, float))])):
             raise _too_large_number()
