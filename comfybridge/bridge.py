@@ -289,7 +289,8 @@ class Bridge:
         seconds = self.settings.timeout if request.timeout is None else request.timeout
         most = self.settings.max_timeout
         if not 0 < seconds <= most:
-            raise InvalidRequest(f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds.")
+            said = f"timeout is {seconds:g}; it must be more than 0 and at most {most:g} seconds."
+            raise InvalidRequest(said, field="timeout")
         if not 1 <= request.n <= MOST or request.seed_step < 0:
             given = f"n is {request.n} and seed_step {request.seed_step}"
             raise InvalidRequest(f"{given}; n must be from 1 to {MOST}, and seed_step at least 0.")

@@ -73,13 +73,16 @@ def _alpha(name: str, data: bytes) -> Image.Image:
 
 def _read(name: str, data: bytes) -> Image.Image:
     """An image in 8 bits, upright."""
-    check_still_image(name, data, must_be_image=True)
     try:
+        check_still_image(name, data, must_be_image=True)
         with open_image(data) as image, ROOM.held(image.width * image.height):
             load(image)
             return pixels.eight_bits(pixels.prepared(pixels.upright(image)))
+    except InvalidRequest as error:
+        error.field = name
+        raise
     except Unreadable as error:
-        raise InvalidRequest(f"The image {name[:200]} is truncated or broken.") from error
+        raise InvalidRequest(f"The image {name[:200]} is truncated or broken.", field=name) from error
 
 
 def _png(image: Image.Image) -> bytes:

@@ -62,6 +62,8 @@ def _fields_of(parts: Parts) -> dict[str, Any]:
             continue
         if outer in IMAGES and inner is not None:
             fields.setdefault(outer, []).append(text)
+        elif outer == PARAMS and inner == "":
+            raise InvalidRequest("params[] names no parameter; write params[NAME].", field=PARAMS)
         elif outer == PARAMS and inner is not None:
             _object_in(fields, PARAMS)[inner] = Written(text)
         elif outer in fields:

@@ -8,18 +8,21 @@ from typing import Any
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.files.sent import LinkedFile
-from comfybridge.media import MarkedAs, has_transparency, marked_mask, with_transparency
+from comfybridge.media import MarkedAs, has_transparency, marked_mask, media_type_of, with_transparency
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.openai.schemas import ImageFields
 from comfybridge.workflow.dialect_rules import DialectRules
 from comfybridge.workflow.masks import MaskForm
+from comfybridge.workflow.products import endings_of
 from comfybridge.workflow.template import Template
-from comfybridge.workflow.wording import clip, listed
+from comfybridge.workflow.wording import clip
 
 NAME = "openai"
 MASK = "mask"
 # The fields that are parameters of the workflow by the same name.
 SHORT_NAMES = ("negative_prompt", "seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
+# Values that ask for nothing, so that a workflow without the parameter can do them too.
+HARMLESS = {"negative_prompt": "", "seed": -1, "denoise": 1.0}
 # Qualities of older models, as today's.
 OLD_QUALITIES = {"standard": "medium", "hd": "high"}
 NO_RULES = DialectRules()
@@ -63,6 +66,7 @@ def request_of(
     """
     made = _Making(template)
     fields = fields.model_copy(update=dict.fromkeys(made.rules.ignore.intersection(type(fields).model_fields)))
+    _check_pictures(made, fields, pictures)
     made.set("prompt", fields.prompt, is_optional=True)
     for name in SHORT_NAMES:
         made.set(name, getattr(fields, name))
@@ -90,8 +94,12 @@ def field_named(name: str | None, fields: ImageFields, template: Template) -> st
     """
     renamed = {new: old for old, new in _rules(template).rename.items()}
     name = renamed.get(name or "", name)
+    if name in (fields.params or {}):
+        return name
     if name in ("width", "height") and getattr(fields, name) is None:
         return "size"
+    if name in _pictures_of(template):
+        return "image"
     return "n" if name == "batch_size" else name
 
 
@@ -128,7 +136,7 @@ class _Making:
         Args:
             is_optional: whether a template without the parameter leads to a warning instead of an error.
         """
-        if value is None:
+        if value is None or (HARMLESS.get(name) == value and not self.takes(name)):
             return
         if is_optional and not self.takes(name):
             self.warnings.append(f"The workflow {clip(self.template.name)} takes no {name}, which is ignored.")
@@ -138,6 +146,30 @@ class _Making:
 
 def _rules(template: Template) -> DialectRules:
     return template.dialects.get(NAME, NO_RULES)
+
+
+def _check_pictures(made: _Making, fields: ImageFields, pictures: Pictures) -> None:
+    """Refuse a workflow that makes no picture, or that needs one that the request does not have."""
+    template, shown, given = made.template, clip(made.template.name), fields.params or {}
+    makes = None if template.tasks else endings_of(template.graph)
+    if makes and not any(media_type_of(f"file.{each}")[1] == "image" for each in makes):
+        raise InvalidRequest(
+            f"The workflow {shown} makes no picture, but {', '.join(makes)}; POST /generate runs it.", field="model"
+        )
+    needed = [each.name for each in template.parameters.values() if each.type == "image" and each.required]
+    if not pictures.images and any(name not in given for name in needed):
+        raise InvalidRequest(
+            f"The workflow {shown} needs a picture; POST /v1/images/edits takes pictures.", field="model"
+        )
+    if pictures.images and pictures.mask is None and MASK in needed and MASK not in given:
+        raise InvalidRequest(
+            f"The workflow {shown} needs mask, a picture whose transparent pixels mark what to edit.", field=MASK
+        )
+
+
+def _pictures_of(template: Template) -> list[str]:
+    """The parameters for pictures, but the mask."""
+    return [each.name for each in template.parameters.values() if each.type == "image" and each.name != MASK]
 
 
 def _set_size(made: _Making, fields: ImageFields) -> None:
@@ -211,7 +243,7 @@ def _files(made: _Making, pictures: Pictures) -> Iterator[InputFile]:
         form = template.mask_form()
         if form is None:
             raise InvalidRequest(
-                f"The workflow {clip(template.name)} takes no mask; it takes {listed(template.parameters, MASK)}.",
+                f"The workflow {clip(template.name)} takes no mask; name one for the task inpaint in model, or none.",
                 field=MASK,
             )
         _check_transparent(mask)
@@ -219,7 +251,7 @@ def _files(made: _Making, pictures: Pictures) -> Iterator[InputFile]:
             images[0] = _masked(images[0], mask)
         else:
             yield _renamed(_as_read(mask, form), MASK)
-    names = [each.name for each in template.parameters.values() if each.type == "image" and each.name != MASK]
+    names = _pictures_of(template)
     if len(images) > len(names):
         takes = {0: "no picture", 1: "one picture"}.get(len(names), f"{len(names)} pictures")
         raise InvalidRequest(
