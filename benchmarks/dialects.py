@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.plan import Plan
 from benchmarks.processes import Bridge, bridge, get, run_tool, stand_in
 from benchmarks.runs import Run, median
 from benchmarks.tables import say, table
 
-OWN = "native"
-PATHS = {OWN: "/generate", "openai": "/v1/images/generations", "automatic1111": "/sdapi/v1/txt2img"}
+
+class Asked(NamedTuple):
+    """A way to ask for the picture: address and body (see `graphs`), and the row that it is compared with."""
+
+    path: str
+    graph: str
+    base: str
+
+
+OWN, OWN_PARAMS = "native", "native, more parameters"
+ASKED = {
+    OWN: Asked("/generate", "text", OWN),
+    OWN_PARAMS: Asked("/generate", "params", OWN_PARAMS),
+    "openai": Asked("/v1/images/generations", "text", OWN),
+    "automatic1111": Asked("/sdapi/v1/txt2img", "text", OWN),
+    "automatic1111, all fields": Asked("/sdapi/v1/txt2img", "webuiapi", OWN_PARAMS),
+}
 # Requests that wait at once: some, so that the bridge is always busy.
 CALLERS = 4
 NOT_ALLOWED = 405  # a GET to an address that exists
@@ -22,14 +37,14 @@ def measure(plan: Plan, waiter: str) -> dict[str, Any]:
     """Measure every API in every round, all on one bridge, in an order that changes from round to round."""
     runs: list[dict[str, Any]] = []
     with stand_in() as comfyui, bridge(comfyui.url, wait=waiter) as running:
-        names = [name for name, path in PATHS.items() if get(running.url, path)[0] == NOT_ALLOWED]
+        names = [name for name, asked in ASKED.items() if get(running.url, asked.path)[0] == NOT_ALLOWED]
         for number in range(plan.dialect_rounds):
             for name in names:
                 say(f"dialects: round {number + 1} of {plan.dialect_rounds}, {name}")
-                run = _run(running, PATHS[name], plan.dialect_requests)
+                run = _run(running, ASKED[name], plan.dialect_requests)
                 runs.append({"round": number, "dialect": name, **run.figures()})
             names.append(names.pop(0))
-    return {"waiter": waiter, "summary": [_summary_of(name, runs) for name in PATHS if name in names], "runs": runs}
+    return {"waiter": waiter, "summary": [_summary_of(name, runs) for name in ASKED if name in names], "runs": runs}
 
 
 def printed(data: dict[str, Any]) -> str:
@@ -42,14 +57,14 @@ def printed(data: dict[str, Any]) -> str:
     return table(f"The same request in several APIs ({data['waiter']})", HEADERS, rows, sorted(failures))
 
 
-def _run(running: Bridge, path: str, requests: int) -> Run:
-    options = ("--graph", "text", "--shape", "", "--pids", running.pid)
-    return Run(**run_tool("load", f"{running.url}{path}", CALLERS, requests, *options))
+def _run(running: Bridge, asked: Asked, requests: int) -> Run:
+    options = ("--graph", asked.graph, "--shape", "", "--pids", running.pid)
+    return Run(**run_tool("load", f"{running.url}{asked.path}", CALLERS, requests, *options))
 
 
 def _summary_of(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     mine = [run for run in runs if run["dialect"] == name]
-    own = {run["round"]: run["cpu_ms"] for run in runs if run["dialect"] == OWN}
+    own = {run["round"]: run["cpu_ms"] for run in runs if run["dialect"] == ASKED[name].base}
     added = [
         round(run["cpu_ms"] - own[run["round"]], 3)
         for run in mine

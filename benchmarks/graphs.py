@@ -63,4 +63,34 @@ def text_body() -> Graph:
     return {"prompt": f"picture {number}", "width": 64, "height": 64, "steps": 1, "seed": number}
 
 
-GRAPHS: dict[str, Callable[[], Graph]] = {"tiny": tiny_graph, "bare": bare_graph, "gpu": gpu_graph, "text": text_body}
+def params_body() -> Graph:
+    """The same for `/generate`, with what the fields of `webuiapi_body` mean besides."""
+    more = {"negative_prompt": "", "cfg": 7.0, "sampler_name": "euler_ancestral", "scheduler": "normal"}
+    return {"workflow": "txt2img", "params": {**text_body(), **more}}
+
+
+def webuiapi_body() -> Graph:
+    """The same as the client webuiapi (0.9.17) sends it: with all fields, whatever it is asked to do."""
+    return {**WEBUIAPI, **text_body()}
+
+
+WEBUIAPI: Graph = {
+    "enable_hr": False, "hr_scale": 2, "hr_upscaler": "Latent", "hr_second_pass_steps": 0, "hr_resize_x": 0,
+    "hr_resize_y": 0, "hr_checkpoint_name": None, "hr_sampler_name": None, "hr_scheduler": None, "hr_prompt": "",
+    "hr_negative_prompt": "", "denoising_strength": 0.7, "firstphase_width": 0, "firstphase_height": 0, "styles": [],
+    "subseed": -1, "subseed_strength": 0.0, "seed_resize_from_h": 0, "seed_resize_from_w": 0, "batch_size": 1,
+    "n_iter": 1, "cfg_scale": 7.0, "restore_faces": False, "tiling": False, "do_not_save_samples": False,
+    "do_not_save_grid": False, "negative_prompt": "", "eta": 1.0, "s_churn": 0, "s_tmax": 0, "s_tmin": 0,
+    "s_noise": 1, "override_settings": {}, "override_settings_restore_afterwards": True, "sampler_name": "Euler a",
+    "scheduler": "automatic", "sampler_index": "Euler a", "script_name": None, "script_args": [], "send_images": True,
+    "save_images": False, "alwayson_scripts": {},
+}  # fmt: skip
+
+GRAPHS: dict[str, Callable[[], Graph]] = {
+    "tiny": tiny_graph,
+    "bare": bare_graph,
+    "gpu": gpu_graph,
+    "text": text_body,
+    "params": params_body,
+    "webuiapi": webuiapi_body,
+}

@@ -168,6 +168,8 @@ def _settle_model(filled: Filled, template: Template, choices_of: ChoicesOf) -> 
     if template.model is None:
         return
     target = template.model.targets[0]
+    if target.node not in filled.graph:  # left out
+        return
     choices = choices_of(filled.graph[target.node], target.input)
     if choices is not None:
         settle_model(filled, template.model, choices, template.models)

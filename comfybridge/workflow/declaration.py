@@ -5,7 +5,8 @@ There are three formats: the bridge's own, and two of other tools, which load un
     NAME.yaml          description: ...
                        parameters: {seed: {node: 3, input: seed, type: integer, min: 0, description: ...}}
                        (`targets: [{node, input}, ...]` instead of node and input, for several inputs;
-                       `required: true` for what callers must give)
+                       `required: true` for what callers must give; `bypass: INPUT` for a node that is left out
+                       while no value is given, what it gets through INPUT going to the nodes that use it)
                        models, tasks, presets, dialects: as the files of these names read them
     NAME.yaml          node_mappings: {seed: {node_id: "3", property: seed}}
     NAME.params.json   {seed: {node_id: 3, input_name: seed, type: int, min: 0, max: 9, default: 1}}
@@ -19,7 +20,7 @@ from typing import Any
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
 from comfybridge.workflow import dialect_rules, model_files, presets, tasks
 from comfybridge.workflow.discovery import MEANINGS
-from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.graph import Graph, is_link
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.parameters import NUMERIC, TYPES, Parameter, Target, Type
 from comfybridge.workflow.wording import clip, describe, listed
@@ -27,7 +28,8 @@ from comfybridge.workflow.wording import clip, describe, listed
 TOP_KEYS = ("description", "parameters", model_files.KEY, *tasks.KEYS, presets.KEY, dialect_rules.KEY)
 MOST_NAMED = 5
 LARGEST_BITS = 256  # ComfyUI's largest integers have 64
-KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description", "required")
+PLAIN_KEYS = ("node", "input", "targets", "type", "default", "min", "max", "choices", "description")  # of all formats
+KEYS = (*PLAIN_KEYS, "required", "bypass")
 TYPE_NAMES: dict[str, Type] = {
     **{name: name for name in TYPES},
     "str": "string",
@@ -77,7 +79,26 @@ def _all(entries: Any, graph: Graph, file_name: str) -> dict[str, Parameter]:
             raise InvalidWorkflow(f"{where} is {describe(entry)}; it must be an object with node and input.")
         _check_keys(entry, KEYS, where)
         parameters[name] = _parameter(name, entry, graph, where)
+    _check_bypasses(parameters, file_name)
     return parameters
+
+
+def _check_bypasses(parameters: dict[str, Parameter], file_name: str) -> None:
+    """Refuse a node that may be left out if several parameters feed it: the others would lead nowhere."""
+    for name, parameter in parameters.items():
+        if not parameter.bypass:
+            continue
+        node = parameter.targets[0].node
+        others = [each for each in parameters if each != name and _feeds(parameters[each], node)]
+        if others:
+            raise InvalidWorkflow(
+                f"{file_name}: parameter {clip(name)} has bypass, but {clip(others[0])} feeds node {clip(node)} too; "
+                "such a node can have one parameter."
+            )
+
+
+def _feeds(parameter: Parameter, node: str) -> bool:
+    return any(target.node == node for target in parameter.targets)
 
 
 def _modernised(entries: Any, file_name: str) -> Any:
@@ -90,7 +111,7 @@ def _modernised(entries: Any, file_name: str) -> Any:
             raise InvalidWorkflow(
                 f"{file_name}: parameter {clip(name)} is {describe(entry)}; it must be an object with node_id."
             )
-        kept = {key: value for key, value in entry.items() if key in KEYS and key != "required" and value is not None}
+        kept = {key: value for key, value in entry.items() if key in PLAIN_KEYS and value is not None}
         node, input_name = entry.get("node_id"), entry.get("input_name", entry.get("property"))
         if node is not None:
             kept["node"] = node
@@ -119,13 +140,17 @@ def _parameter(name: str, entry: dict[str, Any], graph: Graph, where: str) -> Pa
         name=name,
         targets=targets,
         type=kind,
-        default=own if default is None else default,
+        default=own if default is None and not entry.get("bypass") else default,
         min=low,
         max=high,
         choices=_choices(entry.get("choices"), where),
         description=description or (MEANINGS[name][1] if name in MEANINGS else ""),
         required=_required(entry, where),
+        bypass=_bypass(entry, targets, graph, where),
+        is_type_guessed=entry.get("type") is None,
     )
+    if parameter.bypass and (parameter.is_file or parameter.is_seed or name == "model"):
+        raise InvalidWorkflow(f"{where} is a file, a seed or the model, whose node can't be bypassed.")
     stated = any(entry.get(key) is not None for key in ("default", "min", "max", "choices"))
     # a seed that is not given is drawn, so the default in an older file (often -1) is never used
     if stated and parameter.default is not None and not parameter.is_seed:
@@ -142,6 +167,26 @@ def _required(entry: dict[str, Any], where: str) -> bool:
     if required and entry.get("default") is not None:
         raise InvalidWorkflow(f"{where} is required but has a default, which would never be used.")
     return required
+
+
+def _bypass(entry: dict[str, Any], targets: tuple[Target, ...], graph: Graph, where: str) -> str:
+    name = entry.get("bypass")
+    if name is None:
+        return ""
+    node = targets[0].node
+    inputs = graph[node]["inputs"]
+    links = [each for each in inputs if is_link(inputs[each])]
+    if not isinstance(name, str) or name not in links:
+        raise InvalidWorkflow(
+            f"{where}: bypass is {describe(name)}; it must be an input of node {clip(node)} that is a link: "
+            f"{listed(links, name)}."
+        )
+    if len(targets) > 1 or entry.get("required") or entry.get("default") is not None:
+        raise InvalidWorkflow(f"{where} has bypass, so it must have one input, no default, and not be required.")
+    used = [value for each in graph.values() for value in each["inputs"].values() if is_link(value)]
+    if any(value[0] == node and value[1] > 0 for value in used):
+        raise InvalidWorkflow(f"{where}: node {clip(node)} can't be bypassed: more than its first output is used.")
+    return name
 
 
 def _targets(entry: dict[str, Any], graph: Graph, where: str) -> tuple[Target, ...]:

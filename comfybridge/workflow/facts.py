@@ -15,6 +15,9 @@ class ClassFacts(Protocol):
     def output_names(self) -> Sequence[str]:
         """The names of its outputs, by their slots."""
 
+    def declared(self, input_name: str) -> tuple[Any, Mapping[str, Any]]:
+        """The type and the options of an input; None and no options for one that the class does not have."""
+
     def limits(self, input_name: str) -> tuple[float | None, float | None]:
         """The minimum and maximum of an input; None where the server gives none."""
 

@@ -80,6 +80,15 @@ def parse_target(name: str, graph: Graph) -> tuple[str, str] | None:
     return name[:index], name[index + 1 :]
 
 
+def bypass_node(graph: Graph, node_id: str, input_name: str) -> None:
+    """Remove a node, and give the nodes that use its first output what it gets through an input."""
+    source = graph.pop(node_id)["inputs"][input_name]
+    for node in graph.values():
+        for name, value in node["inputs"].items():
+            if is_link(value) and value[0] == node_id:
+                node["inputs"][name] = list(source)
+
+
 def copy_graph(graph: Graph) -> Graph:
     """A copy of a checked graph that shares nothing that can be changed."""
     return {node_id: copy_value(node) for node_id, node in graph.items()}
@@ -174,6 +183,11 @@ def _nodes_of(value: object) -> dict[Any, Any]:
         value = found.graph
     if not isinstance(value, dict):
         raise InvalidWorkflow(f"The workflow is {describe(value)}; it must be {API_FORMAT}.")
+    if {"nodes", "links"} <= value.keys() and not isinstance(value["nodes"], list):
+        nodes = describe(value["nodes"])
+        raise InvalidWorkflow(
+            f"The workflow is a file of ComfyUI's editor whose nodes is {nodes}; it must be a list."
+        )
     if not value:
         raise InvalidWorkflow(f"The workflow is empty; it must be {API_FORMAT}.")
     return value

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.parameters import NUMERIC, Limits, Parameter
 from comfybridge.workflow.seeds import seed_limits
-from comfybridge.workflow.template import Template
+from comfybridge.workflow.template import Template, input_kind
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ def offer_of(template: Template, facts: Facts, unknown: object = None) -> Offer:
     Args:
         unknown: what stands for the value of an input that a caller may choose, on which other inputs may depend.
     """
+    template = _of_server(template, facts)
     offer = Offer(template)
     settable = [target for parameter in template.parameters.values() for target in parameter.targets]
     for name, parameter in template.parameters.items():
@@ -45,6 +46,16 @@ def offer_of(template: Template, facts: Facts, unknown: object = None) -> Offer:
         if parameter.type in NUMERIC:
             offer.limits[name] = _limits(template, parameter, facts)
     return offer
+
+
+def _of_server(template: Template, facts: Facts) -> Template:
+    """The template, its guessed types replaced by the server's."""
+    known = {
+        name: parameter.of_kind(input_kind(template.graph, parameter, facts))
+        for name, parameter in template.parameters.items()
+        if parameter.is_type_guessed
+    }
+    return replace(template, parameters={**template.parameters, **known}) if known else template
 
 
 def _limits(template: Template, parameter: Parameter, facts: Facts) -> Limits:

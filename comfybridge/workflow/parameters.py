@@ -16,6 +16,7 @@ Type = Literal["string", "integer", "number", "boolean", "image", "video", "audi
 TYPES: tuple[Type, ...] = ("string", "integer", "number", "boolean", "image", "video", "audio")
 FILES: tuple[Type, ...] = ("image", "video", "audio")
 NUMERIC: tuple[Type, ...] = ("integer", "number")
+SERVER_TYPES: dict[str, Type] = {"INT": "integer", "FLOAT": "number"}
 
 # ComfyUI's own limits (nodes.py: KSampler, EmptyLatentImage; nodes_flux.py), for parameters that state none
 LIMITS: dict[str, tuple[float, float]] = {
@@ -55,6 +56,9 @@ class Parameter:
         beside: inputs that a seed feeds with the numbers that follow it: the seeds of further samplers if they differ
             from the first, one group for each value.
         required: whether callers must give it.
+        bypass: an input of its node. While no value is given, the node is left out, and what it gets through this
+            input goes to the nodes that use it. Empty for a node that always stays.
+        is_type_guessed: whether the type is only presumed, so that the server knows better.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Parameter:
     description: str = ""
     beside: tuple[tuple[Target, ...], ...] = ()
     required: bool = False
+    bypass: str = ""
+    is_type_guessed: bool = False
 
     @property
     def all_targets(self) -> tuple[Target, ...]:
@@ -112,6 +118,12 @@ class Parameter:
         lowest = [each for each in (low, own_low) if each is not None]
         highest = [each for each in (high, own_high) if each is not None]
         return replace(self, min=max(lowest, default=None), max=min(highest, default=None))
+
+    def of_kind(self, kind: object) -> Parameter:
+        """The parameter with the type that the server gives its input, `INT` or `FLOAT`, if its own is a guess."""
+        known = SERVER_TYPES.get(kind) if isinstance(kind, str) else None
+        is_wrong = self.is_type_guessed and self.type in NUMERIC and not self.is_seed
+        return replace(self, type=known) if is_wrong and known is not None else self
 
     def check(self, value: Any) -> Any:
         """Return the value in the form for ComfyUI.

@@ -14,7 +14,7 @@ from comfybridge.workflow.dialect_rules import DialectRules
 from comfybridge.workflow.discovery import SHORT_NAMES, Discovery, examine, find_seed
 from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.facts import Facts
-from comfybridge.workflow.graph import Graph, copy_graph, is_link, parse_target, set_input
+from comfybridge.workflow.graph import Graph, bypass_node, copy_graph, is_link, parse_target, set_input
 from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.masks import MaskForm, mask_form
 from comfybridge.workflow.model_files import ModelFile
@@ -214,10 +214,27 @@ def fill(
     for name, parameter in template.parameters.items():
         if name in params:
             filling.set(parameter, params[name])
-    for name, parameter in template.parameters.items():
-        if name not in params and not template.is_of_caller:
+    left = [each for name, each in template.parameters.items() if name not in params and not template.is_of_caller]
+    for parameter in left:
+        if not parameter.bypass:
             filling.leave(parameter)
+    for parameter in left:
+        if parameter.bypass:
+            filling.bypass(parameter)
     return filling.finish()
+
+
+def input_kind(graph: Graph, parameter: Parameter, facts: Facts | None) -> Any:
+    """The type of a parameter's inputs, such as `FLOAT`, as the server gives it; None if it differs or is unknown.
+
+    Raises:
+        ComfyUIUnreachable, ComfyUIError, TimedOut: as the facts do.
+    """
+    if facts is None:
+        return None
+    told = [(facts(graph[target.node]["class_type"]), target.input) for target in parameter.targets]
+    kinds = [node_class.declared(name)[0] if node_class else None for node_class, name in told]
+    return kinds[0] if all(kind == kinds[0] for kind in kinds) else None
 
 
 def _check_clear(template: Template, params: Collection[str]) -> None:
@@ -342,16 +359,22 @@ class _Filling:
         top = HIGHEST_DRAWN if high is None else min(int(high), HIGHEST_DRAWN)
         return self.rng.randint(min(int(low or 0), top), top)
 
-    def fitting(self, parameter: Parameter) -> Parameter:
-        """The parameter; a seed within the limits of all inputs that it feeds."""
+    def fitting(self, parameter: Parameter, value: Any = None) -> Parameter:
+        """The parameter; a seed within the limits of all inputs that it feeds.
+
+        Where its type is a guess, the server is asked about a fraction: all else fits both kinds of number.
+        """
         if not parameter.is_seed:
-            return parameter
+            is_fraction = isinstance(value, float) and not value.is_integer()
+            if not (is_fraction and parameter.is_type_guessed):
+                return parameter
+            return parameter.of_kind(input_kind(self.filled.graph, parameter, self.facts))
         return parameter.within(*seed_limits(self.filled.graph, parameter.all_targets, self.facts))
 
     def set(self, parameter: Parameter, value: Any) -> None:
         """Set a parameter to the value a caller gave, or draw a seed."""
         drawn = parameter.is_seed and _is_random(value)
-        parameter = self.fitting(parameter)
+        parameter = self.fitting(parameter, value)
         checked = self.draw(parameter.range) if drawn else parameter.check(value)
         free = [target for target in parameter.targets if target not in self.overridden]
         for target in free:
@@ -394,6 +417,12 @@ class _Filling:
         value = literal_value(graph, first)
         if value is not None:
             self.filled.params[parameter.name] = value
+
+    def bypass(self, parameter: Parameter) -> None:
+        """Leave out the node of a parameter that was not given, unless another value was given for it."""
+        node, graph = parameter.targets[0].node, self.filled.graph
+        if node in graph and all(target.node != node for target in (*self.overridden, *self.sources)):
+            bypass_node(graph, node, parameter.bypass)
 
     def _overridden(self, parameter: Parameter, value: Any) -> Any:
         """What a parameter comes to where `"NODE.INPUT"` has set all that it feeds; refused if it says otherwise."""

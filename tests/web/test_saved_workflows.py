@@ -125,6 +125,7 @@ def test_a_class_that_no_server_has_is_named_with_its_pack(api: FlaskClient) -> 
         ({"nodes": [5], "links": []}, "The workflow"),
         ({"nodes": [{"id": 1}], "links": []}, "has no type"),
         ({"nodes": [{"id": 1, "type": "SaveImage"}], "links": 5}, "links is 5; it must be a list"),
+        ({"nodes": None, "links": []}, "a file of ComfyUI's editor whose nodes is null; it must be a list."),
         (picture(definitions={"subgraphs": [7]}), "A subgraph is 7"),
     ],
 )

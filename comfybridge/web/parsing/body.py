@@ -83,13 +83,18 @@ def check_values(body: object) -> None:
     """
     level: list[Any] = [body]
     for _ in range(DEEPEST):
-        if any(map(_HALF_CHARACTER.search, [value for value in level if isinstance(value, str)])):
-            raise InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
-        if any(map(_is_too_large, [value for value in level if isinstance(value, (int, float))])):
-            raise _too_large_number()
-        level = [child for value in level if isinstance(value, (dict, list)) for child in _children(value)]
-        if not level:
+        further: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                if not value.isascii() and _HALF_CHARACTER.search(value):
+                    raise _half_character()
+            elif isinstance(value, (dict, list)):
+                further += _children(value)
+            elif isinstance(value, (int, float)) and _is_too_large(value):
+                raise _too_large_number()
+        if not further:
             return
+        level = further
     raise _too_deep()
 
 
@@ -101,6 +106,10 @@ def _is_too_large(value: float) -> bool:
     if isinstance(value, float):
         return not math.isfinite(value)  # 1e999 reads as infinity
     return abs(value) > LARGEST_INTEGER
+
+
+def _half_character() -> InvalidRequest:
+    return InvalidRequest("The body holds half of a character (a lone \\ud800 to \\udfff), which is not text.")
 
 
 def _too_large_number() -> InvalidRequest:

@@ -52,7 +52,7 @@ class ChosenModels:
 
     def _path(self, caller: str) -> Path:
         whose = "\n".join((caller, *self._servers))
-        return self._state.path() / FOLDER / hashlib.sha256(whose.encode()).hexdigest()[:32]
+        return self._state.path().joinpath(FOLDER, hashlib.sha256(whose.encode()).hexdigest()[:32])
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -18,6 +18,7 @@ LONGEST = 100_000  # characters of a text that is taken apart
 # `name: value`, where a value with a comma is a JSON text; names are words.
 _PAIR = re.compile(r'\s*(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _SIZE = re.compile(r"(\d+)x(\d+)")
+_QUOTED = re.compile("[,\\n:]")  # what makes a value a JSON text
 FEWEST_PAIRS = 3
 
 
@@ -59,7 +60,7 @@ def parsed(text: str) -> dict[str, object]:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",\n:") else text
+    return json.dumps(text, ensure_ascii=False) if _QUOTED.search(text) else text
 
 
 def _unquoted(text: str) -> str:

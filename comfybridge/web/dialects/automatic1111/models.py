@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
@@ -13,8 +14,9 @@ ENDINGS = (".safetensors", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".sft")
 
 def bare(name: str) -> str:
     """A file's name without folders and ending."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.stem if path.suffix.lower() in ENDINGS else path.name
+    file = posixpath.basename(name.replace("\\", "/"))
+    stem, ending = posixpath.splitext(file)
+    return stem if ending.lower() in ENDINGS else file
 
 
 def installed(wanted: str, files: Sequence[str]) -> str | None:

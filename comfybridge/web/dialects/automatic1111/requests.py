@@ -29,6 +29,8 @@ MODEL, SAMPLES_FORMAT = "sd_model_checkpoint", "samples_format"
 OVERRIDES = {MODEL: "model", "sd_vae": "vae", "CLIP_stop_at_last_layers": "clip_skip"}
 _NO_VAE = ("automatic", "none", "")
 PLAIN = ("prompt", "negative_prompt", "steps", "cfg_scale", "distilled_cfg_scale")
+# The fields that are read whether or not the template names them.
+_READ = {*PLAIN, *FEATURES, *USUAL, "batch_size", "model", "vae", "scheduler"}
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class _Reading:
 
     def _read_features(self, body: GenerationBody) -> None:
         for name, (is_harmless, instead) in FEATURES.items():
-            value = getattr(body, name, None)
+            value = getattr(body, name) if name in body.model_fields_set else None
             if value is None or is_harmless(value) or name in rules_of(self.template).ignore:
                 continue
             parameter = parameter_of(self.template, name)
@@ -177,9 +179,7 @@ class _Reading:
 
     def _read_further(self, body: GenerationBody) -> None:
         """Read the fields that the template names itself."""
-        rules = rules_of(self.template)
-        read = {*PLAIN, *FEATURES, *USUAL, "batch_size", "model", "vae", "scheduler"}
-        for name in rules.rename.keys() - read:
+        for name in rules_of(self.template).rename.keys() - _READ:
             value = getattr(body, name, None)
             if isinstance(value, (str, int, float)):
                 self.give(name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from comfybridge.web.answers.embedding import PLACE, json_with_files
 from comfybridge.web.answers.sending import Body
 from comfybridge.web.answers.style import Style
 from comfybridge.web.dialects.automatic1111.errors import error_body
-from comfybridge.web.dialects.automatic1111.fields import GenerationBody
+from comfybridge.web.dialects.automatic1111.fields import GenerationBody, ImageToImageBody
 from comfybridge.web.dialects.automatic1111.infotexts import infotext
 from comfybridge.web.dialects.automatic1111.models import bare
 from comfybridge.web.dialects.automatic1111.names import parameter_of
@@ -82,6 +82,7 @@ class _Told:
     """What is told of a picture.
 
     Attributes:
+        used: what ran, by the names of the fields.
         values: by AUTOMATIC1111's names, as in the last line of the text.
     """
 
@@ -89,6 +90,7 @@ class _Told:
     negative_prompt: str
     seed: int
     size: Size
+    used: Mapping[str, Any]
     values: Mapping[str, Any]
     text: str
 
@@ -106,21 +108,25 @@ class _Sheet:
 
     def body(self) -> PicturesAnswer:
         """The JSON of the answer."""
+        pictures = self._pictures()
         return {
             "images": [PLACE] * len(self._delivery.files),
-            "parameters": self._parameters(),
-            "info": json.dumps(self._info()),
+            "parameters": self._parameters(pictures[0]),
+            "info": json.dumps(self._info(pictures)),
         }
 
-    def _parameters(self) -> dict[str, Any]:
+    def _pictures(self) -> list[_Told]:
+        """What is told of each picture; of each run if the answer has no pictures."""
+        told = [self._told(self._part_of(file), file.pixels) for file in self._delivery.files]
+        return told or [self._told(each, None) for each in self._generation.parts]
+
+    def _parameters(self, first: _Told) -> dict[str, Any]:
         """The request's fields, and what was used where it says nothing."""
-        part = self._generation.parts[0]
-        told = self._told(part, None)
-        used = {field: part.params.get(name) for field, name in self._names.items() if name is not None}
-        used |= {"seed": part.seed, "sampler_name": told.values["Sampler"], "scheduler": told.values["Schedule type"]}
-        used |= {"clip_skip": told.values["Clip skip"], "batch_size": 1, "n_iter": 1}
+        values = first.values
+        used = {**first.used, "seed": values["Seed"], "sampler_name": values["Sampler"]}
+        used |= {"scheduler": values["Schedule type"], "clip_skip": values["Clip skip"], "batch_size": 1, "n_iter": 1}
         asked = self._asked.model_dump(exclude=PICTURES)
-        return {field: used.get(field) if value is None else value for field, value in asked.items()}
+        return asked | {field: value for field, value in used.items() if field in asked and asked[field] is None}
 
     def with_infotext(self, file: DeliveredFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """A picture with its text in it, if it is a PNG."""
@@ -133,10 +139,7 @@ class _Sheet:
         parts = self._generation.parts
         return next((each for each in parts if any(file.output is output for output in each.outputs)), parts[0])
 
-    def _info(self) -> dict[str, Any]:
-        files = self._delivery.files
-        pictures = [self._told(self._part_of(file), file.pixels) for file in files]
-        pictures = pictures or [self._told(each, None) for each in self._generation.parts]
+    def _info(self, pictures: Sequence[_Told]) -> dict[str, Any]:
         first, values = pictures[0], pictures[0].values
         seeds = [each.seed for each in pictures]
         return {
@@ -188,12 +191,12 @@ class _Sheet:
         size = pixels or (_number(used.get("width")), _number(used.get("height")))
         values = self._values(used, part.seed, size)
         prompt, negative = (self._text(used, field) for field in ("prompt", "negative_prompt"))
-        return _Told(prompt, negative, _number(part.seed), size, values, infotext(prompt, negative, values))
+        return _Told(prompt, negative, _number(part.seed), size, used, values, infotext(prompt, negative, values))
 
     def _values(self, used: Mapping[str, Any], seed: int | None, size: Size) -> dict[str, Any]:
         sampler, scheduler, skipped = used.get("sampler_name"), used.get("scheduler"), used.get("clip_skip")
         model, vae = used.get("model") or self._own_model, used.get("vae")
-        has_picture = hasattr(self._asked, "init_images")
+        has_picture = isinstance(self._asked, ImageToImageBody)
         return {
             "Steps": used.get("steps"),
             "Sampler": shown_sampler(sampler) if isinstance(sampler, str) else None,

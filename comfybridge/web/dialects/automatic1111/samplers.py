@@ -129,6 +129,8 @@ def _names(each: Sampler | Scheduler) -> Iterable[str]:
 
 _SAMPLERS = {_key(name): each for each in reversed(SAMPLERS) for name in _names(each)}
 _SCHEDULERS = {_key(name): each for each in reversed(SCHEDULERS) for name in _names(each)}
+_BY_COMFY = {each.comfy: each for each in SAMPLERS}
+_LABELS = {each.comfy: each.label for each in SCHEDULERS}
 _ENDINGS = {_plain(name): each for each in SCHEDULERS for name in _names(each)}
 _AUTOMATIC = ("", AUTOMATIC, "auto", "use same scheduler")
 
@@ -188,18 +190,18 @@ class Names:
         raise UnknownName("scheduler", name, ["Automatic", *map(shown_scheduler, offered.schedulers)])
 
     def _automatic(self, comfy: str) -> str | None:
-        known = next((each for each in SAMPLERS if each.comfy == comfy), None)
+        known = _BY_COMFY.get(comfy)
         return None if known is None else known.scheduler
 
 
 def shown_sampler(comfy: str) -> str:
     """AUTOMATIC1111's name of one of ComfyUI's samplers; ComfyUI's own if it has none."""
-    return next((each.name for each in SAMPLERS if each.comfy == comfy), comfy)
+    return _BY_COMFY[comfy].name if comfy in _BY_COMFY else comfy
 
 
 def shown_scheduler(comfy: str) -> str:
     """The same of a scheduler."""
-    return next((each.label for each in reversed(SCHEDULERS) if each.comfy == comfy), comfy)
+    return _LABELS.get(comfy, comfy)
 
 
 def offered_samplers(offered: Offered) -> list[Sampler]:
