@@ -15,7 +15,7 @@ from PIL import Image
 from comfybridge.media import MarkedAs, marked_mask
 from comfybridge.settings import SHIPPED_WORKFLOWS
 from comfybridge.simulator import Simulator
-from tests.dialects.pictures import RED, as_png, mask, opened
+from tests.dialects.pictures import RED, as_data_uri, as_png, mask, opened
 from tests.dialects.test_openai import EDITS, GENERATIONS, SMALL, form, pictures, refused
 from tests.web.answers import image
 
@@ -115,6 +115,15 @@ def test_what_a_workflow_cannot_do_is_an_error(own: MakeOwn) -> None:
         refused(
             api.post(GENERATIONS, json={"prompt": "x", "model": "plain", field: value}), 400, "invalid_request", field
         )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("image", 5), ("images", [[]]), ("mask", ["x"]), ("image", "file:///x")]
+)
+def test_a_sentence_names_the_field_once(api: FlaskClient, field: str, value: object) -> None:
+    body = {"prompt": "x", "image": as_data_uri(RED), field: value}
+    said = refused(api.post(EDITS, json=body), 400, "invalid_request", field)
+    assert said.startswith(f"{field} ")
 
 
 def test_the_field_that_is_wrong_is_the_one_that_was_sent(api: FlaskClient) -> None:
