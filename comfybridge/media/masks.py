@@ -86,6 +86,8 @@ def _read(name: str, data: bytes) -> Image.Image:
 
 
 def _png(image: Image.Image) -> bytes:
+    # not grey: ComfyUI 0.33 fails on grey files that are less than 16 pixels wide
+    coloured = image.convert("RGBA" if image.mode in _WITH_ALPHA else "RGB")
     buffer = io.BytesIO()
-    image.save(buffer, "png", compress_level=_COMPRESS_LEVEL)
+    coloured.save(buffer, "png", compress_level=_COMPRESS_LEVEL)
     return buffer.getvalue()

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 
+from comfybridge.media import MarkedAs, marked_mask
 from comfybridge.settings import SHIPPED_WORKFLOWS
 from comfybridge.simulator import Simulator
-from tests.dialects.pictures import RED, mask
+from tests.dialects.pictures import RED, as_data_uri, as_png, mask, opened
 from tests.dialects.test_openai import EDITS, GENERATIONS, SMALL, form, pictures, refused
 from tests.web.answers import image
 
@@ -69,8 +71,15 @@ def test_a_workflow_without_pictures_does_not_run(own: MakeOwn, sim: Simulator) 
     said = refused(
         own(film=VIDEO).post(GENERATIONS, json={**SMALL, "model": "film"}), 400, "invalid_request", "model"
     )
-    assert "makes no picture" in said
+    assert "makes no picture, but video" in said
     assert not any(each.path == "/prompt" for each in sim.requests)
+
+
+def test_what_is_no_picture_is_left_out_with_a_warning(own: MakeOwn) -> None:
+    both = {**VIDEO, "4": SAVED}
+    body = pictures(own(both=both).post(GENERATIONS, json={"prompt": "x", "model": "both"}))
+    assert len(body["data"]) == 1
+    assert any("also made video" in each for each in body["comfybridge"]["warnings"])
 
 
 @pytest.mark.parametrize("name", ["img2img", "inpaint", "upscale"])
@@ -108,6 +117,15 @@ def test_what_a_workflow_cannot_do_is_an_error(own: MakeOwn) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("image", 5), ("images", [[]]), ("mask", ["x"]), ("image", "file:///x")]
+)
+def test_a_sentence_names_the_field_once(api: FlaskClient, field: str, value: object) -> None:
+    body = {"prompt": "x", "image": as_data_uri(RED), field: value}
+    said = refused(api.post(EDITS, json=body), 400, "invalid_request", field)
+    assert said.startswith(f"{field} ")
+
+
 def test_the_field_that_is_wrong_is_the_one_that_was_sent(api: FlaskClient) -> None:
     for body, param in (
         ({"timeout": 1e9}, "timeout"),
@@ -118,3 +136,11 @@ def test_the_field_that_is_wrong_is_the_one_that_was_sent(api: FlaskClient) -> N
         refused(api.post(GENERATIONS, json={**SMALL, **body}), 400, "invalid_request", param)
     sent = form(image=RED, **{"params[]": "5"})
     assert "params[NAME]" in refused(api.post(EDITS, data=sent), 400, "invalid_request", "params")
+
+
+@pytest.mark.parametrize("form", ["white", "black", "opaque"])
+def test_a_mask_is_no_greyscale_file(form: MarkedAs) -> None:
+    """ComfyUI 0.33 can't read greyscale files that are less than 16 pixels wide."""
+    sent = as_png(Image.new("RGBA", (10, 64), (0, 0, 0, 0)))
+    made = opened(marked_mask("mask", sent, form))
+    assert (made.mode, made.size) == ("RGBA" if form == "opaque" else "RGB", (10, 64))

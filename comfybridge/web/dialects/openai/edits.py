@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Request
 
-from comfybridge.errors import BridgeError, InvalidRequest
+from comfybridge.errors import InvalidRequest
 from comfybridge.files.sent import read_file
 from comfybridge.request import InputFile
 from comfybridge.settings import Settings
@@ -124,6 +124,5 @@ def _picture(value: object, name: str) -> InputFile:
         value = value["image_url"]
     try:
         return read_file(name, value, name)
-    except BridgeError as error:
-        error.field = name
-        raise
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message.removeprefix(f"{name}: "), field=name) from None

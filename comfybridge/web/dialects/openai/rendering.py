@@ -126,6 +126,9 @@ def _images(generation: Generation) -> list[Output]:
 def _extras(generation: Generation, delivery: Delivery) -> Extras:
     files = delivery.files
     warnings = [*generation.warnings, *delivery.warnings, *(each for file in files for each in file.warnings)]
+    others = dict.fromkeys(each.kind for each in generation.outputs if each.kind != "image")
+    if others:
+        warnings.append(f"The workflow also made {', '.join(others)}, left out here; POST /generate returns all.")
     warnings += size_warnings(generation.size, [file.pixels for file in files if file.pixels])
     extras: Extras = {"prompt_id": generation.prompt_id, "seed": generation.seed, "warnings": warnings}
     if len(generation.parts) > 1:

@@ -152,9 +152,10 @@ def _check_pictures(made: _Making, fields: ImageFields, pictures: Pictures) -> N
     """Refuse a workflow that makes no picture, or that needs one that the request does not have."""
     template, shown, given = made.template, clip(made.template.name), fields.params or {}
     makes = None if template.tasks else endings_of(template.graph)
-    if makes and not any(media_type_of(f"file.{each}")[1] == "image" for each in makes):
+    kinds = dict.fromkeys(media_type_of(f"file.{each}")[1] for each in makes or ())
+    if kinds and "image" not in kinds:
         raise InvalidRequest(
-            f"The workflow {shown} makes no picture, but {', '.join(makes)}; POST /generate runs it.", field="model"
+            f"The workflow {shown} makes no picture, but {', '.join(kinds)}; POST /generate runs it.", field="model"
         )
     needed = [each.name for each in template.parameters.values() if each.type == "image" and each.required]
     if not pictures.images and any(name not in given for name in needed):
