@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -15,44 +14,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from comfybridge.simulator import Simulator
+from tests.dialects.openai_calls import EDITS, GENERATIONS, SMALL, form, pictures, refused
 from tests.dialects.pictures import HOLE, RED, as_data_uri, mask
-from tests.web.answers import LEAKS, failure, image
+from tests.web.answers import failure, image
 from tests.web.policies import KEYS, MakeApi
 
-GENERATIONS = "/v1/images/generations"
-EDITS = "/v1/images/edits"
-SMALL = {"prompt": "a cat", "size": "64x64", "steps": 2}
 BEARER = {"Authorization": "Bearer shop-secret"}
-
-
-def pictures(response: TestResponse) -> dict[str, Any]:
-    """The body of an answer with pictures."""
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.get_json()
-    assert body["comfybridge"]["prompt_id"] == response.headers["X-Prompt-Id"]
-    return body
-
-
-def refused(response: TestResponse, status: int, code: str, param: str | None = None) -> str:
-    """The message of an error."""
-    assert response.status_code == status, response.text
-    error = response.get_json()["error"]
-    assert (error["code"], error["param"]) == (code, param), error
-    assert list(error) == ["message", "type", "param", "code"]
-    assert not LEAKS.search(response.text)
-    assert response.headers["X-Request-Id"]
-    message: str = error["message"]
-    return message
-
-
-def form(**fields: Any) -> dict[str, Any]:
-    """A form, in which bytes are files."""
-    return {
-        name.replace("__", "[]"): (io.BytesIO(value), "upload", "application/octet-stream")
-        if isinstance(value, bytes)
-        else value
-        for name, value in {"prompt": "a cat", **fields}.items()
-    }
 
 
 def events(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -320,7 +287,7 @@ def test_policies_hold(api_for: MakeApi) -> None:
 
 
 def test_a_retry_is_advised_only_where_it_helps(make_app: Callable[..., Flask], sim: Simulator) -> None:
-    api = make_app(max_queue=1).test_client()
+    api = make_app().test_client()
     sim.fail_node("KSampler", "out of paint")
     response = api.post(GENERATIONS, json=SMALL)
     refused(response, 500, "execution_failed")
@@ -332,6 +299,7 @@ def test_a_retry_is_advised_only_where_it_helps(make_app: Callable[..., Flask], 
     refused(response, 504, "timeout")
     assert response.headers["X-Should-Retry"] == "false"
     sim.wait_until_idle()
+    api = make_app(max_queue=1).test_client()
     waiting = threading.Thread(target=lambda: api.post(GENERATIONS, json={**SMALL, "seed": 2}))
     waiting.start()
     sim.wait_until_queued(1)

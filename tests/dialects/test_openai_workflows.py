@@ -15,8 +15,8 @@ from PIL import Image
 from comfybridge.media import MarkedAs, marked_mask
 from comfybridge.settings import SHIPPED_WORKFLOWS
 from comfybridge.simulator import Simulator
+from tests.dialects.openai_calls import EDITS, GENERATIONS, SMALL, form, pictures, refused
 from tests.dialects.pictures import RED, as_data_uri, as_png, mask, opened
-from tests.dialects.test_openai import EDITS, GENERATIONS, SMALL, form, pictures, refused
 from tests.web.answers import image
 
 MakeOwn = Callable[..., FlaskClient]
