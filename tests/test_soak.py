@@ -364,7 +364,8 @@ def test_nothing_is_lost_and_nothing_is_left_behind(pytestconfig: pytest.Config,
 
         _until(lambda: requests.get(f"{server.url}/ready", timeout=PATIENCE).status_code == 200, PATIENCE)
         assert _ask_at_once(server, SLOTS) == [200] * SLOTS  # each slot is free
-        assert after.threads <= before.threads + 8
+        # threads that are idle end once it is quiet, which it may have been before one of the two looks only
+        _until(lambda: Footprint.of(server.worker).threads <= before.threads + 8, PATIENCE)
         assert after.files <= before.files + SLOTS  # connections that are kept
         assert after.megabytes <= before.megabytes + 25
         assert server.stop() == 0
