@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from flask import Flask
 from flask.testing import FlaskClient
 from PIL import ExifTags, Image
+
+from tests import ROOT
+
+MakeApp = Callable[..., Flask]
 
 PNG_INFO = "/sdapi/v1/png-info"
 LARGER = "/sdapi/v1/extra-single-image"
@@ -62,3 +71,23 @@ def test_a_size_that_is_too_large_is_refused_by_its_field(
     [wrong] = answer.get_json()["detail"]
     assert wrong["loc"] == ["body", field]
     assert field in wrong["msg"]
+
+
+def test_a_value_is_refused_by_the_field_that_sets_its_parameter(make_app: MakeApp, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "workflows/txt2img.json", tmp_path)
+    declared = {
+        "parameters": {
+            "prompt": {"node": "6", "input": "text"},
+            "guidance": {"node": "3", "input": "cfg", "max": 9},
+            "iterations": {"node": "3", "input": "steps", "type": "integer", "max": 50},
+        },
+        "dialects": {"automatic1111": {"rename": {"cfg_scale": "guidance", "steps": "iterations"}}},
+    }
+    (tmp_path / "txt2img.yaml").write_text(yaml.safe_dump(declared))
+    api = make_app(workflows_dir=tmp_path).test_client()
+    for fields, field in (({"cfg_scale": 30}, "cfg_scale"), ({"steps": 60}, "steps")):
+        answer = api.post("/sdapi/v1/txt2img", json={"prompt": "a cat", **fields})
+        assert answer.status_code == 422, answer.text
+        [wrong] = answer.get_json()["detail"]
+        assert wrong["loc"] == ["body", field]
+        assert wrong["msg"].startswith(f"{field} is ")
