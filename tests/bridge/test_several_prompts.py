@@ -59,6 +59,7 @@ def test_events_name_their_prompts_and_come_in_the_callers_thread(bridge: Bridge
     generation = bridge.generate(asked, lambda event: heard.append((event, threading.current_thread())))
     ids = [part.prompt_id for part in generation.parts]
     steps = [(event.prompt_id, event.value) for event, _ in heard if isinstance(event, events.Progress)]
+    steps.sort(key=lambda step: ids.index(step[0]))  # each has a connection of its own, if the way to wait has
     assert steps == [(each, step) for each in ids for step in (1, 2, 3, 4)]
     assert {thread for _, thread in heard} == {threading.current_thread()}
     assert {event.prompt_id for event, _ in heard if isinstance(event, events.Image)} <= set(ids)
