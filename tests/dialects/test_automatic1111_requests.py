@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+from pydantic import ValidationError
 
 from comfybridge.request import GenerationRequest
 from comfybridge.web.dialects.automatic1111.errors import UnknownChoice, Unprocessable
@@ -216,6 +217,20 @@ def test_layers_are_counted_from_the_end() -> None:
     assert asked({"clip_skip": 2}).params == {"clip_skip": -2}
     assert asked({"override_settings": {"CLIP_stop_at_last_layers": 2}}).params == {"clip_skip": -2}
     assert asked({"override_settings": {"CLIP_stop_at_last_layers": 1}}).params == {}
+    assert asked({"override_settings": {"CLIP_stop_at_last_layers": "2.0"}}).params == {"clip_skip": -2}
+
+
+@pytest.mark.parametrize("value", [25, "many", 1.5, [2], True])
+def test_layers_that_there_are_none_of_are_refused_by_the_field_that_was_sent(value: object) -> None:
+    wrong = refused({"override_settings": {"CLIP_stop_at_last_layers": value}})
+    assert wrong == ["override_settings.CLIP_stop_at_last_layers"]
+
+
+def test_switches_may_be_written_as_numbers_and_numbers_as_switches() -> None:
+    body = ImageToImageBody.model_validate({"send_images": 0, "tiling": 1.0, "inpainting_mask_invert": True})
+    assert (body.send_images, body.tiling, body.inpainting_mask_invert) == (False, True, 1)
+    with pytest.raises(ValidationError):
+        ImageToImageBody.model_validate({"send_images": 2})
 
 
 def test_tags_in_prompts_can_be_switched_off() -> None:

@@ -12,13 +12,15 @@ from typing_extensions import TypedDict  # pydantic supports the one in typing o
 
 from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow, NotFound
 from comfybridge.web.dialects.automatic1111.blueprint import blueprint
-from comfybridge.web.dialects.automatic1111.names import FIELDS
+from comfybridge.web.dialects.automatic1111.names import FIELDS, rules_of
 from comfybridge.web.parsing.body import check_values
+from comfybridge.workflow.template import Template
 
 Model = TypeVar("Model", bound=BaseModel)
 
 UNPROCESSABLE = 422
 MOST_PROBLEMS = 20
+TEMPLATE = "automatic1111_template"  # where the current request's is kept
 VALUE_ERROR = "value_error"
 
 
@@ -95,7 +97,7 @@ def error_body(error: BridgeError, _: str) -> ValidationAnswer | FailureAnswer:
         # programs know by these very words that an address does not exist
         detail = "Not Found" if isinstance(error, NotFound) else error.message
         return {"error": error.type, "detail": detail, "body": "", "errors": error.message}
-    problems = error.problems if isinstance(error, Unprocessable) else [Problem(_field_of(error), error.message)]
+    problems = error.problems if isinstance(error, Unprocessable) else [_problem_of(error)]
     return {
         "detail": [
             {"loc": [each.place, *_places(each.field)], "msg": each.message, "type": each.type} for each in problems
@@ -111,9 +113,14 @@ def _tell_of_fields(response: Response) -> Response:
     return response
 
 
-def _field_of(error: BridgeError) -> str:
-    """The field of an error about a parameter."""
-    return FIELDS.get(error.field or "", error.field or "")
+def _problem_of(error: BridgeError) -> Problem:
+    """What is wrong with the field that sets the parameter which an error is about, under the field's name."""
+    parameter = error.field or ""
+    template: Template | None = g.get(TEMPLATE)
+    renamed = {} if template is None else {name: field for field, name in rules_of(template).rename.items()}
+    field = renamed.get(parameter) or FIELDS.get(parameter, parameter)
+    is_named = error.message.startswith(f"{parameter} is ")
+    return Problem(field, field + error.message.removeprefix(parameter) if is_named else error.message)
 
 
 def _places(field: str) -> list[str | int]:

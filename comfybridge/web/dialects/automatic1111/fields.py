@@ -23,6 +23,16 @@ def _or_none(value: object) -> object:
     return None if value == [] else value
 
 
+def _of_number(value: object) -> object:
+    """The boolean that 0 or 1 means, as in AUTOMATIC1111; other values are not changed."""
+    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else value
+
+
+def _of_boolean(value: object) -> object:
+    """The 0 or 1 that a boolean means; other values are not changed."""
+    return int(value) if isinstance(value, bool) else value
+
+
 Text = StrictStr | None
 Whole = Annotated[Integer | None, BeforeValidator(not_blank)]
 Real = Annotated[Number | None, BeforeValidator(not_blank)]
@@ -50,7 +60,8 @@ Share = Annotated[
 Factor = Annotated[
     Annotated[float, Field(strict=True, gt=0, le=16), BeforeValidator(number)] | None, BeforeValidator(not_blank)
 ]
-Truth = Annotated[Boolean | None, BeforeValidator(not_blank)]
+Truth = Annotated[Annotated[Boolean, BeforeValidator(_of_number)] | None, BeforeValidator(not_blank)]
+Switch = Annotated[Annotated[Integer, BeforeValidator(_of_boolean)] | None, BeforeValidator(not_blank)]
 Texts = Annotated[list[StrictStr] | None, BeforeValidator(_of_one)]
 Mixed = list[Any] | None
 Keyed = Annotated[dict[str, Any] | None, BeforeValidator(_or_none)]
@@ -153,7 +164,7 @@ class ImageToImageBody(GenerationBody):
     )
     inpaint_full_res: Truth = Field(None, description=NO_EFFECT)
     inpaint_full_res_padding: Whole = Field(None, description=NO_EFFECT)
-    inpainting_mask_invert: Whole = Field(None, description="1: black is to be repainted")
+    inpainting_mask_invert: Switch = Field(None, description="1: black is to be repainted")
     initial_noise_multiplier: Real = Field(None, description=NO_EFFECT)
     latent_mask: Text = Field(None, description="must be empty")
     include_init_images: Truth = Field(None, description=NO_EFFECT)

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from comfybridge.errors import InvalidRequest, NotFound
 from comfybridge.files.sent import LinkedFile
 from comfybridge.media import embedded_graph, file_extension
+from comfybridge.media.comments import user_comment
 from comfybridge.media.containers import Malformed
 from comfybridge.media.metadata import read_metadata
 from comfybridge.web.describing import describes, json_answer
@@ -20,6 +21,7 @@ from comfybridge.web.dialects.automatic1111.errors import Problem, Unprocessable
 from comfybridge.web.dialects.automatic1111.fields import InterrogateBody, PictureBody
 from comfybridge.web.dialects.automatic1111.infotexts import infotext, parsed
 from comfybridge.web.dialects.automatic1111.models import bare
+from comfybridge.web.dialects.automatic1111.refusals import shown_number
 from comfybridge.web.dialects.automatic1111.requests import file_in
 from comfybridge.web.dialects.automatic1111.results import KEYWORD
 from comfybridge.web.dialects.automatic1111.samplers import shown_sampler, shown_scheduler
@@ -60,10 +62,11 @@ def png_info() -> Response:
     if file_extension(file.data) is None:
         raise Unprocessable([Problem("image", "image is not a picture that can be read.")])
     try:
-        texts = read_metadata(file.data).texts
+        metadata = read_metadata(file.data)
     except Malformed as error:
         raise Unprocessable([Problem("image", f"image can't be read: {error}.")]) from None
-    info = texts.get(KEYWORD) or (_from_graph(file.data) if PROMPT in texts else "")
+    texts = metadata.texts
+    info = texts.get(KEYWORD) or user_comment(metadata.exif) or (_from_graph(file.data) if PROMPT in texts else "")
     items = {name: text for name, text in texts.items() if name != KEYWORD}
     body: InfoAnswer = {"info": info, "items": items, "parameters": parsed(info) if info else {}}
     return jsonify(body)
@@ -104,10 +107,10 @@ def _text(found: Mapping[str, Any]) -> str:
             "Steps": found.get("steps"),
             "Sampler": shown_sampler(sampler) if isinstance(sampler, str) else None,
             "Schedule type": shown_scheduler(scheduler) if isinstance(scheduler, str) else None,
-            "CFG scale": found.get("cfg"),
+            "CFG scale": shown_number(found.get("cfg")),
             "Seed": found.get("seed"),
             "Size": f"{width}x{height}" if width and height else None,
             "Model": bare(model) if isinstance(model, str) else None,
-            "Denoising strength": found.get("denoise"),
+            "Denoising strength": shown_number(found.get("denoise")),
         },
     ).strip()

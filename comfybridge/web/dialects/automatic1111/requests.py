@@ -19,10 +19,12 @@ from comfybridge.web.dialects.automatic1111.names import parameter_of, rules_of
 from comfybridge.web.dialects.automatic1111.refusals import FEATURES, USUAL, shown_number
 from comfybridge.web.dialects.automatic1111.samplers import AUTOMATIC, Chosen, Names, Offered, UnknownName
 from comfybridge.web.dialects.automatic1111.samplers import USUAL as USUAL_OFFER
+from comfybridge.web.parsing.lenient import whole
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, describe, listed
 
 MOST_PROMPTS = 64
+MOST_SKIPPED = 24  # layers, of CLIPSetLastLayer
 FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 MODEL, SAMPLES_FORMAT = "sd_model_checkpoint", "samples_format"
 # The settings that a request may override, by the field that means the same.
@@ -268,9 +270,13 @@ class _Reading:
 
     def _read_clip_skip(self, name: str, value: Any) -> None:
         """ComfyUI counts the layers from the end, from -1 on."""
-        if not isinstance(value, (int, float)) or value <= 1 or "clip_skip" in rules_of(self.template).ignore:
+        if value is None or "clip_skip" in rules_of(self.template).ignore:
             return
-        if not self.give("clip_skip", -int(value), must=False):
+        layer = whole(value)
+        if not isinstance(layer, int) or isinstance(layer, bool) or layer > MOST_SKIPPED:
+            message = f"{name} is {describe(value)}; it must be an integer from 1 to {MOST_SKIPPED}."
+            self.problems.append(Problem(name, message))
+        elif layer > 1 and not self.give("clip_skip", -layer, must=False):
             self.refuse(name, value)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from comfybridge.errors import InvalidRequest
 from comfybridge.files.sent import LinkedFile
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.web.dialects.automatic1111 import pictures
@@ -77,16 +78,23 @@ def upscaling(
     else:
         params[_needed(template, "model")] = _model(body.upscaler_1 or "", models)
     if body.resize_mode != TO_SIZE:
-        _set_scale(params, template, body.upscaling_resize or FACTOR)
+        _set_scale(params, template, body.upscaling_resize or FACTOR, "upscaling_resize")
     else:
         file, factor = _to_size(body, field, file)
-        _set_scale(params, template, factor)
+        _set_scale(params, template, factor, "upscaling_resize_w")
     output = OutputOptions(format="png")
     return GenerationRequest(template.name, params=params, images=[file], output=output)
 
 
-def _set_scale(params: dict[str, Any], template: Template, factor: float) -> None:
-    params[_needed(template, SCALE)] = factor
+def _set_scale(params: dict[str, Any], template: Template, factor: float, field: str) -> None:
+    """Set the factor; a field asks for it."""
+    name = _needed(template, SCALE)
+    try:
+        template.parameters[name].check(factor)
+    except InvalidRequest as error:
+        message = f"{field} asks for {factor:.4g} times the size of the picture. {error.message}"
+        raise Unprocessable([Problem(field, message)]) from None
+    params[name] = factor
 
 
 def _needed(template: Template, field: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from flask import request
+from flask import g, request
 from pydantic import BaseModel
 
 from comfybridge.deadline import Deadline
@@ -30,7 +30,7 @@ from comfybridge.errors import (
 from comfybridge.tasks import Task
 from comfybridge.web.current import current_bridge, current_caller, current_owner, current_rights
 from comfybridge.web.dialects.automatic1111.chosen_models import ChosenModels
-from comfybridge.web.dialects.automatic1111.errors import UnknownChoice, Unprocessable, validated
+from comfybridge.web.dialects.automatic1111.errors import TEMPLATE, UnknownChoice, Unprocessable, validated
 from comfybridge.web.dialects.automatic1111.fields import GenerationBody
 from comfybridge.web.dialects.automatic1111.requests import Known, named_model
 from comfybridge.web.dialects.automatic1111.server import models_of, offered
@@ -85,6 +85,7 @@ def template_for(task: Task, body: GenerationBody, deadline: Deadline) -> tuple[
     bridge = current_bridge()
     named = _named_template(task, named_model(body), deadline)
     template = named or bridge.template_for(task, deadline, current_owner())
+    setattr(g, TEMPLATE, template)
     return template, Known(
         lambda: offered(bridge, deadline),
         lambda: models_of(bridge, template, deadline),
