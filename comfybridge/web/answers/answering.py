@@ -6,7 +6,26 @@ import contextlib
 
 from flask import Response, g
 
-from comfybridge.errors import NotAcceptable
+from comfybridge.errors import (
+    BrokenWorkflow,
+    Busy,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    ExecutionFailed,
+    IdempotencyConflict,
+    Interrupted,
+    InvalidWorkflow,
+    ModelMissing,
+    NoOutput,
+    NotAcceptable,
+    PromptLost,
+    RateLimited,
+    ShuttingDown,
+    TimedOut,
+    TooLarge,
+    UnknownWorkflow,
+    UnsupportedMediaType,
+)
 from comfybridge.request import Generation, GenerationRequest
 from comfybridge.web.answers.admission import admitted
 from comfybridge.web.answers.files import file_content, zip_content
@@ -16,6 +35,27 @@ from comfybridge.web.answers.sending import Content, respond
 from comfybridge.web.answers.streaming import event_stream, kept_alive_json
 from comfybridge.web.answers.style import Style
 from comfybridge.web.current import current_bridge, current_caller
+
+# The errors of a request that runs, for `describes`: beside those of its fields, which each dialect has of its own.
+RUNNING_ERRORS = (
+    InvalidWorkflow,
+    BrokenWorkflow,
+    ModelMissing,
+    UnknownWorkflow,
+    TooLarge,
+    UnsupportedMediaType,
+    Interrupted,
+    ExecutionFailed,
+    NoOutput,
+    ComfyUIError,
+    ComfyUIUnreachable,
+    PromptLost,
+    Busy,
+    ShuttingDown,
+    TimedOut,
+    IdempotencyConflict,
+    RateLimited,
+)
 
 
 def answer(

@@ -27,7 +27,7 @@ from comfybridge.web.dialects.automatic1111.results import pictures_of
 from comfybridge.web.dialects.automatic1111.server import models_of
 from comfybridge.web.dialects.automatic1111.upscalers import with_method, with_model
 from comfybridge.web.dialects.automatic1111.upscaling import check, method_of, upscaling
-from comfybridge.web.dialects.automatic1111.views import RUNNING_ERRORS, TAG, read_body
+from comfybridge.web.dialects.automatic1111.views import PICTURE_ERRORS, TAG, read_body
 
 IMAGE = "image"  # the parameter of templates
 
@@ -51,7 +51,7 @@ class LargerPicturesAnswer(TypedDict):
     tag=TAG,
     body={"application/json": SingleExtrasBody},
     answers=json_answer("The picture.", LargerPictureAnswer),
-    raises=RUNNING_ERRORS,
+    raises=PICTURE_ERRORS,
 )
 def extra_single_image() -> Response:
     """Make a picture larger, with a workflow for the task upscale: by resampling, or by a model."""
@@ -67,7 +67,7 @@ def extra_single_image() -> Response:
     tag=TAG,
     body={"application/json": BatchExtrasBody},
     answers=json_answer("The pictures.", LargerPicturesAnswer),
-    raises=RUNNING_ERRORS,
+    raises=PICTURE_ERRORS,
 )
 def extra_batch_images() -> Response:
     """Make several pictures larger, one after the other; each counts as a request of its own."""

@@ -12,7 +12,7 @@ from comfybridge.web.dialects.automatic1111.blueprint import blueprint
 from comfybridge.web.dialects.automatic1111.fields import ImageToImageBody, TextToImageBody
 from comfybridge.web.dialects.automatic1111.requests import image_to_image, text_to_image
 from comfybridge.web.dialects.automatic1111.results import PicturesAnswer, style_of
-from comfybridge.web.dialects.automatic1111.views import RUNNING_ERRORS, TAG, read_body, template_for
+from comfybridge.web.dialects.automatic1111.views import PICTURE_ERRORS, TAG, read_body, template_for
 from comfybridge.web.parsing.idempotency import HEADER, KEY
 
 PICTURES = json_answer("The pictures.", PicturesAnswer)
@@ -25,7 +25,7 @@ PICTURES = json_answer("The pictures.", PicturesAnswer)
     examples={"application/json": {"a picture": {"prompt": "a lighthouse", "steps": 20, "sampler_name": "Euler a"}}},
     headers={HEADER: KEY},
     answers=PICTURES,
-    raises=RUNNING_ERRORS,
+    raises=PICTURE_ERRORS,
 )
 def txt2img() -> Response:
     """Make pictures of a text, with the workflow for the task txt2img.
@@ -44,7 +44,7 @@ def txt2img() -> Response:
     body={"application/json": ImageToImageBody},
     headers={HEADER: KEY},
     answers=PICTURES,
-    raises=RUNNING_ERRORS,
+    raises=PICTURE_ERRORS,
 )
 def img2img() -> Response:
     """Make pictures of a text and a picture, with the workflow for the task img2img, or inpaint if there is a mask.

@@ -9,25 +9,14 @@ from pydantic import BaseModel
 
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
-    BrokenWorkflow,
-    Busy,
     ComfyUIError,
     ComfyUIUnreachable,
-    ExecutionFailed,
-    IdempotencyConflict,
-    Interrupted,
-    InvalidWorkflow,
-    ModelMissing,
-    NoOutput,
-    PromptLost,
-    RateLimited,
-    ShuttingDown,
     TimedOut,
     TooLarge,
-    UnknownWorkflow,
     UnsupportedMediaType,
 )
 from comfybridge.tasks import Task
+from comfybridge.web.answers.answering import RUNNING_ERRORS
 from comfybridge.web.current import current_bridge, current_caller, current_owner, current_rights
 from comfybridge.web.dialects.automatic1111.chosen_models import ChosenModels
 from comfybridge.web.dialects.automatic1111.errors import TEMPLATE, UnknownChoice, Unprocessable, validated
@@ -43,23 +32,7 @@ Model = TypeVar("Model", bound=BaseModel)
 # The errors of bodies, of questions to ComfyUI, and of pictures to make.
 BODY_ERRORS = (Unprocessable, TooLarge, UnsupportedMediaType)
 ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
-RUNNING_ERRORS = (
-    *BODY_ERRORS,
-    *ASKING_ERRORS,
-    UnknownChoice,
-    InvalidWorkflow,
-    BrokenWorkflow,
-    ModelMissing,
-    UnknownWorkflow,
-    Interrupted,
-    ExecutionFailed,
-    NoOutput,
-    PromptLost,
-    Busy,
-    ShuttingDown,
-    IdempotencyConflict,
-    RateLimited,
-)
+PICTURE_ERRORS = (Unprocessable, UnknownChoice, *RUNNING_ERRORS)
 
 
 def read_body(model: type[Model]) -> Model:

@@ -9,27 +9,18 @@ from flask import Response, request
 from comfybridge.deadline import Deadline
 from comfybridge.errors import (
     BridgeError,
-    BrokenWorkflow,
-    Busy,
-    IdempotencyConflict,
-    InvalidWorkflow,
-    ModelMissing,
-    PromptLost,
-    RateLimited,
-    ShuttingDown,
-    TooLarge,
-    UnknownWorkflow,
-    UnsupportedMediaType,
+    InvalidRequest,
+    NotAcceptable,
 )
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
-from comfybridge.web.answers.answering import answer
+from comfybridge.web.answers.answering import RUNNING_ERRORS, answer
 from comfybridge.web.answers.negotiation import wanted_form
 from comfybridge.web.current import current_bridge
 from comfybridge.web.describing import describes
 from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.form_schema import JSON_EXAMPLES, GenerateFields, GenerateForm
-from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, style_of, wanted_index
+from comfybridge.web.dialects.native.generation import GENERATION, INDEX, style_of, wanted_index
 from comfybridge.web.dialects.native.schemas import GenerateBody, generation_of, read_fields
 from comfybridge.web.dialects.native.sent import read_sent
 from comfybridge.web.dialects.native.urlencoded import MEDIA_TYPE
@@ -48,20 +39,7 @@ SECONDS = 2.0  # for what an error may say of a template
     query={"index": INDEX},
     headers={HEADER: KEY},
     answers=GENERATION,
-    raises=(
-        *COLLECTING_ERRORS,
-        InvalidWorkflow,
-        BrokenWorkflow,
-        ModelMissing,
-        UnknownWorkflow,
-        TooLarge,
-        UnsupportedMediaType,
-        PromptLost,
-        Busy,
-        ShuttingDown,
-        IdempotencyConflict,
-        RateLimited,
-    ),
+    raises=(InvalidRequest, NotAcceptable, *RUNNING_ERRORS),
 )
 def generate() -> Response:
     """Run a workflow and return its outputs.

@@ -9,27 +9,11 @@ from flask import Response, request
 
 from comfybridge.errors import (
     BridgeError,
-    BrokenWorkflow,
-    Busy,
-    ComfyUIError,
-    ComfyUIUnreachable,
-    ExecutionFailed,
-    IdempotencyConflict,
-    Interrupted,
     InvalidRequest,
-    InvalidWorkflow,
-    ModelMissing,
-    NoOutput,
-    PromptLost,
-    RateLimited,
-    ShuttingDown,
-    TimedOut,
-    TooLarge,
     UnknownWorkflow,
-    UnsupportedMediaType,
 )
 from comfybridge.tasks import Task
-from comfybridge.web.answers.answering import answer
+from comfybridge.web.answers.answering import RUNNING_ERRORS, answer
 from comfybridge.web.answers.links import linker
 from comfybridge.web.answers.negotiation import JSON_ONLY, Wanted
 from comfybridge.web.current import current_bridge, current_owner, current_rights, request_deadline
@@ -51,26 +35,7 @@ PATIENCE = "X-Stainless-Read-Timeout"
 # An answer must arrive before its client gives up and sends the request again: after this part of the client's time,
 # and at least so many seconds before its end.
 PART, SECONDS_BEFORE = 0.9, 5.0
-ERRORS = (
-    InvalidRequest,
-    InvalidWorkflow,
-    UnknownWorkflow,
-    BrokenWorkflow,
-    ModelMissing,
-    TooLarge,
-    UnsupportedMediaType,
-    Interrupted,
-    IdempotencyConflict,
-    RateLimited,
-    ExecutionFailed,
-    NoOutput,
-    ComfyUIError,
-    ComfyUIUnreachable,
-    PromptLost,
-    Busy,
-    ShuttingDown,
-    TimedOut,
-)
+ERRORS = (InvalidRequest, *RUNNING_ERRORS)
 HEADERS = {
     HEADER: KEY,
     PATIENCE: Variable("how many seconds the client waits for the answer, as OpenAI's clients say", is_optional=True),
