@@ -47,6 +47,7 @@ from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.board import Board
 from comfybridge.prompts.caller_progress import CallerProgress
+from comfybridge.prompts.checking import Checked, Checker
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
@@ -121,6 +122,7 @@ class Bridge:
         self.templates = Templates(self.library, self.servers, conversions)
         self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
+        self._checker = Checker(self.servers, queueing, has_servers=True)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
         self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
 
@@ -302,6 +304,19 @@ class Bridge:
             rights.check_request(request, workflow, lambda name: self.templates.get(name, deadline).parameters)
         fingerprint = fingerprint or fingerprint_of(request)
         return Admitted(request, owner, rights, deadline, fingerprint, is_followed, has_previews)
+
+    def check(self, admitted: Admitted) -> Checked:
+        """Refuse what `submit` would refuse, as far as that shows before anything is fetched or queued.
+
+        Where no ComfyUI answers, that is what its template and its parameters show.
+
+        Returns:
+            What a ComfyUI must have for it.
+
+        Raises:
+            BridgeError: as `submit`, but for those of a ComfyUI that does not answer.
+        """
+        return self._checker.check(admitted)
 
     def submit(self, admitted: Admitted) -> Submission:
         """Make the graph of a request and queue it. The submission must be closed, or used in a `with`.

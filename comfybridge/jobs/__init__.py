@@ -1,0 +1,1 @@
+"""Answers delivered later: jobs, the agents that run them, and webhooks."""
