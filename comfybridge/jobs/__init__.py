@@ -1,1 +1,1 @@
-"""Answers delivered later: jobs, the agents that run them, and webhooks."""
+"""Answers delivered later: jobs, their results, webhooks, and the agents that run them."""
