@@ -28,6 +28,7 @@ from comfybridge.request import (
     Timings,
 )
 
+LONGEST_TEXT = 32_000  # characters that a record has of one output
 # Opens the file of an output, by its number; the iterator is closed when it is not read to its end.
 OpenNumber = Callable[[int], Iterable[bytes]]
 
@@ -46,16 +47,18 @@ class Stored:
 
 
 def record_of(
-    generation: Generation, request: GenerationRequest, stored: Mapping[int, Stored] | None = None
+    generation: Generation, request: GenerationRequest, run: str, stored: Mapping[int, Stored] | None = None
 ) -> dict[str, Any]:
     """The record of a generation, without its files.
 
     Args:
+        run: distinguishes the run from others of the same job, which may be under way elsewhere.
         stored: what is known of its files, by the number of the output.
     """
     known = stored or {}
     outputs = [_output_to_dict(each, known.get(number, Stored())) for number, each in enumerate(generation.outputs)]
     return {
+        "run": run,
         "outputs": outputs,
         "parts": [_part_to_dict(each) for each in generation.parts],
         "warnings": list(generation.warnings),
@@ -67,7 +70,17 @@ def record_of(
 
 def has_file(output: Output) -> bool:
     """Whether an output has bytes that are not in its record."""
-    return output.type != ""
+    return output.type != "" or _is_long(output)
+
+
+def run_prefix(run: str) -> str:
+    """How the names of the blobs of a run begin."""
+    return f"out-{run}-"
+
+
+def blob_name(result: Result, number: int) -> str:
+    """The name of the blob that is the file of an output."""
+    return f"{run_prefix((result.generation or {}).get('run', ''))}{number}"
 
 
 def options_of(result: Result) -> OutputOptions:
@@ -156,7 +169,8 @@ def _output_to_dict(output: Output, stored: Stored) -> dict[str, Any]:
         "subfolder": output.subfolder,
         "type": output.type,
         "media_type": output.media_type,
-        "text": output.text,
+        "text": None if _is_long(output) else output.text,
+        "is_long": _is_long(output),
         "size": stored.size,
     }
     if stored.error is not None:
@@ -168,6 +182,8 @@ def _output_of(
     told: Mapping[str, Any], result: Result, number: int, open_number: OpenNumber, options: OutputOptions
 ) -> Output:
     media_type, filename, text = told["media_type"], told["filename"], told.get("text")
+    if told.get("is_long"):
+        text = b"".join(open_number(number)).decode(errors="replace")
     output = Output(
         node_id=told["node_id"],
         kind=told["kind"],
@@ -178,7 +194,7 @@ def _output_of(
         source=partial(_open, told, partial(open_number, number)),
         text=text,
     )
-    if not has_file(output):
+    if output.type == "":
         output.source = partial(OpenFile.of, LoadedFile((text or "").encode(), media_type, filename))
         return output
     output.convert = conversion_of(output.kind, options)
@@ -198,6 +214,10 @@ def _open(told: Mapping[str, Any], open_file: Callable[[], Iterable[bytes]]) -> 
     chunks = open_file()
     close = getattr(chunks, "close", lambda: None)
     return OpenFile(told["media_type"], told["filename"], chunks, size=told.get("size"), close=close)
+
+
+def _is_long(output: Output) -> bool:
+    return output.text is not None and len(output.text) > LONGEST_TEXT
 
 
 def _timings_of(told: Mapping[str, Any]) -> Timings:
