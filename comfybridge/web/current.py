@@ -7,6 +7,7 @@ from flask import current_app, g, request
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.policy.policies import Rights
+from comfybridge.prompts.runner import Runner
 
 EXTENSION = "comfybridge"
 LONGEST_FORWARDED = 300  # characters of `X-Forwarded-For`
@@ -17,6 +18,11 @@ def current_bridge() -> Bridge:
     bridge = current_app.extensions[EXTENSION]
     assert isinstance(bridge, Bridge)
     return bridge
+
+
+def current_runner() -> Runner:
+    """What runs requests: the bridge itself."""
+    return current_bridge()
 
 
 def request_deadline() -> Deadline:
