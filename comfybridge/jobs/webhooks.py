@@ -18,7 +18,7 @@ from comfybridge.engine.engine import Conflict, Engine, Message
 from comfybridge.errors import EngineUnreachable
 from comfybridge.files.post import NotPosted, Reply, post
 from comfybridge.jobs.hooks import SLOW_SECONDS, Hook, Hooks
-from comfybridge.jobs.job import Result
+from comfybridge.jobs.job import BrokenRecord, Result
 from comfybridge.jobs.signing import signed_headers
 from comfybridge.jobs.tries import CLAIM_SECONDS, KEPT_SECONDS, PAUSES, Tries, not_tried, pause_before_next, told_to_wait
 from comfybridge.jobs.webhook_urls import outside_for_webhooks
@@ -113,7 +113,7 @@ class Webhooks:
     def _hear(self, message: Message) -> None:
         job_id = message.subject.rpartition(".")[2]
         if message.subject.startswith(RESULT):
-            result = Result.from_bytes(message.data)
+            result = _result_in(message)
             if result is not None and result.webhook:
                 host = (urlsplit(result.webhook).hostname or "").lower()
                 with self._changed:
@@ -208,7 +208,7 @@ class Webhooks:
             hook.due = time.monotonic() + self._claim_seconds
         try:
             message = self._engine.get(STREAM, RESULT + hook.id)
-            result = None if message is None else Result.from_bytes(message.data)
+            result = None if message is None else _result_in(message)
             if result is None or result.webhook is None:
                 self._settle(hook, sequence, replace(claim, state="failed", error="Its result is no longer kept."))
                 return None
@@ -296,3 +296,12 @@ class Webhooks:
 def webhook_id(result: Result) -> str:
     """The id of a webhook, the same at each try: the job and what happened to it."""
     return f"{result.id}-{result.status}"
+
+
+def _result_in(message: Message) -> Result | None:
+    """The result in a message; None, with a line in the log, if it can't be read."""
+    try:
+        return Result.from_bytes(message.data)
+    except BrokenRecord as error:
+        log.warning("The result of job %s is passed over: %s.", message.subject.rpartition(".")[2], error)
+        return None
