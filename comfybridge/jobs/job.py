@@ -45,6 +45,7 @@ class Job:
         most_running: how many jobs of its owner may run at once; None: any number.
         is_followed: whether somebody wants to hear of the events of a live job.
         request_in: where the request is: after the job in its message, or in a blob.
+        input_files: how many input files it has, as blobs `in-N`.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Job:
     most_running: int | None = None
     is_followed: bool = False
     request_in: RequestIn = "inline"
+    input_files: int = 0
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)
