@@ -6,11 +6,12 @@ import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from comfybridge.engine.engine import Message
+from comfybridge.engine.messages import Message
 from comfybridge.jobs.choosing import Need, Place, Waiting
 from comfybridge.jobs.job import BrokenRecord, Claim, Job, Kind, Result
 from comfybridge.jobs.past import Past, PastJobs
@@ -149,13 +150,9 @@ class Board:
                 return None
             return self._positions.get(job_id, len(self._positions))
 
-    def counts(self) -> dict[tuple[Kind, State], int]:
-        """How many open jobs there are by kind and state."""
-        counts: dict[tuple[Kind, State], int] = {}
-        for entry in self.open():
-            key = (entry.job.kind, entry.state)
-            counts[key] = counts.get(key, 0) + 1
-        return counts
+    def counts(self) -> dict[tuple[Kind, str], int]:
+        """How many open jobs there are by kind and state: "queued" or "running"."""
+        return Counter((each.job.kind, each.state) for each in self.open() if each.state != "ended")
 
     def count(self) -> int:
         """How many jobs are open."""

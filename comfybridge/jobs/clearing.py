@@ -13,7 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from comfybridge.engine.engine import Conflict, Engine, Full
+from comfybridge.engine.engine import Engine
+from comfybridge.engine.messages import Conflict, Full
 from comfybridge.errors import BridgeError
 from comfybridge.jobs.job import Job, Kind
 from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject
@@ -40,6 +41,7 @@ class Clearing:
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
+        self._doubtful: set[str] = set()  # jobs of which the engine did not say whether they are cleared away
         self._number = itertools.count()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
@@ -73,7 +75,7 @@ class Clearing:
 
     def _plan(self, name: str, act: Callable[[], None], pause: float | None) -> None:
         if pause is None:
-            pause = PAUSE * (1 + random.random())  # noqa: S311
+            pause = PAUSE * (1 + random.random())
         with self._changed:
             self._wanted.add(name)
             heapq.heappush(self._due, (time.monotonic() + pause, next(self._number), name, act))
@@ -104,8 +106,13 @@ class Clearing:
             self._engine.drop_blobs(job.id, name)
         try:
             self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
-        except Conflict:  # another bridge was quicker
-            return
+        except Conflict:
+            if job.id not in self._doubtful:  # another bridge was quicker
+                return
+        except BridgeError:
+            self._doubtful.add(job.id)
+            raise
+        self._doubtful.discard(job.id)
         self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
         self._cleared(job)
 

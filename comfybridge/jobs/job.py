@@ -5,7 +5,6 @@ All are JSON. Fields that a reader does not know are ignored, so that processes 
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -191,18 +190,16 @@ def result_of(
 Record = TypeVar("Record", Job, Claim, Result)
 
 
-@functools.cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in (Job, Claim, Result)}
 
 
 def _to_bytes(record: Job | Claim | Result) -> bytes:
-    return _adapter(type(record)).dump_json(record)
+    return _ADAPTERS[type(record).__name__].dump_json(record)
 
 
 def _from_bytes(kind: type[Record], data: bytes) -> Record:
     try:
-        record: Record = _adapter(kind).validate_json(data)
+        record: Record = _ADAPTERS[kind.__name__].validate_json(data)
     except ValidationError as error:
         raise BrokenRecord(f"not a {kind.__name__.lower()}: {error.error_count()} errors") from None
     return record

@@ -195,8 +195,8 @@ class Presence:
     def close(self) -> None:
         """Listen no longer."""
         self._is_over.set()
-        for end in self._ends:
-            end()
+        while self._ends:
+            self._ends.pop()()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -206,9 +206,7 @@ class Presence:
         return agent.is_leaving or self._is_replaced(agent.id, agent.session, last) or self._is_silent(last)
 
     def _is_replaced(self, agent_id: str, session: str, last: float) -> bool:
-        return any(
-            seen.first > last for key, seen in self._seen.items() if key[0] == agent_id and key[1] != session
-        )
+        return any(seen.first > last for key, seen in self._seen.items() if key[0] == agent_id and key[1] != session)
 
     def _is_silent(self, last: float) -> bool:
         return self._is_listening and time.monotonic() - max(last, self._listening) > self._lease

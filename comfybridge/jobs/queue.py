@@ -4,6 +4,7 @@ process wins. The first result of a job is its only one.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -12,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from comfybridge.engine.engine import Conflict, Engine, Full, Message
+from comfybridge.engine.engine import Engine
+from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import EngineUnreachable
-from comfybridge.jobs.board import Board, Entry, What
+from comfybridge.jobs.board import Board, Entry
 from comfybridge.jobs.choosing import Need
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.job import BrokenRecord, Claim, Job, Kind, Result, result_of
@@ -132,9 +134,12 @@ class JobQueue:
         self._ends: list[Callable[[], None]] = []
         self._own: set[str] = set()  # the jobs that were added here
         self._held: dict[str, int] = {}  # the jobs that are claimed here, and their claims' sequences
+        self._unheld: set[str] = set()  # those of them that are being claimed, given back or ended
         self._me: tuple[str, str] | None = None  # the agent that takes jobs here, and its session
         self._doubts: dict[str, _Doubt] = {}
-        self._avoided: dict[str, tuple[int, float]] = {}  # claims that others won: the sequence that was seen, and until
+        self._avoided: dict[
+            str, tuple[int, float]
+        ] = {}  # claims that others won: the sequence that was seen, and until
         self._able: tuple[str, dict[Need, bool]] = ("", {})
         self._choices = 1  # among how many of the next jobs to choose at random: more while others take the same
         self._taking = threading.Lock()
@@ -158,8 +163,8 @@ class JobQueue:
     def close(self) -> None:
         """Follow no longer. Nothing is given back."""
         self.wake()
-        for end in self._ends:
-            end()
+        while self._ends:
+            self._ends.pop()()
         self.presence.close()
         self._clearing.close()
 
@@ -197,7 +202,11 @@ class JobQueue:
         return job
 
     def cancel(self, job_id: str) -> Result | None:
-        """End a job as cancelled. Returns its result, an earlier one if it had ended; None if there is no such job."""
+        """End a job as cancelled.
+
+        Returns:
+            Its result, an earlier one if it had ended; None if there is no such job.
+        """
         found = self._find(job_id)
         if found is None:
             return self.board.result(job_id)
@@ -255,8 +264,8 @@ class JobQueue:
             counts: whether this run counts as one of the job's attempts.
             lacks: why this agent cannot run it; it is not offered the job again.
         """
-        self._held.pop(claimed.job.id, None)
         claim = claimed.claim
+        self._unheld.add(claimed.job.id)
         self._rewrite(
             claimed,
             replace(
@@ -269,17 +278,19 @@ class JobQueue:
 
     def end(self, claimed: Claimed, result: Result) -> bool:
         """Store how a job ended. Returns False if another result was first; that one counts."""
-        self._held.pop(claimed.job.id, None)
+        self._unheld.add(claimed.job.id)
         is_first = self._store(result) == result
         self._rewrite(claimed, replace(claimed.claim, state="ended"))
         return is_first
 
+    def is_held(self, job_id: str) -> bool:
+        """Whether a job is claimed here: it was not lost meanwhile, nor given back or ended."""
+        return job_id in self._held
+
     # -- within ------------------------------------------------------------------------------------------------------
 
     def _streams(self) -> dict[str, list[str]]:
-        subjects = {
-            STREAMS[kind]: [job_subject(kind, "*"), claim_subject(kind, "*")] for kind in KINDS
-        }
+        subjects = {STREAMS[kind]: [job_subject(kind, "*"), claim_subject(kind, "*")] for kind in KINDS}
         if self._is_bridge:
             for kind in KINDS:
                 subjects.setdefault(RESULT_STREAMS[kind], []).append(f"comfybridge.{kind}.result.>")
@@ -298,7 +309,7 @@ class JobQueue:
                 self.board.forget(kind)
             if not kinds:
                 self.board.forget_results()
-            self._held.update({job_id: 0 for job_id in self._held})
+            self._held.update(dict.fromkeys(self._held, 0))
 
         return self._engine.follow(stream, subjects, self._hear, caught_up, reset)
 
@@ -309,18 +320,21 @@ class JobQueue:
         if what == "job" and not message.data:
             self._clearing.has_gone(job_id)
             self._own.discard(job_id)
-            if self._held.pop(job_id, None) is not None:
-                self._lost(job_id)
+            self._lose(job_id)
         elif what == "claim":
             entry = self.board.entry(job_id)
             if entry is None or entry.claim is None:
                 return
             is_mine = (entry.claim.agent, entry.claim.session) == self._me
             if not is_mine and message.sequence > self._held.get(job_id, message.sequence):
-                self._held.pop(job_id, None)
-                self._lost(job_id)
+                self._lose(job_id)
             if self._is_bridge and entry.state == "ended":
                 self._clearing.end(entry.job, entry.sequence, pause=UNRESOLVED_SECONDS)
+
+    def _lose(self, job_id: str) -> None:
+        if job_id in self._held and job_id not in self._unheld:
+            del self._held[job_id]
+            self._lost(job_id)
 
     def _hear_ended(self, job: Job, sequence: int) -> None:
         if self._is_bridge:
@@ -339,7 +353,8 @@ class JobQueue:
         if claim is None or entry.job.id in self._held:
             return False
         if self._me is not None and claim.agent == self._me[0]:
-            return claim.session != self._me[1]
+            is_old = time.monotonic() - entry.claimed > DOUBT_SECONDS
+            return claim.session != self._me[1] or (is_old and entry.job.id not in self._doubts)
         return self.presence.is_dead(claim.agent, claim.session, since=entry.claimed) or self.presence.has_dropped(
             claim.agent, claim.session, entry.job.id, since=entry.claimed
         )
@@ -407,10 +422,10 @@ class JobQueue:
     def _rewrite(self, claimed: Claimed, claim: Claim) -> None:
         """Change a claim, if it is still this process's."""
         job = claimed.job
-        try:
+        with contextlib.suppress(Conflict):  # it is another's, was changed already, or the job has ended
             self._engine.publish(claim_subject(job.kind, job.id), claim.to_bytes(), expected=claimed.sequence)
-        except Conflict:  # it is another's, was changed already, or the job has ended
-            pass
+        self._held.pop(job.id, None)
+        self._unheld.discard(job.id)
 
     def _look_again(self, taker: Taker) -> Claimed | None:
         """A job that was claimed here without an answer, if the claim is stored."""
@@ -427,8 +442,10 @@ class JobQueue:
 
     def _choose(self, taker: Taker) -> Claimed | None:
         """Claim the next job, unless others take all that there are."""
-        while entries := self.board.first(self._choices, self._can_run(taker), lambda entry: self._is_free(entry, taker)):
-            claimed = self._claim(random.choice(entries), taker)  # noqa: S311
+        while entries := self.board.first(
+            self._choices, self._can_run(taker), lambda entry: self._is_free(entry, taker)
+        ):
+            claimed = self._claim(random.choice(entries), taker)
             if claimed is not None:
                 self._choices = max(1, self._choices - 1)
                 return claimed
@@ -440,23 +457,27 @@ class JobQueue:
         lacks = {} if entry.claim is None else entry.claim.lacks
         claim = Claim("running", taker.agent, taker.session, taker.name, entry.next_attempt, time.time(), lacks)
         subject = claim_subject(job.kind, job.id)
+        self._unheld.add(job.id)
         self._held[job.id] = 0
         try:
             sequence = self._engine.publish(subject, claim.to_bytes(), expected=entry.claim_sequence)
-        except (Conflict, Full) as error:
+        except BaseException as error:
             del self._held[job.id]
-            if isinstance(error, Full):
-                log.warning("the engine has no room for a claim")
-            self._avoided[job.id] = (entry.claim_sequence, time.monotonic() + AWAY_PAUSE)
-            return None
-        except EngineUnreachable:
-            self._held.pop(job.id, None)
-            self._doubts[job.id] = _Doubt(job, claim, entry.claim_sequence, time.monotonic())
+            self._unheld.discard(job.id)
+            if isinstance(error, EngineUnreachable):
+                self._doubts[job.id] = _Doubt(job, claim, entry.claim_sequence, time.monotonic())
+            elif isinstance(error, (Conflict, Full)):
+                self._avoided[job.id] = (entry.claim_sequence, time.monotonic() + AWAY_PAUSE)
+                return None
             raise
         return self._hold(job, claim, sequence, is_first=entry.claim is None)
 
-    def _hold(self, job: Job, claim: Claim, sequence: int, *, is_first: bool) -> Claimed:
+    def _hold(self, job: Job, claim: Claim, sequence: int, *, is_first: bool) -> Claimed | None:
         self._held[job.id] = sequence
+        self._unheld.discard(job.id)
+        if self.board.entry(job.id) is None:  # cancelled meanwhile
+            self._held.pop(job.id, None)
+            return None
         return Claimed(job, claim, sequence, is_first)
 
     def _can_run(self, taker: Taker) -> Callable[[Need], bool]:
