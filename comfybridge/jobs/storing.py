@@ -17,6 +17,10 @@ FULL = (
 FULL_RETRY_SECONDS = 60
 
 
+class StoreFull(Busy):
+    """The files of a job could not be kept."""
+
+
 def store(
     generation: Generation, job: Job, run: str, engine: Engine, check_goes_on: Callable[[], None]
 ) -> dict[int, Stored]:
@@ -30,7 +34,7 @@ def store(
         What became of each file.
 
     Raises:
-        Busy: the store is full.
+        StoreFull
         EngineUnreachable
         ComfyUIUnreachable, TimedOut: ComfyUI does not answer any more.
         ComfyUIError: none of the outputs could be had.
@@ -51,7 +55,7 @@ def _store(output: Output, job: Job, name: str, engine: Engine, check_goes_on: C
             return Stored(engine.put_blob(job.id, name, _checked(file, check_goes_on), ttl=job.expires))
     except Full:
         engine.drop_blobs(job.id, name)
-        raise Busy(FULL, retry_after=FULL_RETRY_SECONDS) from None
+        raise StoreFull(FULL, retry_after=FULL_RETRY_SECONDS) from None
     except ComfyUIError as error:  # of this file; the others may be fine
         return Stored(error=_plain(error))
 
