@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable
+from typing import Any
 
 import comfybridge
 from comfybridge.bridge import Bridge
+from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import BridgeError, EngineUnreachable
@@ -19,9 +19,10 @@ from comfybridge.jobs.asked import answer_asked
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.live_files import LiveFiles
 from comfybridge.jobs.presence import Announcer, Presence
-from comfybridge.jobs.queue import JobQueue, Taker
+from comfybridge.jobs.queue import Claimed, JobQueue, Taker
 from comfybridge.jobs.running import Run, Surroundings
 from comfybridge.jobs.telling import Tidings, Watched
+from comfybridge.own_words import own_words
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,11 @@ TICK_SECONDS = 1.0
 BUSY_SECONDS = 1.0  # until ComfyUI's queue, or the bridge, may have room again
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
+PROBE_SECONDS = 2.0
+LOOK_SECONDS = 0.2
+LAST_SECONDS = 5.0  # to give back what does not end in time
 ABILITIES_SECONDS = 60.0  # for all node classes of a large ComfyUI on a busy machine
-RECENT_SECONDS = 15.0  # abilities are not asked for again so soon, though jobs wait that lack something
+RECENT_SECONDS = 15.0  # what ComfyUI has is not asked again so soon, though jobs wait for something else
 KNOWN_SECONDS = 600.0
 
 
@@ -42,6 +46,7 @@ class Agent:
         agent_id: the same after each start of the same agent.
         name: for people.
         slots: how many jobs run at once; None: one for each ComfyUI.
+        told: called with each run that has ended.
         lease: as `Presence` takes it.
     """
 
@@ -53,52 +58,239 @@ class Agent:
         agent_id: str,
         name: str,
         slots: int | None = None,
-        lease: float | None = None,
+        told: Callable[[Run], None] = lambda run: None,
+        **lease: float,
     ) -> None:
+        self.id = agent_id
         self.name = name
         self.slots = slots or len(bridge.servers.all)
         self._bridge = bridge
         self._engine = engine
-        self._presence = Presence(engine) if lease is None else Presence(engine, lease=lease)
+        self._told = told
+        self._presence = Presence(engine, **lease)
         self.queue = JobQueue(engine, "agent", self._presence, lost=self._lose)
         self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots)
         self._live = LiveFiles()
         self._watched: Watched | None = None
-        self._abilities: Abilities | None = None
+        self._abilities = Abilities()
         self._learned_at = float("-inf")
         self._runs: dict[str, Run] = {}
-        self._free = threading.Semaphore(self.slots)
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
+        self._has_changed = threading.Condition()
+        self._free = self.slots
+        self._paused_until = 0.0
         self._stopping = threading.Event()
-        self._gave_up = False
-        self._ends: list[contextlib.AbstractContextManager[None]] = []
+        self._has_given_up = False
+        self._is_in_haste = threading.Event()
+        self._ends: list[Callable[[], None]] = []
         self._around = Surroundings(
-            bridge, engine, self.queue, self._tell, self._live.keep, self._has_others, lambda: self._gave_up
+            bridge, engine, self.queue, self._live.keep, self._has_others, lambda: self._has_given_up
         )
 
     def start(self) -> None:
         """Begin to take jobs, as soon as the engine and a ComfyUI answer."""
-        for target in (self._take, self._tick):
-            threading.Thread(target=target, name=f"comfybridge agent{target.__name__}", daemon=True).start()
+        for name, target in ("takes jobs", self._take), ("tells", self._tick):
+            threading.Thread(target=self._guarded, args=[target], name=f"comfybridge {name}", daemon=True).start()
 
-    def stop(self, seconds: float) -> None:
-        """Take no more jobs, and give those that run some time to end; then give them back."""
+    @property
+    def running(self) -> list[str]:
+        """The ids of the jobs that it has claimed and not ended yet."""
+        with self._has_changed:
+            return list(self._runs)
+
+    def leave(self) -> None:
+        """Take no more jobs. Does not block."""
         self._stopping.set()
         self.queue.wake()
-        self._free.release()
-        if not self._wait_until_idle(seconds):
-            log.warning("The time is up; giving back the jobs %s.", ", ".join(self.running))
-            self._bridge.shut_down()
-            self._wait_until_idle(LAST_SECONDS)
-        self._gave_up = True
+        with self._has_changed:
+            self._has_changed.notify_all()
+
+    def hurry(self) -> None:
+        """Wait no longer for running jobs. May be called by a signal handler."""
+        self._is_in_haste.set()
+
+    def stop(self, seconds: float) -> None:
+        """Take no more jobs, give those that run some time to end, and give back the others.
+
+        Where another agent is left to run those, their prompts are cancelled; otherwise they go on in ComfyUI, where
+        this agent finds them after its next start.
+
+        Args:
+            seconds: how long to wait for running jobs.
+        """
+        self.leave()
+        until = time.monotonic() + seconds
+        while self.running and time.monotonic() < until and not self._is_in_haste.wait(LOOK_SECONDS):
+            pass
+        if self.running:
+            keep = not self._has_others({self.id})
+            runs = self._list()
+            what = "leaving their prompts in ComfyUI" if keep else "for other agents"
+            log.warning("Giving back %s, %s.", ", ".join(each.job.id for each in runs), what)
+            for each in runs:
+                each.leave(keep=keep)
+            with self._has_changed:
+                self._has_changed.wait_for(lambda: not self._runs, LAST_SECONDS)
+        self._has_given_up = True
         self._announcer.goodbye()
         for end in self._ends:
             end()
         self.queue.close()
 
-    @property
-    def running(self) -> list[str]:
-        """The ids of the jobs that it has claimed, and not ended yet."""
-        with self._lock:
-            return list(self._runs)
+    # -- taking jobs ---------------------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        self._begin()
+        while not self._stopping.is_set():
+            with self._has_changed:
+                self._has_changed.wait_for(lambda: self._free > 0 or self._stopping.is_set())
+            if self._stopping.is_set() or not self._is_fit():
+                continue
+            taker = Taker(self.id, self._announcer.session, self.name, self._lacks, self._abilities.hash)
+            try:
+                claimed = self.queue.take(taker, TAKE_SECONDS)
+            except EngineUnreachable:
+                self._stopping.wait(FIRST_PAUSE)
+                continue
+            if claimed is not None:
+                self._run(claimed)
+
+    def _begin(self) -> None:
+        """Wait for the engine, and take part."""
+        engine, address = self._engine, f"comfybridge.ask.{self.id}"
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                self.queue.start()
+                self._watched = Watched(engine)
+                self._ends = [
+                    self._watched.close,
+                    engine.answer(f"{address}.abilities", lambda *_: self._abilities.to_bytes()),
+                    engine.answer(f"{address}.get", lambda _, data: answer_asked(self._bridge.servers, data)),
+                    engine.answer(f"{address}.release", self._release),
+                    engine.offer_files(f"{address}.file", self._live.open),
+                ]
+                self._announcer.start()
+                return
+            except EngineUnreachable as error:
+                if pause == FIRST_PAUSE:
+                    log.warning("%s The agent waits for it.", error.message)
+            self._stopping.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _run(self, claimed: Claimed) -> None:
+        run = Run(claimed, self._around, self._tidings(claimed.job), self._has_run)
+        with self._has_changed:
+            self._runs[claimed.job.id] = run
+            self._free -= 1
+        self._announce()
+        threading.Thread(target=self._work, args=[run], name="comfybridge job", daemon=True).start()
+
+    def _work(self, run: Run) -> None:
+        run.work()
+        if run.hindrance == "unreachable":
+            self._learned_at = float("-inf")  # so that it is probed before the next job
+        elif run.hindrance == "busy":
+            self._paused_until = time.monotonic() + BUSY_SECONDS
+        elif run.hindrance == "lacking":
+            self._learned_at = min(self._learned_at, time.monotonic() - KNOWN_SECONDS)
+        self._has_run(run)
+        with self._has_changed:
+            if self._runs.get(run.job.id) is run:
+                del self._runs[run.job.id]
+            self._has_changed.notify_all()
+        self._announce()
+        if run.ended == "given_back":
+            said = None if run.error is None else own_words(run.error) or run.error.type
+            log.warning("Job %s is given back: %s", run.job.id, said or "the agent is being stopped.")
+        self._told(run)
+
+    def _has_run(self, run: Run) -> None:
+        """The slot of a job is free again, though its files may still be on their way."""
+        with self._has_changed:
+            if run.holds_slot:
+                run.holds_slot = False
+                self._free += 1
+                self._has_changed.notify_all()
+
+    def _lose(self, job_id: str) -> None:
+        with self._has_changed:
+            run = self._runs.get(job_id)
+        if run is not None:
+            run.lose()
+
+    def _has_others(self, without: set[str]) -> bool:
+        return any(each.id not in without for each in self._presence.living())
+
+    def _list(self) -> list[Run]:
+        with self._has_changed:
+            return list(self._runs.values())
+
+    # -- what its ComfyUIs can run -------------------------------------------------------------------------------
+
+    def _lacks(self, job: Job) -> str | None:
+        return self._abilities.lacking(job.classes, job.models)
+
+    def _is_fit(self) -> bool:
+        """Whether a ComfyUI answers; waits a while if none does."""
+        now = time.monotonic()
+        if now < self._paused_until:
+            self._stopping.wait(self._paused_until - now)
+            return False
+        age = now - self._learned_at
+        if age < RECENT_SECONDS or (age < KNOWN_SECONDS and not self._jobs_lack_something()):
+            return True
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                self._abilities = abilities_of(self._bridge.servers, Deadline(ABILITIES_SECONDS))
+            except BridgeError as error:
+                if pause == FIRST_PAUSE:
+                    log.warning("The agent takes no jobs: %s", error.message)
+                self._announce(is_up=False)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            if pause != FIRST_PAUSE:
+                log.warning("ComfyUI is back; the agent takes jobs again.")
+            self._learned_at = time.monotonic()
+            self._announce(is_up=True)
+            return True
+        return False
+
+    def _jobs_lack_something(self) -> bool:
+        """Whether a job waits that cannot run here, as far as is known."""
+        return any(not each.is_running and self._lacks(each.job) for each in self.queue.board.open())
+
+    def _announce(self, is_up: bool | None = None) -> None:
+        told: dict[str, Any] = {"running": self.running}
+        if is_up is not None:
+            told["servers"] = {server.url: is_up and server.is_up for server in self._bridge.servers.all}
+            told["abilities_hash"] = self._abilities.hash
+        means = [each.mean_seconds for each in map(Server.figures, self._bridge.servers.all) if each.mean_seconds]
+        if means:
+            told["mean_seconds"] = sum(means) / len(means)
+        self._announcer.update(**told)
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def _tidings(self, job: Job) -> Tidings:
+        watched = self._watched
+        assert watched is not None  # once a job is claimed
+        return Tidings(self._engine, job.id, lambda: job.is_followed or watched.has(job.id))
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS) or self.running:
+            for each in self._list():
+                each.tick()
+            if self._has_given_up:
+                return
+
+    def _release(self, _: str, data: bytes) -> bytes:
+        self._live.release(data.decode())
+        return b""
+
+    def _guarded(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except Exception:
+            log.exception("A bug in the bridge")

@@ -162,7 +162,7 @@ def _part_of(
 
 
 def _output_to_dict(output: Output, stored: Stored) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "node_id": output.node_id,
         "kind": output.kind,
         "filename": output.filename,

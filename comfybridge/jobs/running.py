@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -32,9 +31,11 @@ from comfybridge.jobs.queue import Claimed, JobQueue
 from comfybridge.jobs.requests import unpack
 from comfybridge.jobs.results import Stored, has_file, record_of, run_prefix
 from comfybridge.jobs.storing import StoreFull, store
+from comfybridge.jobs.telling import Tidings
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.prompts.repeats import prompt_id_of
-from comfybridge.prompts.telling import Teller, Told
+from comfybridge.prompts.telling import Teller
 from comfybridge.request import Generation, Trace
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_MINE = "The job was cancelled, or another agent runs it."
+LEAVING = "The agent is being stopped."
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
 
@@ -58,7 +60,6 @@ class Surroundings:
     """What all runs of an agent share.
 
     Attributes:
-        tell: tells a step of a job, by its id.
         keep: keeps the files of a live job for those who will read them.
         others: whether a living agent is left to run a job that this one can't, by those who could not either.
         is_stopping: whether the agent gives up what cannot be done at once.
@@ -67,7 +68,6 @@ class Surroundings:
     bridge: Bridge
     engine: Engine
     queue: JobQueue
-    tell: Callable[[str, Told], None]
     keep: Callable[[str, Generation], None]
     others: Callable[[set[str]], bool]
     is_stopping: Callable[[], bool]
@@ -82,9 +82,12 @@ class Run:
         hindrance: why this agent cannot run it now; None if that is not why it ended.
         trace: how far it has come.
         sent: bytes of its files.
+        holds_slot: whether it still keeps others from running.
     """
 
-    def __init__(self, claimed: Claimed, around: Surroundings, has_run: Callable[[], None]) -> None:
+    def __init__(
+        self, claimed: Claimed, around: Surroundings, tidings: Tidings, has_run: Callable[[Run], None]
+    ) -> None:
         self.claimed = claimed
         self.job = claimed.job
         self.ended: str | None = None
@@ -92,13 +95,15 @@ class Run:
         self.hindrance: Hindrance | None = None
         self.trace = Trace()
         self.sent = 0
+        self.holds_slot = True
         self._around = around
+        self._teller = Teller(tidings.tell, is_followed=self.job.kind == "kept" or self.job.is_followed)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
         self._lost = threading.Event()
         self._admitted: Admitted | None = None
         self._lock = threading.Lock()
-        self.teller: Teller | None = None
+        self._is_left = False
 
     def lose(self) -> None:
         """Stop, because the job has ended or was given to another agent."""
@@ -107,6 +112,23 @@ class Run:
             admitted = self._admitted
         if admitted is not None:
             self._around.bridge.under_way.abandon(admitted, NOT_MINE)
+
+    def leave(self, *, keep: bool) -> None:
+        """Give the job back, because the agent is being stopped.
+
+        Args:
+            keep: whether its prompt is left in ComfyUI.
+        """
+        self._is_left = True
+        self.trace.is_left = keep
+        with self._lock:
+            admitted = self._admitted
+        if admitted is not None:
+            self._around.bridge.under_way.abandon(admitted, LEAVING)
+
+    def tick(self) -> None:
+        """Tell how far it is, while ComfyUI tells nothing."""
+        self._teller.still()
 
     def work(self) -> None:
         """Run it, and store how it ended. Never raises."""
@@ -119,8 +141,6 @@ class Run:
         except BaseException:
             log.exception("A bug in the bridge")
             self.ended, self.error = "lost", InternalError("Something went wrong inside the agent.")
-        finally:
-            self._has_run()
 
     def _worked(self) -> str:
         if self.claimed.is_exhausted:
@@ -129,7 +149,7 @@ class Run:
             return self._end("failed", error=ExecutionFailed(sentence, prompt_id=self.job.id))
         try:
             admitted = self._admit()
-            with self._running(admitted) as generation:
+            with self._around.bridge.telling(admitted, self._teller) as generation:
                 return self._store(admitted, generation)
         except EngineUnreachable:
             raise
@@ -169,20 +189,15 @@ class Run:
             if queue.board.entry(job.id) is None:  # it was cancelled meanwhile
                 raise _Lost from None
             raise InternalError("The job's request, or a file of it, is not in the store any more.") from None
-        self.trace = admitted.trace
         with self._lock:
-            self._admitted = admitted
-        if self._lost.is_set():
-            raise _Lost
+            self._admitted, self.trace = admitted, admitted.trace
+        self._check_goes_on()
+        if self._is_left:
+            raise ShuttingDown(LEAVING)
         return admitted
 
-    def _running(self, admitted: Admitted) -> AbstractContextManager[Generation]:
-        job, tell = self.job, self._around.tell
-        self.teller = Teller(lambda told: tell(job.id, told), is_followed=job.kind == "kept" or job.is_followed)
-        return self._around.bridge.telling(admitted, self.teller)
-
     def _store(self, admitted: Admitted, generation: Generation) -> str:
-        self._has_run()
+        self._has_run(self)
         job, around = self.job, self._around
         if job.kind == "live":
             if any(map(has_file, generation.outputs)):
@@ -206,6 +221,8 @@ class Run:
     def _failed(self, error: BridgeError) -> str:
         self.error = error
         self._check_goes_on()
+        if self._is_left and isinstance(error, (Abandoned, ShuttingDown)):
+            return self._give_back(counts=False)
         job, claim = self.job, self.claimed.claim
         error.prompt_id = error.prompt_id or job.id
         is_out_of_reach = isinstance(error, ComfyUIUnreachable)
@@ -217,11 +234,11 @@ class Run:
             self.hindrance = "lacking"
             if self._around.others({*claim.lacks, claim.agent}):
                 return self._give_back(counts=False, lacks=error.message)
-        # a prompt may be interrupted by an agent that was thought dead, if both have the same ComfyUI
         is_lost = is_out_of_reach or isinstance(error, PromptLost)
-        if is_lost or (isinstance(error, Interrupted) and not self.claimed.is_first):
-            if claim.attempt < job.attempts:
-                return self._give_back(counts=True)
+        # or it was interrupted by an agent that was thought dead, and has the same ComfyUI
+        is_lost = is_lost or (isinstance(error, Interrupted) and not self.claimed.is_first)
+        if is_lost and claim.attempt < job.attempts:
+            return self._give_back(counts=True)
         return self._end("cancelled" if isinstance(error, Interrupted) else "failed", error=error)
 
     def _give_back(self, *, counts: bool, lacks: str | None = None) -> str:
