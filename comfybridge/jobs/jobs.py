@@ -22,20 +22,18 @@ from comfybridge.errors import (
     BridgeError,
     Busy,
     EngineUnreachable,
-    FileUnusable,
     IdempotencyConflict,
-    Interrupted,
     UnknownPrompt,
 )
 from comfybridge.jobs.board import Board, Entry
 from comfybridge.jobs.embedded import EmbeddedAgent
 from comfybridge.jobs.job import Job, Result
+from comfybridge.jobs.kept_files import kept_generation, kept_output
 from comfybridge.jobs.lists import Page, page_of
 from comfybridge.jobs.news import News
 from comfybridge.jobs.presence import Agent, Presence
 from comfybridge.jobs.queue import JobQueue
 from comfybridge.jobs.requests import pack
-from comfybridge.jobs.results import blob_name, generation_of
 from comfybridge.jobs.states import State, Wishes, ended_state, open_state
 from comfybridge.jobs.tries import Tries, not_tried
 from comfybridge.jobs.watching import Watching
@@ -45,7 +43,7 @@ from comfybridge.policy.job_terms import USUAL
 from comfybridge.policy.policies import Rights, Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.repeats import prompt_id_of
-from comfybridge.request import Generation, OutputOptions
+from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +51,6 @@ READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
 FULL_RETRY_SECONDS = 60
 RESULTS, TRIES = "COMFYBRIDGE_RESULTS", "comfybridge.tries."
-
-Render = Callable[[State, Generation | None], bytes]  # the body of a webhook
 
 
 @dataclass(frozen=True)
@@ -96,23 +92,22 @@ class Figures:
 class Jobs:
     """The jobs of a bridge, in one process of it. Safe to share between threads.
 
-    Args:
-        render: makes the body of a webhook, from how its job ended.
-
     Attributes:
+        write_hook: makes the body of a webhook, from how its job ended.
         told_end: called with the result of each job that has ended, in one process of all.
         told_try: called with the outcome of each try of a webhook that this process makes.
     """
 
-    def __init__(self, bridge: Bridge, render: Render) -> None:
+    def __init__(self, bridge: Bridge) -> None:
         self._bridge = bridge
-        self._render = render
         self._engine = Engine(bridge.settings, bridge.state)
         self._parts: Parts | None = None
         self._is_closed = False
         self._starting = threading.Lock()
         self._counting = threading.Lock()
         self._coming: Counter[str | None] = Counter()  # jobs by owner that are not on the board yet
+        self._is_leaving = threading.Event()
+        self.write_hook: Callable[[Result], bytes] = lambda result: result.to_bytes()
         self.told_end: Callable[[Result], None] = lambda _: None
         self.told_try: Callable[[str], None] = lambda _: None
 
@@ -121,6 +116,18 @@ class Jobs:
         if self._is_used():
             with contextlib.suppress(EngineUnreachable):  # it is tried again at the first request for a job
                 self.parts().agent.begin()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the process is about to end, so that callers who wait for a job should ask again."""
+        return self._is_leaving.is_set()
+
+    def leave(self) -> None:
+        """Begin no further jobs, and let callers who wait for one go. May be called twice."""
+        self._is_leaving.set()
+        parts = self._parts
+        if parts is not None:
+            parts.agent.leave()
 
     def close(self) -> None:
         """Stop, at a server's end. Jobs that run are given back, and go on elsewhere or after the restart."""
@@ -252,19 +259,19 @@ class Jobs:
 
     def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
         """What a job has made. Its files are fetched when they are read."""
-        return generation_of(result, partial(self._open_file, result), deadline, options)
+        return kept_generation(self._engine, result, deadline, options)
 
-    def open_file(self, job_id: str, number: int) -> Iterator[bytes]:
-        """The bytes of one of a job's files, as ComfyUI made it.
+    def output(self, kept: KeptFile, deadline: Deadline) -> Output:
+        """One of a job's files.
 
         Raises:
             UnknownPrompt: the result of the job is no longer kept.
-            FileUnusable, EngineUnreachable
+            EngineUnreachable
         """
-        result = self._ready().board.result(job_id) if self._is_used() else None
+        result = self._ready().board.result(kept.job_id) if self._is_used() else None
         if result is None:
-            raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=job_id)
-        return self._open_file(result, number)
+            raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=kept.job_id)
+        return kept_output(self._engine, result, kept, deadline)
 
     # -- all of them ---------------------------------------------------------------------------------------------
 
@@ -327,7 +334,7 @@ class Jobs:
         )
         queue.start()
         news = News(engine)
-        webhooks = Webhooks(engine, bridge.settings, self._render, lambda outcome: self.told_try(outcome))
+        webhooks = Webhooks(engine, bridge.settings, lambda result: self.write_hook(result), lambda outcome: self.told_try(outcome))
         webhooks.start()
         return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine))
 
@@ -437,12 +444,6 @@ class Jobs:
             tries = None if message is None else Tries.from_bytes(message.data)
             return (tries or not_tried(result.ended)).view()
         return None
-
-    def _open_file(self, result: Result, number: int) -> Iterator[bytes]:
-        try:
-            return self._engine.read_blob(result.id, blob_name(result, number))
-        except LookupError:
-            raise FileUnusable("The file is no longer kept.", prompt_id=result.id) from None
 
     def _retry_after(self, parts: Parts) -> int:
         eta = _eta(parts.presence.living(), 0)
