@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     if jobs is not None:
-        app.register_blueprint(older_jobs.blueprint)
+        app.register_blueprint(older_jobs.JOBS_BLUEPRINT)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
         from comfybridge.web.monitoring import metrics  # without it, its library is not loaded
