@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from types import FrameType
 
-from comfybridge import logs
+from comfybridge import __version__, logs
 from comfybridge.bridge import Bridge
 from comfybridge.cli.exit_codes import DONE, NOT_SAVED, USAGE
 from comfybridge.cli.program import program
@@ -69,7 +69,6 @@ def run_agent(arguments: Sequence[str]) -> int:
 def _serve(bridge: Bridge) -> int:
     from comfybridge.engine.engine import Engine
     from comfybridge.jobs.agent import Agent
-    from comfybridge.jobs.ends import log_end
     from comfybridge.jobs.embedded import Identity
 
     settings = bridge.settings
@@ -87,7 +86,7 @@ def _serve(bridge: Bridge) -> int:
         agent_id=agent_id,
         name=name,
         slots=settings.agent_slots,
-        told=lambda run: log_end(run, quotes=settings.log_prompts),
+        logs_ends=True,
     )
     stop = threading.Event()
     _heed_signals(stop, agent)
@@ -95,7 +94,7 @@ def _serve(bridge: Bridge) -> int:
     log.info(
         "Agent %s (ComfyBridge %s) takes jobs from %s for ComfyUI at %s, %s at a time; its id is %s.",
         name,
-        _version(),
+        __version__,
         engine.address,
         ", ".join(each.url for each in settings.addresses),
         agent.slots,

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import comfybridge
@@ -13,13 +14,15 @@ from comfybridge.bridge import Bridge
 from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
+from comfybridge.engine.remote_files import offer_files
 from comfybridge.errors import BridgeError, EngineUnreachable
 from comfybridge.jobs.abilities import Abilities, abilities_of
-from comfybridge.jobs.asked import answer_asked
+from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.live_files import LiveFiles
 from comfybridge.jobs.presence import Announcer, Presence
 from comfybridge.jobs.queue import Claimed, JobQueue, Taker
+from comfybridge.jobs.relay import relayed, subject_of_calls
 from comfybridge.jobs.running import Run, Surroundings
 from comfybridge.jobs.telling import Tidings, Watched
 from comfybridge.own_words import own_words
@@ -46,7 +49,7 @@ class Agent:
         agent_id: the same after each start of the same agent.
         name: for people.
         slots: how many jobs run at once; None: one for each ComfyUI.
-        told: called with each run that has ended.
+        logs_ends: whether to log how each job has ended; the bridge does so too.
         lease: as `Presence` takes it.
     """
 
@@ -58,7 +61,7 @@ class Agent:
         agent_id: str,
         name: str,
         slots: int | None = None,
-        told: Callable[[Run], None] = lambda run: None,
+        logs_ends: bool = False,
         **lease: float,
     ) -> None:
         self.id = agent_id
@@ -66,7 +69,7 @@ class Agent:
         self.slots = slots or len(bridge.servers.all)
         self._bridge = bridge
         self._engine = engine
-        self._told = told
+        self._logs_ends = logs_ends
         self._presence = Presence(engine, **lease)
         self.queue = JobQueue(engine, "agent", self._presence, lost=self._lose)
         self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots)
@@ -80,7 +83,7 @@ class Agent:
         self._paused_until = 0.0
         self._stopping = threading.Event()
         self._has_given_up = False
-        self._is_in_haste = threading.Event()
+        self._haste = threading.Event()
         self._ends: list[Callable[[], None]] = []
         self._around = Surroundings(
             bridge, engine, self.queue, self._live.keep, self._has_others, lambda: self._has_given_up
@@ -104,9 +107,14 @@ class Agent:
         with self._has_changed:
             self._has_changed.notify_all()
 
+    @property
+    def is_in_haste(self) -> bool:
+        """Whether it waits for running jobs no longer."""
+        return self._haste.is_set()
+
     def hurry(self) -> None:
         """Wait no longer for running jobs. May be called by a signal handler."""
-        self._is_in_haste.set()
+        self._haste.set()
 
     def stop(self, seconds: float) -> None:
         """Take no more jobs, give those that run some time to end, and give back the others.
@@ -119,7 +127,7 @@ class Agent:
         """
         self.leave()
         until = time.monotonic() + seconds
-        while self.running and time.monotonic() < until and not self._is_in_haste.wait(LOOK_SECONDS):
+        while self.running and time.monotonic() < until and not self._haste.wait(LOOK_SECONDS):
             pass
         if self.running:
             keep = not self._has_others({self.id})
@@ -165,10 +173,11 @@ class Agent:
                 self._ends = [
                     self._watched.close,
                     engine.answer(f"{address}.abilities", lambda *_: self._abilities.to_bytes()),
-                    engine.answer(f"{address}.get", lambda _, data: answer_asked(self._bridge.servers, data)),
                     engine.answer(f"{address}.release", self._release),
-                    engine.offer_files(f"{address}.file", self._live.open),
+                    offer_files(engine, f"{address}.file.*.*", self._live.open),
+                    offer_files(engine, subject_of_calls(self.id), partial(relayed, self._bridge.servers)),
                 ]
+                self._announce(is_up=False)  # as far as is known
                 self._announcer.start()
                 return
             except EngineUnreachable as error:
@@ -202,7 +211,8 @@ class Agent:
         if run.ended == "given_back":
             said = None if run.error is None else own_words(run.error) or run.error.type
             log.warning("Job %s is given back: %s", run.job.id, said or "the agent is being stopped.")
-        self._told(run)
+        elif self._logs_ends and run.result is not None:
+            log_end(run.result)
 
     def _has_run(self, run: Run) -> None:
         """The slot of a job is free again, though its files may still be on their way."""

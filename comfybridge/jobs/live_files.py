@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from comfybridge.errors import ComfyUIError
-from comfybridge.request import Generation, OpenFile, Output
+from comfybridge.request import Generation, Output
 
 KEPT_SECONDS = 600.0  # a bridge releases them much sooner, unless it is gone
 
@@ -31,15 +32,21 @@ class LiveFiles:
         with self._lock:
             self._kept.pop(job_id, None)
 
-    def open(self, job_id: str, number: int) -> OpenFile:
-        """Begin to fetch a file, as ComfyUI made it.
+    def open(self, subject: str) -> Iterator[bytes]:
+        """A file as ComfyUI made it, after a line of JSON with its size.
+
+        Args:
+            subject: ends with the job's id and the number of the output.
 
         Raises:
             ComfyUIError: it is not kept any more, or ComfyUI does not have it.
             ComfyUIUnreachable, TimedOut
         """
+        job_id, number = subject.split(".")[-2:]
         with self._lock:
             _, outputs = self._kept.get(job_id, (0.0, ()))
-        if not 0 <= number < len(outputs):
+        if not number.isdecimal() or int(number) >= len(outputs):
             raise ComfyUIError("The agent does not keep the output files of the job any more.")
-        return outputs[number].source()
+        with outputs[int(number)].source() as file:
+            yield json.dumps({"size": file.size}).encode() + b"\n"
+            yield from file

@@ -213,7 +213,9 @@ def _open(told: Mapping[str, Any], open_file: Callable[[], Iterable[bytes]]) -> 
         raise error_from_dict(told["error"])
     chunks = open_file()
     close = getattr(chunks, "close", lambda: None)
-    return OpenFile(told["media_type"], told["filename"], chunks, size=told.get("size"), close=close)
+    return OpenFile(
+        told["media_type"], told["filename"], chunks, size=getattr(chunks, "size", told.get("size")), close=close
+    )
 
 
 def _is_long(output: Output) -> bool:

@@ -26,7 +26,7 @@ from comfybridge.errors import (
     forget_frames,
 )
 from comfybridge.jobs.errors import error_to_dict
-from comfybridge.jobs.job import Ending, result_of
+from comfybridge.jobs.job import Ending, Result, result_of
 from comfybridge.jobs.queue import Claimed, JobQueue
 from comfybridge.jobs.requests import unpack
 from comfybridge.jobs.results import Stored, has_file, record_of, run_prefix
@@ -81,7 +81,7 @@ class Run:
         error: why it did not succeed.
         hindrance: why this agent cannot run it now; None if that is not why it ended.
         trace: how far it has come.
-        sent: bytes of its files.
+        result: how the job has ended, if it has by this run.
         holds_slot: whether it still keeps others from running.
     """
 
@@ -94,7 +94,7 @@ class Run:
         self.error: BridgeError | None = None
         self.hindrance: Hindrance | None = None
         self.trace = Trace()
-        self.sent = 0
+        self.result: Result | None = None
         self.holds_slot = True
         self._around = around
         self._teller = Teller(tidings.tell, is_followed=self.job.kind == "kept" or self.job.is_followed)
@@ -213,7 +213,6 @@ class Run:
             return store(generation, job, self._run, around.engine, self._check_goes_on)
 
         stored = self._persist(try_to_store)
-        self.sent = sum(each.size or 0 for each in stored.values())
         return self._end("succeeded", generation=record_of(generation, admitted.asked, self._run, stored))
 
     # -- ending --------------------------------------------------------------------------------------------------
@@ -259,10 +258,13 @@ class Run:
         finally:
             if self.job.kind == "kept" and not (is_first and status == "succeeded"):
                 self._drop_files()
-        return status if is_first else "lost"
+        if not is_first:
+            return "lost"
+        self.result = result
+        return status
 
     def _drop_files(self) -> None:
-        with contextlib.suppress(EngineUnreachable):  # they expire
+        with contextlib.suppress(BridgeError):  # an agent may have no right to; they expire
             self._around.engine.drop_blobs(self.job.id, f"{run_prefix(self._run)}*")
 
     def _withdraw(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 from comfybridge.engine.engine import Engine, Full
@@ -54,7 +55,8 @@ def _store(output: Output, job: Job, name: str, engine: Engine, check_goes_on: C
         with output.source() as file:
             return Stored(engine.put_blob(job.id, name, _checked(file, check_goes_on), ttl=job.expires))
     except Full:
-        engine.drop_blobs(job.id, name)
+        with contextlib.suppress(BridgeError):  # an agent may have no right to; it expires
+            engine.drop_blobs(job.id, name)
         raise StoreFull(FULL, retry_after=FULL_RETRY_SECONDS) from None
     except ComfyUIError as error:  # of this file; the others may be fine
         return Stored(error=_plain(error))
