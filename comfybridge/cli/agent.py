@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from comfybridge import __version__, logs
 from comfybridge.bridge import Bridge
@@ -20,6 +21,9 @@ from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 from comfybridge.serving.serve import give_way
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
+
+if TYPE_CHECKING:
+    from comfybridge.jobs.agent import Agent
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +83,7 @@ def _serve(bridge: Bridge) -> int:
             agent_id = identity.id
     except OSError as error:
         log.warning("The agent has another id after each start, because the state folder can't be used: %s", error)
-    engine = Engine(settings, bridge.state)
+    engine = Engine(settings, bridge.state, makes_streams=False)
     agent = Agent(
         bridge,
         engine,

@@ -84,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
         epilog=f"`{program()} generate` makes one picture instead of serving, `{program()} convert` turns a workflow "
         f"of ComfyUI's editor into a graph in API format, `{program()} workflows` lists the templates, "
-        f"`{program()} key` makes an API key, `{program()} agent` runs the jobs of a fleet beside its ComfyUI; each has a --help. "
+        f"`{program()} key` makes an API key, `{program()} agent` runs jobs beside a ComfyUI; "
+        "each has a --help. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )

@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from comfybridge.bridge import Bridge
 from comfybridge.engine.engine import Engine
-from comfybridge.jobs.agent import Agent
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +56,8 @@ class EmbeddedAgent:
             thread.join(END_SECONDS)
 
     def _run(self) -> None:
+        from comfybridge.jobs.agent import Agent  # where there are no jobs, it is never needed
+
         settings = self._bridge.settings
         try:
             identity = Identity(self._bridge)
