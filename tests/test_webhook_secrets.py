@@ -1,0 +1,56 @@
+"""The secrets that webhooks are signed with, as the settings write them."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from comfybridge.webhook_secrets import new_secret, parse_webhook_secrets, secrets_of
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789" * 3).decode()
+
+
+def test_a_secret_has_a_name() -> None:
+    [secret] = parse_webhook_secrets(f" shop={SECRET} ")
+    assert (secret.name, secret.key) == ("shop", b"0123456789" * 3)
+    assert "0123" not in repr(secret)
+
+
+def test_base64_without_padding_is_read() -> None:
+    [secret] = parse_webhook_secrets("shop=whsec_" + base64.b64encode(b"x" * 25).decode().rstrip("="))
+    assert secret.key == b"x" * 25
+
+
+def test_a_drawn_secret_can_be_used() -> None:
+    [secret] = parse_webhook_secrets(f"default={new_secret()}")
+    assert len(secret.key) == 32
+
+
+def test_a_key_without_secrets_takes_those_of_all_others() -> None:
+    found = parse_webhook_secrets(f"shop={new_secret()},shop={new_secret()},default={SECRET}")
+    assert secrets_of("shop", found) == [found[0].key, found[1].key]
+    assert secrets_of("other", found) == [found[2].key]
+    assert secrets_of(None, found) == [found[2].key]
+    assert secrets_of("other", found[:2]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SECRET, "has a secret (number 1) without a name"),
+        (f"shop={SECRET},{SECRET}", "has a secret (number 2) without a name"),
+        (f"my shop={SECRET}", "has a secret (number 1) whose name must be"),
+        ("shop=0123456789abcdef", "has a secret (number 1) that does not begin with whsec_"),
+        ("shop=whsec_!!!!0123456789012345678901234567", "that is not base64 after whsec_"),
+        ("shop=whsec_" + base64.b64encode(b"x" * 23).decode(), "of 23 bytes; it must have 24 to 64"),
+        ("shop=whsec_" + base64.b64encode(b"x" * 65).decode(), "of 65 bytes; it must have 24 to 64"),
+        (f"shop={SECRET},shop={SECRET}", "has the same secret twice under one name"),
+    ],
+)
+def test_what_is_no_secret(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=".") as raised:
+        parse_webhook_secrets(text)
+    assert said in str(raised.value)
+    assert SECRET not in str(raised.value)
+    assert "0123456789" not in str(raised.value)
