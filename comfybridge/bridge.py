@@ -61,6 +61,7 @@ from comfybridge.prompts.several import MOST, Several
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import OnQueued, Place, Submission
 from comfybridge.prompts.task_templates import TaskTemplates
+from comfybridge.prompts.telling import Teller
 from comfybridge.prompts.templates import Templates
 from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
 from comfybridge.request import Generation, GenerationRequest, Timings
@@ -175,6 +176,17 @@ class Bridge:
         """
         with self.finishing(self.submit(admitted), on_event) as generation:
             yield generation
+
+    @contextlib.contextmanager
+    def telling(self, admitted: Admitted, teller: Teller) -> Iterator[Generation]:
+        """As `generating`; meanwhile the teller tells how the request goes on."""
+        with self.submit(admitted) as submission:
+            told = partial(teller.queued, position_of=self.position)
+            told(submission)
+            hear = teller.hear if teller.is_followed else None
+            with self.finishing(submission, hear, told) as generation:
+                teller.end()
+                yield generation
 
     @contextlib.contextmanager
     def finishing(

@@ -8,6 +8,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.jobs.jobs import Jobs
 from comfybridge.policy.policies import Rights
+from comfybridge.prompts.runner import Runner
 
 EXTENSION = "comfybridge"
 JOBS = "comfybridge.jobs"
@@ -31,6 +32,11 @@ def current_jobs() -> Jobs | None:
 def base_url() -> str:
     """The address by which the caller reaches the bridge, without a slash at its end."""
     return current_bridge().settings.public_url or request.root_url.rstrip("/")
+
+
+def current_runner() -> Runner:
+    """What runs requests: the bridge itself."""
+    return current_bridge()
 
 
 def request_deadline() -> Deadline:
