@@ -334,7 +334,9 @@ class Jobs:
     def _ready(self) -> Parts:
         parts = self.parts()
         if not parts.queue.wait_until_ready(READY_SECONDS):
-            raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
+            raise EngineUnreachable(
+                "The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS
+            )
         return parts
 
     def _job(self, admitted: Admitted, wishes: Wishes) -> Job:
@@ -373,8 +375,7 @@ class Jobs:
         except Full:
             self._forget_files(parts, job)
             raise Busy(
-                "There is no room for another job: too many wait, or the disk is full.",
-                retry_after=FULL_RETRY_SECONDS,
+                "There is no room for another job: too many wait, or the disk is full.", retry_after=FULL_RETRY_SECONDS
             ) from None
         except EngineUnreachable:
             self._forget_files(parts, job)
@@ -394,11 +395,7 @@ class Jobs:
         """
         most = None if rights is None else rights.policy.max_waiting_jobs
         with self._counting:
-            if (
-                rights is not None
-                and most is not None
-                and parts.board.waiting_of(owner) + self._coming[owner] >= most
-            ):
+            if rights is not None and most is not None and parts.board.waiting_of(owner) + self._coming[owner] >= most:
                 raise Busy(
                     f"{rights.who} may have at most {most} waiting jobs.", retry_after=self._retry_after(parts)
                 )

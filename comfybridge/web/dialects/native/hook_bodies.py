@@ -63,10 +63,7 @@ class HookBodies:
         options, with_first = options_of(result), wants_first_image(result)
         if not options.links:
             whole = generation_json(self._files(result), with_first_image=with_first)
-            if isinstance(whole, Streamed):
-                with_files = self._joined(whole)
-            else:
-                with_files = whole
+            with_files = self._joined(whole) if isinstance(whole, Streamed) else whole
             if with_files is not None and _file_bytes(with_files) <= self._most:
                 return with_files
         link_to = linker_at(self._bridge.links, self._base_url(result))

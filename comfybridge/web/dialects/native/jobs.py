@@ -23,13 +23,7 @@ from comfybridge.web.answers.negotiation import wanted_form
 from comfybridge.web.answers.queued_jobs import needed_jobs, queue_job
 from comfybridge.web.current import base_url, current_bridge, whose_prompts
 from comfybridge.web.describing import Answer, EventTypes, Variable, describes, json_answer
-from comfybridge.web.dialects.native.bodies import (
-    ErrorAnswer,
-    GenerationAnswer,
-    PreviewEvent,
-    ProgressEvent,
-    QueuedEvent,
-)
+from comfybridge.web.dialects.native.bodies import ErrorAnswer, GenerationAnswer, PreviewEvent, ProgressEvent, QueuedEvent
 from comfybridge.web.dialects.native.form_schema import JSON_EXAMPLES
 from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, wanted_index
 from comfybridge.web.dialects.native.job_bodies import (

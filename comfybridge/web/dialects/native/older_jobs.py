@@ -126,9 +126,7 @@ class _Told:
         return b""
 
     def _message(
-        self,
-        status: Literal["queued", "running", "completed", "failed", "cancelled"],
-        error: BridgeError | None = None,
+        self, status: Literal["queued", "running", "completed", "failed", "cancelled"], error: BridgeError | None = None
     ) -> bytes:
         body: OlderProgress = {
             "status": status,
