@@ -1,7 +1,8 @@
 """Reports the end of jobs to the URLs that their callers named, by the Standard Webhooks specification.
 
 Every bridge knows the webhooks that are to be delivered, from what it follows in the engine, and claims each try
-there (see `tries`), so that only one makes it. What a webhook says is in the result of its job: there is no other store.
+there (see `tries`), so that only one makes it. What a webhook says is in the result of its job; there is no other
+store.
 """
 
 from __future__ import annotations
