@@ -6,7 +6,9 @@ import base64
 
 import pytest
 
-from comfybridge.webhook_secrets import new_secret, parse_webhook_secrets, secrets_of
+from comfybridge.settings import SettingsError, load_settings
+from comfybridge.webhook_secrets import parse_webhook_secrets, secrets_of
+from tests.receiver import new_secret
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789" * 3).decode()
 
@@ -15,6 +17,23 @@ def test_a_secret_has_a_name() -> None:
     [secret] = parse_webhook_secrets(f" shop={SECRET} ")
     assert (secret.name, secret.key) == ("shop", b"0123456789" * 3)
     assert "0123" not in repr(secret)
+
+
+def test_a_secret_for_no_key_stops_the_start() -> None:
+    given = {"_env_file": None, "api_keys": "shop=sha256:" + "0" * 64}
+    load_settings(**given, webhook_secrets=f"shop={SECRET},default={SECRET}")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(**given, webhook_secrets=f"shoop={SECRET}")
+    assert str(raised.value).startswith("COMFYBRIDGE_WEBHOOK_SECRETS has a secret for 'shoop', which is the name of no")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(**given, webhook_secrets=SECRET)
+    assert str(raised.value).startswith("COMFYBRIDGE_WEBHOOK_SECRETS has a secret (number 1) without a name")
+
+
+def test_secrets_are_never_shown() -> None:
+    settings = load_settings(_env_file=None, webhook_secrets=f"default={SECRET}")
+    assert "0123" not in f"{settings!r} {settings.webhook_secrets!r}"
+    assert SECRET not in f"{settings!r}"
 
 
 def test_base64_without_padding_is_read() -> None:

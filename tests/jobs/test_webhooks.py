@@ -25,8 +25,7 @@ from comfybridge.jobs.tries import Tries
 from comfybridge.jobs.webhooks import RESULT, STREAM, TRIES, Webhooks
 from comfybridge.settings import Settings, load_settings
 from comfybridge.state import StateFolder
-from comfybridge.webhook_secrets import new_secret
-from tests.receiver import Receiver
+from tests.receiver import Receiver, new_secret
 from tests.waiting import SECONDS, until_true
 
 SOON = (0.05,) * 8
