@@ -38,6 +38,7 @@ FLOORS = (
     ("media", "workflow", "comfyui"),
     ("shorthand",),
     ("request", "settings"),
+    ("webhook_secrets",),
     (
         *("address", "credentials", "deadline", "durations", "engine_address", "errors", "expected_size"),
         *("json_size", "keys", "logs", "saving", "shipped", "showing", "state", "tasks", "validation"),
@@ -51,6 +52,7 @@ FOREIGN = {
     "gunicorn": ("serving",),
     "waitress": ("serving",),
     "nats": ("engine",),
+    "standardwebhooks": ("jobs",),
 }
 # The servers take a Flask application, and name its type.
 ALLOWED = {"serving": {"flask.Flask"}}
