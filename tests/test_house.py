@@ -38,10 +38,10 @@ FLOORS = (
     ("media", "workflow", "comfyui"),
     ("shorthand",),
     ("request", "settings"),
-    ("webhook_secrets",),
+    ("webhook_secrets", "own_words"),
     (
         *("address", "credentials", "deadline", "durations", "engine_address", "errors", "expected_size"),
-        *("json_size", "keys", "logs", "own_words", "saving", "shipped", "showing", "state", "tasks", "validation"),
+        *("json_size", "keys", "logs", "saving", "shipped", "showing", "state", "tasks", "validation"),
     ),
     ("simulator",),
 )
