@@ -29,8 +29,9 @@ FLOORS = (
     ("web.parsing",),
     ("web.current", "web.describing", "web.request_log"),
     ("web.marks",),
+    ("jobs",),
     ("",),  # the public names, in comfybridge/__init__.py
-    ("bridge", "client"),
+    ("bridge", "client", "engine"),
     ("prompts",),
     ("policy",),
     ("files",),
@@ -38,13 +39,19 @@ FLOORS = (
     ("shorthand",),
     ("request", "settings"),
     (
-        *("address", "credentials", "deadline", "durations", "errors", "expected_size", "json_size", "keys", "logs"),
-        *("saving", "shipped", "showing", "state", "tasks", "validation"),
+        *("address", "credentials", "deadline", "durations", "engine_address", "errors", "expected_size"),
+        *("json_size", "keys", "logs", "saving", "shipped", "showing", "state", "tasks", "validation"),
     ),
     ("simulator",),
 )
 # Libraries, and the only rooms that may import them.
-FOREIGN = {"flask": ("web",), "werkzeug": ("web",), "gunicorn": ("serving",), "waitress": ("serving",)}
+FOREIGN = {
+    "flask": ("web",),
+    "werkzeug": ("web",),
+    "gunicorn": ("serving",),
+    "waitress": ("serving",),
+    "nats": ("engine",),
+}
 # The servers take a Flask application, and name its type.
 ALLOWED = {"serving": {"flask.Flask"}}
 DIALECTS = "web.dialects."
