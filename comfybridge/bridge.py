@@ -20,12 +20,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from comfybridge.comfyui.catalog import NodeClass
-from comfybridge.comfyui.dynamic_inputs import ANY
 from comfybridge.comfyui.outcome import ImagesLost, Outcome
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiting.waiter import OnEvent
@@ -47,6 +43,7 @@ from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.board import Board
 from comfybridge.prompts.caller_progress import CallerProgress
+from comfybridge.prompts.checking import Checked, Checker
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
@@ -55,6 +52,7 @@ from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
+from comfybridge.prompts.offering import Offering
 from comfybridge.prompts.outputs import collect_outputs
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.queueing import Queueing
@@ -71,12 +69,10 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.shorthand import Asked, request_for
 from comfybridge.state import StateFolder
 from comfybridge.tasks import Task
-from comfybridge.workflow.editor.conversion import Moment
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.offer import Offer, offer_of
+from comfybridge.workflow.offer import Offer
 from comfybridge.workflow.sizes import expected_size
 from comfybridge.workflow.template import Template
-from comfybridge.workflow.unconverted import Unconverted, read_workflow
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +117,9 @@ class Bridge:
         conversions = Conversions(self.settings.max_graph_bytes)
         self.templates = Templates(self.library, self.servers, conversions)
         self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
+        self._offering = Offering(self.servers, self.templates)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
+        self._checker = Checker(self.servers, queueing, has_servers=True)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
         self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
 
@@ -315,6 +313,19 @@ class Bridge:
         fingerprint = fingerprint or fingerprint_of(request)
         return Admitted(request, owner, rights, deadline, fingerprint, is_followed, has_previews)
 
+    def check(self, admitted: Admitted) -> Checked:
+        """Refuse what `submit` would refuse, as far as that shows before anything is fetched or queued.
+
+        Where no ComfyUI answers, that is what its template and its parameters show.
+
+        Returns:
+            What a ComfyUI must have for it.
+
+        Raises:
+            BridgeError: as `submit`, but for those of a ComfyUI that does not answer.
+        """
+        return self._checker.check(admitted)
+
     def submit(self, admitted: Admitted) -> Submission:
         """Make the graph of a request and queue it. The submission must be closed, or used in a `with`.
 
@@ -485,9 +496,7 @@ class Bridge:
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
-
-        facts = partial(self._described, deadline=deadline)
-        return offer_of(template.learned(facts), facts, ANY)
+        return self._offering.offer(template, deadline)
 
     def convert(self, graph: Mapping[str, Any], deadline: Deadline, owner: str | None = None) -> Offer:
         """Turn a workflow that ComfyUI's editor saved into the prompt that the editor would send. Nothing is queued.
@@ -506,36 +515,7 @@ class Bridge:
             ComfyUIUnreachable, ComfyUIError, TimedOut: no server says what its nodes are.
         """
         self._check_bytes(graph)
-        rights = self.policies.of(owner)
-        if rights is not None:
-            rights.check_takes_graphs()
-        workflow = read_workflow(graph)
-        if isinstance(workflow, Unconverted):
-            template = self.templates.converted(replace(workflow, moment=Moment()), deadline)
-        else:
-            template = Template.of_graph(workflow)
-        if rights is not None:
-            rights.check_nodes(template.graph)
-        try:
-            offer = self.offer(template, deadline)
-        except BridgeError:
-            if template.authored is not None:
-                raise
-            return Offer(template.learned())  # its inputs show parameters without a server too
-        return offer if rights is None or rights.policy.server_info else Offer(offer.template)
-
-    def _described(self, class_type: str, deadline: Deadline) -> NodeClass | None:
-        """A node class by the first server that has it; None if none of those that answer does."""
-        failure: BridgeError | None = None
-        has_answered = False
-        for _, said in self.servers.each(partial(_node_class, class_type), deadline):
-            if isinstance(said, NodeClass):
-                return said
-            has_answered |= said is None
-            failure = said if failure is None else failure
-        if has_answered or failure is None:
-            return None
-        raise failure
+        return self._offering.convert(graph, deadline, self.policies.of(owner))
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
@@ -550,10 +530,6 @@ class Bridge:
                 f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; send "
                 "files in images."
             )
-
-
-def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
-    return server.catalog.node_class(class_type, deadline)
 
 
 def _tell(on_queued_again: OnQueued, submission: Submission) -> None:

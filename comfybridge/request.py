@@ -272,6 +272,25 @@ class StoredFile:
     options: OutputOptions
 
 
+@dataclass(frozen=True)
+class KeptFile:
+    """A file that is kept for a job: all that is needed to read it again.
+
+    Attributes:
+        job_id: the job.
+        number: which of its outputs it is, from 0.
+        filename: its name, before any conversion.
+        until: when it is deleted, in seconds since 1970.
+        options: how it is converted.
+    """
+
+    job_id: str
+    number: int
+    filename: str
+    until: float
+    options: OutputOptions
+
+
 @dataclass
 class Output:
     """One output of a workflow: a file on ComfyUI's disk, an image sent over its websocket, or a text.
@@ -288,6 +307,7 @@ class Output:
         convert: converts the whole file as its request asked; None: leaves it unchanged.
         is_there: returns whether ComfyUI still has it; raises ComfyUIError, ComfyUIUnreachable or TimedOut.
         stored: where it lies; None if it is not in a folder of ComfyUI's that may be named.
+        kept: what it is of a job, if it is one.
     """
 
     node_id: str
@@ -301,6 +321,7 @@ class Output:
     convert: Callable[[LoadedFile], LoadedFile] | None = field(default=None, repr=False)
     is_there: Callable[[], bool] = field(default=lambda: True, repr=False)
     stored: StoredFile | None = field(default=None, repr=False)
+    kept: KeptFile | None = field(default=None, repr=False)
 
     @property
     def is_remote(self) -> bool:
