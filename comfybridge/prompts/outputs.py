@@ -111,7 +111,8 @@ def stored_part(stored: StoredFile, client: ComfyUIClient, deadline: Deadline, p
 
 def returned_name(output: Output) -> str:
     """The name that a file will most likely have once it is converted as its request asked."""
-    options = output.stored.options if output.stored else OutputOptions()
+    stored = output.stored or output.kept
+    options = stored.options if stored else OutputOptions()
     format = f"image/{options.format}"
     if output.kind != "image" or options.format is None or format == output.media_type:
         return output.filename

@@ -15,7 +15,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flask import request
 
@@ -28,6 +28,13 @@ LOOK_SECONDS = 0.5
 
 # If the system reports that the other side is closed, unread data before that does not matter.
 CLOSED = getattr(select, "POLLRDHUP", 0)
+
+
+def caller_has_left() -> Callable[[], bool]:
+    """A function that tells whether the caller of the current request has hung up, as far as the server can say."""
+    environ = request.environ
+    told = environ.get("comfybridge.has_left") or environ.get("waitress.client_disconnected")
+    return told if callable(told) else lambda: False
 
 
 class Watch:

@@ -179,11 +179,21 @@ class PendingAnswer(TypedDict):
     server: ServerUrl
 
 
+class WaitingJobAnswer(TypedDict):
+    """A job that no ComfyUI has yet."""
+
+    prompt_id: PromptId
+    position: Annotated[int, Field(description="from 1, among the waiting jobs of all callers")]
+
+
 class QueueAnswer(TypedDict):
     """The running and waiting prompts, from any client."""
 
     running: list[RunningAnswer]
     pending: Annotated[list[PendingAnswer], Field(description="in the order in which they will run")]
+    jobs: NotRequired[
+        Annotated[list[WaitingJobAnswer], Field(description="jobs that wait for a ComfyUI, if there are any")]
+    ]
 
 
 class WorkflowSummary(TypedDict):
