@@ -288,8 +288,8 @@ class Settings(BaseSettings):
 
     @property
     def addresses(self) -> list[ServerAddress]:
-        """The parsed addresses of the ComfyUI servers."""
-        return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        """The parsed addresses of the ComfyUI servers; none in a fleet, whose agents have them."""
+        return [] if self.is_fleet else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
 
 
 def _split(text: str) -> list[str]:
