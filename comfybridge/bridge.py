@@ -20,6 +20,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient

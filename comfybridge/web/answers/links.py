@@ -20,10 +20,11 @@ from comfybridge.errors import (
     LinkExpired,
     NotFound,
     TimedOut,
+    UnknownPrompt,
 )
 from comfybridge.files.delivery import Delivery
-from comfybridge.prompts.outputs import returned_name, stored_output, stored_part
 from comfybridge.prompts.file_links import FileLinks
+from comfybridge.prompts.outputs import returned_name, stored_output, stored_part
 from comfybridge.request import KeptFile, OpenFile, Output
 from comfybridge.saving import safe_name
 from comfybridge.web.answers.files import NO_SCRIPTS, disposition
