@@ -289,7 +289,11 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> list[ServerAddress]:
         """The parsed addresses of the ComfyUI servers; none in a fleet, whose agents have them."""
-        return [] if self.is_fleet else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        return (
+            []
+            if self.is_fleet
+            else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        )
 
 
 def _split(text: str) -> list[str]:
@@ -383,6 +387,10 @@ def load_settings(**given: Any) -> Settings:
         raise SettingsError(
             f"{PREFIX}TIMEOUT is {settings.timeout:g}, which is more than {PREFIX}MAX_TIMEOUT "
             f"({settings.max_timeout:g})."
+        )
+    if settings.is_fleet and not settings.jobs:
+        raise SettingsError(
+            f"{PREFIX}JOBS is false, but a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs everything as jobs."
         )
     return settings
 

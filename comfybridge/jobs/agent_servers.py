@@ -20,7 +20,7 @@ from comfybridge.jobs.relay import Relay
 RETRY_SECONDS = 5
 NO_AGENT = "No agent is connected to the engine, so no ComfyUI can be reached."
 
-# Connects to the engine, if it is not connected yet.
+# Begins to take part, if that was not done yet; may raise EngineUnreachable.
 Connect = Callable[[], tuple[Engine, Presence]]
 
 
@@ -53,9 +53,7 @@ class AgentServers(Servers):
             return ()
         with self._changing:
             agents = presence.living()
-            found = {
-                (agent.id, url): self._server(engine, agent, url) for agent in agents for url in agent.servers
-            }
+            found = {(agent.id, url): self._server(engine, agent, url) for agent in agents for url in agent.servers}
             for key in self._known.keys() - found.keys():
                 self._known.pop(key).server.close()
             return tuple(found.values())

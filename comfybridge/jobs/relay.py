@@ -7,21 +7,20 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Mapping
 from typing import IO, Any
 
 from comfybridge.address import ServerAddress
+from comfybridge.comfyui.failures import TooLong
 from comfybridge.comfyui.route import Route
 from comfybridge.comfyui.servers import Servers
 from comfybridge.comfyui.transport import BLOCK, Answer, Transport
-from comfybridge.comfyui.failures import CutOff, TooLong
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.remote_files import read_file
-from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, EngineUnreachable
+from comfybridge.errors import ComfyUIError, ComfyUIUnreachable
+from comfybridge.jobs.headed import Headed, head
 
-SECONDS = 30.0  # where the bridge gives no deadline
 SUBJECT = "comfybridge.ask.{agent}.get.{call}"
 # What is relayed: what ComfyUI says of itself, of a prompt in its history, and files by their names.
 _PATHS = re.compile(
@@ -53,9 +52,8 @@ def relayed(servers: Servers, subject: str) -> Generator[bytes, None, None]:
     if server is None:
         raise ComfyUIUnreachable("The agent no longer has that ComfyUI.", retry_after=5)
     with server.client.call("GET", path, Deadline(seconds), query=query, headers=headers) as answer:
-        head = {"status": answer.status, "length": answer.length}
-        head["headers"] = {name.lower(): answer.header(name) for name in _HEADERS}
-        yield json.dumps(head).encode() + b"\n"
+        headers = {name.lower(): answer.header(name) for name in _HEADERS}
+        yield head(status=answer.status, size=answer.length, headers=headers)
         while chunk := answer.read_some(BLOCK):
             yield chunk
 
@@ -96,33 +94,22 @@ class Relay(Transport):
         seconds = min(timeout[1], deadline.remaining()) if deadline is not None else timeout[1]
         call = {"server": self._url, "path": path, "query": query, "headers": headers, "seconds": seconds}
         token = base64.urlsafe_b64encode(json.dumps(call).encode()).decode("ascii")
-        return _Relayed(method, path, read_file(self._engine, SUBJECT.format(agent=self._agent_id, call=token)))
+        subject = SUBJECT.format(agent=self._agent_id, call=token)
+        return _Relayed(method, path, Headed(read_file(self._engine, subject)))
 
     def close(self) -> None:
         """Do nothing: the connection is the engine's."""
 
 
 class _Relayed(Answer):
-    """An answer that comes in pieces."""
+    """An answer that comes from an agent."""
 
-    def __init__(self, method: str, path: str, pieces: Iterator[bytes]) -> None:
+    def __init__(self, method: str, path: str, answer: Headed) -> None:
         self.method, self.path = method, path
-        self._pieces = pieces
+        self.status = answer.head["status"]
+        self._answer = answer
+        self._left = answer.size
         self._rest = b""
-        try:
-            while b"\n" not in self._rest:
-                piece = next(pieces, b"")
-                if not piece:
-                    raise CutOff("cut its answer off in the middle")
-                self._rest += piece
-            line, _, self._rest = self._rest.partition(b"\n")
-            head = json.loads(line)
-        except BaseException:
-            self.close()
-            raise
-        self.status = head["status"]
-        self._left: int | None = head["length"]
-        self._headers: Mapping[str, str] = head["headers"]
 
     @property
     def length(self) -> int | None:
@@ -131,7 +118,8 @@ class _Relayed(Answer):
 
     def header(self, name: str) -> str:
         """A header's value; empty if it is not there."""
-        return self._headers.get(name.lower(), "")
+        value: str = self._answer.head["headers"].get(name.lower(), "")
+        return value
 
     def read(self, most: int) -> bytes:
         """The whole body, of at most a number of bytes; raises TooLong."""
@@ -145,9 +133,8 @@ class _Relayed(Answer):
 
     def read_some(self, most: int) -> bytes:
         """Up to `most` bytes of the body; nothing at its end."""
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        piece, self._rest = self._rest[:most], self._rest[most:]
+        rest = self._rest or next(self._answer, b"")
+        piece, self._rest = rest[:most], rest[most:]
         if self._left is not None:
             self._left = max(0, self._left - len(piece))
         return piece
@@ -157,6 +144,4 @@ class _Relayed(Answer):
 
     def close(self) -> None:
         """Read no more. May be called twice."""
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        self._answer.close()
