@@ -294,8 +294,12 @@ class Settings(BaseSettings):
 
     @property
     def addresses(self) -> list[ServerAddress]:
-        """The parsed addresses of the ComfyUI servers."""
-        return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        """The parsed addresses of the ComfyUI servers; none in a fleet, whose agents have them."""
+        return (
+            []
+            if self.is_fleet
+            else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        )
 
 
 def _split(text: str) -> list[str]:
@@ -391,6 +395,10 @@ def load_settings(**given: Any) -> Settings:
             f"({settings.max_timeout:g})."
         )
     _check_secrets(settings)
+    if settings.is_fleet and not settings.jobs:
+        raise SettingsError(
+            f"{PREFIX}JOBS is false, but a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs everything as jobs."
+        )
     return settings
 
 
