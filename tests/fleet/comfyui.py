@@ -1,6 +1,6 @@
 """The simulator with a node that counts its runs, as a process of its own: `-m tests.fleet.comfyui PORT FOLDER SECONDS`.
 
-The node writes to the file `runs` of the folder, so that a run is counted whatever is killed afterwards.
+SIGUSR1 cuts its websockets. The node writes to the file `runs` of the folder, so that a run is counted whatever is killed afterwards.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def main() -> None:
     os.chdir(folder)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with Simulator(port=int(port), directory=folder, step_seconds=float(seconds)):
+    with Simulator(port=int(port), directory=folder, step_seconds=float(seconds)) as simulator:
+        signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(target=simulator.drop_sockets).start())
         stop.wait()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ import requests
 from tests.fleet import program
 from tests.fleet.accounts import ENDED, PATIENCE, Jobs, Runs, check_picture, state, states, submit
 from tests.fleet.comfyui import RUNS
-from tests.fleet.engine import Engine
+from tests.fleet.engine import Engine, Records, embedded_records
 from tests.fleet.processes import MARK, Process, free_port, left_over
 from tests.fleet.receiver import Receiver
 from tests.waiting import until_true
@@ -40,15 +41,24 @@ class ComfyUI(Process):
         self.start()
         self.wait_until_up()
 
+    def drop_sockets(self) -> None:
+        os.kill(self.pid, signal.SIGUSR1)
+
     def queue_length(self) -> int:
         said = requests.get(f"{self.url}/queue", timeout=PATIENCE).json()
         return len(said["queue_running"]) + len(said["queue_pending"])
 
 
 class Bridge(Process):
-    """A bridge; it keeps its address through restarts."""
+    """A bridge; it keeps its address through restarts.
+
+    Attributes:
+        records: those of its engine.
+    """
 
     url: str
+    records: Records
+    state_dir: Path
 
     def wait_until_up(self, path: str = "/health") -> None:
         try:
@@ -105,14 +115,22 @@ class Fleet:
         made.wait_until_up()
         return made
 
-    def agent(self, engine_url: str, comfyui: ComfyUI, *options: str, **settings: object) -> Process:
+    def agent(
+        self, engine: Engine, comfyui: ComfyUI, *options: str, port: int | None = None, **settings: object
+    ) -> Process:
+        """An agent.
+
+        Args:
+            port: by which it reaches the engine.
+        """
         folder = self._new_folder("agent")
-        told = ["--engine", engine_url, "--comfyui-url", comfyui.url, "--name", folder.name, *options]
+        url = f"nats://127.0.0.1:{port or engine.port}"
+        told = ["--engine", url, "--comfyui-url", comfyui.url, "--name", folder.name, *options]
         environment = self._environment(state_dir=folder / "state", **settings)
         arguments = ["-m", "tests.fleet.program", "agent", *told]
         return self._add(Process(folder.name, arguments, folder / "log", environment))
 
-    def bridge(self, engine_url: str | None = None, **settings: object) -> Bridge:
+    def bridge(self, engine: Engine | None = None, **settings: object) -> Bridge:
         """A bridge of the fleet, or with COMFYUI_URL among the settings one with ComfyUIs of its own."""
         folder, port = self._new_folder("bridge"), free_port()
         chosen: dict[str, object] = {
@@ -123,11 +141,13 @@ class Fleet:
             "connect_timeout": 2,
             "read_timeout": 5,
         }
-        if engine_url is not None:
-            chosen["engine"] = engine_url
+        if engine is not None:
+            chosen["engine"] = engine.url
         environment = self._environment(**{**chosen, **settings})
         made = Bridge(folder.name, ["-m", "tests.fleet.program"], folder / "log", environment)
         made.url = f"http://127.0.0.1:{port}"
+        made.state_dir = folder / "state"
+        made.records = embedded_records(folder / "state") if engine is None else engine.records
         self._add(made).wait_until_up()
         return made
 
@@ -162,8 +182,22 @@ class Fleet:
     def submit(self, bridge: Bridge, label: str, **wishes: Any) -> str:
         return submit(bridge.url, self.jobs, label, **wishes)
 
-    def wait_until_running(self, bridge: Bridge, *job_ids: str) -> None:
-        until_true(lambda: all(state(bridge.url, each)["status"] == "running" for each in job_ids), PATIENCE)
+    def running(self, bridge: Bridge, job_id: str) -> dict[str, Any]:
+        """A job, once it runs."""
+        until_true(lambda: state(bridge.url, job_id)["status"] == "running", PATIENCE)
+        return state(bridge.url, job_id)
+
+    def agent_of(self, bridge: Bridge, job_id: str) -> Process:
+        """The agent that runs a job."""
+        name = self.running(bridge, job_id)["agent"]
+        return next(each for each in self.processes if each.name == name)
+
+    def wait_for_agents(self, bridge: Bridge, count: int) -> None:
+        """Wait until the bridge has heard of so many agents."""
+        until_true(lambda: self._agents(bridge) == count, PATIENCE)
+
+    def _agents(self, bridge: Bridge) -> int:
+        return len(requests.get(f"{bridge.url}/stats", timeout=PATIENCE).json().get("agents", []))
 
     def wait_until_began(self, label: str, times: int = 1) -> None:
         """Wait until a ComfyUI has begun a job so many times."""
@@ -171,6 +205,23 @@ class Fleet:
             until_true(lambda: self.runs().began[label] >= times, RECOVERY)
         except AssertionError:
             raise AssertionError(f"{label} has begun {self.runs().began[label]} times\n{self.logs()}") from None
+
+    def wait_until_ended(self, label: str) -> None:
+        """Wait until a ComfyUI has ended a job."""
+        until_true(lambda: self.runs().ended[label], RECOVERY)
+
+    def wait_until_cleared(self, bridge: Bridge) -> None:
+        """Wait until no job is open in the engine."""
+        until_true(lambda: bridge.records.open_jobs("kept") == 0, RECOVERY)
+
+    def wait_seconds(self, seconds: float) -> None:
+        """Let a fault last; nothing else is waited for so."""
+        threading.Event().wait(seconds)
+
+    def kill_embedded_engine(self, bridge: Bridge) -> None:
+        """Kill the engine that a bridge runs itself."""
+        lock = Path(bridge.state_dir, "engine", "lock")
+        os.kill(int(lock.read_text()), signal.SIGKILL)
 
     def runs(self) -> Runs:
         return Runs(each.runs for each in self.comfyuis)
@@ -186,7 +237,6 @@ class Fleet:
     def check(
         self,
         bridge: Bridge,
-        engine: Engine,
         *,
         again: Collection[str] | int = (),
         failed: Collection[str] = (),
@@ -204,7 +254,7 @@ class Fleet:
         for label, each in found.items():
             wanted = "failed" if label in failed else "cancelled" if label in cancelled else "succeeded"
             assert each["status"] == wanted, f"{label}: {each}\n{self.logs()}"
-        self._check_results(engine, unknown)
+        self._check_results(bridge.records, unknown)
         self._check_runs(found, again)
         self._check_hooks()
         for job_id, label in self.jobs.labels.items():
@@ -218,8 +268,8 @@ class Fleet:
                 until_true(lambda each=each: each.queue_length() == 0, PATIENCE)  # type: ignore[misc]
         return found
 
-    def _check_results(self, engine: Engine, unknown: int) -> None:
-        results = engine.results()
+    def _check_results(self, records: Records, unknown: int) -> None:
+        results = records.results()
         several = {job_id: count for job_id, count in results.items() if count != 1}
         assert not several, f"results stored more than once: {several}"
         missing = self.jobs.labels.keys() - results.keys()
@@ -274,9 +324,9 @@ class Fleet:
             assert each.exit_code in (None, 0), f"{each.name}: {each.exit_code}:\n{each.said[-3000:]}"
             assert "Traceback" not in each.said, f"{each.name} said:\n{each.said[-5000:]}"
 
-    def check_nothing_left(self, seconds: float) -> None:
-        """No process of the fleet is running, and none that they have started."""
-        sessions = {session: each.name for each in self.processes for session in each.sessions}
+    def check_nothing_left(self, seconds: float, *, besides: Process | None = None) -> None:
+        """No process of the fleet is running, except one, and none that they have started."""
+        sessions = {session: each.name for each in self.processes if each is not besides for session in each.sessions}
         try:
             until_true(lambda: not left_over(self._mark, sessions), seconds)
         except AssertionError:
