@@ -97,7 +97,9 @@ def _cursor_of(place: Place) -> str:
 
 def _place_in(cursor: str) -> Place:
     try:
-        created, job_id = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        created, job_id = json.loads(
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        )
         return float(created), str(job_id)
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise InvalidRequest("cursor is not one; next_cursor of the page before is.", field="cursor") from None

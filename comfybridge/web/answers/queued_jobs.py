@@ -53,7 +53,7 @@ def wait_for(jobs: Jobs, state: State, seconds: float) -> State:
     until = time.monotonic() + seconds
     has_left = caller_has_left()
     with contextlib.suppress(Busy), _slot():
-        while not state.has_ended and not has_left():
+        while not state.has_ended and not has_left() and not jobs.is_leaving:
             left = until - time.monotonic()
             if left <= 0:
                 break
@@ -79,7 +79,7 @@ def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State
 
         def frames() -> Iterator[bytes]:
             told_at = time.monotonic()
-            while not has_left():
+            while not has_left() and not jobs.is_leaving:
                 heard = watching.next(LOOK_SECONDS)
                 if isinstance(heard, State):
                     try:

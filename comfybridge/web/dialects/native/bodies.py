@@ -277,7 +277,28 @@ class ServerAnswer(TypedDict):
     devices: list[dict[str, Any]]
 
 
+class AgentAnswer(TypedDict):
+    """An agent, which runs jobs."""
+
+    name: str
+    version: Annotated[str, Field(description="of ComfyBridge")]
+    slots: Annotated[int, Field(description="how many jobs it runs at once")]
+    running: Annotated[int, Field(description="how many it runs now")]
+    servers: Annotated[dict[str, bool], Field(description="whether each of its ComfyUIs answers")]
+    mean_seconds: Annotated[float | None, Field(description="the mean of its last jobs; null if it has run none")]
+
+
+class JobCountsAnswer(TypedDict):
+    """The jobs that have not ended."""
+
+    queued: int
+    running: int
+    oldest_seconds: Annotated[float | None, Field(description="for how long the oldest waits; null if none waits")]
+
+
 class StatsAnswer(TypedDict):
-    """The servers behind the bridge."""
+    """The servers behind the bridge, and the jobs."""
 
     servers: list[ServerAnswer]
+    agents: NotRequired[Annotated[list[AgentAnswer], Field(description="those alive; absent before the first job")]]
+    jobs: NotRequired[JobCountsAnswer]

@@ -93,9 +93,7 @@ def _is_inner(name: str) -> bool:
     return "." in name or "[" in name
 
 
-def add_field(
-    fields: dict[str, Any], name: str, text: str, model: type[GenerateBody] = GenerateBody
-) -> None:
+def add_field(fields: dict[str, Any], name: str, text: str, model: type[GenerateBody] = GenerateBody) -> None:
     """Add a part of a form to the fields of its request.
 
     Args:

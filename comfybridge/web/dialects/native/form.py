@@ -35,9 +35,7 @@ class Form:
     files: list[InputFile]
 
 
-def read_form(
-    request: Request, most_json: int, most_files: int, model: type[GenerateBody] = GenerateBody
-) -> Form:
+def read_form(request: Request, most_json: int, most_files: int, model: type[GenerateBody] = GenerateBody) -> Form:
     """Read the whole form.
 
     Args:

@@ -17,13 +17,19 @@ from comfybridge.errors import (
     NotAcceptable,
     UnknownPrompt,
 )
-from comfybridge.jobs.states import STATUSES, State, Status
+from comfybridge.jobs.states import STATUSES, Status
 from comfybridge.web.answers.answering import RUNNING_ERRORS
 from comfybridge.web.answers.negotiation import wanted_form
 from comfybridge.web.answers.queued_jobs import needed_jobs, queue_job
 from comfybridge.web.current import base_url, current_bridge, whose_prompts
 from comfybridge.web.describing import Answer, EventTypes, Variable, describes, json_answer
-from comfybridge.web.dialects.native.bodies import ErrorAnswer, GenerationAnswer, PreviewEvent, ProgressEvent, QueuedEvent
+from comfybridge.web.dialects.native.bodies import (
+    ErrorAnswer,
+    GenerationAnswer,
+    PreviewEvent,
+    ProgressEvent,
+    QueuedEvent,
+)
 from comfybridge.web.dialects.native.form_schema import JSON_EXAMPLES
 from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, wanted_index
 from comfybridge.web.dialects.native.job_bodies import (
@@ -112,7 +118,7 @@ def create_job() -> Response:
 )
 def list_jobs() -> Response:
     """The caller's jobs, the newest first, for as long as their results are kept."""
-    page = needed_jobs().list(
+    page = needed_jobs().page(
         whose_prompts(),
         status=_status(),
         labels=_labels(),
@@ -158,7 +164,7 @@ def cancel_job(job_id: str) -> Response:
     """
     was, state = needed_jobs().cancel(job_id, whose_prompts())
     g.prompt_id = state.id
-    body: CancelledJobAnswer = {**job_body(state, base_url(), g.request_id), "was": was.status}  # type: ignore[typeddict-item]
+    body: CancelledJobAnswer = {**job_body(state, base_url(), g.request_id), "was": was.status}
     return jsonify(body)
 
 

@@ -30,6 +30,8 @@ from comfybridge.web.parsing.body_stream import in_turn
 from comfybridge.web.parsing.idempotency import HEADER, KEY
 from comfybridge.web.parsing.multipart import MEDIA_TYPE as MULTIPART
 
+JOBS_BLUEPRINT = blueprint  # with all views of jobs, those of this module included
+
 
 class OlderAcceptedAnswer(AcceptedAnswer):
     """A job that was accepted."""
@@ -126,7 +128,9 @@ class _Told:
         return b""
 
     def _message(
-        self, status: Literal["queued", "running", "completed", "failed", "cancelled"], error: BridgeError | None = None
+        self,
+        status: Literal["queued", "running", "completed", "failed", "cancelled"],
+        error: BridgeError | None = None,
     ) -> bytes:
         body: OlderProgress = {
             "status": status,

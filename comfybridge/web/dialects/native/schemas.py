@@ -197,9 +197,7 @@ def parse_generation(body: Mapping[str, Any], parameters_of: ParametersOf = lamb
     return generation_of(read_fields(body, GenerateBody, parameters_of))
 
 
-def read_fields(
-    body: Mapping[str, Any], model: type[Body], parameters_of: ParametersOf = lambda _: ()
-) -> Body:
+def read_fields(body: Mapping[str, Any], model: type[Body], parameters_of: ParametersOf = lambda _: ()) -> Body:
     """The fields of a body, which may be a graph itself, or be wrapped as other tools do it.
 
     Args:

@@ -22,9 +22,7 @@ def is_urlencoded(request: Request, raw: bytes) -> bool:
     return request.mimetype == MEDIA_TYPE and b"=" in raw and raw.lstrip()[:1] not in b'{["' and not _is_escaped(raw)
 
 
-def read_urlencoded(
-    raw: bytes, charset: str | None, model: type[GenerateBody] = GenerateBody
-) -> dict[str, Any]:
+def read_urlencoded(raw: bytes, charset: str | None, model: type[GenerateBody] = GenerateBody) -> dict[str, Any]:
     """The fields, as in a JSON body.
 
     Args:
