@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -101,7 +103,10 @@ def ended(engine: Engine, url: str, **given: Any) -> Result:
 
 
 def tries_of(engine: Engine, result: Result) -> Tries | None:
-    message = engine.get(STREAM, TRIES + result.id)
+    try:
+        message = engine.get(STREAM, TRIES + result.id)
+    except EngineUnreachable:
+        return None
     return None if message is None else Tries.from_bytes(message.data)
 
 
@@ -374,3 +379,23 @@ def test_a_result_that_is_no_longer_kept(engine: Engine, receiver: Receiver) -> 
         tries = settled(engine, result)
         until_true(lambda: webhooks.waiting() == 0)
     assert (tries.state, tries.error) == ("failed", "Its result is no longer kept.")
+
+
+# -- the engine comes and goes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed otherwise here")
+def test_an_engine_that_was_killed_in_mid_delivery(tmp_path: Path, receiver: Receiver) -> None:
+    engine = Engine(settings_in(tmp_path), StateFolder(tmp_path))
+    waiting = [ended(engine, receiver.url) for _ in range(5)]
+    may_answer = threading.Event()
+    receiver.before_answer = lambda _: may_answer.wait(SECONDS)  # type: ignore[assignment,return-value]
+    with delivering(engine, (0.1,) * 1000):
+        receiver.wait_for(TO_ONE_HOST)
+        os.kill(int((tmp_path / "engine" / "lock").read_text()), signal.SIGKILL)
+        may_answer.set()
+        for result in waiting:
+            assert settled(engine, result).state == "delivered"
+        assert settled(engine, ended(engine, receiver.url)).state == "delivered"
+    assert len(receiver.came) == 6  # that an answer came is written down once the engine is back
+    engine.close()
