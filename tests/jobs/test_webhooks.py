@@ -334,6 +334,19 @@ def test_a_pause_goes_on_over_a_restart(engine: Engine, receiver: Receiver) -> N
         assert settled(engine, result).count == 2
 
 
+def test_a_pause_that_is_over_at_the_next_start(
+    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answers = [500]
+    with delivering(engine, LATER):
+        result = ended(engine, receiver.url)
+        settled(engine, result, "waiting")
+    real = time.time
+    monkeypatch.setattr("comfybridge.jobs.webhooks.time.time", lambda: real() + 1.2 * LATER[0])
+    with delivering(engine, LATER):
+        assert settled(engine, result).count == 2
+
+
 def test_the_try_of_a_bridge_that_died_is_made_again(engine: Engine, receiver: Receiver) -> None:
     result = ended(engine, receiver.url)
     claim = Tries("trying", 1, time.time(), 0.3)
@@ -399,3 +412,21 @@ def test_an_engine_that_was_killed_in_mid_delivery(tmp_path: Path, receiver: Rec
         assert settled(engine, ended(engine, receiver.url)).state == "delivered"
     assert len(receiver.came) == 6  # that an answer came is written down once the engine is back
     engine.close()
+
+
+def test_an_end_is_written_down_once_the_engine_is_back(
+    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, failures = engine.publish, iter([False, True, True])
+
+    def failing(subject: str, data: bytes, **given: Any) -> int:
+        if subject.startswith(TRIES) and next(failures, False):
+            raise EngineUnreachable("It is away.")
+        return publish(subject, data, **given)
+
+    monkeypatch.setattr("comfybridge.jobs.webhooks.ENGINE_PAUSE", 0.05)
+    result = ended(engine, receiver.url)
+    monkeypatch.setattr(engine, "publish", failing)
+    with delivering(engine, LATER):
+        assert settled(engine, result).count == 1
+    assert len(receiver.came) == 1
