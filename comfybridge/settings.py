@@ -14,7 +14,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comfybridge.address import ServerAddress
-from comfybridge.engine_address import check_engine_addresses
+from comfybridge.engine_address import EngineAddress, parse_engine_addresses
 from comfybridge.errors import BridgeError
 from comfybridge.keys import ApiKey, parse_keys
 from comfybridge.shipped import shipped
@@ -265,7 +265,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_engine(cls, addresses: str | None) -> str | None:
         if addresses is not None:
-            check_engine_addresses(_split(addresses))
+            parse_engine_addresses(addresses)
         return addresses
 
     @field_validator("link_key")
@@ -285,6 +285,11 @@ class Settings(BaseSettings):
     def is_fleet(self) -> bool:
         """Whether all prompts run on agents: there is an engine's address, and none of a ComfyUI."""
         return self.engine is not None and "comfyui_url" not in self.model_fields_set
+
+    @property
+    def engine_addresses(self) -> list[EngineAddress]:
+        """The parsed addresses of the engine's servers; none if the bridge starts its own."""
+        return [] if self.engine is None else parse_engine_addresses(self.engine)
 
     @property
     def addresses(self) -> list[ServerAddress]:
