@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -47,11 +46,6 @@ def secrets_of(owner: str | None, all_secrets: Iterable[WebhookSecret]) -> list[
     """The secrets that sign for a caller: those of its key, or else those of `default`."""
     own = [each.key for each in all_secrets if each.name == owner]
     return own or [each.key for each in all_secrets if each.name == DEFAULT]
-
-
-def new_secret() -> str:
-    """A secret of 256 random bits."""
-    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode("ascii")
 
 
 def _parse(entry: str, number: int) -> WebhookSecret:

@@ -32,8 +32,10 @@ def check_webhook(url: str, settings: Settings, *, field: str = "webhook") -> No
             raise InvalidRequest(f"it has more than {LONGEST} characters.")
         place = parse(url)
         if place.authorization is not None:
-            raise InvalidRequest("a URL with a user name or password would show it to all who may see the job; sign "
-                                 "webhooks with a secret instead (COMFYBRIDGE_WEBHOOK_SECRETS).")
+            raise InvalidRequest(
+                "a URL with a user name or password would show it to all who may see the job; sign "
+                "webhooks with a secret instead (COMFYBRIDGE_WEBHOOK_SECRETS)."
+            )
         outside_for_webhooks(settings).check(place, Deadline(LOOKUP_SECONDS))
     except InvalidRequest as error:
         raise InvalidRequest(f"{field}: {error.message}", field=field) from None

@@ -1,7 +1,8 @@
 """Reports the end of jobs to the URLs that their callers named, by the Standard Webhooks specification.
 
-Every bridge knows the webhooks that are to be delivered, from what it follows in the engine, and claims each try there
-(see `tries`), so that only one makes it. What a webhook says is in the result of its job: there is no other store.
+Every bridge knows the webhooks that are to be delivered, from what it follows in the engine, and claims each try
+there (see `tries`), so that only one makes it. What a webhook says is in the result of its job; there is no other
+store.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from comfybridge.files.post import NotPosted, Reply, post
 from comfybridge.jobs.hooks import SLOW_SECONDS, Hook, Hooks
 from comfybridge.jobs.job import BrokenRecord, Result
 from comfybridge.jobs.signing import signed_headers
-from comfybridge.jobs.tries import CLAIM_SECONDS, KEPT_SECONDS, PAUSES, Tries, not_tried, pause_before_next, told_to_wait
+from comfybridge.jobs.tries import (
+    CLAIM_SECONDS,
+    KEPT_SECONDS,
+    PAUSES,
+    Tries,
+    not_tried,
+    pause_before_next,
+    told_to_wait,
+)
 from comfybridge.jobs.webhook_urls import outside_for_webhooks
 from comfybridge.settings import Settings
 from comfybridge.webhook_secrets import secrets_of
@@ -201,9 +210,7 @@ class Webhooks:
         """
         before, number = hook.tries, hook.tries.count + 1
         claim = replace(before, state="trying", count=number, at=time.time(), pause=self._claim_seconds)
-        sequence = self._engine.publish(
-            TRIES + hook.id, claim.to_bytes(), expected=hook.sequence, ttl=KEPT_SECONDS
-        )
+        sequence = self._engine.publish(TRIES + hook.id, claim.to_bytes(), expected=hook.sequence, ttl=KEPT_SECONDS)
         with self._changed:
             hook.due = time.monotonic() + self._claim_seconds
         try:
@@ -251,7 +258,9 @@ class Webhooks:
             self._end(hook, sequence, result, replace(answered, state="failed", error=sentence), "gone")
         else:
             if 300 <= reply.status < 400:
-                answered = replace(answered, error=f"{hook.host} answered {reply.status}; redirects are not followed.")
+                answered = replace(
+                    answered, error=f"{hook.host} answered {reply.status}; redirects are not followed."
+                )
             self._failed(hook, sequence, result, answered, told_to_wait(reply.status, reply.headers, time.time()))
 
     def _failed(self, hook: Hook, sequence: int, result: Result, tried: Tries, told: float | None = None) -> None:

@@ -129,11 +129,12 @@ def _kept(kept: KeptFile, deadline: Deadline) -> Response:
         raise NotFound("The link is to a file of a job, and this bridge keeps no jobs.")
     try:
         linked = _Linked(jobs.output(kept, deadline), deadline)
-    except UnknownPrompt as error:
+        if not _can_be_parted(linked.output):
+            return _whole(linked)
+        file = linked.output.open()
+        file.fetch(1)
+    except (UnknownPrompt, FileUnusable) as error:
         raise NotFound(error.message) from None
-    if not _can_be_parted(linked.output):
-        return _whole(linked)
-    file = linked.output.open()
     headers = dict(_headers(linked.output, file.media_type, file.filename))
     part = None
     if file.size is not None and request.range is not None and "If-Range" not in request.headers:
