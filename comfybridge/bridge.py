@@ -365,9 +365,8 @@ class Bridge:
             canceller, seconds = submission.server.canceller, submission.deadline.seconds
             raise give_up(canceller, submission.prompt.id, seconds, keep=keep) from None
         except Abandoned:
-            request = submission.request
             submission.close()  # free the slot first: cancelling takes long if ComfyUI does not answer
-            if not request.outlasts_its_time:
+            if not (submission.request.outlasts_its_time or submission.admitted.trace.is_left):
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
         except ShuttingDown:

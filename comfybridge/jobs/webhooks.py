@@ -51,7 +51,7 @@ class Webhooks:
     Args:
         write_body: makes what is sent of a result. Raises EngineUnreachable if it can't do so now.
         counted: told the outcome of each try: delivered, failed, gone (the receiver wants no more) or given_up.
-        pauses: seconds before each further try.
+        pauses: seconds before each further try; None: `PAUSES`.
         claim_seconds: after which the try of a bridge that died is made again.
         try_seconds: that a receiver may take.
     """
@@ -63,7 +63,7 @@ class Webhooks:
         write_body: Callable[[Result], bytes],
         counted: Callable[[str], None] = lambda outcome: None,
         *,
-        pauses: Sequence[float] = PAUSES,
+        pauses: Sequence[float] | None = None,
         claim_seconds: float = CLAIM_SECONDS,
         try_seconds: float = TRY_SECONDS,
     ) -> None:
@@ -72,7 +72,7 @@ class Webhooks:
         self._outside = outside_for_webhooks(settings)
         self._write_body = write_body
         self._counted = counted
-        self._pauses = pauses
+        self._pauses = PAUSES if pauses is None else pauses
         self._claim_seconds = claim_seconds
         self._try_seconds = try_seconds
         self._changed = threading.Condition()  # guards all that follows
