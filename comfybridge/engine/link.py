@@ -124,11 +124,11 @@ class Link:
         with contextlib.suppress(RuntimeError):  # it is closed
             self.loop.call_soon_threadsafe(call)
 
-    def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+    def tell(self, subject: str, data: bytes, headers: dict[str, str] | None, reply: str) -> None:
         """Send a message that may be lost. In the loop only."""
         connection = self._connection
         if connection is not None and not connection.is_stuffed:
-            self.loop.create_task(_told(connection, subject, data, headers))
+            self.loop.create_task(_told(connection, subject, data, headers, reply))
 
     async def listen(self, listener: Listener) -> None:
         """Begin to listen, now and with each later connection."""
@@ -153,6 +153,12 @@ class Link:
         task = self._followers.pop(follower, None)
         if task is not None:
             task.cancel()
+
+    async def repeat(self, seconds: float, call: Callable[[], object]) -> None:
+        """Call something each so many seconds, until it is cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            call()
 
     async def quietly(self, work: Callable[[Connection], Awaitable[object]], seconds: float) -> None:
         """Do some work whose failure matters little."""
@@ -223,7 +229,7 @@ class Link:
             await asyncio.wait_for(preparing, PREPARE_SECONDS)
         except BaseException as error:
             await connection.close()
-            if isinstance(error, (Lost, asyncio.TimeoutError, OSError)):
+            if isinstance(error, (Lost, asyncio.TimeoutError, OSError, ValueError)):
                 raise Unusable("The engine does not answer.") from None
             raise
         return connection
@@ -295,6 +301,8 @@ class Link:
         return self._connection
 
 
-async def _told(connection: Connection, subject: str, data: bytes, headers: dict[str, str] | None) -> None:
+async def _told(
+    connection: Connection, subject: str, data: bytes, headers: dict[str, str] | None, reply: str
+) -> None:
     with contextlib.suppress(Exception):
-        await connection.publish(subject, data, headers)
+        await connection.publish(subject, data, headers, reply)
