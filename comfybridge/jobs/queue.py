@@ -16,7 +16,7 @@ from typing import Literal
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import EngineUnreachable
-from comfybridge.jobs.board import Board, Entry
+from comfybridge.jobs.board import Board, Entry, Stream
 from comfybridge.jobs.choosing import Need
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.job import BrokenRecord, Claim, Job, Kind, Result, result_of
@@ -148,12 +148,12 @@ class JobQueue:
 
     def start(self) -> None:
         """Follow the jobs. Returns at once."""
-        self.presence.on_change(self.board.review)
-        self.presence.start()
         if self._is_bridge:
             self._clearing.start()
-        for stream, subjects in self._streams().items():
-            self._ends.append(self._follow(stream, subjects))
+        self.presence.on_change(self.board.review)
+        self.presence.start()
+        for stream, (name, subjects) in self._streams().items():
+            self._ends.append(self._follow(stream, name, subjects))
 
     def wait_until_ready(self, seconds: float) -> bool:
         """Wait until all jobs that were there at the start are known. Returns whether they are."""
@@ -289,29 +289,29 @@ class JobQueue:
 
     # -- within ------------------------------------------------------------------------------------------------------
 
-    def _streams(self) -> dict[str, list[str]]:
-        subjects = {STREAMS[kind]: [job_subject(kind, "*"), claim_subject(kind, "*")] for kind in KINDS}
-        if self._is_bridge:
-            for kind in KINDS:
-                subjects.setdefault(RESULT_STREAMS[kind], []).append(f"comfybridge.{kind}.result.>")
-        return subjects
+    def _streams(self) -> dict[Stream, tuple[str, list[str]]]:
+        """What to follow: streams of the engine, and subjects of them."""
+        jobs = {kind: [job_subject(kind, "*"), claim_subject(kind, "*")] for kind in KINDS}
+        if not self._is_bridge:
+            return {kind: (STREAMS[kind], jobs[kind]) for kind in KINDS}
+        return {
+            "kept": (STREAMS["kept"], jobs["kept"]),
+            "live": (STREAMS["live"], [*jobs["live"], "comfybridge.live.result.plain.*"]),
+            "results": (RESULT_STREAMS["kept"], ["comfybridge.kept.result.*.*"]),
+        }
 
-    def _follow(self, stream: str, subjects: list[str]) -> Callable[[], None]:
-        kinds = [kind for kind in KINDS if STREAMS[kind] == stream]
-
+    def _follow(self, stream: Stream, name: str, subjects: list[str]) -> Callable[[], None]:
         def caught_up() -> None:
-            self.board.past_claims.difference_update(kinds)
+            for job_id in self.board.caught_up(stream):
+                if stream == "kept":  # the caller of a live one may still wait for it
+                    self._lose(job_id)
             self._caught_up[stream].set()
 
         def reset() -> None:
-            for kind in kinds:
-                self.board.past_claims.add(kind)
-                self.board.forget(kind)
-            if not kinds:
-                self.board.forget_results()
+            self.board.begin_again(stream)
             self._held.update(dict.fromkeys(self._held, 0))
 
-        return self._engine.follow(stream, subjects, self._hear, caught_up, reset)
+        return self._engine.follow(name, subjects, self._hear, caught_up, reset)
 
     def _hear(self, message: Message) -> None:
         job_id = message.subject.rpartition(".")[2]
