@@ -160,7 +160,7 @@ def _names(text: str) -> list[str]:
     wrong = next((each for each in names if not _NAME.fullmatch(each) or each == BRIDGE), None)
     if wrong is not None or not names or len(set(names)) < len(names):
         raise ValueError(
-            "--agents takes a number, or names with commas between them: of letters, digits, - and _, none twice, and "
+            "--agents takes a number, or names with commas between them: letters, digits, - and _, none twice, and "
             f"not {BRIDGE}"
         )
     return names
