@@ -11,11 +11,10 @@ from typing import Any
 
 import comfybridge
 from comfybridge.bridge import Bridge
-from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.remote_files import offer_files
-from comfybridge.errors import BridgeError, EngineUnreachable
+from comfybridge.errors import BridgeError
 from comfybridge.jobs.abilities import Abilities, abilities_of
 from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.job import Job
@@ -90,9 +89,14 @@ class Agent:
         )
 
     def start(self) -> None:
-        """Begin to take jobs, as soon as the engine and a ComfyUI answer."""
+        """Begin to take jobs, as soon as the engine and a ComfyUI answer.
+
+        Raises:
+            EngineUnreachable: it can't be, as where the bridge's own engine can't be started.
+        """
+        self._begin()
         for name, target in ("takes jobs", self._take), ("tells", self._tick):
-            threading.Thread(target=self._guarded, args=[target], name=f"comfybridge {name}", daemon=True).start()
+            threading.Thread(target=target, name=f"comfybridge {name}", daemon=True).start()
 
     @property
     def running(self) -> list[str]:
@@ -147,20 +151,21 @@ class Agent:
     # -- taking jobs ---------------------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        self._begin()
         while not self._stopping.is_set():
             with self._has_changed:
                 self._has_changed.wait_for(lambda: self._free > 0 or self._stopping.is_set())
-            if self._stopping.is_set() or not self._is_fit():
-                continue
-            taker = Taker(self.id, self._announcer.session, self.name, self._lacks, self._abilities.hash)
             try:
-                claimed = self.queue.take(taker, TAKE_SECONDS)
-            except EngineUnreachable:
-                self._stopping.wait(FIRST_PAUSE)
-                continue
-            if claimed is not None:
-                self._run(claimed)
+                if not self._stopping.is_set() and self._is_fit():
+                    self._take_one()
+            except Exception:
+                log.exception("A bug in the bridge")
+                self._stopping.wait(BUSY_SECONDS)
+
+    def _take_one(self) -> None:
+        taker = Taker(self.id, self._announcer.session, self.name, self._lacks, self._abilities.hash)
+        claimed = self.queue.take(taker, TAKE_SECONDS)
+        if claimed is not None:
+            self._run(claimed)
 
     def _begin(self) -> None:
         engine, address = self._engine, f"comfybridge.ask.{self.id}"
@@ -270,7 +275,8 @@ class Agent:
         if is_up is not None:
             told["servers"] = {server.url: is_up and server.is_up for server in self._bridge.servers.all}
             told["abilities_hash"] = self._abilities.hash
-        means = [each.mean_seconds for each in map(Server.figures, self._bridge.servers.all) if each.mean_seconds]
+        figures = [each.figures for each in self._bridge.servers.all]
+        means = [each.mean_seconds for each in figures if each.mean_seconds is not None]
         if means:
             told["mean_seconds"] = sum(means) / len(means)
         self._announcer.update(**told)
@@ -285,12 +291,9 @@ class Agent:
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS) or self.running:
             for each in self._list():
-                each.tick()
+                try:
+                    each.tick()
+                except Exception:
+                    log.exception("A bug in the bridge")
             if self._has_given_up:
                 return
-
-    def _guarded(self, target: Callable[[], None]) -> None:
-        try:
-            target()
-        except Exception:
-            log.exception("A bug in the bridge")
