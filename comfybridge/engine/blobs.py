@@ -112,13 +112,17 @@ def even_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in chunks of one size, but for the last."""
     held = bytearray()
     for chunk in chunks:
-        if not held and len(chunk) == CHUNK:
-            yield bytes(chunk)
-            continue
-        held += chunk
-        while len(held) >= CHUNK:
-            yield bytes(held[:CHUNK])
-            del held[:CHUNK]
+        view, start = memoryview(chunk), 0
+        if held:
+            start = min(CHUNK - len(held), len(view))
+            held += view[:start]
+            if len(held) == CHUNK:
+                yield bytes(held)
+                held.clear()
+        while len(view) - start >= CHUNK:
+            yield bytes(view[start : start + CHUNK])
+            start += CHUNK
+        held += view[start:]
     if held:
         yield bytes(held)
 

@@ -38,8 +38,10 @@ class Listener:
         self.subject = subject
         self._hear = hear
         self._end: Callable[[], None] | None = None
+        self.connection: Connection | None = None  # on which it listens
 
     async def begin(self, connection: Connection) -> None:
+        self.connection = connection
         self._end = await connection.subscribe(self.subject, self._heard)
 
     def end(self) -> None:
@@ -200,7 +202,10 @@ class Link:
                 address = await self._address(failed)
                 failed = address
                 connection = await self._connected(address)
-            except Unusable as error:
+            except Exception as error:
+                if not isinstance(error, Unusable):
+                    log.exception("The engine could not be connected to.")
+                    error = Unusable("The engine cannot be connected to.")
                 self._fail(error)
                 await asyncio.sleep(pause * random.uniform(0.7, 1.3))
                 pause = min(2 * pause, MOST_PAUSE)
@@ -211,6 +216,9 @@ class Link:
                 await connection.lost.wait()
             except Lost:
                 pass
+            except Exception:  # a bug must not end the connection for ever
+                log.exception("The connection to the engine failed.")
+                await asyncio.sleep(MOST_PAUSE)
             finally:
                 self._leave(connection)
                 await connection.close()
@@ -235,8 +243,9 @@ class Link:
         return connection
 
     async def _use(self, connection: Connection) -> None:
-        for listener in self._listeners:
-            await listener.begin(connection)
+        while missing := [each for each in self._listeners if each.connection is not connection]:
+            for listener in missing:
+                await listener.begin(connection)
         self._connection = connection
         self._reason = None
         self._has_been_ready = True
