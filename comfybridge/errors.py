@@ -26,6 +26,7 @@ BridgeError
 ├── Busy                    503 busy
 ├── ShuttingDown            503 shutting_down
 ├── ComfyUIUnreachable      503 comfyui_unreachable
+├── EngineUnreachable       503 engine_unreachable
 ├── TimedOut                504 timeout
 ├── BridgeUnreachable       503 bridge_unreachable, raised by a `Client` only
 └── SettingsError           wrong_setting, before there is a bridge (`settings.py`)
@@ -255,6 +256,16 @@ class ComfyUIUnreachable(BridgeError):
 
     status = 503
     type = "comfyui_unreachable"
+
+
+class EngineUnreachable(BridgeError):
+    """The engine that keeps the jobs does not answer, or there is none."""
+
+    status = 503
+    type = "engine_unreachable"
+
+    def __init__(self, message: str, *, retry_after: int | None = 5, **details: Any) -> None:
+        super().__init__(message, retry_after=retry_after, **details)
 
 
 class TimedOut(BridgeError):

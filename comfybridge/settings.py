@@ -14,16 +14,18 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comfybridge.address import ServerAddress
+from comfybridge.engine_address import EngineAddress, parse_engine_addresses
 from comfybridge.errors import BridgeError
-from comfybridge.keys import ApiKey, parse_keys
+from comfybridge.keys import DEFAULT, ApiKey, parse_keys
 from comfybridge.shipped import shipped
 from comfybridge.tasks import TASKS, Task
 from comfybridge.validation import wanted
+from comfybridge.webhook_secrets import WebhookSecret, parse_webhook_secrets
 
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # These settings, and errors about them, may hold secrets, and are never shown.
-SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key")
+SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key", "engine", "webhook_secrets")
 # The APIs that the bridge speaks beside its own.
 DIALECTS = ("openai", "automatic1111")
 OTHER_NAMES = {"a1111": "automatic1111"}
@@ -166,6 +168,44 @@ class Settings(BaseSettings):
         description="the folder for what is kept beyond a restart; if not set, the user's own for the state of "
         "programs",
     )
+    jobs: bool = Field(True, description="whether to accept jobs, whose results are fetched later")
+    engine: str | None = Field(
+        None,
+        description="the address of the NATS server that keeps the jobs: nats, tls, ws or wss, with user:password@ "
+        "or token@ if needed; separate the servers of a cluster with commas; if not set, the bridge starts its own",
+        repr=False,
+    )
+    nats_server: Path | None = Field(
+        None, description="the program nats-server, if not the one that is installed with the bridge"
+    )
+    max_jobs: int = Field(20_000, ge=1, description="how many jobs may wait or run at once; more get a 503")
+    job_attempts: int = Field(
+        3, ge=1, description="how often a job is begun, if the agent that runs it ends each time, before it fails"
+    )
+    job_expires: Annotated[float, Field(ge=1, allow_inf_nan=False)] = Field(
+        604_800, description="seconds that the result of a job is kept, and the most that a request may ask for"
+    )
+    job_disk_bytes: int = Field(
+        10 * 1024 * 1024 * 1024,
+        ge=64 * 1024 * 1024,
+        description="how many bytes of jobs and their files the bridge's own engine may keep on disk; less if the "
+        "disk has less",
+    )
+    agent_name: str | None = Field(
+        None, description="the name of this machine's agent in logs and results; if not set, that of the machine"
+    )
+    agent_slots: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="how many jobs an agent runs at once; one for each ComfyUI if not set"
+    )
+    webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode] = Field(
+        default_factory=tuple,
+        description="the secrets that webhooks are signed with, comma-separated: NAME=whsec_..., where NAME is that "
+        "of an API key, or default",
+        repr=False,
+    )
+    webhook_inline_bytes: int = Field(
+        1024 * 1024, ge=0, description="how many bytes of files a webhook may carry; larger ones are linked"
+    )
     log_format: Literal["json", "text"] | None = Field(
         None, description="the format of the log: json or text; if not set, text on a terminal and json elsewhere"
     )
@@ -202,6 +242,11 @@ class Settings(BaseSettings):
     def _parse_keys(cls, value: object) -> object:
         return parse_keys(value) if isinstance(value, str) else value
 
+    @field_validator("webhook_secrets", mode="before")
+    @classmethod
+    def _parse_secrets(cls, value: object) -> object:
+        return parse_webhook_secrets(value) if isinstance(value, str) else value
+
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _parse_allowed_hosts(cls, value: object) -> object:
@@ -222,6 +267,13 @@ class Settings(BaseSettings):
     def _check_public_url(cls, url: str | None) -> str | None:
         return None if url is None else _public_url(url)
 
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, addresses: str | None) -> str | None:
+        if addresses is not None:
+            parse_engine_addresses(addresses)
+        return addresses
+
     @field_validator("link_key")
     @classmethod
     def _check_link_key(cls, key: str | None) -> str | None:
@@ -236,9 +288,23 @@ class Settings(BaseSettings):
         return self.max_timeout + 60 if self.shutdown_timeout is None else self.shutdown_timeout
 
     @property
+    def is_fleet(self) -> bool:
+        """Whether all prompts run on agents: there is an engine's address, and none of a ComfyUI."""
+        return self.engine is not None and "comfyui_url" not in self.model_fields_set
+
+    @property
+    def engine_addresses(self) -> list[EngineAddress]:
+        """The parsed addresses of the engine's servers; none if the bridge starts its own."""
+        return [] if self.engine is None else parse_engine_addresses(self.engine)
+
+    @property
     def addresses(self) -> list[ServerAddress]:
-        """The parsed addresses of the ComfyUI servers."""
-        return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        """The parsed addresses of the ComfyUI servers; none in a fleet, whose agents have them."""
+        return (
+            []
+            if self.is_fleet
+            else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        )
 
 
 def _split(text: str) -> list[str]:
@@ -333,7 +399,27 @@ def load_settings(**given: Any) -> Settings:
             f"{PREFIX}TIMEOUT is {settings.timeout:g}, which is more than {PREFIX}MAX_TIMEOUT "
             f"({settings.max_timeout:g})."
         )
+    _check_secrets(settings)
+    if settings.is_fleet and not settings.jobs:
+        raise SettingsError(
+            f"{PREFIX}JOBS is false, but a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs everything as jobs."
+        )
     return settings
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Refuse secrets that would never sign: a webhook must not go out unsigned because of a misspelt name.
+
+    Raises:
+        SettingsError
+    """
+    names = {DEFAULT, *(key.name for key in settings.api_keys)}
+    unknown = next((each.name for each in settings.webhook_secrets if each.name not in names), None)
+    if unknown is not None:
+        raise SettingsError(
+            f"{PREFIX}WEBHOOK_SECRETS has a secret for {unknown!r}, which is the name of no API key; the names are "
+            f"{', '.join(sorted(names))}."
+        )
 
 
 def environment_name(field: str) -> str:

@@ -1,0 +1,1 @@
+"""Answers delivered later: jobs, their results, webhooks, and the agents that run them."""
