@@ -13,7 +13,7 @@ from comfybridge.serving.demo import end_demo
 from comfybridge.serving.memory import use_little
 from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
 from comfybridge.serving.serve import give_way, heed_signals
-from comfybridge.serving.stopping import LAST_SECONDS, Stop
+from comfybridge.serving.stopping import LAST_SECONDS, Stop, begin_jobs, end_jobs
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.web.access.door import check_start
 from comfybridge.web.monitoring import sharing
@@ -77,6 +77,7 @@ def post_worker_init(worker):
     if worker.age == 1:  # the first worker speaks for all
         places = [each.getsockname() for each in worker.sockets]
         announce(worker.wsgi, [place if isinstance(place, str) else place[:2] for place in places])
+    begin_jobs(worker.wsgi)
     if sharing.is_sharing():
         from comfybridge.web.monitoring.metrics import publish_always
 
@@ -90,7 +91,8 @@ def nworkers_changed(_server, count, _before):
 
 
 def worker_exit(_server, worker):
-    """Stop the demo's simulator, and delete its files."""
+    """Leave the jobs to others. Stop the demo's simulator, and delete its files."""
+    end_jobs(getattr(worker, "wsgi", None))
     end_demo(getattr(worker, "wsgi", None))
 
 

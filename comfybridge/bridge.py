@@ -20,12 +20,10 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from comfybridge.comfyui.catalog import NodeClass
-from comfybridge.comfyui.dynamic_inputs import ANY
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import ImagesLost, Outcome
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiting.waiter import OnEvent
@@ -47,6 +45,7 @@ from comfybridge.prompts import unserved
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.board import Board
 from comfybridge.prompts.caller_progress import CallerProgress
+from comfybridge.prompts.checking import Checked, Checker
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.expectations import learn
@@ -55,6 +54,7 @@ from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
+from comfybridge.prompts.offering import Offering
 from comfybridge.prompts.outputs import collect_outputs
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.queueing import Queueing
@@ -63,6 +63,7 @@ from comfybridge.prompts.several import MOST, Several
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import OnQueued, Place, Submission
 from comfybridge.prompts.task_templates import TaskTemplates
+from comfybridge.prompts.telling import Teller
 from comfybridge.prompts.templates import Templates
 from comfybridge.prompts.under_way import TAKEN_OUT, UnderWay, cut_off
 from comfybridge.request import Generation, GenerationRequest, Timings
@@ -70,12 +71,10 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.shorthand import Asked, request_for
 from comfybridge.state import StateFolder
 from comfybridge.tasks import Task
-from comfybridge.workflow.editor.conversion import Moment
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.offer import Offer, offer_of
+from comfybridge.workflow.offer import Offer
 from comfybridge.workflow.sizes import expected_size
 from comfybridge.workflow.template import Template
-from comfybridge.workflow.unconverted import Unconverted, read_workflow
 
 log = logging.getLogger(__name__)
 
@@ -88,26 +87,16 @@ class Bridge:
 
     Args:
         settings: where ComfyUI is and how to treat it; from the environment and `.env` if not given.
+        servers: the ComfyUIs; those of the settings if not given.
 
     Raises:
         SettingsError: a setting has a value that can't be used.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, servers: Servers | None = None) -> None:
         self.settings = settings or load_settings()
         self.library = Library(self.settings.workflows_dir)
-        self.servers = Servers(
-            [
-                Server(
-                    address,
-                    connect_timeout=self.settings.connect_timeout,
-                    read_timeout=self.settings.read_timeout,
-                    pool_size=self.settings.max_concurrent,
-                )
-                for address in self.settings.addresses
-            ],
-            self.settings.max_queue,
-        )
+        self.servers = _servers_of(self.settings) if servers is None else servers
         machine = Machine()
         self.state = StateFolder(self.settings.state_dir)
         self.links = FileLinks(self.settings, self.servers, self.state)
@@ -120,7 +109,9 @@ class Bridge:
         conversions = Conversions(self.settings.max_graph_bytes)
         self.templates = Templates(self.library, self.servers, conversions)
         self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
+        self._offering = Offering(self.servers, self.templates)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
+        self._checker = Checker(self.servers, queueing, has_servers=not self.settings.is_fleet)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
         self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
 
@@ -177,6 +168,17 @@ class Bridge:
         """
         with self.finishing(self.submit(admitted), on_event) as generation:
             yield generation
+
+    @contextlib.contextmanager
+    def telling(self, admitted: Admitted, teller: Teller) -> Iterator[Generation]:
+        """As `generating`; meanwhile the teller tells how the request goes on."""
+        with self.submit(admitted) as submission:
+            told = partial(teller.queued, position_of=self.position)
+            told(submission)
+            hear = teller.hear if teller.is_followed else None
+            with self.finishing(submission, hear, told) as generation:
+                teller.end()
+                yield generation
 
     @contextlib.contextmanager
     def finishing(
@@ -303,6 +305,19 @@ class Bridge:
         fingerprint = fingerprint or fingerprint_of(request)
         return Admitted(request, owner, rights, deadline, fingerprint, is_followed, has_previews)
 
+    def check(self, admitted: Admitted) -> Checked:
+        """Refuse what `submit` would refuse, as far as that shows before anything is fetched or queued.
+
+        Where no ComfyUI answers, that is what its template and its parameters show.
+
+        Returns:
+            What a ComfyUI must have for it.
+
+        Raises:
+            BridgeError: as `submit`, but for those of a ComfyUI that does not answer.
+        """
+        return self._checker.check(admitted)
+
     def submit(self, admitted: Admitted) -> Submission:
         """Make the graph of a request and queue it. The submission must be closed, or used in a `with`.
 
@@ -350,9 +365,8 @@ class Bridge:
             canceller, seconds = submission.server.canceller, submission.deadline.seconds
             raise give_up(canceller, submission.prompt.id, seconds, keep=keep) from None
         except Abandoned:
-            request = submission.request
             submission.close()  # free the slot first: cancelling takes long if ComfyUI does not answer
-            if not request.outlasts_its_time:
+            if not (submission.request.outlasts_its_time or submission.admitted.trace.is_left):
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
         except ShuttingDown:
@@ -473,9 +487,7 @@ class Bridge:
         Raises:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
-
-        facts = partial(self._described, deadline=deadline)
-        return offer_of(template.learned(facts), facts, ANY)
+        return self._offering.offer(template, deadline)
 
     def convert(self, graph: Mapping[str, Any], deadline: Deadline, owner: str | None = None) -> Offer:
         """Turn a workflow that ComfyUI's editor saved into the prompt that the editor would send. Nothing is queued.
@@ -494,36 +506,7 @@ class Bridge:
             ComfyUIUnreachable, ComfyUIError, TimedOut: no server says what its nodes are.
         """
         self._check_bytes(graph)
-        rights = self.policies.of(owner)
-        if rights is not None:
-            rights.check_takes_graphs()
-        workflow = read_workflow(graph)
-        if isinstance(workflow, Unconverted):
-            template = self.templates.converted(replace(workflow, moment=Moment()), deadline)
-        else:
-            template = Template.of_graph(workflow)
-        if rights is not None:
-            rights.check_nodes(template.graph)
-        try:
-            offer = self.offer(template, deadline)
-        except BridgeError:
-            if template.authored is not None:
-                raise
-            return Offer(template.learned())  # its inputs show parameters without a server too
-        return offer if rights is None or rights.policy.server_info else Offer(offer.template)
-
-    def _described(self, class_type: str, deadline: Deadline) -> NodeClass | None:
-        """A node class by the first server that has it; None if none of those that answer does."""
-        failure: BridgeError | None = None
-        has_answered = False
-        for _, said in self.servers.each(partial(_node_class, class_type), deadline):
-            if isinstance(said, NodeClass):
-                return said
-            has_answered |= said is None
-            failure = said if failure is None else failure
-        if has_answered or failure is None:
-            return None
-        raise failure
+        return self._offering.convert(graph, deadline, self.policies.of(owner))
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
@@ -540,8 +523,17 @@ class Bridge:
             )
 
 
-def _node_class(class_type: str, server: Server, deadline: Deadline) -> NodeClass | None:
-    return server.catalog.node_class(class_type, deadline)
+def _servers_of(settings: Settings) -> Servers:
+    clients = [
+        ComfyUIClient(
+            address,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            pool_size=settings.max_concurrent,
+        )
+        for address in settings.addresses
+    ]
+    return Servers([Server(client) for client in clients], settings.max_queue)
 
 
 def _tell(on_queued_again: OnQueued, submission: Submission) -> None:

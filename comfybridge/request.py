@@ -75,6 +75,7 @@ class Trace:
         error: what went wrong after its answer had begun.
         ended: the numbers of its prompts that nobody waits for any more, from 0.
         given_up: why its outcome is no longer wanted, as a sentence; None while it is.
+        is_left: whether its prompts are left to run when the waiting for them is given up.
         has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
 
@@ -88,6 +89,7 @@ class Trace:
     error: BridgeError | None = None
     ended: set[int] = field(default_factory=set)
     given_up: str | None = None
+    is_left: bool = False
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 
@@ -272,6 +274,25 @@ class StoredFile:
     options: OutputOptions
 
 
+@dataclass(frozen=True)
+class KeptFile:
+    """A file that is kept for a job: all that is needed to read it again.
+
+    Attributes:
+        job_id: the job.
+        number: which of its outputs it is, from 0.
+        filename: its name, before any conversion.
+        until: when it is deleted, in seconds since 1970.
+        options: how it is converted.
+    """
+
+    job_id: str
+    number: int
+    filename: str
+    until: float
+    options: OutputOptions
+
+
 @dataclass
 class Output:
     """One output of a workflow: a file on ComfyUI's disk, an image sent over its websocket, or a text.
@@ -288,6 +309,7 @@ class Output:
         convert: converts the whole file as its request asked; None: leaves it unchanged.
         is_there: returns whether ComfyUI still has it; raises ComfyUIError, ComfyUIUnreachable or TimedOut.
         stored: where it lies; None if it is not in a folder of ComfyUI's that may be named.
+        kept: what it is of a job, if it is one.
     """
 
     node_id: str
@@ -301,6 +323,7 @@ class Output:
     convert: Callable[[LoadedFile], LoadedFile] | None = field(default=None, repr=False)
     is_there: Callable[[], bool] = field(default=lambda: True, repr=False)
     stored: StoredFile | None = field(default=None, repr=False)
+    kept: KeptFile | None = field(default=None, repr=False)
 
     @property
     def is_remote(self) -> bool:

@@ -16,10 +16,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from comfybridge.address import ServerAddress
 from comfybridge.engine_address import EngineAddress, parse_engine_addresses
 from comfybridge.errors import BridgeError
-from comfybridge.keys import ApiKey, parse_keys
+from comfybridge.keys import DEFAULT, ApiKey, parse_keys
 from comfybridge.shipped import shipped
 from comfybridge.tasks import TASKS, Task
 from comfybridge.validation import wanted
+from comfybridge.webhook_secrets import WebhookSecret, parse_webhook_secrets
 
 PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
@@ -196,8 +197,8 @@ class Settings(BaseSettings):
     agent_slots: Annotated[int, Field(ge=1)] | None = Field(
         None, description="how many jobs an agent runs at once; one for each ComfyUI if not set"
     )
-    webhook_secrets: str | None = Field(
-        None,
+    webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode] = Field(
+        default_factory=tuple,
         description="the secrets that webhooks are signed with, comma-separated: NAME=whsec_..., where NAME is that "
         "of an API key, or default",
         repr=False,
@@ -240,6 +241,11 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_keys(cls, value: object) -> object:
         return parse_keys(value) if isinstance(value, str) else value
+
+    @field_validator("webhook_secrets", mode="before")
+    @classmethod
+    def _parse_secrets(cls, value: object) -> object:
+        return parse_webhook_secrets(value) if isinstance(value, str) else value
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -293,8 +299,12 @@ class Settings(BaseSettings):
 
     @property
     def addresses(self) -> list[ServerAddress]:
-        """The parsed addresses of the ComfyUI servers."""
-        return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        """The parsed addresses of the ComfyUI servers; none in a fleet, whose agents have them."""
+        return (
+            []
+            if self.is_fleet
+            else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        )
 
 
 def _split(text: str) -> list[str]:
@@ -389,7 +399,27 @@ def load_settings(**given: Any) -> Settings:
             f"{PREFIX}TIMEOUT is {settings.timeout:g}, which is more than {PREFIX}MAX_TIMEOUT "
             f"({settings.max_timeout:g})."
         )
+    _check_secrets(settings)
+    if settings.is_fleet and not settings.jobs:
+        raise SettingsError(
+            f"{PREFIX}JOBS is false, but a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs everything as jobs."
+        )
     return settings
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Refuse secrets that would never sign: a webhook must not go out unsigned because of a misspelt name.
+
+    Raises:
+        SettingsError
+    """
+    names = {DEFAULT, *(key.name for key in settings.api_keys)}
+    unknown = next((each.name for each in settings.webhook_secrets if each.name not in names), None)
+    if unknown is not None:
+        raise SettingsError(
+            f"{PREFIX}WEBHOOK_SECRETS has a secret for {unknown!r}, which is the name of no API key; the names are "
+            f"{', '.join(sorted(names))}."
+        )
 
 
 def environment_name(field: str) -> str:

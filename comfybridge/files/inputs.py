@@ -288,6 +288,21 @@ class Uploader:
                 brought.stored[client, filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
             _rewrite(each, filled, brought.stored.get((client, filename), ""))
 
+    def check(self, placed: Sequence[Placed], graph: Graph, check_file: Callable[[InputFile], None] | None) -> None:
+        """Refuse files that `feed` would refuse, as far as that shows before any is fetched.
+
+        Raises:
+            InvalidRequest, TooLarge: as `feed`.
+            BridgeError: raised by `check_file`.
+        """
+        here = [each for each in placed if not isinstance(each.file, LinkedFile)]
+        Allowance(self._most_bytes).take(sum(len(each.file.data) for each in here))
+        for each in here:
+            _check(each, graph)
+            if check_file is not None:
+                check_file(each.file)
+        _check_room(here)
+
     def _check_address(self, file: LinkedFile, deadline: Deadline) -> None:
         """Refuse an address that the bridge would not fetch itself."""
         try:

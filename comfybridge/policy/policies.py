@@ -27,6 +27,7 @@ from comfybridge.errors import Forbidden, InvalidWorkflow, RateLimited
 from comfybridge.files.names import PROSE
 from comfybridge.keys import DEFAULT
 from comfybridge.media import image_size
+from comfybridge.policy.job_terms import HIGHEST, LOWEST, USUAL
 from comfybridge.policy.limits import Limits, excess
 from comfybridge.policy.rates import Bucket, Rate
 from comfybridge.request import GenerationRequest, InputFile
@@ -68,6 +69,10 @@ class Policy(BaseModel):
     rate: Annotated[Rate, BeforeValidator(Rate.parse)] | None = None
     server_info: bool = True
     all_prompts: bool = False
+    max_priority: Annotated[int, Field(ge=LOWEST, le=HIGHEST)] = HIGHEST
+    max_waiting_jobs: Annotated[int, Field(ge=0)] | None = None
+    max_running_jobs: Most | None = None
+    webhooks: bool = True
 
     @property
     def takes_graphs(self) -> bool:
@@ -169,6 +174,26 @@ class Rights:
             raise Forbidden(
                 f"{self.who} may not see the models and servers; GET /workflows and GET /queue are allowed."
             )
+
+    @property
+    def most_priority(self) -> int:
+        """The highest priority that a job of the caller may have."""
+        return self.policy.max_priority if self.policy.priority else min(USUAL, self.policy.max_priority)
+
+    def check_job(self, priority: int | None, *, has_webhook: bool) -> None:
+        """Refuse a job that the caller may not queue.
+
+        Args:
+            priority: the one that it asks for, if it does.
+            has_webhook: whether it has one.
+
+        Raises:
+            Forbidden
+        """
+        if priority is not None and priority > self.most_priority:
+            raise Forbidden(f"{self.who} may give jobs a priority of at most {self.most_priority}, not {priority}.")
+        if has_webhook and not self.policy.webhooks:
+            raise Forbidden(f"{self.who} may not have webhooks; GET /jobs/ID tells how a job ends.")
 
     def check_graph(self, graph: Graph, params: Mapping[str, Any], n: int = 1, *, is_trusted: bool) -> None:
         """Refuse a graph that exceeds what the caller may ask for.

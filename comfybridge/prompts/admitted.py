@@ -8,11 +8,14 @@ from comfybridge.deadline import Deadline
 from comfybridge.files.inputs import Brought
 from comfybridge.policy.policies import Rights
 from comfybridge.request import GenerationRequest, Trace
+from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted
 
 
 @dataclass(frozen=True, eq=False)
 class Admitted:
-    """A request whose owner is known and has the right to it. Only `Bridge.admit` makes one.
+    """A request whose owner is known and has the right to it. `Bridge.admit` makes one, and an agent
+    takes one from a bridge that has.
 
     Attributes:
         asked: the request.
@@ -27,6 +30,9 @@ class Admitted:
         part: which of its request's prompts this is, from 0, if there are several.
         parts: what stands for each of its prompts that has been begun, if there are several.
         brought: its input files that have been brought to a server.
+        prompt_id: the id that its prompt gets, of several the first one; None: it is chosen when it is queued.
+        workflow: what its graph is made of; None: its own graph, or the template that it names.
+        is_repeat: whether a ComfyUI may have its prompt already, from an earlier attempt.
     """
 
     asked: GenerationRequest
@@ -40,3 +46,13 @@ class Admitted:
     part: int = 0
     parts: list[Admitted] = field(default_factory=list, repr=False)
     brought: Brought | None = field(default=None, repr=False)
+    prompt_id: str | None = None
+    workflow: Template | Unconverted | None = field(default=None, repr=False)
+    is_repeat: bool = False
+
+    @property
+    def may_be_queued(self) -> bool:
+        """Whether its prompt may be on a ComfyUI already, under the id that it is going to have."""
+        if self.asked.idempotency_key is not None:
+            return True
+        return self.prompt_id is not None and (self.is_repeat or self.trace.sent_as is not None)

@@ -86,11 +86,11 @@ class Dispatcher:
             return self._added(self._queueing.submit_past_cache(earlier, gone, misnamed))
 
     def _submit(self, admitted: Admitted, place: Place, turn: Turn) -> Submission:
-        if admitted.asked.idempotency_key is not None:
+        if admitted.may_be_queued:
             earlier = self._repeats.attach(admitted, place, is_alone=False)
             if earlier is not None:
                 return self._added(earlier)
-        workflow = self._queueing.workflow_of(admitted.asked)
+        workflow = self._queueing.workflow_of(admitted)
         everywhere = set(self._servers.all)
         lacking = self._lacking(workflow)
         failures: dict[Server, BridgeError] = {}

@@ -1,7 +1,7 @@
-"""Links to output files that need no API key: signed, and valid for an hour.
+"""Links to output files that need no API key: signed, and valid for an hour, or for as long as a job keeps its files.
 
-A link holds all that it takes to fetch the file from ComfyUI, so no process has to remember it: it works in every
-process that has the key, and after a restart.
+A link holds all that it takes to fetch the file, so no process has to remember it: it works in every process that has
+the key, and after a restart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.errors import LinkExpired, NotFound
-from comfybridge.request import OutputOptions, StoredFile
+from comfybridge.request import KeptFile, OutputOptions, StoredFile
 from comfybridge.settings import Settings
 from comfybridge.state import StateFolder, link_key
 
@@ -28,6 +28,13 @@ _FILE, _SERVER = b"comfybridge file 1\0", b"comfybridge server 1\0"
 # The options that matter to a single file.
 _OPTIONS = ("format", "quality", "lossless", "background", "metadata", "max_size")
 _PLAIN = OutputOptions()
+_JOB = "job"  # in place of the tag of a server, which is longer
+
+_EXPIRED = (
+    f"The link has expired: links to files work for {VALID_SECONDS // 60} minutes. GET /results/PROMPT_ID has the "
+    "files for as long as ComfyUI does."
+)
+_EXPIRED_JOB = "The link has expired: the results of that job are no longer kept."
 
 
 class FileLinks:
@@ -40,22 +47,26 @@ class FileLinks:
         self._drawing = threading.Lock()
         self._drawn: bytes | None = None
 
-    def sign(self, file: StoredFile, name: str, *, now: float | None = None) -> str:
+    def sign(self, file: StoredFile | KeptFile, name: str, *, now: float | None = None) -> str:
         """A token for a file, which fits into one part of a URL's path.
 
         Args:
             name: the name that the link has for it, which the token holds for as well.
             now: when it is made, in seconds since 1970; the present if None.
         """
-        until = int(time.time() if now is None else now) + VALID_SECONDS
         options = {key: getattr(file.options, key) for key in _OPTIONS}
         changed = {key: value for key, value in options.items() if value != getattr(_PLAIN, key)}
-        facts = [self._tag(file.server), file.filename, file.subfolder, file.type, until, changed]
+        facts: list[object]
+        if isinstance(file, KeptFile):
+            facts = [_JOB, file.filename, file.job_id, file.number, int(file.until), changed]
+        else:
+            until = int(time.time() if now is None else now) + VALID_SECONDS
+            facts = [self._tag(file.server), file.filename, file.subfolder, file.type, until, changed]
         payload = json.dumps(facts, separators=(",", ":")).encode()
         return _encoded(self._signature(payload, name) + payload)
 
-    def read(self, token: str, name: str, *, now: float | None = None) -> tuple[Server, StoredFile]:
-        """The file that a token of `sign` stands for, and the server that has it.
+    def read(self, token: str, name: str, *, now: float | None = None) -> tuple[Server, StoredFile] | KeptFile:
+        """The file that a token of `sign` stands for, and the server that has it if ComfyUI does.
 
         Raises:
             NotFound: the token or the name is not as it was signed, or the server is no longer there.
@@ -69,16 +80,15 @@ class FileLinks:
                 "The link is not one that this bridge made: it was changed or cut off, or the bridge has another key "
                 "for links now."
             )
-        tag, filename, subfolder, type, until, options = json.loads(payload)
+        tag, filename, folder, which, until, options = json.loads(payload)
         if (time.time() if now is None else now) >= until:
-            raise LinkExpired(
-                f"The link has expired: links to files work for {VALID_SECONDS // 60} minutes. GET "
-                "/results/PROMPT_ID has the files for as long as ComfyUI does."
-            )
+            raise LinkExpired(_EXPIRED_JOB if tag == _JOB else _EXPIRED)
+        if tag == _JOB:
+            return KeptFile(folder, which, filename, until, OutputOptions(**options))
         server = next((each for each in self._servers.all if self._tag(each.url) == tag), None)
         if server is None:
             raise NotFound("The link is to a file of a ComfyUI that is no longer behind this bridge.")
-        return server, StoredFile(server.url, filename, subfolder, type, OutputOptions(**options))
+        return server, StoredFile(server.url, filename, folder, which, OutputOptions(**options))
 
     @property
     def _key(self) -> bytes:

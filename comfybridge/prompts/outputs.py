@@ -111,7 +111,8 @@ def stored_part(stored: StoredFile, client: ComfyUIClient, deadline: Deadline, p
 
 def returned_name(output: Output) -> str:
     """The name that a file will most likely have once it is converted as its request asked."""
-    options = output.stored.options if output.stored else OutputOptions()
+    stored = output.stored or output.kept
+    options = stored.options if stored else OutputOptions()
     format = f"image/{options.format}"
     if output.kind != "image" or options.format is None or format == output.media_type:
         return output.filename
@@ -170,7 +171,7 @@ def _file(
         type=place.type,
         media_type=media_type,
         source=partial(_open, place, client, deadline, media_type),
-        convert=_conversion(kind, options),
+        convert=conversion_of(kind, options),
         is_there=partial(place.is_there, client, deadline),
         stored=None if place.is_absolute else _stored(place, client, options),
     )
@@ -196,8 +197,8 @@ def _refuse(sentence: str) -> OpenFile:
     raise ComfyUIError(sentence)
 
 
-def _conversion(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:
-    """The conversion for a file of that kind; None if no option can affect it."""
+def conversion_of(kind: Kind, options: OutputOptions) -> Callable[[LoadedFile], LoadedFile] | None:
+    """The conversion that a request's options ask for a file of a kind; None if they can't affect it."""
     if kind != "image" or (options.format is None and options.max_size is None and options.metadata == "keep"):
         return None
     return partial(_converted, options=options)
@@ -238,5 +239,5 @@ def _frame(frame: Frame, number: int, options: OutputOptions) -> Output:
         type="websocket",
         media_type=frame.media_type,
         source=partial(OpenFile.of, LoadedFile(bytes(frame.data), frame.media_type, filename)),
-        convert=_conversion("image", options),
+        convert=conversion_of("image", options),
     )

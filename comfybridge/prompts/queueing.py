@@ -68,9 +68,11 @@ class Queueing:
         fetcher = Fetcher(seconds=settings.fetch_timeout, allowed_hosts=settings.fetch_allow_hosts)
         self._uploader = Uploader(fetcher, settings.max_upload_bytes)
 
-    def workflow_of(self, request: GenerationRequest) -> Template | Unconverted:
+    def workflow_of(self, admitted: Admitted) -> Template | Unconverted:
         """What a request's graph is made of; raises what `preparation.workflow_of` raises."""
-        return workflow_of(request, self._library, self._settings.default_workflow)
+        if admitted.workflow is not None:
+            return admitted.workflow
+        return workflow_of(admitted.asked, self._library, self._settings.default_workflow)
 
     def submit(
         self, server: Server, admitted: Admitted, workflow: Template | Unconverted, place: Place, turn: Turn
@@ -91,6 +93,44 @@ class Queueing:
             TimedOut: the deadline passed meanwhile.
             Abandoned: the caller has left meanwhile.
         """
+        rights, deadline = admitted.rights, admitted.deadline
+        waiter, prepared = self._prepared(server, admitted, workflow)
+        filled = prepared.filled
+        turn.take()
+        check_file, check_unseen = (None, None) if rights is None else (rights.check_file, rights.check_unseen)
+        self._uploader.feed(
+            prepared.placed, filled, server.client, deadline, check_file, check_unseen, admitted.brought
+        )
+        prompt = Prompt(prompt_id_of(admitted), filled.graph)
+        if self._settings.request_folders:
+            save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
+        if not admitted.may_be_queued:
+            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
+        with self._repeats.alone(admitted):
+            earlier = self._repeats.attach(admitted, place, is_alone=True)
+            if earlier is not None:
+                turn.give_back()
+                return earlier
+            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
+
+    def check(self, server: Server, admitted: Admitted, workflow: Template | Unconverted) -> Graph:
+        """Refuse what `submit` would refuse, as far as that shows before anything is fetched or queued.
+
+        Returns:
+            The graph as it would be queued, but for its input files.
+
+        Raises:
+            BridgeError: as `submit`.
+        """
+        _, prepared = self._prepared(server, admitted, workflow)
+        rights, graph = admitted.rights, prepared.filled.graph
+        self._uploader.check(prepared.placed, graph, None if rights is None else rights.check_file)
+        return graph
+
+    def _prepared(
+        self, server: Server, admitted: Admitted, workflow: Template | Unconverted
+    ) -> tuple[Waiter, Prepared]:
+        """How a request's prompt is waited for, and its graph, which is fit for the server and for its owner."""
         request, rights, deadline = admitted.asked, admitted.rights, admitted.deadline
         waiter = self._waiter(server, request)
         prepared = prepare(
@@ -108,22 +148,7 @@ class Queueing:
         if rights is not None:
             rights.check_graph(filled.graph, filled.params, request.n, is_trusted=not _has_own_links(request))
         _check_prefixes(server, filled.graph, request.partial_execution_targets, deadline)
-        turn.take()
-        check_file, check_unseen = (None, None) if rights is None else (rights.check_file, rights.check_unseen)
-        self._uploader.feed(
-            prepared.placed, filled, server.client, deadline, check_file, check_unseen, admitted.brought
-        )
-        prompt = Prompt(prompt_id_of(admitted), filled.graph)
-        if self._settings.request_folders:
-            save_into_folder(filled.graph, time.strftime("%Y-%m-%d"), prompt.id)
-        if request.idempotency_key is None:
-            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
-        with self._repeats.alone(admitted):
-            earlier = self._repeats.attach(admitted, place, is_alone=True)
-            if earlier is not None:
-                turn.give_back()
-                return earlier
-            return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
+        return waiter, prepared
 
     def submit_past_cache(
         self, earlier: Submission, nodes: Collection[str], misnamed: Mapping[str, tuple[str, str]]
@@ -146,12 +171,12 @@ class Queueing:
         prompt_id = prompt_id_of(admitted)
         graph = with_plain_prefixes(earlier.filled.graph, misnamed)
         graph = past_cache(graph, {*nodes, *misnamed}, uuid.uuid4().hex, writes_files)
-        template = dataclasses.replace(Template.of_graph(graph), file=self.workflow_of(request).file)
+        template = dataclasses.replace(Template.of_graph(graph), file=self.workflow_of(admitted).file)
         prepared = Prepared(dataclasses.replace(earlier.filled, graph=graph), [], template)
         waiter, prompt, place = self._waiter(server, request), Prompt(prompt_id, graph), earlier.place
         server.begin()
         place.move(server)
-        if request.idempotency_key is None:
+        if not admitted.may_be_queued:
             return self._listen_and_queue(waiter, server, prompt, admitted, prepared, place)
         with self._repeats.alone(admitted):
             server.client.forget(prompt_id, deadline)  # or that one would be taken for what becomes of this one

@@ -134,8 +134,10 @@ class Repeats:
 
 
 def prompt_id_of(admitted: Admitted) -> str:
-    """The id of a prompt: derived from its request's key if it has one, and random otherwise."""
-    key = admitted.asked.idempotency_key
+    """The id of a prompt: the given one, or derived from its request's key, or random."""
+    key, given = admitted.asked.idempotency_key, admitted.prompt_id
+    if given is not None:
+        return given if not admitted.part else str(uuid.uuid5(NAMESPACE, json.dumps([given, admitted.part])))
     if key is None:
         return str(uuid.uuid4())
     names = [admitted.owner, key, admitted.part] if admitted.part else [admitted.owner, key]

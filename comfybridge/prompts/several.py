@@ -67,7 +67,7 @@ class Several:
                 they would be kept on a timeout too. The place is left to the caller.
         """
         asked = admitted.asked
-        if asked.idempotency_key is None:  # otherwise they may be queued already
+        if not admitted.may_be_queued:  # otherwise they may be queued already
             self._servers.check_room(asked.n)
         brought = Brought()
         queued: list[Submission] = []

@@ -38,7 +38,7 @@ def announce(app: Flask, places: Sequence[Place]) -> None:
     log.info("ComfyBridge listens on %s", " and ".join(map(_shown, places)))
     for line in _callers(bridge.settings):
         log.info(line)
-    for level, line in (*_comfyui(bridge), *_templates(bridge)):
+    for level, line in (*_comfyui(bridge), *_templates(bridge), *_jobs(bridge)):
         log.log(level, line)
     for line in misspelt_variables():
         log.warning(line)
@@ -114,6 +114,17 @@ def _server(server: Server, *, alone: bool) -> list[Fact]:
         )
         facts.append((logging.WARNING, sentence))
     return facts
+
+
+def _jobs(bridge: Bridge) -> list[Fact]:
+    try:
+        folder = str(bridge.state.path())
+    except OSError as error:
+        folder = f"nowhere ({error.strerror or error})"
+    if not bridge.settings.jobs:
+        return [(logging.INFO, f"State is kept in {folder}; no jobs, as COMFYBRIDGE_JOBS is false")]
+    where = "an engine of yours keeps them" if bridge.settings.engine else "the engine starts with the first"
+    return [(logging.INFO, f"State is kept in {folder}; POST /jobs takes jobs ({where})")]
 
 
 def _templates(bridge: Bridge) -> list[Fact]:

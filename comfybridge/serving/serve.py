@@ -20,7 +20,7 @@ from comfybridge.serving.bodies import MOST_IN_MEMORY, Budget
 from comfybridge.serving.demo import end_demo
 from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
 from comfybridge.serving.refusals import LONGEST_HEAD, admits_all
-from comfybridge.serving.stopping import LAST_SECONDS, Stop
+from comfybridge.serving.stopping import LAST_SECONDS, Stop, begin_jobs, end_jobs
 from comfybridge.settings import Settings
 from comfybridge.shipped import shipped
 from comfybridge.web.parsing.body_stream import MOST_DISCARDED
@@ -142,7 +142,9 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     # several where a name such as localhost stands for several addresses
     several = getattr(server, "effective_listen", None)
     announce(app, several or [(server.effective_host, server.effective_port)])
+    begin_jobs(app)
     loop.run(settings.shutdown_seconds + LAST_SECONDS)
     for each in servers:
         each.task_dispatcher.shutdown()
+    end_jobs(app)
     end_demo(app)

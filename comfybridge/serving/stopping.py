@@ -8,7 +8,8 @@ import threading
 from flask import Flask
 
 from comfybridge.bridge import Bridge
-from comfybridge.web.current import EXTENSION
+from comfybridge.jobs.jobs import Jobs
+from comfybridge.web.current import EXTENSION, JOBS
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Stop:
 
     def __init__(self, app: Flask) -> None:
         self._bridge: Bridge = app.extensions[EXTENSION]
+        self._jobs: Jobs | None = app.extensions[JOBS]
         self._over = threading.Event()
 
     @property
@@ -46,6 +48,8 @@ class Stop:
                 _requests(count),
                 f" ({_listed(prompts)})" if prompts else "",
             )
+        if self._jobs is not None:
+            self._jobs.leave()
         threading.Thread(target=self._end, args=[seconds], name="comfybridge stop", daemon=True).start()
 
     def hurry(self) -> None:
@@ -61,6 +65,20 @@ class Stop:
             log.warning("The time is up; cancelling %s.", _listed(cancelled))
         if kept:
             log.warning("The time is up; keeping %s in ComfyUI's queue.", _listed(kept))
+
+
+def begin_jobs(app: Flask) -> None:
+    """Go on with the jobs that are there, once a process serves."""
+    jobs: Jobs | None = app.extensions[JOBS]
+    if jobs is not None:
+        threading.Thread(target=jobs.begin, name="comfybridge jobs", daemon=True).start()  # it may take seconds
+
+
+def end_jobs(app: Flask | None) -> None:
+    """Leave the jobs to others, or to the next start, as the process ends."""
+    jobs: Jobs | None = None if app is None else app.extensions[JOBS]
+    if jobs is not None:
+        jobs.close()
 
 
 def _requests(count: int) -> str:

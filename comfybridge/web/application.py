@@ -13,16 +13,21 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
+from comfybridge.jobs.agent_servers import AgentServers
+from comfybridge.jobs.fleet import Fleet
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.settings import DIALECTS as DIALECT_NAMES
-from comfybridge.settings import Settings
+from comfybridge.settings import Settings, load_settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
-from comfybridge.web.current import EXTENSION
+from comfybridge.web.current import EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
+from comfybridge.web.dialects.native import older_jobs
 from comfybridge.web.dialects.native.dialect import NATIVE
+from comfybridge.web.dialects.native.hook_bodies import HookBodies
 from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
 from comfybridge.web.monitoring import probes
@@ -67,7 +72,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = _Application("comfybridge", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the contract's order is easier to read
-    bridge = app.extensions[EXTENSION] = Bridge(settings)
+    settings = settings or load_settings()
+    servers = AgentServers() if settings.is_fleet else None
+    bridge = app.extensions[EXTENSION] = Bridge(settings, servers)
+    jobs = app.extensions[JOBS] = _jobs(bridge) if settings.jobs else None
+    app.extensions[RUNNER] = bridge
+    if servers is not None and jobs is not None:
+        servers.connect = lambda: (jobs.parts().engine, jobs.parts().presence)
+        app.extensions[RUNNER] = Fleet(bridge, jobs)
     dialects = app.extensions[DIALECTS] = _spoken(bridge.settings)
     app.before_request(partial(_begin, dialects))
     app.after_request(_finish)
@@ -79,14 +91,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
+    if jobs is not None:
+        app.register_blueprint(older_jobs.JOBS_BLUEPRINT)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
     if bridge.settings.metrics:
         from comfybridge.web.monitoring import metrics  # without it, its library is not loaded
 
         app.register_blueprint(metrics.blueprint)
-        told.append(metrics.begin(app, bridge))
+        told.append(metrics.begin(app, bridge, jobs))
     app.wsgi_app = Watched(app.wsgi_app, told)  # type: ignore[method-assign]
     return app
+
+
+def _jobs(bridge: Bridge) -> Jobs:
+    jobs = Jobs(bridge)
+    jobs.write_hook = HookBodies(bridge, jobs).write
+    return jobs
 
 
 def _spoken(settings: Settings) -> Dialects:

@@ -6,9 +6,13 @@ from flask import current_app, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.policy.policies import Rights
+from comfybridge.prompts.runner import Runner
 
 EXTENSION = "comfybridge"
+JOBS = "comfybridge.jobs"
+RUNNER = "comfybridge.runner"
 LONGEST_FORWARDED = 300  # characters of `X-Forwarded-For`
 
 
@@ -17,6 +21,24 @@ def current_bridge() -> Bridge:
     bridge = current_app.extensions[EXTENSION]
     assert isinstance(bridge, Bridge)
     return bridge
+
+
+def current_jobs() -> Jobs | None:
+    """The jobs of that bridge; None if the settings leave them out."""
+    jobs = current_app.extensions[JOBS]
+    assert jobs is None or isinstance(jobs, Jobs)
+    return jobs
+
+
+def base_url() -> str:
+    """The address by which the caller reaches the bridge, without a slash at its end."""
+    return current_bridge().settings.public_url or request.root_url.rstrip("/")
+
+
+def current_runner() -> Runner:
+    """What runs requests: the bridge itself, or a fleet."""
+    runner: Runner = current_app.extensions[RUNNER]
+    return runner
 
 
 def request_deadline() -> Deadline:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfybridge.errors import BrokenWorkflow, InvalidWorkflow, UnknownWorkflow
-from comfybridge.workflow.named import ParameterFile, named_template
+from comfybridge.workflow.named import named_template
+from comfybridge.workflow.parameter_file import ParameterFile
 from comfybridge.workflow.reading import read_json, read_yaml
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted, read_workflow

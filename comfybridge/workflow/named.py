@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from comfybridge.workflow.declaration import declared
 from comfybridge.workflow.dialect_rules import declared_rules
@@ -12,22 +11,10 @@ from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.facts import Facts
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.model_files import declared_models
+from comfybridge.workflow.parameter_file import ParameterFile
 from comfybridge.workflow.presets import check_presets, declared_presets
 from comfybridge.workflow.tasks import declared_tasks
 from comfybridge.workflow.template import Template
-
-
-@dataclass(frozen=True)
-class ParameterFile:
-    """The file beside a template's graph.
-
-    Attributes:
-        name: with its ending, which says how it is written.
-        content: as JSON or YAML gives it.
-    """
-
-    name: str
-    content: Any = field(repr=False)
 
 
 def named_template(
@@ -58,7 +45,7 @@ def named_template(
         template = Template(
             name, description, graph, parameters, model, models, found, is_declared=True, authored=authored
         )
-    return _with_uses(template, parameter_file)
+    return replace(_with_uses(template, parameter_file), parameter_file=parameter_file)
 
 
 def _with_uses(template: Template, parameter_file: ParameterFile) -> Template:

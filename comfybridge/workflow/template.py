@@ -19,6 +19,7 @@ from comfybridge.workflow.links import Walked, literal_value
 from comfybridge.workflow.masks import MaskForm, mask_form
 from comfybridge.workflow.model_files import ModelFile
 from comfybridge.workflow.overrides import InputsOf, apply_overrides
+from comfybridge.workflow.parameter_file import ParameterFile
 from comfybridge.workflow.parameters import SEED_INPUTS, Limits, Parameter, Target, same
 from comfybridge.workflow.seeds import seed_limits
 from comfybridge.workflow.tasks import found_tasks
@@ -54,6 +55,7 @@ class Template:
         dialects: how it reads the fields of other APIs, by the dialect's name.
         authored: what its author said in the editor, if the graph was converted.
         file: what the editor saved, if it came to the graph.
+        parameter_file: what its owner says of its parameters, if there is such a file.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Template:
     dialects: Mapping[str, DialectRules] = field(default_factory=dict)
     authored: Conversion | None = field(default=None, repr=False)
     file: Mapping[str, Any] | None = field(default=None, repr=False)
+    parameter_file: ParameterFile | None = field(default=None, repr=False)
 
     @classmethod
     def of_graph(cls, graph: Graph, authored: Conversion | None = None) -> Template:

@@ -10,7 +10,8 @@ from comfybridge.workflow.editor.conversion import Moment, conversion
 from comfybridge.workflow.editor.file import types_in
 from comfybridge.workflow.facts import ClassFacts
 from comfybridge.workflow.graph import LONGEST_CLASS, Graph, check_graph
-from comfybridge.workflow.named import ParameterFile, named_template
+from comfybridge.workflow.named import named_template
+from comfybridge.workflow.parameter_file import ParameterFile
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.wrapping import unwrap
 

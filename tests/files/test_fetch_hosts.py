@@ -178,7 +178,7 @@ def test_no_spelling_leads_a_redirect_to_this_machine(site: Site, host: str) -> 
 def test_slow_name_servers_take_no_more_than_so_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answered.wait(10) and [])
-    monkeypatch.setattr("comfybridge.files.fetch._lookups", threading.BoundedSemaphore(2))
+    monkeypatch.setattr("comfybridge.files.outside._lookups", threading.BoundedSemaphore(2))
     before = threading.active_count()
     for _ in range(4):
         assert "did not send the file within 0.05 s" in refusal("http://slow.example/", fetcher(seconds=0.05))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,9 @@ from flask import Flask
 
 from comfybridge.simulator import Simulator
 from tests.served import served
+from tests.web.jobs import jobs_app, make_jobs_app
+
+__all__ = ["jobs_app", "make_jobs_app"]
 
 pytest.importorskip("schemathesis", reason="requirements-dev.txt brings it")
 validator = pytest.importorskip("openapi_spec_validator", reason="requirements-dev.txt brings it")
@@ -29,9 +32,9 @@ HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
 
 @pytest.fixture
-def url(make_app: Callable[..., Flask]) -> Iterator[str]:
+def url(jobs_app: Flask) -> Iterator[str]:
     """Where the application is served."""
-    with served(make_app()) as url:
+    with served(jobs_app) as url:
         yield url
 
 

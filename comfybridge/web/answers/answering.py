@@ -34,7 +34,7 @@ from comfybridge.web.answers.negotiation import Wanted
 from comfybridge.web.answers.sending import Content, respond
 from comfybridge.web.answers.streaming import event_stream, kept_alive_json
 from comfybridge.web.answers.style import Style
-from comfybridge.web.current import current_bridge, current_caller
+from comfybridge.web.current import current_bridge, current_caller, current_runner
 
 # The errors of a request that runs, for `describes`: beside those of its fields, which each dialect has of its own.
 RUNNING_ERRORS = (
@@ -80,18 +80,18 @@ def answer(
     Raises:
         BridgeError: what went wrong before the answer began.
     """
-    bridge = current_bridge()
+    bridge, runner = current_bridge(), current_runner()
     caller = current_caller() if shows_progress else None
     let_in = admitted(asked, wanted, has_previews=caller is not None and bridge.board.is_watched(caller))
     with contextlib.ExitStack() as held:
         if caller is not None:
             held.enter_context(bridge.board.showing(caller, let_in))
         if wanted.form == "events":
-            return _until_closed(event_stream(bridge, let_in, style), held)
+            return _until_closed(event_stream(runner, let_in, style), held)
         if wanted.form == "json" and keepalive is not None:
-            return _until_closed(kept_alive_json(bridge, let_in, style, keepalive), held)
-        with Watch(bridge, let_in):
-            generation = held.enter_context(bridge.generating(let_in))
+            return _until_closed(kept_alive_json(runner, let_in, style, keepalive), held)
+        with Watch(runner, let_in):
+            generation = held.enter_context(runner.generating(let_in))
         g.prompt_id = generation.prompt_id
         return respond(rendered(generation, wanted, style, index), held)
 

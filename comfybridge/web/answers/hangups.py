@@ -15,12 +15,12 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flask import request
 
-from comfybridge.bridge import Bridge
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,13 @@ LOOK_SECONDS = 0.5
 
 # If the system reports that the other side is closed, unread data before that does not matter.
 CLOSED = getattr(select, "POLLRDHUP", 0)
+
+
+def caller_has_left() -> Callable[[], bool]:
+    """A function that tells whether the caller of the current request has hung up, as far as the server can say."""
+    environ = request.environ
+    told = environ.get("comfybridge.has_left") or environ.get("waitress.client_disconnected")
+    return told if callable(told) else lambda: False
 
 
 class Watch:
@@ -40,12 +47,12 @@ class Watch:
         admitted: the request that waits.
     """
 
-    def __init__(self, bridge: Bridge, admitted: Admitted) -> None:
-        self.bridge = bridge
+    def __init__(self, runner: Runner, admitted: Admitted) -> None:
+        self.runner = runner
         self.admitted = admitted
         self.has_hung_up = False
         self.has_ended = False
-        self.is_wanted = bridge.settings.cancel_on_hangup
+        self.is_wanted = runner.settings.cancel_on_hangup
         self.socket: socket.socket | None = request.environ.get("gunicorn.socket")
         self.tell = request.environ.get("waitress.client_disconnected")
         if self.is_wanted:
@@ -118,7 +125,7 @@ def _look(watches: Sequence[Watch]) -> None:
     for watch in watches:
         if watch.has_hung_up or (watch.tell is not None and watch.tell()):
             # repeatedly, because the prompt may not be queued yet
-            watch.bridge.abandon(watch.admitted)
+            watch.runner.abandon(watch.admitted)
 
 
 def _with_closed_sockets(watches: Sequence[Watch]) -> Iterator[Watch]:

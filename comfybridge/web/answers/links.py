@@ -20,14 +20,16 @@ from comfybridge.errors import (
     LinkExpired,
     NotFound,
     TimedOut,
+    UnknownPrompt,
 )
 from comfybridge.files.delivery import Delivery
+from comfybridge.prompts.file_links import FileLinks
 from comfybridge.prompts.outputs import returned_name, stored_output, stored_part
-from comfybridge.request import Output
+from comfybridge.request import KeptFile, OpenFile, Output
 from comfybridge.saving import safe_name
 from comfybridge.web.answers.files import NO_SCRIPTS, disposition
 from comfybridge.web.answers.sending import Body, Content, Streamed, respond
-from comfybridge.web.current import current_bridge, request_deadline
+from comfybridge.web.current import base_url, current_bridge, current_jobs, request_deadline
 from comfybridge.web.describing import BYTES, Answer, Variable, describes
 from comfybridge.web.marks import marked
 
@@ -51,15 +53,23 @@ def linker() -> LinkTo:
     The result takes an output and returns the URL of `GET /files/TOKEN/FILENAME`; for one that is not on ComfyUI's
     disk, such as an image sent over a websocket, a data URI. It raises what `Output.load` raises.
     """
-    bridge = current_bridge()
-    base = bridge.settings.public_url or request.root_url.rstrip("/")
+    return linker_at(current_bridge().links, base_url())
+
+
+def linker_at(links: FileLinks, base: str) -> LinkTo:
+    """The same where there is no request.
+
+    Args:
+        base: the address by which callers reach the bridge, without a slash at its end.
+    """
 
     def link_to(output: Output) -> str:
-        if output.stored is None:
+        stored = output.stored or output.kept
+        if stored is None:
             file = output.load()
             return f"data:{file.media_type};base64,{b64encode(file.data).decode('ascii')}"
         name = safe_name(returned_name(output))
-        return f"{base}/files/{bridge.links.sign(output.stored, name)}/{quote(name, safe='')}"
+        return f"{base}/files/{links.sign(stored, name)}/{quote(name, safe='')}"
 
     return link_to
 
@@ -93,11 +103,14 @@ class _Linked:
 def get_file(token: str, filename: str) -> Response:
     """A file that an answer has linked.
 
-    The link needs no API key, and works for 60 minutes.
+    The link needs no API key, and works for 60 minutes, or for as long as the result of its job is kept.
     """
-    server, stored = current_bridge().links.read(token, filename)
-    g.server = server.url
+    found = current_bridge().links.read(token, filename)
     deadline = request_deadline()
+    if isinstance(found, KeptFile):
+        return _kept(found, deadline)
+    server, stored = found
+    g.server = server.url
     linked = _Linked(stored_output(stored, server.client, deadline), deadline)
     part = request.headers.get("Range", "")
     is_partial = _PART.fullmatch(part) and "If-Range" not in request.headers and _can_be_parted(linked.output)
@@ -107,6 +120,45 @@ def get_file(token: str, filename: str) -> Response:
         return _whole(linked)
     except FileUnusable as error:
         raise NotFound(error.message) from None
+
+
+def _kept(kept: KeptFile, deadline: Deadline) -> Response:
+    """A file of a job."""
+    jobs = current_jobs()
+    if jobs is None:
+        raise NotFound("The link is to a file of a job, and this bridge keeps no jobs.")
+    try:
+        linked = _Linked(jobs.output(kept, deadline), deadline)
+        if not _can_be_parted(linked.output):
+            return _whole(linked)
+        file = linked.output.open()
+        file.fetch(1)
+    except (UnknownPrompt, FileUnusable) as error:
+        raise NotFound(error.message) from None
+    headers = dict(_headers(linked.output, file.media_type, file.filename))
+    part = None
+    if file.size is not None and request.range is not None and "If-Range" not in request.headers:
+        part = request.range.range_for_length(file.size)
+    if part is None:
+        return respond(Content(Streamed(_part_of(file, 0, None), file.size, file, linked), file.media_type, headers))
+    begin, end = part
+    headers["Content-Range"] = f"bytes {begin}-{end - 1}/{file.size}"
+    content = Streamed(_part_of(file, begin, end), end - begin, file, linked)
+    response = respond(Content(content, file.media_type, headers))
+    response.status_code = 206
+    return response
+
+
+def _part_of(file: OpenFile, begin: int, end: int | None) -> Generator[bytes, None, None]:
+    """The bytes of a file from one place to another; it is read from its beginning all the same."""
+    at = 0
+    for chunk in file:
+        piece = chunk[max(0, begin - at) : None if end is None else max(0, end - at)]
+        at += len(chunk)
+        if piece:
+            yield piece
+        if end is not None and at >= end:
+            return
 
 
 def _whole(linked: _Linked) -> Response:

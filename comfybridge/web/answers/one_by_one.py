@@ -11,7 +11,7 @@ from comfybridge.request import Generation, GenerationRequest
 from comfybridge.web.answers.admission import admitted
 from comfybridge.web.answers.hangups import Watch
 from comfybridge.web.answers.negotiation import JSON_ONLY
-from comfybridge.web.current import current_bridge
+from comfybridge.web.current import current_runner
 
 Collected = TypeVar("Collected")
 
@@ -29,10 +29,10 @@ def run_one_by_one(
     Raises:
         BridgeError: what went wrong with one of them; the others are not run.
     """
-    bridge, collected = current_bridge(), []
+    runner, collected = current_runner(), []
     for each in requests:
         let_in = admitted(each, JSON_ONLY)
-        with Watch(bridge, let_in), bridge.generating(let_in) as generation:
+        with Watch(runner, let_in), runner.generating(let_in) as generation:
             g.prompt_id = generation.prompt_id
             collected.append(collect(generation))
     return collected

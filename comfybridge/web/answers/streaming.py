@@ -19,13 +19,11 @@ from dataclasses import dataclass
 
 from flask import Response, g
 
-from comfybridge.bridge import Bridge
-from comfybridge.comfyui.events import Event
 from comfybridge.errors import BridgeError, InternalError, forget_frames
 from comfybridge.prompts.admitted import Admitted
-from comfybridge.prompts.overall_progress import Meter, meter_of
-from comfybridge.prompts.progress import Preview, Progress, Queued, eta_of
-from comfybridge.prompts.submission import Submission
+from comfybridge.prompts.progress import Preview, Progress, Queued
+from comfybridge.prompts.runner import Runner
+from comfybridge.prompts.telling import Teller, Told
 from comfybridge.web.answers.events import MEDIA_TYPE
 from comfybridge.web.answers.hangups import Watch
 from comfybridge.web.answers.sending import Body, Content, Streamed, respond, sent
@@ -55,13 +53,13 @@ class Result:
     release: Callable[[], None] = lambda: None
 
 
-Heard = Queued | Progress | Preview | Result | BridgeError
+Heard = Told | Result | BridgeError
 
 # How many unread events of a kind are kept for a caller that reads slowly; newer ones supersede older ones.
 MOST_UNREAD: Mapping[type, int] = {Preview: 4, Progress: 100}
 
 
-def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
+def event_stream(runner: Runner, admitted: Admitted, style: Style) -> Response:
     """The events of a prompt while it waits and runs, then its result or error, as server-sent events.
 
     `queued` is sent again for each prompt that replaces a lost one, or one whose files are gone.
@@ -71,7 +69,7 @@ def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
     """
     events, request_id = style.events, g.request_id
     assert events is not None  # otherwise the dialect would not offer them
-    hearing = Hearing(bridge, admitted, events.result)
+    hearing = Hearing(runner, admitted, events.result)
     g.prompt_id = hearing.begin(HEARTBEAT_SECONDS)
 
     def frames() -> Iterator[bytes]:
@@ -90,14 +88,14 @@ def event_stream(bridge: Bridge, admitted: Admitted, style: Style) -> Response:
     return _begun(frames(), MEDIA_TYPE, hearing)
 
 
-def kept_alive_json(bridge: Bridge, admitted: Admitted, style: Style, seconds: float) -> Response:
+def kept_alive_json(runner: Runner, admitted: Admitted, style: Style, seconds: float) -> Response:
     """The JSON answer, preceded by a space every few seconds, which JSON allows.
 
     Raises:
         BridgeError: an error in the request, if it is found before the first space has to be sent.
     """
     request_id = g.request_id
-    hearing = Hearing(bridge, admitted, style.render)
+    hearing = Hearing(runner, admitted, style.render)
     g.prompt_id = hearing.begin(seconds)
 
     def pieces() -> Iterator[bytes]:
@@ -131,15 +129,14 @@ class Hearing:
         render: makes the body of the prompt's result.
     """
 
-    def __init__(self, bridge: Bridge, admitted: Admitted, render: Render) -> None:
-        self._bridge = bridge
+    def __init__(self, runner: Runner, admitted: Admitted, render: Render) -> None:
+        self._runner = runner
         self._admitted = admitted
         self._render = render
         self._unread = Unread()
-        self._meter: Meter | None = None  # set once someone follows a prompt
-        self._telling = threading.Lock()  # so that progress is reported in the order in which the meter computes it
+        self._teller = Teller(self._hear, is_followed=admitted.is_followed)
         self._closed = threading.Event()
-        self._watch = Watch(bridge, admitted)
+        self._watch = Watch(runner, admitted)
         threading.Thread(target=self._run, name="streamed answer", daemon=True).start()
 
     def begin(self, patience: float) -> str | None:
@@ -165,18 +162,18 @@ class Hearing:
         heard = self._unread.take(0)
         while not isinstance(heard, (Result, BridgeError)):
             yield heard
-            heard = self._unread.take(patience) if self._meter is None else self._next(self._meter, patience)
+            heard = self._next(patience) if self._teller.estimates else self._unread.take(patience)
         yield heard
 
-    def _next(self, meter: Meter, patience: float) -> Heard | None:
+    def _next(self, patience: float) -> Heard | None:
         """The next event, or the current progress; None if there is neither within this many seconds."""
         until = time.monotonic() + patience
         while True:
             left = until - time.monotonic()
             heard = self._unread.take(max(0.0, min(left, STILL_SECONDS)))
             if heard is None and left > STILL_SECONDS:
-                with self._telling:
-                    heard = self._unread.take(0) or meter.still()
+                self._teller.still()
+                heard = self._unread.take(0)
             if heard is not None or left <= STILL_SECONDS:
                 return heard
 
@@ -203,49 +200,16 @@ class Hearing:
 
     def _result(self) -> Result:
         with contextlib.ExitStack() as held:
-            submission = held.enter_context(self._bridge.submit(self._admitted))
-            self._unread.put(self._queued(submission))
-            listen = self._listener(submission) if self._admitted.is_followed else None
-            generation = held.enter_context(self._bridge.finishing(submission, listen, self._queued_again))
-            self._tell_end()
+            generation = held.enter_context(self._runner.telling(self._admitted, self._teller))
             body = self._render(generation)
             if isinstance(body, Streamed):
                 held.callback(body.close)
                 return Result(body, held.pop_all().close)
         return Result(body)  # after the slot is free: a caller that has the answer may send its next request at once
 
-    def _queued(self, submission: Submission) -> Queued:
-        prompt_id, prompt_ids = submission.prompt.id, tuple(part.prompt.id for part in submission.parts)
-        if self._admitted.is_followed:
-            with contextlib.suppress(BridgeError):  # the waiting thread will report it if ComfyUI is gone
-                position = self._bridge.position(submission)
-                return Queued(prompt_id, position, eta_of(submission, position), prompt_ids)
-        return Queued(prompt_id, None, None, prompt_ids)
-
-    def _queued_again(self, submission: Submission) -> None:
-        self._unread.put(self._queued(submission))
-        if self._meter is not None:
-            with self._telling:
-                self._meter.follow(submission)
-
-    def _tell_end(self) -> None:
-        if self._meter is None:
-            return
-        with self._telling:
-            end = self._meter.end()
-            if end is not None and not self._closed.is_set():
-                self._unread.put(end)
-
-    def _listener(self, submission: Submission) -> Callable[[Event], None]:
-        meter = self._meter = meter_of(submission)
-
-        def listen(event: Event) -> None:
-            with self._telling:
-                for each in meter.read(event):
-                    if not self._closed.is_set():
-                        self._unread.put(each)
-
-        return listen
+    def _hear(self, told: Told) -> None:
+        if not self._closed.is_set():
+            self._unread.put(told)
 
 
 class Unread:

@@ -22,10 +22,12 @@ from prometheus_client.registry import Collector
 from comfybridge.bridge import Bridge
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.errors import BridgeError
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.request import Timings
 from comfybridge.web.current import check_server_info
 from comfybridge.web.describing import Answer, describes
 from comfybridge.web.marks import marked
+from comfybridge.web.monitoring.job_metrics import JobsNow, count_jobs
 from comfybridge.web.monitoring.merging import MergedMetrics
 from comfybridge.web.monitoring.sharing import FOLDER, is_sharing
 from comfybridge.web.request_log import Entry
@@ -61,9 +63,9 @@ def get_metrics() -> Response:
     return Response(generate_latest(metrics.gathered()), content_type=PLAIN)
 
 
-def begin(app: Flask, bridge: Bridge) -> Callable[[Entry], None]:
+def begin(app: Flask, bridge: Bridge, jobs: Jobs | None) -> Callable[[Entry], None]:
     """Begin to measure. Returns a function to call with each request whose answer has been sent."""
-    metrics = app.extensions[EXTENSION] = Metrics(bridge)
+    metrics = app.extensions[EXTENSION] = Metrics(bridge, jobs)
     return metrics.count
 
 
@@ -81,7 +83,7 @@ class Metrics:
         is_shared: whether the figures are added to those of other processes.
     """
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, jobs: Jobs | None) -> None:
         self.is_shared = is_sharing()
         if self.is_shared:
             os.makedirs(os.environ[FOLDER], exist_ok=True)
@@ -125,6 +127,9 @@ class Metrics:
         if self.is_shared:
             self._registry.register(MergedMetrics())
         self._registry.register(_ServerHealth(bridge.servers))
+        if jobs is not None:
+            count_jobs(jobs, own)
+            self._registry.register(JobsNow(jobs))
 
     def count(self, entry: Entry) -> None:
         """Count a request whose answer has been sent."""

@@ -179,11 +179,21 @@ class PendingAnswer(TypedDict):
     server: ServerUrl
 
 
+class WaitingJobAnswer(TypedDict):
+    """A job that no ComfyUI has yet."""
+
+    prompt_id: PromptId
+    position: Annotated[int, Field(description="from 1, among the waiting jobs of all callers")]
+
+
 class QueueAnswer(TypedDict):
     """The running and waiting prompts, from any client."""
 
     running: list[RunningAnswer]
     pending: Annotated[list[PendingAnswer], Field(description="in the order in which they will run")]
+    jobs: NotRequired[
+        Annotated[list[WaitingJobAnswer], Field(description="jobs that wait for a ComfyUI, if there are any")]
+    ]
 
 
 class WorkflowSummary(TypedDict):
@@ -267,7 +277,28 @@ class ServerAnswer(TypedDict):
     devices: list[dict[str, Any]]
 
 
+class AgentAnswer(TypedDict):
+    """An agent, which runs jobs."""
+
+    name: str
+    version: Annotated[str, Field(description="of ComfyBridge")]
+    slots: Annotated[int, Field(description="how many jobs it runs at once")]
+    running: Annotated[int, Field(description="how many it runs now")]
+    servers: Annotated[dict[str, bool], Field(description="whether each of its ComfyUIs answers")]
+    mean_seconds: Annotated[float | None, Field(description="the mean of its last jobs; null if it has run none")]
+
+
+class JobCountsAnswer(TypedDict):
+    """The jobs that have not ended."""
+
+    queued: int
+    running: int
+    oldest_seconds: Annotated[float | None, Field(description="for how long the oldest waits; null if none waits")]
+
+
 class StatsAnswer(TypedDict):
-    """The servers behind the bridge."""
+    """The servers behind the bridge, and the jobs."""
 
     servers: list[ServerAnswer]
+    agents: NotRequired[Annotated[list[AgentAnswer], Field(description="those alive; absent before the first job")]]
+    jobs: NotRequired[JobCountsAnswer]

@@ -25,17 +25,23 @@ PARAMS = "params"
 OUTPUT = "output"
 IMAGES = "images"
 PRESETS = "presets"
+LABELS = "labels"
 REQUEST = "request"  # all fields as one JSON object
 MOST_FIELDS = 2 * MOST_FILES
 # the notation of PHP and jQuery for dots
-_BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES}|{PRESETS})\[([^\[\]]+)\]")
+_BRACKETS = re.compile(rf"({PARAMS}|{OUTPUT}|{IMAGES}|{PRESETS}|{LABELS})\[([^\[\]]+)\]")
 
 
-def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def fields_of(
+    texts: Iterable[tuple[str, str]],
+    given: Iterable[Mapping[str, Any]] = (),
+    model: type[GenerateBody] = GenerateBody,
+) -> dict[str, Any]:
     """The fields in a form's texts, as in a JSON body.
 
     Args:
         given: fields from other parts of the form.
+        model: the model of the body, which has the fields.
 
     Raises:
         InvalidRequest: a field occurs twice, has no name, or can't be read.
@@ -50,7 +56,7 @@ def fields_of(texts: Iterable[tuple[str, str]], given: Iterable[Mapping[str, Any
     for each in given:
         _merge(fields, each)
     for name, text in sorted(plain, key=lambda field: _is_inner(field[0])):  # a whole object before its parts
-        add_field(fields, name, text)
+        add_field(fields, name, text, model)
     _part_from_params(fields)
     return fields
 
@@ -87,8 +93,11 @@ def _is_inner(name: str) -> bool:
     return "." in name or "[" in name
 
 
-def add_field(fields: dict[str, Any], name: str, text: str) -> None:
+def add_field(fields: dict[str, Any], name: str, text: str, model: type[GenerateBody] = GenerateBody) -> None:
     """Add a part of a form to the fields of its request.
+
+    Args:
+        model: the model of the body, which has the fields.
 
     Raises:
         InvalidRequest: it is given already, or has no name.
@@ -101,7 +110,7 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
     if brackets is not None:
         name = ".".join(brackets.groups())
     outer, _, inner = name.partition(".")
-    types = field_types(GenerateBody)
+    types = field_types(model)
     if name in types:
         value = _converted(text, types[name])
         if name in (OUTPUT, PARAMS) and isinstance(value, dict) and name in fields:
@@ -111,20 +120,20 @@ def add_field(fields: dict[str, Any], name: str, text: str) -> None:
             set_once(fields, name, value)
     elif outer == OUTPUT and inner:
         set_once(_inside(fields, OUTPUT), inner, _converted(text, field_types(OutputBody).get(inner, {TEXT})), name)
-    elif outer in (IMAGES, PRESETS) and inner:
+    elif outer in (IMAGES, PRESETS, LABELS) and outer in types and inner:
         set_once(_inside(fields, outer), inner, text, name)
     elif outer == PARAMS and inner:
         set_once(_inside(fields, PARAMS), inner, Written(text), name)
-    elif _wraps_a_graph(name, text):
+    elif _wraps_a_graph(name, text, model):
         set_once(fields, name, text)
     else:
         set_once(_inside(fields, PARAMS), name, Written(text))
 
 
-def _wraps_a_graph(name: str, text: str) -> bool:
+def _wraps_a_graph(name: str, text: str, model: type[GenerateBody]) -> bool:
     """Whether a text is another tool's wrapping of a graph, which its content shows, as in a JSON body."""
     if name == JOB:
-        return job_in(text, GenerateBody.model_fields) is not None
+        return job_in(text, model.model_fields) is not None
     return not _is_inner(name) and unwrap(text) is not None
 
 

@@ -17,6 +17,7 @@ from comfybridge.media import embedded_graph, file_extension
 from comfybridge.request import InputFile
 from comfybridge.web.dialects.native.envelopes import OF_GRAPHS
 from comfybridge.web.dialects.native.fields import MOST_FIELDS, REQUEST, fields_of, json_fields
+from comfybridge.web.dialects.native.schemas import GenerateBody
 from comfybridge.web.parsing.body import parse_json
 from comfybridge.web.parsing.multipart import read_parts, too_much
 
@@ -34,12 +35,13 @@ class Form:
     files: list[InputFile]
 
 
-def read_form(request: Request, most_json: int, most_files: int) -> Form:
+def read_form(request: Request, most_json: int, most_files: int, model: type[GenerateBody] = GenerateBody) -> Form:
     """Read the whole form.
 
     Args:
         most_json: how many bytes a part that is not a file may have.
         most_files: how many bytes the files may have together; the whole body may have as many as both.
+        model: the model of the body, which has the fields.
 
     Raises:
         TooLarge: it exceeds a limit.
@@ -59,7 +61,7 @@ def read_form(request: Request, most_json: int, most_files: int) -> Form:
             given.append({file.name: graph_in(file.data, f"The file in {file.name}")})
         else:
             inputs.append(InputFile(file.name, file.data))
-    return Form(fields_of(parts.texts, given), inputs)
+    return Form(fields_of(parts.texts, given, model), inputs)
 
 
 def graph_in(data: bytes, what: str) -> object:

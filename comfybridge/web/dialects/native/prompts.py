@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from flask import Response, g, jsonify, request
 from pydantic import Field
 
 from comfybridge.errors import ComfyUIError, ComfyUIUnreachable, TimedOut, UnknownPrompt
-from comfybridge.prompts.known import Finished, Unfinished
-from comfybridge.request import Generation, OutputOptions
-from comfybridge.web.answers.admission import as_accepted
-from comfybridge.web.answers.answering import rendered
-from comfybridge.web.answers.negotiation import Wanted, wanted_form
-from comfybridge.web.answers.sending import respond
-from comfybridge.web.answers.streaming import last_events
-from comfybridge.web.answers.style import Style
-from comfybridge.web.current import current_bridge, request_deadline, whose_prompts
+from comfybridge.jobs.states import State
+from comfybridge.prompts.known import FinishedAlready, Unfinished
+from comfybridge.web.answers.negotiation import wanted_form
+from comfybridge.web.current import current_bridge, current_jobs, request_deadline, whose_prompts
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import CancelledAnswer, QueueAnswer, UnfinishedAnswer
 from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, style_of, wanted_index
+from comfybridge.web.dialects.native.job_results import accepted_options, finished, job_result
 
 PROMPT_ID = Variable(
     "the prompt's id, from `X-Prompt-Id` or `prompt_id`", Annotated[str, Field(min_length=1, max_length=100)]
@@ -40,18 +35,23 @@ ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
 def get_result(prompt_id: str) -> Response:
     """The answer of `/generate` for an earlier request.
 
-    Works in any process of the bridge and after a restart, for as long as ComfyUI remembers the prompt.
+    Works in any process of the bridge and after a restart, for as long as ComfyUI remembers the prompt; of a job, for
+    as long as its result is kept.
     """
     wanted, index, deadline = wanted_form(request), wanted_index(), request_deadline()
+    jobs, job = current_jobs(), _job(prompt_id)
+    if jobs is not None and job is not None:
+        g.prompt_id = prompt_id
+        return job_result(jobs, job, wanted, index) if job.has_ended else _unfinished(_as_prompt(job))
     prompts = current_bridge().prompts
     found = prompts.find(prompt_id, deadline, whose_prompts())
     g.prompt_id = prompt_id
     if isinstance(found, Unfinished):
         return _unfinished(found)
     g.server = found.server.url
-    generation = prompts.collect(found, _output_options(found, wanted), deadline)
+    generation = prompts.collect(found, accepted_options(found.record.output, wanted), deadline)
     style = style_of(with_first_image=found.record.with_image, with_links=found.record.output.links)
-    return _finished(generation, wanted, index, style)
+    return finished(generation, wanted, index, style)
 
 
 @blueprint.post("/cancel/<prompt_id>")
@@ -63,7 +63,14 @@ def get_result(prompt_id: str) -> Response:
 )
 def cancel_prompt(prompt_id: str) -> Response:
     """Take a prompt out of the queue, or stop it."""
-    was = current_bridge().prompts.cancel(prompt_id, request_deadline(), whose_prompts())
+    jobs, job = current_jobs(), _job(prompt_id)
+    if jobs is not None and job is not None:
+        jobs.cancel(prompt_id, whose_prompts())
+        if job.has_ended:
+            raise FinishedAlready("The job has ended; there is nothing to cancel.", prompt_id=prompt_id)
+        was = _as_prompt(job).status
+    else:
+        was = current_bridge().prompts.cancel(prompt_id, request_deadline(), whose_prompts())
     g.prompt_id = prompt_id
     body: CancelledAnswer = {"prompt_id": prompt_id, "was": was}
     return jsonify(body)
@@ -87,7 +94,22 @@ def get_queue() -> Response:
             for prompt_id, position in queue.pending
         ],
     }
+    jobs = current_jobs()
+    waiting = [] if jobs is None else jobs.waiting(whose_prompts())
+    if waiting:
+        body["jobs"] = [{"prompt_id": each.id, "position": each.position or 0} for each in waiting]
     return jsonify(body)
+
+
+def _job(prompt_id: str) -> State | None:
+    """The job of that id, if there is one that the caller may see. Where no jobs were queued, nobody is asked."""
+    jobs = current_jobs()
+    return None if jobs is None else jobs.known(prompt_id, whose_prompts())
+
+
+def _as_prompt(job: State) -> Unfinished:
+    """A job that waits or runs as a prompt that does."""
+    return Unfinished(job.id, "running" if job.status == "running" else "pending", job.position or 0)
 
 
 def _unfinished(found: Unfinished) -> Response:
@@ -95,17 +117,3 @@ def _unfinished(found: Unfinished) -> Response:
     response = jsonify(body)
     response.status_code = 202
     return response
-
-
-def _output_options(found: Finished, wanted: Wanted) -> OutputOptions:
-    """The options that came with the prompt, except for a format that this caller does not accept."""
-    options = found.record.output
-    if wanted.image is not None and not wanted.takes(f"image/{options.format}"):
-        options = replace(options, format=None)
-    return as_accepted(options, wanted)
-
-
-def _finished(generation: Generation, wanted: Wanted, index: int, style: Style) -> Response:
-    if wanted.form == "events" and style.events is not None:  # only the last event remains
-        return last_events(style.events.result(generation))
-    return respond(rendered(generation, wanted, style, index))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -173,6 +173,8 @@ class GenerateBody(BaseModel):
     _warnings: list[str] = PrivateAttr(default_factory=list)  # of what was in the body and is no field
 
 
+Body = TypeVar("Body", bound=GenerateBody)
+
 # The short names, by the parameter that each stands for.
 SHORT_NAMES = {
     "negative_prompt": "negative_prompt",
@@ -192,21 +194,22 @@ SHORT_NAMES = {
 
 def parse_generation(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _: ()) -> GenerationRequest:
     """Make the request that a JSON body asks for: `read_fields` and `generation_of` in a row."""
-    return generation_of(read_fields(body, parameters_of))
+    return generation_of(read_fields(body, GenerateBody, parameters_of))
 
 
-def read_fields(body: Mapping[str, Any], parameters_of: ParametersOf = lambda _: ()) -> GenerateBody:
+def read_fields(body: Mapping[str, Any], model: type[Body], parameters_of: ParametersOf = lambda _: ()) -> Body:
     """The fields of a body, which may be a graph itself, or be wrapped as other tools do it.
 
     Args:
+        model: the model of the body, which has the fields.
         parameters_of: returns the names of a template's parameters, for the error about one in the place of a field.
 
     Raises:
         InvalidRequest: a field is unknown, of the wrong type, out of range, or holds what ComfyUI can't.
     """
-    found = opened(body, GenerateBody.model_fields)
-    fields = read_texts(found.fields, GenerateBody)
-    read = validated(fields, GenerateBody, of_unknown(fields.get("workflow"), parameters_of))
+    found = opened(body, model.model_fields)
+    fields = read_texts(found.fields, model)
+    read = validated(fields, model, of_unknown(fields.get("workflow"), parameters_of))
     read._warnings = found.warnings
     return read
 

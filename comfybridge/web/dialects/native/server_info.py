@@ -10,10 +10,11 @@ from pydantic import Field
 
 from comfybridge.comfyui.servers import Server
 from comfybridge.errors import BridgeError, ComfyUIError, ComfyUIUnreachable, NotFound, TimedOut
-from comfybridge.web.current import check_server_info, current_bridge, request_deadline
+from comfybridge.jobs.presence import Agent
+from comfybridge.web.current import check_server_info, current_bridge, current_jobs, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.native.blueprint import blueprint
-from comfybridge.web.dialects.native.bodies import ServerAnswer, StatsAnswer
+from comfybridge.web.dialects.native.bodies import AgentAnswer, ServerAnswer, StatsAnswer
 
 NAME = Annotated[str, Field(min_length=1, max_length=200)]
 ASKING_ERRORS = (ComfyUIError, ComfyUIUnreachable, TimedOut)
@@ -55,15 +56,39 @@ def list_models(folder: str) -> Response:
 @blueprint.get("/stats")
 @describes(tag="ComfyUI", answers=json_answer("Each server.", StatsAnswer), raises=ASKING_ERRORS)
 def get_stats() -> Response:
-    """Versions, devices, memory (in bytes) and load of each server."""
+    """Versions, devices, memory (in bytes) and load of each server; and the jobs and their agents."""
     check_server_info()
     servers, deadline = current_bridge().servers, request_deadline()
     said = list(servers.each(lambda server, patience: server.client.system_stats(patience), deadline))
     errors = [each for _, each in said if isinstance(each, BridgeError)]
     if len(errors) == len(said):
-        raise errors[0]
+        raise errors[0] if errors else servers.nobody()
     body: StatsAnswer = {"servers": [_server(server, each) for server, each in said]}
+    jobs = current_jobs()
+    figures = None if jobs is None else jobs.figures()
+    if figures is not None:
+        body["agents"] = [_agent(each) for each in figures.agents]
+        body["jobs"] = {
+            "queued": figures.counts.get("queued", 0),
+            "running": figures.counts.get("running", 0),
+            "oldest_seconds": _rounded(figures.oldest),
+        }
     return jsonify(body)
+
+
+def _agent(agent: Agent) -> AgentAnswer:
+    return {
+        "name": agent.name,
+        "version": agent.version,
+        "slots": agent.slots,
+        "running": len(agent.running),
+        "servers": dict(agent.servers),
+        "mean_seconds": _rounded(agent.mean_seconds),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
 
 
 def _server(server: Server, said: Mapping[str, Any] | BridgeError) -> ServerAnswer:
@@ -75,7 +100,7 @@ def _server(server: Server, said: Mapping[str, Any] | BridgeError) -> ServerAnsw
         "reachable": not isinstance(said, BridgeError),
         "in_flight": figures.in_flight,
         "queue_remaining": figures.queue_remaining,
-        "mean_seconds": figures.mean_seconds and round(figures.mean_seconds, 4),
+        "mean_seconds": _rounded(figures.mean_seconds),
         "system": _picked(answered.get("system"), SYSTEM_FIELDS),
         "devices": [_picked(device, DEVICE_FIELDS) for device in devices] if isinstance(devices, list) else [],
     }

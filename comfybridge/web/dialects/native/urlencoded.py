@@ -9,6 +9,7 @@ from flask import Request
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.web.dialects.native.fields import MOST_FIELDS, fields_of
+from comfybridge.web.dialects.native.schemas import GenerateBody
 from comfybridge.web.parsing.charsets import decoded
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"  # curl -d claims this type for whatever it sends
@@ -21,11 +22,12 @@ def is_urlencoded(request: Request, raw: bytes) -> bool:
     return request.mimetype == MEDIA_TYPE and b"=" in raw and raw.lstrip()[:1] not in b'{["' and not _is_escaped(raw)
 
 
-def read_urlencoded(raw: bytes, charset: str | None) -> dict[str, Any]:
+def read_urlencoded(raw: bytes, charset: str | None, model: type[GenerateBody] = GenerateBody) -> dict[str, Any]:
     """The fields, as in a JSON body.
 
     Args:
         charset: from `charsets.charset_of`.
+        model: the model of the body, which has the fields.
 
     Raises:
         InvalidRequest: it has too many fields, one twice, or one that can't be read.
@@ -45,7 +47,7 @@ def read_urlencoded(raw: bytes, charset: str | None) -> dict[str, Any]:
         ) from None
     except ValueError:
         raise InvalidRequest(f"The form has more than {MOST_FIELDS} fields.") from None
-    return fields_of(pairs)
+    return fields_of(pairs, model=model)
 
 
 def unescaped(request: Request, raw: bytes) -> bytes:

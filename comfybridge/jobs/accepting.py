@@ -1,0 +1,152 @@
+"""Takes a request into the queue: the job that it becomes, the room for it, and its files."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from comfybridge.bridge import Bridge
+from comfybridge.durations import whole_seconds
+from comfybridge.engine.engine import Engine, Full
+from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict
+from comfybridge.jobs.board import Board
+from comfybridge.jobs.job import Job, Result
+from comfybridge.jobs.presence import Presence
+from comfybridge.jobs.queue import JobQueue
+from comfybridge.jobs.requests import pack
+from comfybridge.jobs.states import Wishes
+from comfybridge.policy.job_terms import USUAL
+from comfybridge.policy.policies import Rights
+from comfybridge.prompts.admitted import Admitted
+
+RETRY_SECONDS = 5.0  # where no job has shown how long they take
+FULL_RETRY_SECONDS = 60
+
+
+def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
+    """The job that a request becomes, once it is known that it can work, as far as that shows before it is queued.
+
+    Raises:
+        BridgeError: as `Bridge.check`.
+    """
+    settings, rights = bridge.settings, admitted.rights
+    checked = bridge.check(admitted)
+    usual = USUAL if rights is None else min(USUAL, rights.most_priority)
+    trace = admitted.trace
+    trace.workflow = admitted.asked.workflow_name(settings.default_workflow)
+    return Job(
+        id=str(admitted.prompt_id),
+        kind="kept",
+        created=time.time(),
+        workflow=trace.workflow,
+        timeout=admitted.deadline.seconds,
+        owner=admitted.owner,
+        priority=usual if wishes.priority is None else wishes.priority,
+        attempts=settings.job_attempts,
+        expires=wishes.expires or settings.job_expires,
+        labels=dict(wishes.labels),
+        webhook=wishes.webhook,
+        older_webhook=wishes.older_webhook,
+        base_url=wishes.base_url or None,
+        fingerprint=admitted.fingerprint,
+        classes=checked.classes,
+        models=checked.models,
+        most_running=None if rights is None else rights.policy.max_running_jobs,
+    )
+
+
+def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Admitted) -> None:
+    """Store a job with its request and files. Returns once the engine has them on disk.
+
+    Raises:
+        IdempotencyConflict: meanwhile another request came with its key.
+        Busy, EngineUnreachable: nothing is stored.
+    """
+    packed = pack(admitted, bridge)
+    try:
+        for name, data in packed.files:
+            engine.put_blob(job.id, name, [data], ttl=None)
+        added = queue.add(replace(job, input_files=len(packed.files)), packed.data)
+    except Full:
+        _forget_files(engine, job)
+        said = "There is no room for another job: too many wait, or the disk is full."
+        raise Busy(said, retry_after=FULL_RETRY_SECONDS) from None
+    except EngineUnreachable:
+        _forget_files(engine, job)
+        raise
+    _check_same(added, admitted)
+
+
+def first_with_its_key(board: Board, admitted: Admitted) -> Job | Result | None:
+    """The job of an earlier request with the same idempotency key.
+
+    Raises:
+        IdempotencyConflict: that was another request.
+        EngineUnreachable
+    """
+    job_id = str(admitted.prompt_id)
+    entry = board.entry(job_id)
+    known = entry.job if entry is not None else board.result(job_id)
+    if known is not None:
+        _check_same(known, admitted)
+    return known
+
+
+def eta_of(presence: Presence, position: int | None) -> float | None:
+    """Seconds until a waiting job will have run, from how long the agents take; None if none has run one."""
+    agents = presence.living()
+    means = [each.mean_seconds for each in agents if each.mean_seconds is not None]
+    slots = sum(each.slots for each in agents)
+    if not means or not slots or position is None:
+        return None
+    return sum(means) / len(means) * (1 + position / slots)
+
+
+class Room:
+    """Limits how many jobs of one owner may wait. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._coming: Counter[str | None] = Counter()  # jobs by owner that are not on the board yet
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def for_one_more(
+        self, board: Board, rights: Rights | None, owner: str | None, eta: Callable[[], float | None]
+    ) -> Iterator[None]:
+        """Keep room for a job while it is added.
+
+        Args:
+            eta: estimates how many seconds it takes until another one may be added.
+
+        Raises:
+            Busy: its owner has as many as it may.
+        """
+        most = None if rights is None else rights.policy.max_waiting_jobs
+        with self._lock:
+            if rights is not None and most is not None and board.waiting_of(owner) + self._coming[owner] >= most:
+                seconds = whole_seconds(eta() or RETRY_SECONDS)
+                raise Busy(f"{rights.who} may have at most {most} waiting jobs.", retry_after=seconds)
+            self._coming[owner] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming[owner] -= 1
+
+
+def _forget_files(engine: Engine, job: Job) -> None:
+    if job.fingerprint is None:  # otherwise another request with its key may have stored them
+        with contextlib.suppress(BridgeError):
+            engine.drop_blobs(job.id)
+
+
+def _check_same(known: Job | Result, admitted: Admitted) -> None:
+    if known.fingerprint != admitted.fingerprint:
+        raise IdempotencyConflict(
+            "The Idempotency-Key was used for another request before; a new request needs a new key.",
+            prompt_id=known.id,
+        )

@@ -1,0 +1,205 @@
+"""The records of a job, as the engine keeps them: the job, who has claimed it, and how it ended.
+
+All are JSON. Fields that a reader does not know are ignored, so that processes of two versions can work together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+Kind = Literal["kept", "live"]
+RequestIn = Literal["inline", "blob"]
+ClaimState = Literal["running", "given_back", "ended"]
+Ending = Literal["succeeded", "failed", "cancelled"]
+
+
+class BrokenRecord(ValueError):
+    """A record that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a bridge writes once.
+
+    Attributes:
+        id: also the id of its prompt.
+        kind: "kept" outlives all processes; "live" is in memory, and its caller still holds the request.
+        owner: the name of the caller's API key, or None.
+        priority: 0 to 2; 2 goes first.
+        created: seconds since 1970, for people.
+        workflow: its name, for lists and logs.
+        timeout: seconds that a run may take; of a live job, those left when it was published.
+        attempts: how often it may be begun before it has failed.
+        expires: seconds for which its result is kept.
+        labels: the caller's own.
+        webhook: the URL to which its result is sent.
+        older_webhook: whether the webhook's body has ComfyLite's shape.
+        base_url: the bridge's address, with which links in the webhook's body begin.
+        fingerprint: of the request, if it had an idempotency key.
+        classes: the node classes that it needs, as far as known.
+        models: (node class, input, file name) of the models that it needs, as far as known.
+        most_running: how many jobs of its owner may run at once; None: any number.
+        is_followed: whether somebody wants to hear of the events of a live job.
+        request_in: where the request is: after the job in its message, or in a blob.
+        input_files: how many input files it has, as blobs `in-N`.
+    """
+
+    id: str
+    kind: Kind
+    created: float
+    workflow: str
+    timeout: float
+    owner: str | None = None
+    priority: int = 1
+    attempts: int = 3
+    expires: float = 604800
+    labels: dict[str, str] = field(default_factory=dict)
+    webhook: str | None = None
+    older_webhook: bool = False
+    base_url: str | None = None
+    fingerprint: str | None = None
+    classes: tuple[str, ...] = ()
+    models: tuple[tuple[str, str, str], ...] = ()
+    most_running: int | None = None
+    is_followed: bool = False
+    request_in: RequestIn = "inline"
+    input_files: int = 0
+
+    def to_bytes(self) -> bytes:
+        return _to_bytes(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Job:
+        """Raises BrokenRecord."""
+        return _from_bytes(cls, data)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an agent writes about a job that it runs, or has run.
+
+    Attributes:
+        agent: its id.
+        session: its run: another one after each start.
+        name: its name, for people.
+        attempt: how many runs were begun, this one included; without those that were given back and don't count.
+        since: seconds since 1970 when it took the job, for people.
+        lacks: why agents could not run it, by the agent's id.
+    """
+
+    state: ClaimState
+    agent: str
+    session: str
+    name: str = ""
+    attempt: int = 1
+    since: float = 0
+    lacks: dict[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        return _to_bytes(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Claim:
+        """Raises BrokenRecord."""
+        return _from_bytes(cls, data)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The one record of a job that has ended, complete by itself.
+
+    Attributes:
+        started: when its last run began; None if none did. All times are seconds since 1970.
+        attempts: how many runs were begun.
+        agent: the name of the agent that ran it.
+        agent_id: its id.
+        error: see `errors.error_to_dict`.
+        generation: see `results.record_of`.
+
+    The others are those of the job.
+    """
+
+    id: str
+    kind: Kind
+    status: Ending
+    created: float
+    ended: float
+    workflow: str
+    started: float | None = None
+    owner: str | None = None
+    priority: int = 1
+    expires: float = 604800
+    labels: dict[str, str] = field(default_factory=dict)
+    webhook: str | None = None
+    older_webhook: bool = False
+    base_url: str | None = None
+    fingerprint: str | None = None
+    attempts: int = 0
+    agent: str | None = None
+    agent_id: str | None = None
+    error: dict[str, Any] | None = None
+    generation: dict[str, Any] | None = None
+
+    def to_bytes(self) -> bytes:
+        return _to_bytes(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Result:
+        """Raises BrokenRecord."""
+        return _from_bytes(cls, data)
+
+
+def result_of(
+    job: Job,
+    status: Ending,
+    *,
+    ended: float,
+    claim: Claim | None = None,
+    error: dict[str, Any] | None = None,
+    generation: dict[str, Any] | None = None,
+) -> Result:
+    """The result of a job, run last as the claim says, if it ran at all."""
+    ran = claim if claim is not None and claim.state == "running" else None
+    return Result(
+        id=job.id,
+        kind=job.kind,
+        status=status,
+        created=job.created,
+        started=None if ran is None else ran.since,
+        ended=ended,
+        workflow=job.workflow,
+        owner=job.owner,
+        priority=job.priority,
+        expires=job.expires,
+        labels=job.labels,
+        webhook=job.webhook,
+        older_webhook=job.older_webhook,
+        base_url=job.base_url,
+        fingerprint=job.fingerprint,
+        attempts=0 if claim is None else claim.attempt,
+        agent=None if ran is None else ran.name,
+        agent_id=None if ran is None else ran.agent,
+        error=error,
+        generation=generation,
+    )
+
+
+Record = TypeVar("Record", Job, Claim, Result)
+
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in (Job, Claim, Result)}
+
+
+def _to_bytes(record: Job | Claim | Result) -> bytes:
+    return _ADAPTERS[type(record).__name__].dump_json(record)
+
+
+def _from_bytes(kind: type[Record], data: bytes) -> Record:
+    try:
+        record: Record = _ADAPTERS[kind.__name__].validate_json(data)
+    except ValidationError as error:
+        raise BrokenRecord(f"not a {kind.__name__.lower()}: {error.error_count()} errors") from None
+    return record

@@ -1,0 +1,364 @@
+"""Jobs: requests that are queued in the engine, run by an agent, and answered later.
+
+Nothing is started or connected before the first job, unless there are jobs from before or an engine was chosen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from comfybridge.bridge import Bridge
+from comfybridge.deadline import Deadline
+from comfybridge.engine.engine import Engine
+from comfybridge.errors import (
+    BridgeError,
+    EngineUnreachable,
+    UnknownPrompt,
+)
+from comfybridge.jobs.accepting import Room, add, eta_of, first_with_its_key, job_of
+from comfybridge.jobs.board import Board, Entry
+from comfybridge.jobs.embedded import EmbeddedAgent
+from comfybridge.jobs.endings import log_end
+from comfybridge.jobs.job import Result
+from comfybridge.jobs.kept_files import kept_generation, kept_output
+from comfybridge.jobs.lists import Page, page_of
+from comfybridge.jobs.news import News
+from comfybridge.jobs.presence import Agent, Presence
+from comfybridge.jobs.queue import JobQueue
+from comfybridge.jobs.states import State, Wishes, ended_state, open_state
+from comfybridge.jobs.tries import Tries, not_tried
+from comfybridge.jobs.watching import Watching
+from comfybridge.jobs.webhooks import Webhooks
+from comfybridge.policy.policies import Turn
+from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.repeats import prompt_id_of
+from comfybridge.request import Generation, KeptFile, Output, OutputOptions
+
+READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
+RETRY_SECONDS = 5
+RESULTS, TRIES = "COMFYBRIDGE_RESULTS", "comfybridge.tries."
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What runs in a process once there are jobs.
+
+    Attributes:
+        agent: runs jobs on the ComfyUIs of the bridge itself.
+    """
+
+    engine: Engine
+    queue: JobQueue
+    presence: Presence
+    news: News
+    webhooks: Webhooks
+    agent: EmbeddedAgent
+
+    @property
+    def board(self) -> Board:
+        """The mirror of all jobs."""
+        return self.queue.board
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The jobs and agents as they are now.
+
+    Attributes:
+        counts: how many kept jobs there are in each state, `queued` and `running`.
+        oldest: seconds for which the oldest waiting job has waited; None if none waits.
+        agents: those that live.
+    """
+
+    counts: Mapping[str, int]
+    oldest: float | None
+    agents: tuple[Agent, ...]
+
+
+class Jobs:
+    """The jobs of a bridge, in one process of it. Safe to share between threads.
+
+    Attributes:
+        write_hook: makes the body of a webhook, from how its job ended.
+        told_end: called with the result of each job that has ended, in one process of all.
+        told_try: called with the outcome of each try of a webhook that this process makes.
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+        self._engine = Engine(bridge.settings, bridge.state)
+        self._parts: Parts | None = None
+        self._is_closed = False
+        self._starting = threading.Lock()
+        self._room = Room()
+        self._is_leaving = threading.Event()
+        self.write_hook: Callable[[Result], bytes] = lambda result: result.to_bytes()
+        self.told_end: Callable[[Result], None] = lambda _: None
+        self.told_try: Callable[[str], None] = lambda _: None
+
+    def begin(self) -> None:
+        """Go on with what is there, at a server's start: an engine that was chosen, or jobs from before."""
+        if self._is_used():
+            with contextlib.suppress(EngineUnreachable):  # it is tried again at the first request for a job
+                self.parts().agent.begin()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the process is about to end, so that callers who wait for a job should ask again."""
+        return self._is_leaving.is_set()
+
+    def leave(self) -> None:
+        """Begin no further jobs, and let callers who wait for one go. May be called twice."""
+        self._is_leaving.set()
+        parts = self._parts
+        if parts is not None:
+            parts.agent.leave()
+
+    def close(self) -> None:
+        """Stop, at a server's end. Jobs that run are given back, and go on elsewhere or after the restart."""
+        with self._starting:
+            self._is_closed = True
+            parts, self._parts = self._parts, None
+        if parts is not None:
+            for each in (parts.agent, parts.webhooks, parts.news, parts.queue, parts.engine):
+                each.close()
+
+    def parts(self) -> Parts:
+        """What runs once there are jobs, started if need be.
+
+        Raises:
+            EngineUnreachable
+        """
+        with self._starting:
+            if self._is_closed:
+                raise EngineUnreachable("The bridge is shutting down.", retry_after=RETRY_SECONDS)
+            if self._parts is None:
+                self._parts = self._started()
+            return self._parts
+
+    # -- one job -------------------------------------------------------------------------------------------------
+
+    def submit(self, admitted: Admitted, wishes: Wishes) -> State:
+        """Queue a request as a job. Returns once the engine has it on disk.
+
+        Returns:
+            The job; with an idempotency key, the first that came with it.
+
+        Raises:
+            BridgeError: what `Bridge.submit` would refuse, as far as it shows without queueing.
+            Forbidden: its owner may not ask for that priority, or for a webhook.
+            IdempotencyConflict: the key was used for another request.
+            Busy: too many jobs wait, or the disk is full; nothing was stored.
+            EngineUnreachable: nothing was stored.
+        """
+        bridge, rights = self._bridge, admitted.rights
+        bridge.under_way.check_goes_on()
+        if rights is not None:
+            rights.check_job(wishes.priority, has_webhook=wishes.webhook is not None)
+        parts = self._ready()
+        admitted = replace(admitted, prompt_id=prompt_id_of(admitted))
+        admitted.trace.prompt_id = job_id = str(admitted.prompt_id)
+        has_key = admitted.asked.idempotency_key is not None
+        if not has_key or first_with_its_key(parts.board, admitted) is None:
+            job = job_of(bridge, admitted, wishes)
+            turn = Turn(rights)
+            turn.take()
+            try:
+                with self._room.for_one_more(parts.board, rights, admitted.owner, partial(eta_of, parts.presence, 0)):
+                    add(bridge, parts.engine, parts.queue, job, admitted)
+            except BridgeError:
+                turn.give_back()
+                raise
+            parts.agent.need()
+            return self._find(parts, job_id) or open_state(job, None)
+        return self.find(job_id, None)
+
+    def find(self, job_id: str, owner: str | None) -> State:
+        """A job as it is now.
+
+        Args:
+            owner: whose job it must be; None: anybody's.
+
+        Raises:
+            UnknownPrompt: there is no such job, or not any more.
+            EngineUnreachable: it is not known yet what jobs there are.
+        """
+        state = self._find(self._ready(), job_id) if self._is_used() else None
+        if state is None or (owner is not None and state.owner != owner):
+            raise UnknownPrompt("There is no job of that id, or its result is no longer kept.", prompt_id=job_id)
+        return state
+
+    def known(self, job_id: str, owner: str | None) -> State | None:
+        """A job as it is now; None if there is none. Asks nobody where no jobs were queued."""
+        if not self._is_used():
+            return None
+        try:
+            return self.find(job_id, owner)
+        except (UnknownPrompt, EngineUnreachable):
+            return None
+
+    def wait(self, job_id: str, seconds: float) -> State:
+        """A job once it has ended, or after that many seconds.
+
+        Raises:
+            UnknownPrompt, EngineUnreachable
+        """
+        board = self._ready().board
+        board.wait(job_id, lambda: board.entry(job_id) is None, seconds)
+        return self.find(job_id, None)
+
+    @contextlib.contextmanager
+    def watch(self, job_id: str) -> Iterator[Watching]:
+        """Follow what happens to a job.
+
+        Raises:
+            EngineUnreachable
+        """
+        parts = self._ready()
+        watching = Watching(job_id, parts.engine, parts.board, partial(self.find, job_id, None))
+        try:
+            yield watching
+        finally:
+            watching.close()
+
+    def cancel(self, job_id: str, owner: str | None) -> tuple[State, State]:
+        """End a job as cancelled, unless it has ended.
+
+        Returns:
+            Its states before and after.
+
+        Raises:
+            UnknownPrompt, EngineUnreachable
+        """
+        before = self.find(job_id, owner)
+        if before.has_ended:
+            return before, before
+        result = self._ready().queue.cancel(job_id)
+        if result is None:
+            raise UnknownPrompt("The job is no longer known.", prompt_id=job_id)
+        after = ended_state(result, self._delivery(result))
+        return (before if after.status == "cancelled" else after), after
+
+    def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
+        """What a job has made. Its files are fetched when they are read."""
+        return kept_generation(self._engine, result, deadline, options)
+
+    def output(self, kept: KeptFile, deadline: Deadline) -> Output:
+        """One of a job's files.
+
+        Raises:
+            UnknownPrompt: the result of the job is no longer kept.
+            EngineUnreachable
+        """
+        result = self._ready().board.result(kept.job_id) if self._is_used() else None
+        if result is None:
+            raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=kept.job_id)
+        return kept_output(self._engine, result, kept, deadline)
+
+    # -- all of them ---------------------------------------------------------------------------------------------
+
+    def page(
+        self, owner: str | None, *, status: str | None, labels: Mapping[str, str], cursor: str | None, limit: int
+    ) -> Page:
+        """Kept jobs, the newest first.
+
+        Args:
+            owner: whose jobs; None: everybody's.
+            labels: those that a job must have.
+            cursor: `next_cursor` of the page before.
+
+        Raises:
+            InvalidRequest: the cursor is none.
+            EngineUnreachable
+        """
+        if not self._is_used():
+            return Page([], None)
+        parts = self._ready()
+        return page_of(
+            parts.board, partial(self._find, parts), owner, status=status, labels=labels, cursor=cursor, limit=limit
+        )
+
+    def waiting(self, owner: str | None) -> list[State]:
+        """The kept jobs that wait, the next one first. Starts nothing.
+
+        Args:
+            owner: whose jobs; None: everybody's.
+        """
+        parts = self._parts
+        if parts is None:
+            return []
+        entries = [
+            each
+            for each in parts.board.open()
+            if each.job.kind == "kept" and not each.is_running and owner in (None, each.job.owner)
+        ]
+        states = [self._open(parts, each) for each in entries]
+        return sorted(states, key=lambda each: each.position or 0)
+
+    def figures(self) -> Figures | None:
+        """The jobs and agents as they are now; None where there were no jobs. Starts nothing."""
+        parts = self._parts
+        if parts is None:
+            return None
+        counts = {state: count for (kind, state), count in parts.board.counts().items() if kind == "kept"}
+        return Figures(counts, parts.board.oldest(), tuple(parts.presence.living()))
+
+    # -- its parts -----------------------------------------------------------------------------------------------
+
+    def _is_used(self) -> bool:
+        return self._parts is not None or self._engine.is_chosen or self._engine.is_wanted_at_start()
+
+    def _started(self) -> Parts:
+        bridge, engine = self._bridge, self._engine
+        presence = Presence(engine)
+        queue = JobQueue(
+            engine, "bridge", presence, most_open=bridge.settings.max_jobs, cleared=lambda result: self._ended(result)
+        )
+        queue.start()
+        news = News(engine)
+        webhooks = Webhooks(
+            engine, bridge.settings, lambda result: self.write_hook(result), lambda outcome: self.told_try(outcome)
+        )
+        webhooks.start()
+        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine))
+
+    def _ready(self) -> Parts:
+        parts = self.parts()
+        if not parts.queue.wait_until_ready(READY_SECONDS):
+            raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
+        return parts
+
+    def _find(self, parts: Parts, job_id: str) -> State | None:
+        entry = parts.board.entry(job_id)
+        if entry is not None:
+            return self._open(parts, entry)
+        result = parts.board.result(job_id)
+        return None if result is None else ended_state(result, self._delivery(result))
+
+    def _open(self, parts: Parts, entry: Entry) -> State:
+        if entry.is_running:
+            progress = parts.news.progress_of(entry.job.id)
+            eta = None if progress is None else progress.eta_seconds
+            return open_state(entry.job, entry.claim, eta_seconds=eta, progress=progress)
+        before = parts.board.position(entry.job.id)
+        position = None if before is None else before + 1
+        claim = None if entry.claim is None else replace(entry.claim, state="given_back")
+        return open_state(entry.job, claim, position=position, eta_seconds=eta_of(parts.presence, position))
+
+    def _delivery(self, result: Result) -> Mapping[str, object] | None:
+        """What became of a webhook, as far as the engine can say now."""
+        if result.webhook is None:
+            return None
+        with contextlib.suppress(EngineUnreachable):
+            message = self._engine.get(RESULTS, TRIES + result.id)
+            tries = None if message is None else Tries.from_bytes(message.data)
+            return (tries or not_tried(result.ended)).view()
+        return None
+
+    def _ended(self, result: Result) -> None:
+        log_end(result)
+        self.told_end(result)

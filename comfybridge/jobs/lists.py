@@ -1,0 +1,105 @@
+"""Pages of jobs, the newest first."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import heapq
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from comfybridge.errors import InvalidRequest
+from comfybridge.jobs.board import Board
+from comfybridge.jobs.states import State
+
+Place = tuple[float, str]  # of a job in the list: when it was created, and its id
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some jobs.
+
+    Attributes:
+        next_cursor: stands for the jobs after these; None if there are none.
+    """
+
+    states: list[State]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class _Listed:
+    place: Place
+    status: str
+    labels: Mapping[str, str]
+
+
+def page_of(
+    board: Board,
+    find: Callable[[str], State | None],
+    owner: str | None,
+    *,
+    status: str | None,
+    labels: Mapping[str, str],
+    cursor: str | None,
+    limit: int,
+) -> Page:
+    """A page of an owner's kept jobs.
+
+    Args:
+        find: returns a job by its id.
+        owner: None: everybody's.
+        status: only jobs of that status.
+        labels: those that a job must have.
+        cursor: `next_cursor` of the page before.
+
+    Raises:
+        InvalidRequest: the cursor is none.
+        EngineUnreachable
+    """
+    after = None if cursor is None else _place_in(cursor)
+    states: list[State] = []
+    last: Place | None = None
+    for each in heapq.merge(_open(board, owner), _past(board, owner), key=lambda each: _newest_first(each.place)):
+        if after is not None and _newest_first(each.place) <= _newest_first(after):
+            continue
+        if (status is not None and each.status != status) or not labels.items() <= each.labels.items():
+            continue
+        if len(states) == limit and last is not None:
+            return Page(states, _cursor_of(last))
+        state = find(each.place[1])
+        if state is not None:  # otherwise its time was up just now
+            states.append(state)
+            last = each.place
+    return Page(states, None)
+
+
+def _open(board: Board, owner: str | None) -> Iterator[_Listed]:
+    entries = [each for each in board.open() if each.job.kind == "kept" and owner in (None, each.job.owner)]
+    for each in sorted(entries, key=lambda each: _newest_first((each.job.created, each.job.id))):
+        job = each.job
+        yield _Listed((job.created, job.id), "running" if each.is_running else "queued", job.labels)
+
+
+def _past(board: Board, owner: str | None) -> Iterator[_Listed]:
+    for each in board.past(owner):
+        yield _Listed((each.created, each.id), each.status, each.labels)
+
+
+def _newest_first(place: Place) -> tuple[float, str]:
+    return -place[0], place[1]
+
+
+def _cursor_of(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode("ascii").rstrip("=")
+
+
+def _place_in(cursor: str) -> Place:
+    try:
+        created, job_id = json.loads(
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        )
+        return float(created), str(job_id)
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise InvalidRequest("cursor is not one; next_cursor of the page before is.", field="cursor") from None

@@ -1,0 +1,173 @@
+"""An admitted request as bytes, for an agent that runs it later and elsewhere.
+
+All that its prompt depends on goes along: the template's own files, the owner's policy, and those settings of the
+bridge that a request may override. Files go beside it, as blobs. Fields that a later version adds are ignored.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import yaml
+
+from comfybridge.bridge import Bridge
+from comfybridge.deadline import Deadline
+from comfybridge.files.sent import LinkedFile
+from comfybridge.policy.policies import Policy, Rights
+from comfybridge.prompts.admitted import Admitted
+from comfybridge.request import GenerationRequest, InputFile, OutputOptions
+from comfybridge.workflow.graph import check_graph
+from comfybridge.workflow.named import named_template
+from comfybridge.workflow.parameter_file import ParameterFile
+from comfybridge.workflow.template import Template
+from comfybridge.workflow.unconverted import Unconverted
+
+TEMPLATES_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A request as it is stored.
+
+    Attributes:
+        data: all but its input files.
+        files: the input files, each under the name of its blob.
+    """
+
+    data: bytes
+    files: tuple[tuple[str, bytes], ...]
+
+
+def pack(admitted: Admitted, bridge: Bridge) -> Packed:
+    """A request for an agent.
+
+    Args:
+        bridge: the one that admitted it.
+
+    Raises:
+        UnknownWorkflow, BrokenWorkflow: its template is not there any more.
+    """
+    asked, settings, rights = admitted.asked, bridge.settings, admitted.rights
+    here = [each for each in asked.images if each.data]
+    name = asked.template_name(settings.default_workflow)
+    told: dict[str, Any] = {
+        **{each.name: getattr(asked, each.name) for each in fields(asked)},
+        "output": vars(asked.output),
+        "images": [_file_to_dict(each, here) for each in asked.images],
+        "dynamic_texts": settings.dynamic_texts if asked.dynamic_texts is None else asked.dynamic_texts,
+    }
+    if name is not None:
+        told["workflow"] = name
+    packed = {
+        "request": told,
+        "template": None if name is None else _template_to_text(bridge.library.get(name)),
+        "owner": admitted.owner,
+        "who": None if rights is None else rights.who,
+        "policy": None if rights is None else rights.policy.model_dump(mode="json", exclude={"rate"}),
+        "fingerprint": admitted.fingerprint,
+    }
+    files = tuple((_blob(number), each.data) for number, each in enumerate(here))
+    return Packed(json.dumps(packed).encode(), files)
+
+
+def unpack(
+    data: bytes,
+    read_file: Callable[[str], bytes],
+    *,
+    prompt_id: str,
+    seconds: float,
+    is_followed: bool = False,
+    is_repeat: bool = False,
+) -> Admitted:
+    """The request that `pack` made bytes of, as an agent submits it.
+
+    Args:
+        read_file: the content of a blob.
+        prompt_id: the id that its prompt gets.
+        seconds: how long it may take from now on.
+        is_followed: whether someone follows the events of its prompt.
+        is_repeat: whether a ComfyUI may have its prompt already.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: they are of something else.
+    """
+    packed = json.loads(data)
+    told, template = packed["request"], packed.get("template")
+    given = _known(GenerationRequest, told)
+    output = _known(OutputOptions, given.get("output") or {})
+    if output.get("nodes") is not None:
+        output["nodes"] = tuple(output["nodes"])
+    given["output"] = OutputOptions(**output)
+    given["images"] = [_file_of(each, read_file) for each in told.get("images") or ()]
+    policy = packed.get("policy")
+    if policy is not None:
+        policy = Policy(**{name: value for name, value in policy.items() if name in Policy.model_fields})
+    return Admitted(
+        asked=GenerationRequest(**given),
+        owner=packed.get("owner"),
+        rights=None if policy is None else Rights(packed["who"], policy),
+        deadline=Deadline(seconds),
+        fingerprint=packed.get("fingerprint"),
+        is_followed=is_followed,
+        has_previews=True,
+        prompt_id=prompt_id,
+        workflow=None if template is None else _template_of(template),
+        is_repeat=is_repeat,
+    )
+
+
+def _known(kind: type, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Those values that a dataclass of this version has."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in told.items() if name in names}
+
+
+def _blob(number: int) -> str:
+    return f"in-{number}"
+
+
+def _file_to_dict(file: InputFile, here: Sequence[InputFile]) -> dict[str, Any]:
+    if isinstance(file, LinkedFile):
+        return {"name": file.name, "url": file.url}
+    return {"name": file.name, "blob": _blob(here.index(file)) if file.data else None}
+
+
+def _file_of(told: Mapping[str, Any], read_file: Callable[[str], bytes]) -> InputFile:
+    if told.get("url"):
+        return LinkedFile(told["name"], url=told["url"])
+    return InputFile(told["name"], read_file(told["blob"]) if told.get("blob") else b"")
+
+
+def _template_to_text(workflow: Template | Unconverted) -> str:
+    """A template's own files."""
+    told: dict[str, Any] = {"name": workflow.name}
+    if isinstance(workflow, Unconverted):
+        told["file"] = workflow.file
+    else:
+        told["graph"] = workflow.graph
+    beside = workflow.parameter_file
+    if beside is not None:
+        told["parameter_file"] = beside.name
+        try:
+            is_json = json.loads(json.dumps(beside.content)) == beside.content
+        except (TypeError, ValueError):
+            is_json = False
+        # YAML has values that JSON has not, and takes long to read
+        told["json" if is_json else "yaml"] = beside.content if is_json else yaml.safe_dump(beside.content)
+    return json.dumps(told)
+
+
+@functools.lru_cache(maxsize=TEMPLATES_KEPT)  # also because what a server makes of one is cached by its identity
+def _template_of(text: str) -> Template | Unconverted:
+    told = json.loads(text)
+    beside = None
+    if told.get("parameter_file"):
+        content = yaml.safe_load(told["yaml"]) if "yaml" in told else told["json"]
+        beside = ParameterFile(told["parameter_file"], content)
+    if "file" in told:
+        return replace(Unconverted.of(told["file"]), name=told["name"], parameter_file=beside)
+    return named_template(told["name"], check_graph(told["graph"]), beside)

@@ -1,0 +1,62 @@
+"""Tells the fleet how far a running job is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from comfybridge.engine.engine import Engine
+from comfybridge.jobs.events import Heard, event_to_bytes
+from comfybridge.prompts.progress import Preview, Progress
+
+PROGRESS_SECONDS = 1.0
+WATCHING_SECONDS = 5.0  # a bridge says every 2 s that someone follows the events
+LARGEST_EVENT = 500_000  # bytes; NATS takes no message of more than a megabyte unless told to
+
+
+class Watched:
+    """Which jobs have someone who follows their events. Safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._heard: dict[str, float] = {}
+        self.close = engine.listen("comfybridge.watching.*", self._hear)
+
+    def has(self, job_id: str) -> bool:
+        """Whether someone follows the events of a job."""
+        return time.monotonic() - self._heard.get(job_id, float("-inf")) < WATCHING_SECONDS
+
+    def _hear(self, subject: str, _: bytes) -> None:
+        now = time.monotonic()
+        if len(self._heard) > 1000:  # most of them are run by others, or have ended
+            self._heard = {each: at for each, at in self._heard.items() if now - at < WATCHING_SECONDS}
+        self._heard[subject.rpartition(".")[2]] = now
+
+
+class Tidings:
+    """What is told of one run: its progress once a second, and all events while someone follows them.
+
+    Args:
+        is_watched: whether someone does.
+    """
+
+    def __init__(self, engine: Engine, job_id: str, is_watched: Callable[[], bool]) -> None:
+        self._engine = engine
+        self._job_id = job_id
+        self._is_watched = is_watched
+        self._told_at = float("-inf")
+
+    def tell(self, heard: Heard) -> None:
+        """Tell one step. For one thread at a time."""
+        now = time.monotonic()
+        is_due = isinstance(heard, Progress) and now - self._told_at >= PROGRESS_SECONDS
+        is_watched = self._is_watched()
+        if not is_due and not is_watched:
+            return
+        if isinstance(heard, Preview) and len(heard.data) > LARGEST_EVENT:
+            return
+        sent = event_to_bytes(heard)
+        if is_due:
+            self._told_at = now
+            self._engine.tell(f"comfybridge.progress.{self._job_id}", sent)
+        if is_watched:
+            self._engine.tell(f"comfybridge.event.{self._job_id}", sent)

@@ -1,0 +1,112 @@
+"""Follows one job: its place in the queue, its progress and previews, and its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from comfybridge.engine.engine import Engine
+from comfybridge.jobs.board import Board, What
+from comfybridge.jobs.events import Heard, event_from_bytes
+from comfybridge.jobs.states import State
+from comfybridge.prompts.progress import Preview, Progress, Queued
+
+EVENTS, WATCHING = "comfybridge.event.", "comfybridge.watching."
+ASK_SECONDS = 2.0  # an agent that does not hear from a watcher for longer tells no events
+PLACE_SECONDS = 1.0  # how often a waiting job's place is looked at
+
+
+class Watching:
+    """What happens to a job from now on. For one thread at a time; close it.
+
+    The first event is the job's present state. Of progress and previews only the newest are kept for a reader that is
+    slow.
+
+    Args:
+        find: returns the present state.
+    """
+
+    def __init__(self, job_id: str, engine: Engine, board: Board, find: Callable[[], State]) -> None:
+        self._job_id = job_id
+        self._engine = engine
+        self._find = find
+        self._changed = threading.Condition()
+        self._is_stale = True  # whether the state must be looked at
+        self._progress: Progress | None = None
+        self._preview: Preview | None = None
+        self._place: tuple[str, int | None] | None = None  # the last that was told
+        self._has_ended = False
+        self._ask_at = self._look_at = 0.0
+        self._ends = [
+            engine.listen(EVENTS + job_id, self._hear),
+            board.changes(self._hear_change, job_id),
+        ]
+
+    def next(self, seconds: float) -> Heard | State | None:
+        """The next event; the state, once the job has ended; None if nothing happens within that many seconds.
+
+        Raises:
+            UnknownPrompt: the job is not known any more.
+            EngineUnreachable
+        """
+        until = time.monotonic() + seconds
+        while not self._has_ended:
+            now = time.monotonic()
+            if now >= self._ask_at:
+                self._engine.tell(WATCHING + self._job_id, b"")
+                self._ask_at = now + ASK_SECONDS
+            told = self._told(now)
+            if told is not None:
+                return told
+            left = min(until, self._ask_at, self._look_at) - now
+            if now >= until:
+                return None
+            with self._changed:
+                self._changed.wait_for(self._has_news, max(left, 0.0))
+        return None
+
+    def close(self) -> None:
+        """Follow it no longer."""
+        for end in self._ends:
+            end()
+
+    def _has_news(self) -> bool:
+        return self._is_stale or self._progress is not None or self._preview is not None
+
+    def _told(self, now: float) -> Heard | State | None:
+        is_waiting = self._place is None or self._place[0] == "queued"
+        if self._is_stale or (is_waiting and now >= self._look_at):
+            self._is_stale, self._look_at = False, now + PLACE_SECONDS
+            state = self._find()
+            if state.has_ended:
+                self._has_ended = True
+                return state
+            if self._place != (state.status, state.position):
+                if self._place is None and state.progress is not None and self._progress is None:
+                    self._progress = state.progress
+                self._place = (state.status, state.position)
+                return Queued(self._job_id, state.position, state.eta_seconds)
+        elif not is_waiting:
+            self._look_at = now + ASK_SECONDS
+        with self._changed:
+            for name in ("_progress", "_preview"):
+                heard: Heard | None = getattr(self, name)
+                if heard is not None:
+                    setattr(self, name, None)
+                    return heard
+        return None
+
+    def _hear(self, _subject: str, data: bytes) -> None:
+        event = event_from_bytes(data)
+        with self._changed:
+            if isinstance(event, Progress):
+                self._progress = event
+            elif isinstance(event, Preview):
+                self._preview = event
+            self._changed.notify_all()
+
+    def _hear_change(self, _job_id: str, _what: What) -> None:
+        with self._changed:
+            self._is_stale = True
+            self._changed.notify_all()

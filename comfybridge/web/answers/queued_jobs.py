@@ -1,0 +1,119 @@
+"""Requests that become jobs: queued now, waited for a while if the caller likes, followed as events."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from flask import Response, g
+
+from comfybridge.errors import BridgeError, Busy, NotFound, forget_frames
+from comfybridge.jobs.jobs import Jobs
+from comfybridge.jobs.states import State, Wishes
+from comfybridge.request import GenerationRequest
+from comfybridge.web.answers.admission import admitted
+from comfybridge.web.answers.events import MEDIA_TYPE
+from comfybridge.web.answers.hangups import LOOK_SECONDS, caller_has_left
+from comfybridge.web.answers.negotiation import JSON_ONLY
+from comfybridge.web.answers.sending import Body, sent
+from comfybridge.web.answers.streaming import HEARTBEAT_SECONDS, STREAM_HEADERS
+from comfybridge.web.answers.style import EventStyle
+from comfybridge.web.current import current_bridge, current_jobs
+
+
+def needed_jobs() -> Jobs:
+    """The jobs of the current bridge, for a view that makes no sense without them.
+
+    Raises:
+        NotFound: the settings leave them out.
+    """
+    jobs = current_jobs()
+    if jobs is None:
+        raise NotFound("This bridge has no jobs: COMFYBRIDGE_JOBS is false.")
+    return jobs
+
+
+def queue_job(asked: GenerationRequest, wishes: Wishes) -> State:
+    """Admit a request and queue it as a job. Returns once the engine has it on disk.
+
+    Raises:
+        BridgeError: it is wrong, its owner may not ask for it, or there is no room or no engine.
+    """
+    state = needed_jobs().submit(admitted(asked, JSON_ONLY), wishes)
+    g.prompt_id = state.id
+    return state
+
+
+def wait_for(jobs: Jobs, state: State, seconds: float) -> State:
+    """The state of a job once it has ended, or after that many seconds.
+
+    Without a free slot, or if the caller hangs up, that is now.
+    """
+    until = time.monotonic() + seconds
+    has_left = caller_has_left()
+    with contextlib.suppress(Busy), _slot():
+        while not state.has_ended and not has_left() and not jobs.is_leaving:
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            state = jobs.wait(state.id, min(left, LOOK_SECONDS))
+    return state
+
+
+def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State], Body]) -> Response:
+    """A job as server-sent events: its state now, what happens to it, and its result or error, which is the last.
+
+    Args:
+        render: the events of a job that has ended; raises the error that it ended with.
+
+    Raises:
+        UnknownPrompt: there is no such job.
+        Busy: every slot is taken.
+        EngineUnreachable
+    """
+    has_left, request_id = caller_has_left(), g.request_id
+    with contextlib.ExitStack() as held:
+        held.enter_context(_slot())
+        watching = held.enter_context(jobs.watch(job_id))
+
+        def frames() -> Iterator[bytes]:
+            told_at = time.monotonic()
+            while not has_left() and not jobs.is_leaving:
+                heard = watching.next(LOOK_SECONDS)
+                if isinstance(heard, State):
+                    try:
+                        yield from _whole(render(heard))
+                    except BridgeError as error:
+                        forget_frames(error)
+                        yield style.error(error, request_id)
+                    return
+                if heard is not None:
+                    yield style.told(heard)
+                elif time.monotonic() - told_at >= HEARTBEAT_SECONDS:
+                    yield b": waiting\n\n"
+                else:
+                    continue
+                told_at = time.monotonic()
+
+        response = Response(frames(), content_type=MEDIA_TYPE, headers=STREAM_HEADERS)
+        response.call_on_close(held.pop_all().close)
+        return response
+
+
+def _whole(body: Body) -> Iterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+    else:
+        yield from sent(body, body.close)
+
+
+@contextlib.contextmanager
+def _slot() -> Iterator[None]:
+    """A slot of the bridge, as every request has one that blocks a thread."""
+    slots = current_bridge().slots
+    slots.take()
+    try:
+        yield
+    finally:
+        slots.give_back(None)
