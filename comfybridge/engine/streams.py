@@ -6,11 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfybridge.engine.connection import ApiError, Connection, NobodyAnswers, NotAllowed, Unusable
-
-KEPT = "COMFYBRIDGE_KEPT"
-LIVE = "COMFYBRIDGE_LIVE"
-RESULTS = "COMFYBRIDGE_RESULTS"
-FILES = "COMFYBRIDGE_FILES"
+from comfybridge.engine.names import FILES, KEPT, LIVE, RESULTS
 
 MOST_RESULTS = 100_000
 MOST_MESSAGES = 1_000_000
