@@ -99,7 +99,7 @@ def _serve(bridge: Bridge) -> int:
         "Agent %s (ComfyBridge %s) takes jobs from %s for ComfyUI at %s, %s at a time; its id is %s.",
         name,
         __version__,
-        engine.address,
+        ", ".join(each.url for each in settings.engine_addresses),
         ", ".join(each.url for each in settings.addresses),
         agent.slots,
         agent_id,

@@ -11,16 +11,15 @@ from typing import Any
 
 import comfybridge
 from comfybridge.bridge import Bridge
-from comfybridge.comfyui.servers import Server
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.remote_files import offer_files
-from comfybridge.errors import BridgeError, EngineUnreachable
+from comfybridge.errors import BridgeError
 from comfybridge.jobs.abilities import Abilities, abilities_of
 from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.live_files import LiveFiles
-from comfybridge.jobs.presence import Announcer, Presence
+from comfybridge.jobs.presence import LEASE, Announcer, Presence
 from comfybridge.jobs.queue import Claimed, JobQueue, Taker
 from comfybridge.jobs.relay import relayed, subject_of_calls
 from comfybridge.jobs.running import Run, Surroundings
@@ -50,7 +49,7 @@ class Agent:
         name: for people.
         slots: how many jobs run at once; None: one for each ComfyUI.
         logs_ends: whether to log how each job has ended; the bridge does so too.
-        lease: as `Presence` takes it.
+        lease: seconds without a sign after which another agent is dead.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class Agent:
         name: str,
         slots: int | None = None,
         logs_ends: bool = False,
-        **lease: float,
+        lease: float = LEASE,
     ) -> None:
         self.id = agent_id
         self.name = name
@@ -70,13 +69,13 @@ class Agent:
         self._bridge = bridge
         self._engine = engine
         self._logs_ends = logs_ends
-        self._presence = Presence(engine, **lease)
+        self._presence = Presence(engine, lease=lease)
         self.queue = JobQueue(engine, "agent", self._presence, lost=self._lose)
         self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots)
         self._live = LiveFiles()
         self._watched: Watched | None = None
         self._abilities = Abilities()
-        self._learned_at = float("-inf")
+        self._learned_at = self._looked_at = float("-inf")
         self._runs: dict[str, Run] = {}
         self._has_changed = threading.Condition()
         self._free = self.slots
@@ -90,9 +89,14 @@ class Agent:
         )
 
     def start(self) -> None:
-        """Begin to take jobs, as soon as the engine and a ComfyUI answer."""
+        """Begin to take jobs, as soon as the engine and a ComfyUI answer.
+
+        Raises:
+            EngineUnreachable: it can't be, as where the bridge's own engine can't be started.
+        """
+        self._begin()
         for name, target in ("takes jobs", self._take), ("tells", self._tick):
-            threading.Thread(target=self._guarded, args=[target], name=f"comfybridge {name}", daemon=True).start()
+            threading.Thread(target=target, name=f"comfybridge {name}", daemon=True).start()
 
     @property
     def running(self) -> list[str]:
@@ -147,61 +151,52 @@ class Agent:
     # -- taking jobs ---------------------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        self._begin()
         while not self._stopping.is_set():
             with self._has_changed:
                 self._has_changed.wait_for(lambda: self._free > 0 or self._stopping.is_set())
-            if self._stopping.is_set() or not self._is_fit():
-                continue
-            taker = Taker(self.id, self._announcer.session, self.name, self._lacks, self._abilities.hash)
             try:
-                claimed = self.queue.take(taker, TAKE_SECONDS)
-            except EngineUnreachable:
-                self._stopping.wait(FIRST_PAUSE)
-                continue
-            if claimed is not None:
-                self._run(claimed)
+                if not self._stopping.is_set() and self._is_fit():
+                    self._take_one()
+            except Exception:
+                log.exception("A bug in the bridge")
+                self._stopping.wait(BUSY_SECONDS)
+
+    def _take_one(self) -> None:
+        taker = Taker(self.id, self._announcer.session, self.name, self._lacks, self._abilities.hash)
+        claimed = self.queue.take(taker, TAKE_SECONDS)
+        if claimed is not None:
+            self._run(claimed)
 
     def _begin(self) -> None:
-        """Wait for the engine, and take part."""
         engine, address = self._engine, f"comfybridge.ask.{self.id}"
-        pause = FIRST_PAUSE
-        while not self._stopping.is_set():
-            try:
-                self.queue.start()
-                self._watched = Watched(engine)
-                self._ends = [
-                    self._watched.close,
-                    engine.answer(f"{address}.abilities", lambda *_: self._abilities.to_bytes()),
-                    engine.answer(f"{address}.release", self._release),
-                    offer_files(engine, f"{address}.file.*.*", self._live.open),
-                    offer_files(engine, subject_of_calls(self.id), partial(relayed, self._bridge.servers)),
-                ]
-                self._announce(is_up=False)  # as far as is known
-                self._announcer.start()
-                return
-            except EngineUnreachable as error:
-                if pause == FIRST_PAUSE:
-                    log.warning("%s The agent waits for it.", error.message)
-            self._stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        self.queue.start()
+        self._watched = Watched(engine)
+        self._ends = [
+            self._watched.close,
+            engine.answer(f"{address}.abilities", lambda *_: self._abilities.to_bytes()),
+            engine.listen(f"{address}.release", lambda _, data: self._live.release(data.decode())),
+            offer_files(engine, f"{address}.file.*.*", self._live.open),
+            offer_files(engine, subject_of_calls(self.id), partial(relayed, self._bridge.servers)),
+        ]
+        self._announce(is_up=False)  # as far as is known
+        self._announcer.start()
 
     def _run(self, claimed: Claimed) -> None:
         run = Run(claimed, self._around, self._tidings(claimed.job), self._has_run)
         with self._has_changed:
             self._runs[claimed.job.id] = run
             self._free -= 1
+        if not self.queue.is_held(claimed.job.id):  # it was cancelled just now
+            run.lose()
         self._announce()
         threading.Thread(target=self._work, args=[run], name="comfybridge job", daemon=True).start()
 
     def _work(self, run: Run) -> None:
         run.work()
-        if run.hindrance == "unreachable":
-            self._learned_at = float("-inf")  # so that it is probed before the next job
+        if run.hindrance in ("unreachable", "lacking"):
+            self._learned_at = float("-inf")  # so that ComfyUI is asked before the next job
         elif run.hindrance == "busy":
             self._paused_until = time.monotonic() + BUSY_SECONDS
-        elif run.hindrance == "lacking":
-            self._learned_at = min(self._learned_at, time.monotonic() - KNOWN_SECONDS)
         self._has_run(run)
         with self._has_changed:
             if self._runs.get(run.job.id) is run:
@@ -247,8 +242,12 @@ class Agent:
             self._stopping.wait(self._paused_until - now)
             return False
         age = now - self._learned_at
-        if age < RECENT_SECONDS or (age < KNOWN_SECONDS and not self._jobs_lack_something()):
-            return True
+        if age < KNOWN_SECONDS:
+            if now - self._looked_at < RECENT_SECONDS:
+                return True
+            self._looked_at = now
+            if not self._jobs_lack_something():
+                return True
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
@@ -262,7 +261,7 @@ class Agent:
                 continue
             if pause != FIRST_PAUSE:
                 log.warning("ComfyUI is back; the agent takes jobs again.")
-            self._learned_at = time.monotonic()
+            self._learned_at = self._looked_at = time.monotonic()
             self._announce(is_up=True)
             return True
         return False
@@ -276,7 +275,8 @@ class Agent:
         if is_up is not None:
             told["servers"] = {server.url: is_up and server.is_up for server in self._bridge.servers.all}
             told["abilities_hash"] = self._abilities.hash
-        means = [each.mean_seconds for each in map(Server.figures, self._bridge.servers.all) if each.mean_seconds]
+        figures = [each.figures for each in self._bridge.servers.all]
+        means = [each.mean_seconds for each in figures if each.mean_seconds is not None]
         if means:
             told["mean_seconds"] = sum(means) / len(means)
         self._announcer.update(**told)
@@ -291,16 +291,9 @@ class Agent:
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS) or self.running:
             for each in self._list():
-                each.tick()
+                try:
+                    each.tick()
+                except Exception:
+                    log.exception("A bug in the bridge")
             if self._has_given_up:
                 return
-
-    def _release(self, _: str, data: bytes) -> bytes:
-        self._live.release(data.decode())
-        return b""
-
-    def _guarded(self, target: Callable[[], None]) -> None:
-        try:
-            target()
-        except Exception:
-            log.exception("A bug in the bridge")

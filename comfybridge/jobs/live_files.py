@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
 
 from comfybridge.errors import ComfyUIError
+from comfybridge.jobs.headed import head
 from comfybridge.request import Generation, Output
 
 KEPT_SECONDS = 600.0  # a bridge releases them much sooner, unless it is gone
@@ -48,5 +48,5 @@ class LiveFiles:
         if not number.isdecimal() or int(number) >= len(outputs):
             raise ComfyUIError("The agent does not keep the output files of the job any more.")
         with outputs[int(number)].source() as file:
-            yield json.dumps({"size": file.size}).encode() + b"\n"
+            yield head(size=file.size)
             yield from file

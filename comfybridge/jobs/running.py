@@ -171,17 +171,13 @@ class Run:
     def _admit(self) -> Admitted:
         """The request as the bridge admitted it."""
         queue, engine, job = self._around.queue, self._around.engine, self.job
-        seconds = job.timeout
-        if job.kind == "live":
-            entry = queue.board.entry(job.id)
-            seconds -= 0.0 if entry is None else time.monotonic() - entry.arrived
         try:
             data = self._persist(lambda: queue.request_of(job))
             admitted = unpack(
                 data,
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
                 prompt_id=job.id,
-                seconds=max(0.1, seconds),
+                seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
                 is_followed=job.is_followed,
                 is_repeat=not self.claimed.is_first,
             )
