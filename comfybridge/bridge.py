@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.outcome import ImagesLost, Outcome
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiting.waiter import OnEvent
@@ -86,26 +87,16 @@ class Bridge:
 
     Args:
         settings: where ComfyUI is and how to treat it; from the environment and `.env` if not given.
+        servers: the ComfyUIs; those of the settings if not given.
 
     Raises:
         SettingsError: a setting has a value that can't be used.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, servers: Servers | None = None) -> None:
         self.settings = settings or load_settings()
         self.library = Library(self.settings.workflows_dir)
-        self.servers = Servers(
-            [
-                Server(
-                    address,
-                    connect_timeout=self.settings.connect_timeout,
-                    read_timeout=self.settings.read_timeout,
-                    pool_size=self.settings.max_concurrent,
-                )
-                for address in self.settings.addresses
-            ],
-            self.settings.max_queue,
-        )
+        self.servers = _servers_of(self.settings) if servers is None else servers
         machine = Machine()
         self.state = StateFolder(self.settings.state_dir)
         self.links = FileLinks(self.settings, self.servers, self.state)
@@ -120,7 +111,7 @@ class Bridge:
         self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
         self._offering = Offering(self.servers, self.templates)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
-        self._checker = Checker(self.servers, queueing, has_servers=True)
+        self._checker = Checker(self.servers, queueing, has_servers=not self.settings.is_fleet)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
         self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
 
@@ -374,9 +365,8 @@ class Bridge:
             canceller, seconds = submission.server.canceller, submission.deadline.seconds
             raise give_up(canceller, submission.prompt.id, seconds, keep=keep) from None
         except Abandoned:
-            request = submission.request
             submission.close()  # free the slot first: cancelling takes long if ComfyUI does not answer
-            if not request.outlasts_its_time:
+            if not (submission.request.outlasts_its_time or submission.admitted.trace.is_left):
                 try_to_drop(submission.server.canceller, submission.prompt.id)
             raise
         except ShuttingDown:
@@ -531,6 +521,19 @@ class Bridge:
                 f"The graph has more than {most} bytes, the most that COMFYBRIDGE_MAX_GRAPH_BYTES allows; send "
                 "files in images."
             )
+
+
+def _servers_of(settings: Settings) -> Servers:
+    clients = [
+        ComfyUIClient(
+            address,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+            pool_size=settings.max_concurrent,
+        )
+        for address in settings.addresses
+    ]
+    return Servers([Server(client) for client in clients], settings.max_queue)
 
 
 def _tell(on_queued_again: OnQueued, submission: Submission) -> None:

@@ -75,6 +75,7 @@ class Trace:
         error: what went wrong after its answer had begun.
         ended: the numbers of its prompts that nobody waits for any more, from 0.
         given_up: why its outcome is no longer wanted, as a sentence; None while it is.
+        is_left: whether its prompts are left to run when the waiting for them is given up.
         has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
 
@@ -88,6 +89,7 @@ class Trace:
     error: BridgeError | None = None
     ended: set[int] = field(default_factory=set)
     given_up: str | None = None
+    is_left: bool = False
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 

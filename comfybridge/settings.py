@@ -14,7 +14,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comfybridge.address import ServerAddress
-from comfybridge.engine_address import check_engine_addresses
+from comfybridge.engine_address import EngineAddress, parse_engine_addresses
 from comfybridge.errors import BridgeError
 from comfybridge.keys import DEFAULT, ApiKey, parse_keys
 from comfybridge.shipped import shipped
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_engine(cls, addresses: str | None) -> str | None:
         if addresses is not None:
-            check_engine_addresses(_split(addresses))
+            parse_engine_addresses(addresses)
         return addresses
 
     @field_validator("link_key")
@@ -293,9 +293,18 @@ class Settings(BaseSettings):
         return self.engine is not None and "comfyui_url" not in self.model_fields_set
 
     @property
+    def engine_addresses(self) -> list[EngineAddress]:
+        """The parsed addresses of the engine's servers; none if the bridge starts its own."""
+        return [] if self.engine is None else parse_engine_addresses(self.engine)
+
+    @property
     def addresses(self) -> list[ServerAddress]:
-        """The parsed addresses of the ComfyUI servers."""
-        return [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        """The parsed addresses of the ComfyUI servers; none in a fleet, whose agents have them."""
+        return (
+            []
+            if self.is_fleet
+            else [ServerAddress.parse(each, self.comfyui_headers) for each in _split(self.comfyui_url)]
+        )
 
 
 def _split(text: str) -> list[str]:
@@ -391,6 +400,10 @@ def load_settings(**given: Any) -> Settings:
             f"({settings.max_timeout:g})."
         )
     _check_secrets(settings)
+    if settings.is_fleet and not settings.jobs:
+        raise SettingsError(
+            f"{PREFIX}JOBS is false, but a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs everything as jobs."
+        )
     return settings
 
 

@@ -74,8 +74,17 @@ class StateFolder:
         except Timeout:
             raise TimeoutError(f"{path.name} is locked by another process") from None
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file or folder of that name, without making the folder that it would lie in."""
+        return (self.intended / name).exists()
+
+    @property
+    def intended(self) -> Path:
+        """The folder that is used if it can be; it may not be there yet."""
+        return self._found or self._chosen or user_state_path(NAME, appauthor=False)
+
     def _made(self) -> Path:
-        folder = self._chosen or user_state_path(NAME, appauthor=False)
+        folder = self.intended
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()

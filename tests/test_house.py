@@ -38,6 +38,7 @@ FLOORS = (
     ("media", "workflow", "comfyui"),
     ("shorthand",),
     ("request", "settings"),
+    ("webhook_secrets", "own_words"),
     (
         *("address", "credentials", "deadline", "durations", "engine_address", "errors", "expected_size"),
         *("json_size", "keys", "logs", "saving", "shipped", "showing", "state", "tasks", "validation"),
@@ -51,6 +52,7 @@ FOREIGN = {
     "gunicorn": ("serving",),
     "waitress": ("serving",),
     "nats": ("engine",),
+    "standardwebhooks": ("jobs",),
 }
 # The servers take a Flask application, and name its type.
 ALLOWED = {"serving": {"flask.Flask"}}
@@ -189,7 +191,7 @@ def calls(module: str, names: set[str]) -> list[str]:
 def test_there_is_one_way_from_an_http_request_to_one_that_can_be_queued() -> None:
     """Its types see to the rest: `Bridge.submit` and what else queues a request take `Admitted` only."""
     makers = [each for module in modules() for each in calls(module, {"Admitted"})]
-    assert [each.partition(":")[0] for each in makers] == ["bridge"]
+    assert [each.partition(":")[0] for each in makers] == ["bridge", "jobs.requests"]  # an agent's, from a bridge
     of_web = [module for module in modules() if module.startswith("web.") and module != "web.answers.admission"]
     assert [each for module in of_web for each in calls(module, {"admit"})] == []
     of_views = [module for module in of_web if not module.startswith("web.answers.")]

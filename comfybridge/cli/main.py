@@ -9,7 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from comfybridge import keys
+from comfybridge.cli.agent import run_agent
 from comfybridge.cli.convert import convert
+from comfybridge.cli.engine_config import engine_config
 from comfybridge.cli.generate import generate
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
@@ -31,10 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return generate(given[1:])
     if given[:1] == ["key"]:
         return make_key(given[1:])
+    if given[:1] == ["agent"]:
+        return run_agent(given[1:])
     if given[:1] == ["convert"]:
         return convert(given[1:])
     if given[:1] == ["workflows"]:
         return list_workflows(given[1:])
+    if given[:1] == ["engine-config"]:
+        return engine_config(given[1:])
     parser = _parser()
     options = vars(parser.parse_args(given))
     demo = options.pop("demo")
@@ -77,11 +83,12 @@ def make_key(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program(),
-        usage="%(prog)s [serve] [options]\n       %(prog)s {generate,convert,workflows,key} ...",
+        usage="%(prog)s [serve] [options]\n       %(prog)s {generate,convert,workflows,key,agent} ...",
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
         epilog=f"`{program()} generate` makes one picture instead of serving, `{program()} convert` turns a workflow "
         f"of ComfyUI's editor into a graph in API format, `{program()} workflows` lists the templates, "
-        f"`{program()} key` makes an API key; each has a --help. "
+        f"`{program()} key` makes an API key, `{program()} agent` runs jobs beside a ComfyUI; "
+        "each has a --help. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",
     )

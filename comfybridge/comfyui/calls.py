@@ -60,6 +60,7 @@ class Calls:
         connect_timeout: seconds to make a connection.
         read_timeout: seconds that the server may be silent within a call.
         pool_size: connections that are kept alive.
+        transport: how calls get there; over HTTP if not given.
 
     Attributes:
         route: how connections are made.
@@ -72,11 +73,12 @@ class Calls:
         connect_timeout: float = 5,
         read_timeout: float = 30,
         pool_size: int = 256,
+        transport: Transport | None = None,
     ) -> None:
         self.address = address
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
-        self._transport = Transport(address, pool_size)
+        self._transport = Transport(address, pool_size) if transport is None else transport
         self.route = self._transport.route
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from comfybridge.address import ServerAddress
 from comfybridge.comfyui.cancelling import Canceller
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.client import ComfyUIClient
@@ -79,10 +78,8 @@ class Server:
         is_up: whether it answered the last call.
     """
 
-    def __init__(self, address: ServerAddress, connect_timeout: float, read_timeout: float, pool_size: int) -> None:
-        self.client = ComfyUIClient(
-            address, connect_timeout=connect_timeout, read_timeout=read_timeout, pool_size=pool_size
-        )
+    def __init__(self, client: ComfyUIClient) -> None:
+        self.client = client
         self.catalog = Catalog(self.client)
         self.lookup = PromptLookup(self.client)
         self.canceller = Canceller(self.client, self.lookup)
@@ -169,17 +166,26 @@ class Servers:
     """All servers, and the choice among them. Safe to share between threads.
 
     Args:
-        servers: at least one.
+        servers: at least one, unless a subclass finds them.
         most_queued: how many prompts may wait or run on one of them before it gets no more; None: any number.
     """
 
     def __init__(self, servers: Sequence[Server], most_queued: int | None = None) -> None:
-        self.all = tuple(servers)
+        self._servers = tuple(servers)
         self._most_queued = most_queued
         self._turn = itertools.count()
         self._lock = threading.Lock()
         self._prober: threading.Thread | None = None
         self._stop = threading.Event()
+
+    @property
+    def all(self) -> tuple[Server, ...]:
+        """All of them, in the order of the settings."""
+        return self._servers
+
+    def nobody(self) -> BridgeError:
+        """The error where there is no server at all."""
+        return ComfyUIUnreachable("The bridge has no ComfyUI.", retry_after=5)
 
     def close(self) -> None:
         """Close all connections and end the threads."""
@@ -201,6 +207,8 @@ class Servers:
         """
         left = [server for server in self.all if server not in tried]
         if not left:
+            if not self.all:
+                raise self.nobody()
             raise ComfyUIUnreachable("None of the ComfyUI servers can be reached.", retry_after=5)
         if len(self.all) == 1 and self._most_queued is None:  # no choice
             left[0].begin()
@@ -297,8 +305,9 @@ class Servers:
         self, ask: Callable[[Server, Deadline], T], deadline: Deadline
     ) -> Iterator[tuple[Server, T | BridgeError]]:
         """The answer or the error of each server. A server that is down is skipped if another is up."""
-        some_are_up = any(server.is_up for server in self.all)
-        for server in sorted(self.all, key=lambda each: not each.is_up):
+        servers = self.all
+        some_are_up = any(server.is_up for server in servers)
+        for server in sorted(servers, key=lambda each: not each.is_up):
             if some_are_up and not server.is_up:
                 yield server, _no_answer(server)
                 continue
@@ -327,7 +336,7 @@ class Servers:
         said = list(self.each(ask, deadline))
         found = [(server, each) for server, each in said if not isinstance(each, BridgeError)]
         if not found:
-            raise next(each for _, each in said if isinstance(each, BridgeError))
+            raise next((each for _, each in said if isinstance(each, BridgeError)), self.nobody())
         return found
 
     def first(self, ask: Callable[[Server, Deadline], T], deadline: Deadline) -> T:
@@ -341,8 +350,7 @@ class Servers:
             if not isinstance(said, BridgeError):
                 return said
             first_error = first_error or said
-        assert first_error is not None
-        raise first_error
+        raise first_error or self.nobody()
 
 
 def _no_answer(server: Server) -> ComfyUIUnreachable:

@@ -24,12 +24,10 @@ class Abilities:
     Attributes:
         classes: the names of node classes.
         models: the model files that an input of a class takes, by `CLASS.INPUT`; with slashes, whatever the system.
-        folders: the model files of each kind, as ComfyUI names them.
     """
 
     classes: frozenset[str] = frozenset()
     models: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
-    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def lacking(self, classes: Iterable[str], models: Iterable[tuple[str, str, str]]) -> str | None:
         """What is missing for a job, as the end of a sentence; None if nothing is, as far as is known.
@@ -56,7 +54,6 @@ class Abilities:
         told = {
             "classes": sorted(self.classes),
             "models": {name: sorted(files) for name, files in sorted(self.models.items())},
-            "folders": {name: list(files) for name, files in sorted(self.folders.items())},
         }
         return json.dumps(told).encode()
 
@@ -72,11 +69,8 @@ class Abilities:
             ValueError, TypeError, AttributeError, KeyError, zlib.error: they are of something else.
         """
         told = json.loads(zlib.decompress(data))
-        return cls(
-            frozenset(told["classes"]),
-            {name: frozenset(files) for name, files in told["models"].items()},
-            {name: tuple(files) for name, files in told["folders"].items()},
-        )
+        models = {name: frozenset(files) for name, files in told["models"].items()}
+        return cls(frozenset(told["classes"]), models)
 
 
 def abilities_of(servers: Servers, deadline: Deadline) -> Abilities:
@@ -87,31 +81,19 @@ def abilities_of(servers: Servers, deadline: Deadline) -> Abilities:
     """
     classes: set[str] = set()
     models: dict[str, set[str]] = {}
-    folders: dict[str, dict[str, None]] = {}
-    for _, (infos, retired, kinds) in servers.answers(
-        lambda server, patience: _ask(server.client, patience), deadline
-    ):
+    answers = servers.answers(lambda server, patience: _ask(server.client, patience), deadline)
+    for _, (infos, retired) in answers:
         classes.update(infos)
         classes.update(retired)
         for name, info in infos.items():
             for input_name, files in _models_of(info):
                 models.setdefault(f"{name}.{input_name}", set()).update(files)
-        for kind, listed in kinds.items():
-            folders.setdefault(kind, {}).update(dict.fromkeys(listed))
-    return Abilities(
-        frozenset(classes),
-        {name: frozenset(files) for name, files in models.items()},
-        {kind: tuple(files) for kind, files in folders.items()},
-    )
+    return Abilities(frozenset(classes), {name: frozenset(files) for name, files in models.items()})
 
 
-def _ask(
-    client: ComfyUIClient, deadline: Deadline
-) -> tuple[Mapping[str, Any], Iterable[str], Mapping[str, Iterable[str]]]:
-    """The node classes of a server, those that it puts others in the place of, and its models by kind."""
-    infos = client.all_object_info(deadline)
-    kinds = {kind: client.models(kind, deadline) or [] for kind in client.model_folders(deadline)}
-    return infos, client.node_replacements(deadline), kinds
+def _ask(client: ComfyUIClient, deadline: Deadline) -> tuple[Mapping[str, Any], Iterable[str]]:
+    """The node classes of a server, and those that it puts others in the place of."""
+    return client.all_object_info(deadline), client.node_replacements(deadline)
 
 
 def _models_of(info: Any) -> Iterable[tuple[str, set[str]]]:

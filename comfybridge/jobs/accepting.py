@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from comfybridge.bridge import Bridge
 from comfybridge.durations import whole_seconds
@@ -69,7 +70,7 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
     try:
         for name, data in packed.files:
             engine.put_blob(job.id, name, [data], ttl=None)
-        added = queue.add(job, packed.data)
+        added = queue.add(replace(job, input_files=len(packed.files)), packed.data)
     except Full:
         _forget_files(engine, job)
         said = "There is no room for another job: too many wait, or the disk is full."

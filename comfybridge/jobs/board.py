@@ -2,78 +2,188 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from comfybridge.jobs.job import Claim, Ending, Job, Kind, Result
+from comfybridge.engine.messages import Message
+from comfybridge.jobs.choosing import Need, Place, Waiting
+from comfybridge.jobs.job import BrokenRecord, Claim, Job, Kind, Result
+from comfybridge.jobs.past import Past, PastJobs
+from comfybridge.jobs.subjects import LIVE_RESULT_SECONDS
 
-What = Literal["queued", "claimed", "given_back", "ended"]
+log = logging.getLogger(__name__)
+
+What = Literal["queued", "claimed", "given_back", "ended", "gone"]
+State = Literal["queued", "running", "ended"]
+Stream = Literal["kept", "live", "results"]  # of jobs (and live results), and of the results of kept jobs
+Hear = Callable[[str, What], None]
+
+_NOTHING: set[str] = set()
+POSITIONS_SECONDS = 0.5  # for which positions are used again, as 10,000 take some 20 ms
 
 
 @dataclass
 class Entry:
-    """An open job.
+    """An open job. Only the board changes it.
 
     Attributes:
         sequence: of the job's message in its stream.
+        at: when the engine stored it, by its clock.
+        place: where it waits, if it waits.
         claim: the last one, if any; also of a dead agent.
         claim_sequence: 0 without a claim.
-        arrived: when this process heard of it, in seconds of the monotonic clock.
-        claimed: likewise, of its last claim.
-        is_running: whether a living agent has claimed it.
+        claimed: when the claim was made, in seconds of the monotonic clock; 0 if before this process listened.
+        state: "running" while a living agent has claimed it; "ended" if an agent says that it has stored a result.
     """
 
     job: Job
     sequence: int
-    arrived: float
+    at: float
+    place: Place
     claim: Claim | None = None
     claim_sequence: int = 0
     claimed: float = 0.0
-    is_running: bool = False
+    state: State = "queued"
 
     @property
-    def attempt(self) -> int:
-        """The number of the next run."""
+    def is_running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def next_attempt(self) -> int:
+        """The number of its next run."""
         return 1 if self.claim is None else self.claim.attempt + 1
 
 
-@dataclass(frozen=True)
-class Past:
-    """What is known at once of a job that has ended; `Board.result` has the rest."""
-
-    id: str
-    kind: Kind
-    status: Ending
-    owner: str | None
-    created: float
-    labels: dict[str, str]
-
-
 class Board:
-    """All jobs that this process knows of. Methods may be called by any thread; callbacks must be quick."""
+    """All jobs that this process knows of. Methods may be called by any thread; callbacks must be quick.
 
-    version: int  # another one after each change
+    Args:
+        is_abandoned: whether the agent that has claimed an entry does not run it any more.
+        ended: called with each open job, and its message's sequence, whose result is there.
+        stray: called with the kind and the id of a job that is not open and has a claim.
+        fetch: asks the engine for the whole result of a job.
+    """
+
+    def __init__(
+        self,
+        is_abandoned: Callable[[Entry], bool] = lambda entry: False,
+        ended: Callable[[Job, int], None] = lambda job, sequence: None,
+        stray: Callable[[Kind, str], None] = lambda kind, job_id: None,
+        fetch: Callable[[Past], Message | None] = lambda past: None,
+    ) -> None:
+        self._is_abandoned = is_abandoned
+        self._ended = ended
+        self._stray = stray
+        self._fetch = fetch
+        self._changed = threading.Condition(threading.RLock())
+        self._entries: dict[str, Entry] = {}
+        self._running: dict[str, Entry] = {}  # and those whose agent is dead
+        self._waiting = Waiting()
+        self._past = PastJobs()
+        self._broken: set[str] = set()
+        self._stale_jobs: dict[Stream, set[str]] = {}  # those that have not come again yet
+        self._stale_results: dict[Stream, set[str]] = {}
+        self._needs: dict[Need, Need] = {}
+        self._latest: dict[str, float] = {}  # the time of the last message, by kind
+        self._listeners: dict[str | None, list[Hear]] = {}
+        self._positions: dict[str, int] = {}
+        self._positions_of = (-1, 0.0)  # the version that they are of, and when they were worked out
+        self.version = 0  # another one after each change
+        self.past_claims: set[Stream] = {"kept", "live"}  # those whose claims heard now may be old
+
+    # -- what others ask ---------------------------------------------------------------------------------------------
 
     def entry(self, job_id: str) -> Entry | None:
         """An open job."""
-        raise NotImplementedError
+        return self._entries.get(job_id)
 
     def open(self) -> list[Entry]:
         """All open jobs, in no order."""
-        raise NotImplementedError
+        with self._changed:
+            return list(self._entries.values())
 
     def past(self, owner: str | None) -> list[Past]:
-        """An owner's kept jobs that have ended, the newest (by `created`) first. Only a bridge's board has them."""
-        raise NotImplementedError
+        """The kept jobs of an owner (None: of all) that have ended, the newest (by `created`) first.
+
+        Only a bridge's board has them.
+        """
+        with self._changed:
+            return self._past.newest(owner)
+
+    def find_past(self, job_id: str) -> Past | None:
+        """What is known at once of a job that has ended."""
+        with self._changed:
+            return self._past.find(job_id)
 
     def result(self, job_id: str) -> Result | None:
-        """How a job ended; None if it has not, or that is no longer kept. May ask the engine: EngineUnreachable."""
-        raise NotImplementedError
+        """How a job ended; None if it has not, or that is no longer kept.
+
+        Raises:
+            EngineUnreachable: it is not in memory, and the engine does not answer.
+        """
+        with self._changed:
+            past, whole = self._past.find(job_id), self._past.whole(job_id)
+        if past is None or whole is not None:
+            return whole
+        message = self._fetch(past)
+        result = None if message is None else _read(Result, message)
+        with self._changed:
+            if result is None:
+                self._past.discard(job_id)
+            elif job_id in self._past:
+                self._past.remember(result)
+        return result
 
     def position(self, job_id: str) -> int | None:
-        """How many waiting jobs go before this one, if nothing changes; None if it does not wait. Cheap."""
-        raise NotImplementedError
+        """How many waiting jobs go before this one, if nothing changes; None if it does not wait.
+
+        Of the last half second, and quick.
+        """
+        with self._changed:
+            version, at = self._positions_of
+            if version != self.version and time.monotonic() - at > POSITIONS_SECONDS:
+                self._positions = {each: number for number, each in enumerate(self._waiting.order())}
+                self._positions_of = (self.version, time.monotonic())
+            entry = self._entries.get(job_id)
+            if entry is None or entry.state != "queued":
+                return None
+            return self._positions.get(job_id, len(self._positions))
+
+    def counts(self) -> dict[tuple[Kind, str], int]:
+        """How many open jobs there are by kind and state: "queued" or "running"."""
+        return Counter((each.job.kind, each.state) for each in self.open() if each.state != "ended")
+
+    def count(self) -> int:
+        """How many jobs are open."""
+        return len(self._entries)
+
+    def waiting_of(self, owner: str | None) -> int:
+        """How many jobs of an owner wait."""
+        with self._changed:
+            return self._waiting.count(owner or "")
+
+    def oldest(self) -> float | None:
+        """For how many seconds the oldest waiting job has waited; None if none waits."""
+        with self._changed:
+            job_id = self._waiting.oldest()
+            return None if job_id is None else max(0.0, time.time() - self._entries[job_id].job.created)
+
+    def first(
+        self, most: int, can_run: Callable[[Need], bool], is_free: Callable[[Entry], bool] = lambda entry: True
+    ) -> list[Entry]:
+        """Copies of the entries that go next, at most so many, of those that can be run and are free."""
+        with self._changed:
+            ids = self._waiting.order(can_run, lambda job_id: is_free(self._entries[job_id]))
+            return [replace(self._entries[each]) for each in itertools.islice(ids, most)]
+
+    # -- waiting for changes -----------------------------------------------------------------------------------------
 
     def wait(self, job_id: str, is_so: Callable[[], object], seconds: float) -> bool:
         """Wait until a condition on this job is true; it is tried again at each of the job's changes.
@@ -81,28 +191,209 @@ class Board:
         Returns:
             Whether it became true in time.
         """
-        raise NotImplementedError
+        until = time.monotonic() + seconds
+        event = threading.Event()
+        forget = self.changes(lambda _id, _what: event.set(), job_id)
+        try:
+            while not is_so():
+                if not event.wait(max(0.0, until - time.monotonic())):
+                    return bool(is_so())
+                event.clear()
+            return True
+        finally:
+            forget()
 
     def wait_for_change(self, version: int, seconds: float) -> int:
         """Wait until the version is another one than this, or the time is over. Returns the version then."""
-        raise NotImplementedError
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != version, seconds)
+            return self.version
 
-    def changes(self, hear: Callable[[str, What], None], job_id: str | None = None) -> Callable[[], None]:
-        """Call `hear(job id, what)` at each change, of one job or of all, in the engine's thread.
+    def changes(self, hear: Hear, job_id: str | None = None) -> Callable[[], None]:
+        """Call `hear(job id, what)` at each change, of one job or of all, mostly in the engine's thread.
 
         Returns:
             What ends that.
         """
-        raise NotImplementedError
 
-    def counts(self) -> dict[tuple[Kind, str], int]:
-        """How many open jobs there are by kind and state: "queued" or "running"."""
-        raise NotImplementedError
+        def forget() -> None:
+            with self._changed:
+                heard = self._listeners.get(job_id, [])
+                if hear in heard:
+                    heard.remove(hear)
+                if not heard:
+                    self._listeners.pop(job_id, None)
 
-    def waiting_of(self, owner: str | None) -> int:
-        """How many jobs of an owner wait."""
-        raise NotImplementedError
+        with self._changed:
+            self._listeners.setdefault(job_id, []).append(hear)
+        return forget
 
-    def oldest(self) -> float | None:
-        """For how many seconds the oldest waiting job has waited; None if none waits."""
-        raise NotImplementedError
+    def touch(self) -> None:
+        """Let those who wait for a change look again."""
+        with self._changed:
+            self.version += 1
+            self._changed.notify_all()
+
+    # -- what feeds it -----------------------------------------------------------------------------------------------
+
+    def hear(self, message: Message) -> None:
+        """Take in a job, a claim or a result. Those that are broken, or older than what is known, change nothing."""
+        parts = message.subject.split(".")
+        kind: Kind = "live" if parts[1] == "live" else "kept"
+        job_id = parts[-1]
+        try:
+            if parts[2] == "job":
+                self._hear_job(kind, job_id, message)
+            elif parts[2] == "claim":
+                self._hear_claim(kind, job_id, message)
+            elif parts[2] == "result" and message.data:
+                self._hear_result(message)
+        except BrokenRecord as error:
+            self._broken.add(job_id)
+            log.warning("a record in the engine is skipped: %s (%s)", error, message.subject)
+
+    def begin_again(self, stream: Stream) -> None:
+        """All that is in a stream comes again; `caught_up` then forgets what did not come."""
+        with self._changed:
+            if stream != "results":
+                self.past_claims.add(stream)
+                self._stale_jobs[stream] = {each.job.id for each in self._entries.values() if each.job.kind == stream}
+            if stream != "kept":
+                self._stale_results[stream] = self._past.ids("live" if stream == "live" else "kept")
+
+    def caught_up(self, stream: Stream) -> list[str]:
+        """All that was in a stream has come. Returns the ids of the open jobs that the engine has no longer."""
+        with self._changed:
+            if stream != "results":
+                self.past_claims.discard(stream)
+            gone = [each for each in self._stale_jobs.pop(stream, ()) if each in self._entries]
+            for job_id in gone:
+                self._remove(self._entries[job_id])
+            for job_id in self._stale_results.pop(stream, ()):
+                self._past.discard(job_id)
+        for job_id in gone:
+            self._tell(job_id, "gone")
+        return gone
+
+    def review(self) -> None:
+        """Ask again of each claim whether its agent still runs it; those that are abandoned wait again."""
+        with self._changed:
+            moved = [each for each in self._running.values() if self._is_abandoned(each) == each.is_running]
+            for entry in moved:
+                self._move(entry, "queued" if entry.is_running else "running")
+        for entry in moved:
+            self._tell(entry.job.id, "claimed" if entry.is_running else "given_back")
+
+    def _hear_job(self, kind: Kind, job_id: str, message: Message) -> None:
+        with self._changed:
+            known = self._entries.get(job_id)
+            stale = self._stale_jobs.get(kind, _NOTHING)
+            is_stale = job_id in stale
+            stale.discard(job_id)
+            if known is not None and is_stale:
+                if (known.sequence, known.at) == (message.sequence, message.at):
+                    return
+            elif known is not None and known.sequence >= message.sequence:
+                return
+            if known is not None:
+                self._remove(known)
+            if not message.data:
+                what: What = "ended"
+            else:
+                job = Job.from_bytes(message.data.partition(b"\n")[0])
+                if job.id != job_id or job.kind != kind:
+                    raise BrokenRecord("its subject is another one's")
+                if job_id in self._past:
+                    self._ended(job, message.sequence)
+                    return
+                self._add(job, message)
+                what = "queued"
+        self._tell(job_id, what)
+
+    def _hear_claim(self, kind: Kind, job_id: str, message: Message) -> None:
+        if not message.data:
+            return
+        with self._changed:
+            entry = self._entries.get(job_id)
+            if entry is None:
+                if job_id not in self._broken:
+                    self._stray(kind, job_id)
+                return
+            if entry.claim_sequence >= message.sequence or entry.job.kind != kind:
+                return
+            claim = Claim.from_bytes(message.data)
+            self._move(entry, "ended")
+            entry.claim, entry.claim_sequence = claim, message.sequence
+            entry.claimed = 0.0 if kind in self.past_claims else time.monotonic()
+            what: What = "ended"
+            if claim.state == "running":
+                self._running[job_id] = entry
+                abandoned = self._is_abandoned(entry)
+                self._move(entry, "queued" if abandoned else "running", max(message.at, self._latest[kind]))
+                what = "claimed"
+            elif claim.state == "given_back":
+                self._running.pop(job_id, None)
+                self._move(entry, "queued")
+                what = "given_back"
+            else:
+                self._running.pop(job_id, None)
+        self._tell(job_id, what)
+
+    def _hear_result(self, message: Message) -> None:
+        result = Result.from_bytes(message.data)
+        with self._changed:
+            for stale in self._stale_results.values():
+                stale.discard(result.id)
+            expires = result.expires if result.kind == "kept" else LIVE_RESULT_SECONDS
+            self._past.add(result, message.subject, message.at + expires)
+            entry = self._entries.get(result.id)
+            if entry is not None:
+                self._remove(entry)
+                self._ended(entry.job, entry.sequence)
+        self._tell(result.id, "ended")
+
+    def _add(self, job: Job, message: Message) -> None:
+        """Put a new job in its line."""
+        at = max(message.at, self._latest.get(job.kind, 0.0))  # a clock that was set back changes no order
+        self._latest[job.kind] = at
+        need = Need(job.classes, job.models, job.most_running)
+        if len(self._needs) > 1000:
+            self._needs.clear()
+        need = self._needs.setdefault(need, need)
+        place = Place(job.priority, job.owner or "", need, (at, message.sequence, job.id))
+        self._entries[job.id] = Entry(job, message.sequence, message.at, place)
+        self._waiting.add(place)
+
+    def _move(self, entry: Entry, state: State, at: float = 0.0) -> None:
+        """Change the state of an entry."""
+        if entry.state == "queued":
+            self._waiting.discard(entry.place)
+        elif entry.state == "running":
+            self._waiting.stopped(entry.place.owner)
+        entry.state = state
+        if state == "queued":
+            self._waiting.add(entry.place)
+        elif state == "running":
+            self._waiting.began(entry.place.owner, at)
+
+    def _remove(self, entry: Entry) -> None:
+        self._move(entry, "ended")
+        self._running.pop(entry.job.id, None)
+        self._entries.pop(entry.job.id, None)
+
+    def _tell(self, job_id: str, what: What) -> None:
+        """Tell of a change, without the lock."""
+        with self._changed:
+            self.version += 1
+            self._changed.notify_all()
+            listeners = [*self._listeners.get(job_id, ()), *self._listeners.get(None, ())]
+        for hear in listeners:
+            hear(job_id, what)
+
+
+def _read(kind: type[Result], message: Message) -> Result | None:
+    try:
+        return kind.from_bytes(message.data)
+    except BrokenRecord as error:
+        log.warning("a record in the engine is skipped: %s (%s)", error, message.subject)
+        return None

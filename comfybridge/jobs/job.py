@@ -5,7 +5,6 @@ All are JSON. Fields that a reader does not know are ignored, so that processes 
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -45,6 +44,7 @@ class Job:
         most_running: how many jobs of its owner may run at once; None: any number.
         is_followed: whether somebody wants to hear of the events of a live job.
         request_in: where the request is: after the job in its message, or in a blob.
+        input_files: how many input files it has, as blobs `in-N`.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Job:
     most_running: int | None = None
     is_followed: bool = False
     request_in: RequestIn = "inline"
+    input_files: int = 0
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)
@@ -189,18 +190,16 @@ def result_of(
 Record = TypeVar("Record", Job, Claim, Result)
 
 
-@functools.cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in (Job, Claim, Result)}
 
 
 def _to_bytes(record: Job | Claim | Result) -> bytes:
-    return _adapter(type(record)).dump_json(record)
+    return _ADAPTERS[type(record).__name__].dump_json(record)
 
 
 def _from_bytes(kind: type[Record], data: bytes) -> Record:
     try:
-        record: Record = _adapter(kind).validate_json(data)
+        record: Record = _ADAPTERS[kind.__name__].validate_json(data)
     except ValidationError as error:
         raise BrokenRecord(f"not a {kind.__name__.lower()}: {error.error_count()} errors") from None
     return record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -52,11 +52,12 @@ def pack(admitted: Admitted, bridge: Bridge) -> Packed:
         UnknownWorkflow, BrokenWorkflow: its template is not there any more.
     """
     asked, settings, rights = admitted.asked, bridge.settings, admitted.rights
+    here = [each for each in asked.images if each.data]
     name = asked.template_name(settings.default_workflow)
     told: dict[str, Any] = {
         **{each.name: getattr(asked, each.name) for each in fields(asked)},
         "output": vars(asked.output),
-        "images": [_file_to_dict(file, number) for number, file in enumerate(asked.images)],
+        "images": [_file_to_dict(each, here) for each in asked.images],
         "dynamic_texts": settings.dynamic_texts if asked.dynamic_texts is None else asked.dynamic_texts,
     }
     if name is not None:
@@ -69,8 +70,8 @@ def pack(admitted: Admitted, bridge: Bridge) -> Packed:
         "policy": None if rights is None else rights.policy.model_dump(mode="json", exclude={"rate"}),
         "fingerprint": admitted.fingerprint,
     }
-    files = ((_blob(number), file.data) for number, file in enumerate(asked.images) if file.data)
-    return Packed(json.dumps(packed).encode(), tuple(files))
+    files = tuple((_blob(number), each.data) for number, each in enumerate(here))
+    return Packed(json.dumps(packed).encode(), files)
 
 
 def unpack(
@@ -129,10 +130,10 @@ def _blob(number: int) -> str:
     return f"in-{number}"
 
 
-def _file_to_dict(file: InputFile, number: int) -> dict[str, Any]:
+def _file_to_dict(file: InputFile, here: Sequence[InputFile]) -> dict[str, Any]:
     if isinstance(file, LinkedFile):
         return {"name": file.name, "url": file.url}
-    return {"name": file.name, "blob": _blob(number) if file.data else None}
+    return {"name": file.name, "blob": _blob(here.index(file)) if file.data else None}
 
 
 def _file_of(told: Mapping[str, Any], read_file: Callable[[str], bytes]) -> InputFile:

@@ -162,7 +162,7 @@ def _part_of(
 
 
 def _output_to_dict(output: Output, stored: Stored) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "node_id": output.node_id,
         "kind": output.kind,
         "filename": output.filename,
@@ -213,7 +213,9 @@ def _open(told: Mapping[str, Any], open_file: Callable[[], Iterable[bytes]]) -> 
         raise error_from_dict(told["error"])
     chunks = open_file()
     close = getattr(chunks, "close", lambda: None)
-    return OpenFile(told["media_type"], told["filename"], chunks, size=told.get("size"), close=close)
+    return OpenFile(
+        told["media_type"], told["filename"], chunks, size=getattr(chunks, "size", told.get("size")), close=close
+    )
 
 
 def _is_long(output: Output) -> bool:

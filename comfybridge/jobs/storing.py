@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 from comfybridge.engine.engine import Engine, Full
@@ -17,6 +18,10 @@ FULL = (
 FULL_RETRY_SECONDS = 60
 
 
+class StoreFull(Busy):
+    """The files of a job could not be kept."""
+
+
 def store(
     generation: Generation, job: Job, run: str, engine: Engine, check_goes_on: Callable[[], None]
 ) -> dict[int, Stored]:
@@ -30,7 +35,7 @@ def store(
         What became of each file.
 
     Raises:
-        Busy: the store is full.
+        StoreFull
         EngineUnreachable
         ComfyUIUnreachable, TimedOut: ComfyUI does not answer any more.
         ComfyUIError: none of the outputs could be had.
@@ -50,8 +55,9 @@ def _store(output: Output, job: Job, name: str, engine: Engine, check_goes_on: C
         with output.source() as file:
             return Stored(engine.put_blob(job.id, name, _checked(file, check_goes_on), ttl=job.expires))
     except Full:
-        engine.drop_blobs(job.id, name)
-        raise Busy(FULL, retry_after=FULL_RETRY_SECONDS) from None
+        with contextlib.suppress(BridgeError):  # an agent may have no right to; it expires
+            engine.drop_blobs(job.id, name)
+        raise StoreFull(FULL, retry_after=FULL_RETRY_SECONDS) from None
     except ComfyUIError as error:  # of this file; the others may be fine
         return Stored(error=_plain(error))
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from comfybridge.deadline import Deadline
-from comfybridge.engine.engine import Conflict, Engine, Message
+from comfybridge.engine.engine import Conflict, Engine, Full, Message
 from comfybridge.errors import EngineUnreachable
 from comfybridge.files.post import NotPosted, Reply, post
 from comfybridge.jobs.hooks import SLOW_SECONDS, Hook, Hooks
@@ -51,7 +51,7 @@ class Webhooks:
     Args:
         write_body: makes what is sent of a result. Raises EngineUnreachable if it can't do so now.
         counted: told the outcome of each try: delivered, failed, gone (the receiver wants no more) or given_up.
-        pauses: seconds before each further try.
+        pauses: seconds before each further try; None: `PAUSES`.
         claim_seconds: after which the try of a bridge that died is made again.
         try_seconds: that a receiver may take.
     """
@@ -63,7 +63,7 @@ class Webhooks:
         write_body: Callable[[Result], bytes],
         counted: Callable[[str], None] = lambda outcome: None,
         *,
-        pauses: Sequence[float] = PAUSES,
+        pauses: Sequence[float] | None = None,
         claim_seconds: float = CLAIM_SECONDS,
         try_seconds: float = TRY_SECONDS,
     ) -> None:
@@ -72,7 +72,7 @@ class Webhooks:
         self._outside = outside_for_webhooks(settings)
         self._write_body = write_body
         self._counted = counted
-        self._pauses = pauses
+        self._pauses = PAUSES if pauses is None else pauses
         self._claim_seconds = claim_seconds
         self._try_seconds = try_seconds
         self._changed = threading.Condition()  # guards all that follows
@@ -187,7 +187,7 @@ class Webhooks:
         is_lame, again_in = None, 0.0
         try:
             is_lame = self._try(hook, limit)
-        except (EngineUnreachable, Conflict):
+        except (EngineUnreachable, Full, Conflict):
             again_in = ENGINE_PAUSE
         except Exception:
             log.exception("The webhook of job %s could not be tried.", hook.id)
@@ -206,7 +206,7 @@ class Webhooks:
 
         Raises:
             Conflict: another bridge was first.
-            EngineUnreachable: it could not be claimed.
+            EngineUnreachable, Full: it could not be claimed.
         """
         before, number = hook.tries, hook.tries.count + 1
         claim = replace(before, state="trying", count=number, at=time.time(), pause=self._claim_seconds)
@@ -295,7 +295,7 @@ class Webhooks:
                 self._engine.publish(TRIES + hook.id, data, expected=sequence, ttl=ttl)
             except Conflict:  # the claim was void, and another bridge tries
                 return
-            except EngineUnreachable:
+            except (EngineUnreachable, Full):
                 if time.monotonic() < until and not self._is_closing.wait(ENGINE_PAUSE):
                     continue
                 log.warning("It could not be written down how a try of the webhook of job %s ended.", hook.id)

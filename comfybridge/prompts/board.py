@@ -10,25 +10,43 @@ import contextlib
 import threading
 import time
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from comfybridge.errors import Interrupted
 from comfybridge.prompts.admitted import Admitted
-from comfybridge.prompts.caller_progress import CallerProgress, RequestProgress, progress_of_prompt, together
+from comfybridge.prompts.caller_progress import (
+    CallerProgress,
+    PromptProgress,
+    RequestProgress,
+    progress_of_prompt,
+    together,
+)
 from comfybridge.prompts.neighbours import Neighbours
 from comfybridge.prompts.overall_progress import meter_of_prompt
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.progress import ProgressMeter
 from comfybridge.prompts.submission import Submission
-from comfybridge.prompts.under_way import UnderWay
+from comfybridge.prompts.under_way import UnderWay, Waiting
 
 LOOK_SECONDS = 2.0
 INTERRUPT_SECONDS = 20.0
 MOST_UNSEEN = 1000
 INTERRUPTED = "The caller interrupted the request before its prompt was queued."
 
+CANCELLED = "The prompt was cancelled."
+
 Cancel = Callable[[str], object]
+
+
+class Elsewhere(Waiting):
+    """A request whose prompts run elsewhere, all together; to stop waiting for them cancels them."""
+
+    @abstractmethod
+    def progress(self) -> PromptProgress:
+        """How far they are together."""
 
 
 @dataclass(eq=False)
@@ -125,7 +143,11 @@ class Board:
 
     def _progress(self, entry: Entry, *, with_preview: bool) -> RequestProgress:
         admitted = entry.admitted
-        submissions = self._under_way.of(admitted)
+        found = self._under_way.of(admitted)
+        elsewhere = [each for each in found if isinstance(each, Elsewhere)]
+        if elsewhere:
+            return RequestProgress(entry.started, 1, 0, [each.progress() for each in elsewhere])
+        submissions = [each for each in found if isinstance(each, Submission)]
         ended = admitted.trace.ended.difference(each.admitted.part for each in submissions)
         prompts = [progress_of_prompt(each, self._meter(each), with_preview=with_preview) for each in submissions]
         return RequestProgress(entry.started, admitted.asked.n, len(ended), prompts)
@@ -142,14 +164,17 @@ class Board:
     def _interrupt_own(self, caller: str) -> int:
         with self._lock:
             entries = list(self._entries.get(caller, ()))
-        submissions: list[Submission] = []
+        waiting: list[Waiting] = []
         being_queued = 0
         for each in entries:
             found = self._under_way.of(each.admitted)
-            submissions += found
+            waiting += found
             if not found and not each.admitted.trace.ended:
                 self._under_way.abandon(each.admitted, INTERRUPTED)
                 being_queued += each.admitted.asked.n
-        for submission in reversed(submissions):  # the running one last, or the next one would begin
-            self._cancel(submission.prompt.id)
-        return being_queued + len(submissions)
+        for prompt in reversed(waiting):  # the running one last, or the next one would begin
+            if isinstance(prompt, Elsewhere):
+                prompt.stop(Interrupted(CANCELLED, prompt_id=prompt.prompt_id))
+            else:
+                self._cancel(prompt.prompt_id)
+        return being_queued + len(waiting)

@@ -216,7 +216,7 @@ class Prompts:
                 unasked = unasked or said
             else:
                 raise said
-        raise unasked or unknown or AssertionError("there is at least one server")
+        raise unasked or unknown or self._servers.nobody()
 
     def _cancel(self, server: Server, prompt_id: str, deadline: Deadline, owner: str | None) -> Status:
         # marked first, so that a request waiting for the prompt cannot look before the mark exists

@@ -56,6 +56,15 @@ class Submission:
         """When the caller gives up."""
         return self.admitted.deadline
 
+    @property
+    def prompt_id(self) -> str:
+        """The prompt's id."""
+        return self.prompt.id
+
+    def stop(self, error: BridgeError) -> None:
+        """Have the waiting thread raise this error."""
+        self.listener.stop(error)
+
     def about(self, error: BridgeError) -> BridgeError:
         """The error, with the prompt's id if it has none."""
         error.prompt_id = error.prompt_id or self.prompt.id

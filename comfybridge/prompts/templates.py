@@ -98,4 +98,4 @@ class Templates:
             if not isinstance(said, BridgeError):
                 return said
             failures.append((server, said))
-        raise none_can(failures)
+        raise none_can(failures) if failures else self._servers.nobody()

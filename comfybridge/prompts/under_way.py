@@ -7,9 +7,10 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator
+from typing import Protocol
 
 from comfybridge.deadline import Deadline
-from comfybridge.errors import ComfyUIUnreachable, Interrupted, ShuttingDown, TimedOut
+from comfybridge.errors import BridgeError, ComfyUIUnreachable, Interrupted, ShuttingDown, TimedOut
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, try_to_drop
 from comfybridge.prompts.submission import Submission
@@ -20,12 +21,25 @@ NOTHING_QUEUED = f"{STOPPED}; nothing was queued."
 LAST_CANCEL_SECONDS = 3.0  # for cancelling a prompt while the process is being stopped
 
 
+class Waiting(Protocol):
+    """Something that waits for a prompt, such as a submission. It may be kept weakly."""
+
+    admitted: Admitted
+
+    @property
+    def prompt_id(self) -> str:
+        """The prompt's id."""
+
+    def stop(self, error: BridgeError) -> None:
+        """Have the waiting thread raise this error. May be called by any thread, and repeatedly."""
+
+
 class UnderWay:
     """The requests whose prompts are being queued or waited for. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._queueing_until: set[Deadline] = set()
-        self._submissions: weakref.WeakValueDictionary[Admitted, Submission] = weakref.WeakValueDictionary()
+        self._waiting: weakref.WeakValueDictionary[Admitted, Waiting] = weakref.WeakValueDictionary()
         self._is_shut_down = False
 
     @contextlib.contextmanager
@@ -60,46 +74,46 @@ class UnderWay:
         if self._is_shut_down:
             raise ShuttingDown(NOTHING_QUEUED, retry_after=5)
 
-    def add(self, submission: Submission) -> None:
-        """Let other threads end the waiting for a submission."""
-        self._submissions[submission.admitted] = submission
-        submission.admitted.trace.ended.discard(submission.admitted.part)
+    def add(self, waiting: Waiting) -> None:
+        """Let other threads end the waiting for a prompt."""
+        self._waiting[waiting.admitted] = waiting
+        waiting.admitted.trace.ended.discard(waiting.admitted.part)
         if self._is_shut_down:
-            submission.listener.stop(ShuttingDown(STOPPED))
+            waiting.stop(ShuttingDown(STOPPED))
         else:
-            _stop_if_given_up(submission)
+            _stop_if_given_up(waiting)
 
-    def remove(self, submission: Submission) -> None:
-        """Record that nobody waits for a submission any more."""
+    def remove(self, waiting: Waiting) -> None:
+        """Record that nobody waits for a prompt any more."""
         # in this order, or a look in between would find it neither here nor there
-        submission.admitted.trace.ended.add(submission.admitted.part)
-        self._submissions.pop(submission.admitted, None)
+        waiting.admitted.trace.ended.add(waiting.admitted.part)
+        self._waiting.pop(waiting.admitted, None)
 
     def __len__(self) -> int:
         """How many requests wait for a prompt."""
-        return len(self._submissions)
+        return len(self._waiting)
 
     def prompts(self) -> list[str]:
         """The ids of the prompts that are waited for."""
-        return sorted({each.prompt.id for each in self._submissions.values()})
+        return sorted({each.prompt_id for each in self._waiting.values()})
 
     def abandon(self, admitted: Admitted, why: str = HUNG_UP) -> None:
         """Give up a request whose answer is no longer wanted; one that is not queued yet is given up then."""
         admitted.trace.given_up = why
-        for submission in self.of(admitted):
-            _stop_if_given_up(submission)
+        for each in self.of(admitted):
+            _stop_if_given_up(each)
 
-    def of(self, admitted: Admitted) -> list[Submission]:
-        """The submissions of a request that are waited for."""
-        found = (self._submissions.get(each) for each in (admitted, *admitted.parts))
+    def of(self, admitted: Admitted) -> list[Waiting]:
+        """What waits for the prompts of a request."""
+        found = (self._waiting.get(each) for each in (admitted, *admitted.parts))
         return [each for each in found if each is not None]
 
     def taken_out(self, prompt_id: str) -> None:
         """End the waiting for a prompt, in all requests that share it."""
-        known = [reference() for reference in self._submissions.valuerefs()]
+        known = [reference() for reference in self._waiting.valuerefs()]
         for each in known:
-            if each is not None and each.prompt.id == prompt_id:
-                each.listener.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
+            if each is not None and each.prompt_id == prompt_id:
+                each.stop(Interrupted(TAKEN_OUT, prompt_id=prompt_id))
 
     def shut_down(self) -> tuple[list[str], list[str], int]:
         """Give up all current requests, and refuse new ones.
@@ -114,16 +128,16 @@ class UnderWay:
             deadline.cut()
         cancelled: set[str] = set()
         kept: set[str] = set()
-        for submission in list(self._submissions.values()):
-            (kept if submission.request.outlasts_its_time else cancelled).add(submission.prompt.id)
-            submission.listener.stop(ShuttingDown(STOPPED, prompt_id=submission.prompt.id))
+        for each in list(self._waiting.values()):
+            (kept if each.admitted.asked.outlasts_its_time else cancelled).add(each.prompt_id)
+            each.stop(ShuttingDown(STOPPED, prompt_id=each.prompt_id))
         return sorted(cancelled - kept), sorted(kept), len(unqueued)
 
 
-def _stop_if_given_up(submission: Submission) -> None:
-    why = submission.admitted.trace.given_up
+def _stop_if_given_up(waiting: Waiting) -> None:
+    why = waiting.admitted.trace.given_up
     if why is not None:
-        submission.listener.stop(Abandoned(why, prompt_id=submission.prompt.id))
+        waiting.stop(Abandoned(why, prompt_id=waiting.prompt_id))
 
 
 def cut_off(submission: Submission) -> ShuttingDown:

@@ -13,13 +13,15 @@ from flask import Flask, Response, g, request
 
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
+from comfybridge.jobs.agent_servers import AgentServers
+from comfybridge.jobs.fleet import Fleet
 from comfybridge.jobs.jobs import Jobs
 from comfybridge.settings import DIALECTS as DIALECT_NAMES
-from comfybridge.settings import Settings
+from comfybridge.settings import Settings, load_settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
-from comfybridge.web.current import EXTENSION, JOBS
+from comfybridge.web.current import EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
@@ -70,8 +72,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = _Application("comfybridge", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the contract's order is easier to read
-    bridge = app.extensions[EXTENSION] = Bridge(settings)
-    jobs = app.extensions[JOBS] = _jobs(bridge) if bridge.settings.jobs else None
+    settings = settings or load_settings()
+    servers = AgentServers() if settings.is_fleet else None
+    bridge = app.extensions[EXTENSION] = Bridge(settings, servers)
+    jobs = app.extensions[JOBS] = _jobs(bridge) if settings.jobs else None
+    app.extensions[RUNNER] = bridge
+    if servers is not None and jobs is not None:
+        servers.connect = lambda: (jobs.parts().engine, jobs.parts().presence)
+        app.extensions[RUNNER] = Fleet(bridge, jobs)
     dialects = app.extensions[DIALECTS] = _spoken(bridge.settings)
     app.before_request(partial(_begin, dialects))
     app.after_request(_finish)

@@ -12,6 +12,7 @@ from comfybridge.prompts.runner import Runner
 
 EXTENSION = "comfybridge"
 JOBS = "comfybridge.jobs"
+RUNNER = "comfybridge.runner"
 LONGEST_FORWARDED = 300  # characters of `X-Forwarded-For`
 
 
@@ -35,8 +36,9 @@ def base_url() -> str:
 
 
 def current_runner() -> Runner:
-    """What runs requests: the bridge itself."""
-    return current_bridge()
+    """What runs requests: the bridge itself, or a fleet."""
+    runner: Runner = current_app.extensions[RUNNER]
+    return runner
 
 
 def request_deadline() -> Deadline:

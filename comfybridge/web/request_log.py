@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, current_app, g, request
 
 from comfybridge.credentials import without_secrets
-from comfybridge.errors import BridgeError, ExecutionFailed, NoOutput
+from comfybridge.errors import BridgeError
 from comfybridge.logs import Facts
+from comfybridge.own_words import own_words
 from comfybridge.prompts.giving_up import Abandoned
 from comfybridge.request import Trace
 from comfybridge.web.marks import marks_of
@@ -30,14 +31,9 @@ own_log = logging.getLogger(__name__)
 SENT, CUT, HUNG_UP = "sent", "cut", "hung_up"
 
 HEADLINE = ("method", "path", "status", "outcome")  # of a line of text
-NODE_FACTS = ("id", "class_type", "exception_type")
 LONGEST_PATH = 200
-LONGEST_NAME = 100  # of a node, a class, an exception
 LONGEST_TEXT = 500  # of a parameter
 MOST_PARAMETERS = 50
-
-# A quoted file name, whose beginning the caller chose. An apostrophe in a sentence never follows a space.
-QUOTED = re.compile(r"(?<= )(['\"]).*\1")
 
 # A part of a path that may be the token of a link to a file, which is as good as a key.
 TOKEN = re.compile(r"([^/]{12})[^/]{88,}")
@@ -232,23 +228,12 @@ def _line(entry: Entry, *, quotes: bool) -> Line:
     )
     error = entry.failure
     if error is not None:
-        line["error"] = without_secrets(error.message) if quotes else _own_words(error)
+        line["error"] = without_secrets(error.message) if quotes else own_words(error)
     if quotes and trace.params:
         line["params"] = {
             name[:LONGEST_TEXT]: _clipped(value) for name, value in list(trace.params.items())[:MOST_PARAMETERS]
         }
     return line
-
-
-def _own_words(error: BridgeError) -> str | None:
-    """The error without the caller's own words; None if it cannot be described without them."""
-    if error.node is not None:  # its exception may quote its input
-        node, class_type, type = (str(error.node.get(name))[:LONGEST_NAME] for name in NODE_FACTS)
-        return f"Node {node} ({class_type}) raised {type}."
-    # messages about a bad request quote it, and messages of nodes may be anything
-    if error.status < 500 or isinstance(error, (ExecutionFailed, NoOutput)):
-        return None
-    return QUOTED.sub("...", error.message)
 
 
 def _clipped(value: Any) -> Any:

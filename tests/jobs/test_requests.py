@@ -21,7 +21,6 @@ from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from tests.graphs import picture
-from tests.properties import conftest as _profiles  # noqa: F401  how many examples hypothesis makes up
 
 ID = "9a1bb5a5-8bb6-4f6e-a7b3-0c5c8c1f5c11"
 texts = st.text(max_size=8)

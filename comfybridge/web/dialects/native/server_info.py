@@ -62,7 +62,7 @@ def get_stats() -> Response:
     said = list(servers.each(lambda server, patience: server.client.system_stats(patience), deadline))
     errors = [each for _, each in said if isinstance(each, BridgeError)]
     if len(errors) == len(said):
-        raise errors[0]
+        raise errors[0] if errors else servers.nobody()
     body: StatsAnswer = {"servers": [_server(server, each) for server, each in said]}
     jobs = current_jobs()
     figures = None if jobs is None else jobs.figures()

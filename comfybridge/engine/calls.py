@@ -1,0 +1,115 @@
+"""What is asked of JetStream, as work on a connection."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from comfybridge.engine.connection import NOT_FOUND, ApiError, Connection, status_of
+from comfybridge.engine.messages import Conflict, Full, Message
+from comfybridge.errors import EngineUnreachable
+
+_WRONG_LAST = (10071, 10164)
+# no room: storage, memory, the stream's or the account's limits, what a message may need
+_FULL = (10077, 10047, 10028, 10023, 10002, 10054, 10052)
+
+
+def publishing(
+    subject: str, data: bytes, expected: int | None, ttl: float | None, more: dict[str, str] | None
+) -> Callable[[Connection], Awaitable[int]]:
+    """Store a message. Repeated, it is stored once. Returns its sequence; raises Conflict or Full."""
+    headers = {"Nats-Msg-Id": uuid.uuid4().hex, **(more or {})}
+    if expected is not None:
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
+    if ttl is not None:
+        headers["Nats-TTL"] = f"{max(1, math.ceil(ttl))}s"
+
+    async def publish(connection: Connection) -> int:
+        answer = json.loads((await connection.request(subject, data, headers)).data)
+        if "error" not in answer:
+            return int(answer["seq"])
+        error = ApiError(answer["error"])
+        if error.code in _WRONG_LAST:
+            raise Conflict(subject)
+        if error.code in _FULL:
+            raise Full(subject)
+        raise EngineUnreachable("The engine cannot store anything now.")
+
+    return publish
+
+
+def getting(stream: str, subject: str) -> Callable[[Connection], Awaitable[Message | None]]:
+    """The last message on a subject."""
+
+    async def get(connection: Connection) -> Message | None:
+        found = await connection.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
+        if status_of(found) == NOT_FOUND:
+            return None
+        headers = dict(found.headers or {})
+        return Message(
+            headers.get("Nats-Subject", subject),
+            found.data,
+            int(headers.get("Nats-Sequence", 0)),
+            _seconds(headers.get("Nats-Time-Stamp", "")),
+            headers,
+        )
+
+    return get
+
+
+def asking(subject: str, data: bytes) -> Callable[[Connection], Awaitable[Message]]:
+    """A request to whoever answers on a subject."""
+
+    async def ask(connection: Connection) -> Message:
+        answer = await connection.request(subject, data)
+        return Message(subject, answer.data, 0, 0.0, dict(answer.headers or {}))
+
+    return ask
+
+
+def subjects(stream: str, subject_filter: str) -> Callable[[Connection], Awaitable[list[str]]]:
+    """The subjects of a stream that match."""
+
+    async def list_subjects(connection: Connection) -> list[str]:
+        found: list[str] = []
+        while True:
+            asked = {"subjects_filter": subject_filter, "offset": len(found)}
+            info = await connection.api(f"STREAM.INFO.{stream}", asked)
+            page: dict[str, Any] = info["state"].get("subjects") or {}
+            found += page
+            if not page or len(found) >= int(info.get("total", 0)):
+                return found
+
+    return list_subjects
+
+
+def purging(stream: str, subject_filter: str) -> Callable[[Connection], Awaitable[None]]:
+    """Delete what lies on matching subjects."""
+
+    async def purge(connection: Connection) -> None:
+        await connection.api(f"STREAM.PURGE.{stream}", {"filter": subject_filter})
+
+    return purge
+
+
+def taking_back(subject: str, sequence: int) -> Callable[[Connection], Awaitable[None]]:
+    """Delete one message."""
+
+    async def take_back(connection: Connection) -> None:
+        found = await connection.api("STREAM.NAMES", {"subject": subject})
+        for stream in found.get("streams") or ():
+            await connection.api(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence, "no_erase": True})
+
+    return take_back
+
+
+def _seconds(text: str) -> float:
+    """Seconds since 1970 of a time such as 2026-11-28T21:45:12.123456789Z."""
+    try:
+        return datetime.fromisoformat(f"{text[:19]}+00:00").timestamp() + float(f"0{text[19:].rstrip('Z') or '.0'}")
+    except ValueError:
+        return 0.0

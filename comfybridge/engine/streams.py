@@ -1,0 +1,95 @@
+"""The streams in which jobs, results and files lie, made or brought up to date by a bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from comfybridge.engine.connection import ApiError, Connection, NobodyAnswers, NotAllowed, Unusable
+from comfybridge.engine.names import FILES, KEPT, LIVE, RESULTS
+
+MOST_RESULTS = 100_000
+MOST_MESSAGES = 1_000_000
+LIVE_BYTES = 256 * 1024 * 1024
+NANOSECONDS = 1_000_000_000
+DEDUPLICATED_SECONDS = 60
+_NO_STREAM = 10059
+_NO_JETSTREAM = (10039, 10076)
+
+
+def streams(disk_bytes: int) -> list[dict[str, Any]]:
+    """The configurations of all streams, which take no more bytes on disk than given."""
+    kept, results = disk_bytes // 4, disk_bytes // 8
+    return [
+        {
+            **_stream(KEPT, "comfybridge.kept.job.*", "comfybridge.kept.claim.*", "comfybridge.kept.request.*"),
+            "max_bytes": kept,
+        },
+        {**_stream(LIVE, "comfybridge.live.>"), "storage": "memory", "max_bytes": LIVE_BYTES},
+        {
+            **_stream(RESULTS, "comfybridge.kept.result.*.*", "comfybridge.tries.*"),
+            "discard": "old",
+            "max_msgs": MOST_RESULTS,
+            "max_bytes": results,
+        },
+        {**_stream(FILES, "comfybridge.file.*.*.*"), "max_bytes": disk_bytes - kept - results},
+    ]
+
+
+def _stream(name: str, *subjects: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "subjects": list(subjects),
+        "storage": "file",
+        "retention": "limits",
+        "max_msgs_per_subject": 1,
+        "max_msgs": MOST_MESSAGES,
+        "discard": "new",
+        "allow_direct": True,
+        "allow_msg_ttl": True,
+        "duplicate_window": DEDUPLICATED_SECONDS * NANOSECONDS,
+    }
+
+
+async def bring_up(connection: Connection, wanted: Sequence[Mapping[str, Any]], *, makes: bool) -> None:
+    """See that all streams are there, as they should be.
+
+    Args:
+        makes: whether to make them; otherwise somebody else must.
+
+    Raises:
+        Unusable: they are not, and cannot be made.
+        Lost: the connection is gone.
+    """
+    for stream in wanted:
+        try:
+            await _bring_up(connection, stream, makes)
+        except NotAllowed:
+            raise Unusable("The engine's user lacks rights to the streams of ComfyBridge.", is_lasting=True) from None
+        except NobodyAnswers:
+            raise Unusable("The engine has no JetStream: start nats-server with -js.") from None
+        except ApiError as error:
+            if error.code in _NO_JETSTREAM:
+                raise Unusable("The engine has no JetStream: start nats-server with -js.") from None
+            raise Unusable(f"The engine refuses the stream {stream['name']}: {error}.") from None
+
+
+async def _bring_up(connection: Connection, wanted: Mapping[str, Any], makes: bool) -> None:
+    name = wanted["name"]
+    try:
+        found = (await connection.api(f"STREAM.INFO.{name}"))["config"]
+    except ApiError as error:
+        if error.code != _NO_STREAM:
+            raise
+        if not makes:
+            raise Unusable("No bridge has prepared the engine yet.") from None
+        try:
+            await connection.api(f"STREAM.CREATE.{name}", wanted)
+        except NotAllowed:
+            raise Unusable("No bridge has prepared the engine yet.") from None
+        return
+    if makes and any(found.get(field) != value for field, value in wanted.items()):
+        try:
+            await connection.api(f"STREAM.UPDATE.{name}", {**found, **wanted})
+        except NotAllowed:
+            return  # it belongs to bridges with more rights

@@ -1,0 +1,126 @@
+"""Clears away after jobs that have ended, in a bridge: the job itself, its claim and its blobs.
+
+Several bridges may try; one succeeds. What a bridge that died has left, another one clears at its start.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from comfybridge.engine.engine import Engine
+from comfybridge.engine.messages import Conflict, Full
+from comfybridge.errors import BridgeError
+from comfybridge.jobs.job import Job, Kind
+from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject
+
+log = logging.getLogger(__name__)
+
+GRAVE_SECONDS = 60.0  # for which a job's subject stays taken after its end
+PAUSE = 2.0  # seconds that the bridge has in which the job was submitted, before the others do its work
+WITHDRAWN_AFTER = (1.0, 5.0, 30.0)  # seconds after which a job is looked for that was perhaps stored
+
+
+class Clearing:
+    """One thread that does it all, one thing after the other; none is urgent.
+
+    Args:
+        cleared: called after each job that this bridge, and no other, has cleared away.
+        is_open: whether a job is open.
+    """
+
+    def __init__(self, engine: Engine, cleared: Callable[[Job], None], is_open: Callable[[str], bool]) -> None:
+        self._engine = engine
+        self._cleared = cleared
+        self._is_open = is_open
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._wanted: set[str] = set()
+        self._doubtful: set[str] = set()  # jobs of which the engine did not say whether they are cleared away
+        self._number = itertools.count()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def end(self, job: Job, sequence: int, *, pause: float | None = None) -> None:
+        """Clear away an ended job, whose message has that sequence: now, or when others had time to do so."""
+        self._plan(f"end {job.id}", lambda: self._end(job, sequence), pause)
+
+    def has_gone(self, job_id: str) -> None:
+        """A job was cleared away: nothing is left to do."""
+        self._wanted.discard(f"end {job_id}")
+
+    def stray(self, kind: Kind, job_id: str) -> None:
+        """Remove the claim of a job that is not open."""
+        self._plan(f"stray {job_id}", lambda: self._remove_stray(kind, job_id), None)
+
+    def withdraw(self, job: Job) -> None:
+        """Remove a job that was perhaps stored although its caller was told that it was not."""
+        for number, pause in enumerate(WITHDRAWN_AFTER):
+            self._plan(f"withdraw {job.id} {number}", lambda: self._withdraw(job), pause)
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _plan(self, name: str, act: Callable[[], None], pause: float | None) -> None:
+        if pause is None:
+            pause = PAUSE * (1 + random.random())
+        with self._changed:
+            self._wanted.add(name)
+            heapq.heappush(self._due, (time.monotonic() + pause, next(self._number), name, act))
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._is_over and (not self._due or self._due[0][0] > time.monotonic()):
+                    self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                if self._is_over:
+                    return
+                _, _, name, act = heapq.heappop(self._due)
+            if name not in self._wanted:
+                continue
+            try:
+                act()
+            except (BridgeError, Full):
+                self._plan(name, act, None)  # the engine is away
+                continue
+            except Exception:
+                log.exception("clearing away after a job failed")
+            self._wanted.discard(name)
+
+    def _end(self, job: Job, sequence: int) -> None:
+        blobs = [f"in-{number}" for number in range(job.input_files)]
+        for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
+            self._engine.drop_blobs(job.id, name)
+        try:
+            self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
+        except Conflict:
+            if job.id not in self._doubtful:  # another bridge was quicker
+                return
+        except BridgeError:
+            self._doubtful.add(job.id)
+            raise
+        self._doubtful.discard(job.id)
+        self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
+        self._cleared(job)
+
+    def _remove_stray(self, kind: Kind, job_id: str) -> None:
+        if not self._is_open(job_id):
+            self._engine.purge(STREAMS[kind], claim_subject(kind, job_id))
+
+    def _withdraw(self, job: Job) -> None:
+        stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
+        if stored is not None and stored.data:
+            self._end(job, stored.sequence)

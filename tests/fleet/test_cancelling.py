@@ -1,0 +1,78 @@
+"""Jobs that are cancelled while they wait, while they run, or just as they end."""
+
+from __future__ import annotations
+
+import threading
+
+import requests
+
+from tests.fleet.accounts import PATIENCE
+from tests.fleet.fleet import Bridge, Fleet
+from tests.waiting import until_true
+
+
+def cancel(bridge: Bridge, job_id: str) -> str:
+    """Cancel a job; returns its status afterwards."""
+    answer = requests.post(f"{bridge.url}/jobs/{job_id}/cancel", timeout=PATIENCE)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["status"])
+
+
+def test_a_waiting_job_that_is_cancelled_never_runs(fleet: Fleet) -> None:
+    engine = fleet.engine()
+    bridge = fleet.bridge(engine)
+    fleet.agent(engine, fleet.comfyui())
+    fleet.submit(bridge, "long", steps=50)
+    fleet.wait_until_began("long")
+    waiting = {f"waiting{number}": fleet.submit(bridge, f"waiting{number}") for number in range(10)}
+    gone = {label: job_id for number, (label, job_id) in enumerate(waiting.items()) if number % 2}
+    for job_id in gone.values():
+        assert cancel(bridge, job_id) == "cancelled"
+    fleet.check(bridge, cancelled=gone)
+    assert not [label for label in gone if fleet.runs().began[label]]
+
+
+def test_a_running_job_that_is_cancelled_is_interrupted(fleet: Fleet) -> None:
+    engine, comfyui = fleet.engine(), fleet.comfyui()
+    bridge = fleet.bridge(engine)
+    fleet.agent(engine, comfyui)
+    job = fleet.submit(bridge, "endless", steps=100_000, webhook=fleet.receiver.url)
+    fleet.wait_until_began("endless")
+    assert cancel(bridge, job) == "cancelled"
+    until_true(lambda: comfyui.queue_length() == 0, PATIENCE)
+    fleet.submit(bridge, "next")
+    fleet.check(bridge, cancelled={"endless"})
+    assert not fleet.runs().ended["endless"]
+
+
+def test_a_job_whose_cancelled_agent_was_cut_off_is_interrupted_later(fleet: Fleet) -> None:
+    engine, comfyui = fleet.engine(), fleet.comfyui()
+    bridge = fleet.bridge(engine)
+    agent = fleet.agent(engine, comfyui)
+    job = fleet.submit(bridge, "endless", steps=100_000)
+    fleet.wait_until_began("endless")
+    agent.suspend()
+    assert cancel(bridge, job) == "cancelled"
+    fleet.wait_seconds(2 * fleet.lease)
+    agent.resume()
+    until_true(lambda: comfyui.queue_length() == 0, PATIENCE)
+    fleet.check(bridge, cancelled={"endless"})
+
+
+def test_a_job_that_is_cancelled_as_it_ends_has_one_end(fleet: Fleet) -> None:
+    """What the caller who cancels is told is what everybody is told."""
+    engine, comfyui = fleet.engine(), fleet.comfyui()
+    bridges = [fleet.bridge(engine), fleet.bridge(engine)]
+    fleet.agent(engine, comfyui)
+    told: dict[str, str] = {}
+    for number in range(16):
+        label = f"job{number}"
+        job = fleet.submit(bridges[0], label, steps=3, webhook=fleet.receiver.url)
+        fleet.wait_until_began(label)
+        threading.Event().wait(0.01 * (number % 8))  # from its first step until after its end
+        told[label] = cancel(bridges[number % 2], job)
+    gone = {label for label, status in told.items() if status == "cancelled"}
+    for each in bridges:
+        fleet.check(each, cancelled=gone)
+    assert set(told.values()) <= {"cancelled", "succeeded"}
+    assert not fleet.runs().again()

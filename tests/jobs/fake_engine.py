@@ -1,0 +1,169 @@
+"""An engine in memory, which fails where a test says so: what a real one cannot be made to do at a certain moment."""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from comfybridge.engine.messages import Conflict, Message
+from comfybridge.errors import EngineUnreachable
+
+Fault = Literal["not stored", "answer lost"]
+Hear = Callable[[Message], None]
+
+
+@dataclass
+class Follower:
+    """One process's view of a stream; it hears of messages when `deliver` is called."""
+
+    stream: str
+    subjects: list[str]
+    hear: Hear
+    caught_up: Callable[[], None]
+    reset: Callable[[], None]
+    waiting: list[Message] = field(default_factory=list)
+
+    def wants(self, subject: str) -> bool:
+        return any(_matches(subject, each) for each in self.subjects)
+
+
+class Server:
+    """What all engines of a test share. `is_direct`: messages are delivered at once, not when `deliver` is called."""
+
+    def __init__(self, *, is_direct: bool = True) -> None:
+        self.is_direct = is_direct
+        self.lock = threading.RLock()
+        self.last: dict[str, Message] = {}
+        self.history: list[Message] = []
+        self.sequence = 0
+        self.followers: list[Follower] = []
+        self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.purged: list[str] = []
+
+    def deliver(self, follower: Follower) -> bool:
+        """Let a follower hear its next message; whether there was one."""
+        if not follower.waiting:
+            return False
+        follower.hear(follower.waiting.pop(0))
+        return True
+
+    def forget_live(self) -> None:
+        """As a restart does to what is only in memory."""
+        with self.lock:
+            self.last = {subject: each for subject, each in self.last.items() if ".live." not in subject}
+            for each in self.followers:
+                each.waiting = [message for message in each.waiting if ".live." not in message.subject]
+                if each.stream == "COMFYBRIDGE_LIVE":
+                    each.reset()
+                    each.caught_up()
+
+
+class FakeEngine:
+    """One process's connection to the server."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.faults: list[Fault] = []  # of the next publishes
+        self.is_away = False
+        self.is_connected = True
+        self.on_changes: list[Callable[[bool], None]] = []
+
+    def publish(
+        self,
+        subject: str,
+        data: bytes,
+        *,
+        expected: int | None = None,
+        ttl: float | None = None,
+        seconds: float = 2.0,
+    ) -> int:
+        self._check()
+        fault = self.faults.pop(0) if self.faults else None
+        if fault == "not stored":
+            raise EngineUnreachable("The engine does not answer.")
+        server = self.server
+        with server.lock:
+            last = server.last.get(subject)
+            if expected is not None and (0 if last is None else last.sequence) != expected:
+                if fault is not None:
+                    raise EngineUnreachable("The engine does not answer.")
+                raise Conflict
+            server.sequence += 1
+            message = Message(subject, data, server.sequence, time.time())
+            server.last[subject] = message
+            server.history.append(message)
+            for each in server.followers:
+                if each.wants(subject):
+                    each.waiting.append(message)
+            if server.is_direct:
+                for each in server.followers:
+                    while server.deliver(each):
+                        pass
+        if fault == "answer lost":
+            raise EngineUnreachable("The engine does not answer.")
+        return message.sequence
+
+    def get(self, stream: str, subject: str) -> Message | None:
+        self._check()
+        return self.server.last.get(subject)
+
+    def purge(self, stream: str, subject_filter: str) -> None:
+        self._check()
+        self.server.last.pop(subject_filter, None)
+        self.server.purged.append(subject_filter)
+
+    def tell(self, subject: str, data: bytes) -> None:
+        if not self.is_away:
+            for wanted, hear in self.server.listeners:
+                if _matches(subject, wanted):
+                    hear(subject, data)
+
+    def listen(self, subject: str, hear: Callable[[str, bytes], None]) -> Callable[[], None]:
+        self.server.listeners.append((subject, hear))
+        return lambda: self.server.listeners.remove((subject, hear))
+
+    def follow(
+        self,
+        stream: str,
+        subjects: Iterable[str],
+        hear: Hear,
+        caught_up: Callable[[], None],
+        reset: Callable[[], None],
+    ) -> Callable[[], None]:
+        follower = Follower(stream, list(subjects), hear, caught_up, reset)
+        with self.server.lock:
+            last = sorted(self.server.last.values(), key=lambda each: each.sequence)
+            for message in last:
+                if follower.wants(message.subject):
+                    hear(message)
+            self.server.followers.append(follower)
+        caught_up()
+        return lambda: self.server.followers.remove(follower)
+
+    def put_blob(self, job_id: str, name: str, chunks: Iterable[bytes], *, ttl: float | None) -> int:
+        self._check()
+        self.server.blobs[job_id, name] = data = b"".join(chunks)
+        return len(data)
+
+    def read_blob(self, job_id: str, name: str) -> Iterator[bytes]:
+        yield self.server.blobs[job_id, name]
+
+    def drop_blobs(self, job_id: str, name_filter: str = "*") -> None:
+        self._check()
+        self.server.blobs.pop((job_id, name_filter), None)
+
+    def on_change(self, hear: Callable[[bool], None]) -> None:
+        self.on_changes.append(hear)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise EngineUnreachable("The engine does not answer.")
+
+
+def _matches(subject: str, wanted: str) -> bool:
+    return fnmatch.fnmatchcase(subject, wanted.replace(">", "*"))
