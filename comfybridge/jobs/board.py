@@ -36,6 +36,7 @@ class Entry:
         sequence: of the job's message in its stream.
         at: when the engine stored it, by its clock.
         place: where it waits, if it waits.
+        request: that of a live job, if it lies in its message; of kept ones there are too many.
         claim: the last one, if any; also of a dead agent.
         claim_sequence: 0 without a claim.
         claimed: when the claim was made, in seconds of the monotonic clock; 0 if before this process listened.
@@ -47,6 +48,7 @@ class Entry:
     sequence: int
     at: float
     place: Place
+    request: bytes | None = None
     claim: Claim | None = None
     claim_sequence: int = 0
     claimed: float = 0.0
@@ -368,7 +370,9 @@ class Board:
             self._needs.clear()
         need = self._needs.setdefault(need, need)
         place = Place(job.priority, job.owner or "", need, (at, message.sequence, job.id))
-        self._entries[job.id] = Entry(job, message.sequence, message.at, place)
+        is_here = job.kind == "live" and job.request_in == "inline"
+        request = message.data.partition(b"\n")[2] if is_here else None
+        self._entries[job.id] = Entry(job, message.sequence, message.at, place, request)
         self._waiting.add(place)
 
     def _move(self, entry: Entry, state: State, at: float = 0.0) -> None:

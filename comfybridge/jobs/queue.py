@@ -33,7 +33,8 @@ __all__ = ["Claimed", "JobQueue", "Taker"]
 
 log = logging.getLogger(__name__)
 
-INLINE = 16 * 1024  # bytes of a request that lie in the job's own message, which all processes read
+# Bytes of a request that lie in the job's own message, which all processes read; larger ones are written to disk.
+INLINE: dict[Kind, int] = {"kept": 16 * 1024, "live": 256 * 1024}
 REQUEST_SECONDS = 30 * 86400.0  # for which a larger one is kept, if nothing removes it
 KINDS: tuple[Kind, ...] = ("kept", "live")
 UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
@@ -126,7 +127,7 @@ class JobQueue:
                 return earlier
         if self.board.count() >= self._most_open:
             raise Full("too many jobs wait")
-        if len(request) > INLINE:
+        if len(request) > INLINE[job.kind]:
             job = replace(job, request_in="blob")
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
@@ -158,6 +159,9 @@ class JobQueue:
         """The request of an open job. Raises LookupError if it is no longer there."""
         if job.request_in == "blob":
             return b"".join(self._engine.read_blob(job.id, "request"))
+        entry = self.board.entry(job.id)
+        if entry is not None and entry.request is not None:
+            return entry.request
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is None or not stored.data:
             raise LookupError("the job has ended")
