@@ -83,6 +83,7 @@ class Link:
         self._connection: Connection | None = None
         self._ready = asyncio.Event()
         self._reason: Unusable | None = None
+        self._said: set[str] = set()  # what has been logged since there was a connection
         self._has_been_ready = False
         self._is_closing = False
         self._listeners: set[Listener] = set()
@@ -254,6 +255,7 @@ class Link:
                 await listener.begin(connection)
         self._connection = connection
         self._reason = None
+        self._said.clear()
         self._has_been_ready = True
         for follower in self._followers:
             self._followers[follower] = self.loop.create_task(follower.follow(connection))
@@ -267,7 +269,8 @@ class Link:
             self._tell_change(False)
 
     def _fail(self, error: Unusable) -> None:
-        if str(error) != str(self._reason or ""):
+        if str(error) not in self._said:  # of several servers, each may say something else
+            self._said.add(str(error))
             log.warning("%s", error)
         self._reason = error
         self._ready.set()  # wake those who need not wait any longer
