@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
+import re
 import threading
 import uuid
 from pathlib import Path
@@ -13,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from comfybridge.bridge import Bridge
 from comfybridge.engine.engine import Engine
+from comfybridge.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,12 @@ class EmbeddedAgent:
             identity.release()
 
 
+def given_id(settings: Settings) -> str | None:
+    """The id of an agent that logs in under a name of its own: its rights are those of the name."""
+    user = settings.engine_addresses[0].user if settings.engine_addresses else None
+    return user if user is not None and re.fullmatch(r"[A-Za-z0-9_-]+", user) else None
+
+
 class Identity:
     """The id of the agent for certain ComfyUIs and a certain engine on this machine, for one process at a time.
 
@@ -96,7 +104,7 @@ class Identity:
         urls = [each.url for each in settings.addresses]
         who = "\n".join([*urls, settings.engine or "", settings.agent_name or ""])
         name = f"agent-{hashlib.sha256(who.encode()).hexdigest()[:12]}"
-        self.id = bridge.state.kept(name, lambda: uuid.uuid4().hex)
+        self.id = given_id(settings) or bridge.state.kept(name, lambda: uuid.uuid4().hex)
         path: Path = bridge.state.path() / f"{name}.running"
         self._lock = FileLock(path, thread_local=False)
 
