@@ -26,6 +26,11 @@ class EngineAddress:
     server: str | None = None
 
     @property
+    def inbox(self) -> str:
+        """The beginning of the subjects on which its user is answered, which the user's rights may name."""
+        return f"_INBOX.{re.sub(r'[^A-Za-z0-9_-]', '_', self.user) if self.user else 'all'}"
+
+    @property
     def scheme(self) -> str:
         """`nats`, `tls`, `ws` or `wss`."""
         return self.url.partition("://")[0]

@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from comfybridge.engine.messages import Full, Message
+from comfybridge.engine.names import FILES
 from comfybridge.errors import EngineUnreachable
 
-STREAM = "COMFYBRIDGE_FILES"
 CHUNK = 256 * 1024
 AT_ONCE = 8
 AHEAD = 4
@@ -42,7 +42,7 @@ def put(engine: Store, job_id: str, name: str, chunks: Iterable[bytes], ttl: flo
     under_way: deque[Future[int]] = deque()
     size = 0
     try:
-        for number, (chunk, is_last) in enumerate(_marked(_even(chunks))):
+        for number, (chunk, is_last) in enumerate(_marked(even_chunks(chunks))):
             if len(under_way) >= AT_ONCE:
                 under_way.popleft().result()
             headers = {**writing, LAST: "1"} if is_last else writing
@@ -56,7 +56,7 @@ def put(engine: Store, job_id: str, name: str, chunks: Iterable[bytes], ttl: flo
             each.cancel()
         if not isinstance(error, EngineUnreachable):
             with contextlib.suppress(EngineUnreachable, Full):
-                engine.purge(STREAM, _subject(job_id, name, "*"))
+                engine.purge(FILES, _subject(job_id, name, "*"))
         raise
     return size
 
@@ -65,7 +65,7 @@ def read(engine: Store, job_id: str, name: str) -> Iterator[bytes]:
     """The bytes of a file, chunk by chunk. Raises LookupError if it is not there, or not wholly."""
 
     def begun(number: int) -> Future[Message | None]:
-        return engine.getting(STREAM, _subject(job_id, name, str(number)), seconds=SECONDS)
+        return engine.getting(FILES, _subject(job_id, name, str(number)), seconds=SECONDS)
 
     def taken(future: Future[Message | None]) -> Message:
         message = future.result()
@@ -94,31 +94,38 @@ def read(engine: Store, job_id: str, name: str) -> Iterator[bytes]:
 def drop(engine: Store, job_id: str, name_filter: str) -> None:
     """Delete files of a job, by a pattern of their names."""
     if name_filter == "*":
-        engine.purge(STREAM, f"comfybridge.file.{job_id}.>")
+        for side in ("in", "out"):
+            engine.purge(FILES, f"comfybridge.file.{side}.{job_id}.>")
         return
     names = {name_filter}
     if any(sign in name_filter for sign in "*?["):
-        there = {subject.split(".")[3] for subject in engine.subjects(STREAM, f"comfybridge.file.{job_id}.>")}
-        names = set(fnmatch.filter(there, name_filter))
+        subjects = engine.subjects(FILES, f"comfybridge.file.*.{job_id}.>")
+        names = set(fnmatch.filter({subject.split(".")[4] for subject in subjects}, name_filter))
     for name in names:
-        engine.purge(STREAM, _subject(job_id, name, "*"))
+        engine.purge(FILES, _subject(job_id, name, "*"))
 
 
 def _subject(job_id: str, name: str, number: str) -> str:
-    return f"comfybridge.file.{job_id}.{name}.{number}"
+    """Where a chunk is: agents may write what comes out only, and read only what goes in."""
+    side = "out" if name.startswith("out-") else "in"
+    return f"comfybridge.file.{side}.{job_id}.{name}.{number}"
 
 
-def _even(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def even_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in chunks of one size, but for the last."""
     held = bytearray()
     for chunk in chunks:
-        if not held and len(chunk) == CHUNK:
-            yield bytes(chunk)
-            continue
-        held += chunk
-        while len(held) >= CHUNK:
-            yield bytes(held[:CHUNK])
-            del held[:CHUNK]
+        view, start = memoryview(chunk), 0
+        if held:
+            start = min(CHUNK - len(held), len(view))
+            held += view[:start]
+            if len(held) == CHUNK:
+                yield bytes(held)
+                held.clear()
+        while len(view) - start >= CHUNK:
+            yield bytes(view[start : start + CHUNK])
+            start += CHUNK
+        held += view[start:]
     if held:
         yield bytes(held)
 

@@ -17,6 +17,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from comfybridge.engine_address import WEBSOCKETS, EngineAddress
+from comfybridge.errors import TooLarge
 
 OLDEST = (2, 11)  # it brought lifetimes of single messages
 CONNECT_SECONDS = 2.0
@@ -150,7 +151,7 @@ class Connection:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), CLOSE_SECONDS)
             raise _unusable(address, last[0] if isinstance(error, nats.errors.NoServersError) else error) from None
-        connection = cls(client, f"_INBOX.{_inbox_name(address.user)}.{uuid.uuid4().hex}", refused)
+        connection = cls(client, f"{address.inbox}.{uuid.uuid4().hex}", refused)
         try:
             _check(connection.info, address)
             await connection.subscribe(f"{connection._inbox}.answer.*", connection._answered)
@@ -206,14 +207,16 @@ class Connection:
 
         Raises:
             Lost: the connection is gone.
+            TooLarge: the server does not take as much at once.
         """
         if self.lost.is_set():
             raise Lost
         try:
             await self._client.publish(subject, data, reply, dict(headers) if headers else None)
+        except nats.errors.MaxPayloadError:
+            most = self._client.max_payload
+            raise TooLarge(f"The engine takes at most {most:,} bytes at once, and these are {len(data):,}.") from None
         except (nats.errors.Error, OSError, AttributeError):
-            if not self.lost.is_set():
-                raise
             raise Lost from None
 
     @property
@@ -285,11 +288,6 @@ def _refuse(answer: asyncio.Future[Msg], subject: str) -> None:
 def status_of(message: Msg) -> str | None:
     """The status of a message that has one instead of content: `100`, `404`."""
     return (message.headers or {}).get("Status") if not message.data else None
-
-
-def _inbox_name(user: str | None) -> str:
-    """The part of a user in the subjects on which it is answered, which its rights may name."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", user) if user else "all"
 
 
 def _check(info: Mapping[str, Any], address: EngineAddress) -> None:

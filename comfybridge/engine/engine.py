@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import uuid
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from comfybridge.engine.messages import Conflict, Full, Message, error_in, error_message
+from comfybridge.engine.names import FILES, KEPT, LIVE, RESULTS
 from comfybridge.errors import BridgeError, EngineUnreachable, InternalError
 from comfybridge.settings import Settings
 from comfybridge.state import StateFolder
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from comfybridge.engine.following import Follower
     from comfybridge.engine.link import Link
 
-__all__ = ["Conflict", "Engine", "Full", "Message"]
+__all__ = ["FILES", "KEPT", "LIVE", "RESULTS", "Conflict", "Engine", "Full", "Message"]
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +128,7 @@ class Engine:
         try:
             sequences = [self._result(each, seconds) for each in begun]
             return [*sequences, self.publish(*messages[-1], ttl=ttl, seconds=seconds)]
-        except (Full, EngineUnreachable):
+        except (Full, BridgeError):
             for (subject, _), each in zip(messages, begun, strict=False):
                 each.add_done_callback(lambda done, subject=subject: self._take_back(subject, done))  # type: ignore[misc]
             raise
@@ -153,13 +155,33 @@ class Engine:
 
         self._result(self._opened().submit(calls.purging(stream, subject_filter), seconds), seconds)
 
-    def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
-        """Send a message to whoever listens. It may be lost; never raises, and does not wait."""
+    def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None, *, reply: str = "") -> None:
+        """Send a message to whoever listens. It may be lost; never raises, and does not wait.
+
+        Args:
+            reply: the subject on which it is to be answered.
+        """
         try:
             link = self._opened()
         except EngineUnreachable:
             return
-        link.soon(lambda: link.tell(subject, data, headers))
+        link.soon(lambda: link.tell(subject, data, headers, reply))
+
+    def send(self, subject: str, data: bytes, headers: dict[str, str], *, reply: str, seconds: float) -> None:
+        """As `tell`, but wait until there is room to send it. Raises EngineUnreachable."""
+        sent = self._opened().submit(lambda each: each.publish(subject, data, headers, reply), seconds, repeats=False)
+        self._result(sent, seconds)
+
+    def new_inbox(self) -> str:
+        """A subject on which only this process listens."""
+        inbox = self._settings.engine_addresses[0].inbox if self.is_chosen else "_INBOX.all"
+        return f"{inbox}.{uuid.uuid4().hex}"
+
+    def repeat(self, seconds: float, call: Callable[[], object]) -> Callable[[], None]:
+        """Call something each so many seconds, in the engine's thread. Returns what ends it."""
+        link = self._opened()
+        repeating = link.run(link.repeat(seconds, call))
+        return lambda: link.soon(repeating.cancel)
 
     def listen(self, subject: str, hear: Callable[[str, bytes], None]) -> Callable[[], None]:
         """Have `hear(subject, data)` called for each message that is told. Returns what ends it.

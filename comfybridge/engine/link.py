@@ -38,8 +38,10 @@ class Listener:
         self.subject = subject
         self._hear = hear
         self._end: Callable[[], None] | None = None
+        self.connection: Connection | None = None  # on which it listens
 
     async def begin(self, connection: Connection) -> None:
+        self.connection = connection
         self._end = await connection.subscribe(self.subject, self._heard)
 
     def end(self) -> None:
@@ -124,11 +126,11 @@ class Link:
         with contextlib.suppress(RuntimeError):  # it is closed
             self.loop.call_soon_threadsafe(call)
 
-    def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> None:
+    def tell(self, subject: str, data: bytes, headers: dict[str, str] | None, reply: str) -> None:
         """Send a message that may be lost. In the loop only."""
         connection = self._connection
         if connection is not None and not connection.is_stuffed:
-            self.loop.create_task(_told(connection, subject, data, headers))
+            self.loop.create_task(_told(connection, subject, data, headers, reply))
 
     async def listen(self, listener: Listener) -> None:
         """Begin to listen, now and with each later connection."""
@@ -153,6 +155,12 @@ class Link:
         task = self._followers.pop(follower, None)
         if task is not None:
             task.cancel()
+
+    async def repeat(self, seconds: float, call: Callable[[], object]) -> None:
+        """Call something each so many seconds, until it is cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            call()
 
     async def quietly(self, work: Callable[[Connection], Awaitable[object]], seconds: float) -> None:
         """Do some work whose failure matters little."""
@@ -194,7 +202,10 @@ class Link:
                 address = await self._address(failed)
                 failed = address
                 connection = await self._connected(address)
-            except Unusable as error:
+            except Exception as error:
+                if not isinstance(error, Unusable):
+                    log.exception("The engine could not be connected to.")
+                    error = Unusable("The engine cannot be connected to.")
                 self._fail(error)
                 await asyncio.sleep(pause * random.uniform(0.7, 1.3))
                 pause = min(2 * pause, MOST_PAUSE)
@@ -205,6 +216,9 @@ class Link:
                 await connection.lost.wait()
             except Lost:
                 pass
+            except Exception:  # a bug must not end the connection for ever
+                log.exception("The connection to the engine failed.")
+                await asyncio.sleep(MOST_PAUSE)
             finally:
                 self._leave(connection)
                 await connection.close()
@@ -219,18 +233,19 @@ class Link:
         connection = await Connection.opened(address)
         try:
             limit = self._settings.job_disk_bytes if self._server is None else self._server.disk_bytes()
-            preparing = bring_up(connection, streams(limit), makes=self._makes_streams)
+            preparing = bring_up(connection, streams(limit, len(self._addresses)), makes=self._makes_streams)
             await asyncio.wait_for(preparing, PREPARE_SECONDS)
         except BaseException as error:
             await connection.close()
-            if isinstance(error, (Lost, asyncio.TimeoutError, OSError)):
+            if isinstance(error, (Lost, asyncio.TimeoutError, OSError, ValueError)):
                 raise Unusable("The engine does not answer.") from None
             raise
         return connection
 
     async def _use(self, connection: Connection) -> None:
-        for listener in self._listeners:
-            await listener.begin(connection)
+        while missing := [each for each in self._listeners if each.connection is not connection]:
+            for listener in missing:
+                await listener.begin(connection)
         self._connection = connection
         self._reason = None
         self._has_been_ready = True
@@ -278,13 +293,13 @@ class Link:
                     raise EngineUnreachable("The engine does not answer.") from None
 
     async def _current(self, ends: float) -> Connection:
-        if not self._has_been_ready:
-            ends = max(ends, self.loop.time() + FIRST_SECONDS)
+        first_ends = self.loop.time() + FIRST_SECONDS
         while self._connection is None or self._connection.lost.is_set():
             reason = self._reason
-            if reason is not None and (reason.is_lasting or not self._has_been_ready):
+            if reason is not None and reason.is_lasting:
                 raise EngineUnreachable(str(reason))
-            remaining = ends - self.loop.time()
+            is_starting = reason is None and not self._has_been_ready
+            remaining = (max(ends, first_ends) if is_starting else ends) - self.loop.time()
             if remaining <= 0:
                 raise EngineUnreachable(str(reason or "The engine does not answer."))
             if self._connection is not None:  # it is being left
@@ -295,6 +310,8 @@ class Link:
         return self._connection
 
 
-async def _told(connection: Connection, subject: str, data: bytes, headers: dict[str, str] | None) -> None:
+async def _told(
+    connection: Connection, subject: str, data: bytes, headers: dict[str, str] | None, reply: str
+) -> None:
     with contextlib.suppress(Exception):
-        await connection.publish(subject, data, headers)
+        await connection.publish(subject, data, headers, reply)

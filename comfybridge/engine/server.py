@@ -13,6 +13,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,8 +75,11 @@ class EmbeddedServer:
             raise Unusable(f"The engine cannot be started: its folder can't be used ({_reason(error)}).") from None
 
     def disk_bytes(self) -> int:
+        """How many bytes the streams may have on disk, as reckoned when it was started."""
+        return int((self._folder() / "disk-bytes").read_text())
+
+    def _reckoned(self, folder: Path) -> int:
         """How many bytes it may have on disk: half of what is there at most."""
-        folder = self._folder()
         used = sum(each.stat().st_size for each in _files(folder / "js"))
         room = (shutil.disk_usage(folder).free + used) // DISK_SHARE
         return max(LEAST_BYTES, min(self._settings.job_disk_bytes, room))
@@ -145,6 +149,8 @@ class EmbeddedServer:
                 token_file.unlink()
         token = self._state.kept(f"{FOLDER}/token", lambda: secrets.token_hex(24))
         private_folder(folder / "js")
+        disk_bytes = self._reckoned(folder)
+        _write(folder / "disk-bytes", f"{disk_bytes}\n")
         lines = [
             f"server_name: {_quoted(_name(token))}",
             "listen: 127.0.0.1:-1",
@@ -154,14 +160,12 @@ class EmbeddedServer:
             "jetstream {",
             f"  store_dir: {_quoted((folder / 'js').as_posix())}",
             "  sync_interval: always",
-            f"  max_file_store: {self.disk_bytes()}",
+            # the streams have limits of their own; while two bridges make one at once, it is counted twice
+            f"  max_file_store: {3 * disk_bytes}",
             "}",
         ]
         path = folder / "nats-server.conf"
-        unfinished = folder / f".{os.getpid()}.part"
-        with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        unfinished.replace(path)
+        _write(path, "\n".join(lines) + "\n")
         return path
 
     def _hold(self, folder: Path) -> None:
@@ -219,6 +223,14 @@ def _name(token: str) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that only the user may read, at once for other processes."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    unfinished.replace(path)
 
 
 def _files(folder: Path) -> Sequence[Path]:

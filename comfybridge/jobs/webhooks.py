@@ -15,7 +15,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from comfybridge.deadline import Deadline
-from comfybridge.engine.engine import Conflict, Engine, Message
+from comfybridge.engine.engine import Conflict, Engine, Full, Message
 from comfybridge.errors import EngineUnreachable
 from comfybridge.files.post import NotPosted, Reply, post
 from comfybridge.jobs.hooks import SLOW_SECONDS, Hook, Hooks
@@ -187,7 +187,7 @@ class Webhooks:
         is_lame, again_in = None, 0.0
         try:
             is_lame = self._try(hook, limit)
-        except (EngineUnreachable, Conflict):
+        except (EngineUnreachable, Full, Conflict):
             again_in = ENGINE_PAUSE
         except Exception:
             log.exception("The webhook of job %s could not be tried.", hook.id)
@@ -206,7 +206,7 @@ class Webhooks:
 
         Raises:
             Conflict: another bridge was first.
-            EngineUnreachable: it could not be claimed.
+            EngineUnreachable, Full: it could not be claimed.
         """
         before, number = hook.tries, hook.tries.count + 1
         claim = replace(before, state="trying", count=number, at=time.time(), pause=self._claim_seconds)
@@ -295,7 +295,7 @@ class Webhooks:
                 self._engine.publish(TRIES + hook.id, data, expected=sequence, ttl=ttl)
             except Conflict:  # the claim was void, and another bridge tries
                 return
-            except EngineUnreachable:
+            except (EngineUnreachable, Full):
                 if time.monotonic() < until and not self._is_closing.wait(ENGINE_PAUSE):
                     continue
                 log.warning("It could not be written down how a try of the webhook of job %s ended.", hook.id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -38,11 +40,19 @@ def body_of(result: Result) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("state")
     engine = Engine(settings_in(folder), StateFolder(folder))
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    """An engine without any results."""
+    for subject in (f"{RESULT}*", f"{TRIES}*"):
+        shared_engine.purge(STREAM, subject)
+    return shared_engine
 
 
 def settings_in(folder: Path | None = None, **given: Any) -> Settings:
@@ -93,7 +103,10 @@ def ended(engine: Engine, url: str, **given: Any) -> Result:
 
 
 def tries_of(engine: Engine, result: Result) -> Tries | None:
-    message = engine.get(STREAM, TRIES + result.id)
+    try:
+        message = engine.get(STREAM, TRIES + result.id)
+    except EngineUnreachable:
+        return None
     return None if message is None else Tries.from_bytes(message.data)
 
 
@@ -195,14 +208,14 @@ def test_after_the_last_try_it_is_given_up(
     receiver.status = 500
     counts: Counter[str] = Counter()
     with caplog.at_level(logging.INFO), delivering(engine, SOON[:2], counts=counts) as webhooks:
-        result = ended(engine, f"{receiver.url}?token=secret")
+        result = ended(engine, f"{receiver.url}?token=hush")
         tries = settled(engine, result)
         until_true(lambda: webhooks.waiting() == 0)
     assert (tries.state, tries.count, len(receiver.came)) == ("failed", 3, 3)
     assert counts == {"failed": 2, "given_up": 1}
     [line] = [each.getMessage() for each in caplog.records if result.id in each.getMessage()]
     assert line == f"Webhook of job {result.id} to 127.0.0.1: given up, tries 3. 127.0.0.1 answered 500."
-    assert "secret" not in caplog.text
+    assert "hush" not in caplog.text
 
 
 def test_a_receiver_that_is_gone_ends_it(engine: Engine, receiver: Receiver) -> None:
@@ -321,6 +334,19 @@ def test_a_pause_goes_on_over_a_restart(engine: Engine, receiver: Receiver) -> N
         assert settled(engine, result).count == 2
 
 
+def test_a_pause_that_is_over_at_the_next_start(
+    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answers = [500]
+    with delivering(engine, LATER):
+        result = ended(engine, receiver.url)
+        settled(engine, result, "waiting")
+    real = time.time
+    monkeypatch.setattr("comfybridge.jobs.webhooks.time.time", lambda: real() + 1.2 * LATER[0])
+    with delivering(engine, LATER):
+        assert settled(engine, result).count == 2
+
+
 def test_the_try_of_a_bridge_that_died_is_made_again(engine: Engine, receiver: Receiver) -> None:
     result = ended(engine, receiver.url)
     claim = Tries("trying", 1, time.time(), 0.3)
@@ -366,3 +392,41 @@ def test_a_result_that_is_no_longer_kept(engine: Engine, receiver: Receiver) -> 
         tries = settled(engine, result)
         until_true(lambda: webhooks.waiting() == 0)
     assert (tries.state, tries.error) == ("failed", "Its result is no longer kept.")
+
+
+# -- the engine comes and goes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="processes are killed otherwise here")
+def test_an_engine_that_was_killed_in_mid_delivery(tmp_path: Path, receiver: Receiver) -> None:
+    engine = Engine(settings_in(tmp_path), StateFolder(tmp_path))
+    waiting = [ended(engine, receiver.url) for _ in range(5)]
+    may_answer = threading.Event()
+    receiver.before_answer = lambda _: may_answer.wait(SECONDS)  # type: ignore[assignment,return-value]
+    with delivering(engine, (0.1,) * 1000):
+        receiver.wait_for(TO_ONE_HOST)
+        os.kill(int((tmp_path / "engine" / "lock").read_text()), signal.SIGKILL)
+        may_answer.set()
+        for result in waiting:
+            assert settled(engine, result).state == "delivered"
+        assert settled(engine, ended(engine, receiver.url)).state == "delivered"
+    assert len(receiver.came) == 6  # that an answer came is written down once the engine is back
+    engine.close()
+
+
+def test_an_end_is_written_down_once_the_engine_is_back(
+    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, failures = engine.publish, iter([False, True, True])
+
+    def failing(subject: str, data: bytes, **given: Any) -> int:
+        if subject.startswith(TRIES) and next(failures, False):
+            raise EngineUnreachable("It is away.")
+        return publish(subject, data, **given)
+
+    monkeypatch.setattr("comfybridge.jobs.webhooks.ENGINE_PAUSE", 0.05)
+    result = ended(engine, receiver.url)
+    monkeypatch.setattr(engine, "publish", failing)
+    with delivering(engine, LATER):
+        assert settled(engine, result).count == 1
+    assert len(receiver.came) == 1
