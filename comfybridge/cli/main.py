@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from comfybridge import keys
 from comfybridge.cli.agent import run_agent
 from comfybridge.cli.convert import convert
+from comfybridge.cli.engine_config import engine_config
 from comfybridge.cli.generate import generate
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return convert(given[1:])
     if given[:1] == ["workflows"]:
         return list_workflows(given[1:])
+    if given[:1] == ["engine-config"]:
+        return engine_config(given[1:])
     parser = _parser()
     options = vars(parser.parse_args(given))
     demo = options.pop("demo")

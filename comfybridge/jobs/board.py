@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from comfybridge.engine.messages import Message
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 What = Literal["queued", "claimed", "given_back", "ended", "gone"]
 State = Literal["queued", "running", "ended"]
+Stream = Literal["kept", "live", "results"]  # of jobs (and live results), and of the results of kept jobs
 Hear = Callable[[str, What], None]
 
+_NOTHING: set[str] = set()
 POSITIONS_SECONDS = 0.5  # for which positions are used again, as 10,000 take some 20 ms
 
 
@@ -32,19 +34,25 @@ class Entry:
 
     Attributes:
         sequence: of the job's message in its stream.
+        at: when the engine stored it, by its clock.
         place: where it waits, if it waits.
+        request: that of a live job, if it lies in its message; of kept ones there are too many.
         claim: the last one, if any; also of a dead agent.
         claim_sequence: 0 without a claim.
         claimed: when the claim was made, in seconds of the monotonic clock; 0 if before this process listened.
+        waits_since: since when it waits, likewise.
         state: "running" while a living agent has claimed it; "ended" if an agent says that it has stored a result.
     """
 
     job: Job
     sequence: int
+    at: float
     place: Place
+    request: bytes | None = None
     claim: Claim | None = None
     claim_sequence: int = 0
     claimed: float = 0.0
+    waits_since: float = field(default_factory=time.monotonic)
     state: State = "queued"
 
     @property
@@ -84,13 +92,15 @@ class Board:
         self._waiting = Waiting()
         self._past = PastJobs()
         self._broken: set[str] = set()
+        self._stale_jobs: dict[Stream, set[str]] = {}  # those that have not come again yet
+        self._stale_results: dict[Stream, set[str]] = {}
         self._needs: dict[Need, Need] = {}
         self._latest: dict[str, float] = {}  # the time of the last message, by kind
         self._listeners: dict[str | None, list[Hear]] = {}
         self._positions: dict[str, int] = {}
         self._positions_of = (-1, 0.0)  # the version that they are of, and when they were worked out
         self.version = 0  # another one after each change
-        self.past_claims: set[Kind] = {"kept", "live"}  # those whose claims heard now may be old
+        self.past_claims: set[Stream] = {"kept", "live"}  # those whose claims heard now may be old
 
     # -- what others ask ---------------------------------------------------------------------------------------------
 
@@ -169,6 +179,11 @@ class Board:
             job_id = self._waiting.oldest()
             return None if job_id is None else max(0.0, time.time() - self._entries[job_id].job.created)
 
+    def running_by_agent(self) -> Counter[str]:
+        """How many jobs each agent, by its id, has claimed and not given back."""
+        with self._changed:
+            return Counter(each.claim.agent for each in self._running.values() if each.claim is not None)
+
     def first(
         self, most: int, can_run: Callable[[Need], bool], is_free: Callable[[Entry], bool] = lambda entry: True
     ) -> list[Entry]:
@@ -246,21 +261,28 @@ class Board:
             self._broken.add(job_id)
             log.warning("a record in the engine is skipped: %s (%s)", error, message.subject)
 
-    def forget(self, kind: Kind) -> None:
-        """Forget all open jobs of a kind, and all live results: the engine has lost them."""
+    def begin_again(self, stream: Stream) -> None:
+        """All that is in a stream comes again; `caught_up` then forgets what did not come."""
         with self._changed:
-            gone = [entry for entry in self._entries.values() if entry.job.kind == kind]
-            for entry in gone:
-                self._remove(entry)
-            if kind == "live":
-                self._past.discard_all("live")
-        for entry in gone:
-            self._tell(entry.job.id, "gone")
+            if stream != "results":
+                self.past_claims.add(stream)
+                self._stale_jobs[stream] = {each.job.id for each in self._entries.values() if each.job.kind == stream}
+            if stream != "kept":
+                self._stale_results[stream] = self._past.ids("live" if stream == "live" else "kept")
 
-    def forget_results(self) -> None:
-        """Forget the results of kept jobs: the engine has lost them."""
+    def caught_up(self, stream: Stream) -> list[str]:
+        """All that was in a stream has come. Returns the ids of the open jobs that the engine has no longer."""
         with self._changed:
-            self._past.discard_all("kept")
+            if stream != "results":
+                self.past_claims.discard(stream)
+            gone = [each for each in self._stale_jobs.pop(stream, ()) if each in self._entries]
+            for job_id in gone:
+                self._remove(self._entries[job_id])
+            for job_id in self._stale_results.pop(stream, ()):
+                self._past.discard(job_id)
+        for job_id in gone:
+            self._tell(job_id, "gone")
+        return gone
 
     def review(self) -> None:
         """Ask again of each claim whether its agent still runs it; those that are abandoned wait again."""
@@ -274,7 +296,13 @@ class Board:
     def _hear_job(self, kind: Kind, job_id: str, message: Message) -> None:
         with self._changed:
             known = self._entries.get(job_id)
-            if known is not None and known.sequence >= message.sequence:
+            stale = self._stale_jobs.get(kind, _NOTHING)
+            is_stale = job_id in stale
+            stale.discard(job_id)
+            if known is not None and is_stale:
+                if (known.sequence, known.at) == (message.sequence, message.at):
+                    return
+            elif known is not None and known.sequence >= message.sequence:
                 return
             if known is not None:
                 self._remove(known)
@@ -323,6 +351,8 @@ class Board:
     def _hear_result(self, message: Message) -> None:
         result = Result.from_bytes(message.data)
         with self._changed:
+            for stale in self._stale_results.values():
+                stale.discard(result.id)
             expires = result.expires if result.kind == "kept" else LIVE_RESULT_SECONDS
             self._past.add(result, message.subject, message.at + expires)
             entry = self._entries.get(result.id)
@@ -340,7 +370,9 @@ class Board:
             self._needs.clear()
         need = self._needs.setdefault(need, need)
         place = Place(job.priority, job.owner or "", need, (at, message.sequence, job.id))
-        self._entries[job.id] = Entry(job, message.sequence, place)
+        is_here = job.kind == "live" and job.request_in == "inline"
+        request = message.data.partition(b"\n")[2] if is_here else None
+        self._entries[job.id] = Entry(job, message.sequence, message.at, place, request)
         self._waiting.add(place)
 
     def _move(self, entry: Entry, state: State, at: float = 0.0) -> None:
@@ -351,6 +383,7 @@ class Board:
             self._waiting.stopped(entry.place.owner)
         entry.state = state
         if state == "queued":
+            entry.waits_since = time.monotonic()
             self._waiting.add(entry.place)
         elif state == "running":
             self._waiting.began(entry.place.owner, at)

@@ -87,9 +87,8 @@ class PastJobs:
             if not line:
                 del self._kept[past.owner]
 
-    def discard_all(self, kind: Kind) -> None:
-        for job_id in [each.id for each in self._jobs.values() if each.kind == kind]:
-            self.discard(job_id)
+    def ids(self, kind: Kind) -> set[str]:
+        return {each.id for each in self._jobs.values() if each.kind == kind}
 
     def newest(self, owner: str | None) -> list[Past]:
         """The kept jobs of one owner, or of all (None), the newest first."""

@@ -35,7 +35,9 @@ class Records:
 
     def open_jobs(self, kind: str) -> int:
         """How many jobs are stored that have not ended: "kept" or "live" ones."""
-        return self._ask(lambda stream: _open(stream, {"kept": KEPT, "live": LIVE}[kind], f"comfybridge.{kind}.job.*"))
+        return self._ask(
+            lambda stream: _open(stream, {"kept": KEPT, "live": LIVE}[kind], f"comfybridge.{kind}.job.*")
+        )
 
     def last(self, stream: str, subject: str) -> bytes:
         """The last message on a subject."""
@@ -70,8 +72,7 @@ class Engine(Process):
     """A nats-server that keeps its address through restarts.
 
     Args:
-        most_file_bytes: how much it stores in files.
-        store: the folder for them.
+        store: the folder for what it stores.
     """
 
     def __init__(
@@ -79,7 +80,6 @@ class Engine(Process):
         folder: Path,
         environment: dict[str, str],
         *,
-        most_file_bytes: int = 4 * 2**30,
         store: Path | None = None,
     ) -> None:
         self.port = free_port()
@@ -89,7 +89,7 @@ class Engine(Process):
         config.write_text(
             f'listen: "127.0.0.1:{self.port}"\nmax_payload: 8MB\n'
             f'jetstream {{ store_dir: "{store or folder / "store"}", sync_interval: always, '
-            f"max_file_store: {most_file_bytes}, max_memory_store: 512MB }}\n"
+            "max_memory_store: 512MB }\n"
         )
         super().__init__("engine", [binary("nats-server"), "-c", str(config)], folder / "log", environment)
         self.wait_until_ready()

@@ -130,7 +130,7 @@ class Fleet:
         arguments = ["-m", "tests.fleet.program", "agent", *told]
         return self._add(Process(folder.name, arguments, folder / "log", environment))
 
-    def bridge(self, engine: Engine | None = None, **settings: object) -> Bridge:
+    def bridge(self, engine: Engine | None = None, /, **settings: object) -> Bridge:
         """A bridge of the fleet, or with COMFYUI_URL among the settings one with ComfyUIs of its own."""
         folder, port = self._new_folder("bridge"), free_port()
         chosen: dict[str, object] = {
@@ -279,9 +279,7 @@ class Fleet:
 
     def _check_runs(self, found: Mapping[str, dict[str, Any]], again: Collection[str] | int) -> None:
         runs = self.runs()
-        never = {
-            label for label, each in found.items() if each["status"] == "succeeded" and not runs.began[label]
-        }
+        never = {label for label, each in found.items() if each["status"] == "succeeded" and not runs.began[label]}
         assert not never, f"succeeded without a run: {never}"
         twice = runs.again()
         if isinstance(again, int):

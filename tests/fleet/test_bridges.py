@@ -124,9 +124,7 @@ def test_a_repeated_request_is_one_job(fleet: Fleet) -> None:
     body = body_of("job", steps=50)
 
     def submit(bridge: Bridge) -> str:
-        answer = requests.post(
-            f"{bridge.url}/jobs", json=body, headers={"Idempotency-Key": "one"}, timeout=PATIENCE
-        )
+        answer = requests.post(f"{bridge.url}/jobs", json=body, headers={"Idempotency-Key": "one"}, timeout=PATIENCE)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
