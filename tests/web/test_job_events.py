@@ -26,7 +26,9 @@ __all__ = ["jobs_api", "jobs_app", "make_jobs_app"]
 SAMPLED = {"workflow": "txt2img", "prompt": "a cat", "width": 64, "height": 64, "steps": 4}
 
 
-def following(url: str, job_id: str, path: str = "/jobs/{}/events") -> tuple[requests.Response, Iterator[tuple[str, Any]]]:
+def following(
+    url: str, job_id: str, path: str = "/jobs/{}/events"
+) -> tuple[requests.Response, Iterator[tuple[str, Any]]]:
     """The events of a job, each as it comes."""
     response = requests.get(url + path.format(job_id), stream=True, timeout=20)
     assert response.status_code == 200, response.text
