@@ -120,7 +120,9 @@ class SmallFleet:
     def wait_for_agents(self, client: FlaskClient, count: int) -> None:
         """Until a bridge knows so many agents whose ComfyUI answers."""
         jobs = client.application.extensions[JOBS]
-        until_true(lambda: sum(any(each.servers.values()) for each in jobs.parts().presence.living()) >= count, SECONDS)
+        until_true(
+            lambda: sum(any(each.servers.values()) for each in jobs.parts().presence.living()) >= count, SECONDS
+        )
 
     def close(self) -> None:
         began = time.monotonic()

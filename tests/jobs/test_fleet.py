@@ -322,7 +322,7 @@ def test_the_result_of_a_blocking_request_can_be_fetched_again(api: FlaskClient)
     assert again.get_json()["images"] == first["images"]
 
 
-# -- where something is missing ---------------------------------------------------------------------------------------
+# -- where something is missing --------------------------------------------------------------------------------------
 
 
 def test_without_an_agent_requests_are_refused(
