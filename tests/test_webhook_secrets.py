@@ -24,7 +24,9 @@ def test_a_secret_for_no_key_stops_the_start() -> None:
     load_settings(**given, webhook_secrets=f"shop={SECRET},default={SECRET}")
     with pytest.raises(SettingsError) as raised:
         load_settings(**given, webhook_secrets=f"shoop={SECRET}")
-    assert str(raised.value).startswith("COMFYBRIDGE_WEBHOOK_SECRETS has a secret for 'shoop', which is the name of no")
+    assert str(raised.value).startswith(
+        "COMFYBRIDGE_WEBHOOK_SECRETS has a secret for 'shoop', which is the name of no"
+    )
     with pytest.raises(SettingsError) as raised:
         load_settings(**given, webhook_secrets=SECRET)
     assert str(raised.value).startswith("COMFYBRIDGE_WEBHOOK_SECRETS has a secret (number 1) without a name")

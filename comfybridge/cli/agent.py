@@ -37,7 +37,7 @@ OPTIONS = {
     "state_dir": "state-dir",
     "connect_timeout": "connect-timeout",
     "read_timeout": "read-timeout",
-    "shutdown_seconds": "shutdown-seconds",
+    "shutdown_timeout": "shutdown-timeout",
     "request_folders": "request-folders",
     "max_upload_bytes": "max-upload-bytes",
     "fetch_timeout": "fetch-timeout",
@@ -73,10 +73,10 @@ def run_agent(arguments: Sequence[str]) -> int:
 def _serve(bridge: Bridge) -> int:
     from comfybridge.engine.engine import Engine
     from comfybridge.jobs.agent import Agent
-    from comfybridge.jobs.embedded import Identity
+    from comfybridge.jobs.embedded import Identity, id_by_user
 
     settings = bridge.settings
-    name, agent_id = settings.agent_name or platform.node(), uuid.uuid4().hex
+    name, agent_id = settings.agent_name or platform.node(), id_by_user(settings) or uuid.uuid4().hex
     try:
         identity = Identity(bridge)
         if identity.take():  # otherwise there is one more agent for the same ComfyUI

@@ -13,10 +13,11 @@ from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
 
 BRIDGE = "bridge"
+AGENT = "agent-"  # an agent's user is its id, by this beginning
 PASSWORD_BYTES = 24
 MOST_AGENTS = 1000
 KEPT, LIVE, RESULTS, FILES = (f"COMFYBRIDGE_{name}" for name in ("KEPT", "LIVE", "RESULTS", "FILES"))
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_NAME = re.compile(rf"{AGENT}[A-Za-z0-9_-]{{1,60}}")
 
 
 def engine_config(arguments: Sequence[str]) -> int:
@@ -155,13 +156,12 @@ def _names(text: str) -> list[str]:
         count = int(text)
         if not 1 <= count <= MOST_AGENTS:
             raise ValueError(f"--agents must be from 1 to {MOST_AGENTS}, or names")
-        return [f"agent-{number}" for number in range(1, count + 1)]
-    names = [each.strip() for each in text.split(",") if each.strip()]
-    wrong = next((each for each in names if not _NAME.fullmatch(each) or each == BRIDGE), None)
-    if wrong is not None or not names or len(set(names)) < len(names):
+        return [f"{AGENT}{number}" for number in range(1, count + 1)]
+    given = [each.strip() for each in text.split(",") if each.strip()]
+    names = [each if each.startswith(AGENT) else f"{AGENT}{each}" for each in given]
+    if not names or not all(map(_NAME.fullmatch, names)) or len(set(names)) < len(names):
         raise ValueError(
-            "--agents takes a number, or names with commas between them: letters, digits, - and _, none twice, and "
-            f"not {BRIDGE}"
+            "--agents takes a number, or names with commas between them, of letters, digits, - and _, none twice"
         )
     return names
 

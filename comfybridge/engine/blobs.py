@@ -94,18 +94,21 @@ def read(engine: Store, job_id: str, name: str) -> Iterator[bytes]:
 def drop(engine: Store, job_id: str, name_filter: str) -> None:
     """Delete files of a job, by a pattern of their names."""
     if name_filter == "*":
-        engine.purge(FILES, f"comfybridge.file.{job_id}.>")
+        for side in ("in", "out"):
+            engine.purge(FILES, f"comfybridge.file.{side}.{job_id}.>")
         return
     names = {name_filter}
     if any(sign in name_filter for sign in "*?["):
-        there = {subject.split(".")[3] for subject in engine.subjects(FILES, f"comfybridge.file.{job_id}.>")}
-        names = set(fnmatch.filter(there, name_filter))
+        subjects = engine.subjects(FILES, f"comfybridge.file.*.{job_id}.>")
+        names = set(fnmatch.filter({subject.split(".")[4] for subject in subjects}, name_filter))
     for name in names:
         engine.purge(FILES, _subject(job_id, name, "*"))
 
 
 def _subject(job_id: str, name: str, number: str) -> str:
-    return f"comfybridge.file.{job_id}.{name}.{number}"
+    """Where a chunk is: agents may write what comes out only, and read only what goes in."""
+    side = "out" if name.startswith("out-") else "in"
+    return f"comfybridge.file.{side}.{job_id}.{name}.{number}"
 
 
 def even_chunks(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from comfybridge.engine_address import WEBSOCKETS, EngineAddress
+from comfybridge.errors import TooLarge
 
 OLDEST = (2, 11)  # it brought lifetimes of single messages
 CONNECT_SECONDS = 2.0
@@ -206,14 +207,16 @@ class Connection:
 
         Raises:
             Lost: the connection is gone.
+            TooLarge: the server does not take as much at once.
         """
         if self.lost.is_set():
             raise Lost
         try:
             await self._client.publish(subject, data, reply, dict(headers) if headers else None)
+        except nats.errors.MaxPayloadError:
+            most = self._client.max_payload
+            raise TooLarge(f"The engine takes at most {most:,} bytes at once, and these are {len(data):,}.") from None
         except (nats.errors.Error, OSError, AttributeError):
-            if not self.lost.is_set():
-                raise
             raise Lost from None
 
     @property

@@ -128,7 +128,7 @@ class Engine:
         try:
             sequences = [self._result(each, seconds) for each in begun]
             return [*sequences, self.publish(*messages[-1], ttl=ttl, seconds=seconds)]
-        except (Full, EngineUnreachable):
+        except (Full, BridgeError):
             for (subject, _), each in zip(messages, begun, strict=False):
                 each.add_done_callback(lambda done, subject=subject: self._take_back(subject, done))  # type: ignore[misc]
             raise

@@ -233,7 +233,7 @@ class Link:
         connection = await Connection.opened(address)
         try:
             limit = self._settings.job_disk_bytes if self._server is None else self._server.disk_bytes()
-            preparing = bring_up(connection, streams(limit), makes=self._makes_streams)
+            preparing = bring_up(connection, streams(limit, len(self._addresses)), makes=self._makes_streams)
             await asyncio.wait_for(preparing, PREPARE_SECONDS)
         except BaseException as error:
             await connection.close()
@@ -293,13 +293,13 @@ class Link:
                     raise EngineUnreachable("The engine does not answer.") from None
 
     async def _current(self, ends: float) -> Connection:
-        if not self._has_been_ready:
-            ends = max(ends, self.loop.time() + FIRST_SECONDS)
+        first_ends = self.loop.time() + FIRST_SECONDS
         while self._connection is None or self._connection.lost.is_set():
             reason = self._reason
-            if reason is not None and (reason.is_lasting or not self._has_been_ready):
+            if reason is not None and reason.is_lasting:
                 raise EngineUnreachable(str(reason))
-            remaining = ends - self.loop.time()
+            is_starting = reason is None and not self._has_been_ready
+            remaining = (max(ends, first_ends) if is_starting else ends) - self.loop.time()
             if remaining <= 0:
                 raise EngineUnreachable(str(reason or "The engine does not answer."))
             if self._connection is not None:  # it is being left

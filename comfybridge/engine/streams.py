@@ -10,6 +10,7 @@ from comfybridge.engine.names import FILES, KEPT, LIVE, RESULTS
 
 MOST_RESULTS = 100_000
 MOST_MESSAGES = 1_000_000
+REPLICAS = 3
 LIVE_BYTES = 256 * 1024 * 1024
 NANOSECONDS = 1_000_000_000
 DEDUPLICATED_SECONDS = 60
@@ -17,8 +18,18 @@ _NO_STREAM = 10059
 _NO_JETSTREAM = (10039, 10076)
 
 
-def streams(disk_bytes: int) -> list[dict[str, Any]]:
-    """The configurations of all streams, which take no more bytes on disk than given."""
+def streams(disk_bytes: int, servers: int = 1) -> list[dict[str, Any]]:
+    """The configurations of all streams.
+
+    Args:
+        disk_bytes: what they may take on disk.
+        servers: how many servers of the engine are known; on three and more, each stream is on three.
+    """
+    wanted = _streams(disk_bytes)
+    return [{**each, "num_replicas": REPLICAS} for each in wanted] if servers >= REPLICAS else wanted
+
+
+def _streams(disk_bytes: int) -> list[dict[str, Any]]:
     kept, results = disk_bytes // 4, disk_bytes // 8
     return [
         {
@@ -32,7 +43,7 @@ def streams(disk_bytes: int) -> list[dict[str, Any]]:
             "max_msgs": MOST_RESULTS,
             "max_bytes": results,
         },
-        {**_stream(FILES, "comfybridge.file.*.*.*"), "max_bytes": disk_bytes - kept - results},
+        {**_stream(FILES, "comfybridge.file.*.*.*.*"), "max_bytes": disk_bytes - kept - results},
     ]
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from comfybridge.engine.messages import Message
@@ -37,9 +37,11 @@ class Entry:
         sequence: of the job's message in its stream.
         at: when the engine stored it, by its clock.
         place: where it waits, if it waits.
+        request: that of a live job, if it lies in its message; of kept ones there are too many.
         claim: the last one, if any; also of a dead agent.
         claim_sequence: 0 without a claim.
         claimed: when the claim was made, in seconds of the monotonic clock; 0 if before this process listened.
+        waits_since: since when it waits, likewise.
         state: "running" while a living agent has claimed it; "ended" if an agent says that it has stored a result.
     """
 
@@ -47,9 +49,11 @@ class Entry:
     sequence: int
     at: float
     place: Place
+    request: bytes | None = None
     claim: Claim | None = None
     claim_sequence: int = 0
     claimed: float = 0.0
+    waits_since: float = field(default_factory=time.monotonic)
     state: State = "queued"
 
     @property
@@ -181,6 +185,11 @@ class Board:
         with self._changed:
             job_id = self._waiting.oldest()
             return None if job_id is None else max(0.0, time.time() - self._entries[job_id].job.created)
+
+    def running_by_agent(self) -> Counter[str]:
+        """How many jobs each agent, by its id, has claimed and not given back."""
+        with self._changed:
+            return Counter(each.claim.agent for each in self._running.values() if each.claim is not None)
 
     def first(
         self, most: int, can_run: Callable[[Need], bool], is_free: Callable[[Entry], bool] = lambda entry: True
@@ -368,7 +377,9 @@ class Board:
             self._needs.clear()
         need = self._needs.setdefault(need, need)
         place = Place(job.priority, job.owner or "", need, (at, message.sequence, job.id))
-        self._entries[job.id] = Entry(job, message.sequence, message.at, place)
+        is_here = job.kind == "live" and job.request_in == "inline"
+        request = message.data.partition(b"\n")[2] if is_here else None
+        self._entries[job.id] = Entry(job, message.sequence, message.at, place, request)
         self._waiting.add(place)
 
     def _move(self, entry: Entry, state: State, at: float = 0.0) -> None:
@@ -379,6 +390,7 @@ class Board:
             self._waiting.stopped(entry.place.owner)
         entry.state = state
         if state == "queued":
+            entry.waits_since = time.monotonic()
             self._waiting.add(entry.place)
         elif state == "running":
             self._waiting.began(entry.place.owner, at)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Age = tuple[float, int, str]  # when it came, its sequence, its id: the order within a line
+LATER = 1e12  # later than any time, in seconds
 Standing = tuple[int, float, str]  # running jobs, when served last, the owner
 
 
@@ -98,7 +99,7 @@ class Waiting:
             owners = self._lines[priority]
             heap = list(self._standings[priority])  # sorted, therefore a heap
             jobs: dict[str, Iterator[tuple[Age, Need]]] = {}
-            turn = max((served for _, served, _ in heap), default=0.0)
+            turn = LATER
             while heap:
                 running, _, owner = heap[0]
                 if owner not in jobs:

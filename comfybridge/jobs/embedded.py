@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
+import re
 import threading
 import uuid
 from pathlib import Path
@@ -13,9 +14,11 @@ from filelock import FileLock, Timeout
 
 from comfybridge.bridge import Bridge
 from comfybridge.engine.engine import Engine
+from comfybridge.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_OWN_USER = re.compile(r"agent-[A-Za-z0-9_-]{1,60}")
 LOOK_SECONDS = 2.0  # how soon another process takes over
 END_SECONDS = 8.0
 
@@ -96,7 +99,7 @@ class Identity:
         urls = [each.url for each in settings.addresses]
         who = "\n".join([*urls, settings.engine or "", settings.agent_name or ""])
         name = f"agent-{hashlib.sha256(who.encode()).hexdigest()[:12]}"
-        self.id = bridge.state.kept(name, lambda: uuid.uuid4().hex)
+        self.id = id_by_user(settings) or bridge.state.kept(name, lambda: uuid.uuid4().hex)
         path: Path = bridge.state.path() / f"{name}.running"
         self._lock = FileLock(path, thread_local=False)
 
@@ -111,3 +114,12 @@ class Identity:
     def release(self) -> None:
         """Let another process have it."""
         self._lock.release()
+
+
+def id_by_user(settings: Settings) -> str | None:
+    """The id of an agent whose user at the engine is its own, and has rights by that name; None for other users.
+
+    Such a user's name begins with `agent-`, as those do that `engine-config` names.
+    """
+    user = settings.engine_addresses[0].user if settings.engine_addresses else None
+    return user if user and _OWN_USER.fullmatch(user) else None

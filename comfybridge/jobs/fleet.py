@@ -17,6 +17,7 @@ from comfybridge.engine.remote_files import read_file
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, EngineUnreachable, Interrupted, ShuttingDown, TimedOut
 from comfybridge.jobs.accepting import add, eta_of, first_with_its_key, job_of
 from comfybridge.jobs.agent_servers import NO_AGENT, RETRY_SECONDS
+from comfybridge.jobs.arrivals import Arrivals, Arrived
 from comfybridge.jobs.errors import error_from_dict
 from comfybridge.jobs.events import event_from_bytes
 from comfybridge.jobs.headed import Headed
@@ -58,6 +59,7 @@ class Fleet:
         self._bridge = bridge
         self._jobs = jobs
         self._skills = Skills()
+        self._arrivals = Arrivals()
 
     @property
     def settings(self) -> Settings:
@@ -93,11 +95,12 @@ class Fleet:
         job = job_of(self._bridge, own, Wishes())
         if not (asked.outlasts_its_time or asked.output.links):
             job = replace(job, kind="live", expires=LIVE_SECONDS)
-            job = replace(job, is_followed=teller.is_followed or admitted.has_previews)
+            is_followed, inbox = teller.is_followed or admitted.has_previews, self._arrivals.inbox(parts.engine)
+            job = replace(job, is_followed=is_followed, inbox=inbox)
         if not self._skills.suffice(job, parts.engine, parts.presence.living()):
             job = replace(job, classes=(), models=())  # any agent may try, and says best what is wrong
         wait = JobWait(admitted, job.id, partial(parts.news.progress_of, job.id))
-        request = _Request(self._bridge, parts, job, own, wait, teller)
+        request = _Request(self._bridge, parts, job, own, wait, teller, self._arrivals.of(job.id))
         held.callback(request.close)
         request.begin(turn)
         self._bridge.under_way.add(wait)
@@ -129,7 +132,14 @@ class _Request:
     """One request on its way through the fleet."""
 
     def __init__(
-        self, bridge: Bridge, parts: Parts, job: Job, admitted: Admitted, wait: JobWait, teller: Teller
+        self,
+        bridge: Bridge,
+        parts: Parts,
+        job: Job,
+        admitted: Admitted,
+        wait: JobWait,
+        teller: Teller,
+        arrived: Arrived,
     ) -> None:
         self.queued_at = time.monotonic()
         self._bridge = bridge
@@ -138,14 +148,17 @@ class _Request:
         self._admitted = admitted
         self._wait = wait
         self._teller = teller
+        self._arrived = arrived
+        self._listens = False
         self._told_watching = 0.0
-        self._ends = [parts.board.changes(wait.hear_change, job.id)]
+        self._ends = [arrived.end, parts.board.changes(wait.hear_change, job.id)]
         self._reads_from: str | None = None  # the agent that keeps the files meanwhile
 
     def begin(self, turn: Turn) -> None:
         """Store the job, unless it is a repeat of one that is stored, and tell that it is queued."""
         engine, board, job = self._parts.engine, self._parts.board, self._job
         if self._teller.is_followed or self._admitted.has_previews:
+            self._listens = True
             self._ends.append(engine.listen(EVENTS + job.id, self._hear))
         if job.fingerprint is None or first_with_its_key(board, self._admitted) is None:
             turn.take()
@@ -213,6 +226,9 @@ class _Request:
     # -- its parts -----------------------------------------------------------------------------------------------
 
     def _open_live(self, number: int) -> Headed:
+        data = self._arrived.files.get(number)
+        if data is not None:
+            return Headed(iter([data]))
         subject = f"comfybridge.ask.{self._reads_from}.file.{self._job.id}.{number}"
         return Headed(read_file(self._parts.engine, subject))
 
@@ -241,7 +257,7 @@ class _Request:
     def _keep_watching(self) -> None:
         """Have the agent tell of events, of a job that does not say so itself."""
         now = time.monotonic()
-        if len(self._ends) > 1 and not self._job.is_followed and now - self._told_watching >= 2 * LOOK_SECONDS:
+        if self._listens and not self._job.is_followed and now - self._told_watching >= 2 * LOOK_SECONDS:
             self._told_watching = now
             self._parts.engine.tell(WATCHING + self._job.id, b"")
 

@@ -43,6 +43,8 @@ class Job:
         models: (node class, input, file name) of the models that it needs, as far as known.
         most_running: how many jobs of its owner may run at once; None: any number.
         is_followed: whether somebody wants to hear of the events of a live job.
+        inbox: where the agent of a live job may send small files before the result, to save the bridge a call for
+            them; each under `INBOX.ID.NUMBER`.
         request_in: where the request is: after the job in its message, or in a blob.
         input_files: how many input files it has, as blobs `in-N`.
     """
@@ -65,6 +67,7 @@ class Job:
     models: tuple[tuple[str, str, str], ...] = ()
     most_running: int | None = None
     is_followed: bool = False
+    inbox: str | None = None
     request_in: RequestIn = "inline"
     input_files: int = 0
 

@@ -289,7 +289,7 @@ class Jobs:
         )
 
     def waiting(self, owner: str | None) -> list[State]:
-        """The kept jobs that wait, the next one first. Starts nothing.
+        """The jobs that wait, the next one first. Starts nothing.
 
         Args:
             owner: whose jobs; None: everybody's.
@@ -300,7 +300,7 @@ class Jobs:
         entries = [
             each
             for each in parts.board.open()
-            if each.job.kind == "kept" and not each.is_running and owner in (None, each.job.owner)
+            if not each.is_running and owner in (None, each.job.owner)
         ]
         states = [self._open(parts, each) for each in entries]
         return sorted(states, key=lambda each: each.position or 0)

@@ -52,6 +52,11 @@ class Agent:
     abilities_hash: str = ""
     is_leaving: bool = False
 
+    @property
+    def can_take(self) -> bool:
+        """Whether one of its ComfyUIs answers, as far as it has told."""
+        return not self.servers or any(self.servers.values())
+
 
 class Announcer:
     """Announces one agent every few seconds and at each change. Methods may be called by any thread.
@@ -140,6 +145,7 @@ class Presence:
         self._lease = lease
         self._callbacks = [changed]
         self._lock = threading.Lock()
+        self._living: list[Agent] | None = None  # as last worked out, if nothing has changed
         self._seen: dict[tuple[str, str], _Seen] = {}  # by id and session
         self._listening = time.monotonic()  # since when, without a break
         self._is_listening = True
@@ -161,8 +167,10 @@ class Presence:
     def living(self) -> list[Agent]:
         """The agents that are not dead and were heard at least once, ordered by name and id."""
         with self._lock:
-            living = [seen.agent for seen in self._seen.values() if not self._is_over_for(seen)]
-        return sorted(living, key=lambda agent: (agent.name, agent.id))
+            if self._living is None:
+                living = [seen.agent for seen in self._seen.values() if not self._is_over_for(seen)]
+                self._living = sorted(living, key=lambda agent: (agent.name, agent.id))
+            return list(self._living)
 
     def find(self, agent_id: str) -> Agent | None:
         """The living agent of that id."""
@@ -222,12 +230,15 @@ class Presence:
             seen = self._seen.get((agent.id, agent.session))
             is_new = seen is None or seen.agent != agent
             self._seen[agent.id, agent.session] = _Seen(agent, now if seen is None else seen.first, now)
+            if is_new:
+                self._living = None
         if is_new:
             self._tell()
 
     def _hear_connection(self, is_connected: bool) -> None:
         with self._lock:
             self._is_listening = is_connected
+            self._living = None
             self._listening = time.monotonic()
 
     def _watch(self) -> None:
@@ -237,6 +248,7 @@ class Presence:
         while not self._is_over.wait(pause):
             now = time.monotonic()
             with self._lock:
+                self._living = None
                 if now - last > self._lease / 2:
                     self._listening = now
                 for key in [key for key, seen in self._seen.items() if now - seen.last > FORGOTTEN * self._lease]:

@@ -4,26 +4,24 @@ process wins. The first result of a job is its only one.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import EngineUnreachable
-from comfybridge.jobs.board import Board, Entry, Stream
-from comfybridge.jobs.choosing import Need
+from comfybridge.jobs.board import Board, Stream
+from comfybridge.jobs.claims import Claimed, Claims, Taker
 from comfybridge.jobs.clearing import Clearing
-from comfybridge.jobs.job import BrokenRecord, Claim, Job, Kind, Result, result_of
+from comfybridge.jobs.first_result import store_result
+from comfybridge.jobs.job import Claim, Job, Kind, Result, result_of
 from comfybridge.jobs.past import Past
 from comfybridge.jobs.presence import Presence
 from comfybridge.jobs.subjects import (
-    LIVE_RESULT_SECONDS,
     RESULT_STREAMS,
     STREAMS,
     claim_subject,
@@ -31,65 +29,15 @@ from comfybridge.jobs.subjects import (
     result_subject,
 )
 
+__all__ = ["Claimed", "JobQueue", "Taker"]
+
 log = logging.getLogger(__name__)
 
-INLINE = 16 * 1024  # bytes of a request that lie in the job's own message, which all processes read
+# Bytes of a request that lie in the job's own message, which all processes read; larger ones are written to disk.
+INLINE: dict[Kind, int] = {"kept": 16 * 1024, "live": 256 * 1024}
 REQUEST_SECONDS = 30 * 86400.0  # for which a larger one is kept, if nothing removes it
-HOOK_SECONDS = 5 * 86400.0  # for which a result with a webhook is kept at least: until after the last try
 KINDS: tuple[Kind, ...] = ("kept", "live")
-DOUBT_SECONDS = 30.0  # after which a message to the engine that was not answered cannot be stored any more
 UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
-AWAY_PAUSE = 0.5  # seconds before the engine is asked again
-
-
-@dataclass(frozen=True)
-class Taker:
-    """An agent that looks for work.
-
-    Attributes:
-        lacks: what it lacks to run a job, as a sentence; None if it can run it. The job has only its classes and
-            models; the answer is remembered until `abilities_hash` changes.
-    """
-
-    agent: str
-    session: str
-    name: str
-    lacks: Callable[[Job], str | None] = lambda job: None
-    abilities_hash: str = ""
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A job that this process may run.
-
-    Attributes:
-        sequence: of the claim's message.
-        is_first: whether nobody has claimed the job before, so that no ComfyUI can know its prompt.
-    """
-
-    job: Job
-    claim: Claim
-    sequence: int
-    is_first: bool
-
-    @property
-    def attempt(self) -> int:
-        return self.claim.attempt
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the job was begun too often: it must not run again, only end as failed."""
-        return self.claim.attempt > self.job.attempts
-
-
-@dataclass(frozen=True)
-class _Doubt:
-    """A claim to which the engine gave no answer: it may be stored, now or a little later."""
-
-    job: Job
-    claim: Claim
-    expected: int
-    at: float
 
 
 class JobQueue:
@@ -122,28 +70,17 @@ class JobQueue:
         self._engine = engine
         self._is_bridge = role == "bridge"
         self._most_open = most_open
-        self._lost = lost
         self._told = cleared
         self.board = Board(
-            is_abandoned=self._is_abandoned,
+            is_abandoned=lambda entry: self._claims.is_abandoned(entry),
             ended=self._hear_ended,
             stray=lambda kind, job_id: self._clearing.stray(kind, job_id) if self._is_bridge else None,
             fetch=self._fetch,
         )
         self._clearing = Clearing(engine, self._tell_cleared, lambda job_id: self.board.entry(job_id) is not None)
+        self._claims = Claims(engine, self.board, presence, lost)
         self._ends: list[Callable[[], None]] = []
         self._own: set[str] = set()  # the jobs that were added here
-        self._held: dict[str, int] = {}  # the jobs that are claimed here, and their claims' sequences
-        self._unheld: set[str] = set()  # those of them that are being claimed, given back or ended
-        self._me: tuple[str, str] | None = None  # the agent that takes jobs here, and its session
-        self._doubts: dict[str, _Doubt] = {}
-        self._avoided: dict[
-            str, tuple[int, float]
-        ] = {}  # claims that others won: the sequence that was seen, and until
-        self._able: tuple[str, dict[Need, bool]] = ("", {})
-        self._choices = 1  # among how many of the next jobs to choose at random: more while others take the same
-        self._taking = threading.Lock()
-        self._wakes = 0
         self._caught_up = {stream: threading.Event() for stream in self._streams()}
 
     def start(self) -> None:
@@ -190,7 +127,7 @@ class JobQueue:
                 return earlier
         if self.board.count() >= self._most_open:
             raise Full("too many jobs wait")
-        if len(request) > INLINE:
+        if len(request) > INLINE[job.kind]:
             job = replace(job, request_in="blob")
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
@@ -212,7 +149,7 @@ class JobQueue:
             return self.board.result(job_id)
         job, claim, sequence = found
         result = result_of(job, "cancelled", ended=time.time(), claim=claim)
-        stored = self._store(result)
+        stored = store_result(self._engine, result)
         self._clearing.end(job, sequence, pause=0)
         return stored
 
@@ -232,6 +169,9 @@ class JobQueue:
         """The request of an open job. Raises LookupError if it is no longer there."""
         if job.request_in == "blob":
             return b"".join(self._engine.read_blob(job.id, "request"))
+        entry = self.board.entry(job.id)
+        if entry is not None and entry.request is not None:
+            return entry.request
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is None or not stored.data:
             raise LookupError("the job has ended")
@@ -243,29 +183,11 @@ class JobQueue:
         Also returns jobs that are claimed by this agent although it was not told (the answer was lost), and jobs
         that were begun too often (`Claimed.is_exhausted`). While the engine is away, it waits.
         """
-        until, wakes = time.monotonic() + seconds, self._wakes
-        self._me = (taker.agent, taker.session)
-        while True:
-            version = self.board.version
-            try:
-                with self._taking:
-                    claimed = self._look_again(taker) or self._choose(taker)
-            except EngineUnreachable:
-                version, pause = self.board.version, AWAY_PAUSE
-                claimed = None
-            else:
-                pause = until - time.monotonic()
-            if claimed is not None:
-                return claimed
-            left = until - time.monotonic()
-            if left <= 0 or self._wakes != wakes:
-                return None
-            self.board.wait_for_change(version, min(left, pause, self._soonest()))
+        return self._claims.take(taker, seconds)
 
     def wake(self) -> None:
         """Let threads that wait in `take` return."""
-        self._wakes += 1
-        self.board.touch()
+        self._claims.wake()
 
     def give_back(self, claimed: Claimed, *, counts: bool, lacks: str | None = None) -> None:
         """Let another agent run it, or this one later.
@@ -275,8 +197,8 @@ class JobQueue:
             lacks: why this agent cannot run it; it is not offered the job again.
         """
         claim = claimed.claim
-        self._unheld.add(claimed.job.id)
-        self._rewrite(
+        self._claims.passing(claimed)
+        self._claims.rewrite(
             claimed,
             replace(
                 claim,
@@ -288,14 +210,14 @@ class JobQueue:
 
     def end(self, claimed: Claimed, result: Result) -> bool:
         """Store how a job ended. Returns False if another result was first; that one counts."""
-        self._unheld.add(claimed.job.id)
-        is_first = self._store(result) == result
-        self._rewrite(claimed, replace(claimed.claim, state="ended"))
+        self._claims.passing(claimed)
+        is_first = store_result(self._engine, result) == result
+        self._claims.rewrite(claimed, replace(claimed.claim, state="ended"))
         return is_first
 
     def is_held(self, job_id: str) -> bool:
         """Whether a job is claimed here: it was not lost meanwhile, nor given back or ended."""
-        return job_id in self._held
+        return self._claims.is_held(job_id)
 
     # -- within ------------------------------------------------------------------------------------------------------
 
@@ -314,12 +236,12 @@ class JobQueue:
         def caught_up() -> None:
             for job_id in self.board.caught_up(stream):
                 if stream == "kept":  # the caller of a live one may still wait for it
-                    self._lose(job_id)
+                    self._claims.lose(job_id)
             self._caught_up[stream].set()
 
         def reset() -> None:
             self.board.begin_again(stream)
-            self._held.update(dict.fromkeys(self._held, 0))
+            self._claims.begin_again()
 
         return self._engine.follow(name, subjects, self._hear, caught_up, reset)
 
@@ -330,21 +252,14 @@ class JobQueue:
         if what == "job" and not message.data:
             self._clearing.has_gone(job_id)
             self._own.discard(job_id)
-            self._lose(job_id)
+            self._claims.lose(job_id)
         elif what == "claim":
             entry = self.board.entry(job_id)
             if entry is None or entry.claim is None:
                 return
-            is_mine = (entry.claim.agent, entry.claim.session) == self._me
-            if not is_mine and message.sequence > self._held.get(job_id, message.sequence):
-                self._lose(job_id)
+            self._claims.hear(entry)
             if self._is_bridge and entry.state == "ended":
                 self._clearing.end(entry.job, entry.sequence, pause=UNRESOLVED_SECONDS)
-
-    def _lose(self, job_id: str) -> None:
-        if job_id in self._held and job_id not in self._unheld:
-            del self._held[job_id]
-            self._lost(job_id)
 
     def _hear_ended(self, job: Job, sequence: int) -> None:
         if self._is_bridge:
@@ -357,17 +272,6 @@ class JobQueue:
 
     def _fetch(self, past: Past) -> Message | None:
         return self._engine.get(RESULT_STREAMS[past.kind], past.subject)
-
-    def _is_abandoned(self, entry: Entry) -> bool:
-        claim = entry.claim
-        if claim is None or entry.job.id in self._held:
-            return False
-        if self._me is not None and claim.agent == self._me[0]:
-            is_old = time.monotonic() - entry.claimed > DOUBT_SECONDS
-            return claim.session != self._me[1] or (is_old and entry.job.id not in self._doubts)
-        return self.presence.is_dead(claim.agent, claim.session, since=entry.claimed) or self.presence.has_dropped(
-            claim.agent, claim.session, entry.job.id, since=entry.claimed
-        )
 
     def _publish_job(self, job: Job, data: bytes, expected: int) -> None:
         try:
@@ -408,111 +312,3 @@ class JobQueue:
             if stored is not None and stored.data:
                 return Job.from_bytes(stored.data.partition(b"\n")[0]), None, stored.sequence
         return None
-
-    def _store(self, result: Result) -> Result:
-        """Store a result if it is the first. Returns the first one."""
-        has_webhook = result.webhook is not None
-        ttl = LIVE_RESULT_SECONDS if result.kind == "live" else result.expires
-        if has_webhook and result.kind == "kept":
-            ttl = max(ttl, HOOK_SECONDS)
-        subject = result_subject(result.kind, result.id, has_webhook=has_webhook)
-        data = result.to_bytes()
-        try:
-            self._engine.publish(subject, data, expected=0, ttl=ttl)
-        except Conflict:
-            stored = self._engine.get(RESULT_STREAMS[result.kind], subject)
-            if stored is None or stored.data == data:  # its answer was lost
-                return result
-            try:
-                return Result.from_bytes(stored.data)
-            except BrokenRecord:
-                return replace(result, generation=None, error=None)
-        return result
-
-    def _rewrite(self, claimed: Claimed, claim: Claim) -> None:
-        """Change a claim, if it is still this process's."""
-        job = claimed.job
-        with contextlib.suppress(Conflict):  # it is another's, was changed already, or the job has ended
-            self._engine.publish(claim_subject(job.kind, job.id), claim.to_bytes(), expected=claimed.sequence)
-        self._held.pop(job.id, None)
-        self._unheld.discard(job.id)
-
-    def _look_again(self, taker: Taker) -> Claimed | None:
-        """A job that was claimed here without an answer, if the claim is stored."""
-        for job_id, doubt in list(self._doubts.items()):
-            job = doubt.job
-            stored = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job_id))
-            if stored is not None and stored.data == doubt.claim.to_bytes():
-                del self._doubts[job_id]
-                return self._hold(job, doubt.claim, stored.sequence, is_first=doubt.expected == 0)
-            is_changed = (0 if stored is None else stored.sequence) != doubt.expected
-            if is_changed or time.monotonic() - doubt.at > DOUBT_SECONDS:
-                del self._doubts[job_id]
-        return None
-
-    def _choose(self, taker: Taker) -> Claimed | None:
-        """Claim the next job, unless others take all that there are."""
-        while entries := self.board.first(
-            self._choices, self._can_run(taker), lambda entry: self._is_free(entry, taker)
-        ):
-            claimed = self._claim(random.choice(entries), taker)
-            if claimed is not None:
-                self._choices = max(1, self._choices - 1)
-                return claimed
-            self._choices = min(8, self._choices + 1)
-        return None
-
-    def _claim(self, entry: Entry, taker: Taker) -> Claimed | None:
-        job = entry.job
-        lacks = {} if entry.claim is None else entry.claim.lacks
-        claim = Claim("running", taker.agent, taker.session, taker.name, entry.next_attempt, time.time(), lacks)
-        subject = claim_subject(job.kind, job.id)
-        self._unheld.add(job.id)
-        self._held[job.id] = 0
-        try:
-            sequence = self._engine.publish(subject, claim.to_bytes(), expected=entry.claim_sequence)
-        except BaseException as error:
-            del self._held[job.id]
-            self._unheld.discard(job.id)
-            if isinstance(error, EngineUnreachable):
-                self._doubts[job.id] = _Doubt(job, claim, entry.claim_sequence, time.monotonic())
-            elif isinstance(error, (Conflict, Full)):
-                self._avoided[job.id] = (entry.claim_sequence, time.monotonic() + AWAY_PAUSE)
-                return None
-            raise
-        return self._hold(job, claim, sequence, is_first=entry.claim is None)
-
-    def _hold(self, job: Job, claim: Claim, sequence: int, *, is_first: bool) -> Claimed | None:
-        self._held[job.id] = sequence
-        self._unheld.discard(job.id)
-        if self.board.entry(job.id) is None:  # cancelled meanwhile
-            self._held.pop(job.id, None)
-            return None
-        return Claimed(job, claim, sequence, is_first)
-
-    def _can_run(self, taker: Taker) -> Callable[[Need], bool]:
-        known_hash, known = self._able
-        if known_hash != taker.abilities_hash or len(known) > 1000:
-            known = {}
-            self._able = (taker.abilities_hash, known)
-
-        def can_run(need: Need) -> bool:
-            if need not in known:
-                job = Job("", "kept", 0, "", 0, classes=need.classes, models=need.models)
-                known[need] = taker.lacks(job) is None
-            return known[need]
-
-        return can_run
-
-    def _is_free(self, entry: Entry, taker: Taker) -> bool:
-        job_id = entry.job.id
-        if job_id in self._held or (entry.claim is not None and taker.agent in entry.claim.lacks):
-            return False
-        sequence, until = self._avoided.get(job_id, (-1, 0.0))
-        return entry.claim_sequence != sequence or time.monotonic() >= until
-
-    def _soonest(self) -> float:
-        """Seconds until a job that others seemed to take may be tried again."""
-        now = time.monotonic()
-        self._avoided = {job_id: each for job_id, each in self._avoided.items() if each[1] > now}
-        return min((until - now for _, until in self._avoided.values()), default=3600.0) + 0.001

@@ -22,9 +22,9 @@ from comfybridge.errors import ComfyUIError, ComfyUIUnreachable
 from comfybridge.jobs.headed import Headed, head
 
 SUBJECT = "comfybridge.ask.{agent}.get.{call}"
-# What is relayed: what ComfyUI says of itself, of a prompt in its history, and files by their names.
+# What is relayed: what ComfyUI says of itself and of prompts, and files by their names.
 _PATHS = re.compile(
-    r"/(object_info(/[^/]+)?|models(/[^/]+)?|system_stats|node_replacements|features|prompt|history/[^/]+|view)"
+    r"/(object_info(/[^/]+)?|models(/[^/]+)?|system_stats|node_replacements|features|prompt|queue|api/jobs(/[^/]+)?|history/[^/]+|view)"
 )
 _HEADERS = ("Content-Type", "Content-Range", "Content-Disposition")
 

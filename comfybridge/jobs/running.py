@@ -27,6 +27,7 @@ from comfybridge.errors import (
 )
 from comfybridge.jobs.errors import error_to_dict
 from comfybridge.jobs.job import Ending, Result, result_of
+from comfybridge.jobs.live_files import send_small
 from comfybridge.jobs.queue import Claimed, JobQueue
 from comfybridge.jobs.requests import unpack
 from comfybridge.jobs.results import Stored, has_file, record_of, run_prefix
@@ -198,6 +199,8 @@ class Run:
         if job.kind == "live":
             if any(map(has_file, generation.outputs)):
                 around.keep(job.id, generation)
+                if job.inbox is not None:
+                    send_small(generation.outputs, f"{job.inbox}.{job.id}", around.engine)
             return self._end("succeeded", generation=record_of(generation, admitted.asked, self._run))
         began = time.monotonic()
 

@@ -214,15 +214,15 @@ def test_a_cancel_while_its_claim_is_on_the_way_reaches_the_agent(
 def test_a_job_that_was_given_back_runs_elsewhere(bridge: Party, agent: Callable[..., AgentParty]) -> None:
     a, b = agent("a"), agent("b")
     bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
+    claimed = a.take(60)
     assert claimed is not None
     a.queue.give_back(claimed, counts=False, lacks="no model")
     assert a.take() is None
-    second = b.take()
+    second = b.take(60)
     assert second is not None
     assert (second.attempt, second.is_first, second.claim.lacks) == (1, False, {"a": "no model"})
     b.queue.give_back(second, counts=True)
-    third = b.take()
+    third = b.take(60)
     assert third is not None
     assert third.attempt == 2
     assert third.claim.lacks == {"a": "no model"}
@@ -401,7 +401,7 @@ def test_an_agent_that_died_loses_its_jobs_to_the_others(
 ) -> None:
     a, b = agent("a", lease=1000.0), agent("b", lease=0.2)
     bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
+    claimed = a.take(60)
     assert claimed is not None
     second = b.take(60)  # a announces itself every 200 s only
     assert second is not None
@@ -414,7 +414,7 @@ def test_an_agent_that_died_loses_its_jobs_to_the_others(
 def test_an_agent_that_says_goodbye_loses_its_jobs_at_once(bridge: Party, agent: Callable[..., AgentParty]) -> None:
     a, b = agent("a"), agent("b")
     bridge.queue.add(job_of("one"), b"")
-    assert a.take() is not None
+    assert a.take(60) is not None
     assert b.take() is None
     a.announcer.goodbye()
     assert b.take() is not None
