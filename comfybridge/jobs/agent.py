@@ -19,7 +19,7 @@ from comfybridge.jobs.abilities import Abilities, abilities_of
 from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.live_files import LiveFiles
-from comfybridge.jobs.presence import LEASE, Announcer, Presence
+from comfybridge.jobs.presence import ANNOUNCE, LEASE, Announcer, Presence
 from comfybridge.jobs.queue import Claimed, JobQueue, Taker
 from comfybridge.jobs.relay import relayed, subject_of_calls
 from comfybridge.jobs.running import Run, Surroundings
@@ -71,7 +71,8 @@ class Agent:
         self._logs_ends = logs_ends
         self._presence = Presence(engine, lease=lease)
         self.queue = JobQueue(engine, "agent", self._presence, lost=self._lose)
-        self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots)
+        every = ANNOUNCE * lease / LEASE
+        self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots, every=every)
         self._live = LiveFiles()
         self._watched: Watched | None = None
         self._abilities = Abilities()
