@@ -76,7 +76,8 @@ class Hand:
         chosen = load_settings(engine=office.engine, comfyui_url=comfyui_url, state_dir=office.folder, **settings)
         self.bridge = Bridge(chosen)
         self.connection = Engine(chosen, self.bridge.state, makes_streams=False)
-        self.agent = Agent(self.bridge, self.connection, agent_id=name, name=name, slots=chosen.agent_slots, lease=LEASE)
+        slots = chosen.agent_slots
+        self.agent = Agent(self.bridge, self.connection, agent_id=name, name=name, slots=slots, lease=LEASE)
         self.agent.start()
 
     def vanish(self) -> None:
