@@ -204,9 +204,16 @@ class Agent:
                 del self._runs[run.job.id]
             self._has_changed.notify_all()
         self._announce()
-        if run.ended == "given_back":
-            said = None if run.error is None else own_words(run.error) or run.error.type
-            log.warning("Job %s is given back: %s", run.job.id, said or "the agent is being stopped.")
+        self._log_end(run)
+
+    def _log_end(self, run: Run) -> None:
+        job_id = run.job.id
+        if run.ended == "given_back" and run.error is None:
+            log.info("Job %s is given back, because the agent is being stopped.", job_id)
+        elif run.ended == "given_back" and run.error is not None:
+            log.warning("Job %s is given back: %s", job_id, own_words(run.error) or run.error.type)
+        elif run.ended == "lost":
+            log.info("Job %s was cancelled, or another agent has it; its run ends here.", job_id)
         elif self._logs_ends and run.result is not None:
             log_end(run.result)
 

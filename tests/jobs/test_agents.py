@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from comfybridge.engine.engine import Engine
+from comfybridge.engine.engine import Engine, Full
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
@@ -306,3 +308,29 @@ def test_an_agent_runs_as_many_jobs_at_once_as_it_has_slots(office: Office, sim:
     until_true(lambda: [office.jobs.find(each, None).status for each in jobs].count("running") == 2)
     sim.release()
     assert {office.ended(each).status for each in jobs} == {"succeeded"}
+
+
+def test_a_job_whose_files_have_no_room_fails_and_says_so(tmp_path: Path, sim: Simulator) -> None:
+    alone = Server(tmp_path)
+    office = Office(alone.url, tmp_path, job_disk_bytes=64 * 1024 * 1024)
+    try:
+        office.hire(sim.url)
+        engine = office.jobs.parts().engine
+        with contextlib.suppress(Full):
+            for number in range(1000):
+                engine.put_blob("other", f"in-{number}", [bytes(256 * 1024)], ttl=None)
+        graph = {"1": graphs.node("LoadImage", image="mine"), "2": graphs.node("SaveImage", images=["1", 0], filename_prefix="x")}
+        noise = encoded(Image.effect_noise((800, 800), 100))
+        engine.drop_blobs("other", "in-1")
+        engine.drop_blobs("other", "in-2")
+        engine.drop_blobs("other", "in-3")
+
+        state = office.ended(office.queue(asked(graph=graph, images=[InputFile("mine", noise)])))
+
+        assert state.status == "failed"
+        assert state.error is not None and state.error.type == "busy"
+        assert state.error.message.startswith("The store for the files of jobs is full")
+        assert office.ended(office.queue(asked())).status == "succeeded"  # what had been stored is gone again
+    finally:
+        office.close()
+        alone.kill()
