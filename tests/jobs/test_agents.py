@@ -319,7 +319,10 @@ def test_a_job_whose_files_have_no_room_fails_and_says_so(tmp_path: Path, sim: S
         with contextlib.suppress(Full):
             for number in range(1000):
                 engine.put_blob("other", f"in-{number}", [bytes(256 * 1024)], ttl=None)
-        graph = {"1": graphs.node("LoadImage", image="mine"), "2": graphs.node("SaveImage", images=["1", 0], filename_prefix="x")}
+        graph = {
+            "1": graphs.node("LoadImage", image="mine"),
+            "2": graphs.node("SaveImage", images=["1", 0], filename_prefix="x"),
+        }
         noise = encoded(Image.effect_noise((800, 800), 100))
         engine.drop_blobs("other", "in-1")
         engine.drop_blobs("other", "in-2")
