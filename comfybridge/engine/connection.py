@@ -224,6 +224,11 @@ class Connection:
             raise Lost from None
 
     @property
+    def is_in_cluster(self) -> bool:
+        """Whether the server is one of several."""
+        return bool(self.info.get("cluster"))
+
+    @property
     def is_stuffed(self) -> bool:
         """Whether so much waits to be sent that what may be lost should be."""
         return self._client.pending_data_size > MOST_PENDING // 2

@@ -88,7 +88,7 @@ def test_a_job_is_added_claimed_and_ended_and_nothing_of_it_is_left_but_its_resu
 def test_a_large_request_lies_in_a_blob_until_its_job_has_ended(
     server: Server, bridge: Party, agent: Callable[..., AgentParty]
 ) -> None:
-    request = b"x" * (INLINE + 1)
+    request = b"x" * (INLINE["kept"] + 1)
     job = bridge.queue.add(job_of(), request)
     a = agent()
     claimed = a.take()
