@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
 from comfybridge.simulator import Simulator
