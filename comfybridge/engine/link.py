@@ -233,7 +233,11 @@ class Link:
         connection = await Connection.opened(address)
         try:
             limit = self._settings.job_disk_bytes if self._server is None else self._server.disk_bytes()
-            preparing = bring_up(connection, streams(limit, len(self._addresses)), makes=self._makes_streams)
+            preparing = bring_up(
+                connection,
+                streams(limit, len(self._addresses) if connection.is_in_cluster else 1),
+                makes=self._makes_streams,
+            )
             await asyncio.wait_for(preparing, PREPARE_SECONDS)
         except BaseException as error:
             await connection.close()

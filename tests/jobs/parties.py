@@ -7,9 +7,9 @@ import uuid
 from typing import Any, Literal, cast
 
 from comfybridge.engine.engine import Engine
+from comfybridge.jobs.claims import Claimed, Taker
 from comfybridge.jobs.job import Ending, Job, Kind, Result, result_of
 from comfybridge.jobs.presence import Announcer, Presence
-from comfybridge.jobs.claims import Claimed, Taker
 from comfybridge.jobs.queue import JobQueue
 from tests.jobs.fake_engine import FakeEngine, Server
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_a_job_is_added_claimed_and_ended_and_nothing_of_it_is_left_but_its_resu
 def test_a_large_request_lies_in_a_blob_until_its_job_has_ended(
     server: Server, bridge: Party, agent: Callable[..., AgentParty]
 ) -> None:
-    request = b"x" * (INLINE + 1)
+    request = b"x" * (INLINE["kept"] + 1)
     job = bridge.queue.add(job_of(), request)
     a = agent()
     claimed = a.take()
@@ -209,6 +210,39 @@ def test_a_cancel_while_its_claim_is_on_the_way_reaches_the_agent(
         while server.deliver(follower):
             pass
     assert a.lost == ["one"]
+
+
+def test_a_cancel_that_is_heard_while_the_claim_is_made_leaves_nothing_to_run(
+    bridge: Party, agent: Callable[..., AgentParty], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    publish = a.fake.publish
+
+    def slow(*args: Any, **options: Any) -> int:
+        sequence = publish(*args, **options)
+        bridge.queue.cancel("one")
+        until_true(lambda: a.board.entry("one") is None)
+        return sequence
+
+    monkeypatch.setattr(a.fake, "publish", slow)
+    assert a.take() is None
+    assert a.lost == []
+    assert not a.queue.is_held("one")
+    until_true(lambda: "comfybridge.kept.claim.one" not in server.last)
+
+
+def test_of_two_bridges_that_clear_away_one_succeeds(
+    server: Server, bridge: Party, party: Callable[..., Party]
+) -> None:
+    other = party()
+    bridge.queue.add(job_of("one"), b"")
+    server.is_direct = False  # neither hears of the other
+    for each in (bridge, other):
+        each.queue.cancel("one")
+        until_true(lambda each=each: not each.queue._clearing._wanted)  # type: ignore[misc]
+    graves = [each for each in server.history if each.subject == "comfybridge.kept.job.one" and not each.data]
+    assert len(graves) == 1
 
 
 def test_a_job_that_was_given_back_runs_elsewhere(bridge: Party, agent: Callable[..., AgentParty]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
 from comfybridge.simulator import Simulator
@@ -122,8 +123,9 @@ def test_links_work_without_comfyui_and_end_with_the_result(
 
 def test_a_part_of_a_linked_video(make_jobs_app: MakeApp, receiver: Receiver) -> None:
     app = make_jobs_app(**HERE, webhook_inline_bytes=0)
-    received = reported(app, receiver, workflow=graphs.frames("SaveVideo", **SAVED_VIDEO))
-    output = received.json["data"]["result"]["outputs"][0]
+    output = reported(app, receiver, workflow=graphs.frames("SaveVideo", **SAVED_VIDEO)).json["data"]["result"][
+        "outputs"
+    ][0]
     path, api = output["url"].removeprefix("http://localhost"), app.test_client()
     whole = api.get(path)
     assert (whole.status_code, whole.content_length) == (200, len(whole.data))

@@ -48,9 +48,7 @@ def test_accept_chooses_the_form_of_a_result(jobs_app: Flask, jobs_api: FlaskCli
         io.BytesIO(jobs_api.get(f"/jobs/{job_id}/result", headers={"Accept": "application/zip"}).data)
     ).namelist()
     assert len(names) == 2
-    [(name, data)] = events_in(
-        jobs_api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/event-stream"}).text
-    )
+    [(name, data)] = events_in(jobs_api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/event-stream"}).text)
     assert name == "result" and len(json.loads(data)["images"]) == 2
 
 

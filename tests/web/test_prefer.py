@@ -37,7 +37,9 @@ def test_generate_answers_later_if_its_caller_prefers(
     assert ended(jobs_app, accepted(response))["status"] == "succeeded"
 
 
-@pytest.mark.parametrize("header", ["", "wait=10", "respond-sync", 'return="respond-async"', "respond-async oops", "=;,\""])
+@pytest.mark.parametrize(
+    "header", ["", "wait=10", "respond-sync", 'return="respond-async"', "respond-async oops", '=;,"']
+)
 def test_other_preferences_change_nothing(jobs_api: FlaskClient, header: str) -> None:
     response = jobs_api.post("/generate", json=PICTURE, headers={"Prefer": header})
     success(response)
