@@ -50,7 +50,8 @@ class Office:
     def generation(self, job_id: str) -> Generation:
         """What a job made that succeeded."""
         result = self.ended(job_id).result
-        assert result is not None and result.status == "succeeded", result
+        assert result is not None
+        assert result.status == "succeeded", result
         return self.jobs.generation(result, None, Deadline(30))
 
     def until_running(self, job_id: str, agent: str | None = None) -> None:

@@ -238,7 +238,8 @@ def test_a_job_that_brings_comfyui_down_each_time_fails(office: Office, sim: Sim
     state = office.ended(job_id)
 
     assert (state.status, state.attempts) == ("failed", 2)
-    assert state.error is not None and state.error.type in ("prompt_lost", "comfyui_unreachable")
+    assert state.error is not None
+    assert state.error.type in ("prompt_lost", "comfyui_unreachable")
 
 
 def test_a_cancelled_job_stops_in_comfyui(office: Office, sim: Simulator) -> None:
@@ -331,7 +332,8 @@ def test_a_job_whose_files_have_no_room_fails_and_says_so(tmp_path: Path, sim: S
         state = office.ended(office.queue(asked(graph=graph, images=[InputFile("mine", noise)])))
 
         assert state.status == "failed"
-        assert state.error is not None and state.error.type == "busy"
+        assert state.error is not None
+        assert state.error.type == "busy"
         assert state.error.message.startswith("The store for the files of jobs is full")
         assert office.ended(office.queue(asked())).status == "succeeded"  # what had been stored is gone again
     finally:
