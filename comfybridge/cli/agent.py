@@ -19,7 +19,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.cli.exit_codes import DONE, NOT_SAVED, USAGE
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
-from comfybridge.serving.serve import give_way
+from comfybridge.serving.giving_way import give_way
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
 
 if TYPE_CHECKING:

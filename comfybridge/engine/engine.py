@@ -11,7 +11,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -341,6 +341,8 @@ class Engine:
         except FutureTimeout:
             future.cancel()
             raise EngineUnreachable("The engine does not answer.") from None
+        except CancelledError:
+            raise EngineUnreachable("The connection to the engine is closed.") from None
 
     def _begun(self, link: Link, beginning: Coroutine[Any, Any, None]) -> None:
         """Wait until something has begun, if that can be."""

@@ -196,7 +196,7 @@ def find_program(chosen: Path | None) -> str:
     if chosen is not None:
         found = shutil.which(chosen)
         if found is None:
-            raise Unusable(f"COMFYBRIDGE_NATS_SERVER names no program: {chosen}.", is_lasting=True)
+            raise Unusable("COMFYBRIDGE_NATS_SERVER names no program, so there is no nats-server.", is_lasting=True)
         return found
     found = _of_package() or shutil.which(PROGRAM)
     if found is None:

@@ -26,6 +26,7 @@ Hear = Callable[[str, What], None]
 
 _NOTHING: set[str] = set()
 POSITIONS_SECONDS = 0.5  # for which positions are used again, as 10,000 take some 20 ms
+FEW = 500  # of so many jobs, positions are always those of the moment
 
 
 @dataclass
@@ -108,6 +109,11 @@ class Board:
         """An open job."""
         return self._entries.get(job_id)
 
+    def knows(self, job_id: str) -> bool:
+        """Whether there is a job of that id, open or ended."""
+        with self._changed:
+            return job_id in self._entries or job_id in self._past
+
     def open(self) -> list[Entry]:
         """All open jobs, in no order."""
         with self._changed:
@@ -148,11 +154,12 @@ class Board:
     def position(self, job_id: str) -> int | None:
         """How many waiting jobs go before this one, if nothing changes; None if it does not wait.
 
-        Of the last half second, and quick.
+        Of the last half second if many wait, and quick.
         """
         with self._changed:
             version, at = self._positions_of
-            if version != self.version and time.monotonic() - at > POSITIONS_SECONDS:
+            seconds = 0.0 if len(self._entries) <= FEW else POSITIONS_SECONDS
+            if version != self.version and time.monotonic() - at >= seconds:
                 self._positions = {each: number for number, each in enumerate(self._waiting.order())}
                 self._positions_of = (self.version, time.monotonic())
             entry = self._entries.get(job_id)

@@ -6,6 +6,7 @@ Nothing is started or connected before the first job, unless there are jobs from
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -40,6 +41,8 @@ from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
+HEARING_SECONDS = 1.0  # at most, until the mirror knows what the engine has; it takes a few milliseconds
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 RESULTS, TRIES = "COMFYBRIDGE_RESULTS", "comfybridge.tries."
 
 
@@ -170,6 +173,7 @@ class Jobs:
             try:
                 with self._room.for_one_more(parts.board, rights, admitted.owner, partial(eta_of, parts.presence, 0)):
                     add(bridge, parts.engine, parts.queue, job, admitted)
+                    parts.board.wait(job_id, lambda: parts.board.knows(job_id), HEARING_SECONDS)
             except BridgeError:
                 turn.give_back()
                 raise
@@ -237,9 +241,11 @@ class Jobs:
         before = self.find(job_id, owner)
         if before.has_ended:
             return before, before
-        result = self._ready().queue.cancel(job_id)
+        parts = self._ready()
+        result = parts.queue.cancel(job_id)
         if result is None:
             raise UnknownPrompt("The job is no longer known.", prompt_id=job_id)
+        parts.board.wait(job_id, lambda: parts.board.entry(job_id) is None, HEARING_SECONDS)
         after = ended_state(result, self._delivery(result))
         return (before if after.status == "cancelled" else after), after
 
@@ -291,11 +297,7 @@ class Jobs:
         parts = self._parts
         if parts is None:
             return []
-        entries = [
-            each
-            for each in parts.board.open()
-            if not each.is_running and owner in (None, each.job.owner)
-        ]
+        entries = [each for each in parts.board.open() if not each.is_running and owner in (None, each.job.owner)]
         states = [self._open(parts, each) for each in entries]
         return sorted(states, key=lambda each: each.position or 0)
 
@@ -328,26 +330,33 @@ class Jobs:
 
     def _ready(self) -> Parts:
         parts = self.parts()
+        if parts.queue.wait_until_ready(0):
+            return parts
+        self._engine.get(RESULTS, f"{TRIES}none")  # raises what keeps it from being connected, if something does
         if not parts.queue.wait_until_ready(READY_SECONDS):
             raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
         return parts
 
     def _find(self, parts: Parts, job_id: str) -> State | None:
-        entry = parts.board.entry(job_id)
+        board = parts.board
+        if _JOB_ID.fullmatch(job_id) is None:
+            return None
+        if not board.knows(job_id) and parts.queue.is_stored(job_id):  # another process has just queued it
+            board.wait(job_id, lambda: board.knows(job_id), HEARING_SECONDS)
+        entry = board.entry(job_id)
         if entry is not None:
             return self._open(parts, entry)
-        result = parts.board.result(job_id)
+        result = board.result(job_id)
         return None if result is None else ended_state(result, self._delivery(result))
 
     def _open(self, parts: Parts, entry: Entry) -> State:
-        if entry.is_running:
+        if entry.state != "queued":  # it runs, or its result is on its way
             progress = parts.news.progress_of(entry.job.id)
             eta = None if progress is None else progress.eta_seconds
-            return open_state(entry.job, entry.claim, eta_seconds=eta, progress=progress)
+            return open_state(entry.job, entry.claim, runs=True, eta_seconds=eta, progress=progress)
         before = parts.board.position(entry.job.id)
         position = None if before is None else before + 1
-        claim = None if entry.claim is None else replace(entry.claim, state="given_back")
-        return open_state(entry.job, claim, position=position, eta_seconds=eta_of(parts.presence, position))
+        return open_state(entry.job, entry.claim, position=position, eta_seconds=eta_of(parts.presence, position))
 
     def _delivery(self, result: Result) -> Mapping[str, object] | None:
         """What became of a webhook, as far as the engine can say now."""

@@ -153,6 +153,16 @@ class JobQueue:
         self._clearing.end(job, sequence, pause=0)
         return stored
 
+    def is_stored(self, job_id: str) -> bool:
+        """Whether the engine has an open kept job of that id, whatever the mirror knows; False if it is away."""
+        if not self._engine.is_connected:
+            return False
+        try:
+            stored = self._engine.get(STREAMS["kept"], job_subject("kept", job_id))
+        except EngineUnreachable:
+            return False
+        return stored is not None and bool(stored.data)
+
     # -- for agents --------------------------------------------------------------------------------------------------
 
     def request_of(self, job: Job) -> bytes:

@@ -87,12 +87,17 @@ def open_state(
     job: Job,
     claim: Claim | None,
     *,
+    runs: bool = False,
     position: int | None = None,
     eta_seconds: float | None = None,
     progress: Progress | None = None,
 ) -> State:
-    """The state of a job that waits or runs."""
-    runs = claim is not None and claim.state == "running"
+    """The state of a job that waits or runs.
+
+    Args:
+        claim: the last one.
+        runs: whether the agent of that claim runs it now.
+    """
     return State(
         id=job.id,
         kind=job.kind,

@@ -33,7 +33,7 @@ class Watched:
 
 
 class Tidings:
-    """What is told of one run: its progress once a second, and all events while someone follows them.
+    """What is told of one run: its progress once a second and at each node; all events while someone follows them.
 
     Args:
         is_watched: whether someone does.
@@ -44,19 +44,22 @@ class Tidings:
         self._job_id = job_id
         self._is_watched = is_watched
         self._told_at = float("-inf")
+        self._node = ""  # that was told last
 
     def tell(self, heard: Heard) -> None:
         """Tell one step. For one thread at a time."""
         now = time.monotonic()
-        is_due = isinstance(heard, Progress) and now - self._told_at >= PROGRESS_SECONDS
+        is_due = isinstance(heard, Progress) and (
+            now - self._told_at >= PROGRESS_SECONDS or heard.node_id != self._node
+        )
         is_watched = self._is_watched()
         if not is_due and not is_watched:
             return
         if isinstance(heard, Preview) and len(heard.data) > LARGEST_EVENT:
             return
         sent = event_to_bytes(heard)
-        if is_due:
-            self._told_at = now
+        if isinstance(heard, Progress) and is_due:
+            self._told_at, self._node = now, heard.node_id
             self._engine.tell(f"comfybridge.progress.{self._job_id}", sent)
         if is_watched:
             self._engine.tell(f"comfybridge.event.{self._job_id}", sent)

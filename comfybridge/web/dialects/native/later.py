@@ -1,4 +1,4 @@
-"""Requests to `/generate` whose answer comes later: by `Prefer: respond-async`, or as ComfyLite's callers send them."""
+"""Requests to `/generate` that are answered later: by `Prefer: respond-async`, or by a webhook as ComfyLite has it."""
 
 from __future__ import annotations
 
