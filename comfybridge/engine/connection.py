@@ -85,7 +85,8 @@ class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         self.lost.set()
-        await super()._close(status, do_cbs)
+        with contextlib.suppress(OSError):  # it sends what is left, to whoever is not there any longer
+            await super()._close(status, do_cbs)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # called before credentials are sent

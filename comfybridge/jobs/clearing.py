@@ -41,7 +41,7 @@ class Clearing:
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
-        self._doubtful: set[str] = set()  # jobs of which the engine did not say whether they are cleared away
+        self._begun: set[str] = set()  # jobs that are cleared away, or perhaps, but not wholly
         self._number = itertools.count()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
@@ -107,13 +107,14 @@ class Clearing:
         try:
             self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
         except Conflict:
-            if job.id not in self._doubtful:  # another bridge was quicker
+            if job.id not in self._begun:  # another bridge was quicker
                 return
         except BridgeError:
-            self._doubtful.add(job.id)
+            self._begun.add(job.id)
             raise
-        self._doubtful.discard(job.id)
+        self._begun.add(job.id)
         self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
+        self._begun.discard(job.id)
         self._cleared(job)
 
     def _remove_stray(self, kind: Kind, job_id: str) -> None:
