@@ -12,7 +12,7 @@ from tests.fleet.callers import Caller, call
 from tests.fleet.fleet import Bridge, Fleet
 from tests.waiting import until_true
 
-MANY = 20
+MANY = 10
 
 
 def test_jobs_outlive_the_bridge_that_accepted_them(fleet: Fleet) -> None:
@@ -41,7 +41,7 @@ def test_nothing_is_left_of_callers_whose_bridge_was_killed(fleet: Fleet) -> Non
     body, key = body_of("keyed", steps=100), {"Idempotency-Key": "the same"}
     first = Caller(bridge.url, "keyed", body, key)
     fleet.wait_until_began("keyed")
-    callers = call(bridge.url, [f"job{number}" for number in range(MANY)], steps=100)
+    callers = call(bridge.url, [f"job{number}" for number in range(MANY)], steps=30)
     until_true(lambda: engine.records.open_jobs("live") >= MANY)
     bridge.kill()
     for each in [first, *callers]:
