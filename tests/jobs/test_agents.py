@@ -283,7 +283,7 @@ def test_a_job_waits_for_an_agent_that_has_its_node_class(office: Office, sim: S
     assert office.jobs.find(job_id, None).status == "queued"
 
 
-def test_progress_is_told_at_most_once_a_second_and_events_while_somebody_watches(
+def test_progress_is_told_always_and_events_while_somebody_watches(
     office: Office, sim: Simulator, server: Server, make_engine: Callable[..., Engine]
 ) -> None:
     heard: list[str] = []
@@ -294,7 +294,7 @@ def test_progress_is_told_at_most_once_a_second_and_events_while_somebody_watche
     office.hire(sim.url)
     job_id = office.queue(asked(graph=graphs.txt2img(sim.checkpoints[0], steps=6)))
     until_true(lambda: heard)
-    assert heard == [f"comfybridge.progress.{job_id}"]
+    assert set(heard) == {f"comfybridge.progress.{job_id}"}
     listener.tell(f"comfybridge.watching.{job_id}", b"")
     until_true(lambda: office.agents[0].agent._watched.has(job_id))
     sim.release()
