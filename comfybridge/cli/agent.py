@@ -60,6 +60,8 @@ def run_agent(arguments: Sequence[str]) -> int:
         settings = load_settings()
         if settings.engine is None:
             raise SettingsError(NO_ENGINE)
+        if settings.is_fleet:  # an agent has a ComfyUI in any case
+            settings = load_settings(comfyui_url=settings.comfyui_url)
         bridge = Bridge(settings)
     except SettingsError as error:
         print(f"The agent can't start: {error}", file=sys.stderr)

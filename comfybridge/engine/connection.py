@@ -36,6 +36,8 @@ Hear = Callable[[Msg], Awaitable[None]]
 # Its messages have tracebacks and name what is told here in sentences.
 logging.getLogger("nats").addHandler(logging.NullHandler())
 logging.getLogger("nats").propagate = False
+# asyncio's about the library's way to upgrade to TLS, each time such a connection ends
+logging.getLogger("asyncio").addFilter(lambda record: "eof_received" not in record.getMessage())
 
 
 class Unusable(Exception):
@@ -85,7 +87,8 @@ class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         self.lost.set()
-        await super()._close(status, do_cbs)
+        with contextlib.suppress(OSError):  # it sends what is left, to whoever is not there any longer
+            await super()._close(status, do_cbs)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # called before credentials are sent

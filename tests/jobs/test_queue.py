@@ -85,11 +85,12 @@ def test_a_job_is_added_claimed_and_ended_and_nothing_of_it_is_left_but_its_resu
         until_true(lambda: bridge.cleared == [result])
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_large_request_lies_in_a_blob_until_its_job_has_ended(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+    server: Server, bridge: Party, agent: Callable[..., AgentParty], kind: Kind
 ) -> None:
-    request = b"x" * (INLINE["kept"] + 1)
-    job = bridge.queue.add(job_of(), request)
+    request = b"x" * (INLINE[kind] + 1)
+    job = bridge.queue.add(job_of(kind=kind), request)
     a = agent()
     claimed = a.take()
     assert claimed is not None
@@ -286,6 +287,26 @@ def test_a_claim_whose_answer_was_lost_is_taken_up_before_anything_else(
     assert claimed is not None
     assert claimed.job.id == "one"
     assert claimed.sequence == server.last["comfybridge.kept.claim.one"].sequence
+    assert a.end(claimed)
+    claimed = a.take()
+    assert claimed is not None
+    assert claimed.job.id == "two"
+
+
+def test_a_claim_that_arrives_late_is_taken_up_when_it_is_heard(
+    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    assert a.take() is not None
+    claim = server.last["comfybridge.kept.claim.one"].data
+    bridge.queue.add(job_of("two", priority=0), b"")
+    a.queue._claims._held.clear()  # as after a claim that was given up
+    server.last.pop("comfybridge.kept.claim.one")
+    a.fake.publish("comfybridge.kept.claim.one", claim)
+    claimed = a.take()
+    assert claimed is not None
+    assert claimed.job.id == "one"
     assert a.end(claimed)
     claimed = a.take()
     assert claimed is not None

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 
 from comfybridge.simulator import Simulator
@@ -183,6 +182,19 @@ def test_each_try_says_the_same(make_jobs_app: MakeApp, receiver: Receiver, monk
         each["data"]["result"].pop("timings")
         assert each == first
     assert webhook_of(app, job_id, "delivered")["tries"] == 3
+
+
+def test_a_try_after_the_files_are_gone(
+    make_jobs_app: MakeApp, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.webhooks.PAUSES", (0.3,) * 8)
+    app = make_jobs_app(**HERE)
+    receiver.answers = [500]
+    receiver.before_answer = lambda received: jobs_of(app).parts().engine.drop_blobs(received.json["data"]["id"])
+    job_id = queue(app.test_client(), webhook=receiver.url, **PICTURE)
+    data = receiver.wait_for(2)[1].json["data"]
+    assert (data["id"], data["status"], data["result"]) == (job_id, "succeeded", None)
+    assert data["error"]["error"] == f"The files of job {job_id} are no longer kept."
 
 
 @pytest.mark.parametrize(
