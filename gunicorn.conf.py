@@ -10,9 +10,10 @@ import sys
 from comfybridge import logs
 from comfybridge.serving.announcement import announce
 from comfybridge.serving.demo import end_demo
+from comfybridge.serving.giving_way import give_way
 from comfybridge.serving.memory import use_little
 from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
-from comfybridge.serving.serve import give_way, heed_signals
+from comfybridge.serving.serve import heed_signals
 from comfybridge.serving.stopping import LAST_SECONDS, Stop, begin_jobs, end_jobs
 from comfybridge.settings import SettingsError, load_settings
 from comfybridge.web.access.door import check_start

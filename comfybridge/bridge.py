@@ -111,7 +111,8 @@ class Bridge:
         self._tasks = TaskTemplates(self.templates, self.settings.tasks, self.settings.default_workflow)
         self._offering = Offering(self.servers, self.templates)
         queueing = Queueing(self.settings, self.library, conversions, repeats)
-        self._checker = Checker(self.servers, queueing, has_servers=not self.settings.is_fleet)
+        has_agents = self.settings.engine is not None
+        self._checker = Checker(self.servers, queueing, has_servers=not self.settings.is_fleet, has_agents=has_agents)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
         self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Receiver:
         gone: set at the end, so that answers that wait don't outlive the test.
     """
 
-    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1", context: ssl.SSLContext | None = None) -> None:
         self.answers: list[int] = []
         self.status = 200
         self.headers: dict[str, str] = {}
@@ -78,6 +79,8 @@ class Receiver:
 
         self._server = Server((host, port), Handler)
         self.port = self._server.server_address[1]
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.url = f"http://{host}:{self.port}/hook"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

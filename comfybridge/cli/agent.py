@@ -19,7 +19,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.cli.exit_codes import DONE, NOT_SAVED, USAGE
 from comfybridge.cli.program import program
 from comfybridge.cli.version import add_version
-from comfybridge.serving.serve import give_way
+from comfybridge.serving.giving_way import give_way
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def run_agent(arguments: Sequence[str]) -> int:
         settings = load_settings()
         if settings.engine is None:
             raise SettingsError(NO_ENGINE)
+        if settings.is_fleet:  # an agent has a ComfyUI in any case
+            settings = load_settings(comfyui_url=settings.comfyui_url)
         bridge = Bridge(settings)
     except SettingsError as error:
         print(f"The agent can't start: {error}", file=sys.stderr)

@@ -22,20 +22,20 @@ _NAME = re.compile(rf"{AGENT}[A-Za-z0-9_-]{{1,60}}")
 
 def engine_config(arguments: Sequence[str]) -> int:
     """Print a configuration; returns the exit code."""
+    print(configuration_for(arguments))
+    return DONE
+
+
+def configuration_for(arguments: Sequence[str]) -> str:
+    """The text of a configuration, with passwords drawn for it."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        names = _names(options.agents)
+        agents = _names(options.agents)
     except ValueError as error:
         parser.error(str(error))
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key belong together")
-    print(configuration(names, options))
-    return DONE
-
-
-def configuration(agents: Sequence[str], options: argparse.Namespace) -> str:
-    """The text of a configuration, with passwords drawn for it."""
     passwords = {name: secrets.token_hex(PASSWORD_BYTES) for name in (BRIDGE, *agents)}
     scheme = "tls" if options.tls_cert else "nats"
 

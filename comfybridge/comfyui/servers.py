@@ -185,7 +185,7 @@ class Servers:
 
     def nobody(self) -> BridgeError:
         """The error where there is no server at all."""
-        return ComfyUIUnreachable("The bridge has no ComfyUI.", retry_after=5)
+        return ComfyUIUnreachable("There is no ComfyUI: COMFYUI_URL must name one.", retry_after=5)
 
     def close(self) -> None:
         """Close all connections and end the threads."""

@@ -52,8 +52,9 @@ def put(engine: Store, job_id: str, name: str, chunks: Iterable[bytes], ttl: flo
         for each in under_way:
             each.result()
     except BaseException as error:
-        for each in under_way:
-            each.cancel()
+        for each in under_way:  # none may be stored after the purge
+            with contextlib.suppress(Exception):
+                each.result()
         if not isinstance(error, EngineUnreachable):
             with contextlib.suppress(EngineUnreachable, Full):
                 engine.purge(FILES, _subject(job_id, name, "*"))

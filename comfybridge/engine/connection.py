@@ -26,7 +26,9 @@ CLOSE_SECONDS = 1.0
 MOST_PENDING = 8 * 1024 * 1024  # bytes that wait to be sent, beyond which messages that may be lost are
 NOT_FOUND = "404"
 NOBODY = "503"
-# What becomes of a server's own words: "nats: 'Permissions Violation for Publish to "subject"'".
+NO_TLS = "no TLS"
+ANOTHER = "another server"
+# nats-py passes on in lower case: 'Permissions Violation for Publish to "$JS.API.STREAM.PURGE.X"'
 _REFUSED = re.compile(r"permissions violation for (?:publish|subscription) to \"?([^\s\"']+)", re.IGNORECASE)
 
 Hear = Callable[[Msg], Awaitable[None]]
@@ -34,6 +36,8 @@ Hear = Callable[[Msg], Awaitable[None]]
 # Its messages have tracebacks and name what is told here in sentences.
 logging.getLogger("nats").addHandler(logging.NullHandler())
 logging.getLogger("nats").propagate = False
+# asyncio's about the library's way to upgrade to TLS, each time such a connection ends
+logging.getLogger("asyncio").addFilter(lambda record: "eof_received" not in record.getMessage())
 
 
 class Unusable(Exception):
@@ -72,10 +76,10 @@ class ApiError(Exception):
 class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
     """nats-py's client, which says at once that its connection is lost, and does not go on without TLS."""
 
-    def __init__(self, wants_tls: bool) -> None:
+    def __init__(self, address: EngineAddress) -> None:
         super().__init__()
         self.lost = asyncio.Event()
-        self._wants_tls = wants_tls
+        self._address = address
 
     async def _process_op_err(self, e: Exception) -> None:
         self.lost.set()
@@ -83,12 +87,15 @@ class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         self.lost.set()
-        await super()._close(status, do_cbs)
+        with contextlib.suppress(OSError):  # it sends what is left, to whoever is not there any longer
+            await super()._close(status, do_cbs)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # called before credentials are sent
-        if self._wants_tls and initial_connection and not info.get("tls_required"):
-            raise nats.errors.Error("it does not offer TLS")
+        if self._address.scheme == "tls" and initial_connection and not info.get("tls_required"):
+            raise nats.errors.Error(NO_TLS)
+        if self._address.server not in (None, info.get("server_name")):
+            raise nats.errors.Error(ANOTHER)
         await super()._process_info({**info, "connect_urls": None}, initial_connection)
 
 
@@ -123,10 +130,10 @@ class Connection:
         async def heard(error: Exception) -> None:
             last.append(error)
             match = _REFUSED.search(str(error))
-            if match is not None and (refuse := refused.get(match[1])):
+            if match is not None and (refuse := refused.get(match[1].lower())):
                 refuse()
 
-        client = _Client(wants_tls=address.scheme == "tls")
+        client = _Client(address)
         try:
             await asyncio.wait_for(
                 client.connect(
@@ -170,7 +177,7 @@ class Connection:
         token = uuid.uuid4().hex
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         self._answers[token] = answer
-        self._refused[subject] = lambda: _refuse(answer, subject)
+        self._refused[subject.lower()] = lambda: _refuse(answer, subject)
         gone = asyncio.ensure_future(self.lost.wait())
         try:
             await self.publish(subject, data, headers, reply=f"{self._inbox}.answer.{token}")
@@ -182,7 +189,7 @@ class Connection:
             gone.cancel()
             answer.cancel()
             self._answers.pop(token, None)
-            self._refused.pop(subject, None)
+            self._refused.pop(subject.lower(), None)
         if status_of(message) == NOBODY:
             raise NobodyAnswers(subject)
         return message
@@ -218,6 +225,11 @@ class Connection:
             raise TooLarge(f"The engine takes at most {most:,} bytes at once, and these are {len(data):,}.") from None
         except (nats.errors.Error, OSError, AttributeError):
             raise Lost from None
+
+    @property
+    def is_in_cluster(self) -> bool:
+        """Whether the server is one of several."""
+        return bool(self.info.get("cluster"))
 
     @property
     def is_stuffed(self) -> bool:
@@ -291,8 +303,6 @@ def status_of(message: Msg) -> str | None:
 
 
 def _check(info: Mapping[str, Any], address: EngineAddress) -> None:
-    if address.server is not None and info.get("server_name") != address.server:
-        raise Unusable("Another program answers in place of the engine.")
     version = str(info.get("version", ""))
     match = re.match(r"(\d+)\.(\d+)", version)
     if match is None or (int(match[1]), int(match[2])) < OLDEST:
@@ -324,7 +334,9 @@ def _unusable(address: EngineAddress, error: BaseException) -> Unusable:
         )
     if "authorization" in text or "authentication" in text:
         return Unusable(f"{place} does not accept the user and password, or the token.", is_lasting=True)
-    if "does not offer tls" in text:
+    if str(error) == ANOTHER:
+        return Unusable(f"{place} is another program by now.")
+    if str(error) == NO_TLS:
         return Unusable(f"{place} does not offer TLS.", is_lasting=True)
     if isinstance(error, ssl.SSLError):
         return Unusable(f"{place} does not speak TLS as expected.", is_lasting=True)

@@ -47,10 +47,16 @@ class Follower:
         self._heard = _now()
         self._count = 0  # messages of the present consumer
         self._broken = asyncio.Event()
+        self._is_ended = False
+
+    def end(self) -> None:
+        """Follow no longer."""
+        self._is_ended = True
+        self._broken.set()
 
     async def follow(self, connection: Connection) -> None:
         """Follow until the connection is lost."""
-        while not connection.lost.is_set():
+        while not connection.lost.is_set() and not self._is_ended:
             try:
                 await self._follow(connection)
             except Lost:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import random
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -82,6 +83,7 @@ class Link:
         self._connection: Connection | None = None
         self._ready = asyncio.Event()
         self._reason: Unusable | None = None
+        self._said: set[str] = set()  # what has been logged since there was a connection
         self._has_been_ready = False
         self._is_closing = False
         self._listeners: set[Listener] = set()
@@ -152,6 +154,7 @@ class Link:
 
     def unfollow(self, follower: Follower) -> None:
         """End a follower."""
+        follower.end()
         task = self._followers.pop(follower, None)
         if task is not None:
             task.cancel()
@@ -172,14 +175,18 @@ class Link:
         if self._is_closing:
             return
         self._is_closing = True
-        self.soon(self._cancel)
-        self._thread.join(CLOSE_SECONDS)
+        ends = time.monotonic() + CLOSE_SECONDS
+        while self._thread.is_alive() and time.monotonic() < ends:
+            self.soon(self._cancel)  # more than once: before Python 3.12, wait_for may swallow it
+            self._thread.join(0.2)
 
     def _cancel(self) -> None:
         self._supervisor.cancel()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
+        # tasks of the library that end with a connection
+        self.loop.set_exception_handler(lambda _, context: log.debug("%s", context.get("message")))
         self._supervisor = self.loop.create_task(self._stay_connected())
         try:
             with contextlib.suppress(asyncio.CancelledError):
@@ -187,8 +194,8 @@ class Link:
             left = asyncio.all_tasks(self.loop)
             for task in left:
                 task.cancel()
-            self.loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            if left:
+                self.loop.run_until_complete(asyncio.wait(left, timeout=1.0))
         finally:
             if self._server is not None:
                 self._server.stop()
@@ -197,7 +204,7 @@ class Link:
     async def _stay_connected(self) -> None:
         failed: EngineAddress | None = None
         pause = LEAST_PAUSE
-        while True:
+        while not self._is_closing:
             try:
                 address = await self._address(failed)
                 failed = address
@@ -233,7 +240,11 @@ class Link:
         connection = await Connection.opened(address)
         try:
             limit = self._settings.job_disk_bytes if self._server is None else self._server.disk_bytes()
-            preparing = bring_up(connection, streams(limit, len(self._addresses)), makes=self._makes_streams)
+            preparing = bring_up(
+                connection,
+                streams(limit, len(self._addresses) if connection.is_in_cluster else 1),
+                makes=self._makes_streams,
+            )
             await asyncio.wait_for(preparing, PREPARE_SECONDS)
         except BaseException as error:
             await connection.close()
@@ -248,6 +259,7 @@ class Link:
                 await listener.begin(connection)
         self._connection = connection
         self._reason = None
+        self._said.clear()
         self._has_been_ready = True
         for follower in self._followers:
             self._followers[follower] = self.loop.create_task(follower.follow(connection))
@@ -261,7 +273,8 @@ class Link:
             self._tell_change(False)
 
     def _fail(self, error: Unusable) -> None:
-        if str(error) != str(self._reason or ""):
+        if str(error) not in self._said:  # of several servers, each may say something else
+            self._said.add(str(error))
             log.warning("%s", error)
         self._reason = error
         self._ready.set()  # wake those who need not wait any longer

@@ -116,7 +116,10 @@ class _Sending:
     def send(self, subject: str, open_file: Callable[[str], Iterable[bytes]]) -> None:
         """Send the file, or what was raised instead."""
         try:
-            ends = [self._engine.listen(self._control, self._hear), self._engine.repeat(BEAT_SECONDS, self._beat)]
+            ends = [
+                self._engine.listen_to_messages(self._control, self._hear),
+                self._engine.repeat(BEAT_SECONDS, self._beat),
+            ]
         except EngineUnreachable:
             return
         try:
@@ -165,13 +168,14 @@ class _Sending:
         )
         return True
 
-    def _hear(self, _subject: str, data: bytes) -> None:
+    def _hear(self, message: Any) -> None:
         with self._changed:
             self._heard = time.monotonic()
-            if data == STOP:
+            # a status instead of data: nobody listens at the reader's inbox any longer
+            if message.data in (STOP, b""):
                 self._is_stopped = True
             else:
-                self._read = max(self._read, int(data))
+                self._read = max(self._read, int(message.data))
             self._changed.notify_all()
 
     def _beat(self) -> None:

@@ -19,7 +19,7 @@ from comfybridge.jobs.abilities import Abilities, abilities_of
 from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.live_files import LiveFiles
-from comfybridge.jobs.presence import LEASE, Announcer, Presence
+from comfybridge.jobs.presence import ANNOUNCE, LEASE, Announcer, Presence
 from comfybridge.jobs.queue import Claimed, JobQueue, Taker
 from comfybridge.jobs.relay import relayed, subject_of_calls
 from comfybridge.jobs.running import Run, Surroundings
@@ -71,7 +71,8 @@ class Agent:
         self._logs_ends = logs_ends
         self._presence = Presence(engine, lease=lease)
         self.queue = JobQueue(engine, "agent", self._presence, lost=self._lose)
-        self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots)
+        every = ANNOUNCE * lease / LEASE
+        self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots, every=every)
         self._live = LiveFiles()
         self._watched: Watched | None = None
         self._abilities = Abilities()
@@ -203,9 +204,16 @@ class Agent:
                 del self._runs[run.job.id]
             self._has_changed.notify_all()
         self._announce()
-        if run.ended == "given_back":
-            said = None if run.error is None else own_words(run.error) or run.error.type
-            log.warning("Job %s is given back: %s", run.job.id, said or "the agent is being stopped.")
+        self._log_end(run)
+
+    def _log_end(self, run: Run) -> None:
+        job_id = run.job.id
+        if run.ended == "given_back" and run.error is None:
+            log.info("Job %s is given back, because the agent is being stopped.", job_id)
+        elif run.ended == "given_back" and run.error is not None:
+            log.warning("Job %s is given back: %s", job_id, own_words(run.error) or run.error.type)
+        elif run.ended == "lost":
+            log.info("Job %s was cancelled, or another agent has it; its run ends here.", job_id)
         elif self._logs_ends and run.result is not None:
             log_end(run.result)
 

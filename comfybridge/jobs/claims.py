@@ -22,6 +22,7 @@ from comfybridge.jobs.subjects import STREAMS, claim_subject
 log = logging.getLogger(__name__)
 
 DOUBT_SECONDS = 30.0  # after which a message to the engine that was not answered cannot be stored any more
+UNASKED = -1
 AWAY_PAUSE = 0.5  # seconds before the engine is asked again
 TURN_SECONDS = 0.01  # for which each idle agent leaves a new job to the one before it
 MOST_CHOICES = 8  # of the next jobs, among which idle agents choose different ones
@@ -69,7 +70,12 @@ class Claimed:
 
 @dataclass(frozen=True)
 class _Doubt:
-    """A claim to which the engine gave no answer: it may be stored, now or a little later."""
+    """A claim to which the engine gave no answer: it may be stored, now or a little later.
+
+    Attributes:
+        expected: the sequence of the claim before it, 0 if there was none; UNASKED if it is stored.
+        at: seconds of the monotonic clock.
+    """
 
     job: Job
     claim: Claim
@@ -148,11 +154,14 @@ class Claims:
             self._lost(job_id)
 
     def hear(self, entry: Entry) -> None:
-        """Somebody has claimed a job; perhaps it was held here."""
-        claim, held = entry.claim, self._held.get(entry.job.id)
+        """Somebody has claimed a job: another agent one that was held here, or this one without knowing it."""
+        claim, job_id = entry.claim, entry.job.id
+        held = self._held.get(job_id)
         is_mine = claim is not None and (claim.agent, claim.session) == self._me
         if held is not None and entry.claim_sequence > held and not is_mine:
-            self.lose(entry.job.id)
+            self.lose(job_id)
+        if held is None and claim is not None and is_mine and claim.state == "running":
+            self._doubts.setdefault(job_id, _Doubt(entry.job, claim, UNASKED, time.monotonic()))
 
     def begin_again(self) -> None:
         """Sequences of claims may begin again."""

@@ -249,8 +249,7 @@ class _Request:
 
     def _hear(self, _: str, data: bytes) -> None:
         heard = event_from_bytes(data)
-        if isinstance(heard, Preview):
-            self._wait.preview = heard
+        self._wait.note(heard)
         if self._teller.is_followed and isinstance(heard, (Progress, Preview)):
             self._teller.tell(heard)
 

@@ -298,11 +298,7 @@ class Jobs:
         parts = self._parts
         if parts is None:
             return []
-        entries = [
-            each
-            for each in parts.board.open()
-            if not each.is_running and owner in (None, each.job.owner)
-        ]
+        entries = [each for each in parts.board.open() if not each.is_running and owner in (None, each.job.owner)]
         states = [self._open(parts, each) for each in entries]
         return sorted(states, key=lambda each: each.position or 0)
 

@@ -220,6 +220,7 @@ class Run:
         self.error = error
         self._check_goes_on()
         if self._is_left and isinstance(error, (Abandoned, ShuttingDown)):
+            self.error = None
             return self._give_back(counts=False)
         job, claim = self.job, self.claimed.claim
         error.prompt_id = error.prompt_id or job.id

@@ -33,7 +33,7 @@ class Watched:
 
 
 class Tidings:
-    """What is told of one run: its progress once a second and at each node, all events while followed.
+    """What is told of one run: its progress once a second and at each node; all events while someone follows them.
 
     Args:
         is_watched: whether someone does.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from comfybridge.errors import BridgeError
 from comfybridge.jobs.board import What
+from comfybridge.jobs.events import Heard
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.board import Elsewhere
 from comfybridge.prompts.caller_progress import PromptProgress
@@ -22,17 +23,15 @@ class JobWait(Elsewhere):
     Args:
         admitted: the request.
         prompt_id: its job's id.
-        last_progress: returns the last that was heard of how far it is.
-
-    Attributes:
-        preview: the latest one that was heard.
+        last_progress: returns how far it was when that was last told to all.
     """
 
     def __init__(
         self, admitted: Admitted, prompt_id: str, last_progress: Callable[[], Progress | None] = lambda: None
     ) -> None:
         self.admitted = admitted
-        self.preview: Preview | None = None
+        self._preview: Preview | None = None
+        self._progress: Progress | None = None
         self._last_progress = last_progress
         self._prompt_id = prompt_id
         self._news: queue.SimpleQueue[BridgeError | None] = queue.SimpleQueue()
@@ -68,9 +67,16 @@ class JobWait(Elsewhere):
             raise error
         return True
 
+    def note(self, heard: Heard | None) -> None:
+        """Remember what its events tell, where they are followed."""
+        if isinstance(heard, Preview):
+            self._preview = heard
+        elif isinstance(heard, Progress):
+            self._progress = heard
+
     def progress(self) -> PromptProgress:
         """How far it is."""
-        told, seen = self._last_progress(), self.preview
+        told, seen = self._progress or self._last_progress(), self._preview
         preview = None
         if seen is not None:
             preview = seen.node_id, seen.media_type, base64.b64encode(seen.data).decode("ascii")

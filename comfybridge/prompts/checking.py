@@ -37,12 +37,18 @@ class Checked:
 
 
 class Checker:
-    """Safe to share between threads."""
+    """Checks requests. Safe to share between threads.
 
-    def __init__(self, servers: Servers, queueing: Queueing, *, has_servers: bool) -> None:
+    Args:
+        has_servers: whether the servers are those of the bridge itself, and near.
+        has_agents: whether there may be others that can run what they lack.
+    """
+
+    def __init__(self, servers: Servers, queueing: Queueing, *, has_servers: bool, has_agents: bool) -> None:
         self._servers = servers
         self._queueing = queueing
         self._has_servers = has_servers
+        self._has_agents = has_agents
 
     def check(self, admitted: Admitted) -> Checked:
         """As `Bridge.check`."""
@@ -56,7 +62,7 @@ class Checker:
                     return Checked(*needs(said))
                 failures.append((server, said))
         said_no = [each for each in failures if not _is_out_of_reach(each[1])]
-        if said_no:
+        if said_no and not (self._has_agents and all(error.lacks is not None for _, error in said_no)):
             raise none_can(said_no)
         return _without_server(admitted, workflow)
 

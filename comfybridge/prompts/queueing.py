@@ -15,7 +15,7 @@ from comfybridge.comfyui.calls import ComfyUINotReached
 from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.extra_data import with_workflow
 from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences
+from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences, refusal
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.versions import IdNotTaken
 from comfybridge.comfyui.waiting.waiter import Listener, Waiter
@@ -125,6 +125,7 @@ class Queueing:
         _, prepared = self._prepared(server, admitted, workflow)
         rights, graph = admitted.rights, prepared.filled.graph
         self._uploader.check(prepared.placed, graph, None if rights is None else rights.check_file)
+        _check_classes(server.catalog, prepared, admitted.deadline)
         return graph
 
     def _prepared(
@@ -232,12 +233,12 @@ class Queueing:
             left_out = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
             )
-        except InvalidWorkflow as refusal:
-            if refusal.lacks is not None:
-                server.catalog.note_lacking(refusal.lacks)
+        except InvalidWorkflow as refused:
+            if refused.lacks is not None:
+                server.catalog.note_lacking(refused.lacks)
             if prepared.template.is_of_caller or request.partial_execution_targets is not None:
                 raise
-            raise as_of_template(refusal, prepared.template, filled, prepared.brought) from None
+            raise as_of_template(refused, prepared.template, filled, prepared.brought) from None
         except TimedOut:  # it may have been queued all the same
             keep = request.outlasts_its_time
             raise give_up(server.canceller, prompt.id, deadline.seconds, keep=keep) from None
@@ -259,6 +260,19 @@ class Queueing:
             listener=listener,
             place=place,
         )
+
+
+def _check_classes(catalog: Catalog, prepared: Prepared, deadline: Deadline) -> None:
+    """Refuse, as ComfyUI would, a graph with nodes of classes that the server does not have."""
+    graph = prepared.filled.graph
+    known = catalog.node_classes({node["class_type"] for node in graph.values()}, deadline)
+    lacking = next((node_id for node_id, node in graph.items() if node["class_type"] not in known), None)
+    if lacking is not None:
+        facts = {"node_id": lacking, "class_type": graph[lacking]["class_type"]}
+        refused = refusal({"error": {"type": "missing_node_type", "extra_info": facts}}, graph)
+        if prepared.template.is_of_caller:
+            raise refused
+        raise as_of_template(refused, prepared.template, prepared.filled, prepared.brought)
 
 
 def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:

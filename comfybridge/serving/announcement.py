@@ -92,6 +92,9 @@ def _callers(settings: Settings) -> list[str]:
 
 
 def _comfyui(bridge: Bridge) -> list[Fact]:
+    if bridge.settings.is_fleet:
+        engine = " and ".join(each.url for each in bridge.settings.engine_addresses)
+        return [(logging.INFO, f"Everything runs on the ComfyUIs of agents, through the engine at {engine}")]
     return [fact for server in bridge.servers.all for fact in _server(server, alone=len(bridge.servers.all) == 1)]
 
 

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -164,12 +165,13 @@ def test_an_engine_that_is_away_is_said_in_two_seconds(server: Server, engine: E
         lambda: engine.publish_all([(JOB, b""), (JOB, b"")]),
         lambda: engine.drop_blobs("a"),
     ]
-    for call in calls:
-        began = time.monotonic()
-        with pytest.raises(EngineUnreachable) as raised:
-            call()
-        assert time.monotonic() - began < 6  # 2 s, and a slow machine
-        assert raised.value.retry_after == 5
+    began = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        for future in [pool.submit(call) for call in calls]:
+            error = future.exception()
+            assert isinstance(error, EngineUnreachable)
+            assert error.retry_after == 5
+    assert time.monotonic() - began < 6  # 2 s, and a slow machine
     began = time.monotonic()
     engine.tell("comfybridge.progress.a", b"")
     engine.listen("comfybridge.progress.a", lambda *_: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import pytest
 from comfybridge.deadline import Deadline
 from comfybridge.files.outside import Outside
 from comfybridge.files.post import NotPosted, Reply, post
-from tests.files.site import named
+from tests.files.site import CERTIFICATES, named
 from tests.receiver import Receiver
 from tests.waiting import SECONDS, until_true
 
@@ -53,6 +54,19 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     receiver.answers, receiver.headers = [307], {"Location": f"{receiver.url}/elsewhere"}
     assert posted(receiver.url).status == 307
     assert len(receiver.came) == 1
+
+
+def test_certificates_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "localhost.pem", CERTIFICATES / "localhost.key")
+    named(monkeypatch, localhost=["127.0.0.1"])
+    with Receiver(context=context) as receiver:
+        url = f"https://localhost:{receiver.port}/hook"
+        assert refusal(url) == "localhost has no trusted certificate."
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATES / "localhost.pem"))
+        trusting = Outside(["127.0.0.1"], "tests are sent only to those")
+        assert posted(url, by=trusting).status == 200
+        assert len(receiver.came) == 1
 
 
 def test_headers_of_the_answer_are_known(receiver: Receiver) -> None:

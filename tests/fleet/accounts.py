@@ -100,7 +100,7 @@ class Runs:
         self.ended: Counter[str] = Counter()
         for each in files:
             for line in each.read_text().splitlines() if each.exists() else []:
-                label, _, what = line.partition(" ")
+                label, _, what = line.rpartition(" ")
                 (self.began if what == comfyui.BEGAN else self.ended)[label] += 1
 
     def again(self) -> Counter[str]:

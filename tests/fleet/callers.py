@@ -13,13 +13,16 @@ from tests.fleet.accounts import PATIENCE, body_of, check_picture
 class Caller:
     """One blocking request, made in a thread of its own.
 
+    Args:
+        headers: beside `Accept`.
+
     Attributes:
         error: what came instead of an answer.
     """
 
-    def __init__(self, url: str, label: str, headers: dict[str, str] | None = None, **fields: Any) -> None:
+    def __init__(self, url: str, label: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self.label = label
-        self._url, self._body = url, body_of(label, **fields)
+        self._url, self._body = url, body
         self._headers = {"Accept": "image/*, application/json;q=0.5", **(headers or {})}
         self._answer: requests.Response | None = None
         self.error: requests.RequestException | None = None
@@ -52,4 +55,4 @@ class Caller:
 
 def call(url: str, labels: list[str], **fields: Any) -> list[Caller]:
     """As many callers at once."""
-    return [Caller(url, each, **fields) for each in labels]
+    return [Caller(url, each, body_of(each, **fields)) for each in labels]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import nats
+import nats.js.errors
 from nats.js import JetStreamContext
 
 from tests.fleet.processes import Process, binary, free_port
@@ -47,14 +48,25 @@ class Records:
 
         return self._ask(last)
 
-    def publish(self, subject: str, *messages: bytes) -> None:
-        """Store messages, as a client does whose answers are lost, and which sends them again."""
+    def publish(self, subject: str, data: bytes) -> None:
+        """Store a message, whatever is there."""
 
         async def publish(context: JetStreamContext) -> None:
-            for each in messages:
-                await context.publish(subject, each)
+            await context.publish(subject, data)
 
         self._ask(publish)
+
+    def publish_first(self, subject: str, data: bytes) -> bool:
+        """Store a message if it is the first on its subject, as a bridge stores a job; whether it was."""
+
+        async def publish(context: JetStreamContext) -> bool:
+            try:
+                await context.publish(subject, data, headers={"Nats-Expected-Last-Subject-Sequence": "0"})
+            except nats.js.errors.APIError:
+                return False
+            return True
+
+        return self._ask(publish)
 
     def _ask(self, question: Callable[[JetStreamContext], Awaitable[T]]) -> T:
         async def ask() -> T:

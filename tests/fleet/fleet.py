@@ -21,7 +21,7 @@ from tests.fleet.processes import MARK, Process, free_port, left_over
 from tests.fleet.receiver import Receiver
 from tests.waiting import until_true
 
-LEASE = 2.0
+LEASE = 3.0
 # Seconds after which everything has come to an end that a fault has touched.
 RECOVERY = 45.0
 

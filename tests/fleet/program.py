@@ -45,10 +45,14 @@ def _set_clock(path: str) -> None:
 
 
 def _set_lease(seconds: float) -> None:
-    from comfybridge.jobs import presence
+    from comfybridge.jobs import agent, presence
 
-    presence.Presence.__init__.__kwdefaults__["lease"] = seconds
-    presence.Announcer.__init__.__kwdefaults__["every"] = seconds / ANNOUNCEMENTS
+    for name, short, makers in (
+        ("lease", seconds, (agent.Agent, presence.Presence)),
+        ("every", seconds / ANNOUNCEMENTS, (presence.Announcer,)),
+    ):
+        for each in makers:
+            each.__init__.__kwdefaults__[name] = short
 
 
 def main() -> int:

@@ -99,4 +99,4 @@ def test_a_job_that_takes_its_machine_down_each_time_fails_in_the_end(fleet: Fle
     found = fleet.check(bridge, again={"killer"}, failed={"killer"})
     assert fleet.runs().began["killer"] == 3
     assert found["killer"]["attempts"] == 3
-    assert "3 times" in found["killer"]["error"]["message"]
+    assert "3 times" in found["killer"]["error"]["error"]

@@ -22,10 +22,10 @@ def test_a_job_runs_elsewhere_while_its_agent_is_cut_off(fleet: Fleet) -> None:
     engine = fleet.engine()
     bridge = fleet.bridge(engine)
     _, proxy = _cut_off(fleet, engine)
-    fleet.submit(bridge, "job", steps=50, webhook=fleet.receiver.url)
+    fleet.submit(bridge, "job", steps=100, webhook=fleet.receiver.url)
     fleet.wait_until_began("job")
-    other = fleet.agent(engine, fleet.comfyui())
     proxy.cut()
+    other = fleet.agent(engine, fleet.comfyui())
     found = fleet.settle(bridge)
     assert found["job"]["agent"] == other.name
     proxy.heal()

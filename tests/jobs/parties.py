@@ -7,9 +7,9 @@ import uuid
 from typing import Any, Literal, cast
 
 from comfybridge.engine.engine import Engine
+from comfybridge.jobs.claims import Claimed, Taker
 from comfybridge.jobs.job import Ending, Job, Kind, Result, result_of
 from comfybridge.jobs.presence import Announcer, Presence
-from comfybridge.jobs.claims import Claimed, Taker
 from comfybridge.jobs.queue import JobQueue
 from tests.jobs.fake_engine import FakeEngine, Server
 
@@ -19,13 +19,17 @@ def job_of(job_id: str | None = None, *, kind: Kind = "kept", **fields: Any) -> 
 
 
 class Party:
-    """A process: its engine, its queue, and what it lost."""
+    """A process: its engine, its queue, and what it lost.
+
+    Args:
+        server: makes it a fake engine; or a real engine.
+    """
 
     def __init__(
-        self, server: Server, role: Literal["bridge", "agent"], *, lease: float = 1000.0, **options: Any
+        self, server: Server | Engine, role: Literal["bridge", "agent"], *, lease: float = 1000.0, **options: Any
     ) -> None:
-        self.fake = FakeEngine(server)
-        self.engine = cast(Engine, self.fake)
+        self.fake = FakeEngine(server if isinstance(server, Server) else Server())
+        self.engine = cast(Engine, self.fake) if isinstance(server, Server) else server
         self.lost: list[str] = []
         self.cleared: list[Result] = []
         self.presence = Presence(self.engine, lease=lease)
@@ -45,7 +49,7 @@ class Party:
 class AgentParty(Party):
     """An agent, which announces itself when it starts."""
 
-    def __init__(self, server: Server, name: str, *, lease: float = 1000.0, **options: Any) -> None:
+    def __init__(self, server: Server | Engine, name: str, *, lease: float = 1000.0, **options: Any) -> None:
         super().__init__(server, "agent", lease=lease, **options)
         self.announcer = Announcer(self.engine, name, name, "1", 1, every=lease / 5)
         self.taker = Taker(name, self.announcer.session, name)

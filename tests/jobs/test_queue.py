@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -84,11 +85,12 @@ def test_a_job_is_added_claimed_and_ended_and_nothing_of_it_is_left_but_its_resu
         until_true(lambda: bridge.cleared == [result])
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_large_request_lies_in_a_blob_until_its_job_has_ended(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+    server: Server, bridge: Party, agent: Callable[..., AgentParty], kind: Kind
 ) -> None:
-    request = b"x" * (INLINE + 1)
-    job = bridge.queue.add(job_of(), request)
+    request = b"x" * (INLINE[kind] + 1)
+    job = bridge.queue.add(job_of(kind=kind), request)
     a = agent()
     claimed = a.take()
     assert claimed is not None
@@ -211,6 +213,39 @@ def test_a_cancel_while_its_claim_is_on_the_way_reaches_the_agent(
     assert a.lost == ["one"]
 
 
+def test_a_cancel_that_is_heard_while_the_claim_is_made_leaves_nothing_to_run(
+    bridge: Party, agent: Callable[..., AgentParty], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    publish = a.fake.publish
+
+    def slow(*args: Any, **options: Any) -> int:
+        sequence = publish(*args, **options)
+        bridge.queue.cancel("one")
+        until_true(lambda: a.board.entry("one") is None)
+        return sequence
+
+    monkeypatch.setattr(a.fake, "publish", slow)
+    assert a.take() is None
+    assert a.lost == []
+    assert not a.queue.is_held("one")
+    until_true(lambda: "comfybridge.kept.claim.one" not in server.last)
+
+
+def test_of_two_bridges_that_clear_away_one_succeeds(
+    server: Server, bridge: Party, party: Callable[..., Party]
+) -> None:
+    other = party()
+    bridge.queue.add(job_of("one"), b"")
+    server.is_direct = False  # neither hears of the other
+    for each in (bridge, other):
+        each.queue.cancel("one")
+        until_true(lambda each=each: not each.queue._clearing._wanted)  # type: ignore[misc]
+    graves = [each for each in server.history if each.subject == "comfybridge.kept.job.one" and not each.data]
+    assert len(graves) == 1
+
+
 def test_a_job_that_was_given_back_runs_elsewhere(bridge: Party, agent: Callable[..., AgentParty]) -> None:
     a, b = agent("a"), agent("b")
     bridge.queue.add(job_of("one"), b"")
@@ -252,6 +287,26 @@ def test_a_claim_whose_answer_was_lost_is_taken_up_before_anything_else(
     assert claimed is not None
     assert claimed.job.id == "one"
     assert claimed.sequence == server.last["comfybridge.kept.claim.one"].sequence
+    assert a.end(claimed)
+    claimed = a.take()
+    assert claimed is not None
+    assert claimed.job.id == "two"
+
+
+def test_a_claim_that_arrives_late_is_taken_up_when_it_is_heard(
+    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    assert a.take() is not None
+    claim = server.last["comfybridge.kept.claim.one"].data
+    bridge.queue.add(job_of("two", priority=0), b"")
+    a.queue._claims._held.clear()  # as after a claim that was given up
+    server.last.pop("comfybridge.kept.claim.one")
+    a.fake.publish("comfybridge.kept.claim.one", claim)
+    claimed = a.take()
+    assert claimed is not None
+    assert claimed.job.id == "one"
     assert a.end(claimed)
     claimed = a.take()
     assert claimed is not None

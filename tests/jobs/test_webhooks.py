@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -27,6 +30,7 @@ from comfybridge.jobs.tries import Tries
 from comfybridge.jobs.webhooks import RESULT, STREAM, TRIES, Webhooks
 from comfybridge.settings import Settings, load_settings
 from comfybridge.state import StateFolder
+from tests import ROOT
 from tests.receiver import Receiver, new_secret
 from tests.waiting import SECONDS, until_true
 
@@ -430,3 +434,27 @@ def test_an_end_is_written_down_once_the_engine_is_back(
     with delivering(engine, LATER):
         assert settled(engine, result).count == 1
     assert len(receiver.came) == 1
+
+
+# -- the documentation -------------------------------------------------------------------------------------------
+
+
+def test_the_receiver_of_the_documentation_verifies_signatures(engine: Engine, tmp_path: Path) -> None:
+    (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "jobs.md").read_text("utf-8"), re.DOTALL)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+    code = snippet.replace("whsec_...", OTHERS).replace("8000", str(port))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as receiver:
+        try:
+            url = f"http://127.0.0.1:{port}/hook"
+            with delivering(engine, (0.2,) * 1000, webhook_secrets=f"default={OTHERS}"):
+                right = ended(engine, url)
+                assert settled(engine, right).status == 204
+            with delivering(engine, LATER, webhook_secrets=f"default={SHOP}"):
+                forged = ended(engine, url)
+                assert settled(engine, forged, "waiting").status == 400
+        finally:
+            receiver.terminate()
+        assert receiver.stdout is not None
+        assert receiver.stdout.read() == f"job.succeeded {right.id}\n"

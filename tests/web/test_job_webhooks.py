@@ -122,8 +122,9 @@ def test_links_work_without_comfyui_and_end_with_the_result(
 
 def test_a_part_of_a_linked_video(make_jobs_app: MakeApp, receiver: Receiver) -> None:
     app = make_jobs_app(**HERE, webhook_inline_bytes=0)
-    received = reported(app, receiver, workflow=graphs.frames("SaveVideo", **SAVED_VIDEO))
-    output = received.json["data"]["result"]["outputs"][0]
+    output = reported(app, receiver, workflow=graphs.frames("SaveVideo", **SAVED_VIDEO)).json["data"]["result"][
+        "outputs"
+    ][0]
     path, api = output["url"].removeprefix("http://localhost"), app.test_client()
     whole = api.get(path)
     assert (whole.status_code, whole.content_length) == (200, len(whole.data))
@@ -181,6 +182,19 @@ def test_each_try_says_the_same(make_jobs_app: MakeApp, receiver: Receiver, monk
         each["data"]["result"].pop("timings")
         assert each == first
     assert webhook_of(app, job_id, "delivered")["tries"] == 3
+
+
+def test_a_try_after_the_files_are_gone(
+    make_jobs_app: MakeApp, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.webhooks.PAUSES", (0.3,) * 8)
+    app = make_jobs_app(**HERE)
+    receiver.answers = [500]
+    receiver.before_answer = lambda received: jobs_of(app).parts().engine.drop_blobs(received.json["data"]["id"])
+    job_id = queue(app.test_client(), webhook=receiver.url, **PICTURE)
+    data = receiver.wait_for(2)[1].json["data"]
+    assert (data["id"], data["status"], data["result"]) == (job_id, "succeeded", None)
+    assert data["error"]["error"] == f"The files of job {job_id} are no longer kept."
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from comfybridge.errors import (
     Busy,
     ComfyUIError,
     ComfyUIUnreachable,
+    EngineUnreachable,
     FileUnusable,
     LinkExpired,
     NotFound,
@@ -98,7 +99,7 @@ class _Linked:
             "The part that `Range` names.", {"*/*": BYTES}, headers={"Content-Range": "which bytes they are"}
         ),
     },
-    raises=(NotFound, LinkExpired, ComfyUIError, ComfyUIUnreachable, Busy, TimedOut),
+    raises=(NotFound, LinkExpired, ComfyUIError, ComfyUIUnreachable, Busy, EngineUnreachable, TimedOut),
 )
 def get_file(token: str, filename: str) -> Response:
     """A file that an answer has linked.
