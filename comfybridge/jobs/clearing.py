@@ -5,6 +5,7 @@ Several bridges may try; one succeeds. What a bridge that died has left, another
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -116,14 +117,16 @@ class Clearing:
         for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
             self._engine.drop_blobs(job.id, name)
         try:
-            self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
-        except Conflict:
-            if job.id not in self._begun:  # another bridge was quicker
-                return
+            is_ours = self._engine.delete(STREAMS[job.kind], sequence)  # of several bridges, one deletes it
         except EngineUnreachable:
             self._begun.add(job.id)
             raise
-        self._begun.add(job.id)
+        if is_ours:
+            self._begun.add(job.id)
+        with contextlib.suppress(Conflict):  # another bridge has said so
+            self._engine.publish(job_subject(job.kind, job.id), b"", expected=0, ttl=GRAVE_SECONDS)
+        if job.id not in self._begun:
+            return
         self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
         self._cleared(job)
         self._begun.discard(job.id)
