@@ -164,6 +164,16 @@ class JobQueue:
             return False
         return stored is not None and bool(stored.data)
 
+    def has_ended(self, job: Job) -> bool:
+        """Whether the engine has the result of a job, whatever the mirror knows; False if it is away."""
+        if not self._engine.is_connected:
+            return False
+        subject = result_subject(job.kind, job.id, has_webhook=job.webhook is not None)
+        try:
+            return self._engine.get(RESULT_STREAMS[job.kind], subject) is not None
+        except EngineUnreachable:
+            return False
+
     # -- for agents --------------------------------------------------------------------------------------------------
 
     def request_of(self, job: Job) -> bytes:
