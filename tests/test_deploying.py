@@ -27,6 +27,7 @@ ENV_LINE = re.compile(r"^#?([A-Z_]+)=(.*)$", re.MULTILINE)
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 UNIT = (ROOT / "deploy" / "comfybridge.service").read_text("utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+FLEET = yaml.safe_load((ROOT / "compose.fleet.yaml").read_text("utf-8"))["services"]
 DEPLOYMENT, SERVICE = yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8"))
 
 
@@ -150,3 +151,25 @@ def test_probes_ask_what_is_open_to_all(sim: Simulator) -> None:
         assert api.get(path, headers={"Host": "10.0.0.7:8189"}).status_code == 200
     assert container["ports"][0]["containerPort"] == Settings.model_fields["port"].default
     assert SERVICE["spec"]["selector"] == DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+
+
+# -- a fleet
+
+
+@pytest.mark.parametrize("service", ["bridge", "agent-1", "agent-2"])
+def test_the_parts_of_the_fleet_find_its_engine(service: str) -> None:
+    given = {
+        name: re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", value) for name, value in FLEET[service]["environment"].items()
+    }
+    assert given.keys() <= NAMES.keys()
+    settings = load_settings(_env_file=None, **{NAMES[name]: value for name, value in given.items() if value})
+    assert settings.is_fleet == (service == "bridge")
+    (address,) = settings.engine_addresses
+    assert (address.url, address.user) == ("nats://engine:4222", service)
+    assert settings.shutdown_seconds < int(FLEET[service]["stop_grace_period"].removesuffix("s"))
+
+
+def test_each_agent_of_the_fleet_has_a_comfyui_of_its_own() -> None:
+    urls = [FLEET[name]["environment"]["COMFYUI_URL"] for name in ("agent-1", "agent-2")]
+    assert urls == ["http://comfyui-1:8188", "http://comfyui-2:8188"]
+    assert {"comfyui-1", "comfyui-2"} <= FLEET.keys()

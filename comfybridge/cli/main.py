@@ -83,11 +83,12 @@ def make_key(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program(),
-        usage="%(prog)s [serve] [options]\n       %(prog)s {generate,convert,workflows,key,agent} ...",
+        usage="%(prog)s [serve] [options]\n       %(prog)s {generate,convert,workflows,key,agent,engine-config} ...",
         description="A synchronous bridge to ComfyUI: one blocking HTTP request, answered with the picture.",
         epilog=f"`{program()} generate` makes one picture instead of serving, `{program()} convert` turns a workflow "
         f"of ComfyUI's editor into a graph in API format, `{program()} workflows` lists the templates, "
-        f"`{program()} key` makes an API key, `{program()} agent` runs jobs beside a ComfyUI; "
+        f"`{program()} key` makes an API key, `{program()} agent` runs jobs beside a ComfyUI, "
+        f"`{program()} engine-config` prints the configuration of a fleet's engine; "
         "each has a --help. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
         "--comfyui-url is COMFYUI_URL.",

@@ -36,6 +36,8 @@ Hear = Callable[[Msg], Awaitable[None]]
 # Its messages have tracebacks and name what is told here in sentences.
 logging.getLogger("nats").addHandler(logging.NullHandler())
 logging.getLogger("nats").propagate = False
+# asyncio's about the library's way to upgrade to TLS, each time such a connection ends
+logging.getLogger("asyncio").addFilter(lambda record: "eof_received" not in record.getMessage())
 
 
 class Unusable(Exception):

@@ -155,6 +155,16 @@ class Engine:
 
         self._result(self._opened().submit(calls.purging(stream, subject_filter), seconds), seconds)
 
+    def delete(self, stream: str, sequence: int, *, seconds: float = SECONDS) -> bool:
+        """Delete one message for good. Returns whether it was there.
+
+        A message that another one replaced, and not this, may come back when the server is killed and the other one
+        is gone by then: the server does without a record of what its limits will delete again.
+        """
+        from comfybridge.engine import calls
+
+        return self._result(self._opened().submit(calls.deleting(stream, sequence), seconds, repeats=False), seconds)
+
     def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None, *, reply: str = "") -> None:
         """Send a message to whoever listens. It may be lost; never raises, and does not wait.
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from comfybridge.engine import child
-from comfybridge.engine.connection import Unusable
+from comfybridge.engine.connection import OLDEST, Unusable
 from comfybridge.engine_address import EngineAddress
 from comfybridge.settings import Settings
 from comfybridge.state import StateFolder, private_folder
@@ -138,9 +139,17 @@ class EmbeddedServer:
             if found is not None and (found != failed or status == child.TAKEN):  # it runs, in another process's care
                 return found
             if status not in (None, child.TAKEN):
-                raise Unusable(f"The engine cannot be started: {_last_words(folder / 'server.log')}")
+                raise self._why_it_ended(folder / "server.log")
             await asyncio.sleep(POLL_SECONDS)
         raise Unusable("The engine does not start.")
+
+    def _why_it_ended(self, output: Path) -> Unusable:
+        version = _version(find_program(self._settings.nats_server))
+        if version is not None and version < OLDEST:
+            found = ".".join(map(str, version))
+            return Unusable(f"The program nats-server is version {found}; jobs need 2.11 or newer.", is_lasting=True)
+        log.warning("The engine's program ended: %s", _last_words(output))
+        return Unusable("The engine cannot be started; the bridge's log says why.")
 
     def _configured(self, folder: Path) -> Path:
         token_file = folder / "token"
@@ -242,12 +251,24 @@ def _reason(error: OSError) -> str:
 
 
 def _last_words(path: Path) -> str:
-    """The last line that a server wrote before it ended, without its time."""
+    """The last line that a server wrote before it ended."""
     with contextlib.suppress(OSError):
         lines = path.read_text("utf-8", "replace").strip().splitlines()
         if lines:
-            return f"nats-server said: {lines[-1].rpartition('] ')[2].removeprefix('nats-server: ')}"
-    return "nats-server ended."
+            return lines[-1]
+    return "without a word"
+
+
+def _version(program: str) -> tuple[int, int] | None:
+    """The version of a nats-server; None if it does not say."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=STOP_SECONDS, check=True
+        )
+        match = re.search(r"v?(\d+)\.(\d+)", said.stdout)
+        if match is not None:
+            return int(match[1]), int(match[2])
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,7 @@ Several bridges may try; one succeeds. What a bridge that died has left, another
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -15,7 +16,7 @@ from collections.abc import Callable
 
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full
-from comfybridge.errors import BridgeError
+from comfybridge.errors import BridgeError, EngineUnreachable
 from comfybridge.jobs.job import Job, Kind
 from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject
 
@@ -42,6 +43,7 @@ class Clearing:
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
         self._begun: set[str] = set()  # jobs that are cleared away, or perhaps, but not wholly
+        self._ending = threading.Lock()
         self._number = itertools.count()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
@@ -53,9 +55,18 @@ class Clearing:
         """Clear away an ended job, whose message has that sequence: now, or when others had time to do so."""
         self._plan(f"end {job.id}", lambda: self._end(job, sequence), pause)
 
+    def end_now(self, job: Job, sequence: int) -> None:
+        """Clear away an ended job in this thread: no agent takes it afterwards, unless the engine is away."""
+        try:
+            with self._ending:
+                self._end(job, sequence)
+        except BridgeError:
+            self.end(job, sequence, pause=0)
+
     def has_gone(self, job_id: str) -> None:
-        """A job was cleared away: nothing is left to do."""
-        self._wanted.discard(f"end {job_id}")
+        """A job was cleared away: nothing is left to do, unless it was by this bridge."""
+        if job_id not in self._begun:
+            self._wanted.discard(f"end {job_id}")
 
     def stray(self, kind: Kind, job_id: str) -> None:
         """Remove the claim of a job that is not open."""
@@ -92,7 +103,8 @@ class Clearing:
             if name not in self._wanted:
                 continue
             try:
-                act()
+                with self._ending:
+                    act()
             except (BridgeError, Full):
                 self._plan(name, act, None)  # the engine is away
                 continue
@@ -105,17 +117,19 @@ class Clearing:
         for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
             self._engine.drop_blobs(job.id, name)
         try:
-            self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
-        except Conflict:
-            if job.id not in self._begun:  # another bridge was quicker
-                return
-        except BridgeError:
+            is_ours = self._engine.delete(STREAMS[job.kind], sequence)  # of several bridges, one deletes it
+        except EngineUnreachable:
             self._begun.add(job.id)
             raise
-        self._begun.add(job.id)
+        if is_ours:
+            self._begun.add(job.id)
+        with contextlib.suppress(Conflict):  # another bridge has said so
+            self._engine.publish(job_subject(job.kind, job.id), b"", expected=0, ttl=GRAVE_SECONDS)
+        if job.id not in self._begun:
+            return
         self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
-        self._begun.discard(job.id)
         self._cleared(job)
+        self._begun.discard(job.id)
 
     def _remove_stray(self, kind: Kind, job_id: str) -> None:
         if not self._is_open(job_id):

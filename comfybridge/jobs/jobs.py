@@ -193,7 +193,8 @@ class Jobs:
         """
         state = self._find(self._ready(), job_id) if self._is_used() else None
         if state is None or (owner is not None and state.owner != owner):
-            raise UnknownPrompt("There is no job of that id, or its result is no longer kept.", prompt_id=job_id)
+            said = "There is no job of that id, or its result is no longer kept."
+            raise UnknownPrompt(said, prompt_id=job_id if _JOB_ID.fullmatch(job_id) else None)
         return state
 
     def known(self, job_id: str, owner: str | None) -> State | None:

@@ -150,7 +150,7 @@ class JobQueue:
         job, claim, sequence = found
         result = result_of(job, "cancelled", ended=time.time(), claim=claim)
         stored = store_result(self._engine, result)
-        self._clearing.end(job, sequence, pause=0)
+        self._clearing.end_now(job, sequence)
         return stored
 
     def is_stored(self, job_id: str) -> bool:
@@ -266,9 +266,10 @@ class JobQueue:
             self._clearing.end(job, sequence, pause=0 if job.id in self._own else None)
 
     def _tell_cleared(self, job: Job) -> None:
-        result = self.board.result(job.id) if job.kind == "kept" else None
-        if result is not None:
-            self._told(result)
+        if job.kind == "kept":
+            result = self.board.result(job.id) or self._stored_result(job)
+            if result is not None:
+                self._told(result)
 
     def _fetch(self, past: Past) -> Message | None:
         return self._engine.get(RESULT_STREAMS[past.kind], past.subject)
@@ -290,14 +291,16 @@ class JobQueue:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is not None and stored.data:
             return Job.from_bytes(stored.data.partition(b"\n")[0])
-        result = self._stored_result(job.kind, job.id, has_webhook=job.webhook is not None)
+        result = self._stored_result(job)
         if result is not None:
             return result
         self._publish_job(job, data, 0 if stored is None else stored.sequence)  # it was withdrawn
         return job
 
-    def _stored_result(self, kind: Kind, job_id: str, *, has_webhook: bool) -> Result | None:
-        stored = self._engine.get(RESULT_STREAMS[kind], result_subject(kind, job_id, has_webhook=has_webhook))
+    def _stored_result(self, job: Job) -> Result | None:
+        """The result of a job, of which the mirror may not know yet."""
+        subject = result_subject(job.kind, job.id, has_webhook=job.webhook is not None)
+        stored = self._engine.get(RESULT_STREAMS[job.kind], subject)
         return None if stored is None else Result.from_bytes(stored.data)
 
     def _find(self, job_id: str) -> tuple[Job, Claim | None, int] | None:

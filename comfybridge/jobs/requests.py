@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import yaml
-
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.files.sent import LinkedFile
@@ -113,7 +111,6 @@ def unpack(
         deadline=Deadline(seconds),
         fingerprint=packed.get("fingerprint"),
         is_followed=is_followed,
-        has_previews=True,
         prompt_id=prompt_id,
         workflow=None if template is None else _template_of(template),
         is_repeat=is_repeat,
@@ -151,23 +148,15 @@ def _template_to_text(workflow: Template | Unconverted) -> str:
         told["graph"] = workflow.graph
     beside = workflow.parameter_file
     if beside is not None:
-        told["parameter_file"] = beside.name
-        try:
-            is_json = json.loads(json.dumps(beside.content)) == beside.content
-        except (TypeError, ValueError):
-            is_json = False
-        # YAML has values that JSON has not, and takes long to read
-        told["json" if is_json else "yaml"] = beside.content if is_json else yaml.safe_dump(beside.content)
-    return json.dumps(told)
+        told["parameter_file"] = {"name": beside.name, "content": beside.content}
+    return json.dumps(told, default=str)  # YAML may have dates, where they mean nothing
 
 
 @functools.lru_cache(maxsize=TEMPLATES_KEPT)  # also because what a server makes of one is cached by its identity
 def _template_of(text: str) -> Template | Unconverted:
     told = json.loads(text)
-    beside = None
-    if told.get("parameter_file"):
-        content = yaml.safe_load(told["yaml"]) if "yaml" in told else told["json"]
-        beside = ParameterFile(told["parameter_file"], content)
+    written = told.get("parameter_file")
+    beside = None if written is None else ParameterFile(written["name"], written["content"])
     if "file" in told:
         return replace(Unconverted.of(told["file"]), name=told["name"], parameter_file=beside)
     return named_template(told["name"], check_graph(told["graph"]), beside)

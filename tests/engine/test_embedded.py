@@ -221,7 +221,7 @@ def test_a_machine_without_the_program_says_what_to_install(
 
 def test_a_chosen_program_that_is_none_is_named(make_engine: Callable[..., Engine], state: Path) -> None:
     engine = make_engine(state=state, nats_server="/no/such/program")
-    with pytest.raises(EngineUnreachable, match="COMFYBRIDGE_NATS_SERVER names no program: /no/such/program"):
+    with pytest.raises(EngineUnreachable, match="COMFYBRIDGE_NATS_SERVER names no program"):
         engine.publish(JOB, b"")
 
 
@@ -233,14 +233,29 @@ def test_a_chosen_program_is_used(make_engine: Callable[..., Engine], state: Pat
 
 
 def test_a_program_that_ends_is_said_with_its_words(
+    make_engine: Callable[..., Engine], state: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The words are for the log: they name paths."""
+    engine = make_engine(state=state, nats_server=script(tmp_path, "echo 'nats-server: no such thing'; exit 1"))
+    with pytest.raises(EngineUnreachable, match="cannot be started; the bridge's log says why"):
+        engine.publish(JOB, b"")
+    assert "nats-server: no such thing" in caplog.text
+
+
+def test_an_older_program_is_refused_in_a_sentence(
     make_engine: Callable[..., Engine], state: Path, tmp_path: Path
 ) -> None:
-    program = tmp_path / "nats-server"
-    program.write_text("#!/bin/sh\necho 'nats-server: no such thing'\nexit 1\n")
-    program.chmod(0o755)
+    program = script(tmp_path, '[ "$1" = --version ] && echo "nats-server: v2.9.10" || exit 1')
     engine = make_engine(state=state, nats_server=program)
-    with pytest.raises(EngineUnreachable, match="nats-server said: no such thing"):
+    with pytest.raises(EngineUnreachable, match=r"is version 2\.9; jobs need 2\.11 or newer"):
         engine.publish(JOB, b"")
+
+
+def script(folder: Path, commands: str) -> Path:
+    program = folder / "nats-server"
+    program.write_text(f"#!/bin/sh\n{commands}\n")
+    program.chmod(0o755)
+    return program
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(make_engine: Callable[..., Engine], state: Path) -> None:

@@ -50,7 +50,8 @@ class Office:
     def generation(self, job_id: str) -> Generation:
         """What a job made that succeeded."""
         result = self.ended(job_id).result
-        assert result is not None and result.status == "succeeded", result
+        assert result is not None
+        assert result.status == "succeeded", result
         return self.jobs.generation(result, None, Deadline(30))
 
     def until_running(self, job_id: str, agent: str | None = None) -> None:
@@ -63,6 +64,8 @@ class Office:
         until_true(is_so)
 
     def close(self) -> None:
+        for entry in self.board.open():  # another test may use the same engine
+            self.jobs.cancel(entry.job.id, None)
         for each in self.agents:
             each.close()
         self.jobs.close()

@@ -21,6 +21,7 @@ from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
 from tests.graphs import picture
+from tests.web.saved_files import in_subgraph, of_unknown_pack
 
 ID = "9a1bb5a5-8bb6-4f6e-a7b3-0c5c8c1f5c11"
 texts = st.text(max_size=8)
@@ -173,3 +174,42 @@ def test_errors_name_the_template_on_an_agent_too(
     assert error is not None
     assert error.message == "The workflow mine needs prompt (what to show): give a text."
     assert error.field == "prompt"
+
+
+SHIPPED = Path(__file__).parents[2] / "workflows"
+
+
+@pytest.mark.parametrize("name", sorted(each.stem for each in SHIPPED.glob("*.json")))
+def test_a_template_arrives_as_the_bridge_has_it(bridge: Bridge, name: str) -> None:
+    arrived = received(pack(bridge.admit(GenerationRequest(workflow=name)), bridge))
+
+    assert arrived.workflow == bridge.library.get(name)
+
+
+def test_a_template_of_the_editor_s_format_is_converted_by_the_agent(
+    sim: Simulator, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "mine.json").write_text(json.dumps(in_subgraph()))
+    (folder / "mine.yaml").write_text("description: Of the editor.\n")
+
+    error, params = on_an_agent(sim, folder, tmp_path_factory, workflow="mine", params={"width": 72})
+
+    assert error is None, error.message
+    assert params["width"] == 72
+    error, _ = on_an_agent(sim, folder, tmp_path_factory, workflow="mine", params={"depth": 72})
+    assert error is not None
+    assert error.message.startswith("depth is not a parameter; accepted are")
+
+
+def test_a_broken_template_is_named_in_the_agent_s_error(
+    sim: Simulator, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "mine.json").write_text(json.dumps(of_unknown_pack()))
+    (folder / "mine.yaml").unlink()
+
+    error, _ = on_an_agent(sim, folder, tmp_path_factory, workflow="mine")
+
+    assert error is not None
+    assert error.type == "broken_workflow"
+    assert error.message.startswith("The workflow mine is broken: Node 7")
+    assert error.lacks == "StrangeNode"

@@ -49,7 +49,8 @@ def test_accept_chooses_the_form_of_a_result(jobs_app: Flask, jobs_api: FlaskCli
     ).namelist()
     assert len(names) == 2
     [(name, data)] = events_in(jobs_api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/event-stream"}).text)
-    assert name == "result" and len(json.loads(data)["images"]) == 2
+    assert name == "result"
+    assert len(json.loads(data)["images"]) == 2
 
 
 def test_every_form_of_a_body_is_taken(jobs_app: Flask, jobs_api: FlaskClient) -> None:
