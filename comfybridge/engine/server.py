@@ -72,8 +72,8 @@ class EmbeddedServer:
             is_ours = self._child is not None and self._child.poll() is None
             if found is not None and (found != failed or is_ours):
                 return found
-            if not is_ours:
-                self._start(folder)
+            if not is_ours and not self._start(folder) and found is not None:
+                return found
             return await self._started(folder, failed)
         except OSError as error:
             raise Unusable(f"The engine cannot be started: its folder can't be used ({_reason(error)}).") from None
@@ -124,11 +124,13 @@ class EmbeddedServer:
             return EngineAddress(url=url, token=token, server=_name(token))
         return None
 
-    def _start(self, folder: Path) -> None:
+    def _start(self, folder: Path) -> bool:
+        """Start the server. Returns False where another process is known to have done so."""
         program = find_program(self._settings.nats_server)
+        if sys.platform == "win32" and not self._hold(folder):
+            return False
         config = self._configured(folder)
         if sys.platform == "win32":
-            self._hold(folder)
             command = [program, "-c", str(config)]
         else:
             place = [sys.executable, "-I", "-S", child.__file__, str(folder / "lock"), str(os.getpid())]
@@ -148,6 +150,7 @@ class EmbeddedServer:
                 raise Unusable(f"The engine cannot be started: {program} ({_reason(error)}).") from None
         if sys.platform == "win32":
             (folder / "lock").write_text(str(self._child.pid))
+        return True
 
     async def _started(self, folder: Path, failed: EngineAddress | None) -> EngineAddress:
         ends = time.monotonic() + START_SECONDS
@@ -195,18 +198,15 @@ class EmbeddedServer:
         _write(path, "\n".join(lines) + "\n")
         return path
 
-    def _hold(self, folder: Path) -> None:
-        """Hold the lock for the server, on systems where it cannot do so itself.
-
-        Raises:
-            Unusable: another process holds it.
-        """
+    def _hold(self, folder: Path) -> bool:
+        """Hold the lock for the server, where it cannot do so itself. Returns False if another process holds it."""
         if self._lock is None:
             self._lock = FileLock(folder / "holder.lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise Unusable("Another process is starting the engine.") from None
+            return False
+        return True
 
 
 def has_data(state: StateFolder) -> bool:

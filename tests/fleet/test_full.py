@@ -133,5 +133,7 @@ def test_no_accepted_job_is_lost_on_a_disk_that_is_full(small_disk: Path, fleet:
     fleet.wait_seconds(2 * fleet.lease)
     ballast.unlink()
     engine.kill_and_start()
-    until_true(lambda: requests.post(f"{bridge.url}/jobs", json=body_of("x"), timeout=60).status_code == 202, PATIENCE)
+    until_true(
+        lambda: requests.post(f"{bridge.url}/jobs", json=body_of("x"), timeout=60).status_code == 202, PATIENCE
+    )
     fleet.check(bridge, again={"running", "waiting"}, unknown=1)
