@@ -144,7 +144,8 @@ def test_jobs_leave_room_for_claims(server: Server, bridge: Party) -> None:
         for _ in range(10):  # of which some go in by what was seen before
             bridge.queue.add(job_of(), b"x" * 10_000)
 
-    pytest.raises(Full, fill)
+    with pytest.raises(Full):
+        fill()
     assert bridge.board.count() <= 3
 
 
