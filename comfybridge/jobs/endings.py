@@ -32,7 +32,7 @@ def log_end(result: Result) -> None:
         total=_between(result.created, result.ended),
         error=None if result.error is None else result.error.get("type"),
     )
-    log.log(logging.WARNING if result.status == "failed" else logging.INFO, "%s", line)
+    log.log(logging.WARNING if result.status == "failed" else logging.INFO, line)
 
 
 def _between(begin: float, end: float) -> float:
