@@ -173,7 +173,8 @@ def parse(url: str) -> Place:
     try:
         parts = urlsplit(url)
         if parts.scheme not in PORTS:
-            raise InvalidRequest(f"A URL begins with {parts.scheme[:20]}:; the bridge uses http and https only.")
+            found = f"A URL begins with {parts.scheme[:20]}:" if parts.scheme else "A URL has no https: before it"
+            raise InvalidRequest(f"{found}; the bridge uses http and https only.")
         host = _host(parts.hostname or "")
         port = parts.port
     except ValueError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import threading
 import time
 from collections import Counter
@@ -59,6 +61,19 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
     )
 
 
+def fingerprint_of_job(fingerprint: str | None, wishes: Wishes) -> str | None:
+    """A digest that distinguishes a job from others with the same key.
+
+    Args:
+        fingerprint: that of the request. It stays as it is if nothing else was asked for, so that a job and a
+            blocking request are taken for repeats of each other.
+    """
+    asked = {name: value for name, value in vars(replace(wishes, base_url="")).items() if value}
+    if fingerprint is None or not asked:
+        return fingerprint
+    return hashlib.sha256(json.dumps([fingerprint, asked], sort_keys=True).encode()).hexdigest()
+
+
 def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Admitted) -> None:
     """Store a job with its request and files. Returns once the engine has them on disk.
 
@@ -78,7 +93,7 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
     except EngineUnreachable:
         _forget_files(engine, job)
         raise
-    _check_same(added, admitted)
+    check_same(added, admitted)
 
 
 def first_with_its_key(board: Board, admitted: Admitted) -> Job | Result | None:
@@ -92,7 +107,7 @@ def first_with_its_key(board: Board, admitted: Admitted) -> Job | Result | None:
     entry = board.entry(job_id)
     known = entry.job if entry is not None else board.result(job_id)
     if known is not None:
-        _check_same(known, admitted)
+        check_same(known, admitted)
     return known
 
 
@@ -144,7 +159,12 @@ def _forget_files(engine: Engine, job: Job) -> None:
             engine.drop_blobs(job.id)
 
 
-def _check_same(known: Job | Result, admitted: Admitted) -> None:
+def check_same(known: Job | Result, admitted: Admitted) -> None:
+    """Refuse a request that asks for something else than the earlier one with its idempotency key.
+
+    Raises:
+        IdempotencyConflict
+    """
     if known.fingerprint != admitted.fingerprint:
         raise IdempotencyConflict(
             "The Idempotency-Key was used for another request before; a new request needs a new key.",

@@ -72,10 +72,15 @@ class Clearing:
         """Remove the claim of a job that is not open."""
         self._plan(f"stray {job_id}", lambda: self._remove_stray(kind, job_id), None)
 
-    def withdraw(self, job: Job) -> None:
-        """Remove a job that was perhaps stored although its caller was told that it was not."""
+    def withdraw(self, job: Job, data: bytes) -> None:
+        """Remove a job whose message has that data, if it was stored although its caller was told that it was not."""
         for number, pause in enumerate(WITHDRAWN_AFTER):
-            self._plan(f"withdraw {job.id} {number}", lambda: self._withdraw(job), pause)
+            self._plan(f"withdraw {job.id} {number}", lambda: self._withdraw(job, data), pause)
+
+    def keep(self, job_id: str) -> None:
+        """A job that was to be withdrawn was added again, and is wanted."""
+        for number in range(len(WITHDRAWN_AFTER)):
+            self._wanted.discard(f"withdraw {job_id} {number}")
 
     def close(self) -> None:
         with self._changed:
@@ -135,7 +140,7 @@ class Clearing:
         if not self._is_open(job_id):
             self._engine.purge(STREAMS[kind], claim_subject(kind, job_id))
 
-    def _withdraw(self, job: Job) -> None:
+    def _withdraw(self, job: Job, data: bytes) -> None:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
-        if stored is not None and stored.data:
+        if stored is not None and stored.data == data:
             self._end(job, stored.sequence)

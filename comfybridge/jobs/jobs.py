@@ -21,7 +21,7 @@ from comfybridge.errors import (
     EngineUnreachable,
     UnknownPrompt,
 )
-from comfybridge.jobs.accepting import Room, add, eta_of, first_with_its_key, job_of
+from comfybridge.jobs.accepting import Room, add, check_same, eta_of, fingerprint_of_job, first_with_its_key, job_of
 from comfybridge.jobs.board import Board, Entry
 from comfybridge.jobs.embedded import EmbeddedAgent
 from comfybridge.jobs.endings import log_end
@@ -174,7 +174,8 @@ class Jobs:
         if rights is not None:
             rights.check_job(wishes.priority, has_webhook=wishes.webhook is not None)
         parts = self._ready()
-        admitted = replace(admitted, prompt_id=prompt_id_of(admitted))
+        fingerprint = fingerprint_of_job(admitted.fingerprint, wishes)
+        admitted = replace(admitted, prompt_id=prompt_id_of(admitted), fingerprint=fingerprint)
         admitted.trace.prompt_id = job_id = str(admitted.prompt_id)
         has_key = admitted.asked.idempotency_key is not None
         if not has_key or first_with_its_key(parts.board, admitted) is None:
@@ -191,6 +192,20 @@ class Jobs:
             parts.agent.need()
             return self._find(parts, job_id) or open_state(job, None)
         return self.find(job_id, None)
+
+    def check_repeat(self, admitted: Admitted) -> None:
+        """Refuse a request that is about to run with the idempotency key, and so the prompt id, of an open job.
+
+        Asks nobody.
+
+        Raises:
+            IdempotencyConflict: the job asked for something else, and would find this prompt in its place.
+        """
+        parts = self._parts
+        if parts is not None and admitted.asked.idempotency_key is not None:
+            entry = parts.board.entry(prompt_id_of(admitted))
+            if entry is not None:
+                check_same(entry.job, admitted)
 
     def find(self, job_id: str, owner: str | None) -> State:
         """A job as it is now.

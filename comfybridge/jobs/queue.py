@@ -132,6 +132,7 @@ class JobQueue:
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
         self._own.add(job.id)
+        self._clearing.keep(job.id)
         try:
             self._publish_job(job, data, 0)
         except Conflict:
@@ -289,7 +290,7 @@ class JobQueue:
             self._engine.publish(job_subject(job.kind, job.id), data, expected=expected)
         except EngineUnreachable:
             if job.fingerprint is None:
-                self._clearing.withdraw(job)
+                self._clearing.withdraw(job, data)
             raise
         except Full:
             if job.request_in == "blob":

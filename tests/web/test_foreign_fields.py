@@ -21,7 +21,7 @@ from tests.web.input_files import b64, loading, png, sent_graph
 
 GRAPH = graphs.picture()
 URLENCODED = "application/x-www-form-urlencoded"
-WEBHOOK = "webhook is not used: the answer comes in this response."
+WEBHOOK = "webhook is not used: the answer comes in this response; POST /jobs has webhook."
 SEEDS = 'randomise_seeds is not used: the graph keeps its seeds; "seed": -1 draws one.'
 
 SENT: dict[str, tuple[dict[str, Any], list[str]]] = {

@@ -16,9 +16,12 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from comfybridge.jobs import jobs
+from comfybridge.jobs.endings import Line
+from comfybridge.logs import JsonFormatter
 from comfybridge.simulator import Simulator
 from comfybridge.web.current import JOBS
 from tests import graphs
+from tests.waiting import until_true
 from tests.web.answers import failure, image, success
 from tests.web.jobs import accepted, ended, events_in, jobs_api, jobs_app, jobs_of, make_jobs_app, queue, queued_at
 
@@ -85,6 +88,8 @@ def test_a_wrong_request_is_refused_at_once(jobs_api: FlaskClient) -> None:
         {"labels": {str(number): "" for number in range(17)}},
         {"steps": "many"},
         {"webhok": "http://shop.example/"},
+        {"webhook_url": "http://shop.example/"},
+        {"callback_url": "http://shop.example/"},
     ):
         failure(jobs_api.post("/jobs", json={**PICTURE, **wrong}), 400, "invalid_request")
     assert jobs_api.get("/jobs").get_json() == {"jobs": [], "next_cursor": None}
@@ -154,6 +159,46 @@ def test_a_repeat_gets_the_first_job(jobs_app: Flask, jobs_api: FlaskClient, sim
     assert queue(jobs_api, key, **PICTURE) == first
     failure(jobs_api.post("/jobs", json={**PICTURE, "seed": 6}, headers=key), 409, "idempotency_conflict")
     assert len(queued_at(sim)) == 1
+
+
+def test_a_repeat_that_asks_something_else_of_the_job_is_refused(jobs_app: Flask, jobs_api: FlaskClient) -> None:
+    key, job = {"Idempotency-Key": "order-7"}, {**PICTURE, "labels": {"a": "b"}, "priority": 2}
+    first = queue(jobs_api, key, **job)
+    assert queue(jobs_api, key, **job) == first
+    for other in ({"labels": {"a": "c"}}, {"priority": 1}, {"webhook": "https://shop.example/hook"}):
+        failure(jobs_api.post("/jobs", json={**job, **other}, headers=key), 409, "idempotency_conflict")
+    failure(jobs_api.post("/generate", json=PICTURE, headers=key), 409, "idempotency_conflict")
+
+
+def test_a_blocking_request_with_its_key_does_not_spoil_a_waiting_job(
+    jobs_app: Flask, jobs_api: FlaskClient, sim: Simulator
+) -> None:
+    sim.hold()
+    queue(jobs_api, workflow=graphs.picture())
+    sim.wait_until_running()
+    key = {"Idempotency-Key": "order-7"}
+    waiting = queue(jobs_api, key, **PICTURE)
+    other = jobs_api.post("/generate", json={**PICTURE, "seed": 6, "timeout": 1}, headers=key)
+    failure(other, 409, "idempotency_conflict")
+    sim.release()
+    assert ended(jobs_app, waiting)["status"] == "succeeded"
+
+
+def test_labels_are_texts_as_json_writes_them(jobs_app: Flask, jobs_api: FlaskClient) -> None:
+    job_id = queue(jobs_api, **PICTURE, labels={"paid": True, "copies": 2, "to": "東京"})
+    assert ended(jobs_app, job_id)["labels"] == {"paid": "true", "copies": "2", "to": "東京"}
+
+
+def test_the_end_of_a_job_is_a_line_of_fields(
+    jobs_app: Flask, jobs_api: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    job_id = queue(jobs_api, **PICTURE)
+    ended(jobs_app, job_id)
+    until_true(lambda: any(isinstance(each.msg, Line) for each in caplog.records))
+    [record] = [each for each in caplog.records if isinstance(each.msg, Line)]
+    line = json.loads(JsonFormatter(quotes=False).format(record))
+    assert (line["job_id"], line["outcome"], line["workflow"]) == (job_id, "succeeded", "txt2img")
 
 
 def test_jobs_are_listed_in_pages(jobs_app: Flask, jobs_api: FlaskClient) -> None:

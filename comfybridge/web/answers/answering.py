@@ -34,7 +34,7 @@ from comfybridge.web.answers.negotiation import Wanted
 from comfybridge.web.answers.sending import Content, respond
 from comfybridge.web.answers.streaming import event_stream, kept_alive_json
 from comfybridge.web.answers.style import Style
-from comfybridge.web.current import current_bridge, current_caller, current_runner
+from comfybridge.web.current import current_bridge, current_caller, current_jobs, current_runner
 
 # The errors of a request that runs, for `describes`: beside those of its fields, which each dialect has of its own.
 RUNNING_ERRORS = (
@@ -83,6 +83,9 @@ def answer(
     bridge, runner = current_bridge(), current_runner()
     caller = current_caller() if shows_progress else None
     let_in = admitted(asked, wanted, has_previews=caller is not None and bridge.board.is_watched(caller))
+    jobs = current_jobs()
+    if jobs is not None:
+        jobs.check_repeat(let_in)
     with contextlib.ExitStack() as held:
         if caller is not None:
             held.enter_context(bridge.board.showing(caller, let_in))

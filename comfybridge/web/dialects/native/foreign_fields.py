@@ -23,13 +23,16 @@ IDLE = {
 }
 _HERE = "the outputs come in this response"
 _RESPONSE = "the answer comes in this response"
+_LATER = f"{_RESPONSE}; POST /jobs has webhook"
 _SEED = 'the graph keeps its seeds; "seed": -1 draws one'
 _OUTPUT = 'write output: {"format": ..., "quality": ...}'
 _CHANGES = 'write params: {"NODE.INPUT": ...}'
+WEBHOOK = "webhook"
+WEBHOOKS = (WEBHOOK, "webhook_url", "webhookUrl", "webhook_v2", "webhooks", "callback", "callback_url", "callbackUrl")
 # These ask for something that the bridge does not do.
 NOT_DONE = {
-    **dict.fromkeys(("webhook", "webhook_url", "webhookUrl", "webhook_v2", "webhooks", "callback"), _RESPONSE),
-    **dict.fromkeys(("callback_url", "callbackUrl", "webhook_events_filter", "webhook_extra_params"), _RESPONSE),
+    **dict.fromkeys(WEBHOOKS, _LATER),
+    **dict.fromkeys(("webhook_events_filter", "webhook_extra_params"), _RESPONSE),
     **dict.fromkeys(("s3", "s3Config", "s3_config", "aws", "bucket", "bucket_name", "storage", "upload"), _HERE),
     **dict.fromkeys(("upload_url", "gcs", "azure", "azure_blob_upload", "http_upload", "hf_upload"), _HERE),
     **dict.fromkeys(("randomise_seeds", "randomize_seeds", "randomise_seed", "randomize_seed"), _SEED),
@@ -53,7 +56,9 @@ def set_aside(
     """
     kept, warnings = {}, []
     for name, value in fields.items():
-        if name in known or not (name in IDLE or name in NOT_DONE or (is_foreign and not _is_near(name, known))):
+        is_misspelt = name in WEBHOOKS and WEBHOOK in known and bool(value)  # ignored, its caller would wait in vain
+        is_other = name in IDLE or name in NOT_DONE or (is_foreign and not _is_near(name, known))
+        if name in known or is_misspelt or not is_other:
             kept[name] = value
         elif name not in IDLE and value not in (None, False, "", [], {}):
             warnings.append(f"{clip(name)} is not used: {NOT_DONE.get(name, 'there is no such field')}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated
 
@@ -30,7 +31,7 @@ def _labels(value: object) -> object:
         raise ValueError('an object of texts, such as {"project": "lighthouse"}')
     if len(value) > MOST_LABELS or not all(re.fullmatch(LABEL_NAME, str(name)) for name in value):
         raise ValueError(f"at most {MOST_LABELS} labels with names of up to 40 letters, digits, _, . and -")
-    texts = {name: each if isinstance(each, str) else str(each) for name, each in value.items()}
+    texts = {name: each if isinstance(each, str) else json.dumps(each) for name, each in value.items()}
     if any(len(each) > LONGEST_LABEL or _UNFIT.search(each) for each in texts.values()):
         raise ValueError(f"texts of up to {LONGEST_LABEL} characters on one line")
     return texts
