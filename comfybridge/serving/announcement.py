@@ -13,6 +13,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.versions import can_aim_interrupts, is_too_old, too_old
 from comfybridge.deadline import Deadline
+from comfybridge.engine.program import program_of, why_none
 from comfybridge.errors import BridgeError
 from comfybridge.settings import Settings, misspelt_variables
 from comfybridge.web.current import EXTENSION
@@ -126,6 +127,8 @@ def _jobs(bridge: Bridge) -> list[Fact]:
         folder = f"nowhere ({error.strerror or error})"
     if not bridge.settings.jobs:
         return [(logging.INFO, f"State is kept in {folder}; no jobs, as COMFYBRIDGE_JOBS is false")]
+    if not bridge.settings.engine and program_of(bridge.settings.nats_server) is None:
+        return [(logging.WARNING, f"State is kept in {folder}; no jobs. {why_none(bridge.settings.nats_server)}")]
     where = "an engine of yours keeps them" if bridge.settings.engine else "the engine starts with the first"
     return [(logging.INFO, f"State is kept in {folder}; POST /jobs takes jobs ({where})")]
 
