@@ -14,6 +14,7 @@ from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import EngineUnreachable
 
 _WRONG_LAST = (10071, 10164)
+_NO_MESSAGE = (10037, 10043, 10057)
 # no room: storage, memory, the stream's or the account's limits, what a message may need
 _FULL = (10077, 10047, 10028, 10023, 10002, 10054, 10052)
 
@@ -94,6 +95,21 @@ def purging(stream: str, subject_filter: str) -> Callable[[Connection], Awaitabl
         await connection.api(f"STREAM.PURGE.{stream}", {"filter": subject_filter})
 
     return purge
+
+
+def deleting(stream: str, sequence: int) -> Callable[[Connection], Awaitable[bool]]:
+    """Delete one message. Returns whether it was there."""
+
+    async def delete(connection: Connection) -> bool:
+        try:
+            await connection.api(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence, "no_erase": True})
+        except ApiError as error:
+            if error.code in _NO_MESSAGE:
+                return False
+            raise
+        return True
+
+    return delete
 
 
 def taking_back(subject: str, sequence: int) -> Callable[[Connection], Awaitable[None]]:

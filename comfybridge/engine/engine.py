@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 SECONDS = 2.0
 SPARE_SECONDS = 10.0  # after them, even a loop that hangs is not waited for
 ANSWERING_THREADS = 8
+# What is refused while the disk still has room to end what there is.
+NEW_WORK = ("comfybridge.kept.job.", "comfybridge.file.in.")
 
 T = TypeVar("T")
 
@@ -107,10 +109,17 @@ class Engine:
         headers: dict[str, str] | None = None,
         seconds: float = SECONDS,
     ) -> Future[int]:
-        """Begin what `publish` does; the result comes, or is raised, in the future."""
+        """Begin what `publish` does; the result comes, or is raised, in the future.
+
+        Raises:
+            Full: the disk has no room for another job.
+        """
         from comfybridge.engine import calls
 
-        return self._opened().submit(calls.publishing(subject, data, expected, ttl, headers), seconds)
+        link = self._opened()
+        if subject.startswith(NEW_WORK) and data and not link.has_room():
+            raise Full(subject)
+        return link.submit(calls.publishing(subject, data, expected, ttl, headers), seconds)
 
     def publish_all(
         self, messages: Sequence[tuple[str, bytes]], *, ttl: float | None = None, seconds: float = SECONDS
@@ -154,6 +163,16 @@ class Engine:
         from comfybridge.engine import calls
 
         self._result(self._opened().submit(calls.purging(stream, subject_filter), seconds), seconds)
+
+    def delete(self, stream: str, sequence: int, *, seconds: float = SECONDS) -> bool:
+        """Delete one message for good. Returns whether it was there.
+
+        A message that another one replaced, and not this, may come back when the server is killed and the other one
+        is gone by then: the server does without a record of what its limits will delete again.
+        """
+        from comfybridge.engine import calls
+
+        return self._result(self._opened().submit(calls.deleting(stream, sequence), seconds, repeats=False), seconds)
 
     def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None, *, reply: str = "") -> None:
         """Send a message to whoever listens. It may be lost; never raises, and does not wait.

@@ -123,6 +123,10 @@ class Link:
             raise EngineUnreachable("The connection to the engine is closed.")
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
+    def has_room(self) -> bool:
+        """Whether the disk has room for more jobs, as far as it is this machine's."""
+        return self._server is None or self._server.has_room()
+
     def soon(self, call: Callable[[], object]) -> None:
         """Call something in the loop, without waiting for it."""
         with contextlib.suppress(RuntimeError):  # it is closed
@@ -295,6 +299,8 @@ class Link:
             except (asyncio.TimeoutError, Lost) as error:
                 if isinstance(error, Lost) and repeats:
                     continue
+                if self._server is not None and not isinstance(error, Lost):
+                    self._server.mend()
                 raise EngineUnreachable("The engine does not answer.") from None
             except NotAllowed:
                 raise EngineUnreachable("The engine's user lacks a right that this needs.") from None

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -35,6 +36,8 @@ STOP_SECONDS = 2.0
 POLL_SECONDS = 0.01
 DISK_SHARE = 2  # at most half of what the disk has free
 LEAST_BYTES = 64 * 1024 * 1024
+SPARE_BYTES = 48 * 1024 * 1024
+DISK_FULL = "critical write error"  # in the words of a server that will store nothing more until it is started again
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP")
 
 
@@ -82,6 +85,21 @@ class EmbeddedServer:
         used = sum(each.stat().st_size for each in _files(folder / "js"))
         room = (shutil.disk_usage(folder).free + used) // DISK_SHARE
         return max(LEAST_BYTES, min(self._settings.job_disk_bytes, room))
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for more jobs. What is needed to end those that there are fits beside that."""
+        try:
+            return shutil.disk_usage(self._folder()).free >= SPARE_BYTES
+        except OSError:
+            return False
+
+    def mend(self) -> None:
+        """End a server that stores nothing since its disk was full, now that there is room; it is started again."""
+        folder = self._folder()
+        with contextlib.suppress(OSError, ValueError):
+            if self.has_room() and DISK_FULL in (folder / "server.log").read_text("utf-8", "replace"):
+                log.warning("The engine's disk was full; it is started again.")
+                os.kill(int((folder / "lock").read_text()), getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def stop(self) -> None:
         """End the server if this process started it."""

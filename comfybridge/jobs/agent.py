@@ -7,16 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import comfybridge
 from comfybridge.bridge import Bridge
-from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.remote_files import offer_files
-from comfybridge.errors import BridgeError
-from comfybridge.jobs.abilities import Abilities, abilities_of
 from comfybridge.jobs.endings import log_end
+from comfybridge.jobs.fitness import Fitness
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.live_files import LiveFiles
 from comfybridge.jobs.presence import ANNOUNCE, LEASE, Announcer, Presence
@@ -31,14 +28,9 @@ log = logging.getLogger(__name__)
 TAKE_SECONDS = 5.0
 TICK_SECONDS = 1.0
 BUSY_SECONDS = 1.0  # until ComfyUI's queue, or the bridge, may have room again
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
-PROBE_SECONDS = 2.0
 LOOK_SECONDS = 0.2
+LIVE_SECONDS = 10.0  # for bridges to read the files of live jobs
 LAST_SECONDS = 5.0  # to give back what does not end in time
-ABILITIES_SECONDS = 60.0  # for all node classes of a large ComfyUI on a busy machine
-RECENT_SECONDS = 15.0  # what ComfyUI has is not asked again so soon, though jobs wait for something else
-KNOWN_SECONDS = 600.0
 
 
 class Agent:
@@ -75,19 +67,16 @@ class Agent:
         self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots, every=every)
         self._live = LiveFiles()
         self._watched: Watched | None = None
-        self._abilities = Abilities()
-        self._learned_at = self._looked_at = float("-inf")
+        self._fitness = Fitness(bridge.servers, is_alone=not engine.is_chosen, announce=self._announce_servers)
         self._runs: dict[str, Run] = {}
         self._has_changed = threading.Condition()
         self._free = self.slots
         self._paused_until = 0.0
         self._stopping = threading.Event()
-        self._has_given_up = False
+        self._over = threading.Event()
         self._haste = threading.Event()
         self._ends: list[Callable[[], None]] = []
-        self._around = Surroundings(
-            bridge, engine, self.queue, self._live.keep, self._has_others, lambda: self._has_given_up
-        )
+        self._around = Surroundings(bridge, engine, self.queue, self._live.keep, self._has_others, self._over.is_set)
 
     def start(self) -> None:
         """Begin to take jobs, as soon as the engine and a ComfyUI answer.
@@ -143,7 +132,10 @@ class Agent:
                 each.leave(keep=keep)
             with self._has_changed:
                 self._has_changed.wait_for(lambda: not self._runs, LAST_SECONDS)
-        self._has_given_up = True
+        until = time.monotonic() + min(seconds, LIVE_SECONDS)
+        while not self._live.is_empty and time.monotonic() < until and not self._haste.wait(LOOK_SECONDS):
+            pass
+        self._over.set()
         self._announcer.goodbye()
         for end in self._ends:
             end()
@@ -156,14 +148,15 @@ class Agent:
             with self._has_changed:
                 self._has_changed.wait_for(lambda: self._free > 0 or self._stopping.is_set())
             try:
-                if not self._stopping.is_set() and self._is_fit():
+                self._stopping.wait(max(0.0, self._paused_until - time.monotonic()))
+                if not self._stopping.is_set() and self._fitness.wait(self._stopping):
                     self._take_one()
             except Exception:
                 log.exception("A bug in the bridge")
                 self._stopping.wait(BUSY_SECONDS)
 
     def _take_one(self) -> None:
-        taker = Taker(self.id, self._announcer.session, self.name, self._lacks, self._abilities.hash)
+        taker = Taker(self.id, self._announcer.session, self.name, self._fitness.lacks, self._fitness.abilities.hash)
         claimed = self.queue.take(taker, TAKE_SECONDS)
         if claimed is not None:
             self._run(claimed)
@@ -174,12 +167,12 @@ class Agent:
         self._watched = Watched(engine)
         self._ends = [
             self._watched.close,
-            engine.answer(f"{address}.abilities", lambda *_: self._abilities.to_bytes()),
+            engine.answer(f"{address}.abilities", lambda *_: self._fitness.abilities.to_bytes()),
             engine.listen(f"{address}.release", lambda _, data: self._live.release(data.decode())),
             offer_files(engine, f"{address}.file.*.*", self._live.open),
             offer_files(engine, subject_of_calls(self.id), partial(relayed, self._bridge.servers)),
         ]
-        self._announce(is_up=False)  # as far as is known
+        self._announce_servers(False)  # as far as is known
         self._announcer.start()
 
     def _run(self, claimed: Claimed) -> None:
@@ -195,7 +188,7 @@ class Agent:
     def _work(self, run: Run) -> None:
         run.work()
         if run.hindrance in ("unreachable", "lacking"):
-            self._learned_at = float("-inf")  # so that ComfyUI is asked before the next job
+            self._fitness.doubt()
         elif run.hindrance == "busy":
             self._paused_until = time.monotonic() + BUSY_SECONDS
         self._has_run(run)
@@ -210,7 +203,7 @@ class Agent:
         job_id = run.job.id
         if run.ended == "given_back" and run.error is None:
             log.info("Job %s is given back, because the agent is being stopped.", job_id)
-        elif run.ended == "given_back" and run.error is not None:
+        elif run.ended == "given_back" and run.hindrance != "busy" and run.error is not None:
             log.warning("Job %s is given back: %s", job_id, own_words(run.error) or run.error.type)
         elif run.ended == "lost":
             log.info("Job %s was cancelled, or another agent has it; its run ends here.", job_id)
@@ -234,62 +227,23 @@ class Agent:
     def _has_others(self, without: set[str]) -> bool:
         return any(each.id not in without for each in self._presence.living())
 
+    def _waiting(self) -> list[Job]:
+        return [each.job for each in self.queue.board.open() if not each.is_running]
+
     def _list(self) -> list[Run]:
         with self._has_changed:
             return list(self._runs.values())
 
-    # -- what its ComfyUIs can run -------------------------------------------------------------------------------
+    # -- telling -------------------------------------------------------------------------------------------------
 
-    def _lacks(self, job: Job) -> str | None:
-        return self._abilities.lacking(job.classes, job.models)
-
-    def _is_fit(self) -> bool:
-        """Whether a ComfyUI answers; waits a while if none does."""
-        now = time.monotonic()
-        if now < self._paused_until:
-            self._stopping.wait(self._paused_until - now)
-            return False
-        age = now - self._learned_at
-        if age < KNOWN_SECONDS:
-            if now - self._looked_at < RECENT_SECONDS:
-                return True
-            self._looked_at = now
-            if not self._jobs_lack_something():
-                return True
-        pause = FIRST_PAUSE
-        while not self._stopping.is_set():
-            try:
-                self._abilities = abilities_of(self._bridge.servers, Deadline(ABILITIES_SECONDS))
-            except BridgeError as error:
-                if pause == FIRST_PAUSE:
-                    log.warning("The agent takes no jobs: %s", error.message)
-                self._announce(is_up=False)
-                self._stopping.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                continue
-            if pause != FIRST_PAUSE:
-                log.warning("ComfyUI is back; the agent takes jobs again.")
-            self._learned_at = self._looked_at = time.monotonic()
-            self._announce(is_up=True)
-            return True
-        return False
-
-    def _jobs_lack_something(self) -> bool:
-        """Whether a job waits that cannot run here, as far as is known."""
-        return any(not each.is_running and self._lacks(each.job) for each in self.queue.board.open())
-
-    def _announce(self, is_up: bool | None = None) -> None:
-        told: dict[str, Any] = {"running": self.running}
-        if is_up is not None:
-            told["servers"] = {server.url: is_up and server.is_up for server in self._bridge.servers.all}
-            told["abilities_hash"] = self._abilities.hash
+    def _announce(self) -> None:
         figures = [each.figures for each in self._bridge.servers.all]
         means = [each.mean_seconds for each in figures if each.mean_seconds is not None]
-        if means:
-            told["mean_seconds"] = sum(means) / len(means)
-        self._announcer.update(**told)
+        self._announcer.update(running=self.running, mean_seconds=sum(means) / len(means) if means else None)
 
-    # -- telling -------------------------------------------------------------------------------------------------
+    def _announce_servers(self, is_up: bool) -> None:
+        servers = {server.url: is_up and server.is_up for server in self._bridge.servers.all}
+        self._announcer.update(servers=servers, abilities_hash=self._fitness.abilities.hash)
 
     def _tidings(self, job: Job) -> Tidings:
         watched = self._watched
@@ -297,11 +251,10 @@ class Agent:
         return Tidings(self._engine, job.id, lambda: job.is_followed or watched.has(job.id))
 
     def _tick(self) -> None:
-        while not self._stopping.wait(TICK_SECONDS) or self.running:
-            for each in self._list():
-                try:
+        while not self._over.wait(TICK_SECONDS):
+            try:
+                for each in self._list():
                     each.tick()
-                except Exception:
-                    log.exception("A bug in the bridge")
-            if self._has_given_up:
-                return
+                self._fitness.look(self._waiting, is_idle=not self.running)
+            except Exception:
+                log.exception("A bug in the bridge")

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -119,13 +119,18 @@ class Board:
         with self._changed:
             return list(self._entries.values())
 
-    def past(self, owner: str | None) -> list[Past]:
+    def past(self, owner: str | None) -> Iterator[Past]:
         """The kept jobs of an owner (None: of all) that have ended, the newest (by `created`) first.
 
         Only a bridge's board has them.
         """
         with self._changed:
-            return self._past.newest(owner)
+            ids = self._past.newest(owner)
+        now = time.time()
+        for job_id in ids:
+            past = self.find_past(job_id)
+            if past is not None and past.until > now:
+                yield past
 
     def find_past(self, job_id: str) -> Past | None:
         """What is known at once of a job that has ended."""

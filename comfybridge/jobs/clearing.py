@@ -5,6 +5,7 @@ Several bridges may try; one succeeds. What a bridge that died has left, another
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import logging
@@ -71,10 +72,15 @@ class Clearing:
         """Remove the claim of a job that is not open."""
         self._plan(f"stray {job_id}", lambda: self._remove_stray(kind, job_id), None)
 
-    def withdraw(self, job: Job) -> None:
-        """Remove a job that was perhaps stored although its caller was told that it was not."""
+    def withdraw(self, job: Job, data: bytes) -> None:
+        """Remove a job whose message has that data, if it was stored although its caller was told that it was not."""
         for number, pause in enumerate(WITHDRAWN_AFTER):
-            self._plan(f"withdraw {job.id} {number}", lambda: self._withdraw(job), pause)
+            self._plan(f"withdraw {job.id} {number}", lambda: self._withdraw(job, data), pause)
+
+    def keep(self, job_id: str) -> None:
+        """A job that was to be withdrawn was added again, and is wanted."""
+        for number in range(len(WITHDRAWN_AFTER)):
+            self._wanted.discard(f"withdraw {job_id} {number}")
 
     def close(self) -> None:
         with self._changed:
@@ -116,14 +122,16 @@ class Clearing:
         for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
             self._engine.drop_blobs(job.id, name)
         try:
-            self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
-        except Conflict:
-            if job.id not in self._begun:  # another bridge was quicker
-                return
+            is_ours = self._engine.delete(STREAMS[job.kind], sequence)  # of several bridges, one deletes it
         except EngineUnreachable:
             self._begun.add(job.id)
             raise
-        self._begun.add(job.id)
+        if is_ours:
+            self._begun.add(job.id)
+        with contextlib.suppress(Conflict):  # another bridge has said so
+            self._engine.publish(job_subject(job.kind, job.id), b"", expected=0, ttl=GRAVE_SECONDS)
+        if job.id not in self._begun:
+            return
         self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
         self._cleared(job)
         self._begun.discard(job.id)
@@ -132,7 +140,7 @@ class Clearing:
         if not self._is_open(job_id):
             self._engine.purge(STREAMS[kind], claim_subject(kind, job_id))
 
-    def _withdraw(self, job: Job) -> None:
+    def _withdraw(self, job: Job, data: bytes) -> None:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
-        if stored is not None and stored.data:
+        if stored is not None and stored.data == data:
             self._end(job, stored.sequence)

@@ -105,9 +105,19 @@ class Jobs:
 
     def begin(self) -> None:
         """Go on with what is there, at a server's start: an engine that was chosen, or jobs from before."""
-        if self._is_used():
+        if self.is_used:
             with contextlib.suppress(EngineUnreachable):  # it is tried again at the first request for a job
                 self.parts().agent.begin()
+
+    @property
+    def has_chosen_engine(self) -> bool:
+        """Whether the settings name an engine."""
+        return self._engine.is_chosen
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there are jobs, or may be: an engine was chosen, or there were jobs before."""
+        return self._parts is not None or self._engine.is_chosen or self._engine.is_wanted_at_start()
 
     @property
     def is_leaving(self) -> bool:
@@ -206,14 +216,15 @@ class Jobs:
             UnknownPrompt: there is no such job, or not any more.
             EngineUnreachable: it is not known yet what jobs there are.
         """
-        state = self._find(self._ready(), job_id) if self._is_used() else None
+        state = self._find(self._ready(), job_id, surely=True) if self.is_used else None
         if state is None or (owner is not None and state.owner != owner):
-            raise UnknownPrompt("There is no job of that id, or its result is no longer kept.", prompt_id=job_id)
+            said = "There is no job of that id, or its result is no longer kept."
+            raise UnknownPrompt(said, prompt_id=job_id if _JOB_ID.fullmatch(job_id) else None)
         return state
 
     def known(self, job_id: str, owner: str | None) -> State | None:
         """A job as it is now; None if there is none. Asks nobody where no jobs were queued."""
-        if not self._is_used():
+        if not self.is_used:
             return None
         try:
             return self.find(job_id, owner)
@@ -238,7 +249,11 @@ class Jobs:
             EngineUnreachable
         """
         parts = self._ready()
-        watching = Watching(job_id, parts.engine, parts.board, partial(self.find, job_id, None))
+
+        def find() -> State:
+            return self._find(parts, job_id) or self.find(job_id, None)
+
+        watching = Watching(job_id, parts.engine, parts.board, find)
         try:
             yield watching
         finally:
@@ -275,7 +290,7 @@ class Jobs:
             UnknownPrompt: the result of the job is no longer kept.
             EngineUnreachable
         """
-        result = self._ready().board.result(kept.job_id) if self._is_used() else None
+        result = self._ready().board.result(kept.job_id) if self.is_used else None
         if result is None:
             raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=kept.job_id)
         return kept_output(self._engine, result, kept, deadline)
@@ -296,7 +311,7 @@ class Jobs:
             InvalidRequest: the cursor is none.
             EngineUnreachable
         """
-        if not self._is_used():
+        if not self.is_used:
             return Page([], None)
         parts = self._ready()
         return page_of(
@@ -326,9 +341,6 @@ class Jobs:
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
-    def _is_used(self) -> bool:
-        return self._parts is not None or self._engine.is_chosen or self._engine.is_wanted_at_start()
-
     def _started(self) -> Parts:
         bridge, engine = self._bridge, self._engine
         presence = Presence(engine)
@@ -352,13 +364,21 @@ class Jobs:
             raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
         return parts
 
-    def _find(self, parts: Parts, job_id: str) -> State | None:
+    def _find(self, parts: Parts, job_id: str, *, surely: bool = False) -> State | None:
+        """A job as it is now.
+
+        Args:
+            surely: whether to ask the engine, so that no process says that a job runs that has ended in another.
+        """
         board = parts.board
         if _JOB_ID.fullmatch(job_id) is None:
             return None
         if not board.knows(job_id) and parts.queue.is_stored(job_id):  # another process has just queued it
             board.wait(job_id, lambda: board.knows(job_id), HEARING_SECONDS)
         entry = board.entry(job_id)
+        if entry is not None and surely and entry.state != "queued" and parts.queue.has_ended(entry.job):
+            board.wait(job_id, lambda: board.entry(job_id) is None, HEARING_SECONDS)
+            entry = board.entry(job_id)
         if entry is not None:
             return self._open(parts, entry)
         result = board.result(job_id)

@@ -24,6 +24,11 @@ class LiveFiles:
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Sequence[Output]]] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was kept lately has been read."""
+        return not self._kept
+
     def keep(self, job_id: str, generation: Generation) -> None:
         """Keep the files of a job until they are released, or for ten minutes."""
         now = time.monotonic()

@@ -37,7 +37,8 @@ class PastJobs:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Past] = {}  # in the order in which they ended
-        self._kept: dict[str | None, list[tuple[float, str]]] = {}  # sorted, by owner
+        self._all: list[tuple[float, str]] = []  # the kept ones, sorted
+        self._kept: dict[str | None, list[tuple[float, str]]] = {}  # likewise, by owner
         self._whole: OrderedDict[str, Result] = OrderedDict()
         self._names: dict[str | None, str | None] = {}  # each owner's name once
         self._added = 0
@@ -61,7 +62,9 @@ class PastJobs:
         )
         self._jobs[past.id] = past
         if past.kind == "kept":
-            bisect.insort(self._kept.setdefault(owner, []), (past.created, past.id))
+            place = (past.created, past.id)
+            bisect.insort(self._all, place)
+            bisect.insort(self._kept.setdefault(owner, []), place)
         self.remember(result)
         self._added += 1
         if self._added % 1000 == 0:
@@ -82,22 +85,18 @@ class PastJobs:
         past = self._jobs.pop(job_id, None)
         self._whole.pop(job_id, None)
         if past is not None and past.kind == "kept":
-            line = self._kept[past.owner]
-            del line[bisect.bisect_left(line, (past.created, past.id))]
-            if not line:
+            for line in (self._all, self._kept[past.owner]):
+                del line[bisect.bisect_left(line, (past.created, past.id))]
+            if not self._kept[past.owner]:
                 del self._kept[past.owner]
 
     def ids(self, kind: Kind) -> set[str]:
         return {each.id for each in self._jobs.values() if each.kind == kind}
 
-    def newest(self, owner: str | None) -> list[Past]:
-        """The kept jobs of one owner, or of all (None), the newest first."""
-        if owner is not None:
-            line = self._kept.get(owner, [])
-        else:
-            line = sorted(each for line in self._kept.values() for each in line)
-        now = time.time()
-        return [past for _, job_id in reversed(line) if (past := self._jobs[job_id]).until > now]
+    def newest(self, owner: str | None) -> list[str]:
+        """The ids of the kept jobs of one owner, or of all (None), the newest first."""
+        line = self._all if owner is None else self._kept.get(owner, [])
+        return [job_id for _, job_id in reversed(line)]
 
 
 _NONE: dict[str, str] = {}

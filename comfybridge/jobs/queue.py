@@ -132,6 +132,7 @@ class JobQueue:
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
         self._own.add(job.id)
+        self._clearing.keep(job.id)
         try:
             self._publish_job(job, data, 0)
         except Conflict:
@@ -162,6 +163,16 @@ class JobQueue:
         except EngineUnreachable:
             return False
         return stored is not None and bool(stored.data)
+
+    def has_ended(self, job: Job) -> bool:
+        """Whether the engine has the result of a job, whatever the mirror knows; False if it is away."""
+        if not self._engine.is_connected:
+            return False
+        subject = result_subject(job.kind, job.id, has_webhook=job.webhook is not None)
+        try:
+            return self._engine.get(RESULT_STREAMS[job.kind], subject) is not None
+        except EngineUnreachable:
+            return False
 
     # -- for agents --------------------------------------------------------------------------------------------------
 
@@ -279,7 +290,7 @@ class JobQueue:
             self._engine.publish(job_subject(job.kind, job.id), data, expected=expected)
         except EngineUnreachable:
             if job.fingerprint is None:
-                self._clearing.withdraw(job)
+                self._clearing.withdraw(job, data)
             raise
         except Full:
             if job.request_in == "blob":

@@ -111,7 +111,6 @@ def unpack(
         deadline=Deadline(seconds),
         fingerprint=packed.get("fingerprint"),
         is_followed=is_followed,
-        has_previews=True,
         prompt_id=prompt_id,
         workflow=None if template is None else _template_of(template),
         is_repeat=is_repeat,

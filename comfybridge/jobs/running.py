@@ -98,7 +98,8 @@ class Run:
         self.result: Result | None = None
         self.holds_slot = True
         self._around = around
-        self._teller = Teller(tidings.tell, is_followed=self.job.kind == "kept" or self.job.is_followed)
+        self._is_followed = self.job.kind == "kept" or self.job.is_followed
+        self._teller = Teller(tidings.tell, is_followed=self._is_followed)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
         self._lost = threading.Event()
@@ -107,12 +108,9 @@ class Run:
         self._is_left = False
 
     def lose(self) -> None:
-        """Stop, because the job has ended or was given to another agent."""
+        """Stop, because the job has ended or was given to another agent. Does not block."""
         self._lost.set()
-        with self._lock:
-            admitted = self._admitted
-        if admitted is not None:
-            self._around.bridge.under_way.abandon(admitted, NOT_MINE)
+        threading.Thread(target=self._abandon, args=[NOT_MINE], name="comfybridge canceller", daemon=True).start()
 
     def leave(self, *, keep: bool) -> None:
         """Give the job back, because the agent is being stopped.
@@ -122,10 +120,13 @@ class Run:
         """
         self._is_left = True
         self.trace.is_left = keep
+        self._abandon(LEAVING)
+
+    def _abandon(self, why: str) -> None:
         with self._lock:
             admitted = self._admitted
         if admitted is not None:
-            self._around.bridge.under_way.abandon(admitted, LEAVING)
+            self._around.bridge.under_way.abandon(admitted, why)
 
     def tick(self) -> None:
         """Tell how far it is, while ComfyUI tells nothing."""
@@ -179,7 +180,7 @@ class Run:
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
                 prompt_id=job.id,
                 seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
-                is_followed=job.is_followed,
+                is_followed=self._is_followed,
                 is_repeat=not self.claimed.is_first,
             )
         except LookupError:

@@ -15,8 +15,9 @@ from comfybridge.comfyui.versions import can_aim_interrupts, is_too_old, too_old
 from comfybridge.deadline import Deadline
 from comfybridge.engine.program import program_of, why_none
 from comfybridge.errors import BridgeError
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.settings import Settings, misspelt_variables
-from comfybridge.web.current import EXTENSION
+from comfybridge.web.current import EXTENSION, JOBS
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def announce(app: Flask, places: Sequence[Place]) -> None:
     log.info("ComfyBridge listens on %s", " and ".join(map(_shown, places)))
     for line in _callers(bridge.settings):
         log.info(line)
-    for level, line in (*_comfyui(bridge), *_templates(bridge), *_jobs(bridge)):
+    for level, line in (*_comfyui(bridge), *_templates(bridge), *_state(bridge, app.extensions[JOBS])):
         log.log(level, line)
     for line in misspelt_variables():
         log.warning(line)
@@ -120,17 +121,23 @@ def _server(server: Server, *, alone: bool) -> list[Fact]:
     return facts
 
 
-def _jobs(bridge: Bridge) -> list[Fact]:
+def _state(bridge: Bridge, jobs: Jobs | None) -> list[Fact]:
     try:
         folder = str(bridge.state.path())
     except OSError as error:
         folder = f"nowhere ({error.strerror or error})"
-    if not bridge.settings.jobs:
-        return [(logging.INFO, f"State is kept in {folder}; no jobs, as COMFYBRIDGE_JOBS is false")]
-    if not bridge.settings.engine and program_of(bridge.settings.nats_server) is None:
-        return [(logging.WARNING, f"State is kept in {folder}; no jobs. {why_none(bridge.settings.nats_server)}")]
-    where = "an engine of yours keeps them" if bridge.settings.engine else "the engine starts with the first"
-    return [(logging.INFO, f"State is kept in {folder}; POST /jobs takes jobs ({where})")]
+    if jobs is None:
+        said = "there are no jobs, because COMFYBRIDGE_JOBS is false"
+    elif jobs.has_chosen_engine:
+        said = "POST /jobs takes jobs, and the engine at COMFYBRIDGE_ENGINE keeps them"
+    elif program_of(bridge.settings.nats_server) is None:
+        why = why_none(bridge.settings.nats_server)
+        return [(logging.WARNING, f"State is kept in {folder}; there are no jobs. {why}")]
+    elif jobs.is_used:
+        said = "POST /jobs takes jobs, and those from before go on"
+    else:
+        said = "POST /jobs takes jobs; their engine starts with the first"
+    return [(logging.INFO, f"State is kept in {folder}; {said}")]
 
 
 def _templates(bridge: Bridge) -> list[Fact]:

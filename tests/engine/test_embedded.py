@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from comfybridge.engine import program as program_module
+from comfybridge.engine import blobs
 from comfybridge.engine import server as server_module
-from comfybridge.engine.engine import KEPT, Engine
+from comfybridge.engine.engine import KEPT, Engine, Full
 from comfybridge.errors import EngineUnreachable
 from tests import ROOT
 from tests.engine.servers import Heard, until
@@ -265,6 +267,59 @@ def test_a_folder_that_cannot_be_written_to_is_said(make_engine: Callable[..., E
     engine = make_engine(state=state)
     with pytest.raises(EngineUnreachable, match="its folder can't be used"):
         engine.publish(JOB, b"")
+
+
+def test_a_disk_with_little_room_takes_no_more_jobs_but_ends_those_that_there_are(
+    make_engine: Callable[..., Engine], state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(state=state)
+    sequence = engine.publish(JOB, b"job")
+    monkeypatch.setattr(server_module, "SPARE_BYTES", 2**62)
+    with pytest.raises(Full):
+        engine.publish("comfybridge.kept.job.b", b"job")
+    with pytest.raises(Full):
+        engine.put_blob("b", "in-0", [b"x"], ttl=None)
+    engine.put_blob("a", "out-0", [b"x"], ttl=60)
+    engine.publish("comfybridge.kept.claim.a", b"claim")
+    engine.publish("comfybridge.kept.result.plain.a", b"result", expected=0)
+    engine.publish(JOB, b"", expected=sequence, ttl=60)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=150m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("disks can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_an_engine_whose_disk_was_full_stores_again_once_there_is_room(
+    make_engine: Callable[..., Engine], small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "SECONDS", 1.0)
+    engine = make_engine(state=small_disk / "state")
+    engine.publish(JOB, b"job")
+    filler = small_disk / "filler"
+    filler.write_bytes(b"0" * (shutil.disk_usage(small_disk).free - 4_000_000))
+    with pytest.raises(EngineUnreachable):
+        engine.put_blob("a", "out-0", [b"x" * 8_000_000], ttl=60)
+    assert engine.get(KEPT, JOB) is not None
+    filler.unlink()
+    until(lambda: is_stored(engine))
+    assert b"".join(engine.read_blob("a", "out-0")) == b"x" * 8_000_000
+    found = engine.get(KEPT, JOB)
+    assert found is not None
+    assert found.data == b"job"
+
+
+def is_stored(engine: Engine) -> bool:
+    try:
+        return engine.put_blob("a", "out-0", [b"x" * 8_000_000], ttl=60) > 0
+    except EngineUnreachable:
+        return False
 
 
 def test_a_fork_opens_a_connection_of_its_own(make_engine: Callable[..., Engine], state: Path) -> None:

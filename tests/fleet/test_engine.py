@@ -103,14 +103,3 @@ def _is_accepted(fleet: Fleet, url: str) -> bool:
     if answer.status_code == 202:
         fleet.jobs.accepted(answer.json()["id"], "afterwards")
     return answer.status_code == 202
-
-
-@pytest.mark.parametrize("megabytes", [70])
-def test_a_full_engine_takes_nothing_half_and_loses_nothing(fleet: Fleet, megabytes: int) -> None:
-    engine = fleet.engine(most_file_bytes=megabytes * 2**20)
-    bridge = fleet.bridge(engine, job_disk_bytes=64 * 2**20)
-    fill_up(fleet, bridge)
-
-
-def fill_up(fleet: Fleet, bridge: object) -> None:
-    raise NotImplementedError

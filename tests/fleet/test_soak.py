@@ -311,9 +311,12 @@ def _storm(world: World, story: Story, seconds: float, seed: int) -> Counter[str
             time.sleep(seconds)
             calm.set()
         done.set()
+    began = time.monotonic()
     world.fleet.settle(world.bridges[0], 2 * PATIENCE)
+    print("settled", time.monotonic() - began)
     until_true(lambda: world.engine.records.open_jobs("live") == 0, PATIENCE)
     until_true(lambda: all(each.queue_length() == 0 for each in world.comfyuis), PATIENCE)
+    print("quiet", time.monotonic() - began)
     return weather.seen
 
 

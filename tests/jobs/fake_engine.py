@@ -112,6 +112,14 @@ class FakeEngine:
         self._check()
         return self.server.last.get(subject)
 
+    def delete(self, stream: str, sequence: int) -> bool:
+        self._check()
+        with self.server.lock:
+            found = [subject for subject, each in self.server.last.items() if each.sequence == sequence]
+            for subject in found:
+                del self.server.last[subject]
+        return bool(found)
+
     def purge(self, stream: str, subject_filter: str) -> None:
         self._check()
         self.server.last.pop(subject_filter, None)

@@ -64,6 +64,8 @@ class Office:
         until_true(is_so)
 
     def close(self) -> None:
+        for entry in self.board.open():  # another test may use the same engine
+            self.jobs.cancel(entry.job.id, None)
         for each in self.agents:
             each.close()
         self.jobs.close()

@@ -148,6 +148,21 @@ def test_a_job_whose_caller_was_told_that_the_engine_is_away_does_not_run(
     assert agent().take() is None
 
 
+def test_a_job_that_is_added_again_after_all_is_not_withdrawn(
+    server: Server, bridge: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.clearing.WITHDRAWN_AFTER", (0.1,))
+    bridge.fake.faults = ["answer lost"]
+    with pytest.raises(EngineUnreachable):
+        bridge.queue.add(job_of("one", kind="live"), b"")
+    bridge.queue.add(job_of("one", kind="live"), b"")
+    bridge.fake.faults = ["not stored"]
+    with pytest.raises(EngineUnreachable):
+        bridge.queue.add(job_of("other"), b"")  # to be withdrawn later than the first one
+    until_true(lambda: not bridge.queue._clearing._due)
+    assert server.last["comfybridge.live.job.one"].data
+
+
 def test_a_job_with_a_key_is_kept_for_the_next_try_when_the_answer_was_lost(bridge: Party) -> None:
     bridge.fake.faults = ["answer lost"]
     job = job_of("one", fingerprint="f")

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ class Worker:
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.party = AgentParty(engine, name)
+        self.party.taker = replace(self.party.taker, lacks=lambda job: ", ".join(job.classes) or None)
         self.party.start()
         self.took: list[str] = []
         self._is_over = threading.Event()
@@ -160,3 +162,23 @@ def test_an_engine_that_stands_still_delays_claims_and_loses_none(
     until_true(lambda: bridge.board.find_past("after"))
     until_true(lambda: bridge.board.count() == 0)
     assert {"before", "after"} <= set(one.took)
+
+
+def test_a_job_that_ended_does_not_come_back_with_an_engine_that_was_killed(
+    server: Server, bridge: Party, worker: Callable[[str], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is killed has forgotten which messages its limits deleted, if what replaced them is gone."""
+    monkeypatch.setattr("comfybridge.jobs.clearing.GRAVE_SECONDS", 1.0)
+    one = worker("agent")
+    bridge.queue.add(job_of("stays", priority=0, classes=("none has it",)), b"")
+    bridge.queue.add(job_of("ended"), b"")
+    until_true(lambda: bridge.board.find_past("ended"))
+    bridge.queue.add(job_of("later", priority=0, classes=("none has it",)), b"")
+    subject = "comfybridge.kept.job.ended"
+    until_true(lambda: bridge.engine.get("COMFYBRIDGE_KEPT", subject) is None and len(bridge.cleared) == 1)
+    del one
+    server.kill()
+    server.start()
+    until_true(lambda: bridge.engine.is_connected)
+    assert bridge.engine.get("COMFYBRIDGE_KEPT", subject) is None
+    assert bridge.engine.get("COMFYBRIDGE_KEPT", "comfybridge.kept.job.stays") is not None

@@ -62,7 +62,8 @@ def test_the_events_of_a_job_tell_its_place_its_progress_and_its_result(jobs_app
         sim.release()
         rest = list(events)
         assert {name for name, _ in rest[:-1]} <= {"queued", "progress", "preview"}
-        assert rest[-1][0] == "result" and rest[-1][1]["prompt_id"] == first
+        assert rest[-1][0] == "result"
+        assert rest[-1][1]["prompt_id"] == first
         percents = [data["percent"] for name, data in rest if name == "progress"]
         assert percents == sorted(percents)
         assert [name for name, _ in waits][-1] == "result"

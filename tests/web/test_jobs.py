@@ -53,7 +53,8 @@ def test_accept_chooses_the_form_of_a_result(jobs_app: Flask, jobs_api: FlaskCli
     ).namelist()
     assert len(names) == 2
     [(name, data)] = events_in(jobs_api.get(f"/jobs/{job_id}/result", headers={"Accept": "text/event-stream"}).text)
-    assert name == "result" and len(json.loads(data)["images"]) == 2
+    assert name == "result"
+    assert len(json.loads(data)["images"]) == 2
 
 
 def test_every_form_of_a_body_is_taken(jobs_app: Flask, jobs_api: FlaskClient) -> None:
@@ -261,7 +262,7 @@ def test_without_the_engines_program_all_else_works(
 ) -> None:
     app = make_jobs_app(nats_server=tmp_path / "nowhere")
     announce(app, [])
-    assert "no jobs. COMFYBRIDGE_NATS_SERVER names no program" in caplog.text
+    assert "there are no jobs. COMFYBRIDGE_NATS_SERVER names no program" in caplog.text
     api = app.test_client()
     error = failure(api.post("/jobs", json=PICTURE), 503, "engine_unreachable")
     assert "nats-server" in error["error"]

@@ -142,7 +142,9 @@ class _Types:
         if type_ == BYTES:
             return Schema.model_validate({"type": "string", "format": "binary"})
         if isinstance(type_, EventTypes):
-            return Schema.model_validate({"type": "string", "description": _of_events(type_)})
+            return Schema.model_validate(
+                {"description": _of_events(type_)}
+            )  # of the text, or of each event: tools differ
         return Schema.model_validate(self._schemas[_key(type_), mode])
 
 

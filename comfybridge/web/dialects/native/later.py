@@ -1,4 +1,4 @@
-"""Requests to `/generate` that are answered later: by `Prefer: respond-async`, or by a webhook as ComfyLite has it."""
+"""Requests to `/generate` that are answered later: by `Prefer: respond-async`, or by a webhook as ComfyLite's are."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+"""Several processes of a bridge have the same jobs. Two applications with one state folder are as good as two."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from comfybridge.simulator import Simulator
+from tests import graphs
+from tests.waiting import until_true
+from tests.web.answers import failure, success
+from tests.web.jobs import ended, jobs_of, make_jobs_app, queue, queued_at
+
+__all__ = ["make_jobs_app"]
+
+
+def test_each_knows_the_jobs_of_the_other_at_once(make_jobs_app: Callable[..., Flask], sim: Simulator) -> None:
+    one, other = make_jobs_app(), make_jobs_app()
+    jobs_of(other).begin()  # nothing yet
+    for _ in range(5):
+        job_id = queue(one.test_client(), workflow=graphs.picture())
+        assert other.test_client().get(f"/jobs/{job_id}").status_code == 200
+        assert ended(other, job_id)["status"] == "succeeded"
+        success(one.test_client().get(f"/jobs/{job_id}/result"))
+        success(other.test_client().get(f"/results/{job_id}"))
+    assert len(queued_at(sim)) == 5
+
+
+def test_a_job_is_cancelled_and_repeated_in_any_of_them(make_jobs_app: Callable[..., Flask], sim: Simulator) -> None:
+    one, other = make_jobs_app(), make_jobs_app()
+    key = {"Idempotency-Key": "order-8"}
+    sim.hold()
+    running = queue(one.test_client(), workflow=graphs.picture())
+    sim.wait_until_running()
+    graph = graphs.picture()
+    waiting = queue(one.test_client(), key, workflow=graph)
+    assert queue(other.test_client(), key, workflow=graph) == waiting
+    for job_id, was in ((waiting, "queued"), (running, "running")):
+        assert other.test_client().post(f"/jobs/{job_id}/cancel").get_json()["was"] == was
+        assert jobs_of(one).wait(job_id, 20).status == "cancelled"
+        failure(one.test_client().get(f"/jobs/{job_id}/result"), 409, "interrupted")
+    sim.release()
+    until_true(lambda: not sim.running)
+
+
+def test_the_end_of_a_job_is_logged_and_counted_once(
+    make_jobs_app: Callable[..., Flask], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    apps = [make_jobs_app(), make_jobs_app()]
+    made = [queue(app.test_client(), workflow=graphs.picture()) for app in apps for _ in range(3)]
+    for job_id in made:
+        for app in apps:
+            ended(app, job_id)
+
+    def lines() -> list[str]:
+        return [str(each.msg) for each in caplog.records if each.name == "comfybridge.jobs.endings"]
+
+    def counted() -> float:
+        texts = [app.test_client().get("/metrics").text for app in apps]
+        found = [
+            line for text in texts for line in text.splitlines() if line.startswith("comfybridge_jobs_ended_total")
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+    until_true(lambda: counted() == len(made))
+    assert sorted(made) == sorted(job_id for job_id in made for line in lines() if job_id in line)
