@@ -190,7 +190,7 @@ class Jobs:
                 turn.give_back()
                 raise
             parts.agent.need()
-            return self._find(parts, job_id) or open_state(job, None)
+            return open_state(job, None)
         return self.find(job_id, None)
 
     def check_repeat(self, admitted: Admitted) -> None:
