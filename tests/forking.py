@@ -125,6 +125,13 @@ def _run(arguments: list[str]) -> Any:
 
 
 if __name__ == "__main__":
-    for name in ("gunicorn.app.wsgiapp", "waitress", "comfybridge.cli.main", "comfybridge.web"):
+    for name in (
+        "gunicorn.app.wsgiapp",
+        "waitress",
+        "comfybridge.cli.main",
+        "comfybridge.web",
+        "comfybridge.engine.link",
+        "comfybridge.simulator",
+    ):
         importlib.import_module(name)
     _run(_become(socket.socket(fileno=int(sys.argv[1]))))

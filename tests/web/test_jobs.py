@@ -18,6 +18,7 @@ from PIL import Image
 from comfybridge.jobs import jobs
 from comfybridge.jobs.endings import Line
 from comfybridge.logs import JsonFormatter
+from comfybridge.serving.announcement import announce
 from comfybridge.simulator import Simulator
 from comfybridge.web.current import JOBS
 from tests import graphs
@@ -286,8 +287,13 @@ def test_without_jobs_there_are_no_such_addresses(make_app: Callable[..., Flask]
     failure(api.post("/generate", json={**PICTURE, "webhook_url": "https://shop.example/"}), 400, "invalid_request")
 
 
-def test_without_the_engines_program_all_else_works(make_jobs_app: Callable[..., Flask], tmp_path: Path) -> None:
-    api = make_jobs_app(nats_server=tmp_path / "nowhere").test_client()
+def test_without_the_engines_program_all_else_works(
+    make_jobs_app: Callable[..., Flask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_jobs_app(nats_server=tmp_path / "nowhere")
+    announce(app, [])
+    assert "there are no jobs. COMFYBRIDGE_NATS_SERVER names no program" in caplog.text
+    api = app.test_client()
     error = failure(api.post("/jobs", json=PICTURE), 503, "engine_unreachable")
     assert "nats-server" in error["error"]
     success(api.post("/generate", json=PICTURE))
