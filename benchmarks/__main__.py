@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocked, callers, dialects, goals, servers, sizes
+from benchmarks import blocked, callers, dialects, fleet, goals, jobs, servers, sizes
 from benchmarks.callers import OtherBridge
 from benchmarks.machine import machine_facts, versions
 from benchmarks.picture import draw
@@ -19,7 +19,7 @@ from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.processes import Refused, allow_many_files, bridge, stand_in
 from benchmarks.tables import say
 
-SECTIONS = ("callers", "dialects", "blocked", "servers", "sizes")
+SECTIONS = ("callers", "dialects", "blocked", "servers", "sizes", "jobs", "fleet")
 
 
 def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> int:
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> in
             "blocked": (lambda: blocked.measure(plan, waiter), blocked.printed),
             "servers": (lambda: servers.measure(plan, waiter), servers.printed),
             "sizes": (lambda: sizes.measure(plan, waiter), sizes.printed),
+            "jobs": (lambda: jobs.measure(plan), jobs.printed),
+            "fleet": (lambda: fleet.measure(plan), fleet.printed),
         }
         failed = False
         for section in options.only:

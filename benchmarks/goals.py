@@ -52,6 +52,27 @@ def _goals(report: dict[str, Any], waiter: str) -> Iterator[tuple[str, float, bo
             yield "time added by 20 MB, x bare download and base64", 1.3, True, row["ratio"]
         yield f"memory grown by an output of {row['mb']} MB, MB", 32, True, row["growth_mb"]
 
+    yield from _fleet_goals(report)
+
+
+def _fleet_goals(report: dict[str, Any]) -> Iterator[tuple[str, float, bool, float | None]]:
+    jobs = report.get("jobs", {})
+    if jobs:
+        yield "POST /jobs, median, ms", 15, True, jobs["post_median_ms"]
+        yield f"of {jobs['waiting']} waiting jobs there after kill -9", jobs["waiting"], False, jobs["there_again"]
+        yield "the engine back with them after, s", 5, True, jobs["back_seconds"]
+        yield "the engine idle, % of a core", 1, True, jobs["idle_percent"]
+        yield "the engine idle, MB", 30, True, jobs["idle_mb"]
+    fleet = report.get("fleet", {})
+    if fleet:
+        yield "added by the fleet, median, ms", 20, True, fleet["added"]["median_ms"]
+        yield "added by the fleet, p99, ms", 40, True, fleet["added"]["p99_ms"]
+        yield f"lost of {fleet['many']['callers']} callers through the fleet", 0, True, fleet["many"]["lost"]
+    least = {2: 1.9, 4: 3.6}
+    for row in _rows(report, "fleet", "scaling"):
+        if row["agents"] in least:
+            yield f"throughput of {row['agents']} agents, x one", least[row["agents"]], False, row["ratio"]
+
 
 def _rows(report: dict[str, Any], section: str, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = report.get(section, {}).get(name, [])

@@ -57,13 +57,23 @@ class Load:
     Args:
         most_seconds: when a run gives up.
         per_second: how many callers start per second; all at once if None.
+        accepted: whether the answers are 202, without a picture.
     """
 
-    def __init__(self, url: str, callers: int, most_seconds: float, per_second: float | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        callers: int,
+        most_seconds: float,
+        per_second: float | None = None,
+        accepted: bool = False,
+    ) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 80)
         self._most_seconds = most_seconds
         self._pause = 1 / per_second if per_second else 0.0
+        self._status = 202 if accepted else 200
+        self._wanted = (b'"id"',) if accepted else PICTURES
         self._count = callers
         self._callers: list[Caller] = []
 
@@ -85,7 +95,7 @@ class Load:
                     caller = key.data
                     if not caller.receive():
                         continue
-                    if caller.status == 200 and any(each in caller.received for each in PICTURES):
+                    if caller.status == self._status and any(each in caller.received for each in self._wanted):
                         latencies.append(time.perf_counter() - caller.began)
                     else:
                         failures.append(f"{caller.status} {bytes(caller.received[-300:])!r}")
@@ -120,12 +130,13 @@ def main() -> None:
     parser.add_argument(
         "--per-second", type=float, help="how many callers come in a second; all at once if not given"
     )
+    parser.add_argument("--accepted", action="store_true", help="the answers are 202: jobs")
     parser.add_argument("--most-seconds", type=float, default=600, help="when to give up")
     options = parser.parse_args()
     pids = [int(pid) for pid in options.pids.split(",") if pid]
     warm = warming(options.callers) if options.warm is None else options.warm
     made = http_requests(options.url, options.shape, GRAPHS[options.graph], warm + options.requests)
-    load = Load(options.url, options.callers, options.most_seconds, options.per_second)
+    load = Load(options.url, options.callers, options.most_seconds, options.per_second, options.accepted)
     load.run(made[:warm])
     cpu, began = cpu_of(pids), time.perf_counter()
     latencies, failures = load.run(made[warm:])

@@ -24,6 +24,15 @@ class Plan:
         dialect_rounds: how often all APIs are measured, in turn.
         sizes: requests of one run, by the size of their file in megabytes.
         size_rounds: how often all sizes are measured, in turn.
+        jobs: how many jobs are posted one after the other.
+        waiting: how many jobs wait when the engine is killed.
+        idle_seconds: how long the idle engine is watched.
+        fleet_rounds: how often everything in the section `fleet` is measured, in turn.
+        fleet_requests: requests of one run through the fleet, and of one without it.
+        agents: the numbers of agents; the others are compared with the first.
+        prompts_per_agent: requests of one run for each agent.
+        fleet_gpu_seconds: how long an agent's ComfyUI takes for each of them.
+        many: (callers, requests) of the run with many callers.
     """
 
     rounds: int
@@ -37,6 +46,15 @@ class Plan:
     size_rounds: int
     dialect_requests: int
     dialect_rounds: int
+    jobs: int
+    waiting: int
+    idle_seconds: float
+    fleet_rounds: int
+    fleet_requests: int
+    agents: tuple[int, ...]
+    prompts_per_agent: int
+    many: tuple[int, int]
+    fleet_gpu_seconds: float = 0.5
     waiters: tuple[str, ...] = ("hub", "websocket", "poll")
     gpu_seconds: float = 0.2
 
@@ -53,6 +71,14 @@ FULL = Plan(
     size_rounds=3,
     dialect_requests=400,
     dialect_rounds=10,
+    jobs=500,
+    waiting=10_000,
+    idle_seconds=20,
+    fleet_rounds=5,
+    fleet_requests=300,
+    agents=(1, 2, 4),
+    prompts_per_agent=40,
+    many=(200, 2000),
 )
 
 QUICK = Plan(
@@ -67,4 +93,12 @@ QUICK = Plan(
     size_rounds=1,
     dialect_requests=200,
     dialect_rounds=4,
+    jobs=200,
+    waiting=10_000,
+    idle_seconds=10,
+    fleet_rounds=2,
+    fleet_requests=150,
+    agents=(1, 2, 4),
+    prompts_per_agent=20,
+    many=(200, 600),
 )

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from benchmarks.usage import family
+from comfybridge.engine.server import find_program
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
@@ -77,17 +78,20 @@ class StandIn:
 
 
 @contextlib.contextmanager
-def bridge(comfyui_url: str, **settings: object) -> Iterator[Bridge]:
+def bridge(comfyui_url: str | None, **settings: object) -> Iterator[Bridge]:
     """A bridge of this checkout, with these settings added to those of the environment.
+
+    Args:
+        comfyui_url: None for a bridge whose prompts run on agents.
 
     Raises:
         Refused: it does not start with them.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = _free_port()
     environment = {f"COMFYBRIDGE_{name.upper()}": str(value) for name, value in settings.items()}
-    environment |= {"COMFYUI_URL": comfyui_url, "COMFYBRIDGE_HOST": "127.0.0.1"}
+    environment["COMFYBRIDGE_HOST"] = "127.0.0.1"
+    if comfyui_url is not None:
+        environment["COMFYUI_URL"] = comfyui_url
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
@@ -103,6 +107,46 @@ def bridge(comfyui_url: str, **settings: object) -> Iterator[Bridge]:
                 said.seek(0)
                 raise Refused((said.read().strip().splitlines() or ["it says nothing"])[-1])
             yield Bridge(url, process.pid)
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[str]:
+    """An engine for a fleet, which writes to disk what it keeps before it says so; gives its address."""
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="comfybridge-benchmark-") as folder:
+        config = Path(folder, "nats.conf")
+        config.write_text(
+            f'listen: "127.0.0.1:{port}"\nmax_payload: 8MB\n'
+            f'jetstream {{ store_dir: "{folder}/store", sync_interval: always }}\n'
+        )
+        process = subprocess.Popen([find_program(None), "-c", str(config)], stderr=subprocess.DEVNULL)
+        try:
+            until = time.monotonic() + START_SECONDS
+            while time.monotonic() < until:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                    break
+                time.sleep(0.02)
+            yield f"nats://127.0.0.1:{port}"
+        finally:
+            _stop(process)
+
+
+@contextlib.contextmanager
+def agent(engine_url: str, comfyui_url: str, name: str) -> Iterator[int]:
+    """An agent beside a ComfyUI; gives its process id."""
+    command = ["app.py", "agent", "--engine", engine_url, "--comfyui-url", comfyui_url, "--name", name]
+    with tempfile.TemporaryDirectory(prefix="comfybridge-benchmark-") as folder:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env={**os.environ, "COMFYBRIDGE_STATE_DIR": folder},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process.pid
         finally:
             _stop(process)
 
@@ -190,6 +234,12 @@ def allow_many_files() -> None:
 
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[Any]) -> None:

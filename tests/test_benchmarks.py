@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,15 @@ TINY = Plan(
     dialect_rounds=1,
     waiters=("websocket",),
     gpu_seconds=0.02,
+    jobs=4,
+    waiting=20,
+    idle_seconds=0.5,
+    fleet_rounds=1,
+    fleet_requests=4,
+    agents=(1, 2),
+    prompts_per_agent=3,
+    many=(5, 10),
+    fleet_gpu_seconds=0.02,
 )
 
 
@@ -43,7 +53,7 @@ def report(sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     titles = (
         *("One tiny picture a request", "The same request in several APIs", "Callers blocked"),
-        *("Several servers", "Large outputs", "To reach"),
+        *("Several servers", "Large outputs", "Jobs", "A fleet", "To reach"),
     )
     for title in titles:
         assert title in said
@@ -51,7 +61,7 @@ def report(sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     return report
 
 
-def test_every_section_is_measured_and_nothing_fails(report: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+def test_every_section_is_measured_and_nothing_fails(report: dict[str, Any]) -> None:
     callers = {row["client"]: row for row in report["callers"]["summary"]}
     assert list(callers) == ["direct", "direct-urllib3", "websocket"]
     for row in callers.values():
@@ -64,5 +74,11 @@ def test_every_section_is_measured_and_nothing_fails(report: dict[str, dict[str,
     assert (blocked["blocked"], blocked["answered"], blocked["lost"]) == (5, 5, 0)
     (servers,) = report["servers"]["summary"]
     assert (servers["ratio"], servers["failed"]) == (1.0, 0)
+    jobs = report["jobs"]
+    assert (jobs["refused"], jobs["there_again"]) == (0, jobs["waiting"])
+    assert float(str(jobs["back_seconds"])) > 0
+    fleet = report["fleet"]
+    assert [row["failed"] for row in fleet["scaling"]] == [0, 0]
+    assert (fleet["many"]["answered"], fleet["many"]["lost"]) == (10, 0)
     (size,) = report["sizes"]["summary"]
     assert math.isfinite(float(str(size["ratio"])))  # a difference of small figures, which noise can outweigh

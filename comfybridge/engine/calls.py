@@ -15,6 +15,7 @@ from comfybridge.errors import EngineUnreachable
 
 _WRONG_LAST = (10071, 10164)
 _NO_MESSAGE = (10037, 10043, 10057)
+UNLIMITED = 2**60  # bytes
 # no room: storage, memory, the stream's or the account's limits, what a message may need
 _FULL = (10077, 10047, 10028, 10023, 10002, 10054, 10052)
 
@@ -110,6 +111,23 @@ def deleting(stream: str, sequence: int) -> Callable[[Connection], Awaitable[boo
         return True
 
     return delete
+
+
+def measuring(stream: str) -> Callable[[Connection], Awaitable[tuple[int, int]]]:
+    """How many bytes a stream has, and how many it may have; messages count like bytes where they are the limit."""
+
+    async def measure(connection: Connection) -> tuple[int, int]:
+        info = await connection.api(f"STREAM.INFO.{stream}")
+        state, config = info["state"], info["config"]
+        used, most = int(state["bytes"]), int(config.get("max_bytes", -1))
+        messages, most_messages = int(state["messages"]), int(config.get("max_msgs", -1))
+        if most <= 0:
+            most = UNLIMITED
+        if most_messages > 0:
+            used = max(used, most * messages // most_messages)
+        return used, most
+
+    return measure
 
 
 def taking_back(subject: str, sequence: int) -> Callable[[Connection], Awaitable[None]]:

@@ -4,7 +4,6 @@ The server holds the lock as long as it lives, however it ends, so two never use
 thread that started it, even at kill -9. Imports little, as its start is waited for.
 """
 
-import fcntl
 import os
 import signal
 import sys
@@ -16,6 +15,8 @@ SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 def become(lock: str, parent: int, program: str, arguments: list[str]) -> int:
     """Become the program. Returns an exit status if that must not be."""
+    import fcntl  # not on Windows, where other modules need the numbers above
+
     if sys.platform == "linux":
         import ctypes
 

@@ -174,6 +174,12 @@ class Engine:
 
         return self._result(self._opened().submit(calls.deleting(stream, sequence), seconds, repeats=False), seconds)
 
+    def space(self, stream: str, *, seconds: float = SECONDS) -> tuple[int, int]:
+        """How many bytes of a stream are taken, and how many it has."""
+        from comfybridge.engine import calls
+
+        return self._result(self._opened().submit(calls.measuring(stream), seconds), seconds)
+
     def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None, *, reply: str = "") -> None:
         """Send a message to whoever listens. It may be lost; never raises, and does not wait.
 

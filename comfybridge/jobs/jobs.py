@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -382,7 +383,9 @@ class Jobs:
         if entry is not None:
             return self._open(parts, entry)
         result = board.result(job_id)
-        return None if result is None else ended_state(result, self._delivery(result))
+        if result is None or result.ended + result.expires <= time.time():
+            return None  # the record is kept longer than the files if its webhook is still to be delivered
+        return ended_state(result, self._delivery(result))
 
     def _open(self, parts: Parts, entry: Entry) -> State:
         if entry.state != "queued":  # it runs, or its result is on its way

@@ -21,6 +21,7 @@ from comfybridge.jobs.first_result import store_result
 from comfybridge.jobs.job import Claim, Job, Kind, Result, result_of
 from comfybridge.jobs.past import Past
 from comfybridge.jobs.presence import Presence
+from comfybridge.jobs.space import Space
 from comfybridge.jobs.subjects import (
     RESULT_STREAMS,
     STREAMS,
@@ -80,6 +81,7 @@ class JobQueue:
         self._clearing = Clearing(engine, self._tell_cleared, lambda job_id: self.board.entry(job_id) is not None)
         self._claims = Claims(engine, self.board, presence, lost)
         self._ends: list[Callable[[], None]] = []
+        self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
         self._own: set[str] = set()  # the jobs that were added here
         self._caught_up = {stream: threading.Event() for stream in self._streams()}
 
@@ -129,8 +131,10 @@ class JobQueue:
             raise Full("too many jobs wait")
         if len(request) > INLINE[job.kind]:
             job = replace(job, request_in="blob")
-            self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
+        self._spaces[job.kind].take(len(data))
+        if job.request_in == "blob":
+            self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         self._own.add(job.id)
         self._clearing.keep(job.id)
         try:

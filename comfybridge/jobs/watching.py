@@ -33,8 +33,7 @@ class Watching:
         self._find = find
         self._changed = threading.Condition()
         self._is_stale = True  # whether the state must be looked at
-        self._progress: Progress | None = None
-        self._preview: Preview | None = None
+        self._unread: dict[type[Heard], Heard] = {}  # the newest of each kind, in order of arrival
         self._place: tuple[str, int | None] | None = None  # the last that was told
         self._has_ended = False
         self._ask_at = self._look_at = 0.0
@@ -72,7 +71,7 @@ class Watching:
             end()
 
     def _has_news(self) -> bool:
-        return self._is_stale or self._progress is not None or self._preview is not None
+        return self._is_stale or bool(self._unread)
 
     def _told(self, now: float) -> Heard | State | None:
         is_waiting = self._place is None or self._place[0] == "queued"
@@ -83,27 +82,23 @@ class Watching:
                 self._has_ended = True
                 return state
             if self._place != (state.status, state.position):
-                if self._place is None and state.progress is not None and self._progress is None:
-                    self._progress = state.progress
+                if self._place is None and state.progress is not None:
+                    with self._changed:
+                        self._unread.setdefault(Progress, state.progress)
                 self._place = (state.status, state.position)
                 return Queued(self._job_id, state.position, state.eta_seconds)
         elif not is_waiting:
             self._look_at = now + ASK_SECONDS
         with self._changed:
-            for name in ("_progress", "_preview"):
-                heard: Heard | None = getattr(self, name)
-                if heard is not None:
-                    setattr(self, name, None)
-                    return heard
-        return None
+            kind = next(iter(self._unread), None)
+            return None if kind is None else self._unread.pop(kind)
 
     def _hear(self, _subject: str, data: bytes) -> None:
         event = event_from_bytes(data)
         with self._changed:
-            if isinstance(event, Progress):
-                self._progress = event
-            elif isinstance(event, Preview):
-                self._preview = event
+            if isinstance(event, (Progress, Preview)):
+                self._unread.pop(type(event), None)
+                self._unread[type(event)] = event
             self._changed.notify_all()
 
     def _hear_change(self, _job_id: str, _what: What) -> None:

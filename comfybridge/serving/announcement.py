@@ -13,6 +13,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.versions import can_aim_interrupts, is_too_old, too_old
 from comfybridge.deadline import Deadline
+from comfybridge.engine.program import program_of, why_none
 from comfybridge.errors import BridgeError
 from comfybridge.jobs.jobs import Jobs
 from comfybridge.settings import Settings, misspelt_variables
@@ -129,6 +130,9 @@ def _state(bridge: Bridge, jobs: Jobs | None) -> list[Fact]:
         said = "there are no jobs, because COMFYBRIDGE_JOBS is false"
     elif jobs.has_chosen_engine:
         said = "POST /jobs takes jobs, and the engine at COMFYBRIDGE_ENGINE keeps them"
+    elif program_of(bridge.settings.nats_server) is None:
+        why = why_none(bridge.settings.nats_server)
+        return [(logging.WARNING, f"State is kept in {folder}; there are no jobs. {why}")]
     elif jobs.is_used:
         said = "POST /jobs takes jobs, and those from before go on"
     else:

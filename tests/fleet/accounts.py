@@ -52,6 +52,13 @@ def submit(url: str, jobs: Jobs, label: str, *, headers: Mapping[str, str] | Non
     return job_id
 
 
+def cancel(url: str, job_id: str) -> str:
+    """Cancel a job; returns its status afterwards."""
+    answer = requests.post(f"{url}/jobs/{job_id}/cancel", timeout=PATIENCE)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["status"])
+
+
 def state(url: str, job_id: str) -> dict[str, Any]:
     """A job, as the bridge tells of it."""
     answer = requests.get(f"{url}/jobs/{job_id}", timeout=PATIENCE)

@@ -1,6 +1,7 @@
-"""The simulator with a node that counts its runs, as a process of its own: `-m tests.fleet.comfyui PORT FOLDER SECONDS`.
+"""The simulator with a node that counts its runs, as a process of its own.
 
-SIGUSR1 cuts its websockets. The node writes to the file `runs` of the folder, so that a run is counted whatever is killed afterwards.
+`-m tests.fleet.comfyui PORT FOLDER SECONDS`; SIGUSR1 cuts its websockets. The node writes to the file `runs` of the
+folder, so that a run is counted whatever is killed afterwards.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext
 
 from tests.fleet.processes import Process, binary, free_port
 
-KEPT, LIVE, RESULTS = "COMFYBRIDGE_KEPT", "COMFYBRIDGE_LIVE", "COMFYBRIDGE_RESULTS"
+KEPT, LIVE, RESULTS, FILES = (f"COMFYBRIDGE_{name}" for name in ("KEPT", "LIVE", "RESULTS", "FILES"))
 
 T = TypeVar("T")
 
@@ -67,6 +67,23 @@ class Records:
             return True
 
         return self._ask(publish)
+
+    def tighten(self, stream: str, room: int = 50) -> None:
+        """Leave a stream no more room than so many bytes."""
+
+        async def tighten(context: JetStreamContext) -> None:
+            found = await context.stream_info(stream)
+            await context.update_stream(found.config, max_bytes=found.state.bytes + room)
+
+        self._ask(tighten)
+
+    def widen(self, stream: str) -> None:
+        """Give a stream room again."""
+
+        async def widen(context: JetStreamContext) -> None:
+            await context.update_stream((await context.stream_info(stream)).config, max_bytes=2**26)
+
+        self._ask(widen)
 
     def _ask(self, question: Callable[[JetStreamContext], Awaitable[T]]) -> T:
         async def ask() -> T:

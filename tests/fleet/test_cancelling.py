@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import threading
 
-import requests
-
-from tests.fleet.accounts import PATIENCE
-from tests.fleet.fleet import Bridge, Fleet
+from tests.fleet.accounts import PATIENCE, cancel
+from tests.fleet.fleet import Fleet
 from tests.waiting import until_true
-
-
-def cancel(bridge: Bridge, job_id: str) -> str:
-    """Cancel a job; returns its status afterwards."""
-    answer = requests.post(f"{bridge.url}/jobs/{job_id}/cancel", timeout=PATIENCE)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["status"])
 
 
 def test_a_waiting_job_that_is_cancelled_never_runs(fleet: Fleet) -> None:
@@ -27,7 +18,7 @@ def test_a_waiting_job_that_is_cancelled_never_runs(fleet: Fleet) -> None:
     waiting = {f"waiting{number}": fleet.submit(bridge, f"waiting{number}") for number in range(10)}
     gone = {label: job_id for number, (label, job_id) in enumerate(waiting.items()) if number % 2}
     for job_id in gone.values():
-        assert cancel(bridge, job_id) == "cancelled"
+        assert cancel(bridge.url, job_id) == "cancelled"
     fleet.check(bridge, cancelled=gone)
     assert not [label for label in gone if fleet.runs().began[label]]
 
@@ -38,7 +29,7 @@ def test_a_running_job_that_is_cancelled_is_interrupted(fleet: Fleet) -> None:
     fleet.agent(engine, comfyui)
     job = fleet.submit(bridge, "endless", steps=100_000, webhook=fleet.receiver.url)
     fleet.wait_until_began("endless")
-    assert cancel(bridge, job) == "cancelled"
+    assert cancel(bridge.url, job) == "cancelled"
     until_true(lambda: comfyui.queue_length() == 0, PATIENCE)
     fleet.submit(bridge, "next")
     fleet.check(bridge, cancelled={"endless"})
@@ -52,7 +43,7 @@ def test_a_job_whose_cancelled_agent_was_cut_off_is_interrupted_later(fleet: Fle
     job = fleet.submit(bridge, "endless", steps=100_000)
     fleet.wait_until_began("endless")
     agent.suspend()
-    assert cancel(bridge, job) == "cancelled"
+    assert cancel(bridge.url, job) == "cancelled"
     fleet.wait_seconds(2 * fleet.lease)
     agent.resume()
     until_true(lambda: comfyui.queue_length() == 0, PATIENCE)
@@ -70,7 +61,7 @@ def test_a_job_that_is_cancelled_as_it_ends_has_one_end(fleet: Fleet) -> None:
         job = fleet.submit(bridges[0], label, steps=3, webhook=fleet.receiver.url)
         fleet.wait_until_began(label)
         threading.Event().wait(0.01 * (number % 8))  # from its first step until after its end
-        told[label] = cancel(bridges[number % 2], job)
+        told[label] = cancel(bridges[number % 2].url, job)
     gone = {label for label, status in told.items() if status == "cancelled"}
     for each in bridges:
         fleet.check(each, cancelled=gone)

@@ -44,6 +44,7 @@ class Server:
         self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.purged: list[str] = []
+        self.used = 0  # of a million bytes
 
     def deliver(self, follower: Follower) -> bool:
         """Let a follower hear its next message; whether there was one."""
@@ -119,6 +120,10 @@ class FakeEngine:
             for subject in found:
                 del self.server.last[subject]
         return bool(found)
+
+    def space(self, stream: str) -> tuple[int, int]:
+        self._check()
+        return self.server.used, 1_000_000
 
     def purge(self, stream: str, subject_filter: str) -> None:
         self._check()

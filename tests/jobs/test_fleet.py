@@ -395,3 +395,52 @@ def test_callers_wait_through_a_restart_of_the_engine(tmp_path: Path, sim: Simul
         assert [each.answer.status_code for each in calls] == [200, 200]
         assert len(sim.history) == 2
         server.stop()
+
+
+def test_a_prompt_that_runs_goes_on_where_it_is_while_the_engine_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.fleet.LOOK_SECONDS", 0.05)
+    server = NatsServer(tmp_path)
+    sims = [Simulator(step_seconds=0), Simulator(step_seconds=0)]
+    with sims[0], sims[1], closing(SmallFleet(tmp_path, server)) as fleet:
+        api = fleet.bridge()
+        for number, sim in enumerate(sims, 1):
+            fleet.agent(sim, number=number)
+            sim.hold()
+        fleet.wait_for_agents(api, 2)
+        calling = Calling(api, {"workflow": graphs.picture()})
+        until_true(lambda: sims[0].running or sims[1].running)
+        jobs = api.application.extensions[JOBS].parts()
+        until_true(lambda: any(each.running for each in jobs.presence.living()))
+        server.kill()
+        server.start()
+        until_true(lambda: jobs.engine.is_connected and not jobs.board.open())
+        time.sleep(0.5)  # ten times what the bridge waits before it looks for the job
+        for sim in sims:
+            sim.release()
+        assert calling.answer.status_code == 200
+        assert len(sims[0].history) + len(sims[1].history) == 1
+        server.stop()
+
+
+def test_a_caller_who_hangs_up_after_a_restart_of_the_engine_ends_the_prompt(tmp_path: Path, sim: Simulator) -> None:
+    server = NatsServer(tmp_path)
+    with closing(SmallFleet(tmp_path, server)) as fleet:
+        api = fleet.bridge()
+        fleet.agent(sim)
+        fleet.wait_for_agents(api, 1)
+        sim.hold()
+        calling = Calling(api, {"workflow": graphs.picture(), "timeout": 30})
+        sim.wait_until_running()
+        jobs = api.application.extensions[JOBS].parts()
+        until_true(lambda: any(each.running for each in jobs.presence.living()))
+        server.kill()
+        server.start()
+        until_true(lambda: jobs.engine.is_connected)
+        until_true(lambda: not jobs.board.open())
+        bridge_of(api).shut_down()
+        assert calling.answer.get_json()["type"] == "shutting_down"
+        until_true(lambda: any(each.path == "/interrupt" for each in sim.requests))
+        sim.release()
+        server.stop()

@@ -137,6 +137,18 @@ def test_no_more_jobs_are_open_than_allowed(party: Callable[..., Party]) -> None
         bridge.queue.add(job_of(), b"")
 
 
+def test_jobs_leave_room_for_claims(server: Server, bridge: Party) -> None:
+    server.used = 740_000
+
+    def fill() -> None:
+        for _ in range(10):  # of which some go in by what was seen before
+            bridge.queue.add(job_of(), b"x" * 10_000)
+
+    with pytest.raises(Full):
+        fill()
+    assert bridge.board.count() <= 3
+
+
 def test_a_job_whose_caller_was_told_that_the_engine_is_away_does_not_run(
     server: Server, bridge: Party, agent: Callable[..., AgentParty], monkeypatch: pytest.MonkeyPatch
 ) -> None:

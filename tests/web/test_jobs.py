@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
+from comfybridge.jobs import jobs
 from comfybridge.jobs.endings import Line
 from comfybridge.logs import JsonFormatter
+from comfybridge.serving.announcement import announce
 from comfybridge.simulator import Simulator
 from comfybridge.web.current import JOBS
 from tests import graphs
@@ -76,7 +80,7 @@ def test_a_wrong_request_is_refused_at_once(jobs_api: FlaskClient) -> None:
     for wrong in (
         {"priority": 3},
         {"expires": 1e9},
-        {"expires": 0},
+        {"expires": 0.5},
         {"webhook": "ftp://shop.example/"},
         {"webhook": "http://127.0.0.1/"},
         {"labels": {"": "x"}},
@@ -229,6 +233,33 @@ def test_jobs_survive_a_restart(make_jobs_app: Callable[..., Flask], sim: Simula
     assert len(queued_at(sim)) == 2
 
 
+def test_a_result_is_kept_for_as_long_as_was_asked(
+    jobs_app: Flask, jobs_api: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = queue(jobs_api, workflow=graphs.picture(), expires=100)
+    usual = queue(jobs_api, workflow=graphs.picture())
+    for job_id in (short, usual):
+        ended(jobs_app, job_id)
+    now = time.time()
+    monkeypatch.setattr(jobs.time, "time", lambda: now + 101)
+    for path in ("", "/result", "/events"):
+        failure(jobs_api.get(f"/jobs/{short}{path}"), 404, "unknown_prompt")
+    assert [each["id"] for each in jobs_api.get("/jobs").get_json()["jobs"]] == [usual]
+
+
+def test_files_go_along_and_come_back(jobs_app: Flask, jobs_api: FlaskClient) -> None:
+    noise = Image.frombytes("RGB", (900, 900), os.urandom(900 * 900 * 3))  # more than the engine takes at once
+    sent = io.BytesIO()
+    noise.save(sent, "PNG")
+    graph = {"1": graphs.node("LoadImage", image="noise.png"), "2": graphs.node("SaveImage", images=["1", 0])}
+    graph["2"]["inputs"]["filename_prefix"] = "x"
+    form = {"workflow": json.dumps(graph), "noise.png": (io.BytesIO(sent.getvalue()), "noise.png")}
+    job_id = accepted(jobs_api.post("/jobs", data=form))
+    assert ended(jobs_app, job_id)["status"] == "succeeded"
+    made = jobs_api.get(f"/jobs/{job_id}/result", headers={"Accept": "image/png"})
+    assert Image.open(io.BytesIO(made.data)).tobytes() == noise.tobytes()
+
+
 def test_nothing_is_started_by_those_who_ask(jobs_app: Flask, jobs_api: FlaskClient, tmp_path: Path) -> None:
     success(jobs_api.post("/generate", json=PICTURE))
     failure(jobs_api.get("/jobs/x"), 404, "unknown_prompt")
@@ -256,8 +287,13 @@ def test_without_jobs_there_are_no_such_addresses(make_app: Callable[..., Flask]
     failure(api.post("/generate", json={**PICTURE, "webhook_url": "https://shop.example/"}), 400, "invalid_request")
 
 
-def test_without_the_engines_program_all_else_works(make_jobs_app: Callable[..., Flask], tmp_path: Path) -> None:
-    api = make_jobs_app(nats_server=tmp_path / "nowhere").test_client()
+def test_without_the_engines_program_all_else_works(
+    make_jobs_app: Callable[..., Flask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_jobs_app(nats_server=tmp_path / "nowhere")
+    announce(app, [])
+    assert "there are no jobs. COMFYBRIDGE_NATS_SERVER names no program" in caplog.text
+    api = app.test_client()
     error = failure(api.post("/jobs", json=PICTURE), 503, "engine_unreachable")
     assert "nats-server" in error["error"]
     success(api.post("/generate", json=PICTURE))

@@ -104,7 +104,7 @@ def test_pages_of_sites_that_are_set_may_use_the_bridge(invited: FlaskClient, or
         assert response.headers["Access-Control-Allow-Origin"] == origin
         assert "Origin" in response.headers["Vary"]
         exposed = response.headers["Access-Control-Expose-Headers"]
-        for name in ("X-Prompt-Id", "X-Seed", "X-Request-Id", "Retry-After", "Content-Disposition"):
+        for name in ("X-Prompt-Id", "X-Seed", "X-Request-Id", "Retry-After", "Content-Disposition", "Location"):
             assert name in exposed
         assert "Access-Control-Allow-Credentials" not in response.headers
 
@@ -137,7 +137,9 @@ def test_a_preflight_is_answered_without_a_key(
     assert response.data == b""
     assert response.headers["Access-Control-Allow-Methods"] == methods
     allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
-    assert {"Authorization", "X-API-Key", "Content-Type", "Accept", "X-Request-Id", "Idempotency-Key"} <= {*allowed}
+    assert {"Authorization", "X-API-Key", "Content-Type", "Accept", "X-Request-Id", "Idempotency-Key", "Prefer"} <= {
+        *allowed
+    }
     assert int(response.headers["Access-Control-Max-Age"]) > 0
     failure(api.post("/generate", json=PICTURE, headers=APP), 401, "unauthorized")
     success(api.post("/generate", json=PICTURE, headers={**APP, **SHOP}))

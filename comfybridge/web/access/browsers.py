@@ -18,13 +18,16 @@ ANY = "*"
 FOREIGN_SITES = ("cross-site", "same-site")  # same-site is another port of this machine, say
 # The request headers that a page may send, and the answer headers that it may read, beyond the usual ones.
 REQUEST_HEADERS = (
-    "Accept, Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-Id, "
+    "Accept, Authorization, Content-Type, Idempotency-Key, Prefer, X-API-Key, X-Request-Id, "
     # what OpenAI's client adds in a browser
     "OpenAI-Organization, OpenAI-Project, X-Stainless-Arch, X-Stainless-Helper-Method, X-Stainless-Lang, "
     "X-Stainless-OS, X-Stainless-Package-Version, X-Stainless-Retry-Count, X-Stainless-Runtime, "
     "X-Stainless-Runtime-Version, X-Stainless-Timeout"
 )
-EXPOSED_HEADERS = "Content-Disposition, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed, X-Should-Retry, X-Warnings"
+EXPOSED_HEADERS = (
+    "Content-Disposition, Location, Preference-Applied, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed, "
+    "X-Should-Retry, X-Warnings"
+)
 PREFLIGHT_SECONDS = 600
 
 

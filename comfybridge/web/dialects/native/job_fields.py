@@ -56,7 +56,7 @@ class _JobFields(GenerateBody):
     priority: Annotated[int, Field(strict=True, ge=LOWEST, le=HIGHEST), BeforeValidator(whole)] | None = Field(
         None, description="from 0 to 2; jobs of 2 run first; 1 if not given"
     )
-    expires: Number | None = Field(None, gt=0, description="seconds that the result is kept after the job has ended")
+    expires: Number | None = Field(None, ge=1, description="seconds that the result is kept after the job has ended")
     labels: Labels | None = Field(
         None, description="names and values of your own, by which GET /jobs finds the job", examples=[{}]
     )
@@ -91,7 +91,7 @@ def wishes_of(fields: JobBody, settings: Settings, base_url: str) -> Wishes:
     most = settings.job_expires
     if fields.expires is not None and fields.expires > most:
         raise InvalidRequest(
-            f"expires is {fields.expires:g}; it must be more than 0 and at most {most:g} seconds.", field="expires"
+            f"expires is {fields.expires:g}; it must be from 1 to {most:g} seconds.", field="expires"
         )
     return Wishes(
         webhook=fields.webhook,
