@@ -402,7 +402,7 @@ def load_settings(**given: Any) -> Settings:
     _check_secrets(settings)
     if settings.is_fleet and not settings.jobs:
         raise SettingsError(
-            f"{PREFIX}JOBS is false, but a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs everything as jobs."
+            f"{PREFIX}JOBS is false, and a bridge with {PREFIX}ENGINE and without COMFYUI_URL runs all as jobs."
         )
     return settings
 
