@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -280,7 +281,13 @@ class Jobs:
         return (before if after.status == "cancelled" else after), after
 
     def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
-        """What a job has made. Its files are fetched when they are read."""
+        """What a job has made. Its files are fetched when they are read.
+
+        Raises:
+            UnknownPrompt: it is no longer kept; what became of a webhook is kept for longer.
+        """
+        if _is_over(result):
+            raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=result.id)
         return kept_generation(self._engine, result, deadline, options)
 
     def output(self, kept: KeptFile, deadline: Deadline) -> Output:
@@ -382,6 +389,8 @@ class Jobs:
         if entry is not None:
             return self._open(parts, entry)
         result = board.result(job_id)
+        if result is not None and result.webhook is None and _is_over(result):  # the engine is about to delete it
+            return None
         return None if result is None else ended_state(result, self._delivery(result))
 
     def _open(self, parts: Parts, entry: Entry) -> State:
@@ -406,3 +415,7 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _is_over(result: Result) -> bool:
+    return result.expires_at <= time.time()
