@@ -173,6 +173,8 @@ class Jobs:
         bridge.under_way.check_goes_on()
         if rights is not None:
             rights.check_job(wishes.priority, has_webhook=wishes.webhook is not None)
+        if not self.is_used:
+            bridge.check(admitted)  # no engine is started for a request that can't work
         parts = self._ready()
         fingerprint = fingerprint_of_job(admitted.fingerprint, wishes)
         admitted = replace(admitted, prompt_id=prompt_id_of(admitted), fingerprint=fingerprint)

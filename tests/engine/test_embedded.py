@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from comfybridge.engine import program as program_module
 from comfybridge.engine import blobs
+from comfybridge.engine import program as program_module
 from comfybridge.engine import server as server_module
 from comfybridge.engine.engine import KEPT, Engine, Full
 from comfybridge.errors import EngineUnreachable

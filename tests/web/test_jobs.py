@@ -251,6 +251,8 @@ def test_jobs_survive_a_restart(make_jobs_app: Callable[..., Flask], sim: Simula
 
 def test_nothing_is_started_by_those_who_ask(jobs_app: Flask, jobs_api: FlaskClient, tmp_path: Path) -> None:
     success(jobs_api.post("/generate", json=PICTURE))
+    failure(jobs_api.post("/jobs", json={"priority": 3}), 400, "invalid_request")
+    failure(jobs_api.post("/jobs", json={"workflow": "nowhere"}), 404, "unknown_workflow")
     failure(jobs_api.get("/jobs/x"), 404, "unknown_prompt")
     failure(jobs_api.get("/jobs/x/events"), 404, "unknown_prompt")
     failure(jobs_api.get("/jobs/x/result"), 404, "unknown_prompt")
