@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import itertools
 import os
 import random
 import subprocess
@@ -48,16 +49,27 @@ def with_file(label: str, size: int) -> dict[str, Any]:
     return body
 
 
+def fill(fleet: Fleet, bridge: Bridge) -> None:
+    """Submit jobs until one is refused; a bridge may rely for a moment on the room that it saw before."""
+    for number in itertools.count(6):
+        answer = requests.post(f"{bridge.url}/jobs", json=body_of(f"job{number}"), timeout=PATIENCE)
+        if answer.status_code != 202:
+            break
+        fleet.jobs.accepted(answer.json()["id"], f"job{number}")
+    assert (answer.status_code, answer.json()["type"]) == (503, "busy")
+    assert "Retry-After" in answer.headers
+
+
 def test_jobs_run_although_the_queue_is_full(fleet: Fleet) -> None:
+    """A bridge leaves room for the claims of the jobs that it takes."""
     engine = fleet.engine()
     bridge = fleet.bridge(engine)
     for number in range(6):
         fleet.submit(bridge, f"job{number}")
-    engine.records.tighten(KEPT)
-    assert refused(bridge, body_of("refused"))
+    engine.records.tighten(KEPT, 20_000)
+    fill(fleet, bridge)
     fleet.agent(engine, fleet.comfyui())
     fleet.check(bridge)
-    assert not fleet.runs().began["refused"]
 
 
 def test_jobs_run_although_there_is_no_room_for_more_files(fleet: Fleet) -> None:
