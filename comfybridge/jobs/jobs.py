@@ -173,6 +173,8 @@ class Jobs:
         bridge.under_way.check_goes_on()
         if rights is not None:
             rights.check_job(wishes.priority, has_webhook=wishes.webhook is not None)
+        if not self.is_used:
+            bridge.check(admitted)  # no engine is started for a request that can't work
         parts = self._ready()
         fingerprint = fingerprint_of_job(admitted.fingerprint, wishes)
         admitted = replace(admitted, prompt_id=prompt_id_of(admitted), fingerprint=fingerprint)
@@ -281,7 +283,13 @@ class Jobs:
         return (before if after.status == "cancelled" else after), after
 
     def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
-        """What a job has made. Its files are fetched when they are read."""
+        """What a job has made. Its files are fetched when they are read.
+
+        Raises:
+            UnknownPrompt: it is no longer kept; what became of a webhook is kept for longer.
+        """
+        if _is_over(result):
+            raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=result.id)
         return kept_generation(self._engine, result, deadline, options)
 
     def output(self, kept: KeptFile, deadline: Deadline) -> Output:
@@ -389,9 +397,9 @@ class Jobs:
         if entry is not None:
             return self._open(parts, entry)
         result = board.result(job_id)
-        if result is None or result.ended + result.expires <= time.time():
-            return None  # the record is kept longer than the files if its webhook is still to be delivered
-        return ended_state(result, self._delivery(result))
+        if result is not None and result.webhook is None and _is_over(result):  # the engine is about to delete it
+            return None
+        return None if result is None else ended_state(result, self._delivery(result))
 
     def _open(self, parts: Parts, entry: Entry) -> State:
         if entry.state != "queued":  # it runs, or its result is on its way
@@ -415,3 +423,7 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _is_over(result: Result) -> bool:
+    return result.expires_at <= time.time()
