@@ -397,7 +397,7 @@ class Jobs:
         if entry is not None:
             return self._open(parts, entry)
         result = board.result(job_id)
-        if result is None or result.ended + result.expires <= time.time():
+        if result is None or _is_over(result):
             return None  # the record is kept longer than the files if its webhook is still to be delivered
         return ended_state(result, self._delivery(result))
 

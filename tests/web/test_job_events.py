@@ -18,7 +18,7 @@ from comfybridge.web.current import EXTENSION
 from tests import graphs
 from tests.served import served
 from tests.waiting import until_true
-from tests.web.answers import failure
+from tests.web.answers import failure, image
 from tests.web.jobs import ended, events_in, jobs_api, jobs_app, jobs_of, make_jobs_app, queue
 
 __all__ = ["jobs_api", "jobs_app", "make_jobs_app"]
@@ -35,9 +35,9 @@ def following(
 
     def events() -> Iterator[tuple[str, Any]]:
         block = ""
-        for line in response.iter_lines(chunk_size=1, decode_unicode=True):
-            block += f"{line}\n"
-            if not line:
+        for line in iter(response.raw.readline, b""):
+            block += line.decode()
+            if line == b"\n":
                 for name, data in events_in(block):
                     yield name, json.loads(data)
                 block = ""
@@ -69,6 +69,18 @@ def test_the_events_of_a_job_tell_its_place_its_progress_and_its_result(jobs_app
         assert [name for name, _ in waits][-1] == "result"
         response.close()
         waiting.close()
+
+
+def test_previews_come_while_someone_follows(jobs_app: Flask, sim: Simulator) -> None:
+    sim.step_seconds = 0.05
+    api = jobs_app.test_client()
+    with served(jobs_app) as url:
+        job_id = queue(api, workflow=graphs.txt2img(sim.checkpoints[0], steps=2000))  # it is cancelled long before
+        _, events = following(url, job_id)
+        preview = next(data for name, data in events if name == "preview")
+        assert image(preview["data"]).size > (0, 0)
+        assert api.post(f"/jobs/{job_id}/cancel").get_json()["was"] == "running"
+        assert list(events)[-1][0] == "error"
 
 
 def test_the_events_of_an_ended_job_are_its_end(jobs_app: Flask, jobs_api: FlaskClient) -> None:
