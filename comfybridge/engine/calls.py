@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from comfybridge.engine.connection import NOT_FOUND, ApiError, Connection, status_of
+from comfybridge.engine.connection import NOT_FOUND, ApiError, Connection, NobodyAnswers, NotAllowed, status_of
 from comfybridge.engine.messages import Conflict, Full, Message
+from comfybridge.engine.names import stream_of
 from comfybridge.errors import EngineUnreachable
 
+OWN_ID = "Nats-Msg-Id"
 _WRONG_LAST = (10071, 10164)
 _NO_MESSAGE = (10037, 10043, 10057)
 UNLIMITED = 2**60  # bytes
@@ -24,24 +26,39 @@ def publishing(
     subject: str, data: bytes, expected: int | None, ttl: float | None, more: dict[str, str] | None
 ) -> Callable[[Connection], Awaitable[int]]:
     """Store a message. Repeated, it is stored once. Returns its sequence; raises Conflict or Full."""
-    headers = {"Nats-Msg-Id": uuid.uuid4().hex, **(more or {})}
+    own_id = uuid.uuid4().hex
+    headers = {OWN_ID: own_id, **(more or {})}
     if expected is not None:
         headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
     if ttl is not None:
         headers["Nats-TTL"] = f"{max(1, math.ceil(ttl))}s"
 
+    tried: list[Connection] = []
+
     async def publish(connection: Connection) -> int:
+        tried.append(connection)
         answer = json.loads((await connection.request(subject, data, headers)).data)
         if "error" not in answer:
             return int(answer["seq"])
         error = ApiError(answer["error"])
         if error.code in _WRONG_LAST:
+            # the server looks at the expected sequence first: the last message may be this one, whose answer was lost
+            last = await _last(connection, subject) if len(tried) > 1 else None
+            if last is not None and last.headers.get(OWN_ID) == own_id:
+                return last.sequence
             raise Conflict(subject)
         if error.code in _FULL:
             raise Full(subject)
         raise EngineUnreachable("The engine cannot store anything now.")
 
     return publish
+
+
+async def _last(connection: Connection, subject: str) -> Message | None:
+    try:
+        return await getting(stream_of(subject), subject)(connection)
+    except (NobodyAnswers, NotAllowed):
+        return None
 
 
 def getting(stream: str, subject: str) -> Callable[[Connection], Awaitable[Message | None]]:
@@ -130,15 +147,9 @@ def measuring(stream: str) -> Callable[[Connection], Awaitable[tuple[int, int]]]
     return measure
 
 
-def taking_back(subject: str, sequence: int) -> Callable[[Connection], Awaitable[None]]:
-    """Delete one message."""
-
-    async def take_back(connection: Connection) -> None:
-        found = await connection.api("STREAM.NAMES", {"subject": subject})
-        for stream in found.get("streams") or ():
-            await connection.api(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence, "no_erase": True})
-
-    return take_back
+def taking_back(subject: str, sequence: int) -> Callable[[Connection], Awaitable[object]]:
+    """Delete a message that was published on a subject."""
+    return deleting(stream_of(subject), sequence)
 
 
 def _seconds(text: str) -> float:

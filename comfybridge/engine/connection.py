@@ -114,6 +114,7 @@ class Connection:
         self._answers: dict[str, asyncio.Future[Msg]] = {}
         self.lost = client.lost
         self.info: dict[str, Any] = client._server_info
+        self._failing = asyncio.ensure_future(self._fail_when_lost())
 
     @classmethod
     async def opened(cls, address: EngineAddress) -> Connection:
@@ -178,15 +179,10 @@ class Connection:
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         self._answers[token] = answer
         self._refused[subject.lower()] = lambda: _refuse(answer, subject)
-        gone = asyncio.ensure_future(self.lost.wait())
         try:
             await self.publish(subject, data, headers, reply=f"{self._inbox}.answer.{token}")
-            await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                raise Lost
-            message = answer.result()
+            message = await answer
         finally:
-            gone.cancel()
             answer.cancel()
             self._answers.pop(token, None)
             self._refused.pop(subject.lower(), None)
@@ -285,6 +281,13 @@ class Connection:
         self.lost.set()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self._client.close(), CLOSE_SECONDS)
+
+    async def _fail_when_lost(self) -> None:
+        """Have all that wait for an answer learn that the connection is lost."""
+        await self.lost.wait()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(Lost())
 
     async def _answered(self, message: Msg) -> None:
         answer = self._answers.get(message.subject.rpartition(".")[2])

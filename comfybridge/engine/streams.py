@@ -15,6 +15,7 @@ LIVE_BYTES = 256 * 1024 * 1024
 NANOSECONDS = 1_000_000_000
 DEDUPLICATED_SECONDS = 60
 _NO_STREAM = 10059
+_NO_STORAGE = 10047
 _NO_JETSTREAM = (10039, 10076)
 
 
@@ -82,7 +83,8 @@ async def bring_up(connection: Connection, wanted: Sequence[Mapping[str, Any]], 
         except ApiError as error:
             if error.code in _NO_JETSTREAM:
                 raise Unusable("The engine has no JetStream: start nats-server with -js.") from None
-            raise Unusable(f"The engine refuses the stream {stream['name']}: {error}.") from None
+            hint = "; a smaller COMFYBRIDGE_JOB_DISK_BYTES may fit" if error.code == _NO_STORAGE else ""
+            raise Unusable(f"The engine refuses the stream {stream['name']}: {error}{hint}.") from None
 
 
 async def _bring_up(connection: Connection, wanted: Mapping[str, Any], makes: bool) -> None:

@@ -32,13 +32,13 @@ class Clearing:
 
     Args:
         cleared: called after each job that this bridge, and no other, has cleared away.
-        is_open: whether a job is open.
+        is_claimed: whether a job is open and has a claim, as far as this process has heard.
     """
 
-    def __init__(self, engine: Engine, cleared: Callable[[Job], None], is_open: Callable[[str], bool]) -> None:
+    def __init__(self, engine: Engine, cleared: Callable[[Job], None], is_claimed: Callable[[str], bool]) -> None:
         self._engine = engine
         self._cleared = cleared
-        self._is_open = is_open
+        self._is_claimed = is_claimed
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
@@ -137,7 +137,7 @@ class Clearing:
         self._begun.discard(job.id)
 
     def _remove_stray(self, kind: Kind, job_id: str) -> None:
-        if not self._is_open(job_id):
+        if not self._is_claimed(job_id):  # of a job that came after its claim, nobody knows of it
             self._engine.purge(STREAMS[kind], claim_subject(kind, job_id))
 
     def _withdraw(self, job: Job, data: bytes) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -190,7 +190,7 @@ class Jobs:
                 turn.give_back()
                 raise
             parts.agent.need()
-            return self._find(parts, job_id) or open_state(job, None)
+            return open_state(job, None)
         return self.find(job_id, None)
 
     def check_repeat(self, admitted: Admitted) -> None:
@@ -299,13 +299,19 @@ class Jobs:
     # -- all of them ---------------------------------------------------------------------------------------------
 
     def page(
-        self, owner: str | None, *, status: str | None, labels: Mapping[str, str], cursor: str | None, limit: int
+        self,
+        owner: str | None,
+        *,
+        status: str | None,
+        labels: Collection[tuple[str, str]],
+        cursor: str | None,
+        limit: int,
     ) -> Page:
         """Kept jobs, the newest first.
 
         Args:
             owner: whose jobs; None: everybody's.
-            labels: those that a job must have.
+            labels: names and values, all of which a job must have.
             cursor: `next_cursor` of the page before.
 
         Raises:

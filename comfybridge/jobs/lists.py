@@ -6,7 +6,7 @@ import base64
 import binascii
 import heapq
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from comfybridge.errors import InvalidRequest
@@ -41,7 +41,7 @@ def page_of(
     owner: str | None,
     *,
     status: str | None,
-    labels: Mapping[str, str],
+    labels: Collection[tuple[str, str]],
     cursor: str | None,
     limit: int,
 ) -> Page:
@@ -51,20 +51,21 @@ def page_of(
         find: returns a job by its id.
         owner: None: everybody's.
         status: only jobs of that status.
-        labels: those that a job must have.
+        labels: names and values, all of which a job must have.
         cursor: `next_cursor` of the page before.
 
     Raises:
         InvalidRequest: the cursor is none.
         EngineUnreachable
     """
+    wanted = set(labels)
     after = None if cursor is None else _place_in(cursor)
     states: list[State] = []
     last: Place | None = None
     for each in heapq.merge(_open(board, owner), _past(board, owner), key=lambda each: _newest_first(each.place)):
         if after is not None and _newest_first(each.place) <= _newest_first(after):
             continue
-        if (status is not None and each.status != status) or not labels.items() <= each.labels.items():
+        if (status is not None and each.status != status) or not wanted <= each.labels.items():
             continue
         if len(states) == limit and last is not None:
             return Page(states, _cursor_of(last))

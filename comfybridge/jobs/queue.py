@@ -78,7 +78,7 @@ class JobQueue:
             stray=lambda kind, job_id: self._clearing.stray(kind, job_id) if self._is_bridge else None,
             fetch=self._fetch,
         )
-        self._clearing = Clearing(engine, self._tell_cleared, lambda job_id: self.board.entry(job_id) is not None)
+        self._clearing = Clearing(engine, self._tell_cleared, self._is_claimed)
         self._claims = Claims(engine, self.board, presence, lost)
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
@@ -235,6 +235,10 @@ class JobQueue:
         return self._claims.is_held(job_id)
 
     # -- within ------------------------------------------------------------------------------------------------------
+
+    def _is_claimed(self, job_id: str) -> bool:
+        entry = self.board.entry(job_id)
+        return entry is not None and entry.claim is not None
 
     def _streams(self) -> dict[Stream, tuple[str, list[str]]]:
         """What to follow: streams of the engine, and subjects of them."""

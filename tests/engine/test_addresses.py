@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -179,5 +180,25 @@ def test_a_user_with_few_rights_uses_what_a_bridge_has_made(
         found = bridge.get(KEPT, JOB)
         assert found is not None
         assert found.data == b"job"
+    finally:
+        server.kill()
+
+
+def test_a_websocket_without_its_package_says_what_to_install(
+    make_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(EngineUnreachable, match="wss:// needs the package aiohttp: pip install aiohttp"):
+        make_engine(engine="wss://127.0.0.1:1").publish(JOB, b"")
+
+
+def test_an_engine_is_used_over_a_websocket(tmp_path: Path, make_engine: Callable[..., Engine]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(tmp_path, f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}')
+    try:
+        engine = make_engine(engine=f"ws://127.0.0.1:{port}")
+        engine.put_blob("a", "out-0", [b"x" * 1_000_000], ttl=60)
+        assert sum(map(len, engine.read_blob("a", "out-0"))) == 1_000_000
     finally:
         server.kill()

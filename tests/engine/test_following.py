@@ -13,7 +13,7 @@ from comfybridge.engine.engine import KEPT, LIVE, Engine
 from comfybridge.engine.messages import Message
 from tests.engine.servers import Heard, Server, until
 
-MANY = 10_000
+MANY = 3_000
 
 
 def follow(engine: Engine, stream: str = KEPT, kind: str = "kept") -> Heard:

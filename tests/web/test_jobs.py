@@ -213,10 +213,30 @@ def test_jobs_are_listed_in_pages(jobs_app: Flask, jobs_api: FlaskClient) -> Non
         cursor = page["next_cursor"]
     assert seen == made[::-1]
     assert [each["id"] for each in jobs_api.get("/jobs?label=n:3").get_json()["jobs"]] == [made[3]]
-    assert jobs_api.get("/jobs?label=n:3&label=n:4&status=failed").get_json()["jobs"] == []
+    assert jobs_api.get("/jobs?label=n:3&label=n:4").get_json()["jobs"] == []
+    assert jobs_api.get("/jobs?label=n:3&status=failed").get_json()["jobs"] == []
     assert len(jobs_api.get("/jobs?status=succeeded").get_json()["jobs"]) == 5
     for wrong in ("limit=0", "limit=101", "limit=x", "status=done", "label=n", "cursor=x", "cursor=e30"):
         failure(jobs_api.get(f"/jobs?{wrong}"), 400, "invalid_request")
+
+
+def test_more_jobs_than_there_is_room_for_are_refused_whole(
+    make_jobs_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    app = make_jobs_app(max_jobs=2)
+    api = app.test_client()
+    sim.hold()
+    made = [queue(api, workflow=graphs.picture()) for _ in range(2)]
+    response = api.post("/jobs", json={"workflow": graphs.picture()})
+    failure(response, 503, "busy")
+    assert int(response.headers["Retry-After"]) >= 1
+    later = api.post("/generate", json={"workflow": graphs.picture()}, headers={"Prefer": "respond-async"})
+    failure(later, 503, "busy")
+    assert [each["id"] for each in api.get("/jobs").get_json()["jobs"]] == made[::-1]
+    sim.release()
+    for job_id in made:
+        assert ended(app, job_id)["status"] == "succeeded"
+    queue(api, workflow=graphs.picture())
 
 
 def test_jobs_survive_a_restart(make_jobs_app: Callable[..., Flask], sim: Simulator) -> None:

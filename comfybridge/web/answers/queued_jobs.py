@@ -77,16 +77,12 @@ def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State
         held.enter_context(_slot())
         watching = held.enter_context(jobs.watch(job_id))
 
-        def frames() -> Iterator[bytes]:
+        def told() -> Iterator[bytes]:
             told_at = time.monotonic()
             while not has_left() and not jobs.is_leaving:
                 heard = watching.next(LOOK_SECONDS)
                 if isinstance(heard, State):
-                    try:
-                        yield from _whole(render(heard))
-                    except BridgeError as error:
-                        forget_frames(error)
-                        yield style.error(error, request_id)
+                    yield from _whole(render(heard))
                     return
                 if heard is not None:
                     yield style.told(heard)
@@ -95,6 +91,13 @@ def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State
                 else:
                     continue
                 told_at = time.monotonic()
+
+        def frames() -> Iterator[bytes]:
+            try:
+                yield from told()
+            except BridgeError as error:
+                forget_frames(error)
+                yield style.error(error, request_id)
 
         response = Response(frames(), content_type=MEDIA_TYPE, headers=STREAM_HEADERS)
         response.call_on_close(held.pop_all().close)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -200,13 +199,13 @@ def _status() -> str | None:
     return status
 
 
-def _labels() -> Mapping[str, str]:
-    labels = {}
+def _labels() -> list[tuple[str, str]]:
+    labels = []
     for text in request.args.getlist("label"):
         name, colon, value = text.partition(":")
         if not colon or not name:
             raise InvalidRequest(f"label is {text[:40]!r}; it must be name:value.")
-        labels[name] = value
+        labels.append((name, value))
     return labels
 
 
