@@ -146,6 +146,11 @@ class Result:
     error: dict[str, Any] | None = None
     generation: dict[str, Any] | None = None
 
+    @property
+    def expires_at(self) -> float:
+        """Until when it is kept."""
+        return self.ended + self.expires
+
     def to_bytes(self) -> bytes:
         return _to_bytes(self)
 

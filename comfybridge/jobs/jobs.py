@@ -173,6 +173,8 @@ class Jobs:
         bridge.under_way.check_goes_on()
         if rights is not None:
             rights.check_job(wishes.priority, has_webhook=wishes.webhook is not None)
+        if not self.is_used:
+            bridge.check(admitted)  # no engine is started for a request that can't work
         parts = self._ready()
         fingerprint = fingerprint_of_job(admitted.fingerprint, wishes)
         admitted = replace(admitted, prompt_id=prompt_id_of(admitted), fingerprint=fingerprint)
@@ -281,7 +283,13 @@ class Jobs:
         return (before if after.status == "cancelled" else after), after
 
     def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
-        """What a job has made. Its files are fetched when they are read."""
+        """What a job has made. Its files are fetched when they are read.
+
+        Raises:
+            UnknownPrompt: it is no longer kept; what became of a webhook is kept for longer.
+        """
+        if _is_over(result):
+            raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=result.id)
         return kept_generation(self._engine, result, deadline, options)
 
     def output(self, kept: KeptFile, deadline: Deadline) -> Output:
@@ -415,3 +423,7 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _is_over(result: Result) -> bool:
+    return result.expires_at <= time.time()

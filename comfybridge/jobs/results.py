@@ -199,7 +199,7 @@ def _output_of(
         return output
     output.convert = conversion_of(output.kind, options)
     if result.kind == "kept":
-        output.kept = KeptFile(result.id, number, filename, result.ended + result.expires, options)
+        output.kept = KeptFile(result.id, number, filename, result.expires_at, options)
     return output
 
 

@@ -16,6 +16,7 @@ FULL = (
     "COMFYBRIDGE_JOB_DISK_BYTES allows, until results expire."
 )
 FULL_RETRY_SECONDS = 60
+SPARE_SECONDS = 60  # a file is stored before its job has ended, and is to last as long as the result
 
 
 class StoreFull(Busy):
@@ -53,7 +54,9 @@ def store(
 def _store(output: Output, job: Job, name: str, engine: Engine, check_goes_on: Callable[[], None]) -> Stored:
     try:
         with output.source() as file:
-            return Stored(engine.put_blob(job.id, name, _checked(file, check_goes_on), ttl=job.expires))
+            return Stored(
+                engine.put_blob(job.id, name, _checked(file, check_goes_on), ttl=job.expires + SPARE_SECONDS)
+            )
     except Full:
         with contextlib.suppress(BridgeError):  # an agent may have no right to; it expires
             engine.drop_blobs(job.id, name)

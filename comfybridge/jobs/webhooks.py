@@ -288,7 +288,7 @@ class Webhooks:
         """Write down how a try ended. If the engine stays away, its claim becomes void, and the try is made again."""
         now = time.time()
         data = replace(tries, at=now).to_bytes()
-        ttl = KEPT_SECONDS if result is None else max(KEPT_SECONDS, result.ended + result.expires - now)
+        ttl = KEPT_SECONDS if result is None else max(KEPT_SECONDS, result.expires_at - now)
         until = time.monotonic() + SETTLE_SECONDS
         while True:
             try:

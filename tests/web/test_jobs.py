@@ -202,6 +202,24 @@ def test_the_end_of_a_job_is_a_line_of_fields(
     assert (line["job_id"], line["outcome"], line["workflow"]) == (job_id, "succeeded", "txt2img")
 
 
+def test_what_is_no_longer_kept_is_unknown(
+    make_jobs_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_jobs_app(fetch_allow_hosts=["127.0.0.1"])
+    api = app.test_client()
+    plain = queue(api, **PICTURE, expires=3600)
+    told = queue(api, **PICTURE, expires=3600, webhook="http://127.0.0.1:9/")
+    for each in (plain, told):
+        ended(app, each)
+    real = time.time
+    monkeypatch.setattr("comfybridge.jobs.jobs.time.time", lambda: real() + 3601)
+    for address in ("", "/result", "/events"):
+        failure(api.get(f"/jobs/{plain}{address}"), 404, "unknown_prompt")
+    failure(api.get(f"/jobs/{told}/result"), 404, "unknown_prompt")
+    assert api.get(f"/jobs/{told}").get_json()["webhook"]["tries"] >= 0  # what became of it is known for longer
+    assert api.get("/jobs").get_json()["jobs"] == []
+
+
 def test_jobs_are_listed_in_pages(jobs_app: Flask, jobs_api: FlaskClient) -> None:
     made = [queue(jobs_api, workflow=graphs.picture(), labels={"n": str(number)}) for number in range(5)]
     for each in made:
@@ -282,6 +300,8 @@ def test_files_go_along_and_come_back(jobs_app: Flask, jobs_api: FlaskClient) ->
 
 def test_nothing_is_started_by_those_who_ask(jobs_app: Flask, jobs_api: FlaskClient, tmp_path: Path) -> None:
     success(jobs_api.post("/generate", json=PICTURE))
+    failure(jobs_api.post("/jobs", json={"priority": 3}), 400, "invalid_request")
+    failure(jobs_api.post("/jobs", json={"workflow": "nowhere"}), 404, "unknown_workflow")
     failure(jobs_api.get("/jobs/x"), 404, "unknown_prompt")
     failure(jobs_api.get("/jobs/x/events"), 404, "unknown_prompt")
     failure(jobs_api.get("/jobs/x/result"), 404, "unknown_prompt")
