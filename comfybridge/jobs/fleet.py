@@ -22,8 +22,9 @@ from comfybridge.jobs.errors import error_from_dict
 from comfybridge.jobs.events import event_from_bytes
 from comfybridge.jobs.headed import Headed
 from comfybridge.jobs.job import Job, Result
-from comfybridge.jobs.jobs import Jobs, Parts
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.jobs.kept_files import kept_generation
+from comfybridge.jobs.parts import Parts
 from comfybridge.jobs.results import generation_of
 from comfybridge.jobs.skills import Skills
 from comfybridge.jobs.states import Wishes

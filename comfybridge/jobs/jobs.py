@@ -6,9 +6,7 @@ Nothing is started or connected before the first job, unless there are jobs from
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,17 +20,16 @@ from comfybridge.errors import (
     UnknownPrompt,
 )
 from comfybridge.jobs.accepting import Room, add, check_same, eta_of, fingerprint_of_job, first_with_its_key, job_of
-from comfybridge.jobs.board import Board, Entry
 from comfybridge.jobs.embedded import EmbeddedAgent
 from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.job import Result
 from comfybridge.jobs.kept_files import kept_generation, kept_output
 from comfybridge.jobs.lists import Page, page_of
 from comfybridge.jobs.news import News
+from comfybridge.jobs.parts import HEARING_SECONDS, JOB_ID, Parts, is_over
 from comfybridge.jobs.presence import Agent, Presence
 from comfybridge.jobs.queue import JobQueue
 from comfybridge.jobs.states import State, Wishes, ended_state, open_state
-from comfybridge.jobs.tries import Tries, not_tried
 from comfybridge.jobs.watching import Watching
 from comfybridge.jobs.webhooks import Webhooks
 from comfybridge.policy.policies import Turn
@@ -42,30 +39,6 @@ from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
-HEARING_SECONDS = 1.0  # at most, until the mirror knows what the engine has; it takes a few milliseconds
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
-RESULTS, TRIES = "COMFYBRIDGE_RESULTS", "comfybridge.tries."
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What runs in a process once there are jobs.
-
-    Attributes:
-        agent: runs jobs on the ComfyUIs of the bridge itself.
-    """
-
-    engine: Engine
-    queue: JobQueue
-    presence: Presence
-    news: News
-    webhooks: Webhooks
-    agent: EmbeddedAgent
-
-    @property
-    def board(self) -> Board:
-        """The mirror of all jobs."""
-        return self.queue.board
 
 
 @dataclass(frozen=True)
@@ -219,10 +192,10 @@ class Jobs:
             UnknownPrompt: there is no such job, or not any more.
             EngineUnreachable: it is not known yet what jobs there are.
         """
-        state = self._find(self._ready(), job_id, surely=True) if self.is_used else None
+        state = self._ready().find(job_id, surely=True) if self.is_used else None
         if state is None or (owner is not None and state.owner != owner):
             said = "There is no job of that id, or its result is no longer kept."
-            raise UnknownPrompt(said, prompt_id=job_id if _JOB_ID.fullmatch(job_id) else None)
+            raise UnknownPrompt(said, prompt_id=job_id if JOB_ID.fullmatch(job_id) else None)
         return state
 
     def known(self, job_id: str, owner: str | None) -> State | None:
@@ -254,7 +227,7 @@ class Jobs:
         parts = self._ready()
 
         def find() -> State:
-            return self._find(parts, job_id) or self.find(job_id, None)
+            return parts.find(job_id) or self.find(job_id, None)
 
         watching = Watching(job_id, parts.engine, parts.board, find)
         try:
@@ -279,7 +252,7 @@ class Jobs:
         if result is None:
             raise UnknownPrompt("The job is no longer known.", prompt_id=job_id)
         parts.board.wait(job_id, lambda: parts.board.entry(job_id) is None, HEARING_SECONDS)
-        after = ended_state(result, self._delivery(result))
+        after = ended_state(result, parts.delivery_of(result))
         return (before if after.status == "cancelled" else after), after
 
     def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
@@ -288,7 +261,7 @@ class Jobs:
         Raises:
             UnknownPrompt: it is no longer kept; what became of a webhook is kept for longer.
         """
-        if _is_over(result):
+        if is_over(result):
             raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=result.id)
         return kept_generation(self._engine, result, deadline, options)
 
@@ -329,9 +302,7 @@ class Jobs:
         if not self.is_used:
             return Page([], None)
         parts = self._ready()
-        return page_of(
-            parts.board, partial(self._find, parts), owner, status=status, labels=labels, cursor=cursor, limit=limit
-        )
+        return page_of(parts.board, parts.find, owner, status=status, labels=labels, cursor=cursor, limit=limit)
 
     def waiting(self, owner: str | None) -> list[State]:
         """The jobs that wait, the next one first. Starts nothing.
@@ -342,8 +313,8 @@ class Jobs:
         parts = self._parts
         if parts is None:
             return []
-        entries = [each for each in parts.board.open() if not each.is_running and owner in (None, each.job.owner)]
-        states = [self._open(parts, each) for each in entries]
+        entries = [each for each in parts.board.open() if each.state == "queued" and owner in (None, each.job.owner)]
+        states = [parts.state_of(each) for each in entries]
         return sorted(states, key=lambda each: each.position or 0)
 
     def figures(self) -> Figures | None:
@@ -363,7 +334,7 @@ class Jobs:
             engine, "bridge", presence, most_open=bridge.settings.max_jobs, cleared=lambda result: self._ended(result)
         )
         queue.start()
-        news = News(engine)
+        news = News(engine, queue.board)
         webhooks = Webhooks(
             engine, bridge.settings, lambda result: self.write_hook(result), lambda outcome: self.told_try(outcome)
         )
@@ -374,56 +345,11 @@ class Jobs:
         parts = self.parts()
         if parts.queue.wait_until_ready(0):
             return parts
-        self._engine.get(RESULTS, f"{TRIES}none")  # raises what keeps it from being connected, if something does
+        parts.check_engine()
         if not parts.queue.wait_until_ready(READY_SECONDS):
             raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
         return parts
 
-    def _find(self, parts: Parts, job_id: str, *, surely: bool = False) -> State | None:
-        """A job as it is now.
-
-        Args:
-            surely: whether to ask the engine, so that no process says that a job runs that has ended in another.
-        """
-        board = parts.board
-        if _JOB_ID.fullmatch(job_id) is None:
-            return None
-        if not board.knows(job_id) and parts.queue.is_stored(job_id):  # another process has just queued it
-            board.wait(job_id, lambda: board.knows(job_id), HEARING_SECONDS)
-        entry = board.entry(job_id)
-        if entry is not None and surely and entry.state != "queued" and parts.queue.has_ended(entry.job):
-            board.wait(job_id, lambda: board.entry(job_id) is None, HEARING_SECONDS)
-            entry = board.entry(job_id)
-        if entry is not None:
-            return self._open(parts, entry)
-        result = board.result(job_id)
-        if result is None or _is_over(result):
-            return None  # the record is kept longer than the files if its webhook is still to be delivered
-        return ended_state(result, self._delivery(result))
-
-    def _open(self, parts: Parts, entry: Entry) -> State:
-        if entry.state != "queued":  # it runs, or its result is on its way
-            progress = parts.news.progress_of(entry.job.id)
-            eta = None if progress is None else progress.eta_seconds
-            return open_state(entry.job, entry.claim, runs=True, eta_seconds=eta, progress=progress)
-        before = parts.board.position(entry.job.id)
-        position = None if before is None else before + 1
-        return open_state(entry.job, entry.claim, position=position, eta_seconds=eta_of(parts.presence, position))
-
-    def _delivery(self, result: Result) -> Mapping[str, object] | None:
-        """What became of a webhook, as far as the engine can say now."""
-        if result.webhook is None:
-            return None
-        with contextlib.suppress(EngineUnreachable):
-            message = self._engine.get(RESULTS, TRIES + result.id)
-            tries = None if message is None else Tries.from_bytes(message.data)
-            return (tries or not_tried(result.ended)).view()
-        return None
-
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
-
-
-def _is_over(result: Result) -> bool:
-    return result.expires_at <= time.time()

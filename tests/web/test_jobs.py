@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from comfybridge.jobs import jobs
+from comfybridge.jobs import parts
 from comfybridge.jobs.endings import Line
 from comfybridge.logs import JsonFormatter
 from comfybridge.serving.announcement import announce
@@ -212,7 +212,7 @@ def test_what_is_no_longer_kept_is_unknown(
     for each in (plain, told):
         ended(app, each)
     real = time.time
-    monkeypatch.setattr("comfybridge.jobs.jobs.time.time", lambda: real() + 3601)
+    monkeypatch.setattr("comfybridge.jobs.parts.time.time", lambda: real() + 3601)
     for address in ("", "/result", "/events"):
         failure(api.get(f"/jobs/{plain}{address}"), 404, "unknown_prompt")
     failure(api.get(f"/jobs/{told}/result"), 404, "unknown_prompt")
@@ -279,7 +279,7 @@ def test_a_result_is_kept_for_as_long_as_was_asked(
     for job_id in (short, usual):
         ended(jobs_app, job_id)
     now = time.time()
-    monkeypatch.setattr(jobs.time, "time", lambda: now + 101)
+    monkeypatch.setattr(parts.time, "time", lambda: now + 101)
     for path in ("", "/result", "/events"):
         failure(jobs_api.get(f"/jobs/{short}{path}"), 404, "unknown_prompt")
     assert [each["id"] for each in jobs_api.get("/jobs").get_json()["jobs"]] == [usual]
