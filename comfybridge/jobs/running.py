@@ -21,6 +21,7 @@ from comfybridge.errors import (
     ExecutionFailed,
     InternalError,
     Interrupted,
+    ModelMissing,
     PromptLost,
     ShuttingDown,
     forget_frames,
@@ -230,7 +231,9 @@ class Run:
         self.hindrance = "unreachable" if is_out_of_reach else "busy" if is_busy else None
         if is_busy or (is_out_of_reach and self.trace.sent_as is None):
             return self._give_back(counts=False)
-        if error.lacks is not None:
+        if error.lacks is not None or isinstance(
+            error, ModelMissing
+        ):  # a template's model has stand-ins, so none asked
             self.hindrance = "lacking"
             if self._around.others({*claim.lacks, claim.agent}):
                 return self._give_back(counts=False, lacks=error.message)

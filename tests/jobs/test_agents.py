@@ -287,6 +287,15 @@ def test_a_job_waits_for_an_agent_that_has_its_node_class(office: Office, sim: S
     assert office.jobs.find(job_id, None).status == "queued"
 
 
+def test_a_job_goes_on_to_an_agent_that_has_the_model_of_its_template(office: Office) -> None:
+    with Simulator(checkpoints=["a.safetensors", "b.safetensors"]) as first, Simulator() as second:
+        second.checkpoints[:] = ["v1-5-pruned-emaonly-fp16.safetensors", "c.safetensors"]
+        office.hire(first.url)
+        office.hire(second.url)
+        jobs = [office.queue(GenerationRequest(workflow="txt2img", params={"steps": 1})) for _ in range(4)]
+        assert [office.ended(each).status for each in jobs] == ["succeeded"] * 4
+
+
 def test_progress_is_told_always_and_events_while_somebody_watches(
     office: Office, sim: Simulator, server: Server, make_engine: Callable[..., Engine]
 ) -> None:
