@@ -147,11 +147,6 @@ def measuring(stream: str) -> Callable[[Connection], Awaitable[tuple[int, int]]]
     return measure
 
 
-def taking_back(subject: str, sequence: int) -> Callable[[Connection], Awaitable[object]]:
-    """Delete a message that was published on a subject."""
-    return deleting(stream_of(subject), sequence)
-
-
 def _seconds(text: str) -> float:
     """Seconds since 1970 of a time such as 2026-11-28T21:45:12.123456789Z."""
     try:

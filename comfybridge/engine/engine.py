@@ -72,7 +72,6 @@ class Engine:
 
     def is_wanted_at_start(self) -> bool:
         """Whether there may be jobs from before: the engine runs elsewhere, or has data. Starts nothing."""
-        # as `server.has_data`, which imports more
         return self.is_chosen or self._state.has("engine/js/jetstream")
 
     def publish(
@@ -120,27 +119,6 @@ class Engine:
         if subject.startswith(NEW_WORK) and data and not link.has_room():
             raise Full(subject)
         return link.submit(calls.publishing(subject, data, expected, ttl, headers), seconds)
-
-    def publish_all(
-        self, messages: Sequence[tuple[str, bytes]], *, ttl: float | None = None, seconds: float = SECONDS
-    ) -> list[int]:
-        """Store messages; the last one is stored only once all others are. Returns their sequences.
-
-        If one fails, those before it are deleted again.
-
-        Raises:
-            Full, EngineUnreachable
-        """
-        if not messages:
-            return []
-        begun = [self.publishing(subject, data, ttl=ttl, seconds=seconds) for subject, data in messages[:-1]]
-        try:
-            sequences = [self._result(each, seconds) for each in begun]
-            return [*sequences, self.publish(*messages[-1], ttl=ttl, seconds=seconds)]
-        except (Full, BridgeError):
-            for (subject, _), each in zip(messages, begun, strict=False):
-                each.add_done_callback(lambda done, subject=subject: self._take_back(subject, done))  # type: ignore[misc]
-            raise
 
     def get(self, stream: str, subject: str, *, seconds: float = SECONDS) -> Message | None:
         """The last message on a subject, or None."""
@@ -374,17 +352,6 @@ class Engine:
         future = link.run(beginning)
         if not link.is_own_thread:
             self._result(future, SECONDS)
-
-    def _take_back(self, subject: str, stored: Future[int]) -> None:
-        if stored.cancelled() or stored.exception() is not None:
-            return
-        from comfybridge.engine import calls
-
-        link = self._link
-        if link is not None:
-            link.soon(
-                lambda: link.loop.create_task(link.quietly(calls.taking_back(subject, stored.result()), SECONDS))
-            )
 
     def _tell_change(self, is_connected: bool) -> None:
         for hear in self._changes:

@@ -169,11 +169,6 @@ class Link:
             await asyncio.sleep(seconds)
             call()
 
-    async def quietly(self, work: Callable[[Connection], Awaitable[object]], seconds: float) -> None:
-        """Do some work whose failure matters little."""
-        with contextlib.suppress(Exception):
-            await self._within(work, seconds, repeats=True)
-
     def close(self) -> None:
         """End the connection, the thread, and the server if it was started here."""
         if self._is_closing:

@@ -207,11 +207,6 @@ class EmbeddedServer:
         return True
 
 
-def has_data(state: StateFolder) -> bool:
-    """Whether the bridge's own engine has been used before; makes nothing."""
-    return state.has(f"{FOLDER}/js/jetstream")
-
-
 def find_program(chosen: Path | None) -> str:
     """The nats-server that is to be started.
 

@@ -34,7 +34,7 @@ def _streams(disk_bytes: int) -> list[dict[str, Any]]:
     kept, results = disk_bytes // 4, disk_bytes // 8
     return [
         {
-            **_stream(KEPT, "comfybridge.kept.job.*", "comfybridge.kept.claim.*", "comfybridge.kept.request.*"),
+            **_stream(KEPT, "comfybridge.kept.job.*", "comfybridge.kept.claim.*"),
             "max_bytes": kept,
         },
         {**_stream(LIVE, "comfybridge.live.>"), "storage": "memory", "max_bytes": LIVE_BYTES},

@@ -54,23 +54,9 @@ def test_purging_takes_what_matches(engine: Engine) -> None:
     assert engine.subjects(KEPT, ">") == ["comfybridge.kept.claim.a"]
 
 
-def test_the_last_of_several_messages_is_stored_only_after_the_others(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = engine.publish_all([("comfybridge.kept.claim.a", b"claim"), (JOB, b"job")])
-    assert second > first
-
-    too_large = b"x" * (9 * 1024 * 1024)  # beyond the server's payload
-    with pytest.raises(TooLarge):
-        engine.publish_all(
-            [
-                ("comfybridge.kept.claim.b", b"claim"),
-                ("comfybridge.kept.claim.c", too_large),
-                ("comfybridge.kept.job.b", b""),
-            ]
-        )
-    assert engine.get(KEPT, "comfybridge.kept.job.b") is None
-    until(lambda: engine.get(KEPT, "comfybridge.kept.claim.b") is None)
+def test_a_message_that_is_too_large_is_refused(engine: Engine) -> None:
+    with pytest.raises(TooLarge, match="at most 8,388,608 bytes at once"):
+        engine.publish(JOB, b"x" * 9 * 1024 * 1024)
 
 
 def fill(engine: Engine) -> None:
@@ -187,7 +173,7 @@ def test_an_engine_that_is_away_is_said_in_two_seconds(server: Server, engine: E
         lambda: engine.publish(JOB, b""),
         lambda: engine.get(KEPT, JOB),
         lambda: engine.ask("comfybridge.ask.a", b"", 2),
-        lambda: engine.publish_all([(JOB, b""), (JOB, b"")]),
+        lambda: engine.subjects(KEPT, ">"),
         lambda: engine.drop_blobs("a"),
     ]
     began = time.monotonic()

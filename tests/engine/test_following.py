@@ -35,7 +35,7 @@ def test_last_values_come_first_and_then_each_new_one(engine: Engine) -> None:
     publish(engine, "job.a", b"1")
     publish(engine, "job.a", b"2")
     publish(engine, "claim.a", b"3")
-    publish(engine, "request.a", b"not followed")
+    engine.publish("comfybridge.tries.a", b"not followed")
     heard = follow(engine)
     assert heard.caught_up.wait(20)
     assert heard.values == {"comfybridge.kept.job.a": b"2", "comfybridge.kept.claim.a": b"3"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -154,5 +155,8 @@ async def _counts(context: JetStreamContext, stream: str, subjects: str) -> dict
 
 
 async def _open(context: JetStreamContext, stream: str, subjects: str) -> int:
-    stored = [await context.get_last_msg(stream, each) for each in await _counts(context, stream, subjects)]
-    return sum(bool(each.data) for each in stored)
+    count = 0
+    for each in await _counts(context, stream, subjects):
+        with contextlib.suppress(nats.js.errors.NotFoundError):  # it has just been deleted
+            count += bool((await context.get_last_msg(stream, each)).data)
+    return count
