@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 DOUBT_SECONDS = 30.0  # after which a message to the engine that was not answered cannot be stored any more
 UNASKED = -1
 AWAY_PAUSE = 0.5  # seconds before the engine is asked again
+OWN_SECONDS = 2.0  # after which a claim of this process that it does not hold has nobody who runs its job
+REVIEW_SECONDS = 1.0  # between two looks at whether claims have become void by time alone
 TURN_SECONDS = 0.01  # for which each idle agent leaves a new job to the one before it
 MOST_CHOICES = 8  # of the next jobs, among which idle agents choose different ones
 
@@ -103,6 +105,7 @@ class Claims:
         self._able: tuple[str, dict[Need, bool]] = ("", {})
         self._taking = threading.Lock()
         self._wakes = 0
+        self._reviewed_at = float("-inf")
 
     def take(self, taker: Taker, seconds: float) -> Claimed | None:
         """See `JobQueue.take`."""
@@ -112,6 +115,7 @@ class Claims:
             version = self._board.version
             pause = 3600.0
             try:
+                self._review()
                 with self._taking:
                     claimed = self._look_again() or self._choose(taker)
                     pause = self._until_later()
@@ -173,12 +177,18 @@ class Claims:
         if claim is None or job_id in self._held:
             return False
         if self._me is not None and claim.agent == self._me[0]:
-            is_old = time.monotonic() - entry.claimed > DOUBT_SECONDS
+            is_old = time.monotonic() - entry.claimed > OWN_SECONDS
             return claim.session != self._me[1] or (is_old and job_id not in self._doubts)
         presence, since = self._presence, entry.claimed
         return presence.is_dead(claim.agent, claim.session, since=since) or presence.has_dropped(
             claim.agent, claim.session, job_id, since=since
         )
+
+    def _review(self) -> None:
+        now = time.monotonic()
+        if now - self._reviewed_at >= REVIEW_SECONDS:
+            self._reviewed_at = now
+            self._board.review()
 
     def _look_again(self) -> Claimed | None:
         """A job that was claimed here without an answer, if the claim is stored."""
@@ -249,9 +259,20 @@ class Claims:
                 self._doubts[job.id] = _Doubt(job, claim, entry.claim_sequence, time.monotonic())
             elif isinstance(error, (Conflict, Full)):
                 self._later[job.id] = (entry.claim_sequence, time.monotonic() + AWAY_PAUSE)
+                if isinstance(error, Conflict):
+                    self._learn(job)
                 return None
             raise
         return self._hold(job, claim, sequence, is_first=entry.claim is None)
+
+    def _learn(self, job: Job) -> None:
+        """Take in the claim that was in the way: the mirror may have missed it, as one that came before its job."""
+        stored = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job.id))
+        if stored is not None:
+            self._board.hear(stored)
+            entry = self._board.entry(job.id)
+            if entry is not None:
+                self.hear(entry)
 
     def _hold(self, job: Job, claim: Claim, sequence: int, *, is_first: bool) -> Claimed | None:
         self._held[job.id] = sequence
