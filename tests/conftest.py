@@ -4,7 +4,8 @@
   test client), `cli/` runs the command, `bridge/` calls the Python API. Files of `comfybridge/` itself: here.
 - `serving/` runs servers as users do, mostly as forks (`forking.py`). Slow: only what needs a socket and a process.
 - `faults/`: callers wait while ComfyUI fails, and nothing may be left behind.
-- `fleet/`: bridges, agents, engine and ComfyUIs as processes that are killed, with every job accounted for.
+- `fleet/`: bridges, agents, engine and ComfyUIs as processes that are killed, with every job accounted for. Only with
+  `--faults`.
 - `contract/`: ComfyUI's behaviour, checked on the simulator, or with `--comfyui-url` on a real one.
 - `simulator/`: further features of the simulator. `properties/`: inputs made up by hypothesis.
 - `test_soak.py`: everything at once, only with `--soak-seconds`.
@@ -50,7 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run tests/contract against the ComfyUI at this URL instead of the simulator",
     )
     parser.addoption("--soak-seconds", type=float, default=0, help="how long tests/test_soak.py goes on (0: not run)")
-    parser.addoption("--by-hand", action="store_true", help="also run the faults in tests/fleet that take minutes")
+    parser.addoption("--faults", action="store_true", help="also run the faults in tests/fleet, which take minutes")
+    parser.addoption("--by-hand", action="store_true", help="also those of them that take a minute each")
     parser.addoption("--soak-seed", type=int, default=1, help="what its lots are drawn from")
 
 

@@ -19,8 +19,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         if not hasattr(signal, "SIGSTOP") or not Path("/proc/self/environ").exists():
             item.add_marker(pytest.mark.skip(reason="stops processes and looks into /proc"))
+        if not config.getoption("--faults") and item.path.name != "test_soak.py":  # which has an option of its own
+            item.add_marker(pytest.mark.skip(reason="only with --faults"))
         if item.get_closest_marker("by_hand") and not config.getoption("--by-hand"):
-            item.add_marker(pytest.mark.skip(reason="takes minutes: only with --by-hand"))
+            item.add_marker(pytest.mark.skip(reason="takes a minute: only with --by-hand"))
 
 
 @pytest.hookimpl(wrapper=True)
