@@ -17,6 +17,7 @@ class Gate:
         self._changed = threading.Condition()
         self._node_hold = False
         self._deaf = False
+        self._holds_worker = False
         self._step_hold: int | None = None
 
     def hold(self, deaf: bool) -> None:
@@ -37,11 +38,18 @@ class Gate:
         with self._changed:
             self._changed.notify_all()
 
+    def wait_until_held(self, timeout: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._holds_worker, timeout)
+
     def end_node(self, interrupted: Callable[[], bool], stopped: Callable[[], bool]) -> None:
         """Waits as long as nodes are held. Returns early when interrupted; raises Stopped."""
         with self._changed:
             while self._node_hold and (self._deaf or not interrupted()) and not stopped():
+                self._holds_worker = True
+                self._changed.notify_all()
                 self._changed.wait()
+            self._holds_worker = False
         if stopped():
             raise Stopped
 

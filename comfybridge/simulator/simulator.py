@@ -241,6 +241,10 @@ class Simulator:
 
         self._demand(queue.wait_until(runs, timeout), f"prompt {prompt_id or ''} does not run")
 
+    def wait_until_held(self, timeout: float = 10) -> None:
+        """Waits until `hold` holds a prompt: an interrupt reaches it now, and not only the prompt before it."""
+        self._demand(self._gate.wait_until_held(timeout), "no prompt is held")
+
     def wait_until_queued(self, count: int, timeout: float = 10) -> None:
         """Waits until at least `count` prompts are in the queue, the running one included (`queue_remaining`)."""
         queue = self._alive.queue

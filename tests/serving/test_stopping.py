@@ -96,7 +96,7 @@ def test_a_second_ctrl_c_ends_the_wait_and_cancels(start: Start, sim: Simulator,
     server = start(arguments)
     sim.hold()
     caller = Caller(server)
-    sim.wait_until_running()
+    sim.wait_until_held()
     server.stop(signal.SIGINT)
     os.killpg(server.process.pid, signal.SIGINT)
     assert caller.answered().json()["type"] == "shutting_down"
