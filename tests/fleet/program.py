@@ -1,6 +1,6 @@
-"""The program of this checkout with leases of seconds, and a clock that can be set back: `-m tests.fleet.program`.
+"""The program of this checkout with leases and pauses of seconds, and a clock that can be set back.
 
-Nothing else is changed. `TESTS_LEASE` names the lease in seconds; `TESTS_CLOCK` a file with eight bytes, by how many
+Started with `-m tests.fleet.program`. Nothing else is changed. `TESTS_LEASE` names the lease in seconds; `TESTS_CLOCK` a file with eight bytes, by how many
 seconds the clock is set back (see `Clock`).
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 LEASE, CLOCK = "TESTS_LEASE", "TESTS_CLOCK"
 ANNOUNCEMENTS = 5  # of an agent in one lease
+HOOK_TRIES = 30
 
 
 class Clock:
@@ -45,11 +46,15 @@ def _set_clock(path: str) -> None:
 
 
 def _set_lease(seconds: float) -> None:
-    from comfybridge.jobs import agent, presence
+    from comfybridge.jobs import agent, presence, webhooks
 
     for name, short, makers in (
         ("lease", seconds, (agent.Agent, presence.Presence)),
         ("every", seconds / ANNOUNCEMENTS, (presence.Announcer,)),
+        # a webhook whose bridge was killed twice must come while a test waits
+        ("claim_seconds", 4 * seconds, (webhooks.Webhooks,)),
+        ("try_seconds", 2 * seconds, (webhooks.Webhooks,)),
+        ("pauses", (seconds,) * HOOK_TRIES, (webhooks.Webhooks,)),
     ):
         for each in makers:
             each.__init__.__kwdefaults__[name] = short
