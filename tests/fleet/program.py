@@ -1,7 +1,8 @@
 """The program of this checkout with leases and pauses of seconds, and a clock that can be set back.
 
-Started with `-m tests.fleet.program`. Nothing else is changed. `TESTS_LEASE` names the lease in seconds; `TESTS_CLOCK` a file with eight bytes, by how many
-seconds the clock is set back (see `Clock`).
+Started with `-m tests.fleet.program`. Nothing else is changed.
+`TESTS_LEASE` names the lease in seconds; `TESTS_CLOCK` a file with eight bytes, by how many seconds the clock is set
+back (see `Clock`).
 """
 
 from __future__ import annotations
