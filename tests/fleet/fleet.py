@@ -93,6 +93,7 @@ class Fleet:
         self.comfyuis: list[ComfyUI] = []
         self.jobs = Jobs()
         self._receiver: Receiver | None = None
+        self._making = threading.Lock()
 
     def end(self) -> None:
         """End everything, whatever it does."""
@@ -153,10 +154,11 @@ class Fleet:
 
     @property
     def receiver(self) -> Receiver:
-        if self._receiver is None:
-            self._receiver = Receiver()
-            self._stack.callback(self._receiver.close)
-        return self._receiver
+        with self._making:  # several callers of a soak ask for the first time at once
+            if self._receiver is None:
+                self._receiver = Receiver()
+                self._stack.callback(self._receiver.close)
+            return self._receiver
 
     def keep(self, close: Callable[[], object]) -> None:
         """Have something closed at the end."""
