@@ -37,6 +37,8 @@ class InEngine:
 
 Place = InFolder | InEngine
 
+SUBFOLDER = "comfybridge"  # the bridge's folder within ComfyUI's input folder
+
 # Opens the bytes that are at a place. Raises LookupError, then or while it is read, if they are gone.
 OpenPlace = Callable[[Place], Iterable[bytes]]
 
@@ -61,19 +63,19 @@ class StoredInput(InputFile):
     """An input file whose bytes are at a place; they are not held in memory.
 
     Attributes:
+        name: its name for inputs of nodes, on any ComfyUI; the graph has it already. The same name means the same
+            bytes.
         data: empty.
         place: where its bytes are.
-        stored_name: its name in the bridge's folder on any ComfyUI. The same name means the same bytes.
         size: in bytes.
-        media_type: such as `image/png`.
+        shown: its name for people.
         open_place: opens its place; None until it is known by whom.
     """
 
     data: bytes = field(default=b"", repr=False)
     place: Place = InFolder("", "")
-    stored_name: str = ""
     size: int = 0
-    media_type: str = "application/octet-stream"
+    shown: str = ""
     open_place: OpenPlace | None = field(default=None, repr=False, compare=False)
 
     def chunks(self) -> Iterable[bytes]:
