@@ -102,7 +102,7 @@ class InvalidWorkflow(InvalidRequest):
 
 
 class MissingAsset(InvalidRequest):
-    """A stored file that an input of the graph refers to does not exist, or its bytes are gone.; `field` is `NODE.INPUT`."""
+    """An asset that an input of the graph refers to does not exist, or its bytes are gone."""
 
     type = "missing_asset"
 

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import TimedOut
+from comfybridge.errors import FileUnusable, TimedOut
 from comfybridge.files.stored import StoredInput
 
 
@@ -27,7 +27,7 @@ class Bringer:
             Its name for inputs of nodes; another one than the file's if that name was taken by other bytes.
 
         Raises:
-            LookupError: the file's bytes are gone.
+            LookupError: the file's bytes can't be had.
             TooLarge: the server takes no files of that size.
             ComfyUIUnreachable, ComfyUIError, TimedOut: it could not be brought.
         """
@@ -40,5 +40,7 @@ class Bringer:
                 return file.name
             subfolder, _, name = file.name.rpartition("/")
             return client.upload_stream(name, file.chunks(), file.size, subfolder, deadline)
+        except FileUnusable as error:
+            raise LookupError("what is there is something else") from error
         finally:
             lock.release()

@@ -26,7 +26,7 @@ from comfybridge.files.fetch import Allowance, Fetcher
 from comfybridge.files.forms import SHOWN, FileForms, Form
 from comfybridge.files.names import PROSE
 from comfybridge.files.sent import LinkedFile, check_count, is_for_file
-from comfybridge.files.stored import SUBFOLDER, StoredInput
+from comfybridge.files.stored import SUBFOLDER, OutOfReach, StoredInput
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.graph import Graph, set_input
@@ -328,8 +328,8 @@ class Uploader:
                 brought.stored[key] = self._bringer.bring(file, client, deadline)
             if not {"base64", "data_uri"}.isdisjoint(placed.forms.values()):
                 placed = replace(placed, file=InputFile(file.name, b"".join(file.chunks())))
-        except LookupError:
-            raise _gone(file, placed, filled.graph) from None
+        except LookupError as error:
+            raise _missing(file, placed, filled.graph, error) from None
         _rewrite(placed, filled, brought.stored[key])
         if brought.stored[key] != file.name:
             for node in filled.graph.values():
@@ -401,9 +401,7 @@ def _check(placed: Placed, graph: Graph) -> None:
 
 def _check_room(placed: Sequence[Placed]) -> None:
     """Refuse too many bytes of files within a graph: ComfyUI copies its queue whenever someone reads it."""
-    size = sum(
-        _size(each.file) for each in placed for form in each.forms.values() if form in ("base64", "data_uri")
-    )
+    size = sum(_size(each.file) for each in placed for form in each.forms.values() if form in ("base64", "data_uri"))
     if size > MOST_IN_GRAPH:
         raise TooLarge(
             f"The graph's nodes take files of {size} bytes as base64; they may have {MOST_IN_GRAPH} together."
@@ -418,16 +416,15 @@ def _shown(file: InputFile) -> str:
     return file.shown if isinstance(file, StoredInput) else file.name
 
 
-def _gone(file: StoredInput, placed: Placed, graph: Graph) -> MissingAsset:
+def _missing(file: StoredInput, placed: Placed, graph: Graph, error: LookupError) -> MissingAsset:
+    """The error for a file whose bytes can't be had."""
+    fate = "on a ComfyUI that does not answer" if isinstance(error, OutOfReach) else "gone; upload it again"
     target = next(iter(placed.forms), None)
-    sentence = f"The bytes of the asset {clip(file.shown)} are gone"
     if target is None:
-        return MissingAsset(f"{sentence}; upload it again.")
-    class_type = graph[target.node]["class_type"]
-    return MissingAsset(
-        f"{sentence}, which node {clip(target.node)} ({clip(class_type)}) takes as {clip(target.input)}; upload it again.",
-        field=f"{target.node}.{target.input}",
-    )
+        return MissingAsset(f"The bytes of the asset {clip(file.shown)} are {fate}.")
+    where = f"{target.input} of node {target.node} ({graph[target.node]['class_type']})"
+    sentence = f"The bytes of the asset {clip(file.shown)}, which is for {clip(where)}, are {fate}."
+    return MissingAsset(sentence, field=f"{target.node}.{target.input}")
 
 
 def _renamed(value: Any, name: str, new: str) -> Any:

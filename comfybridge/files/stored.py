@@ -39,7 +39,12 @@ Place = InFolder | InEngine
 
 SUBFOLDER = "comfybridge"  # the bridge's folder within ComfyUI's input folder
 
-# Opens the bytes that are at a place. Raises LookupError, then or while it is read, if they are gone.
+
+class OutOfReach(LookupError):
+    """The bytes are on a ComfyUI that does not answer."""
+
+
+# Opens the bytes that are at a place. Raises LookupError, then or while it is read, if they can't be had.
 OpenPlace = Callable[[Place], Iterable[bytes]]
 
 
@@ -79,7 +84,7 @@ class StoredInput(InputFile):
     open_place: OpenPlace | None = field(default=None, repr=False, compare=False)
 
     def chunks(self) -> Iterable[bytes]:
-        """Its bytes. Raises LookupError, then or while they are read, if they are gone."""
+        """Its bytes. Raises LookupError, then or while they are read, if they can't be had."""
         if self.open_place is None:
             raise LookupError("nobody knows how to open it")
         return self.open_place(self.place)
