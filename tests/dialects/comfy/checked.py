@@ -22,14 +22,16 @@ class Checked:
 
     Args:
         faults: where faults are added.
-        inside: gives texts that no answer may have: addresses and folders of ComfyUI and of the bridge.
+        answers: where answers are added, as "GET /api/v2/jobs 200".
+        inside: texts that no answer may have: addresses and folders of ComfyUI and of the bridge.
     """
 
     def __init__(
-        self, application: WSGIApplication, faults: list[str], inside: Callable[[], Iterable[str]] = tuple
+        self, application: WSGIApplication, faults: list[str], answers: list[str], inside: Iterable[str]
     ) -> None:
         self._application = application
         self._faults = faults
+        self._answers = answers
         self._inside = inside
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -44,7 +46,8 @@ class Checked:
         return _Body(self._application(environ, start), answer, self._end)
 
     def _end(self, answer: _Answer) -> None:
-        found = [*answer.faults(), *answer.leaks(self._inside())]
+        self._answers.append(str(answer))
+        found = [*answer.faults(), *answer.leaks(self._inside)]
         self._faults += [f"{answer}: {each}" for each in found]
 
 

@@ -36,10 +36,18 @@ def faults() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def make_app(make_app: Callable[..., Flask], faults: list[str], inside: list[str]) -> Callable[..., Flask]:
+def answers() -> list[str]:
+    """The answers below /api/v2 so far, as "GET /api/v2/jobs 200"."""
+    return []
+
+
+@pytest.fixture
+def make_app(
+    make_app: Callable[..., Flask], faults: list[str], answers: list[str], inside: list[str]
+) -> Callable[..., Flask]:
     def make(**settings: Any) -> Flask:
         app = make_app(**settings)
-        app.wsgi_app = Checked(app.wsgi_app, faults, lambda: inside)
+        app.wsgi_app = Checked(app.wsgi_app, faults, answers, inside)
         return app
 
     return make
