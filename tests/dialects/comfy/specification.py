@@ -5,8 +5,6 @@ Without jsonschema, which `requirements-dev.txt` brings, nothing is held against
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from datetime import datetime
@@ -116,8 +114,7 @@ def _faults(schema: dict[str, Any], media_type: str, body: bytes) -> list[str]:
     if jsonschema is None:
         return []
     whole = {**schema, "components": _components()}
-    checks = jsonschema.FormatChecker(("date-time", "uri", "uri-reference", "byte"))
-    found = jsonschema.Draft202012Validator(whole, format_checker=checks).iter_errors(value)
+    found = jsonschema.Draft202012Validator(whole, format_checker=_formats()).iter_errors(value)
     return [f"{each.json_path}: {each.message}"[:400] for each in found]
 
 
@@ -170,22 +167,24 @@ def _json_schema(schema: Any) -> Any:
     return converted
 
 
-if jsonschema is not None:
+@cache
+def _formats() -> Any:
+    checker = jsonschema.FormatChecker(())
+    checker.checks("date-time", raises=ValueError)(_is_time)
+    checker.checks("uri")(_is_url)
+    checker.checks("uri-reference")(_is_link)
+    return checker
 
-    @jsonschema.FormatChecker.cls_checks("date-time", raises=ValueError)
-    def _is_time(value: object) -> bool:
-        """With a zone: the SDKs refuse others."""
-        return not isinstance(value, str) or datetime.fromisoformat(value.replace("Z", "+00:00")).tzinfo is not None
 
-    @jsonschema.FormatChecker.cls_checks("uri")
-    def _is_url(value: object) -> bool:
-        return not isinstance(value, str) or re.match(r"https?://[^/\s]+/\S*$", value) is not None
+def _is_time(value: object) -> bool:
+    """With a zone: the SDKs refuse others."""
+    return not isinstance(value, str) or datetime.fromisoformat(value.replace("Z", "+00:00")).tzinfo is not None
 
-    @jsonschema.FormatChecker.cls_checks("uri-reference")
-    def _is_link(value: object) -> bool:
-        """The SDKs join what begins with a slash to the server's origin."""
-        return not isinstance(value, str) or re.match(r"/(?!/)\S*$|https?://[^/\s]+/\S*$", value) is not None
 
-    @jsonschema.FormatChecker.cls_checks("byte", raises=binascii.Error)
-    def _is_base64(value: object) -> bool:
-        return not isinstance(value, str) or bool(base64.b64decode(value, validate=True) or True)
+def _is_url(value: object) -> bool:
+    return not isinstance(value, str) or re.match(r"https?://[^/\s]+/\S*$", value) is not None
+
+
+def _is_link(value: object) -> bool:
+    """The SDKs join what begins with a slash to the server's origin."""
+    return not isinstance(value, str) or re.match(r"/(?!/)\S*$|https?://[^/\s]+/\S*$", value) is not None
