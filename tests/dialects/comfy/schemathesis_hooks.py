@@ -1,4 +1,4 @@
-"""What schemathesis is given beside its own cases: things that are there. `test_specification_cases.py` has it load this.
+"""What schemathesis is given beside its own cases: what is there. `test_specification_cases.py` has it load this.
 
 Half of the cases name a job, an output or an asset that exists, and half of the jobs are of a graph that runs.
 """
