@@ -33,7 +33,6 @@ def test_events_from_queue_to_end(client: Any, sim: Simulator) -> None:
     before = submit(client)
     job = submit(client, txt2img(sim.checkpoints[0], steps=4))
     sim.wait_until_running()
-    sim.wait_until_pending(1)
     heard = []
     for event in job.events():
         heard.append(event)

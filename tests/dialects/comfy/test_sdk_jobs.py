@@ -66,7 +66,6 @@ def test_a_job_from_queue_to_end(client: Any, sim: Simulator) -> None:
     assert first.status == "queued"
     assert first.outputs == []
     sim.wait_until_running()
-    sim.wait_until_pending(1)
     assert first.refresh().status == "running"
     assert client.jobs.get(second.id).status == "queued"
     sim.release()
@@ -111,7 +110,6 @@ def test_cancelling(client: Any, sim: Simulator) -> None:
     running = client.submit(workflow(client))
     waiting = client.submit(workflow(client))
     sim.wait_until_running()
-    sim.wait_until_pending(1)
     assert waiting.cancel().status == "canceled"
     assert running.cancel().status in ("canceling", "canceled")
     assert client.jobs.get(running.id).cancel().id == running.id
