@@ -218,8 +218,11 @@ class Jobs:
         return self.find(job_id, None)
 
     @contextlib.contextmanager
-    def watch(self, job_id: str) -> Iterator[Watching]:
+    def watch(self, job_id: str, pause: float = 0.0) -> Iterator[Watching]:
         """Follow what happens to a job.
+
+        Args:
+            pause: seconds between two events of progress, and between two previews.
 
         Raises:
             EngineUnreachable
@@ -229,7 +232,7 @@ class Jobs:
         def find() -> State:
             return parts.find(job_id) or self.find(job_id, None)
 
-        watching = Watching(job_id, parts.engine, parts.board, find)
+        watching = Watching(job_id, parts.engine, parts.board, find, pause)
         try:
             yield watching
         finally:
