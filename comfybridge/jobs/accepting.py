@@ -38,6 +38,7 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
         BridgeError: as `Bridge.check`.
     """
     settings, rights = bridge.settings, admitted.rights
+    is_kept = admitted.asked.on_timeout == "keep"
     checked = bridge.check(admitted)
     usual = USUAL if rights is None else min(USUAL, rights.most_priority)
     trace = admitted.trace
@@ -47,7 +48,7 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
         kind="kept",
         created=time.time(),
         workflow=trace.workflow,
-        timeout=admitted.deadline.seconds,
+        timeout=settings.job_expires if is_kept else admitted.deadline.seconds,
         owner=admitted.owner,
         priority=usual if wishes.priority is None else wishes.priority,
         attempts=settings.job_attempts,

@@ -39,7 +39,6 @@ from comfybridge.jobs.storing import StoreFull, store
 from comfybridge.jobs.telling import Tidings
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.giving_up import Abandoned
-from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.prompts.telling import Teller
 from comfybridge.request import Generation, Trace
 
@@ -172,9 +171,6 @@ class Run:
             log.exception("A bug in the bridge")
             sentence = "Something went wrong inside the agent; its log has the details."
             return self._end("failed", error=InternalError(sentence, prompt_id=self.job.id))
-        finally:
-            if self._lost.is_set():
-                self._withdraw()
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -196,7 +192,7 @@ class Run:
             if queue.board.entry(job.id) is None:  # it was cancelled meanwhile
                 raise _Lost from None
             raise InternalError("The job's request, or a file of it, is not in the store any more.") from None
-        admitted = self._with_secrets(admitted)
+        admitted = self._with_secrets(_ending_with_its_job(admitted))
         with self._lock:
             self._admitted, self.trace = admitted, admitted.trace
         self._check_goes_on()
@@ -291,13 +287,6 @@ class Run:
         with contextlib.suppress(BridgeError):  # an agent may have no right to; they expire
             self._around.engine.drop_blobs(self.job.id, f"{run_prefix(self._run)}*")
 
-    def _withdraw(self) -> None:
-        """Cancel the prompts that waiting for them no longer does: those that outlast their request."""
-        admitted = self._admitted
-        if admitted is not None and admitted.asked.outlasts_its_time and self.trace.sent_as is not None:
-            for part in range(admitted.asked.n):
-                self._around.bridge.prompts.try_to_cancel(prompt_id_of(replace(admitted, part=part)))
-
     # -- while the engine is away --------------------------------------------------------------------------------
 
     def _persist(self, call: Callable[[], T]) -> T:
@@ -316,3 +305,13 @@ class Run:
     def _check_goes_on(self) -> None:
         if self._lost.is_set():
             raise _Lost
+
+
+def _ending_with_its_job(admitted: Admitted) -> Admitted:
+    """A request whose prompt is cancelled with its job, and when the job's time is up: that is long where it is kept.
+
+    With an idempotency key, ComfyUI may have its prompt already.
+    """
+    has_key = admitted.asked.idempotency_key is not None
+    asked = replace(admitted.asked, on_timeout="cancel", idempotency_key=None)
+    return replace(admitted, asked=asked, is_repeat=admitted.is_repeat or has_key)
