@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
+from comfybridge.assets.assets import Assets
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
 from comfybridge.jobs.agent_servers import AgentServers
@@ -21,7 +22,7 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
-from comfybridge.web.current import EXTENSION, JOBS, RUNNER
+from comfybridge.web.current import ASSETS, EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.comfy.dialect import COMFY
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     servers = AgentServers() if settings.is_fleet else None
     bridge = app.extensions[EXTENSION] = Bridge(settings, servers)
     jobs = app.extensions[JOBS] = _jobs(bridge) if settings.jobs else None
+    app.extensions[ASSETS] = None if jobs is None else Assets(bridge, jobs)
     app.extensions[RUNNER] = bridge
     if servers is not None and jobs is not None:
         servers.connect = lambda: (jobs.parts().engine, jobs.parts().presence)
