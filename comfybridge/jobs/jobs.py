@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
@@ -51,8 +51,12 @@ from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
 LOOK_SECONDS = 0.5  # between two looks at whether a caller has left
+AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
+AWAY_PAUSE = 0.2
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -208,16 +212,19 @@ class Jobs:
                 check_same(entry.job, admitted)
 
     def find(self, job_id: str, owner: str | None) -> State:
-        """A job as it is now.
+        """A job as it is now; while the engine is away, as it was last known.
 
         Args:
             owner: whose job it must be; None: anybody's.
 
         Raises:
             UnknownPrompt: there is no such job, or not any more.
-            EngineUnreachable: it is not known yet what jobs there are.
+            EngineUnreachable: nothing is known of it, and the engine was away for some seconds.
         """
-        state = self._ready().find(job_id, surely=True) if self.is_used else None
+        return self._find(job_id, owner, AWAY_SECONDS)
+
+    def _find(self, job_id: str, owner: str | None, seconds: float) -> State:
+        state = self._asked(lambda parts: parts.find(job_id, surely=True), seconds) if self.is_used else None
         if state is None or (owner is not None and state.owner != owner):
             said = "There is no job of that id, or its result is no longer kept."
             raise UnknownPrompt(said, prompt_id=job_id if JOB_ID.fullmatch(job_id) else None)
@@ -228,9 +235,19 @@ class Jobs:
         if not self.is_used:
             return None
         try:
-            return self.find(job_id, owner)
+            return self._find(job_id, owner, 0.0)
         except (UnknownPrompt, EngineUnreachable):
             return None
+
+    def _asked(self, ask: Callable[[Parts], T], seconds: float) -> T:
+        """What the engine answers, if it does so within that many seconds."""
+        parts, until = self._ready(), time.monotonic() + seconds
+        while True:
+            try:
+                return ask(parts)
+            except EngineUnreachable:
+                if time.monotonic() >= until or self._is_leaving.wait(AWAY_PAUSE):
+                    raise
 
     def wait(self, job_id: str, seconds: float, has_left: Callable[[], bool] = lambda: False) -> State:
         """A job once it has ended, or after that many seconds, or soon after the process is about to end.
@@ -256,16 +273,14 @@ class Jobs:
         """
         if state.result is not None:
             return kept_graph(self._engine, state.result)
-        parts = self._ready()
-        entry = parts.board.entry(state.id)
-        try:
-            return None if entry is None else sent_graph(parts.queue.request_of(entry.job))
-        except LookupError:
-            return None
+        return self._asked(lambda parts: _sent_graph(parts, state.id), AWAY_SECONDS)
 
     @contextlib.contextmanager
-    def watch(self, job_id: str) -> Iterator[Watching]:
+    def watch(self, job_id: str, pause: float = 0.0) -> Iterator[Watching]:
         """Follow what happens to a job.
+
+        Args:
+            pause: seconds between two events of progress, and between two previews.
 
         Raises:
             EngineUnreachable
@@ -275,7 +290,7 @@ class Jobs:
         def find() -> State:
             return parts.find(job_id) or self.find(job_id, None)
 
-        watching = Watching(job_id, parts.engine, parts.board, find)
+        watching = Watching(job_id, parts.engine, parts.board, find, pause)
         try:
             yield watching
         finally:
@@ -399,3 +414,12 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _sent_graph(parts: Parts, job_id: str) -> dict[str, Any] | None:
+    entry = parts.board.entry(job_id)
+    try:
+        return None if entry is None else sent_graph(parts.queue.request_of(entry.job))
+    except LookupError:  # it has just ended
+        result = parts.board.result(job_id)
+        return None if result is None else kept_graph(parts.engine, result)

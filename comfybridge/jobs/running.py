@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from comfybridge.bridge import Bridge
+from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import (
     BridgeError,
@@ -26,6 +27,7 @@ from comfybridge.errors import (
     ShuttingDown,
     forget_frames,
 )
+from comfybridge.jobs import secret_data
 from comfybridge.jobs.errors import error_to_dict
 from comfybridge.jobs.graphs import keep_graph
 from comfybridge.jobs.job import Ending, Result, result_of
@@ -33,6 +35,7 @@ from comfybridge.jobs.live_files import send_small
 from comfybridge.jobs.queue import Claimed, JobQueue
 from comfybridge.jobs.requests import unpack
 from comfybridge.jobs.results import Stored, has_file, record_of, run_prefix
+from comfybridge.jobs.stored_files import opener
 from comfybridge.jobs.storing import StoreFull, store
 from comfybridge.jobs.telling import Tidings
 from comfybridge.prompts.admitted import Admitted
@@ -45,6 +48,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_MINE = "The job was cancelled, or another agent runs it."
+KEY_LOST = (
+    "The API key that came with the job was kept in the engine's memory only, and is lost, because the engine was "
+    "restarted; submit the job again."
+)
 LEAVING = "The agent is being stopped."
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
@@ -176,6 +183,7 @@ class Run:
             admitted = unpack(
                 data,
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
+                opener(engine, self._around.bridge.servers, self._persist, Deadline(job.timeout)),
                 prompt_id=job.id,
                 seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
                 is_followed=self._is_followed,
@@ -185,13 +193,24 @@ class Run:
             if queue.board.entry(job.id) is None:  # it was cancelled meanwhile
                 raise _Lost from None
             raise InternalError("The job's request, or a file of it, is not in the store any more.") from None
-        admitted = _ending_with_its_job(admitted)
+        admitted = self._with_secrets(_ending_with_its_job(admitted))
         with self._lock:
             self._admitted, self.trace = admitted, admitted.trace
         self._check_goes_on()
         if self._is_left:
             raise ShuttingDown(LEAVING)
         return admitted
+
+    def _with_secrets(self, admitted: Admitted) -> Admitted:
+        if self.job.secrets is None:
+            return admitted
+        try:
+            secrets = self._persist(lambda: secret_data.read(self._around.engine, self.job))
+        except LookupError:
+            self._check_goes_on()
+            raise ExecutionFailed(KEY_LOST) from None
+        extra_data = {**admitted.asked.extra_data, **secrets}
+        return replace(admitted, asked=replace(admitted.asked, extra_data=extra_data))
 
     def _store(self, admitted: Admitted, generation: Generation) -> str:
         self._has_run(self)
