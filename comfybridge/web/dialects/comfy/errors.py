@@ -136,7 +136,7 @@ def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
     """The JSON of an error."""
     code = code_of(error)
     message = _GENERIC if code == BROKEN[1] else error.message
-    details = None if error.node_errors is None else {"node_errors": error.node_errors}
+    details = {"node_errors": error.node_errors} if error.node_errors else None
     return {"error": {"code": code, "message": message, "details": details}}
 
 
