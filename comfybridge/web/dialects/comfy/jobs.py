@@ -16,6 +16,7 @@ from comfybridge.errors import (
     InvalidRequest,
     InvalidWorkflow,
     MissingAsset,
+    MissingAsset,
     RateLimited,
     ShuttingDown,
     TooLarge,
