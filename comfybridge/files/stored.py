@@ -37,7 +37,14 @@ class InEngine:
 
 Place = InFolder | InEngine
 
-# Opens the bytes that are at a place. Raises LookupError, then or while it is read, if they are gone.
+SUBFOLDER = "comfybridge"  # the bridge's folder within ComfyUI's input folder
+
+
+class OutOfReach(LookupError):
+    """The bytes are on a ComfyUI that does not answer."""
+
+
+# Opens the bytes that are at a place. Raises LookupError, then or while it is read, if they can't be had.
 OpenPlace = Callable[[Place], Iterable[bytes]]
 
 
@@ -61,23 +68,23 @@ class StoredInput(InputFile):
     """An input file whose bytes are at a place; they are not held in memory.
 
     Attributes:
+        name: its name for inputs of nodes, on any ComfyUI; the graph has it already. The same name means the same
+            bytes.
         data: empty.
         place: where its bytes are.
-        stored_name: its name in the bridge's folder on any ComfyUI. The same name means the same bytes.
         size: in bytes.
-        media_type: such as `image/png`.
+        shown: its name for people.
         open_place: opens its place; None until it is known by whom.
     """
 
     data: bytes = field(default=b"", repr=False)
     place: Place = InFolder("", "")
-    stored_name: str = ""
     size: int = 0
-    media_type: str = "application/octet-stream"
+    shown: str = ""
     open_place: OpenPlace | None = field(default=None, repr=False, compare=False)
 
     def chunks(self) -> Iterable[bytes]:
-        """Its bytes. Raises LookupError, then or while they are read, if they are gone."""
+        """Its bytes. Raises LookupError, then or while they are read, if they can't be had."""
         if self.open_place is None:
             raise LookupError("nobody knows how to open it")
         return self.open_place(self.place)

@@ -30,6 +30,7 @@ SOON = 1  # seconds: a caller gives up at a refusal that does not say when to co
 _ANSWERS = {
     "invalid_request": (UNPROCESSABLE, "invalid_request"),
     "invalid_workflow": (UNPROCESSABLE, "invalid_workflow"),
+    "missing_asset": (UNPROCESSABLE, "missing_asset"),
     "unknown_workflow": (UNPROCESSABLE, "invalid_workflow"),
     "idempotency_conflict": (UNPROCESSABLE, "idempotency_key_reuse"),
     "unknown_prompt": (404, "not_found"),
@@ -74,13 +75,6 @@ class WorkflowFormatUi(InvalidWorkflow):
     type = "workflow_format_ui"
 
 
-class MissingAsset(InvalidWorkflow):
-    """A reference to an asset is malformed, or there is no such asset of the caller's."""
-
-    status = UNPROCESSABLE
-    type = "missing_asset"
-
-
 class MetadataInvalid(InvalidRequest):
     """A label has a form that labels cannot have."""
 
@@ -116,7 +110,7 @@ def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
     """The JSON of an error."""
     code = code_of(error)
     message = _GENERIC if code == BROKEN[1] else error.message
-    details = None if error.node_errors is None else {"node_errors": error.node_errors}
+    details = {"node_errors": error.node_errors} if error.node_errors else None
     return {"error": {"code": code, "message": message, "details": details}}
 
 
