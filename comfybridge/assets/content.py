@@ -17,8 +17,7 @@ from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine, Full
 from comfybridge.errors import BridgeError, Busy, ComfyUIUnreachable, FileUnusable, TooLarge
-from comfybridge.files.inputs import SUBFOLDER
-from comfybridge.files.stored import InEngine, InFolder, Place
+from comfybridge.files.stored import SUBFOLDER, InEngine, InFolder, Place
 from comfybridge.request import OpenFile
 
 BLOB = "in-0"
