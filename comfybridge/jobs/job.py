@@ -48,6 +48,7 @@ class Job:
         request_in: where the request is: after the job in its message, or in a blob.
         input_files: how many input files it has, as blobs `in-N`.
         secrets: the name under which a part of its request is kept in memory only; None: there is none.
+        keeps_graph: whether its result has the graph that ran.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Job:
     request_in: RequestIn = "inline"
     input_files: int = 0
     secrets: str | None = None
+    keeps_graph: bool = False
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)
@@ -123,6 +125,7 @@ class Result:
         agent_id: its id.
         error: see `errors.error_to_dict`.
         generation: see `results.record_of`.
+        graph: see `graphs.keep_graph`.
 
     The others are those of the job.
     """
@@ -147,6 +150,7 @@ class Result:
     agent_id: str | None = None
     error: dict[str, Any] | None = None
     generation: dict[str, Any] | None = None
+    graph: str | None = None
 
     @property
     def expires_at(self) -> float:
@@ -170,6 +174,7 @@ def result_of(
     claim: Claim | None = None,
     error: dict[str, Any] | None = None,
     generation: dict[str, Any] | None = None,
+    graph: str | None = None,
 ) -> Result:
     """The result of a job, run last as the claim says, if it ran at all."""
     ran = claim if claim is not None and claim.state == "running" else None
@@ -194,6 +199,7 @@ def result_of(
         agent_id=None if ran is None else ran.agent,
         error=error,
         generation=generation,
+        graph=graph,
     )
 
 

@@ -18,6 +18,7 @@ from comfybridge.jobs.board import Board, Stream
 from comfybridge.jobs.claims import Claimed, Claims, Taker
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.first_result import store_result
+from comfybridge.jobs.graphs import keep_graph
 from comfybridge.jobs.job import Claim, Job, Kind, Result, result_of
 from comfybridge.jobs.past import Past
 from comfybridge.jobs.presence import Presence
@@ -154,7 +155,8 @@ class JobQueue:
         if found is None:
             return self.board.result(job_id)
         job, claim, sequence = found
-        result = result_of(job, "cancelled", ended=time.time(), claim=claim)
+        graph = keep_graph(self._engine, job, self.request_of)
+        result = result_of(job, "cancelled", ended=time.time(), claim=claim, graph=graph)
         stored = store_result(self._engine, result)
         self._clearing.end_now(job, sequence)
         return stored
