@@ -15,6 +15,7 @@ from comfybridge.errors import (
     IdempotencyConflict,
     InvalidRequest,
     InvalidWorkflow,
+    MissingAsset,
     RateLimited,
     ShuttingDown,
     TooLarge,
@@ -27,7 +28,7 @@ from comfybridge.web.answers.queued_jobs import needed_jobs, queue_job, wait_for
 from comfybridge.web.current import base_url, current_bridge, current_caller, current_owner, whose_prompts
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.comfy.blueprint import blueprint
-from comfybridge.web.dialects.comfy.errors import Malformed, MetadataInvalid, MissingAsset, WorkflowFormatUi
+from comfybridge.web.dialects.comfy.errors import Malformed, MetadataInvalid, WorkflowFormatUi
 from comfybridge.web.dialects.comfy.held_polls import Polls, wish_of
 from comfybridge.web.dialects.comfy.job_bodies import (
     JobBody,
