@@ -50,9 +50,9 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
+LOOK_SECONDS = 0.5  # between two looks at whether a caller has left
 AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
 AWAY_PAUSE = 0.2
-LOOK_SECONDS = 0.5  # between two looks at whether a caller has left
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
 
@@ -273,12 +273,7 @@ class Jobs:
         """
         if state.result is not None:
             return kept_graph(self._engine, state.result)
-        parts = self._ready()
-        entry = parts.board.entry(state.id)
-        try:
-            return None if entry is None else sent_graph(parts.queue.request_of(entry.job))
-        except LookupError:
-            return None
+        return self._asked(lambda parts: _sent_graph(parts, state.id), AWAY_SECONDS)
 
     @contextlib.contextmanager
     def watch(self, job_id: str, pause: float = 0.0) -> Iterator[Watching]:
@@ -419,3 +414,12 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _sent_graph(parts: Parts, job_id: str) -> dict[str, Any] | None:
+    entry = parts.board.entry(job_id)
+    try:
+        return None if entry is None else sent_graph(parts.queue.request_of(entry.job))
+    except LookupError:  # it has just ended
+        result = parts.board.result(job_id)
+        return None if result is None else kept_graph(parts.engine, result)
