@@ -57,14 +57,15 @@ def test_status_comes_first_then_progress_and_the_end_last(
 
 
 def test_a_job_that_waits_tells_each_place_and_then_that_it_runs(
-    api: FlaskClient, url: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+    jobs_app: Flask, api: FlaskClient, url: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("comfybridge.jobs.watching.PLACE_SECONDS", 0.02)
     sim.hold()
-    first, second, third = (queue(api, workflow=graphs.picture()) for _ in range(3))
+    first = queue(api, workflow=graphs.picture())
+    until_true(lambda: jobs_of(jobs_app).find(first, None).status == "running")
+    second, third = (queue(api, workflow=graphs.picture()) for _ in range(2))
     _, events = following(url, third, EVENTS)
     assert next(events) == ("status", {"status": "queued", "queue_position": 2})
-    sim.wait_until_running()
     api.post(f"/jobs/{second}/cancel")
     assert next(events) == ("status", {"status": "queued", "queue_position": 1})
     api.post(f"/jobs/{first}/cancel")
