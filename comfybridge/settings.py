@@ -26,8 +26,9 @@ PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # These settings, and errors about them, may hold secrets, and are never shown.
 SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key", "engine", "webhook_secrets")
-# The APIs that the bridge speaks beside its own.
-DIALECTS = ("openai", "automatic1111")
+# The APIs that the bridge speaks beside its own; those whose fields stand for parameters of templates.
+FIELD_DIALECTS = ("openai", "automatic1111")
+DIALECTS = (*FIELD_DIALECTS, "comfy")
 OTHER_NAMES = {"a1111": "automatic1111"}
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 SHORTEST_LINK_KEY = 16

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,8 @@ from dataclasses import replace
 from comfybridge.bridge import Bridge
 from comfybridge.durations import whole_seconds
 from comfybridge.engine.engine import Engine, Full
-from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict
+from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict, MissingAsset
+from comfybridge.jobs import secret_data
 from comfybridge.jobs.board import Board
 from comfybridge.jobs.job import Job, Result
 from comfybridge.jobs.presence import Presence
@@ -36,6 +38,7 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
         BridgeError: as `Bridge.check`.
     """
     settings, rights = bridge.settings, admitted.rights
+    is_kept = admitted.asked.on_timeout == "keep"
     checked = bridge.check(admitted)
     usual = USUAL if rights is None else min(USUAL, rights.most_priority)
     trace = admitted.trace
@@ -45,7 +48,7 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
         kind="kept",
         created=time.time(),
         workflow=trace.workflow,
-        timeout=admitted.deadline.seconds,
+        timeout=settings.job_expires if is_kept else admitted.deadline.seconds,
         owner=admitted.owner,
         priority=usual if wishes.priority is None else wishes.priority,
         attempts=settings.job_attempts,
@@ -79,20 +82,26 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
 
     Raises:
         IdempotencyConflict: meanwhile another request came with its key.
+        MissingAsset: the bytes of one of its files are gone; nothing is stored.
         Busy, EngineUnreachable: nothing is stored.
     """
     packed = pack(admitted, bridge)
+    job = replace(job, input_files=len(packed.files), secrets=uuid.uuid4().hex if packed.secrets else None)
     try:
-        for name, data in packed.files:
-            engine.put_blob(job.id, name, [data], ttl=None)
-        added = queue.add(replace(job, input_files=len(packed.files)), packed.data)
+        for name, chunks in packed.files:
+            engine.put_blob(job.id, name, chunks, ttl=None)
+        if job.secrets is not None:
+            secret_data.keep(engine, job.secrets, packed.secrets)
+        added = queue.add(job, packed.data)
     except Full:
         _forget_files(engine, job)
         said = "There is no room for another job: too many wait, or the disk is full."
         raise Busy(said, retry_after=FULL_RETRY_SECONDS) from None
-    except EngineUnreachable:
+    except (EngineUnreachable, MissingAsset):
         _forget_files(engine, job)
         raise
+    if isinstance(added, Result) or added.secrets != job.secrets:
+        secret_data.forget(engine, job)
     check_same(added, admitted)
 
 
@@ -157,6 +166,7 @@ def _forget_files(engine: Engine, job: Job) -> None:
     if job.fingerprint is None:  # otherwise another request with its key may have stored them
         with contextlib.suppress(BridgeError):
             engine.drop_blobs(job.id)
+            secret_data.forget(engine, job)
 
 
 def check_same(known: Job | Result, admitted: Admitted) -> None:

@@ -94,7 +94,9 @@ class Fleet:
         own = replace(admitted, prompt_id=prompt_id_of(admitted))
         asked = admitted.asked
         job = job_of(self._bridge, own, Wishes())
-        if not (asked.outlasts_its_time or asked.output.links):
+        if asked.outlasts_its_time:
+            job = replace(job, timeout=self.settings.job_expires)  # it goes on when its caller's time is up
+        elif not asked.output.links:
             job = replace(job, kind="live", expires=LIVE_SECONDS)
             is_followed, inbox = teller.is_followed or admitted.has_previews, self._arrivals.inbox(parts.engine)
             job = replace(job, is_followed=is_followed, inbox=inbox)

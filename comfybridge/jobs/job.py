@@ -47,6 +47,7 @@ class Job:
             them; each under `INBOX.ID.NUMBER`.
         request_in: where the request is: after the job in its message, or in a blob.
         input_files: how many input files it has, as blobs `in-N`.
+        secrets: the name under which a part of its request is kept in memory only; None: there is none.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Job:
     inbox: str | None = None
     request_in: RequestIn = "inline"
     input_files: int = 0
+    secrets: str | None = None
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
@@ -37,8 +39,12 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
+AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
+AWAY_PAUSE = 0.2
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -183,16 +189,19 @@ class Jobs:
                 check_same(entry.job, admitted)
 
     def find(self, job_id: str, owner: str | None) -> State:
-        """A job as it is now.
+        """A job as it is now; while the engine is away, as it was last known.
 
         Args:
             owner: whose job it must be; None: anybody's.
 
         Raises:
             UnknownPrompt: there is no such job, or not any more.
-            EngineUnreachable: it is not known yet what jobs there are.
+            EngineUnreachable: nothing is known of it, and the engine was away for some seconds.
         """
-        state = self._ready().find(job_id, surely=True) if self.is_used else None
+        return self._find(job_id, owner, AWAY_SECONDS)
+
+    def _find(self, job_id: str, owner: str | None, seconds: float) -> State:
+        state = self._asked(lambda parts: parts.find(job_id, surely=True), seconds) if self.is_used else None
         if state is None or (owner is not None and state.owner != owner):
             said = "There is no job of that id, or its result is no longer kept."
             raise UnknownPrompt(said, prompt_id=job_id if JOB_ID.fullmatch(job_id) else None)
@@ -203,9 +212,19 @@ class Jobs:
         if not self.is_used:
             return None
         try:
-            return self.find(job_id, owner)
+            return self._find(job_id, owner, 0.0)
         except (UnknownPrompt, EngineUnreachable):
             return None
+
+    def _asked(self, ask: Callable[[Parts], T], seconds: float) -> T:
+        """What the engine answers, if it does so within that many seconds."""
+        parts, until = self._ready(), time.monotonic() + seconds
+        while True:
+            try:
+                return ask(parts)
+            except EngineUnreachable:
+                if time.monotonic() >= until or self._is_leaving.wait(AWAY_PAUSE):
+                    raise
 
     def wait(self, job_id: str, seconds: float) -> State:
         """A job once it has ended, or after that many seconds.
@@ -218,8 +237,11 @@ class Jobs:
         return self.find(job_id, None)
 
     @contextlib.contextmanager
-    def watch(self, job_id: str) -> Iterator[Watching]:
+    def watch(self, job_id: str, pause: float = 0.0) -> Iterator[Watching]:
         """Follow what happens to a job.
+
+        Args:
+            pause: seconds between two events of progress, and between two previews.
 
         Raises:
             EngineUnreachable
@@ -229,7 +251,7 @@ class Jobs:
         def find() -> State:
             return parts.find(job_id) or self.find(job_id, None)
 
-        watching = Watching(job_id, parts.engine, parts.board, find)
+        watching = Watching(job_id, parts.engine, parts.board, find, pause)
         try:
             yield watching
         finally:

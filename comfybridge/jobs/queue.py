@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 INLINE: dict[Kind, int] = {"kept": 16 * 1024, "live": 256 * 1024}
 REQUEST_SECONDS = 30 * 86400.0  # for which a larger one is kept, if nothing removes it
 KINDS: tuple[Kind, ...] = ("kept", "live")
+RETRY_SECONDS = 5
 UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
 
 
@@ -159,14 +160,14 @@ class JobQueue:
         return stored
 
     def is_stored(self, job_id: str) -> bool:
-        """Whether the engine has an open kept job of that id, whatever the mirror knows; False if it is away."""
+        """Whether the engine has a kept job of that id, or had it a minute ago, whatever the mirror knows.
+
+        Raises:
+            EngineUnreachable: also if it has been away for a while, then at once.
+        """
         if not self._engine.is_connected:
-            return False
-        try:
-            stored = self._engine.get(STREAMS["kept"], job_subject("kept", job_id))
-        except EngineUnreachable:
-            return False
-        return stored is not None and bool(stored.data)
+            raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
+        return self._engine.get(STREAMS["kept"], job_subject("kept", job_id)) is not None
 
     def has_ended(self, job: Job) -> bool:
         """Whether the engine has the result of a job, whatever the mirror knows; False if it is away."""

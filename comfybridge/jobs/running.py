@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from comfybridge.bridge import Bridge
+from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import (
     BridgeError,
@@ -26,17 +27,18 @@ from comfybridge.errors import (
     ShuttingDown,
     forget_frames,
 )
+from comfybridge.jobs import secret_data
 from comfybridge.jobs.errors import error_to_dict
 from comfybridge.jobs.job import Ending, Result, result_of
 from comfybridge.jobs.live_files import send_small
 from comfybridge.jobs.queue import Claimed, JobQueue
 from comfybridge.jobs.requests import unpack
 from comfybridge.jobs.results import Stored, has_file, record_of, run_prefix
+from comfybridge.jobs.stored_files import opener
 from comfybridge.jobs.storing import StoreFull, store
 from comfybridge.jobs.telling import Tidings
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.giving_up import Abandoned
-from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.prompts.telling import Teller
 from comfybridge.request import Generation, Trace
 
@@ -45,6 +47,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_MINE = "The job was cancelled, or another agent runs it."
+KEY_LOST = (
+    "The API key that came with the job was kept in the engine's memory only, and is lost, because the engine was "
+    "restarted; submit the job again."
+)
 LEAVING = "The agent is being stopped."
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
@@ -165,9 +171,6 @@ class Run:
             log.exception("A bug in the bridge")
             sentence = "Something went wrong inside the agent; its log has the details."
             return self._end("failed", error=InternalError(sentence, prompt_id=self.job.id))
-        finally:
-            if self._lost.is_set():
-                self._withdraw()
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -179,6 +182,7 @@ class Run:
             admitted = unpack(
                 data,
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
+                opener(engine, self._around.bridge.servers, self._persist, Deadline(job.timeout)),
                 prompt_id=job.id,
                 seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
                 is_followed=self._is_followed,
@@ -188,12 +192,24 @@ class Run:
             if queue.board.entry(job.id) is None:  # it was cancelled meanwhile
                 raise _Lost from None
             raise InternalError("The job's request, or a file of it, is not in the store any more.") from None
+        admitted = self._with_secrets(_ending_with_its_job(admitted))
         with self._lock:
             self._admitted, self.trace = admitted, admitted.trace
         self._check_goes_on()
         if self._is_left:
             raise ShuttingDown(LEAVING)
         return admitted
+
+    def _with_secrets(self, admitted: Admitted) -> Admitted:
+        if self.job.secrets is None:
+            return admitted
+        try:
+            secrets = self._persist(lambda: secret_data.read(self._around.engine, self.job))
+        except LookupError:
+            self._check_goes_on()
+            raise ExecutionFailed(KEY_LOST) from None
+        extra_data = {**admitted.asked.extra_data, **secrets}
+        return replace(admitted, asked=replace(admitted.asked, extra_data=extra_data))
 
     def _store(self, admitted: Admitted, generation: Generation) -> str:
         self._has_run(self)
@@ -271,13 +287,6 @@ class Run:
         with contextlib.suppress(BridgeError):  # an agent may have no right to; they expire
             self._around.engine.drop_blobs(self.job.id, f"{run_prefix(self._run)}*")
 
-    def _withdraw(self) -> None:
-        """Cancel the prompts that waiting for them no longer does: those that outlast their request."""
-        admitted = self._admitted
-        if admitted is not None and admitted.asked.outlasts_its_time and self.trace.sent_as is not None:
-            for part in range(admitted.asked.n):
-                self._around.bridge.prompts.try_to_cancel(prompt_id_of(replace(admitted, part=part)))
-
     # -- while the engine is away --------------------------------------------------------------------------------
 
     def _persist(self, call: Callable[[], T]) -> T:
@@ -296,3 +305,13 @@ class Run:
     def _check_goes_on(self) -> None:
         if self._lost.is_set():
             raise _Lost
+
+
+def _ending_with_its_job(admitted: Admitted) -> Admitted:
+    """A request whose prompt is cancelled with its job, and when the job's time is up: that is long where it is kept.
+
+    With an idempotency key, ComfyUI may have its prompt already.
+    """
+    has_key = admitted.asked.idempotency_key is not None
+    asked = replace(admitted.asked, on_timeout="cancel", idempotency_key=None)
+    return replace(admitted, asked=asked, is_repeat=admitted.is_repeat or has_key)

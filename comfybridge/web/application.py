@@ -23,6 +23,7 @@ from comfybridge.web.access import door
 from comfybridge.web.answers import links
 from comfybridge.web.current import EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
+from comfybridge.web.dialects.comfy.dialect import COMFY
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
 from comfybridge.web.dialects.native import older_jobs
@@ -37,7 +38,7 @@ from comfybridge.web.request_log import Entry, Watched, note, write_line
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-SPOKEN = (NATIVE, OPENAI, AUTOMATIC1111)  # the dialects, the bridge's own API first
+SPOKEN = (NATIVE, OPENAI, AUTOMATIC1111, COMFY)  # the dialects, the bridge's own API first
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -111,6 +112,8 @@ def _jobs(bridge: Bridge) -> Jobs:
 
 def _spoken(settings: Settings) -> Dialects:
     off = set(DIALECT_NAMES).difference(settings.dialects)
+    if not settings.jobs:
+        off.add(COMFY.name)
     return Dialects(tuple(each for each in SPOKEN if each.name not in off))
 
 

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from comfybridge.bridge import Bridge
 from comfybridge.jobs.fleet import Fleet
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import load_settings
@@ -80,6 +81,12 @@ def runner_of(client: FlaskClient) -> Fleet:
     runner = client.application.extensions[RUNNER]
     assert isinstance(runner, Fleet)
     return runner
+
+
+def jobs_of(client: FlaskClient) -> Jobs:
+    jobs = client.application.extensions[JOBS]
+    assert isinstance(jobs, Jobs)
+    return jobs
 
 
 def bridge_of(client: FlaskClient) -> Bridge:
@@ -298,14 +305,33 @@ def test_a_repeat_gets_the_first_prompt(api: FlaskClient, sim: Simulator) -> Non
     assert (conflict.status_code, conflict.get_json()["type"]) == (409, "idempotency_conflict")
 
 
-def test_a_prompt_that_is_kept_can_be_fetched_later(api: FlaskClient, sim: Simulator) -> None:
-    sim.hold()
-    late = api.post("/generate", json={"workflow": graphs.picture(), "timeout": 1, "on_timeout": "keep"})
-    assert (late.status_code, late.get_json()["type"]) == (504, "timeout")
+@pytest.mark.parametrize("asked", [{"json": {"on_timeout": "keep"}}, {"headers": {"Idempotency-Key": "order 8"}}])
+def test_a_prompt_that_is_kept_can_be_fetched_later(api: FlaskClient, sim: Simulator, asked: dict[str, Any]) -> None:
+    prompt_id = _kept_past_its_time(api, sim, asked)
     sim.release()
-    path = f"/results/{late.get_json()['prompt_id']}"
-    until_true(lambda: api.get(path).status_code == 200)
-    assert len(api.get(path).get_json()["images"]) == 1
+    assert jobs_of(api).wait(prompt_id, SECONDS).status == "succeeded"
+    assert len(api.get(f"/results/{prompt_id}").get_json()["images"]) == 1
+
+
+def test_a_prompt_that_is_kept_can_be_cancelled_later(api: FlaskClient, sim: Simulator) -> None:
+    prompt_id = _kept_past_its_time(api, sim, {"json": {"on_timeout": "keep"}})
+    assert api.post(f"/cancel/{prompt_id}").get_json()["was"] == "running"
+    until_true(lambda: any(each.path == "/interrupt" for each in sim.requests))
+    sim.release()
+    assert api.get(f"/results/{prompt_id}").status_code == 409
+
+
+def _kept_past_its_time(api: FlaskClient, sim: Simulator, asked: dict[str, Any]) -> str:
+    """The id of a prompt that still runs, although the time of its request is up and that of an agent would be."""
+    sim.hold()
+    body = {"workflow": graphs.picture(), "timeout": 0.3, **asked.get("json", {})}
+    late = api.post("/generate", json=body, headers=asked.get("headers"))
+    assert (late.status_code, late.get_json()["type"]) == (504, "timeout")
+    prompt_id: str = late.get_json()["prompt_id"]
+    sim.wait_until_running()
+    assert not jobs_of(api).wait(prompt_id, 0.6).has_ended
+    until_true(lambda: api.get(f"/results/{prompt_id}").get_json()["status"] == "running")
+    return prompt_id
 
 
 def test_links_lead_to_files_that_are_kept(api: FlaskClient) -> None:
@@ -382,7 +408,7 @@ def test_callers_wait_through_a_restart_of_the_engine(tmp_path: Path, sim: Simul
         sim.hold()
         calls = [Calling(api, {"workflow": graphs.picture()}) for _ in range(2)]  # one waits, one runs
         sim.wait_until_running()
-        jobs = api.application.extensions[JOBS]
+        jobs = jobs_of(api)
         until_true(lambda: len(jobs.parts().board.open()) == 2)
         server.kill()
         if when == "running":
@@ -411,7 +437,7 @@ def test_a_prompt_that_runs_goes_on_where_it_is_while_the_engine_restarts(
         fleet.wait_for_agents(api, 2)
         calling = Calling(api, {"workflow": graphs.picture()})
         until_true(lambda: sims[0].running or sims[1].running)
-        jobs = api.application.extensions[JOBS].parts()
+        jobs = jobs_of(api).parts()
         until_true(lambda: any(each.running for each in jobs.presence.living()))
         server.kill()
         server.start()
@@ -433,7 +459,7 @@ def test_a_caller_who_hangs_up_after_a_restart_of_the_engine_ends_the_prompt(tmp
         sim.hold()
         calling = Calling(api, {"workflow": graphs.picture(), "timeout": 30})
         sim.wait_until_running()
-        jobs = api.application.extensions[JOBS].parts()
+        jobs = jobs_of(api).parts()
         until_true(lambda: any(each.running for each in jobs.presence.living()))
         server.kill()
         server.start()

@@ -61,11 +61,14 @@ def wait_for(jobs: Jobs, state: State, seconds: float) -> State:
     return state
 
 
-def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State], Body]) -> Response:
+def followed(
+    jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State], Body], pause: float = 0.0
+) -> Response:
     """A job as server-sent events: its state now, what happens to it, and its result or error, which is the last.
 
     Args:
         render: the events of a job that has ended; raises the error that it ended with.
+        pause: seconds between two events of progress, and between two previews.
 
     Raises:
         UnknownPrompt: there is no such job.
@@ -75,7 +78,7 @@ def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State
     has_left, request_id = caller_has_left(), g.request_id
     with contextlib.ExitStack() as held:
         held.enter_context(_slot())
-        watching = held.enter_context(jobs.watch(job_id))
+        watching = held.enter_context(jobs.watch(job_id, pause))
 
         def told() -> Iterator[bytes]:
             told_at = time.monotonic()

@@ -1,0 +1,1 @@
+"""The assets: what callers have uploaded, and what jobs have made."""

@@ -1,0 +1,1 @@
+"""`GET /api/v2/jobs/ID/events`: a job as server-sent events."""
