@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import shutil
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,87 +12,28 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from PIL import Image
-from werkzeug.test import TestResponse
 
 from comfybridge.engine.engine import LIVE
 from comfybridge.simulator import Simulator
+from tests.dialects.comfy.asset_calls import (
+    SECONDS,
+    colors,
+    ended,
+    png,
+    reference,
+    refused,
+    saving,
+    submit,
+    upload,
+    uploads,
+    wav,
+)
 from tests.graphs import node, picture
 from tests.waiting import until_true
 from tests.web.jobs import jobs_of, queued_at
 
-SECONDS = 20.0
 KEYS = {"api_keys": "shop=one,other=two"}
 SHOP, OTHER = {"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}
-
-
-def png(color: tuple[int, int, int], size: tuple[int, int] = (48, 32)) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, color).save(file, "PNG")
-    return file.getvalue()
-
-
-def wav() -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(bytes(800))
-    return file.getvalue()
-
-
-def reference(asset_id: object) -> dict[str, Any]:
-    return {"__type": "core/ASSET", "info": {"id": asset_id}}
-
-
-def saving(*inputs: Any) -> dict[str, Any]:
-    """A graph that loads pictures, and saves them as they are."""
-    graph = {}
-    for number, each in enumerate(inputs):
-        graph[f"load{number}"] = node("LoadImage", image=each)
-        graph[f"save{number}"] = node("SaveImage", images=[f"load{number}", 0], filename_prefix="x")
-    return graph
-
-
-def upload(api: FlaskClient, data: bytes, name: str = "photo.png", headers: dict[str, str] | None = None) -> str:
-    form = {"content_type": "image/png", "file_path": name, "file": (io.BytesIO(data), name)}
-    answer = api.post("/api/v2/assets", data=form, headers=headers or {})
-    assert answer.status_code in (200, 201), answer.text
-    asset_id: str = answer.get_json()["id"]
-    return asset_id
-
-
-def submit(api: FlaskClient, graph: dict[str, Any], headers: dict[str, str] | None = None, **more: Any) -> str:
-    answer = api.post("/api/v2/jobs", json={"workflow": graph, **more}, headers=headers or {})
-    assert answer.status_code == 201, answer.text
-    job_id: str = answer.get_json()["id"]
-    return job_id
-
-
-def ended(app: Flask, job_id: str) -> dict[str, Any]:
-    """A job, once it has ended."""
-    assert jobs_of(app).wait(job_id, SECONDS).has_ended
-    body: dict[str, Any] = app.test_client().get(f"/api/v2/jobs/{job_id}").get_json()
-    return body
-
-
-def colors(app: Flask, job: dict[str, Any]) -> list[Any]:
-    """The colours of the pictures that a job has saved."""
-    assert job["status"] == "succeeded", job
-    api = app.test_client()
-    contents = [api.get(f"/api/v2/assets/{each['id']}/content").data for each in job["outputs"]]
-    return [Image.open(io.BytesIO(each)).convert("RGB").getpixel((5, 5)) for each in contents]
-
-
-def uploads(sim: Simulator) -> int:
-    return sum(each.path.endswith("/upload/image") for each in sim.requests)
-
-
-def refused(answer: TestResponse, status: int, code: str) -> str:
-    assert answer.status_code == status, answer.text
-    error = answer.get_json()["error"]
-    assert error["code"] == code
-    message: str = error["message"]
-    return message
 
 
 @pytest.fixture
@@ -175,6 +114,38 @@ def test_the_workflow_that_ran_has_names(jobs_app: Flask, api: FlaskClient) -> N
     ended(jobs_app, job_id)
     graph = api.get(f"/api/v2/jobs/{job_id}/workflow").get_json()["workflow"]
     assert graph["load0"]["inputs"]["image"].startswith("comfybridge/")
+
+
+def test_jobs_that_need_a_file_at_the_same_time_bring_it_once(
+    make_jobs_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    app = make_jobs_app(agent_slots=4)
+    api = app.test_client()
+    [output] = ended(app, submit(api, picture()))["outputs"]
+    sim.hold()
+    job_ids = [submit(api, saving(reference(output["id"]))) for _ in range(4)]
+    sim.wait_until_queued(4)
+    sim.release()
+    assert [ended(app, each)["status"] for each in job_ids] == ["succeeded"] * 4
+    assert uploads(sim) == 1
+
+
+def test_a_job_that_waits_through_a_restart_finds_its_files(
+    make_jobs_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    app = make_jobs_app()
+    api = app.test_client()
+    uploaded = upload(api, png((5, 6, 7)))
+    first = ended(app, submit(api, saving(reference(uploaded))))
+    sim.hold()
+    submit(api, picture())
+    sim.wait_until_held()
+    job_id = submit(api, saving(reference(uploaded), reference(first["outputs"][0]["id"])))
+    jobs_of(app).close()
+    app = make_jobs_app()
+    jobs_of(app).begin()
+    sim.release()
+    assert colors(app, ended(app, job_id)) == [(5, 6, 7)] * 2
 
 
 # -- several ComfyUIs ------------------------------------------------------------------------------------------------
