@@ -16,7 +16,6 @@ from comfybridge.errors import (
     InvalidRequest,
     InvalidWorkflow,
     MissingAsset,
-    MissingAsset,
     RateLimited,
     ShuttingDown,
     TooLarge,
