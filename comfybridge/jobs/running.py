@@ -107,6 +107,7 @@ class Run:
         self.holds_slot = True
         self._around = around
         self._is_followed = self.job.kind == "kept" or self.job.is_followed
+        self._tidings = tidings
         self._teller = Teller(tidings.tell, is_followed=self._is_followed)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
@@ -139,6 +140,7 @@ class Run:
     def tick(self) -> None:
         """Tell how far it is, while ComfyUI tells nothing."""
         self._teller.still()
+        self._tidings.catch_up()
 
     def work(self) -> None:
         """Run it, and store how it ended. Never raises."""

@@ -49,6 +49,7 @@ class State:
         agent: the name of the agent that runs it, or ran it last.
         position: its place among the waiting jobs, from 1; 0 if it runs; None if it has ended.
         eta_seconds: until it ends; None if unknown.
+        held_up: why nobody can run it now, as a sentence; None if it only waits its turn.
         progress: the last that was heard of its run.
         result: how it ended; None until then.
         delivery: what became of its webhook; None if it has none, or has not ended.
@@ -71,6 +72,7 @@ class State:
     agent: str | None = None
     position: int | None = None
     eta_seconds: float | None = None
+    held_up: str | None = None
     progress: Progress | None = None
     result: Result | None = None
     delivery: Mapping[str, Any] | None = None

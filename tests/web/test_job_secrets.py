@@ -40,7 +40,7 @@ def test_a_key_reaches_comfyui_and_no_disk(
     api = app.test_client()
     sim.hold()
     small = queue(api, workflow=graphs.picture(), extra_data=EXTRA)
-    noted = [each for each in range(3000)]  # a request so large that it lies in a file of its own
+    noted = list(range(3000))  # a request so large that it lies in a file of its own
     large = queue(api, workflow=graphs.picture(), extra_data={**EXTRA, "numbers": noted})
     assert with_the_key(tmp_path / "state") == []
     sim.release()

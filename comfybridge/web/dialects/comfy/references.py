@@ -100,9 +100,8 @@ class _Input:
         try:
             asset = current_assets().find(asset_id, self._owner)
         except UnknownAsset:
-            raise self._missing(
-                f"refers to the asset {clip(asset_id)}, which there is not, or not any more"
-            ) from None
+            unknown = "which does not exist, or is no longer kept"
+            raise self._missing(f"refers to the asset {clip(asset_id)}, {unknown}") from None
         try:
             return self._file(asset).name
         except ContentGone:

@@ -66,6 +66,7 @@ class JobAnswer(TypedDict):
         int | None, Field(description="its place among the waiting jobs, from 1; 0 if it runs; null if it has ended")
     ]
     eta_seconds: Annotated[float | None, Field(description="seconds until it ends; null if unknown")]
+    held_up: NotRequired[Annotated[str, Field(description="why no agent can run it now, if it waits for that")]]
     progress: Annotated[ProgressEvent | None, Field(description="the last step of its run; null before the first")]
     error: NotRequired[Annotated[ErrorAnswer, Field(description="as /generate would have answered it")]]
     webhook: NotRequired[WebhookAnswer]
@@ -123,6 +124,8 @@ def job_body(state: State, base_url: str, request_id: str = "") -> JobAnswer:
         "progress": _progress(state),
         "urls": urls_of(state.id, base_url),
     }
+    if state.held_up is not None:
+        body["held_up"] = state.held_up
     error = state.error
     if error is not None:
         body["error"] = error_body(error, request_id)
