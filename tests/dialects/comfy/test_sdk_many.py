@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.dialects.comfy.sdk import make_client
+from tests.dialects.comfy.sdk import make_client, start
 from tests.graphs import picture
 
 __all__ = ["make_client", "start"]
