@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.plan import Plan
 from benchmarks.processes import Bridge, bridge, proxy_program, run_tool, stand_in, v2_proxy
-from benchmarks.runs import Run, median, megabytes, milliseconds, ratio
+from benchmarks.runs import Run, median, megabytes, ratio
 from benchmarks.tables import say, table
 
 BRIDGE, PROXY = "bridge", "comfy-api-proxy"
@@ -51,7 +51,17 @@ def measure(plan: Plan) -> dict[str, Any]:
 def printed(data: dict[str, Any]) -> str:
     """The results as text."""
     names = (
-        *("server", "callers", "per_second", "throughput_ratio", "cpu_ms", "cpu_ratio", "median_ms", "p99_ms", "lost"),
+        *(
+            "server",
+            "callers",
+            "per_second",
+            "throughput_ratio",
+            "cpu_ms",
+            "cpu_ratio",
+            "median_ms",
+            "p99_ms",
+            "lost",
+        ),
     )
     failures = {f"{run['server']} lost {run['failed']}: {run['failure']}" for run in data["runs"] if run["failed"]}
     jobs = table(
