@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="how many bytes the input files of one request may have together"
     )
+    max_asset_bytes: int = Field(
+        2 * 1024 * 1024 * 1024, ge=1, description="the largest file that may be uploaded as an asset"
+    )
     max_total_body_bytes: int = Field(
         640 * 1024 * 1024,
         ge=1,

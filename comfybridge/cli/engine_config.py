@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from comfybridge.cli.exit_codes import DONE
-from comfybridge.cli.program import program
+from comfybridge.cli.program import command, program
 from comfybridge.cli.version import add_version
 
 BRIDGE = "bridge"
@@ -92,9 +92,9 @@ def _what_to_start(agents: Sequence[str], address: Callable[[str], str]) -> str:
         "and start",
         "  nats-server -c engine.conf",
         "A bridge, without COMFYUI_URL:",
-        f"  COMFYBRIDGE_ENGINE={address(BRIDGE)} {program()}",
+        f"  COMFYBRIDGE_ENGINE={address(BRIDGE)} {command()}",
         "Beside each ComfyUI, an agent; each has a user of its own, whose name is its id:",
-        *(f"  COMFYBRIDGE_ENGINE={address(name)} {program()} agent --name {name}" for name in agents),
+        *(f"  COMFYBRIDGE_ENGINE={address(name)} {command()} agent --name {name}" for name in agents),
     ]
     return "\n".join(f"# {line}" for line in lines)
 

@@ -71,8 +71,9 @@ def put(engine: Store, job_id: str, name: str, chunks: Iterable[bytes], ttl: flo
     return size
 
 
-def read(engine: Store, job_id: str, name: str) -> Iterator[bytes]:
-    """The bytes of a file, chunk by chunk. Raises LookupError if it is not there, or not wholly."""
+def read(engine: Store, job_id: str, name: str, begin: int = 0) -> Iterator[bytes]:
+    """The bytes of a file from one on, chunk by chunk. Raises LookupError if it is not there, or not wholly."""
+    number, skipped = divmod(begin, CHUNK)
 
     def begun(number: int) -> Future[Message | None]:
         return engine.getting(FILES, _subject(job_id, name, str(number)), seconds=SECONDS)
@@ -82,12 +83,12 @@ def read(engine: Store, job_id: str, name: str) -> Iterator[bytes]:
             raise LookupError(f"the file {name} of job {job_id} is not there")
         return message
 
-    first = there(engine.get(FILES, _subject(job_id, name, "0"), seconds=SECONDS))
-    yield first.data
+    first = there(engine.get(FILES, _subject(job_id, name, str(number)), seconds=SECONDS))
+    yield first.data[skipped:]
     if LAST in first.headers:
         return
-    ahead = deque(begun(number) for number in range(1, 1 + AHEAD))
-    number = AHEAD
+    ahead = deque(begun(number + each) for each in range(1, 1 + AHEAD))
+    number += AHEAD
     while True:
         message = there(ahead.popleft().result())
         if message.headers.get(WRITING) != first.headers.get(WRITING):

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from comfybridge.engine.messages import Conflict, Full, Message, error_in, error_message
-from comfybridge.engine.names import FILES, KEPT, LIVE, RESULTS
+from comfybridge.engine.names import ASSETS, FILES, KEPT, LIVE, RESULTS
 from comfybridge.errors import BridgeError, EngineUnreachable, InternalError
 from comfybridge.settings import Settings
 from comfybridge.state import StateFolder
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from comfybridge.engine.following import Follower
     from comfybridge.engine.link import Link
 
-__all__ = ["FILES", "KEPT", "LIVE", "RESULTS", "Conflict", "Engine", "Full", "Message"]
+__all__ = ["ASSETS", "FILES", "KEPT", "LIVE", "RESULTS", "Conflict", "Engine", "Full", "Message"]
 
 log = logging.getLogger(__name__)
 
@@ -281,8 +281,11 @@ class Engine:
 
         return blobs.put(self, job_id, name, chunks, ttl)
 
-    def read_blob(self, job_id: str, name: str) -> Iterator[bytes]:
+    def read_blob(self, job_id: str, name: str, begin: int = 0) -> Iterator[bytes]:
         """The bytes of a file, in chunks.
+
+        Args:
+            begin: the first byte that is wanted.
 
         Raises:
             LookupError: it is not there, or not wholly.
@@ -290,7 +293,7 @@ class Engine:
         """
         from comfybridge.engine import blobs
 
-        return blobs.read(self, job_id, name)
+        return blobs.read(self, job_id, name, begin)
 
     def drop_blobs(self, job_id: str, name_filter: str = "*") -> None:
         """Delete files of a job: all, or those whose name matches a pattern such as `in-*`."""

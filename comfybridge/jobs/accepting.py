@@ -29,6 +29,8 @@ from comfybridge.prompts.admitted import Admitted
 
 RETRY_SECONDS = 5.0  # where no job has shown how long they take
 FULL_RETRY_SECONDS = 60
+USED = "The Idempotency-Key was used for another request before; a new request needs a new key."
+ONLY_ONCE = uuid.UUID("0d3d6a1e-6a7e-4b0c-9c57-0b2f0b8b7e25")  # a namespace of our own
 
 
 def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
@@ -61,6 +63,7 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
         classes=checked.classes,
         models=checked.models,
         most_running=None if rights is None else rights.policy.max_running_jobs,
+        keeps_graph=wishes.keeps_graph,
     )
 
 
@@ -130,6 +133,46 @@ def eta_of(presence: Presence, position: int | None) -> float | None:
     return sum(means) / len(means) * (1 + position / slots)
 
 
+def only_once(admitted: Admitted) -> Admitted:
+    """The request with an id made of its idempotency key, so that another one with the key is refused.
+
+    Its id is not that of a request with the same key that may be repeated.
+    """
+    key = admitted.asked.idempotency_key
+    if key is None:
+        return admitted
+    return replace(
+        admitted,
+        asked=replace(admitted.asked, idempotency_key=None),
+        prompt_id=str(uuid.uuid5(ONLY_ONCE, json.dumps([admitted.owner, key]))),
+        fingerprint=uuid.uuid4().hex,
+    )
+
+
+class Coming:
+    """The jobs that are just being added under a key of their own. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def alone(self, job_id: str) -> Iterator[None]:
+        """Keep others from adding a job of that id meanwhile.
+
+        Raises:
+            IdempotencyConflict: another one is being added.
+        """
+        with self._lock:
+            if job_id in self._ids:
+                raise IdempotencyConflict(USED, prompt_id=job_id)
+            self._ids.add(job_id)
+        try:
+            yield
+        finally:
+            self._ids.discard(job_id)
+
+
 class Room:
     """Limits how many jobs of one owner may wait. Safe to share between threads."""
 
@@ -177,6 +220,6 @@ def check_same(known: Job | Result, admitted: Admitted) -> None:
     """
     if known.fingerprint != admitted.fingerprint:
         raise IdempotencyConflict(
-            "The Idempotency-Key was used for another request before; a new request needs a new key.",
+            USED,
             prompt_id=known.id,
         )

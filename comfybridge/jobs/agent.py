@@ -76,7 +76,9 @@ class Agent:
         self._over = threading.Event()
         self._haste = threading.Event()
         self._ends: list[Callable[[], None]] = []
-        self._around = Surroundings(bridge, engine, self.queue, self._live.keep, self._has_others, self._over.is_set)
+        self._around = Surroundings(
+            bridge, engine, self.queue, self._live.keep, self._is_left_to_others, self._over.is_set
+        )
 
     def start(self) -> None:
         """Begin to take jobs, as soon as the engine and a ComfyUI answer.
@@ -226,6 +228,11 @@ class Agent:
 
     def _has_others(self, without: set[str]) -> bool:
         return any(each.id not in without for each in self._presence.living())
+
+    def _is_left_to_others(self, without: set[str]) -> bool:
+        if self._engine.is_chosen and not self._has_others(without):
+            self._presence.settle()  # they may not have been heard yet
+        return self._has_others(without)
 
     def _waiting(self) -> list[Job]:
         return [each.job for each in self.queue.board.open() if not each.is_running]

@@ -19,6 +19,7 @@ from comfybridge.jobs.relay import Relay
 
 RETRY_SECONDS = 5
 NO_AGENT = "No agent is connected to the engine, so no ComfyUI can be reached."
+NOT_REACHED = "None of the agents reaches its ComfyUI."
 
 # Begins to take part, if that was not done yet; may raise EngineUnreachable.
 Connect = Callable[[], tuple[Engine, Presence]]

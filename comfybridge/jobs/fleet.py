@@ -16,7 +16,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.engine.remote_files import read_file
 from comfybridge.errors import BridgeError, ComfyUIUnreachable, EngineUnreachable, Interrupted, ShuttingDown, TimedOut
 from comfybridge.jobs.accepting import add, eta_of, first_with_its_key, job_of
-from comfybridge.jobs.agent_servers import NO_AGENT, RETRY_SECONDS
+from comfybridge.jobs.agent_servers import NO_AGENT, NOT_REACHED, RETRY_SECONDS
 from comfybridge.jobs.arrivals import Arrivals, Arrived
 from comfybridge.jobs.errors import error_from_dict
 from comfybridge.jobs.events import event_from_bytes
@@ -26,7 +26,6 @@ from comfybridge.jobs.jobs import Jobs
 from comfybridge.jobs.kept_files import kept_generation
 from comfybridge.jobs.parts import Parts
 from comfybridge.jobs.results import generation_of
-from comfybridge.jobs.skills import Skills
 from comfybridge.jobs.states import Wishes
 from comfybridge.jobs.waiting import JobWait
 from comfybridge.jobs.watching import EVENTS, WATCHING
@@ -59,7 +58,6 @@ class Fleet:
     def __init__(self, bridge: Bridge, jobs: Jobs) -> None:
         self._bridge = bridge
         self._jobs = jobs
-        self._skills = Skills()
         self._arrivals = Arrivals()
 
     @property
@@ -100,7 +98,7 @@ class Fleet:
             job = replace(job, kind="live", expires=LIVE_SECONDS)
             is_followed, inbox = teller.is_followed or admitted.has_previews, self._arrivals.inbox(parts.engine)
             job = replace(job, is_followed=is_followed, inbox=inbox)
-        if not self._skills.suffice(job, parts.engine, parts.presence.living()):
+        if parts.skills.lacking(job, parts.engine, parts.presence.living()) is not None:
             job = replace(job, classes=(), models=())  # any agent may try, and says best what is wrong
         wait = JobWait(admitted, job.id, partial(parts.news.progress_of, job.id))
         request = _Request(self._bridge, parts, job, own, wait, teller, self._arrivals.of(job.id))
@@ -126,7 +124,7 @@ class Fleet:
             if not is_connected and (waited >= ENGINE_SECONDS or deadline.passed):
                 raise EngineUnreachable("The engine, through which the agents are reached, does not answer.")
             if waited >= AGENT_SECONDS or deadline.passed:
-                said = "None of the agents reaches its ComfyUI." if agents else NO_AGENT
+                said = NOT_REACHED if agents else NO_AGENT
                 raise ComfyUIUnreachable(said, retry_after=RETRY_SECONDS)
             time.sleep(0.02)
 

@@ -6,7 +6,7 @@ import contextlib
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import EngineUnreachable
@@ -17,6 +17,7 @@ from comfybridge.jobs.job import Result
 from comfybridge.jobs.news import News
 from comfybridge.jobs.presence import Presence
 from comfybridge.jobs.queue import JobQueue
+from comfybridge.jobs.skills import Skills, hindrance
 from comfybridge.jobs.states import State, ended_state, open_state
 from comfybridge.jobs.tries import Tries, not_tried
 from comfybridge.jobs.webhooks import Webhooks
@@ -32,6 +33,7 @@ class Parts:
 
     Attributes:
         agent: runs jobs on the ComfyUIs of the bridge itself.
+        skills: what the agents of a fleet can run.
     """
 
     engine: Engine
@@ -40,6 +42,7 @@ class Parts:
     news: News
     webhooks: Webhooks
     agent: EmbeddedAgent
+    skills: Skills = field(default_factory=Skills)
 
     @property
     def board(self) -> Board:
@@ -80,7 +83,8 @@ class Parts:
             board.wait(job_id, lambda: board.entry(job_id) is None, HEARING_SECONDS)
             entry = board.entry(job_id)
         if entry is not None:
-            return self.state_of(entry)
+            state = self.state_of(entry)
+            return replace(state, held_up=self._hindrance(entry)) if state.status == "queued" else state
         result = board.result(job_id)
         if result is not None and result.webhook is None and is_over(result):  # the engine is about to delete it
             return None
@@ -95,6 +99,9 @@ class Parts:
         before = self.board.position(entry.job.id)
         position = None if before is None else before + 1
         return open_state(entry.job, entry.claim, position=position, eta_seconds=eta_of(self.presence, position))
+
+    def _hindrance(self, entry: Entry) -> str | None:
+        return hindrance(entry, self.engine, self.presence.living(), self.skills)
 
     def delivery_of(self, result: Result) -> Mapping[str, object] | None:
         """What became of a webhook, as far as the engine can say now."""

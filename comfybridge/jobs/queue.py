@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -18,6 +19,7 @@ from comfybridge.jobs.board import Board, Stream
 from comfybridge.jobs.claims import Claimed, Claims, Taker
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.first_result import store_result
+from comfybridge.jobs.graphs import keep_graph
 from comfybridge.jobs.job import Claim, Job, Kind, Result, result_of
 from comfybridge.jobs.past import Past
 from comfybridge.jobs.presence import Presence
@@ -56,16 +58,14 @@ class JobQueue:
         presence: Presence,
         *,
         most_open: int = 20_000,
-        lost: Callable[[str], None] = lambda job_id: None,
         cleared: Callable[[Result], None] = lambda result: None,
     ) -> None:
         """
         Args:
-            role: a bridge follows the results too, and clears away after jobs that have ended.
+            role: a bridge follows the results too, and clears away after jobs that have ended. It may have an agent
+                in its process, which uses the same queue.
             presence: is started and closed with the queue.
             most_open: how many jobs may be open.
-            lost: called with the id of a job that this process has claimed, when it must stop running it: it was
-                cancelled, has ended elsewhere, or was given to another agent. In the engine's thread: be quick.
             cleared: called with the result of each kept job in one bridge process only, after its end.
         """
         self.presence = presence
@@ -80,10 +80,11 @@ class JobQueue:
             fetch=self._fetch,
         )
         self._clearing = Clearing(engine, self._tell_cleared, self._is_claimed)
-        self._claims = Claims(engine, self.board, presence, lost)
+        self._claims = Claims(engine, self.board, presence)
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
         self._own: set[str] = set()  # the jobs that were added here
+        self._requests: OrderedDict[str, bytes] = OrderedDict()  # of those that were added last, for an agent here
         self._caught_up = {stream: threading.Event() for stream in self._streams()}
 
     def start(self) -> None:
@@ -136,6 +137,8 @@ class JobQueue:
         self._spaces[job.kind].take(len(data))
         if job.request_in == "blob":
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
+        elif self.has_agent:
+            self._keep_request(job.id, request)
         self._own.add(job.id)
         self._clearing.keep(job.id)
         try:
@@ -154,7 +157,8 @@ class JobQueue:
         if found is None:
             return self.board.result(job_id)
         job, claim, sequence = found
-        result = result_of(job, "cancelled", ended=time.time(), claim=claim)
+        graph = keep_graph(self._engine, job, self.request_of)
+        result = result_of(job, "cancelled", ended=time.time(), claim=claim, graph=graph)
         stored = store_result(self._engine, result)
         self._clearing.end_now(job, sequence)
         return stored

@@ -29,6 +29,7 @@ from comfybridge.errors import (
 )
 from comfybridge.jobs import secret_data
 from comfybridge.jobs.errors import error_to_dict
+from comfybridge.jobs.graphs import keep_graph
 from comfybridge.jobs.job import Ending, Result, result_of
 from comfybridge.jobs.live_files import send_small
 from comfybridge.jobs.queue import Claimed, JobQueue
@@ -106,6 +107,7 @@ class Run:
         self.holds_slot = True
         self._around = around
         self._is_followed = self.job.kind == "kept" or self.job.is_followed
+        self._tidings = tidings
         self._teller = Teller(tidings.tell, is_followed=self._is_followed)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
@@ -138,6 +140,7 @@ class Run:
     def tick(self) -> None:
         """Tell how far it is, while ComfyUI tells nothing."""
         self._teller.still()
+        self._tidings.catch_up()
 
     def work(self) -> None:
         """Run it, and store how it ended. Never raises."""
@@ -267,8 +270,17 @@ class Run:
     def _end(self, status: Ending, error: BridgeError | None = None, generation: dict[str, Any] | None = None) -> str:
         self.error = error
         told = None if error is None else error_to_dict(error)
+        graph = self._persist(
+            lambda: keep_graph(self._around.engine, self.job, self._around.queue.request_of, self.trace.graph)
+        )
         result = result_of(
-            self.job, status, ended=time.time(), claim=self.claimed.claim, error=told, generation=generation
+            self.job,
+            status,
+            ended=time.time(),
+            claim=self.claimed.claim,
+            error=told,
+            generation=generation,
+            graph=graph,
         )
         if self.claimed.is_exhausted:
             result = replace(result, attempts=self.job.attempts)

@@ -1,4 +1,4 @@
-"""What the agents of a fleet can run, as far as a bridge has asked them."""
+"""What the agents of a fleet can run, as far as a bridge has asked them, and why a job waits for another one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import BridgeError
 from comfybridge.jobs.abilities import Abilities
+from comfybridge.jobs.agent_servers import NO_AGENT, NOT_REACHED
+from comfybridge.jobs.board import Entry
 from comfybridge.jobs.job import Job
 from comfybridge.jobs.presence import Agent
 
@@ -25,13 +27,19 @@ class Skills:
     def __init__(self) -> None:
         self._known: dict[str, Abilities | None] = {}
 
-    def suffice(self, job: Job, engine: Engine, agents: Sequence[Agent]) -> bool:
-        """Whether one of the agents can run a job, as far as is known."""
+    def lacking(self, job: Job, engine: Engine, agents: Sequence[Agent]) -> str | None:
+        """What one of the agents lacks for a job, as the end of a sentence.
+
+        Returns:
+            None if one of them can run it, as far as is known, or if there are none.
+        """
+        what = None
         for agent in agents:
             abilities = self._of(agent, engine)
-            if abilities is None or abilities.lacking(job.classes, job.models) is None:
-                return True
-        return False
+            what = None if abilities is None else abilities.lacking(job.classes, job.models)
+            if what is None:
+                return None
+        return what
 
     def _of(self, agent: Agent, engine: Engine) -> Abilities | None:
         """The abilities of an agent; None if it does not tell them."""
@@ -51,3 +59,18 @@ class Skills:
                 self._known[key] = abilities
             return abilities
         return self._known[key]
+
+
+def hindrance(entry: Entry, engine: Engine, agents: Sequence[Agent], skills: Skills) -> str | None:
+    """Why nobody takes a waiting job, as a sentence; None if an agent can, as far as is known."""
+    if not agents:
+        return NO_AGENT if engine.is_chosen else None  # the bridge's own is about to begin
+    able = [each for each in agents if each.can_take]
+    if not able:
+        return NOT_REACHED if engine.is_chosen else "ComfyUI does not answer."
+    refused = {} if entry.claim is None else entry.claim.lacks
+    others = [each for each in able if each.id not in refused]
+    if not others:
+        return refused[able[-1].id]
+    what = skills.lacking(entry.job, engine, others) if engine.is_chosen else None
+    return None if what is None else f"No agent has {what}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -45,13 +46,27 @@ class Tidings:
         self._is_watched = is_watched
         self._told_at = float("-inf")
         self._node = ""  # that was told last
+        self._left_out: Progress | None = None  # the newest progress, if it came too soon to be told
+        self._lock = threading.Lock()
 
     def tell(self, heard: Heard) -> None:
-        """Tell one step. For one thread at a time."""
+        """Tell one step."""
+        with self._lock:
+            self._tell(heard)
+
+    def catch_up(self) -> None:
+        """Tell the progress that came too soon, if it is time. Call it about once a second."""
+        with self._lock:
+            if self._left_out is not None and time.monotonic() - self._told_at >= PROGRESS_SECONDS:
+                self._tell(self._left_out)
+
+    def _tell(self, heard: Heard) -> None:
         now = time.monotonic()
         is_due = isinstance(heard, Progress) and (
             now - self._told_at >= PROGRESS_SECONDS or heard.node_id != self._node
         )
+        if isinstance(heard, Progress):
+            self._left_out = None if is_due else heard
         is_watched = self._is_watched()
         if not is_due and not is_watched:
             return

@@ -88,6 +88,7 @@ class Simulator:
         """Stops, and deletes the temporary directory. Stopping twice does no harm."""
         self.kill()
         if self._loop is not None and self._thread is not None:
+            self._call(_end_tasks())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5)
             self._loop.close()
@@ -409,3 +410,11 @@ class Simulator:
     def _demand(reached: bool, complaint: str) -> None:
         if not reached:
             raise TimeoutError(complaint)
+
+
+async def _end_tasks() -> None:
+    """Ends what still runs on the loop, such as connections that were cut just now."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

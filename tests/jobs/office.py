@@ -63,6 +63,18 @@ class Office:
 
         until_true(is_so)
 
+    def until_all_know_each_other(self) -> None:
+        """Wait until each agent has heard of all others."""
+        names = {each.agent.name for each in self.agents}
+        known = [each.agent._presence for each in self.agents]
+        until_true(lambda: all({each.name for each in presence.living()} == names for presence in known))
+
+    def lacks(self, job_id: str) -> dict[str, str]:
+        """Why agents could not run an open job."""
+        entry = self.board.entry(job_id)
+        assert entry is not None, self.jobs.find(job_id, None)
+        return {} if entry.claim is None else entry.claim.lacks
+
     def close(self) -> None:
         for entry in self.board.open():  # another test may use the same engine
             self.jobs.cancel(entry.job.id, None)

@@ -292,8 +292,22 @@ def test_a_job_goes_on_to_an_agent_that_has_the_model_of_its_template(office: Of
         second.checkpoints[:] = ["v1-5-pruned-emaonly-fp16.safetensors", "c.safetensors"]
         office.hire(first.url)
         office.hire(second.url)
+        office.until_all_know_each_other()
         jobs = [office.queue(GenerationRequest(workflow="txt2img", params={"steps": 1})) for _ in range(4)]
         assert [office.ended(each).status for each in jobs] == ["succeeded"] * 4
+
+
+def test_an_agent_that_has_just_begun_does_not_fail_what_another_one_can_run(office: Office) -> None:
+    with Simulator(checkpoints=["a.safetensors", "b.safetensors"]) as new, Simulator() as busy:
+        busy.checkpoints[:] = ["v1-5-pruned-emaonly-fp16.safetensors", "c.safetensors"]
+        office.hire(busy.url)
+        busy.hold()
+        office.until_running(office.queue(asked()))
+        job_id = office.queue(GenerationRequest(workflow="txt2img", params={"steps": 1}))
+        office.hire(new.url)
+        until_true(lambda: office.lacks(job_id))
+        busy.release()
+        assert (office.ended(job_id).status, office.ended(job_id).agent) == ("succeeded", "agent-1")
 
 
 def test_progress_is_told_always_and_events_while_somebody_watches(

@@ -8,7 +8,7 @@ from flask import Response, g
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
-from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow, NotFound
+from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow
 from comfybridge.web.dialects.comfy.blueprint import blueprint
 from comfybridge.web.errors import ErrorShape
 
@@ -89,37 +89,11 @@ class TooManyStreams(BridgeError):
     type = "too_many_streams"
 
 
-class HashMismatch(BridgeError):
-    """The bytes of an upload do not have the hash that came with them."""
-
-    status = 409
-    type = "hash_mismatch"
-
-
-class BlobNotFound(NotFound):
-    """The caller has no asset of that hash."""
-
-    type = "blob_not_found"
-
-
-class OutputUnavailable(NotFound):
-    """The bytes of an asset are gone."""
-
-    type = "output_unavailable"
-
-
 class RangeNotSatisfiable(BridgeError):
     """The bytes of an asset end before the range begins."""
 
     status = 416
     type = "range_not_satisfiable"
-
-
-class AssetInUse(BridgeError):
-    """The asset is an output of a job, which keeps it."""
-
-    status = 409
-    type = "asset_in_use"
 
 
 def status_of(error: BridgeError | type[BridgeError]) -> int:
@@ -136,7 +110,7 @@ def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
     """The JSON of an error."""
     code = code_of(error)
     message = _GENERIC if code == BROKEN[1] else error.message
-    details = None if error.node_errors is None else {"node_errors": error.node_errors}
+    details = {"node_errors": error.node_errors} if error.node_errors else None
     return {"error": {"code": code, "message": message, "details": details}}
 
 

@@ -1,1 +1,104 @@
 """`GET /api/v2/jobs/ID/events`: a job as server-sent events."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+from flask import Response, copy_current_request_context, g
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict  # pydantic supports the one in typing only from Python 3.12 on
+
+from comfybridge.errors import Busy, EngineUnreachable, UnknownPrompt
+from comfybridge.jobs.states import State
+from comfybridge.prompts.progress import Preview, Progress, Queued
+from comfybridge.web.answers.events import MEDIA_TYPE, frame
+from comfybridge.web.answers.queued_jobs import followed, needed_jobs
+from comfybridge.web.answers.style import EventStyle
+from comfybridge.web.current import whose_prompts
+from comfybridge.web.describing import Answer, EventTypes, Variable, describes
+from comfybridge.web.dialects.comfy.blueprint import blueprint
+from comfybridge.web.dialects.comfy.errors import TooManyStreams
+from comfybridge.web.dialects.comfy.jobs import TAG
+from comfybridge.web.dialects.comfy.output_bodies import OutputBody, outputs_of
+from comfybridge.web.dialects.comfy.progress import ProgressBody, progress_body
+
+PAUSE = 0.5  # seconds between two snapshots of progress, and between two previews
+
+
+class StatusEvent(TypedDict):
+    """An event of a stream: the job's status, or its place in the queue, has changed."""
+
+    status: str
+    queue_position: NotRequired[Annotated[int | None, Field(description="from 1, while it waits")]]
+
+
+class PreviewEvent(TypedDict):
+    """An event of a stream: the present state of a picture."""
+
+    node_id: Annotated[str, Field(description="the node that runs")]
+    content_type: Annotated[str, Field(description="such as image/jpeg")]
+    data_base64: str
+
+
+EVENTS = Answer(
+    "What happens to the job, from its status now to its end.",
+    {
+        MEDIA_TYPE: EventTypes(
+            {"status": StatusEvent, "progress": ProgressBody, "preview": PreviewEvent, "output": OutputBody},
+            "The `status` of its end is the last event, and follows its outputs. Lines that begin with a colon keep "
+            "an idle stream open.",
+        )
+    },
+)
+
+
+@blueprint.get("/jobs/<job_id>/events")
+@describes(
+    tag=TAG,
+    path={"job_id": Variable("the job's id", Annotated[str, Field(min_length=1, max_length=100)])},
+    answers=EVENTS,
+    raises=(UnknownPrompt, EngineUnreachable, TooManyStreams),
+)
+def follow_job(job_id: str) -> Response:
+    """The progress of a job as server-sent events, with its outputs.
+
+    A caller that comes late gets what is known now, or the outputs and the end.
+    """
+    jobs = needed_jobs()
+    g.prompt_id = jobs.find(job_id, whose_prompts()).id
+    try:
+        # the outputs have addresses by which this caller reaches the bridge
+        return followed(jobs, job_id, _STYLE, copy_current_request_context(_end), PAUSE)
+    except Busy as busy:
+        said = "As many requests wait as the bridge has slots for; a plain GET of the job is answered."
+        raise TooManyStreams(said, retry_after=busy.retry_after) from None
+
+
+def _told(heard: Queued | Progress | Preview) -> bytes:
+    if isinstance(heard, Progress):
+        return frame("progress", progress_body(heard))
+    if isinstance(heard, Preview):
+        preview: PreviewEvent = {
+            "node_id": heard.node_id,
+            "content_type": heard.media_type,
+            "data_base64": base64.b64encode(heard.data).decode("ascii"),
+        }
+        return frame("preview", preview)
+    return _status("running") if heard.position == 0 else _status("queued", heard.position)
+
+
+def _end(state: State) -> bytes:
+    outputs = b"".join(frame("output", each) for each in outputs_of(state))
+    return outputs + _status("canceled" if state.status == "cancelled" else state.status)
+
+
+def _status(status: str, position: int | None = None) -> bytes:
+    body: StatusEvent = {"status": status}
+    if position is not None:
+        body["queue_position"] = position
+    return frame("status", body)
+
+
+# An error ends the stream without an event of its own, so that the caller asks for the job itself.
+_STYLE = EventStyle(_told, lambda _: b"", lambda *_: b"")
