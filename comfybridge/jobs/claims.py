@@ -92,11 +92,11 @@ class Claims:
         lost: see `JobQueue`.
     """
 
-    def __init__(self, engine: Engine, board: Board, presence: Presence) -> None:
+    def __init__(self, engine: Engine, board: Board, presence: Presence, lost: Callable[[str], None]) -> None:
         self._engine = engine
         self._board = board
         self._presence = presence
-        self.lost: Callable[[str], None] = lambda job_id: None
+        self.lost = lost
         self._held: dict[str, int] = {}  # the jobs that are claimed here, and their claims' sequences
         self._passing: set[str] = set()  # those of them that are being claimed, given back or ended
         self._me: tuple[str, str] | None = None  # the agent that takes jobs here, and its session

@@ -124,11 +124,12 @@ class Announcer:
         self._announce()
 
     def _run(self) -> None:
+        pause = min(TOGETHER_SECONDS, self._every)
         while not self._is_over.is_set():
             self._is_new.clear()
             self._announce()
-            self._is_over.wait(min(TOGETHER_SECONDS, self._every))
-            self._is_new.wait(self._every)
+            self._is_over.wait(pause)
+            self._is_new.wait(self._every - pause)
 
     def _announce(self) -> None:
         with self._lock:  # also while it is sent: an older state never follows a newer one
