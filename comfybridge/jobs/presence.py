@@ -188,7 +188,7 @@ class Presence:
         return next((agent for agent in self.living() if agent.id == agent_id), None)
 
     def settle(self) -> None:
-        """Wait until all that live have been heard, just after the start, as each announces itself every few seconds."""
+        """Just after the start, wait until all that live have been heard: each announces itself every few seconds."""
         needed = 2 * ANNOUNCE * self._lease / LEASE
         while (left := self._listening + needed - time.monotonic()) > 0 and not self._is_over.is_set():
             self._is_over.wait(left)
