@@ -145,6 +145,8 @@ class JobQueue:
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
         self._spaces[job.kind].take(len(data))
         if job.request_in == "blob":
+            if job.fingerprint is not None and self.is_stored(job.id):  # by another process; it is not to be replaced
+                return self._stored(job, data)
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         else:
             self._requests[job.id] = request

@@ -208,7 +208,10 @@ def _held(state: State) -> State:
         return state
     caller, slots = current_caller(), current_bridge().slots
     seconds = POLLS.hold(caller, state.id, state.created) if wish is None else wish
-    now = wait_for(needed_jobs(), state, seconds, spare=slots.count // SPARED)
+    jobs, spare = needed_jobs(), slots.count // SPARED
+    now = wait_for(jobs, state, seconds, spare=spare)
+    if now.eta_seconds is not None and now.eta_seconds <= seconds / 2:  # it may end before the next poll
+        now = wait_for(jobs, now, seconds / 2, spare=spare)
     if not now.has_ended:
         POLLS.answer(caller, state.id, was_held=now is not state)
     return now
