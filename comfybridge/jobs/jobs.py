@@ -401,7 +401,7 @@ class Jobs:
             engine, bridge.settings, lambda result: self.write_hook(result), lambda outcome: self.told_try(outcome)
         )
         webhooks.start()
-        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine))
+        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine, queue))
 
     def _ready(self) -> Parts:
         parts = self.parts()
