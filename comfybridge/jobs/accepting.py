@@ -89,7 +89,8 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         Busy, EngineUnreachable: nothing is stored.
     """
     packed = pack(admitted, bridge)
-    job = replace(job, input_files=len(packed.files), secrets=uuid.uuid4().hex if packed.secrets else None)
+    secrets = uuid.uuid4().hex if packed.secrets else None
+    job = replace(job, input_files=len(packed.files), reads=packed.reads, secrets=secrets)
     try:
         for name, chunks in packed.files:
             engine.put_blob(job.id, name, chunks, ttl=None)
