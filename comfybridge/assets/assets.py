@@ -126,9 +126,8 @@ class Assets:
             file_path=label.file_path or known.file_path,
             content_type=label.content_type or known.content_type,
         )
-        expires = _expiry(label)
-        lasts_long = known.expires is None or (expires is not None and known.expires >= expires)
-        if (known.file_path, known.content_type) == (label.file_path, label.content_type) and lasts_long:
+        is_like = (known.file_path, known.content_type) == (label.file_path, label.content_type)
+        if is_like and _outlives(known, _expiry(label)):
             return known, False
         return self._mint(known.content, hash, label, owner), True
 
@@ -230,8 +229,9 @@ class Assets:
         """
         records, contents, expires = self._records(), self._contents(), _expiry(label)
 
-        def unlike(asset: Asset) -> tuple[bool, bool]:
-            return asset.file_path != label.file_path, not lasts(asset.content, expires)
+        def unlike(asset: Asset) -> tuple[bool, ...]:
+            is_named = label.file_path in ("", asset.file_path)
+            return not is_named, not _outlives(asset, expires), not lasts(asset.content, expires)
 
         for asset in sorted(records.with_hash(hash, owner), key=unlike):
             try:
@@ -266,6 +266,10 @@ class Assets:
 
 def _expiry(label: Label) -> float | None:
     return None if label.expires_in is None else time.time() + label.expires_in
+
+
+def _outlives(asset: Asset, expires: float | None) -> bool:
+    return asset.expires is None or (expires is not None and asset.expires >= expires)
 
 
 def _asset(asset_id: str, content: Content, label: Label, owner: str | None, expires: float | None) -> Asset:

@@ -344,7 +344,7 @@ class Jobs:
         self,
         owner: str | None,
         *,
-        status: str | None,
+        status: Collection[str] = (),
         labels: Collection[tuple[str, str]],
         cursor: str | None,
         limit: int,
@@ -353,6 +353,7 @@ class Jobs:
 
         Args:
             owner: whose jobs; None: everybody's.
+            status: only jobs of one of these; none given: of any.
             labels: names and values, all of which a job must have.
             cursor: `next_cursor` of the page before.
 
@@ -400,7 +401,7 @@ class Jobs:
             engine, bridge.settings, lambda result: self.write_hook(result), lambda outcome: self.told_try(outcome)
         )
         webhooks.start()
-        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine))
+        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine, queue))
 
     def _ready(self) -> Parts:
         parts = self.parts()

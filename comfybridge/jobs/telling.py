@@ -43,7 +43,7 @@ class Tidings:
     def __init__(self, engine: Engine, job_id: str, is_watched: Callable[[], bool]) -> None:
         self._engine = engine
         self._job_id = job_id
-        self._is_watched = is_watched
+        self.is_watched = is_watched
         self._told_at = float("-inf")
         self._node = ""  # that was told last
         self._left_out: Progress | None = None  # the newest progress, if it came too soon to be told
@@ -67,7 +67,7 @@ class Tidings:
         )
         if isinstance(heard, Progress):
             self._left_out = None if is_due else heard
-        is_watched = self._is_watched()
+        is_watched = self.is_watched()
         if not is_due and not is_watched:
             return
         if isinstance(heard, Preview) and len(heard.data) > LARGEST_EVENT:

@@ -95,6 +95,10 @@ class RangeNotSatisfiable(BridgeError):
     status = 416
     type = "range_not_satisfiable"
 
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The asset has {size} bytes, and none in that range.")
+        self.size = size
+
 
 def status_of(error: BridgeError | type[BridgeError]) -> int:
     """The HTTP status of an error, or of a class of them."""
@@ -124,6 +128,8 @@ def _headers(error: BridgeError) -> dict[str, str]:
     headers = {REQUEST_ID: g.request_id}
     if error.retry_after is None and status_of(error) == 429:
         headers["Retry-After"] = str(SOON)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     return headers
 
 
