@@ -92,7 +92,8 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         said = "There is no room for another job: too many wait, or the disk is full."
         raise Busy(said, retry_after=FULL_RETRY_SECONDS) from None
     except EngineUnreachable:
-        _forget_files(engine, job)
+        if packed.files:  # or the caller would wait once more for an engine that is away
+            _forget_files(engine, job)
         raise
     check_same(added, admitted)
 
