@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocked, callers, dialects, fleet, goals, jobs, servers, sizes
+from benchmarks import blocked, callers, dialects, fleet, goals, jobs, servers, sizes, v2
 from benchmarks.callers import OtherBridge
 from benchmarks.machine import machine_facts, versions
 from benchmarks.picture import draw
@@ -19,7 +19,7 @@ from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.processes import Refused, allow_many_files, bridge, stand_in
 from benchmarks.tables import say
 
-SECTIONS = ("callers", "dialects", "blocked", "servers", "sizes", "jobs", "fleet")
+SECTIONS = ("callers", "dialects", "blocked", "servers", "sizes", "jobs", "fleet", "v2")
 
 
 def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> int:
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None, plan: Plan | None = None) -> in
             "sizes": (lambda: sizes.measure(plan, waiter), sizes.printed),
             "jobs": (lambda: jobs.measure(plan), jobs.printed),
             "fleet": (lambda: fleet.measure(plan), fleet.printed),
+            "v2": (lambda: v2.measure(plan), v2.printed),
         }
         failed = False
         for section in options.only:

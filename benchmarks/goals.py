@@ -53,6 +53,7 @@ def _goals(report: dict[str, Any], waiter: str) -> Iterator[tuple[str, float, bo
         yield f"memory grown by an output of {row['mb']} MB, MB", 32, True, row["growth_mb"]
 
     yield from _fleet_goals(report)
+    yield from _v2_goals(report)
 
 
 def _fleet_goals(report: dict[str, Any]) -> Iterator[tuple[str, float, bool, float | None]]:
@@ -72,6 +73,17 @@ def _fleet_goals(report: dict[str, Any]) -> Iterator[tuple[str, float, bool, flo
     for row in _rows(report, "fleet", "scaling"):
         if row["agents"] in least:
             yield f"throughput of {row['agents']} agents, x one", least[row["agents"]], False, row["ratio"]
+
+
+def _v2_goals(report: dict[str, Any]) -> Iterator[tuple[str, float, bool, float | None]]:
+    for row in _rows(report, "v2", "summary"):
+        if row["server"] == "bridge":
+            yield f"v2: jobs lost, {row['callers']} at once", 0, True, row["lost"]
+            if row["callers"] > 1:
+                yield f"v2: CPU per job, {row['callers']} at once, x proxy", 0.5, True, row["cpu_ratio"]
+    for row in _rows(report, "v2", "uploads"):
+        if row["server"] == "bridge":
+            yield f"v2: memory grown by an upload of {row['mb']} MB, MB", 32, True, row["growth_mb"]
 
 
 def _rows(report: dict[str, Any], section: str, name: str) -> list[dict[str, Any]]:

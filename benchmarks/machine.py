@@ -18,7 +18,7 @@ from benchmarks.processes import ROOT, get
 
 PACKAGES = (
     *("flask", "werkzeug", "gunicorn", "waitress", "pydantic", "pillow", "requests", "urllib3", "websocket-client"),
-    *("aiohttp", "psutil"),
+    *("aiohttp", "psutil", "nats-py", "comfy-sdk", "comfy-api-proxy"),
 )
 
 

@@ -33,6 +33,9 @@ class Plan:
         prompts_per_agent: requests of one run for each agent.
         fleet_gpu_seconds: how long an agent's ComfyUI takes for each of them.
         many: (callers, requests) of the run with many callers.
+        v2_rounds: how often everything in the section `v2` is measured, in turn.
+        v2_jobs: jobs of one run, by how many callers run them.
+        v2_upload: the megabytes of an upload.
     """
 
     rounds: int
@@ -54,6 +57,9 @@ class Plan:
     agents: tuple[int, ...]
     prompts_per_agent: int
     many: tuple[int, int]
+    v2_rounds: int
+    v2_jobs: Mapping[int, int]
+    v2_upload: int
     fleet_gpu_seconds: float = 0.5
     waiters: tuple[str, ...] = ("hub", "websocket", "poll")
     gpu_seconds: float = 0.2
@@ -79,6 +85,9 @@ FULL = Plan(
     agents=(1, 2, 4),
     prompts_per_agent=40,
     many=(200, 2000),
+    v2_rounds=3,
+    v2_jobs={1: 100, 100: 1000},
+    v2_upload=1024,
 )
 
 QUICK = Plan(
@@ -101,4 +110,7 @@ QUICK = Plan(
     agents=(1, 2, 4),
     prompts_per_agent=20,
     many=(200, 600),
+    v2_rounds=1,
+    v2_jobs={1: 50, 100: 500},
+    v2_upload=100,
 )

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -109,6 +110,28 @@ def bridge(comfyui_url: str | None, **settings: object) -> Iterator[Bridge]:
             yield Bridge(url, process.pid)
         finally:
             _stop(process)
+
+
+def proxy_program() -> str | None:
+    """The vendor's proxy for the Comfy API v2: beside this Python, or on the PATH; None if there is none."""
+    beside = os.path.join(os.path.dirname(sys.executable), "comfy-api-proxy")
+    return shutil.which(beside) or shutil.which("comfy-api-proxy")
+
+
+@contextlib.contextmanager
+def v2_proxy(comfyui_url: str, most_upload_mb: int) -> Iterator[Bridge]:
+    """The vendor's proxy in front of a ComfyUI."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    program = proxy_program()
+    assert program is not None
+    options = ["--comfyui", comfyui_url, "--port", str(port), "--max-upload-mb", str(most_upload_mb)]
+    process = subprocess.Popen([program, "run", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_until_healthy(url, process, "/api/v2/health")
+        yield Bridge(url, process.pid)
+    finally:
+        _stop(process)
 
 
 @contextlib.contextmanager
@@ -242,11 +265,11 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[Any]) -> None:
+def _wait_until_healthy(url: str, process: subprocess.Popen[Any], path: str = "/health") -> None:
     until = time.monotonic() + START_SECONDS
     while process.poll() is None:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            if get(url, "/health")[0] == 200:
+            if get(url, path)[0] == 200:
                 return
         if time.monotonic() > until:
             raise TimeoutError(f"{url} does not answer")

@@ -2,7 +2,8 @@
 
 BridgeError
 ├── InvalidRequest          400 invalid_request
-│   └── InvalidWorkflow     400 invalid_workflow
+│   ├── InvalidWorkflow     400 invalid_workflow
+│   └── MissingAsset        400 missing_asset
 ├── Unauthorized            401 unauthorized
 ├── Forbidden               403 forbidden
 ├── UnknownWorkflow         404 unknown_workflow
@@ -98,6 +99,12 @@ class InvalidWorkflow(InvalidRequest):
     """The graph is wrong; the bridge or ComfyUI refused it."""
 
     type = "invalid_workflow"
+
+
+class MissingAsset(InvalidRequest):
+    """An asset that an input of the graph refers to does not exist, or its bytes are gone."""
+
+    type = "missing_asset"
 
 
 class Unauthorized(BridgeError):

@@ -69,6 +69,7 @@ class Trace:
         server: the URL of the last ComfyUI that it was sent to, without credentials.
         prompt_id: the prompt that was queued for it.
         sent_as: the id under which ComfyUI was last asked to queue something for it, whether or not it did.
+        graph: what was last sent to be queued.
         params: the parameters used.
         timings: where the time went until its prompt had run; None until then.
         ran_at: when that became known, on `time.monotonic()`'s clock.
@@ -83,6 +84,7 @@ class Trace:
     server: str | None = None
     prompt_id: str | None = None
     sent_as: str | None = None
+    graph: Mapping[str, Any] | None = field(default=None, repr=False)
     params: dict[str, Any] | None = field(default=None, repr=False)
     timings: Timings | None = None
     ran_at: float | None = None

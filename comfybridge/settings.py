@@ -26,8 +26,9 @@ PREFIX = "COMFYBRIDGE_"
 ENV_FILE = ".env"
 # These settings, and errors about them, may hold secrets, and are never shown.
 SECRET = ("comfyui_url", "comfyui_headers", "api_keys", "link_key", "engine", "webhook_secrets")
-# The APIs that the bridge speaks beside its own.
-DIALECTS = ("openai", "automatic1111")
+# The APIs that the bridge speaks beside its own; those whose fields stand for parameters of templates.
+FIELD_DIALECTS = ("openai", "automatic1111")
+DIALECTS = (*FIELD_DIALECTS, "comfy")
 OTHER_NAMES = {"a1111": "automatic1111"}
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 SHORTEST_LINK_KEY = 16
@@ -126,6 +127,9 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(
         100 * 1024 * 1024, ge=1, description="how many bytes the input files of one request may have together"
+    )
+    max_asset_bytes: int = Field(
+        2 * 1024 * 1024 * 1024, ge=1, description="the largest file that may be uploaded as an asset"
     )
     max_total_body_bytes: int = Field(
         640 * 1024 * 1024,

@@ -41,6 +41,9 @@ TINY = Plan(
     prompts_per_agent=3,
     many=(5, 10),
     fleet_gpu_seconds=0.02,
+    v2_rounds=1,
+    v2_jobs={1: 2, 3: 6},
+    v2_upload=1,
 )
 
 
@@ -53,7 +56,7 @@ def report(sim: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     titles = (
         *("One tiny picture a request", "The same request in several APIs", "Callers blocked"),
-        *("Several servers", "Large outputs", "Jobs", "A fleet", "To reach"),
+        *("Several servers", "Large outputs", "Jobs", "A fleet", "The Comfy API v2", "To reach"),
     )
     for title in titles:
         assert title in said

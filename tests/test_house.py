@@ -28,7 +28,8 @@ FLOORS = (
     ("web.access", "web.errors"),
     ("web.parsing",),
     ("web.current", "web.describing", "web.request_log"),
-    ("web.marks",),
+    ("web.marks", "web.times"),
+    ("assets",),
     ("jobs",),
     ("",),  # the public names, in comfybridge/__init__.py
     ("bridge", "client", "engine"),
@@ -53,6 +54,7 @@ FOREIGN = {
     "waitress": ("serving",),
     "nats": ("engine",),
     "standardwebhooks": ("jobs",),
+    "blake3": ("assets",),
 }
 # The servers take a Flask application, and name its type.
 ALLOWED = {"serving": {"flask.Flask"}}

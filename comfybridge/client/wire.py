@@ -176,6 +176,8 @@ def _progress(data: Mapping[str, Any]) -> Progress:
         float(data["value"]),
         float(data["max"]),
         _seconds(data),
+        int(data.get("nodes_done", 0)),  # bridges before 2026-12 do not tell it
+        int(data.get("nodes_total", 0)),
     )
 
 

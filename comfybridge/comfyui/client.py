@@ -6,15 +6,13 @@ Every method raises the errors described in `calls.py`, besides those that it na
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from urllib3.filepost import encode_multipart_formdata
-
-from comfybridge.comfyui.calls import LARGEST_ANSWER, LARGEST_QUEUE, Calls, json_object, json_texts
+from comfybridge.comfyui.calls import LARGEST_ANSWER, LARGEST_QUEUE, json_object, json_texts
 from comfybridge.comfyui.download import Download
+from comfybridge.comfyui.input_folder import InputFolder
 from comfybridge.comfyui.outcome import Prompt
 from comfybridge.comfyui.queued import NotAQueue, Queue, items_of, queue_of
 from comfybridge.comfyui.reasons import ChoicesOf, refusal
@@ -22,7 +20,7 @@ from comfybridge.comfyui.strangers import ITSELF, check_is_comfyui, is_page
 from comfybridge.comfyui.transport import Answer
 from comfybridge.comfyui.versions import IdNotTaken, is_too_old, too_old
 from comfybridge.deadline import Deadline
-from comfybridge.errors import BridgeError, ComfyUIError, FileUnusable, TimedOut, TooLarge
+from comfybridge.errors import BridgeError, ComfyUIError, FileUnusable
 
 # ComfyUI's answer about a refused graph has at least one of these.
 REFUSAL = {"error", "node_errors"}
@@ -31,8 +29,6 @@ WEB_PAGES = (".html", ".htm", ".xhtml")
 
 UNKNOWN = "unknown"  # the version of a ComfyUI that does not report one
 
-# Size in bytes above which the bridge first asks ComfyUI for its largest upload.
-LARGE_UPLOAD = 8 * 1024 * 1024
 # What aiohttp, ComfyUI's server, answers if a handler fails; proxies answer otherwise.
 STUMBLED = b"Server got itself in trouble"
 NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
@@ -41,7 +37,7 @@ NO_QUEUE = "ComfyUI's answer to GET /queue is not a queue."
 WINDOWS = ("nt", "win32")
 
 
-class ComfyUIClient(Calls):
+class ComfyUIClient(InputFolder):
     """One ComfyUI server. Safe to share between threads."""
 
     _is_on_windows: bool | None = None  # once asked
@@ -233,48 +229,6 @@ class ComfyUIClient(Calls):
             self._is_on_windows = name.lower() in WINDOWS
         return self._is_on_windows
 
-    def upload(self, filename: str, data: bytes, subfolder: str, deadline: Deadline | None = None) -> str:
-        """Put a file into ComfyUI's input folder.
-
-        Returns:
-            Its name for inputs of nodes: `subfolder/name`. It may differ from the requested one.
-
-        Raises:
-            TooLarge: ComfyUI does not accept files of that size.
-        """
-        if len(data) > LARGE_UPLOAD:
-            most = self._largest_upload(deadline)
-            if most is not None and len(data) > most:
-                raise TooLarge(
-                    f"ComfyUI takes input files of up to {most} bytes, but one of the request has {len(data)}."
-                )
-        body, content_type = encode_multipart_formdata(
-            {
-                "image": (filename, data, "application/octet-stream"),
-                "type": "input",
-                "subfolder": subfolder,
-            }
-        )
-        headers = {"Content-Type": content_type}
-        with self.call(
-            "POST", "/upload/image", deadline, file=(_Body(body, deadline), len(body)), headers=headers
-        ) as answer:
-            if answer.status == 413:
-                raise TooLarge(f"ComfyUI refuses an input file of {len(data)} bytes as too large.")
-            self.check_status(answer)
-            said = json_object(answer)
-        name, folder = said.get("name"), said.get("subfolder") or ""
-        if not isinstance(name, str) or not name or not isinstance(folder, str):
-            raise ComfyUIError("ComfyUI's answer to POST /upload/image does not name the file.")
-        return f"{folder}/{name}" if folder else name
-
-    def _largest_upload(self, deadline: Deadline | None) -> int | None:
-        """The largest upload in bytes; None if ComfyUI does not say."""
-        with contextlib.suppress(ComfyUIError):
-            most = self.get_json("/features", deadline).get("max_upload_size")
-            return most if isinstance(most, int) else None
-        return None
-
     # -- the server ----------------------------------------------------------------------------------------------
 
     def object_info(self, class_type: str, deadline: Deadline | None = None) -> Mapping[str, Any] | None:
@@ -330,16 +284,3 @@ class ComfyUIClient(Calls):
         system = self.system_stats(deadline).get("system")
         arguments = system.get("argv") if isinstance(system, Mapping) else None
         return [str(each) for each in arguments] if isinstance(arguments, list) else []
-
-
-class _Body(io.BytesIO):
-    """A large body, sent piece by piece: the timeout applies to each piece, and the deadline to all of them."""
-
-    def __init__(self, data: bytes, deadline: Deadline | None) -> None:
-        super().__init__(data)
-        self._deadline = deadline
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._deadline is not None and self._deadline.passed:
-            raise TimedOut("The time was up while a file was being uploaded to ComfyUI.")
-        return super().read(size)

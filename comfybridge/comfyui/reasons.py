@@ -66,7 +66,11 @@ def refusal(
     sentences = node_sentences(node_errors, choices_of)
     error = body.get("error") or {}
     reason = "; ".join(sentences) or _reason_of_all(error, graph)
-    lacks = None if sentences else _lacking_class(error, graph)
+    lacks = None
+    if not sentences and (lacking := _lacking(error, graph)) is not None:
+        node, class_type = lacking
+        lacks = class_type if isinstance(class_type, str) else None
+        node_errors = {node: {"class_type": lacks, "errors": [{"type": "missing_node_type", "message": reason}]}}
     return InvalidWorkflow(f"ComfyUI refused the graph: {reason}.", node_errors=node_errors, lacks=lacks)
 
 
@@ -130,11 +134,9 @@ def _lacking_node(error: Mapping[str, Any], graph: Mapping[str, Any]) -> tuple[s
     return None
 
 
-def _lacking_class(error: Any, graph: Mapping[str, Any]) -> str | None:
-    """The class that ComfyUI lacks, if that is the fault."""
+def _lacking(error: Any, graph: Mapping[str, Any]) -> tuple[str, object] | None:
     with contextlib.suppress(*MALFORMED):
-        lacking = _lacking_node(error, graph)
-        return lacking[1] if lacking is not None and isinstance(lacking[1], str) else None
+        return _lacking_node(error, graph)
     return None
 
 

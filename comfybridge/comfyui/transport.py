@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import IO, Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from comfybridge.address import ServerAddress
@@ -38,6 +38,13 @@ BLOCK = 64 * 1024  # of a file that is sent
 # Networks silently drop idle connections.
 IDLE_SECONDS = 30.0
 AS_IT_IS = "!#$%&'()*+,/:;=?@[]~"  # characters that are not escaped in a path
+
+
+class Readable(Protocol):
+    """A body that is read as it is sent."""
+
+    def read(self, most: int, /) -> bytes:
+        """Some more of it; nothing at its end."""
 
 
 class Answer:
@@ -176,7 +183,7 @@ class Transport:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        file: tuple[IO[bytes], int] | None = None,
+        file: tuple[Readable, int] | None = None,
     ) -> Answer:
         """Send a request.
 
@@ -192,7 +199,7 @@ class Transport:
         """
         target = f"{self._target}{path}?{_query(query)}" if query else self._target + path
         head = self._head(method, target, fields_of(headers) if headers else b"")
-        data: bytes | IO[bytes] | None = None
+        data: bytes | Readable | None = None
         if body is not None:
             data = json.dumps(body).encode()
             head += b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(data)
@@ -235,7 +242,7 @@ class Transport:
         method: str,
         path: str,
         head: bytes,
-        data: bytes | IO[bytes] | None,
+        data: bytes | Readable | None,
         silence: float,
         deadline: Deadline | None,
     ) -> Answer:
@@ -296,7 +303,7 @@ def _query(query: Mapping[str, str]) -> str:
 def _send(
     connection: socket.socket,
     head: bytes,
-    data: bytes | IO[bytes] | None,
+    data: bytes | Readable | None,
     silence: float,
     deadline: Deadline | None,
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfybridge.engine.connection import ApiError, Connection, NobodyAnswers, NotAllowed, Unusable
-from comfybridge.engine.names import FILES, KEPT, LIVE, RESULTS
+from comfybridge.engine.names import ASSETS, FILES, KEPT, LIVE, RESULTS
 
 MOST_RESULTS = 100_000
 MOST_MESSAGES = 1_000_000
@@ -14,6 +14,7 @@ REPLICAS = 3
 LIVE_BYTES = 256 * 1024 * 1024
 NANOSECONDS = 1_000_000_000
 DEDUPLICATED_SECONDS = 60
+OF_BRIDGES = (ASSETS,)  # no agent looks at them, or may
 _NO_STREAM = 10059
 _NO_STORAGE = 10047
 _NO_JETSTREAM = (10039, 10076)
@@ -31,7 +32,7 @@ def streams(disk_bytes: int, servers: int = 1) -> list[dict[str, Any]]:
 
 
 def _streams(disk_bytes: int) -> list[dict[str, Any]]:
-    kept, results = disk_bytes // 4, disk_bytes // 8
+    kept, results, assets = disk_bytes // 4, disk_bytes // 8, disk_bytes // 64
     return [
         {
             **_stream(KEPT, "comfybridge.kept.job.*", "comfybridge.kept.claim.*"),
@@ -44,7 +45,9 @@ def _streams(disk_bytes: int) -> list[dict[str, Any]]:
             "max_msgs": MOST_RESULTS,
             "max_bytes": results,
         },
-        {**_stream(FILES, "comfybridge.file.*.*.*.*"), "max_bytes": disk_bytes - kept - results},
+        {**_stream(FILES, "comfybridge.file.*.*.*.*"), "max_bytes": disk_bytes - kept - results - assets},
+        # after the files, which had this room before
+        {**_stream(ASSETS, "comfybridge.asset.*.*.*.*", "comfybridge.asset_key.*.*"), "max_bytes": assets},
     ]
 
 
@@ -74,6 +77,8 @@ async def bring_up(connection: Connection, wanted: Sequence[Mapping[str, Any]], 
         Lost: the connection is gone.
     """
     for stream in wanted:
+        if not makes and stream["name"] in OF_BRIDGES:
+            continue
         try:
             await _bring_up(connection, stream, makes)
         except NotAllowed:

@@ -19,12 +19,14 @@ from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import InvalidRequest, TooLarge
+from comfybridge.errors import InvalidRequest, MissingAsset, TooLarge
 from comfybridge.files.at_once import map_at_once
+from comfybridge.files.bringing import Bringer
 from comfybridge.files.fetch import Allowance, Fetcher
 from comfybridge.files.forms import SHOWN, FileForms, Form
 from comfybridge.files.names import PROSE
 from comfybridge.files.sent import LinkedFile, check_count, is_for_file
+from comfybridge.files.stored import SUBFOLDER, OutOfReach, StoredInput
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.graph import Graph, set_input
@@ -32,7 +34,6 @@ from comfybridge.workflow.parameters import Parameter, Target
 from comfybridge.workflow.template import Filled, Template, targets_of
 from comfybridge.workflow.wording import clip, describe, listed
 
-SUBFOLDER = "comfybridge"
 MOST_AT_ONCE = 4  # URLs of one request
 MOST_IN_GRAPH = 32 * 1024 * 1024  # bytes of the files that a graph holds as base64
 DIGITS = 32
@@ -54,7 +55,8 @@ class Placed:
 
     Attributes:
         file: the file.
-        forms: the inputs that it is for, and the form in which each takes it.
+        forms: the inputs that it is for, and the form in which each takes it. A stored file may have none: it may
+            stand within lists and objects.
         reported: the parameters that set these inputs.
     """
 
@@ -123,6 +125,9 @@ def _place(
     targets = mentions.of(file.name)
     parameter = parameters.get(file.name)
     is_own_name = parameter is not None
+    if isinstance(file, StoredInput):
+        chosen = {target: _form(file, target, filled.graph, forms) for target in targets}
+        return Placed(file, chosen, tuple(mentions.parameters_of(targets)))
     if parameter is None and is_for_file(file.name, parameters, filled.graph):
         targets += targets_of(file.name, filled.graph, parameters)
         is_own_name = True
@@ -153,7 +158,7 @@ def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Fo
         takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
         where = f"{target.node}.{target.input} ({clip(graph[target.node]['class_type'])})"
         raise InvalidRequest(
-            f"images: {clip(file.name)} is for {where}, which takes {takes}, not the file itself; give its URL."
+            f"images: {clip(_shown(file))} is for {where}, which takes {takes}, not the file itself; give its URL."
         )
     return chosen
 
@@ -245,6 +250,7 @@ class Uploader:
     def __init__(self, fetcher: Fetcher, most_bytes: int) -> None:
         self._fetcher = fetcher
         self._most_bytes = most_bytes
+        self._bringer = Bringer()
 
     def feed(
         self,
@@ -265,6 +271,7 @@ class Uploader:
 
         Raises:
             InvalidRequest: a file cannot be fetched, is empty, or is not an image although it must be one.
+            MissingAsset: the bytes of a stored file are gone.
             TooLarge: the files are too large.
             ComfyUIUnreachable, ComfyUIError, TimedOut: they could not be uploaded.
         """
@@ -276,13 +283,16 @@ class Uploader:
         brought = brought or Brought()
         loaded = self._loaded(placed, brought.fetched, deadline)
         for each in loaded:
-            if each.is_handed_on:
+            if each.is_handed_on or isinstance(each.file, StoredInput):
                 continue
             _check(each, filled.graph)
             if check_file is not None:
                 check_file(each.file)
         _check_room(loaded)
         for each in loaded:
+            if isinstance(each.file, StoredInput):
+                self._bring(each, each.file, filled, client, deadline, brought)
+                continue
             filename = stored_name(each.file)
             if "name" in each.forms.values() and (client, filename) not in brought.stored:
                 brought.stored[client, filename] = client.upload(filename, each.file.data, SUBFOLDER, deadline)
@@ -295,13 +305,35 @@ class Uploader:
             InvalidRequest, TooLarge: as `feed`.
             BridgeError: raised by `check_file`.
         """
-        here = [each for each in placed if not isinstance(each.file, LinkedFile)]
+        here = [each for each in placed if not isinstance(each.file, (LinkedFile, StoredInput))]
         Allowance(self._most_bytes).take(sum(len(each.file.data) for each in here))
         for each in here:
             _check(each, graph)
             if check_file is not None:
                 check_file(each.file)
         _check_room(here)
+
+    def _bring(
+        self,
+        placed: Placed,
+        file: StoredInput,
+        filled: Filled,
+        client: ComfyUIClient,
+        deadline: Deadline,
+        brought: Brought,
+    ) -> None:
+        key = client, file.name
+        try:
+            if key not in brought.stored:
+                brought.stored[key] = self._bringer.bring(file, client, deadline)
+            if not {"base64", "data_uri"}.isdisjoint(placed.forms.values()):
+                placed = replace(placed, file=InputFile(file.name, b"".join(file.chunks())))
+        except LookupError as error:
+            raise _missing(file, placed, filled.graph, error) from None
+        _rewrite(placed, filled, brought.stored[key])
+        if brought.stored[key] != file.name:
+            for node in filled.graph.values():
+                node["inputs"] = _renamed(node["inputs"], file.name, brought.stored[key])
 
     def _check_address(self, file: LinkedFile, deadline: Deadline) -> None:
         """Refuse an address that the bridge would not fetch itself."""
@@ -369,13 +401,39 @@ def _check(placed: Placed, graph: Graph) -> None:
 
 def _check_room(placed: Sequence[Placed]) -> None:
     """Refuse too many bytes of files within a graph: ComfyUI copies its queue whenever someone reads it."""
-    size = sum(
-        len(each.file.data) for each in placed for form in each.forms.values() if form in ("base64", "data_uri")
-    )
+    size = sum(_size(each.file) for each in placed for form in each.forms.values() if form in ("base64", "data_uri"))
     if size > MOST_IN_GRAPH:
         raise TooLarge(
             f"The graph's nodes take files of {size} bytes as base64; they may have {MOST_IN_GRAPH} together."
         )
+
+
+def _size(file: InputFile) -> int:
+    return file.size if isinstance(file, StoredInput) else len(file.data)
+
+
+def _shown(file: InputFile) -> str:
+    return file.shown if isinstance(file, StoredInput) else file.name
+
+
+def _missing(file: StoredInput, placed: Placed, graph: Graph, error: LookupError) -> MissingAsset:
+    """The error for a file whose bytes can't be had."""
+    fate = "on a ComfyUI that does not answer" if isinstance(error, OutOfReach) else "gone; upload it again"
+    target = next(iter(placed.forms), None)
+    if target is None:
+        return MissingAsset(f"The bytes of the asset {clip(file.shown)} are {fate}.")
+    where = f"{target.input} of node {target.node} ({graph[target.node]['class_type']})"
+    sentence = f"The bytes of the asset {clip(file.shown)}, which is for {clip(where)}, are {fate}."
+    return MissingAsset(sentence, field=f"{target.node}.{target.input}")
+
+
+def _renamed(value: Any, name: str, new: str) -> Any:
+    """A value with another name for a file, wherever it stands in it."""
+    if isinstance(value, dict):
+        return {key: _renamed(each, name, new) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_renamed(each, name, new) for each in value]
+    return new if value == name else value
 
 
 def _rewrite(placed: Placed, filled: Filled, stored: str) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,8 @@ from dataclasses import replace
 from comfybridge.bridge import Bridge
 from comfybridge.durations import whole_seconds
 from comfybridge.engine.engine import Engine, Full
-from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict
+from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict, MissingAsset
+from comfybridge.jobs import secret_data
 from comfybridge.jobs.board import Board
 from comfybridge.jobs.job import Job, Result
 from comfybridge.jobs.presence import Presence
@@ -27,6 +29,8 @@ from comfybridge.prompts.admitted import Admitted
 
 RETRY_SECONDS = 5.0  # where no job has shown how long they take
 FULL_RETRY_SECONDS = 60
+USED = "The Idempotency-Key was used for another request before; a new request needs a new key."
+ONLY_ONCE = uuid.UUID("0d3d6a1e-6a7e-4b0c-9c57-0b2f0b8b7e25")  # a namespace of our own
 
 
 def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
@@ -59,6 +63,7 @@ def job_of(bridge: Bridge, admitted: Admitted, wishes: Wishes) -> Job:
         classes=checked.classes,
         models=checked.models,
         most_running=None if rights is None else rights.policy.max_running_jobs,
+        keeps_graph=wishes.keeps_graph,
     )
 
 
@@ -80,21 +85,26 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
 
     Raises:
         IdempotencyConflict: meanwhile another request came with its key.
+        MissingAsset: the bytes of one of its files are gone; nothing is stored.
         Busy, EngineUnreachable: nothing is stored.
     """
     packed = pack(admitted, bridge)
+    job = replace(job, input_files=len(packed.files), secrets=uuid.uuid4().hex if packed.secrets else None)
     try:
-        for name, data in packed.files:
-            engine.put_blob(job.id, name, [data], ttl=None)
-        added = queue.add(replace(job, input_files=len(packed.files)), packed.data)
+        for name, chunks in packed.files:
+            engine.put_blob(job.id, name, chunks, ttl=None)
+        if job.secrets is not None:
+            secret_data.keep(engine, job.secrets, packed.secrets)
+        added = queue.add(job, packed.data)
     except Full:
         _forget_files(engine, job)
         said = "There is no room for another job: too many wait, or the disk is full."
         raise Busy(said, retry_after=FULL_RETRY_SECONDS) from None
-    except EngineUnreachable:
-        if packed.files:  # or the caller would wait once more for an engine that is away
-            _forget_files(engine, job)
+    except (EngineUnreachable, MissingAsset):
+        _forget_files(engine, job)
         raise
+    if isinstance(added, Result) or added.secrets != job.secrets:
+        secret_data.forget(engine, job)
     check_same(added, admitted)
 
 
@@ -121,6 +131,46 @@ def eta_of(presence: Presence, position: int | None) -> float | None:
     if not means or not slots or position is None:
         return None
     return sum(means) / len(means) * (1 + position / slots)
+
+
+def only_once(admitted: Admitted) -> Admitted:
+    """The request with an id made of its idempotency key, so that another one with the key is refused.
+
+    Its id is not that of a request with the same key that may be repeated.
+    """
+    key = admitted.asked.idempotency_key
+    if key is None:
+        return admitted
+    return replace(
+        admitted,
+        asked=replace(admitted.asked, idempotency_key=None),
+        prompt_id=str(uuid.uuid5(ONLY_ONCE, json.dumps([admitted.owner, key]))),
+        fingerprint=uuid.uuid4().hex,
+    )
+
+
+class Coming:
+    """The jobs that are just being added under a key of their own. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def alone(self, job_id: str) -> Iterator[None]:
+        """Keep others from adding a job of that id meanwhile.
+
+        Raises:
+            IdempotencyConflict: another one is being added.
+        """
+        with self._lock:
+            if job_id in self._ids:
+                raise IdempotencyConflict(USED, prompt_id=job_id)
+            self._ids.add(job_id)
+        try:
+            yield
+        finally:
+            self._ids.discard(job_id)
 
 
 class Room:
@@ -156,9 +206,11 @@ class Room:
 
 
 def _forget_files(engine: Engine, job: Job) -> None:
-    if job.fingerprint is None:  # otherwise another request with its key may have stored them
+    has_some = job.input_files or job.secrets  # otherwise the caller would wait once more where the engine is away
+    if has_some and job.fingerprint is None:  # with one, another request with its key may have stored them
         with contextlib.suppress(BridgeError):
             engine.drop_blobs(job.id)
+            secret_data.forget(engine, job)
 
 
 def check_same(known: Job | Result, admitted: Admitted) -> None:
@@ -169,6 +221,6 @@ def check_same(known: Job | Result, admitted: Admitted) -> None:
     """
     if known.fingerprint != admitted.fingerprint:
         raise IdempotencyConflict(
-            "The Idempotency-Key was used for another request before; a new request needs a new key.",
+            USED,
             prompt_id=known.id,
         )

@@ -1,4 +1,4 @@
-"""Clears away after jobs that have ended, in a bridge: the job itself, its claim and its blobs.
+"""Clears away after jobs that have ended, in a bridge: the job itself, its claim, its blobs and its secrets.
 
 Several bridges may try; one succeeds. What a bridge that died has left, another one clears at its start.
 """
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full
 from comfybridge.errors import BridgeError, EngineUnreachable
+from comfybridge.jobs import secret_data
 from comfybridge.jobs.job import Job, Kind
 from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject
 
@@ -121,6 +122,7 @@ class Clearing:
         blobs = [f"in-{number}" for number in range(job.input_files)]
         for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
             self._engine.drop_blobs(job.id, name)
+        secret_data.forget(self._engine, job)
         try:
             is_ours = self._engine.delete(STREAMS[job.kind], sequence)  # of several bridges, one deletes it
         except EngineUnreachable:

@@ -35,7 +35,8 @@ def event_from_bytes(sent: bytes) -> Heard | None:
             fields["data"] = data
         if kind is Queued:
             fields["prompt_ids"] = tuple(fields.get("prompt_ids", ()))
-        heard: Heard = kind(**fields)
+        names = kind.__dataclass_fields__
+        heard: Heard = kind(**{name: value for name, value in fields.items() if name in names})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         log.debug("An event of a job can't be read: %r", error)
         return None

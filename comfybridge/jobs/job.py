@@ -47,6 +47,8 @@ class Job:
             them; each under `INBOX.ID.NUMBER`.
         request_in: where the request is: after the job in its message, or in a blob.
         input_files: how many input files it has, as blobs `in-N`.
+        keeps_graph: whether its result has the graph that ran.
+        secrets: the name under which a part of its request is kept in memory only; None: there is none.
     """
 
     id: str
@@ -70,6 +72,8 @@ class Job:
     inbox: str | None = None
     request_in: RequestIn = "inline"
     input_files: int = 0
+    keeps_graph: bool = False
+    secrets: str | None = None
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)
@@ -121,6 +125,7 @@ class Result:
         agent_id: its id.
         error: see `errors.error_to_dict`.
         generation: see `results.record_of`.
+        graph: see `graphs.keep_graph`.
 
     The others are those of the job.
     """
@@ -145,6 +150,7 @@ class Result:
     agent_id: str | None = None
     error: dict[str, Any] | None = None
     generation: dict[str, Any] | None = None
+    graph: str | None = None
 
     @property
     def expires_at(self) -> float:
@@ -168,6 +174,7 @@ def result_of(
     claim: Claim | None = None,
     error: dict[str, Any] | None = None,
     generation: dict[str, Any] | None = None,
+    graph: str | None = None,
 ) -> Result:
     """The result of a job, run last as the claim says, if it ran at all."""
     ran = claim if claim is not None and claim.state == "running" else None
@@ -192,6 +199,7 @@ def result_of(
         agent_id=None if ran is None else ran.agent,
         error=error,
         generation=generation,
+        graph=graph,
     )
 
 

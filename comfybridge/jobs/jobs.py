@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, TypeVar
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
@@ -19,9 +21,20 @@ from comfybridge.errors import (
     EngineUnreachable,
     UnknownPrompt,
 )
-from comfybridge.jobs.accepting import Room, add, check_same, eta_of, fingerprint_of_job, first_with_its_key, job_of
+from comfybridge.jobs.accepting import (
+    Coming,
+    Room,
+    add,
+    check_same,
+    eta_of,
+    fingerprint_of_job,
+    first_with_its_key,
+    job_of,
+    only_once,
+)
 from comfybridge.jobs.embedded import EmbeddedAgent
 from comfybridge.jobs.endings import log_end
+from comfybridge.jobs.graphs import kept_graph, sent_graph
 from comfybridge.jobs.job import Result
 from comfybridge.jobs.kept_files import kept_generation, kept_output
 from comfybridge.jobs.lists import Page, page_of
@@ -37,8 +50,13 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
+LOOK_SECONDS = 0.5  # between two looks at whether a caller has left
+AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
+AWAY_PAUSE = 0.2
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
 RETRY_SECONDS = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,7 @@ class Jobs:
         self._is_closed = False
         self._starting = threading.Lock()
         self._room = Room()
+        self._coming = Coming()
         self._is_leaving = threading.Event()
         self.write_hook: Callable[[Result], bytes] = lambda result: result.to_bytes()
         self.told_end: Callable[[Result], None] = lambda _: None
@@ -129,8 +148,11 @@ class Jobs:
 
     # -- one job -------------------------------------------------------------------------------------------------
 
-    def submit(self, admitted: Admitted, wishes: Wishes) -> State:
+    def submit(self, admitted: Admitted, wishes: Wishes, *, is_single_use: bool = False) -> State:
         """Queue a request as a job. Returns once the engine has it on disk.
+
+        Args:
+            is_single_use: whether a second request with its idempotency key is refused, even the same one.
 
         Returns:
             The job; with an idempotency key, the first that came with it.
@@ -149,24 +171,31 @@ class Jobs:
         if not self.is_used:
             bridge.check(admitted)  # no engine is started for a request that can't work
         parts = self._ready()
+        has_key = admitted.asked.idempotency_key is not None
+        if is_single_use:
+            admitted = only_once(admitted)
         fingerprint = fingerprint_of_job(admitted.fingerprint, wishes)
         admitted = replace(admitted, prompt_id=prompt_id_of(admitted), fingerprint=fingerprint)
         admitted.trace.prompt_id = job_id = str(admitted.prompt_id)
-        has_key = admitted.asked.idempotency_key is not None
-        if not has_key or first_with_its_key(parts.board, admitted) is None:
-            job = job_of(bridge, admitted, wishes)
-            turn = Turn(rights)
-            turn.take()
-            try:
-                with self._room.for_one_more(parts.board, rights, admitted.owner, partial(eta_of, parts.presence, 0)):
-                    add(bridge, parts.engine, parts.queue, job, admitted)
-                    parts.board.wait(job_id, lambda: parts.board.knows(job_id), HEARING_SECONDS)
-            except BridgeError:
-                turn.give_back()
-                raise
-            parts.agent.need()
-            return open_state(job, None)
+        with self._coming.alone(job_id) if is_single_use else contextlib.nullcontext():
+            if not has_key or first_with_its_key(parts.board, admitted) is None:
+                return self._add(parts, admitted, wishes)
         return self.find(job_id, None)
+
+    def _add(self, parts: Parts, admitted: Admitted, wishes: Wishes) -> State:
+        board, rights = parts.board, admitted.rights
+        job = job_of(self._bridge, admitted, wishes)
+        turn = Turn(rights)
+        turn.take()
+        try:
+            with self._room.for_one_more(board, rights, admitted.owner, partial(eta_of, parts.presence, 0)):
+                add(self._bridge, parts.engine, parts.queue, job, admitted)
+                board.wait(job.id, lambda: board.knows(job.id), HEARING_SECONDS)
+        except BridgeError:
+            turn.give_back()
+            raise
+        parts.agent.need()
+        return open_state(job, None)
 
     def check_repeat(self, admitted: Admitted) -> None:
         """Refuse a request that is about to run with the idempotency key, and so the prompt id, of an open job.
@@ -183,16 +212,19 @@ class Jobs:
                 check_same(entry.job, admitted)
 
     def find(self, job_id: str, owner: str | None) -> State:
-        """A job as it is now.
+        """A job as it is now; while the engine is away, as it was last known.
 
         Args:
             owner: whose job it must be; None: anybody's.
 
         Raises:
             UnknownPrompt: there is no such job, or not any more.
-            EngineUnreachable: it is not known yet what jobs there are.
+            EngineUnreachable: nothing is known of it, and the engine was away for some seconds.
         """
-        state = self._ready().find(job_id, surely=True) if self.is_used else None
+        return self._find(job_id, owner, AWAY_SECONDS)
+
+    def _find(self, job_id: str, owner: str | None, seconds: float) -> State:
+        state = self._asked(lambda parts: parts.find(job_id, surely=True), seconds) if self.is_used else None
         if state is None or (owner is not None and state.owner != owner):
             said = "There is no job of that id, or its result is no longer kept."
             raise UnknownPrompt(said, prompt_id=job_id if JOB_ID.fullmatch(job_id) else None)
@@ -203,23 +235,52 @@ class Jobs:
         if not self.is_used:
             return None
         try:
-            return self.find(job_id, owner)
+            return self._find(job_id, owner, 0.0)
         except (UnknownPrompt, EngineUnreachable):
             return None
 
-    def wait(self, job_id: str, seconds: float) -> State:
-        """A job once it has ended, or after that many seconds.
+    def _asked(self, ask: Callable[[Parts], T], seconds: float) -> T:
+        """What the engine answers, if it does so within that many seconds."""
+        parts, until = self._ready(), time.monotonic() + seconds
+        while True:
+            try:
+                return ask(parts)
+            except EngineUnreachable:
+                if time.monotonic() >= until or self._is_leaving.wait(AWAY_PAUSE):
+                    raise
+
+    def wait(self, job_id: str, seconds: float, has_left: Callable[[], bool] = lambda: False) -> State:
+        """A job once it has ended, or after that many seconds, or soon after the process is about to end.
+
+        Args:
+            has_left: returns whether nobody waits any more; asked twice a second.
 
         Raises:
             UnknownPrompt, EngineUnreachable
         """
-        board = self._ready().board
-        board.wait(job_id, lambda: board.entry(job_id) is None, seconds)
+        board, until = self._ready().board, time.monotonic() + seconds
+        while not has_left() and not self.is_leaving:
+            left = until - time.monotonic()
+            if board.wait(job_id, lambda: board.entry(job_id) is None, min(left, LOOK_SECONDS)) or left <= 0:
+                break
         return self.find(job_id, None)
 
+    def graph(self, state: State) -> dict[str, Any] | None:
+        """The graph of a job: as it ran, or as it was sent if it has not ended; None if it is not kept.
+
+        Raises:
+            EngineUnreachable
+        """
+        if state.result is not None:
+            return kept_graph(self._engine, state.result)
+        return self._asked(lambda parts: _sent_graph(parts, state.id), AWAY_SECONDS)
+
     @contextlib.contextmanager
-    def watch(self, job_id: str) -> Iterator[Watching]:
+    def watch(self, job_id: str, pause: float = 0.0) -> Iterator[Watching]:
         """Follow what happens to a job.
+
+        Args:
+            pause: seconds between two events of progress, and between two previews.
 
         Raises:
             EngineUnreachable
@@ -229,7 +290,7 @@ class Jobs:
         def find() -> State:
             return parts.find(job_id) or self.find(job_id, None)
 
-        watching = Watching(job_id, parts.engine, parts.board, find)
+        watching = Watching(job_id, parts.engine, parts.board, find, pause)
         try:
             yield watching
         finally:
@@ -340,7 +401,7 @@ class Jobs:
             engine, bridge.settings, lambda result: self.write_hook(result), lambda outcome: self.told_try(outcome)
         )
         webhooks.start()
-        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine))
+        return Parts(engine, queue, presence, news, webhooks, EmbeddedAgent(bridge, engine, queue))
 
     def _ready(self) -> Parts:
         parts = self.parts()
@@ -354,3 +415,12 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _sent_graph(parts: Parts, job_id: str) -> dict[str, Any] | None:
+    entry = parts.board.entry(job_id)
+    try:
+        return None if entry is None else sent_graph(parts.queue.request_of(entry.job))
+    except LookupError:  # it has just ended
+        result = parts.board.result(job_id)
+        return None if result is None else kept_graph(parts.engine, result)

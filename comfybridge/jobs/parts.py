@@ -62,15 +62,22 @@ class Parts:
 
         Args:
             surely: whether to ask the engine, so that no process says that a job runs that has ended in another.
+                If the engine is away, that is the last state that is known.
 
         Raises:
-            EngineUnreachable: its result is not in memory.
+            EngineUnreachable: nothing is known of it here, or its result is not in memory.
         """
-        board = self.board
         if JOB_ID.fullmatch(job_id) is None:
             return None
-        if not board.knows(job_id) and self.queue.is_stored(job_id):  # another process has just queued it
-            board.wait(job_id, lambda: board.knows(job_id), HEARING_SECONDS)
+        state = self._known(job_id, surely)
+        if state is None and self.queue.is_stored(job_id):  # another process has just queued it, or cleared it away
+            self.board.wait(job_id, lambda: self.board.knows(job_id), HEARING_SECONDS)
+            state = self._known(job_id, surely)
+        return state
+
+    def _known(self, job_id: str, surely: bool) -> State | None:
+        """A job as the mirror knows it."""
+        board = self.board
         entry = board.entry(job_id)
         if entry is not None and surely and entry.state != "queued" and self.queue.has_ended(entry.job):
             board.wait(job_id, lambda: board.entry(job_id) is None, HEARING_SECONDS)

@@ -8,13 +8,13 @@ import base64
 import json
 import re
 from collections.abc import Generator, Mapping
-from typing import IO, Any
+from typing import Any
 
 from comfybridge.address import ServerAddress
 from comfybridge.comfyui.failures import TooLong
 from comfybridge.comfyui.route import Route
 from comfybridge.comfyui.servers import Servers
-from comfybridge.comfyui.transport import BLOCK, Answer, Transport
+from comfybridge.comfyui.transport import BLOCK, Answer, Readable, Transport
 from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.remote_files import read_file
@@ -82,7 +82,7 @@ class Relay(Transport):
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        file: tuple[IO[bytes], int] | None = None,
+        file: tuple[Readable, int] | None = None,
     ) -> Answer:
         """As `Transport.send`, for calls that are relayed.
 

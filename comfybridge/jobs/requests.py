@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
+from comfybridge.errors import MissingAsset
 from comfybridge.files.sent import LinkedFile
+from comfybridge.files.stored import InEngine, OpenPlace, StoredInput, place_from_dict, place_to_dict
+from comfybridge.jobs.secret_data import split
 from comfybridge.policy.policies import Policy, Rights
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
@@ -23,6 +26,7 @@ from comfybridge.workflow.named import named_template
 from comfybridge.workflow.parameter_file import ParameterFile
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted
+from comfybridge.workflow.wording import clip
 
 TEMPLATES_KEPT = 64
 
@@ -33,11 +37,13 @@ class Packed:
 
     Attributes:
         data: all but its input files.
-        files: the input files, each under the name of its blob.
+        files: the bytes of the input files that go along, each under the name of its blob.
+        secrets: the values of `extra_data` that must never be on a disk.
     """
 
     data: bytes
-    files: tuple[tuple[str, bytes], ...]
+    files: tuple[tuple[str, Iterable[bytes]], ...]
+    secrets: Mapping[str, Any]
 
 
 def pack(admitted: Admitted, bridge: Bridge) -> Packed:
@@ -50,12 +56,14 @@ def pack(admitted: Admitted, bridge: Bridge) -> Packed:
         UnknownWorkflow, BrokenWorkflow: its template is not there any more.
     """
     asked, settings, rights = admitted.asked, bridge.settings, admitted.rights
-    here = [each for each in asked.images if each.data]
+    plain, secrets = split(asked.extra_data)
+    files: list[tuple[str, Iterable[bytes]]] = []
     name = asked.template_name(settings.default_workflow)
     told: dict[str, Any] = {
         **{each.name: getattr(asked, each.name) for each in fields(asked)},
         "output": vars(asked.output),
-        "images": [_file_to_dict(each, here) for each in asked.images],
+        "extra_data": plain,
+        "images": [_file_to_dict(each, files, admitted, is_near=settings.engine is None) for each in asked.images],
         "dynamic_texts": settings.dynamic_texts if asked.dynamic_texts is None else asked.dynamic_texts,
     }
     if name is not None:
@@ -68,13 +76,13 @@ def pack(admitted: Admitted, bridge: Bridge) -> Packed:
         "policy": None if rights is None else rights.policy.model_dump(mode="json", exclude={"rate"}),
         "fingerprint": admitted.fingerprint,
     }
-    files = tuple((_blob(number), each.data) for number, each in enumerate(here))
-    return Packed(json.dumps(packed).encode(), files)
+    return Packed(json.dumps(packed).encode(), tuple(files), secrets)
 
 
 def unpack(
     data: bytes,
     read_file: Callable[[str], bytes],
+    open_place: OpenPlace,
     *,
     prompt_id: str,
     seconds: float,
@@ -85,6 +93,7 @@ def unpack(
 
     Args:
         read_file: the content of a blob.
+        open_place: opens the bytes of stored files.
         prompt_id: the id that its prompt gets.
         seconds: how long it may take from now on.
         is_followed: whether someone follows the events of its prompt.
@@ -100,7 +109,7 @@ def unpack(
     if output.get("nodes") is not None:
         output["nodes"] = tuple(output["nodes"])
     given["output"] = OutputOptions(**output)
-    given["images"] = [_file_of(each, read_file) for each in told.get("images") or ()]
+    given["images"] = [_file_of(each, read_file, open_place) for each in told.get("images") or ()]
     policy = packed.get("policy")
     if policy is not None:
         policy = Policy(**{name: value for name, value in policy.items() if name in Policy.model_fields})
@@ -123,19 +132,41 @@ def _known(kind: type, told: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name in names}
 
 
-def _blob(number: int) -> str:
-    return f"in-{number}"
+def _file_to_dict(
+    file: InputFile, files: list[tuple[str, Iterable[bytes]]], admitted: Admitted, *, is_near: bool
+) -> dict[str, Any]:
+    """A file as JSON; its bytes are added to the others, if they go along.
 
-
-def _file_to_dict(file: InputFile, here: Sequence[InputFile]) -> dict[str, Any]:
+    Args:
+        is_near: whether only an agent of the bridge itself runs the job, which may read whatever is in the engine.
+    """
     if isinstance(file, LinkedFile):
         return {"name": file.name, "url": file.url}
-    return {"name": file.name, "blob": _blob(here.index(file)) if file.data else None}
+    blob = f"in-{len(files)}"
+    if isinstance(file, StoredInput):
+        place = file.place
+        if isinstance(place, InEngine) and place.name.startswith("out-") and not is_near:
+            files.append((blob, _still_there(file)))
+            place = InEngine(str(admitted.prompt_id), blob)
+        return {"name": file.name, "place": place_to_dict(place), "size": file.size, "shown": file.shown}
+    if file.data:
+        files.append((blob, [file.data]))
+    return {"name": file.name, "blob": blob if file.data else None}
 
 
-def _file_of(told: Mapping[str, Any], read_file: Callable[[str], bytes]) -> InputFile:
+def _still_there(file: StoredInput) -> Iterable[bytes]:
+    try:
+        yield from file.chunks()
+    except LookupError:
+        raise MissingAsset(f"The bytes of the asset {clip(file.shown)} are gone.") from None
+
+
+def _file_of(told: Mapping[str, Any], read_file: Callable[[str], bytes], open_place: OpenPlace) -> InputFile:
     if told.get("url"):
         return LinkedFile(told["name"], url=told["url"])
+    if told.get("place"):
+        place = place_from_dict(told["place"])
+        return StoredInput(told["name"], place=place, size=told["size"], shown=told["shown"], open_place=open_place)
     return InputFile(told["name"], read_file(told["blob"]) if told.get("blob") else b"")
 
 

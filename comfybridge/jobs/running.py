@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from comfybridge.bridge import Bridge
+from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import (
     BridgeError,
@@ -26,12 +27,15 @@ from comfybridge.errors import (
     ShuttingDown,
     forget_frames,
 )
+from comfybridge.jobs import secret_data
 from comfybridge.jobs.errors import error_to_dict
+from comfybridge.jobs.graphs import keep_graph
 from comfybridge.jobs.job import Ending, Result, result_of
 from comfybridge.jobs.live_files import send_small
 from comfybridge.jobs.queue import Claimed, JobQueue
 from comfybridge.jobs.requests import unpack
 from comfybridge.jobs.results import Stored, has_file, record_of, run_prefix
+from comfybridge.jobs.stored_files import opener
 from comfybridge.jobs.storing import StoreFull, store
 from comfybridge.jobs.telling import Tidings
 from comfybridge.prompts.admitted import Admitted
@@ -44,6 +48,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOT_MINE = "The job was cancelled, or another agent runs it."
+KEY_LOST = (
+    "The API key that came with the job was kept in the engine's memory only, and is lost, because the engine was "
+    "restarted; submit the job again."
+)
 LEAVING = "The agent is being stopped."
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
@@ -99,7 +107,8 @@ class Run:
         self.holds_slot = True
         self._around = around
         self._is_followed = self.job.kind == "kept" or self.job.is_followed
-        self._teller = Teller(tidings.tell, is_followed=self._is_followed)
+        self._tidings = tidings
+        self._teller = Teller(tidings.tell, is_followed=self._is_followed, tells_position=tidings.is_watched)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
         self._lost = threading.Event()
@@ -131,6 +140,7 @@ class Run:
     def tick(self) -> None:
         """Tell how far it is, while ComfyUI tells nothing."""
         self._teller.still()
+        self._tidings.catch_up()
 
     def work(self) -> None:
         """Run it, and store how it ended. Never raises."""
@@ -175,6 +185,7 @@ class Run:
             admitted = unpack(
                 data,
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
+                opener(engine, self._around.bridge.servers, self._persist, Deadline(job.timeout)),
                 prompt_id=job.id,
                 seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
                 is_followed=self._is_followed,
@@ -184,13 +195,24 @@ class Run:
             if queue.board.entry(job.id) is None:  # it was cancelled meanwhile
                 raise _Lost from None
             raise InternalError("The job's request, or a file of it, is not in the store any more.") from None
-        admitted = _ending_with_its_job(admitted)
+        admitted = self._with_secrets(_ending_with_its_job(admitted))
         with self._lock:
             self._admitted, self.trace = admitted, admitted.trace
         self._check_goes_on()
         if self._is_left:
             raise ShuttingDown(LEAVING)
         return admitted
+
+    def _with_secrets(self, admitted: Admitted) -> Admitted:
+        if self.job.secrets is None:
+            return admitted
+        try:
+            secrets = self._persist(lambda: secret_data.read(self._around.engine, self.job))
+        except LookupError:
+            self._check_goes_on()
+            raise ExecutionFailed(KEY_LOST) from None
+        extra_data = {**admitted.asked.extra_data, **secrets}
+        return replace(admitted, asked=replace(admitted.asked, extra_data=extra_data))
 
     def _store(self, admitted: Admitted, generation: Generation) -> str:
         self._has_run(self)
@@ -248,8 +270,17 @@ class Run:
     def _end(self, status: Ending, error: BridgeError | None = None, generation: dict[str, Any] | None = None) -> str:
         self.error = error
         told = None if error is None else error_to_dict(error)
+        graph = self._persist(
+            lambda: keep_graph(self._around.engine, self.job, self._around.queue.request_of, self.trace.graph)
+        )
         result = result_of(
-            self.job, status, ended=time.time(), claim=self.claimed.claim, error=told, generation=generation
+            self.job,
+            status,
+            ended=time.time(),
+            claim=self.claimed.claim,
+            error=told,
+            generation=generation,
+            graph=graph,
         )
         if self.claimed.is_exhausted:
             result = replace(result, attempts=self.job.attempts)

@@ -26,6 +26,7 @@ class Wishes:
         labels: the caller's own names and values.
         older_webhook: whether the report has the form that ComfyLite gives it.
         base_url: the address by which the caller reaches the bridge, without a slash at its end.
+        keeps_graph: whether its graph is kept as long as its result.
     """
 
     webhook: str | None = None
@@ -34,6 +35,7 @@ class Wishes:
     labels: Mapping[str, str] = field(default_factory=dict)
     older_webhook: bool = False
     base_url: str = ""
+    keeps_graph: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class State:
     Attributes:
         kind: `kept`, or `live` for one that a blocking request waits for.
         attempts: how often it was begun.
+        expires: seconds that it is kept after its end.
         agent: the name of the agent that runs it, or ran it last.
         position: its place among the waiting jobs, from 1; 0 if it runs; None if it has ended.
         eta_seconds: until it ends; None if unknown.
@@ -61,6 +64,7 @@ class State:
     labels: Mapping[str, str]
     webhook: str | None
     created: float
+    expires: float
     started: float | None = None
     ended: float | None = None
     expires_at: float | None = None
@@ -110,6 +114,7 @@ def open_state(
         labels=job.labels,
         webhook=job.webhook,
         created=job.created,
+        expires=job.expires,
         started=claim.since if runs and claim is not None else None,
         attempts=0 if claim is None else claim.attempt,
         agent=claim.name if runs and claim is not None else None,
@@ -135,6 +140,7 @@ def ended_state(result: Result, delivery: Mapping[str, Any] | None = None) -> St
         labels=result.labels,
         webhook=result.webhook,
         created=result.created,
+        expires=result.expires,
         started=result.started,
         ended=result.ended,
         expires_at=result.expires_at,

@@ -22,6 +22,11 @@ def result_subject(kind: Kind, job_id: str, *, has_webhook: bool) -> str:
     return f"comfybridge.{kind}.result.{'hook' if has_webhook and kind == 'kept' else 'plain'}.{job_id}"
 
 
+def secrets_subject(name: str) -> str:
+    """Where that part of a request is which must never be on a disk: in the engine's memory."""
+    return f"comfybridge.live.secret.{name}"
+
+
 def agent_subject(agent_id: str) -> str:
     """Where an agent announces itself; not stored."""
     return f"comfybridge.agent.{agent_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -42,17 +43,31 @@ class Tidings:
     def __init__(self, engine: Engine, job_id: str, is_watched: Callable[[], bool]) -> None:
         self._engine = engine
         self._job_id = job_id
-        self._is_watched = is_watched
+        self.is_watched = is_watched
         self._told_at = float("-inf")
         self._node = ""  # that was told last
+        self._left_out: Progress | None = None  # the newest progress, if it came too soon to be told
+        self._lock = threading.Lock()
 
     def tell(self, heard: Heard) -> None:
-        """Tell one step. For one thread at a time."""
+        """Tell one step."""
+        with self._lock:
+            self._tell(heard)
+
+    def catch_up(self) -> None:
+        """Tell the progress that came too soon, if it is time. Call it about once a second."""
+        with self._lock:
+            if self._left_out is not None and time.monotonic() - self._told_at >= PROGRESS_SECONDS:
+                self._tell(self._left_out)
+
+    def _tell(self, heard: Heard) -> None:
         now = time.monotonic()
         is_due = isinstance(heard, Progress) and (
             now - self._told_at >= PROGRESS_SECONDS or heard.node_id != self._node
         )
-        is_watched = self._is_watched()
+        if isinstance(heard, Progress):
+            self._left_out = None if is_due else heard
+        is_watched = self.is_watched()
         if not is_due and not is_watched:
             return
         if isinstance(heard, Preview) and len(heard.data) > LARGEST_EVENT:

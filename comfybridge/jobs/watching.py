@@ -25,15 +25,20 @@ class Watching:
 
     Args:
         find: returns the present state.
+        pause: seconds between two events of progress, and between two previews.
     """
 
-    def __init__(self, job_id: str, engine: Engine, board: Board, find: Callable[[], State]) -> None:
+    def __init__(
+        self, job_id: str, engine: Engine, board: Board, find: Callable[[], State], pause: float = 0.0
+    ) -> None:
         self._job_id = job_id
         self._engine = engine
         self._find = find
+        self._pause = pause
         self._changed = threading.Condition()
         self._is_stale = True  # whether the state must be looked at
         self._unread: dict[type[Heard], Heard] = {}  # the newest of each kind, in order of arrival
+        self._next_at: dict[type[Heard], float] = {}  # when the next of a kind may be told
         self._place: tuple[str, int | None] | None = None  # the last that was told
         self._has_ended = False
         self._ask_at = self._look_at = 0.0
@@ -58,20 +63,18 @@ class Watching:
             told = self._told(now)
             if told is not None:
                 return told
-            left = min(until, self._ask_at, self._look_at) - now
             if now >= until:
                 return None
             with self._changed:
-                self._changed.wait_for(self._has_news, max(left, 0.0))
+                unread = [self._next_at.get(kind, 0.0) for kind in self._unread]
+                if not self._is_stale and min(unread, default=until) > now:
+                    self._changed.wait(max(0.0, min(until, self._ask_at, self._look_at, *unread) - now))
         return None
 
     def close(self) -> None:
         """Follow it no longer."""
         for end in self._ends:
             end()
-
-    def _has_news(self) -> bool:
-        return self._is_stale or bool(self._unread)
 
     def _told(self, now: float) -> Heard | State | None:
         is_waiting = self._place is None or self._place[0] == "queued"
@@ -90,8 +93,11 @@ class Watching:
         elif not is_waiting:
             self._look_at = now + ASK_SECONDS
         with self._changed:
-            kind = next(iter(self._unread), None)
-            return None if kind is None else self._unread.pop(kind)
+            kind = next((kind for kind in self._unread if self._next_at.get(kind, 0.0) <= now), None)
+            if kind is None:
+                return None
+            self._next_at[kind] = now + self._pause
+            return self._unread.pop(kind)
 
     def _hear(self, _subject: str, data: bytes) -> None:
         event = event_from_bytes(data)

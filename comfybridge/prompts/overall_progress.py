@@ -59,12 +59,21 @@ class OverallMeter:
 
     def end(self) -> Progress | None:
         """Progress at 100 percent, once all outcomes are known; None if no event reported a prompt's success."""
-        ends = [part.meter.end() for part in self._parts.values()]
-        return None if None in ends else ends[-1]
+        ends = [end for part in self._parts.values() if (end := part.meter.end()) is not None]
+        if len(ends) < len(self._parts):
+            return None
+        count = sum(end.nodes_total for end in ends)
+        return replace(ends[-1], nodes_done=count, nodes_total=count)
 
     def _overall(self, told: Progress) -> Progress:
         percent = sum(part.percent for part in self._parts.values()) / len(self._parts)
-        return replace(told, percent=round(min(percent, MOST_BEFORE_END), 1), eta_seconds=self._seconds_left())
+        return replace(
+            told,
+            percent=round(min(percent, MOST_BEFORE_END), 1),
+            eta_seconds=self._seconds_left(),
+            nodes_done=sum(part.nodes_done for part in self._parts.values()),
+            nodes_total=sum(part.nodes_total for part in self._parts.values()),
+        )
 
     def _seconds_left(self) -> float | None:
         """How long it takes until the last server is done; None if too little is known."""
@@ -87,6 +96,7 @@ class _Part:
     Attributes:
         percent: of it; never falls.
         seconds_left: until its end; None if unknown.
+        nodes_done, nodes_total: as `Progress` has them.
     """
 
     def __init__(self, submission: Submission) -> None:
@@ -94,6 +104,7 @@ class _Part:
         self.meter = meter_of_prompt(submission)
         self.percent = 0.0
         self.seconds_left: float | None = None
+        self.nodes_done, self.nodes_total = 0, len(submission.prompt.graph)
 
     def follow(self, again: Submission) -> None:
         self.submission = again
@@ -104,7 +115,7 @@ class _Part:
         for each in told:
             self._take(each)
         if isinstance(event, events.ExecutionSuccess):
-            self.percent, self.seconds_left = 100.0, 0.0
+            self.percent, self.seconds_left, self.nodes_done = 100.0, 0.0, self.nodes_total
         return told
 
     def still(self) -> Progress | None:
@@ -115,6 +126,7 @@ class _Part:
     def _take(self, told: Progress | Preview | None) -> None:
         if isinstance(told, Progress):
             self.percent, self.seconds_left = max(self.percent, told.percent), told.eta_seconds
+            self.nodes_done, self.nodes_total = told.nodes_done, told.nodes_total
 
 
 Meter = ProgressMeter | OverallMeter

@@ -54,6 +54,8 @@ class Progress:
         value, max: the node's step, and its number of steps.
         eta_seconds: the remaining time, estimated from earlier runs of such nodes and from the steps of this run;
             None while neither is known.
+        nodes_done, nodes_total: how many nodes are done, cached ones included, and how many there are; of several
+            prompts, those of all. 0 of 0 if an older bridge or agent tells it.
     """
 
     percent: float
@@ -62,6 +64,8 @@ class Progress:
     value: float
     max: float
     eta_seconds: float | None = None
+    nodes_done: int = 0
+    nodes_total: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class ProgressMeter:
         self._expected = expected_nodes(self._times, self._graph, self._targets)
         self._ahead = _Ahead(self._expected.values())
         self._weight = sum(each.weight for each in self._expected.values())
+        self._total = len(self._expected)
         self._begun: set[str] = set()
         self._running: set[str] = set()
         self._tells_states = False
@@ -253,13 +258,14 @@ class ProgressMeter:
             percent = self._percent
         self._percent = max(self._percent, round(min(percent, MOST_BEFORE_END), 1))
         eta = None if eta is None else round(eta, 1)
-        return Progress(self._percent, node, self._class_type(node), value, most, eta)
+        done = self._total - self._ahead.count - sum(each in self._expected for each in self._running)
+        return Progress(self._percent, node, self._class_type(node), value, most, eta, done, self._total)
 
     def _whole(self) -> Progress:
         node = self._clock.current or next(iter(self._graph), "")
         spent = self._clock.nodes.get(node)
         most = spent.most if spent is not None and spent.most else 1.0
-        return Progress(100.0, node, self._class_type(node), most, most, 0.0)
+        return Progress(100.0, node, self._class_type(node), most, most, 0.0, self._total, self._total)
 
     def _class_type(self, node: str) -> str:
         return str(self._graph.get(node, {}).get("class_type", ""))
@@ -341,6 +347,7 @@ class _Ahead:
     """Sums over the nodes that have not begun: a graph may have thousands, and each has an event."""
 
     def __init__(self, expected: Collection[Expected]) -> None:
+        self.count = 0
         self.weight = 0.0
         self._seconds_alike = 0.0
         self._seconds_of_class = 0.0
@@ -377,6 +384,7 @@ class _Ahead:
         return self._usual_pace if pace is None else pace
 
     def _count(self, each: Expected, sign: int) -> None:
+        self.count += sign
         self.weight += sign * each.weight
         if each.seconds is None:
             self._unknown += sign

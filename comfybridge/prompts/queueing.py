@@ -228,7 +228,7 @@ class Queueing:
             is_seen = (admitted.is_followed or admitted.has_previews) and listener.receives_images
             extra_data[previews.KEY] = server.previews.method(deadline) if is_seen else previews.NO_PREVIEWS
         options = _options(request, extra_data)
-        admitted.trace.sent_as = prompt.id
+        admitted.trace.sent_as, admitted.trace.graph = prompt.id, prompt.graph
         try:
             left_out = server.client.queue_prompt(
                 prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from comfybridge.comfyui.looks import FRESH_SECONDS
@@ -24,7 +24,7 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.submission import Place, Submission
-from comfybridge.request import GenerationRequest, OutputOptions
+from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.workflow.template import Filled
 
 # A namespace of our own, so that other programs do not derive the same ids.
@@ -157,9 +157,13 @@ def fingerprint_of(request: GenerationRequest) -> str | None:
     fields["output"] = _changed(request.output, OutputOptions())
     fields["images"] = [
         {name: hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value for name, value in each}
-        for each in (vars(image).items() for image in request.images)
+        for each in (_compared(image).items() for image in request.images)
     ]
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _compared(file: InputFile) -> dict[str, Any]:
+    return {each.name: getattr(file, each.name) for each in fields(file) if each.compare}
 
 
 def _changed(options: object, defaults: object) -> dict[str, Any]:

@@ -31,14 +31,17 @@ class Slots:
         """Whether one more request could begin right now."""
         return self._taken < self.count
 
-    def take(self) -> None:
+    def take(self, spare: int = 0) -> None:
         """Take one.
+
+        Args:
+            spare: how many must be free beside it.
 
         Raises:
             Busy: all are taken; its `retry_after` estimates when the next one will be free.
         """
         with self._lock:
-            if self._taken < self.count:
+            if self._taken + spare < self.count:
                 self._taken += 1
                 return
         raise self.busy()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
 
+from comfybridge.assets.assets import Assets
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
 from comfybridge.jobs.agent_servers import AgentServers
@@ -21,8 +22,10 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
-from comfybridge.web.current import EXTENSION, JOBS, RUNNER
+from comfybridge.web.current import ASSETS, EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
+from comfybridge.web.dialects.comfy.dialect import COMFY
+from comfybridge.web.dialects.comfy.uploads import MOST_TEXT
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialects
 from comfybridge.web.dialects.native import older_jobs
@@ -30,6 +33,7 @@ from comfybridge.web.dialects.native.dialect import NATIVE
 from comfybridge.web.dialects.native.hook_bodies import HookBodies
 from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
+from comfybridge.web.marks import UPLOAD, marks_of
 from comfybridge.web.monitoring import probes
 from comfybridge.web.parsing.multipart import is_multipart
 from comfybridge.web.request_log import Entry, Watched, note, write_line
@@ -37,7 +41,7 @@ from comfybridge.web.request_log import Entry, Watched, note, write_line
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-SPOKEN = (NATIVE, OPENAI, AUTOMATIC1111)  # the dialects, the bridge's own API first
+SPOKEN = (NATIVE, OPENAI, AUTOMATIC1111, COMFY)  # the dialects, the bridge's own API first
 WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -58,6 +62,9 @@ class _Application(Flask):
                 return False
             settings = self.extensions[EXTENSION].settings
             most = settings.max_json_bytes + (settings.max_upload_bytes if is_multipart(request) else 0)
+            if marks_of(self.view_functions.get(request.endpoint or "")).takes_upload:
+                most = settings.max_asset_bytes + MOST_TEXT
+                environ[UPLOAD] = True
             return refusal is None and (request.content_length or 0) <= most
 
 
@@ -76,6 +83,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     servers = AgentServers() if settings.is_fleet else None
     bridge = app.extensions[EXTENSION] = Bridge(settings, servers)
     jobs = app.extensions[JOBS] = _jobs(bridge) if settings.jobs else None
+    app.extensions[ASSETS] = None if jobs is None else Assets(bridge, jobs)
     app.extensions[RUNNER] = bridge
     if servers is not None and jobs is not None:
         servers.connect = lambda: (jobs.parts().engine, jobs.parts().presence)
@@ -111,6 +119,8 @@ def _jobs(bridge: Bridge) -> Jobs:
 
 def _spoken(settings: Settings) -> Dialects:
     off = set(DIALECT_NAMES).difference(settings.dialects)
+    if not settings.jobs:
+        off.add(COMFY.name)
     return Dialects(tuple(each for each in SPOKEN if each.name not in off))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import current_app, g, request
 
+from comfybridge.assets.assets import Assets
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.jobs.jobs import Jobs
@@ -12,6 +13,7 @@ from comfybridge.prompts.runner import Runner
 
 EXTENSION = "comfybridge"
 JOBS = "comfybridge.jobs"
+ASSETS = "comfybridge.assets"
 RUNNER = "comfybridge.runner"
 LONGEST_FORWARDED = 300  # characters of `X-Forwarded-For`
 
@@ -28,6 +30,13 @@ def current_jobs() -> Jobs | None:
     jobs = current_app.extensions[JOBS]
     assert jobs is None or isinstance(jobs, Jobs)
     return jobs
+
+
+def current_assets() -> Assets:
+    """The assets of that bridge, for a view that there is only with jobs."""
+    assets = current_app.extensions[ASSETS]
+    assert isinstance(assets, Assets)
+    return assets
 
 
 def base_url() -> str:

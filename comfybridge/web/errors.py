@@ -36,11 +36,15 @@ class ErrorShape:
         body: returns the JSON for an error and its request's id.
         type: of that JSON, for the document.
         headers: returns headers beside those that every error has.
+        status: returns the HTTP status of an error or of a class of them.
+        code: returns the name that programs know it by, likewise; for the document.
     """
 
     body: Callable[[BridgeError, str], Mapping[str, Any]]
     type: Any
     headers: Callable[[BridgeError], Mapping[str, str]] = lambda _: {}
+    status: Callable[[BridgeError | type[BridgeError]], int] = lambda error: error.status
+    code: Callable[[BridgeError | type[BridgeError]], str] = lambda error: error.type
 
 
 def answer_errors(
@@ -79,7 +83,7 @@ def _answer(error: BridgeError, shape: ErrorShape) -> Response:
     forget_frames(error)
     g.error = error
     response = jsonify(shape.body(error, g.request_id))
-    response.status_code = error.status
+    response.status_code = shape.status(error)
     if error.status == 415:
         response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
     response.headers.update(shape.headers(error))

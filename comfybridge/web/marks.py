@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 _ATTRIBUTE = "comfybridge_marks"
+UPLOAD = "comfybridge.upload"  # in the environment of an admitted request that may have as many bytes as an asset
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -19,19 +20,23 @@ class Marks:
         is_open: whether every caller is admitted, whatever host or page the request names.
         needs_key: whether it requires an API key, if keys are set.
         is_quiet: whether only failed requests are logged.
+        takes_upload: whether its body may have as many bytes as an asset.
     """
 
     is_open: bool = False
     needs_key: bool = True
     is_quiet: bool = False
+    takes_upload: bool = False
 
 
 UNMARKED = Marks()
 
 
-def marked(*, is_open: bool = False, needs_key: bool = True, is_quiet: bool = False) -> Callable[[View], View]:
+def marked(
+    *, is_open: bool = False, needs_key: bool = True, is_quiet: bool = False, takes_upload: bool = False
+) -> Callable[[View], View]:
     """Mark a view; the arguments are those of `Marks`, whose defaults apply to views without marks."""
-    marks = Marks(is_open, needs_key and not is_open, is_quiet)
+    marks = Marks(is_open, needs_key and not is_open, is_quiet, takes_upload)
 
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, marks)

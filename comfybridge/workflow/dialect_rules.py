@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfybridge.errors import InvalidWorkflow
-from comfybridge.settings import DIALECTS
+from comfybridge.settings import FIELD_DIALECTS
 from comfybridge.workflow.wording import clip, describe, listed
 
 KEY = "dialects"
@@ -53,8 +53,8 @@ def declared_rules(
     rules = {}
     for name, entry in entries.items():
         dialect = SPELLINGS.get(name, name) if isinstance(name, str) else None
-        if dialect not in DIALECTS:
-            raise InvalidWorkflow(f"{where}: {KEY} has {describe(name)}; there is {listed(DIALECTS, name)}.")
+        if dialect not in FIELD_DIALECTS:
+            raise InvalidWorkflow(f"{where}: {KEY} has {describe(name)}; there is {listed(FIELD_DIALECTS, name)}.")
         if dialect in rules:
             raise InvalidWorkflow(f"{where}: {KEY} has {dialect} twice, as {', '.join(map(str, entries))}.")
         rules[dialect] = _rules(entry, f"{where}: {KEY}, {clip(name)}", parameters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from comfybridge.bridge import Bridge
 from comfybridge.errors import BridgeError
 from comfybridge.files.sent import LinkedFile
+from comfybridge.files.stored import Place
 from comfybridge.jobs.requests import Packed, pack, unpack
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
@@ -78,7 +79,15 @@ def bridge() -> Iterator[Bridge]:
 
 def received(packed: Packed, data: bytes | None = None, **given: Any) -> Admitted:
     blobs = dict(packed.files)
-    return unpack(packed.data if data is None else data, blobs.__getitem__, prompt_id=ID, seconds=60, **given)
+
+    def read_file(name: str) -> bytes:
+        return b"".join(blobs[name])
+
+    return unpack(packed.data if data is None else data, read_file, no_place, prompt_id=ID, seconds=60, **given)
+
+
+def no_place(place: Place) -> Iterable[bytes]:
+    raise AssertionError(place)
 
 
 @given(requests)

@@ -117,7 +117,7 @@ def test_events_tell_of_the_queue_the_progress_and_the_result(api: FlaskClient, 
     assert events[0][1]["prompt_id"] == response.headers["X-Prompt-Id"]
     progress = [data for name, data in events if name == "progress"]
     assert [each["value"] for each in progress if each["class_type"] == "KSampler"] == [0, 1, 2, 3, 4]
-    assert {"percent", "node_id", "class_type", "value", "max"} == set(progress[0])
+    assert {"percent", "node_id", "class_type", "value", "max", "nodes_done", "nodes_total"} == set(progress[0])
     percents = [each["percent"] for each in progress]
     assert percents == sorted(percents)
     assert 0 <= percents[0] < percents[-1] <= 100

@@ -151,6 +151,10 @@ def test_an_event_stream_tells_of_all_prompts_as_one(api: FlaskClient, sim: Simu
     halfway = [percent for percent in percents if 45 < percent < 55]
     assert halfway, percents  # after two of four
     assert max(later - earlier for earlier, later in itertools.pairwise(percents)) < 10
+    nodes = [(data["nodes_done"], data["nodes_total"]) for name, data in heard if name == "progress"]
+    assert nodes == sorted(nodes)
+    assert {total for _, total in nodes} == {4 * 7}
+    assert nodes[-1][0] == 4 * 7
 
 
 def test_the_remaining_time_is_that_of_all_prompts(api: FlaskClient, sim: Simulator) -> None:

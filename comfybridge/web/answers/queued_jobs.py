@@ -34,38 +34,42 @@ def needed_jobs() -> Jobs:
     return jobs
 
 
-def queue_job(asked: GenerationRequest, wishes: Wishes) -> State:
+def queue_job(asked: GenerationRequest, wishes: Wishes, *, is_single_use: bool = False) -> State:
     """Admit a request and queue it as a job. Returns once the engine has it on disk.
+
+    Args:
+        is_single_use: whether a second request with its idempotency key is refused, even the same one.
 
     Raises:
         BridgeError: it is wrong, its owner may not ask for it, or there is no room or no engine.
     """
-    state = needed_jobs().submit(admitted(asked, JSON_ONLY), wishes)
+    state = needed_jobs().submit(admitted(asked, JSON_ONLY), wishes, is_single_use=is_single_use)
     g.prompt_id = state.id
     return state
 
 
-def wait_for(jobs: Jobs, state: State, seconds: float) -> State:
+def wait_for(jobs: Jobs, state: State, seconds: float, *, spare: int = 0) -> State:
     """The state of a job once it has ended, or after that many seconds.
 
     Without a free slot, or if the caller hangs up, that is now.
+
+    Args:
+        spare: how many slots it leaves to others.
     """
-    until = time.monotonic() + seconds
-    has_left = caller_has_left()
-    with contextlib.suppress(Busy), _slot():
-        while not state.has_ended and not has_left() and not jobs.is_leaving:
-            left = until - time.monotonic()
-            if left <= 0:
-                break
-            state = jobs.wait(state.id, min(left, LOOK_SECONDS))
+    if seconds > 0 and not state.has_ended:
+        with contextlib.suppress(Busy), _slot(spare):
+            return jobs.wait(state.id, seconds, caller_has_left())
     return state
 
 
-def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State], Body]) -> Response:
+def followed(
+    jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State], Body], pause: float = 0.0
+) -> Response:
     """A job as server-sent events: its state now, what happens to it, and its result or error, which is the last.
 
     Args:
         render: the events of a job that has ended; raises the error that it ended with.
+        pause: seconds between two events of progress, and between two previews.
 
     Raises:
         UnknownPrompt: there is no such job.
@@ -75,7 +79,7 @@ def followed(jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State
     has_left, request_id = caller_has_left(), g.request_id
     with contextlib.ExitStack() as held:
         held.enter_context(_slot())
-        watching = held.enter_context(jobs.watch(job_id))
+        watching = held.enter_context(jobs.watch(job_id, pause))
 
         def told() -> Iterator[bytes]:
             told_at = time.monotonic()
@@ -112,10 +116,10 @@ def _whole(body: Body) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _slot() -> Iterator[None]:
+def _slot(spare: int = 0) -> Iterator[None]:
     """A slot of the bridge, as every request has one that blocks a thread."""
     slots = current_bridge().slots
-    slots.take()
+    slots.take(spare)
     try:
         yield
     finally:

@@ -266,8 +266,10 @@ def _content(content: Mapping[str, Any], mode: JsonSchemaMode, types: _Types) ->
 def _errors(route: Route, types: _Types) -> dict[str, Response]:
     """An answer for each status, which lists the types of error that it may hold."""
     responses, errors, dialect = {}, route.operation.errors(route.marks), route.dialect
-    for status, group in groupby(sorted(set(errors), key=lambda each: (each.status, each.type)), lambda e: e.status):
-        lines = [f"- `{each.type}`: {inspect.getdoc(each)}" for each in group]
+    shape = dialect.errors
+    sorted_errors = sorted(set(errors), key=lambda each: (shape.status(each), shape.code(each), each.type))
+    for status, group in groupby(sorted_errors, shape.status):
+        lines = [f"- `{shape.code(each)}`: {inspect.getdoc(each)}" for each in group]
         headers = {"X-Request-Id": _header(REQUEST_ID, "string")}
         if status == 401:
             challenges = [place.challenge for place in dialect.key_places if place.challenge]

@@ -139,6 +139,8 @@ class ProgressEvent(TypedDict):
             ),
         ]
     ]
+    nodes_done: Annotated[int, Field(description="how many nodes are done, cached ones included")]
+    nodes_total: Annotated[int, Field(description="how many nodes the workflow has")]
 
 
 class PreviewEvent(TypedDict):

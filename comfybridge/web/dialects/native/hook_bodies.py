@@ -19,8 +19,9 @@ from comfybridge.web.answers.embedding import PLACE
 from comfybridge.web.answers.links import linker_at
 from comfybridge.web.answers.sending import Streamed
 from comfybridge.web.dialects.native.bodies import error_body
-from comfybridge.web.dialects.native.job_bodies import job_body, time_text
+from comfybridge.web.dialects.native.job_bodies import job_body
 from comfybridge.web.dialects.native.rendering import generation_json
+from comfybridge.web.times import time_text
 
 SECONDS = 20.0  # to read and to convert the files
 LARGEST_OLDER = 48 * 1024 * 1024  # bytes of the images in a body of ComfyLite's shape, which has no links

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,6 +10,7 @@ from typing_extensions import NotRequired, TypedDict  # pydantic supports the on
 
 from comfybridge.jobs.states import State, Status
 from comfybridge.web.dialects.native.bodies import ErrorAnswer, GenerationAnswer, ProgressEvent, error_body
+from comfybridge.web.times import time_text
 
 JobId = Annotated[str, Field(description="the job's id, which is also that of its prompt")]
 Time = Annotated[str, Field(description="in UTC, as in 2026-11-28T22:05:39.120Z")]
@@ -154,16 +154,6 @@ def job_body(state: State, base_url: str, request_id: str = "") -> JobAnswer:
     if state.webhook is not None:
         body["webhook"] = _webhook(state.webhook, state)
     return body
-
-
-def time_text(seconds: float) -> str:
-    """A time as JSON has it.
-
-    Args:
-        seconds: since 1970.
-    """
-    when = datetime.fromtimestamp(seconds, timezone.utc)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"
 
 
 def _time(seconds: float | None) -> str | None:

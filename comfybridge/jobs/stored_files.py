@@ -1,0 +1,69 @@
+"""Opens the stored files of a job where they are: in the engine, or in the input folder of a ComfyUI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from comfybridge.comfyui.servers import Servers
+from comfybridge.deadline import Deadline
+from comfybridge.engine.engine import Engine
+from comfybridge.errors import ComfyUIUnreachable, EngineUnreachable, FileUnusable
+from comfybridge.files.stored import SUBFOLDER, InEngine, InFolder, OpenPlace, OutOfReach, Place
+
+# Makes a call until the engine answers.
+Persist = Callable[[Callable[[], "bytes | None"]], "bytes | None"]
+
+
+def opener(engine: Engine, servers: Servers, persist: Persist, deadline: Deadline) -> OpenPlace:
+    """What opens stored files for an agent.
+
+    Args:
+        persist: makes the calls to the engine.
+        deadline: by when all bytes must have come.
+    """
+    return partial(_open, engine, servers, persist, deadline)
+
+
+def _open(engine: Engine, servers: Servers, persist: Persist, deadline: Deadline, place: Place) -> Iterable[bytes]:
+    if isinstance(place, InEngine):
+        return _from_engine(engine, place, persist)
+    return _from_folder(servers, place, deadline)
+
+
+def _from_engine(engine: Engine, place: InEngine, persist: Persist) -> Iterator[bytes]:
+    sent = 0
+    chunks = engine.read_blob(place.id, place.name)
+
+    def next_chunk() -> bytes | None:
+        nonlocal chunks
+        try:
+            return next(chunks, None)
+        except EngineUnreachable:
+            chunks = _without(engine.read_blob(place.id, place.name), sent)
+            raise
+
+    while (chunk := persist(next_chunk)) is not None:
+        sent += len(chunk)
+        yield chunk
+
+
+def _without(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The bytes that come after the first ones."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:]
+        count = max(0, count - len(chunk))
+
+
+def _from_folder(servers: Servers, place: InFolder, deadline: Deadline) -> Iterable[bytes]:
+    """The bytes of a file in the input folder of a ComfyUI, or of another one to which it has been brought."""
+    is_out_of_reach = False
+    for server in sorted(servers.all, key=lambda each: each.url != place.server):
+        try:
+            return server.client.view(place.name, SUBFOLDER, "input", deadline)
+        except FileUnusable:
+            pass
+        except ComfyUIUnreachable:
+            is_out_of_reach = True
+    raise OutOfReach("a ComfyUI does not answer") if is_out_of_reach else LookupError("no ComfyUI has it")
