@@ -338,6 +338,14 @@ class Jobs:
             raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=kept.job_id)
         return kept_output(self._engine, result, kept, deadline)
 
+    def is_read(self, blob_id: str) -> bool:
+        """Whether a job that has not ended has an upload in the engine as an input file.
+
+        Raises:
+            EngineUnreachable
+        """
+        return any(blob_id in each.job.reads for each in self._ready().board.open())
+
     # -- all of them ---------------------------------------------------------------------------------------------
 
     def page(
