@@ -207,7 +207,8 @@ class Room:
 
 
 def _forget_files(engine: Engine, job: Job) -> None:
-    if job.fingerprint is None:  # otherwise another request with its key may have stored them
+    has_some = job.input_files or job.secrets  # otherwise the caller would wait once more where the engine is away
+    if has_some and job.fingerprint is None:  # with one, another request with its key may have stored them
         with contextlib.suppress(BridgeError):
             engine.drop_blobs(job.id)
             secret_data.forget(engine, job)

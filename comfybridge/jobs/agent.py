@@ -200,6 +200,8 @@ class Agent:
         elif run.hindrance == "busy":
             self._paused_until = time.monotonic() + BUSY_SECONDS
         self._has_run(run)
+        if run.ended == "lost":
+            self.queue.let_go(run.claimed)
         with self._has_changed:
             if self._runs.get(run.job.id) is run:
                 del self._runs[run.job.id]

@@ -11,6 +11,7 @@ from comfybridge.jobs.events import Heard, event_to_bytes
 from comfybridge.prompts.progress import Preview, Progress
 
 PROGRESS_SECONDS = 1.0
+NODE_SECONDS = 0.25  # so that of a run that is over sooner nothing is told
 WATCHING_SECONDS = 5.0  # a bridge says every 2 s that someone follows the events
 LARGEST_EVENT = 500_000  # bytes; NATS takes no message of more than a megabyte unless told to
 
@@ -34,7 +35,7 @@ class Watched:
 
 
 class Tidings:
-    """What is told of one run: its progress once a second and at each node; all events while someone follows them.
+    """What is told of one run: its progress once a second and at nodes; all events while someone follows them.
 
     Args:
         is_watched: whether someone does.
@@ -44,7 +45,7 @@ class Tidings:
         self._engine = engine
         self._job_id = job_id
         self.is_watched = is_watched
-        self._told_at = float("-inf")
+        self._told_at = time.monotonic()
         self._node = ""  # that was told last
         self._left_out: Progress | None = None  # the newest progress, if it came too soon to be told
         self._lock = threading.Lock()
@@ -62,8 +63,9 @@ class Tidings:
 
     def _tell(self, heard: Heard) -> None:
         now = time.monotonic()
+        seconds = now - self._told_at
         is_due = isinstance(heard, Progress) and (
-            now - self._told_at >= PROGRESS_SECONDS or heard.node_id != self._node
+            seconds >= PROGRESS_SECONDS or (heard.node_id != self._node and seconds >= NODE_SECONDS)
         )
         if isinstance(heard, Progress):
             self._left_out = None if is_due else heard
