@@ -9,6 +9,7 @@ import sys
 
 from comfybridge import logs
 from comfybridge.serving.announcement import announce
+from comfybridge.serving.bodies import LimitsOf
 from comfybridge.serving.demo import end_demo
 from comfybridge.serving.giving_way import give_way
 from comfybridge.serving.memory import use_little
@@ -67,8 +68,7 @@ def on_starting(server):
 def post_worker_init(worker):
     """Set the worker up, and announce what it serves."""
     worker.patience = _settings.caller_timeout
-    worker.most_body = _settings.max_json_bytes + _settings.max_upload_bytes
-    worker.most_bodies = _settings.max_total_body_bytes
+    worker.limits = LimitsOf.of(_settings)
     worker.takes_leavers = not _settings.cancel_on_hangup
     worker.kept_back = KEPT_BACK
     use_little()

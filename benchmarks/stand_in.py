@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.graphs import FILE_NODE, GPU_NODE
-from comfybridge.simulator import Simulator
+from comfybridge.simulator import Simulator, instance
 from comfybridge.simulator.nodes.definition import NodeRun, integer, node
 
 MB = 1024 * 1024
 FOLDER = "benchmark-files"
+MOST_UPLOADED = 8 * 1024 * MB
 # The first bytes of an MP4, so that the file is recognized as one.
 MP4_HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--step-seconds", type=float, default=0.0)
     parser.add_argument("--megabytes", default="")
     options = parser.parse_args()
+    instance.MAX_UPLOAD_BYTES = MOST_UPLOADED  # as ComfyUI's option --max-upload-size
     with Simulator(step_seconds=options.step_seconds) as simulator:
         for megabytes in filter(None, options.megabytes.split(",")):
             write_file(simulator.output_directory / FOLDER, int(megabytes))

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.plan import Plan
 from benchmarks.processes import Bridge, bridge, proxy_program, run_tool, stand_in, v2_proxy
-from benchmarks.runs import Run, median, megabytes, milliseconds, ratio
+from benchmarks.runs import Run, median, megabytes, ratio
 from benchmarks.tables import say, table
 
 BRIDGE, PROXY = "bridge", "comfy-api-proxy"

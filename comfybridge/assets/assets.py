@@ -24,7 +24,7 @@ from comfybridge.errors import (
     TimedOut,
     UnknownPrompt,
 )
-from comfybridge.files.stored import Place
+from comfybridge.files.stored import InEngine, Place
 from comfybridge.jobs.jobs import Jobs
 from comfybridge.media import media_type_of
 from comfybridge.request import OpenFile
@@ -126,9 +126,8 @@ class Assets:
             file_path=label.file_path or known.file_path,
             content_type=label.content_type or known.content_type,
         )
-        expires = _expiry(label)
-        lasts_long = known.expires is None or (expires is not None and known.expires >= expires)
-        if (known.file_path, known.content_type) == (label.file_path, label.content_type) and lasts_long:
+        is_like = (known.file_path, known.content_type) == (label.file_path, label.content_type)
+        if is_like and _outlives(known, _expiry(label)):
             return known, False
         return self._mint(known.content, hash, label, owner), True
 
@@ -191,16 +190,19 @@ class Assets:
         """Delete an upload, and its bytes if no other asset of its owner has them.
 
         Raises:
-            AssetInUse: it is an output.
+            AssetInUse: it is an output, or a job that has not ended needs its bytes.
             UnknownAsset: it was deleted meanwhile.
         """
         if asset.job_id is not None:
             raise AssetInUse("The asset cannot be deleted now.")
         records, content = self._records(), asset.content
+        others = [] if content.hash is None else records.with_hash(content.hash, asset.owner)
+        is_last = all(each.content.place != content.place for each in others if each.id != asset.id)
+        if is_last and isinstance(content.place, InEngine) and self._jobs.is_read(content.place.id):
+            raise AssetInUse("A job that has not ended needs the asset; delete it later.")
         if not records.delete(asset):
             raise UnknownAsset("There is no asset of that id, or it is no longer kept.")
-        others = [] if content.hash is None else records.with_hash(content.hash, asset.owner)
-        if all(each.content.place != content.place for each in others):
+        if is_last:
             self._contents().drop(content)
 
     # -- its parts -----------------------------------------------------------------------------------------------
@@ -230,8 +232,9 @@ class Assets:
         """
         records, contents, expires = self._records(), self._contents(), _expiry(label)
 
-        def unlike(asset: Asset) -> tuple[bool, bool]:
-            return asset.file_path != label.file_path, not lasts(asset.content, expires)
+        def unlike(asset: Asset) -> tuple[bool, ...]:
+            is_named = label.file_path in ("", asset.file_path)
+            return not is_named, not _outlives(asset, expires), not lasts(asset.content, expires)
 
         for asset in sorted(records.with_hash(hash, owner), key=unlike):
             try:
@@ -266,6 +269,10 @@ class Assets:
 
 def _expiry(label: Label) -> float | None:
     return None if label.expires_in is None else time.time() + label.expires_in
+
+
+def _outlives(asset: Asset, expires: float | None) -> bool:
+    return asset.expires is None or (expires is not None and asset.expires >= expires)
 
 
 def _asset(asset_id: str, content: Content, label: Label, owner: str | None, expires: float | None) -> Asset:

@@ -204,4 +204,5 @@ def _cut(chunks: Iterable[bytes], skipped: int, count: int) -> Iterator[bytes]:
             yield piece
         if not count:
             return
-    raise FileUnusable("The asset ends before its size says.")
+    if count:
+        raise FileUnusable("The asset ends before its size says.")

@@ -29,6 +29,12 @@ class Store(Protocol):
         self, subject: str, data: bytes, *, ttl: float | None, headers: dict[str, str], seconds: float
     ) -> Future[int]: ...
 
+    def publish(
+        self, subject: str, data: bytes, *, ttl: float | None, headers: dict[str, str], seconds: float
+    ) -> int: ...
+
+    def get(self, stream: str, subject: str, *, seconds: float) -> Message | None: ...
+
     def getting(self, stream: str, subject: str, *, seconds: float) -> Future[Message | None]: ...
 
     def subjects(self, stream: str, subject_filter: str) -> list[str]: ...
@@ -47,8 +53,11 @@ def put(engine: Store, job_id: str, name: str, chunks: Iterable[bytes], ttl: flo
                 under_way.popleft().result()
             headers = {**writing, LAST: "1"} if is_last else writing
             subject = _subject(job_id, name, str(number))
-            under_way.append(engine.publishing(subject, chunk, ttl=ttl, headers=headers, seconds=SECONDS))
             size += len(chunk)
+            if is_last and not under_way:  # most files have one chunk, and this is quicker
+                engine.publish(subject, chunk, ttl=ttl, headers=headers, seconds=SECONDS)
+            else:
+                under_way.append(engine.publishing(subject, chunk, ttl=ttl, headers=headers, seconds=SECONDS))
         for each in under_way:
             each.result()
     except BaseException as error:
@@ -69,20 +78,19 @@ def read(engine: Store, job_id: str, name: str, begin: int = 0) -> Iterator[byte
     def begun(number: int) -> Future[Message | None]:
         return engine.getting(FILES, _subject(job_id, name, str(number)), seconds=SECONDS)
 
-    def taken(future: Future[Message | None]) -> Message:
-        message = future.result()
+    def there(message: Message | None) -> Message:
         if message is None:
             raise LookupError(f"the file {name} of job {job_id} is not there")
         return message
 
-    first = taken(begun(number))
+    first = there(engine.get(FILES, _subject(job_id, name, str(number)), seconds=SECONDS))
     yield first.data[skipped:]
     if LAST in first.headers:
         return
     ahead = deque(begun(number + each) for each in range(1, 1 + AHEAD))
     number += AHEAD
     while True:
-        message = taken(ahead.popleft())
+        message = there(ahead.popleft().result())
         if message.headers.get(WRITING) != first.headers.get(WRITING):
             raise LookupError(f"the file {name} of job {job_id} is being written")
         if LAST not in message.headers:

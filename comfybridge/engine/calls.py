@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from comfybridge.engine.connection import NOT_FOUND, ApiError, Connection, NobodyAnswers, NotAllowed, status_of
+from comfybridge.engine.connection import NOT_FOUND, ApiError, NobodyAnswers, NotAllowed, Requests, status_of
 from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.engine.names import stream_of
 from comfybridge.errors import EngineUnreachable
@@ -24,7 +24,7 @@ _FULL = (10077, 10047, 10028, 10023, 10002, 10054, 10052)
 
 def publishing(
     subject: str, data: bytes, expected: int | None, ttl: float | None, more: dict[str, str] | None
-) -> Callable[[Connection], Awaitable[int]]:
+) -> Callable[[Requests], Awaitable[int]]:
     """Store a message. Repeated, it is stored once. Returns its sequence; raises Conflict or Full."""
     own_id = uuid.uuid4().hex
     headers = {OWN_ID: own_id, **(more or {})}
@@ -33,9 +33,9 @@ def publishing(
     if ttl is not None:
         headers["Nats-TTL"] = f"{max(1, math.ceil(ttl))}s"
 
-    tried: list[Connection] = []
+    tried: list[Requests] = []
 
-    async def publish(connection: Connection) -> int:
+    async def publish(connection: Requests) -> int:
         tried.append(connection)
         answer = json.loads((await connection.request(subject, data, headers)).data)
         if "error" not in answer:
@@ -54,17 +54,17 @@ def publishing(
     return publish
 
 
-async def _last(connection: Connection, subject: str) -> Message | None:
+async def _last(connection: Requests, subject: str) -> Message | None:
     try:
         return await getting(stream_of(subject), subject)(connection)
     except (NobodyAnswers, NotAllowed):
         return None
 
 
-def getting(stream: str, subject: str) -> Callable[[Connection], Awaitable[Message | None]]:
+def getting(stream: str, subject: str) -> Callable[[Requests], Awaitable[Message | None]]:
     """The last message on a subject."""
 
-    async def get(connection: Connection) -> Message | None:
+    async def get(connection: Requests) -> Message | None:
         found = await connection.request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
         if status_of(found) == NOT_FOUND:
             return None
@@ -80,20 +80,20 @@ def getting(stream: str, subject: str) -> Callable[[Connection], Awaitable[Messa
     return get
 
 
-def asking(subject: str, data: bytes) -> Callable[[Connection], Awaitable[Message]]:
+def asking(subject: str, data: bytes) -> Callable[[Requests], Awaitable[Message]]:
     """A request to whoever answers on a subject."""
 
-    async def ask(connection: Connection) -> Message:
+    async def ask(connection: Requests) -> Message:
         answer = await connection.request(subject, data)
         return Message(subject, answer.data, 0, 0.0, dict(answer.headers or {}))
 
     return ask
 
 
-def subjects(stream: str, subject_filter: str) -> Callable[[Connection], Awaitable[list[str]]]:
+def subjects(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable[list[str]]]:
     """The subjects of a stream that match."""
 
-    async def list_subjects(connection: Connection) -> list[str]:
+    async def list_subjects(connection: Requests) -> list[str]:
         found: list[str] = []
         while True:
             asked = {"subjects_filter": subject_filter, "offset": len(found)}
@@ -106,19 +106,19 @@ def subjects(stream: str, subject_filter: str) -> Callable[[Connection], Awaitab
     return list_subjects
 
 
-def purging(stream: str, subject_filter: str) -> Callable[[Connection], Awaitable[None]]:
+def purging(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable[None]]:
     """Delete what lies on matching subjects."""
 
-    async def purge(connection: Connection) -> None:
+    async def purge(connection: Requests) -> None:
         await connection.api(f"STREAM.PURGE.{stream}", {"filter": subject_filter})
 
     return purge
 
 
-def deleting(stream: str, sequence: int) -> Callable[[Connection], Awaitable[bool]]:
+def deleting(stream: str, sequence: int) -> Callable[[Requests], Awaitable[bool]]:
     """Delete one message. Returns whether it was there."""
 
-    async def delete(connection: Connection) -> bool:
+    async def delete(connection: Requests) -> bool:
         try:
             await connection.api(f"STREAM.MSG.DELETE.{stream}", {"seq": sequence, "no_erase": True})
         except ApiError as error:
@@ -130,10 +130,10 @@ def deleting(stream: str, sequence: int) -> Callable[[Connection], Awaitable[boo
     return delete
 
 
-def measuring(stream: str) -> Callable[[Connection], Awaitable[tuple[int, int]]]:
+def measuring(stream: str) -> Callable[[Requests], Awaitable[tuple[int, int]]]:
     """How many bytes a stream has, and how many it may have; messages count like bytes where they are the limit."""
 
-    async def measure(connection: Connection) -> tuple[int, int]:
+    async def measure(connection: Requests) -> tuple[int, int]:
         info = await connection.api(f"STREAM.INFO.{stream}")
         state, config = info["state"], info["config"]
         used, most = int(state["bytes"]), int(config.get("max_bytes", -1))

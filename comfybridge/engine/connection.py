@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import json
@@ -107,7 +108,7 @@ class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         subscription = self._subs.get(sid)
-        if subscription is None:
+        if subscription is None or subscription._cb is None:
             return
         message = self._build_message(sid, subject, reply, data, await self._process_headers(headers))
         try:
@@ -116,20 +117,41 @@ class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
             log.exception("A message of the engine could not be taken.")
 
     async def _flush_pending(self, force_flush: bool = False) -> Any:
-        transport = self._transport
-        if (
-            force_flush
-            or not isinstance(transport, TcpTransport)
-            or transport._io_writer.transport.get_write_buffer_size()
-        ):
+        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
+        if force_flush or writer is None or writer.transport.get_write_buffer_size():
             return await super()._flush_pending(force_flush)
         if self._pending_data_size and self.is_connected:
-            transport.writelines(self._pending)
+            writer.writelines(self._pending)
             self._pending, self._pending_data_size = [], 0
         return None
 
 
-class Connection:
+class Requests(abc.ABC):
+    """A connection, as far as one can be asked by it."""
+
+    @abc.abstractmethod
+    async def request(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> Any:
+        """Send a message, and wait for its answer, which has `data` and `headers`. The caller limits the time.
+
+        Raises:
+            Lost, NobodyAnswers, NotAllowed
+        """
+
+    async def api(self, subject: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A call of JetStream's API.
+
+        Raises:
+            ApiError: it was refused.
+            Lost, NobodyAnswers, NotAllowed
+        """
+        message = await self.request(f"$JS.API.{subject}", b"" if body is None else json.dumps(body).encode())
+        found: dict[str, Any] = json.loads(message.data)
+        if "error" in found:
+            raise ApiError(found["error"])
+        return found
+
+
+class Connection(Requests):
     """A connection, made with `opened`.
 
     Attributes:
@@ -200,11 +222,7 @@ class Connection:
         return connection
 
     async def request(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> Msg:
-        """Send a message, and wait for its answer. The caller limits the time.
-
-        Raises:
-            Lost, NobodyAnswers, NotAllowed
-        """
+        """As `Requests.request`."""
         token = uuid.uuid4().hex
         answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         self._answers[token] = answer
@@ -220,19 +238,6 @@ class Connection:
             raise NobodyAnswers(subject)
         return message
 
-    async def api(self, subject: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """A call of JetStream's API.
-
-        Raises:
-            ApiError: it was refused.
-            Lost, NobodyAnswers, NotAllowed
-        """
-        message = await self.request(f"$JS.API.{subject}", b"" if body is None else json.dumps(body).encode())
-        found: dict[str, Any] = json.loads(message.data)
-        if "error" in found:
-            raise ApiError(found["error"])
-        return found
-
     async def publish(
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, reply: str = ""
     ) -> None:
@@ -247,8 +252,7 @@ class Connection:
         try:
             await self._client.publish(subject, data, reply, dict(headers) if headers else None)
         except nats.errors.MaxPayloadError:
-            most = self._client.max_payload
-            raise TooLarge(f"The engine takes at most {most:,} bytes at once, and these are {len(data):,}.") from None
+            raise too_large(self._client.max_payload, len(data)) from None
         except (nats.errors.Error, OSError, AttributeError):
             raise Lost from None
 
@@ -330,7 +334,12 @@ def _refuse(answer: asyncio.Future[Msg], subject: str) -> None:
         answer.set_exception(NotAllowed(subject))
 
 
-def status_of(message: Msg) -> str | None:
+def too_large(most: int, size: int) -> TooLarge:
+    """The error of a message that the server would not take."""
+    return TooLarge(f"The engine takes at most {most:,} bytes at once, and these are {size:,}.")
+
+
+def status_of(message: Any) -> str | None:
     """The status of a message that has one instead of content: `100`, `404`."""
     return (message.headers or {}).get("Status") if not message.data else None
 

@@ -10,9 +10,8 @@ import os
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from comfybridge.engine.messages import Conflict, Full, Message, error_in, error_message
@@ -22,6 +21,7 @@ from comfybridge.settings import Settings
 from comfybridge.state import StateFolder
 
 if TYPE_CHECKING:
+    from comfybridge.engine.connection import Requests
     from comfybridge.engine.following import Follower
     from comfybridge.engine.link import Link
 
@@ -30,7 +30,6 @@ __all__ = ["ASSETS", "FILES", "KEPT", "LIVE", "RESULTS", "Conflict", "Engine", "
 log = logging.getLogger(__name__)
 
 SECONDS = 2.0
-SPARE_SECONDS = 10.0  # after them, even a loop that hangs is not waited for
 ANSWERING_THREADS = 8
 # What is refused while the disk still has room to end what there is.
 NEW_WORK = ("comfybridge.kept.job.", "comfybridge.file.in.")
@@ -81,6 +80,7 @@ class Engine:
         *,
         expected: int | None = None,
         ttl: float | None = None,
+        headers: dict[str, str] | None = None,
         seconds: float = SECONDS,
     ) -> int:
         """Store a message in the stream of its subject. Returns its sequence.
@@ -96,7 +96,10 @@ class Engine:
             Full: there is no room.
             EngineUnreachable: the engine does not answer; the message may have been stored.
         """
-        return self._result(self.publishing(subject, data, expected=expected, ttl=ttl, seconds=seconds), seconds)
+        from comfybridge.engine import calls
+
+        self._check_room(subject, data)
+        return self._call(calls.publishing(subject, data, expected, ttl, headers), seconds)
 
     def publishing(
         self,
@@ -115,14 +118,14 @@ class Engine:
         """
         from comfybridge.engine import calls
 
-        link = self._opened()
-        if subject.startswith(NEW_WORK) and data and not link.has_room():
-            raise Full(subject)
-        return link.submit(calls.publishing(subject, data, expected, ttl, headers), seconds)
+        self._check_room(subject, data)
+        return self._opened().submit(calls.publishing(subject, data, expected, ttl, headers), seconds)
 
     def get(self, stream: str, subject: str, *, seconds: float = SECONDS) -> Message | None:
         """The last message on a subject, or None."""
-        return self._result(self.getting(stream, subject, seconds=seconds), seconds)
+        from comfybridge.engine import calls
+
+        return self._call(calls.getting(stream, subject), seconds)
 
     def getting(self, stream: str, subject: str, *, seconds: float = SECONDS) -> Future[Message | None]:
         """Begin what `get` does."""
@@ -134,13 +137,13 @@ class Engine:
         """The subjects of a stream that have a message and match the filter."""
         from comfybridge.engine import calls
 
-        return self._result(self._opened().submit(calls.subjects(stream, subject_filter), seconds), seconds)
+        return self._call(calls.subjects(stream, subject_filter), seconds)
 
     def purge(self, stream: str, subject_filter: str, *, seconds: float = SECONDS) -> None:
         """Delete all messages on the subjects that match the filter."""
         from comfybridge.engine import calls
 
-        self._result(self._opened().submit(calls.purging(stream, subject_filter), seconds), seconds)
+        self._call(calls.purging(stream, subject_filter), seconds)
 
     def delete(self, stream: str, sequence: int, *, seconds: float = SECONDS) -> bool:
         """Delete one message for good. Returns whether it was there.
@@ -150,13 +153,13 @@ class Engine:
         """
         from comfybridge.engine import calls
 
-        return self._result(self._opened().submit(calls.deleting(stream, sequence), seconds, repeats=False), seconds)
+        return self._call(calls.deleting(stream, sequence), seconds, repeats=False)
 
     def space(self, stream: str, *, seconds: float = SECONDS) -> tuple[int, int]:
         """How many bytes of a stream are taken, and how many it has."""
         from comfybridge.engine import calls
 
-        return self._result(self._opened().submit(calls.measuring(stream), seconds), seconds)
+        return self._call(calls.measuring(stream), seconds)
 
     def tell(self, subject: str, data: bytes, headers: dict[str, str] | None = None, *, reply: str = "") -> None:
         """Send a message to whoever listens. It may be lost; never raises, and does not wait.
@@ -172,8 +175,9 @@ class Engine:
 
     def send(self, subject: str, data: bytes, headers: dict[str, str], *, reply: str, seconds: float) -> None:
         """As `tell`, but wait until there is room to send it. Raises EngineUnreachable."""
-        sent = self._opened().submit(lambda each: each.publish(subject, data, headers, reply), seconds, repeats=False)
-        self._result(sent, seconds)
+        link = self._opened()
+        sent = link.submit(lambda each: each.publish(subject, data, headers, reply), seconds, repeats=False)
+        link.result(sent, seconds)
 
     def new_inbox(self) -> str:
         """A subject on which only this process listens."""
@@ -211,8 +215,8 @@ class Engine:
         """
         from comfybridge.engine import calls
 
-        asked = self._opened().submit(calls.asking(subject, data), seconds, repeats=False)
-        answer = self._result(asked, seconds)
+        link = self._opened()
+        answer = link.result(link.submit(calls.asking(subject, data), seconds, repeats=False), seconds)
         error = error_in(answer.data, answer.headers)
         if error is not None:
             raise error
@@ -338,23 +342,18 @@ class Engine:
                 )
             return self._link
 
-    def _result(self, future: Future[T], seconds: float) -> T:
-        link = self._link
-        if link is not None and link.is_own_thread:
-            raise RuntimeError("a callback of the engine must not wait for it")
-        try:
-            return future.result(seconds + SPARE_SECONDS)
-        except FutureTimeout:
-            future.cancel()
-            raise EngineUnreachable("The engine does not answer.") from None
-        except CancelledError:
-            raise EngineUnreachable("The connection to the engine is closed.") from None
+    def _check_room(self, subject: str, data: bytes) -> None:
+        if subject.startswith(NEW_WORK) and data and not self._opened().has_room():
+            raise Full(subject)
+
+    def _call(self, work: Callable[[Requests], Awaitable[T]], seconds: float, *, repeats: bool = True) -> T:
+        return self._opened().call(work, seconds, repeats=repeats)
 
     def _begun(self, link: Link, beginning: Coroutine[Any, Any, None]) -> None:
         """Wait until something has begun, if that can be."""
         future = link.run(beginning)
         if not link.is_own_thread:
-            self._result(future, SECONDS)
+            link.result(future, SECONDS)
 
     def _tell_change(self, is_connected: bool) -> None:
         for hear in self._changes:

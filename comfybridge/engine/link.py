@@ -9,10 +9,12 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
-from comfybridge.engine.connection import ApiError, Connection, Lost, NobodyAnswers, NotAllowed, Unusable
+from comfybridge.engine.connection import ApiError, Connection, Lost, NobodyAnswers, NotAllowed, Requests, Unusable
+from comfybridge.engine.direct import Direct
 from comfybridge.engine.following import Follower
 from comfybridge.engine.server import EmbeddedServer
 from comfybridge.engine.streams import bring_up, streams
@@ -27,6 +29,8 @@ FIRST_SECONDS = 10.0  # the first connection may include the start of a server
 LEAST_PAUSE = 0.05
 MOST_PAUSE = 1.0
 CLOSE_SECONDS = 5.0
+SPARE_SECONDS = 10.0  # after them, even a loop that hangs is not waited for
+NO_ANSWER = "The engine does not answer."
 
 T = TypeVar("T")
 Hear = Callable[[str, bytes, str], None]  # subject, data, reply
@@ -81,6 +85,7 @@ class Link:
         self._addresses = settings.engine_addresses
         self._turn = 0
         self._connection: Connection | None = None
+        self._direct: Direct | None = None
         self._ready = asyncio.Event()
         self._reason: Unusable | None = None
         self._said: set[str] = set()  # what has been logged since there was a connection
@@ -115,6 +120,40 @@ class Link:
             What it returns, or raises; EngineUnreachable if the engine does not answer in time.
         """
         return self.run(self._within(work, seconds, repeats))
+
+    def call(self, work: Callable[[Requests], Awaitable[T]], seconds: float, *, repeats: bool = True) -> T:
+        """As `submit`, and wait for the result. Of work that only makes requests.
+
+        Raises:
+            EngineUnreachable
+        """
+        began, direct = time.monotonic(), self._direct
+        if direct is not None and not self.is_own_thread:
+            try:
+                return direct.run(work, seconds)
+            except (Lost, NobodyAnswers):  # the loop's connection learns why
+                if not repeats:
+                    raise EngineUnreachable(NO_ANSWER) from None
+            except (asyncio.TimeoutError, ApiError) as error:
+                raise self._unreachable(error) from None
+        left = max(0.001, began + seconds - time.monotonic())
+        return self.result(self.submit(work, left, repeats=repeats), left)
+
+    def result(self, future: Future[T], seconds: float) -> T:
+        """Wait for what `submit` has begun.
+
+        Raises:
+            EngineUnreachable, or what the work raises.
+        """
+        if self.is_own_thread:
+            raise RuntimeError("a callback of the engine must not wait for it")
+        try:
+            return future.result(seconds + SPARE_SECONDS)
+        except FutureTimeout:
+            future.cancel()
+            raise EngineUnreachable(NO_ANSWER) from None
+        except CancelledError:
+            raise EngineUnreachable("The connection to the engine is closed.") from None
 
     def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin a coroutine in the loop."""
@@ -218,7 +257,7 @@ class Link:
                 continue
             pause = LEAST_PAUSE
             try:
-                await self._use(connection)
+                await self._use(connection, address)
                 await connection.lost.wait()
             except Lost:
                 pass
@@ -252,11 +291,12 @@ class Link:
             raise
         return connection
 
-    async def _use(self, connection: Connection) -> None:
+    async def _use(self, connection: Connection, address: EngineAddress) -> None:
         while missing := [each for each in self._listeners if each.connection is not connection]:
             for listener in missing:
                 await listener.begin(connection)
         self._connection = connection
+        self._direct = None if self._server is None else Direct(address)
         self._reason = None
         self._said.clear()
         self._has_been_ready = True
@@ -268,6 +308,9 @@ class Link:
     def _leave(self, connection: Connection) -> None:
         if self._connection is connection:
             self._connection = None
+            if self._direct is not None:
+                self._direct.close()
+                self._direct = None
             self._ready.clear()
             self._tell_change(False)
 
@@ -291,23 +334,27 @@ class Link:
             connection = await self._current(ends)
             try:
                 return await _limited(work(connection), max(0.001, ends - self.loop.time()))
-            except (asyncio.TimeoutError, Lost) as error:
-                if isinstance(error, Lost) and repeats:
-                    continue
-                if self._server is not None and not isinstance(error, Lost):
-                    self._server.mend()
-                raise EngineUnreachable("The engine does not answer.") from None
-            except NotAllowed:
-                raise EngineUnreachable("The engine's user lacks a right that this needs.") from None
-            except ApiError as error:  # its disk is full, for example
-                log.warning("The engine refuses what it is asked: %s", error)
-                raise EngineUnreachable("The engine can't do what it is asked now.") from None
+            except Lost:
+                if not repeats:
+                    raise EngineUnreachable(NO_ANSWER) from None
+            except (asyncio.TimeoutError, NotAllowed, ApiError) as error:
+                raise self._unreachable(error) from None
             except NobodyAnswers as error:
                 if str(error).startswith("comfybridge.ask."):
                     raise EngineUnreachable("Nobody answers.") from None
                 connection.drop()  # its streams are gone: they are made again with the next connection
                 if not repeats:
-                    raise EngineUnreachable("The engine does not answer.") from None
+                    raise EngineUnreachable(NO_ANSWER) from None
+
+    def _unreachable(self, error: Exception) -> EngineUnreachable:
+        if isinstance(error, NotAllowed):
+            return EngineUnreachable("The engine's user lacks a right that this needs.")
+        if isinstance(error, ApiError):  # its disk is full, for example
+            log.warning("The engine refuses what it is asked: %s", error)
+            return EngineUnreachable("The engine can't do what it is asked now.")
+        if self._server is not None:
+            self._server.mend()
+        return EngineUnreachable(NO_ANSWER)
 
     async def _current(self, ends: float) -> Connection:
         first_ends = self.loop.time() + FIRST_SECONDS
@@ -318,7 +365,7 @@ class Link:
             is_starting = reason is None and not self._has_been_ready
             remaining = (max(ends, first_ends) if is_starting else ends) - self.loop.time()
             if remaining <= 0:
-                raise EngineUnreachable(str(reason or "The engine does not answer."))
+                raise EngineUnreachable(str(reason or NO_ANSWER))
             if self._connection is not None:  # it is being left
                 await asyncio.sleep(0.001)
                 continue

@@ -36,6 +36,7 @@ STOP_SECONDS = 2.0
 POLL_SECONDS = 0.01
 DISK_SHARE = 2  # at most half of what the disk has free
 LEAST_BYTES = 64 * 1024 * 1024
+LOOK_SECONDS = 0.2  # for which what the disk has free is relied on
 SPARE_BYTES = 48 * 1024 * 1024
 DISK_FULL = "critical write error"  # in the words of a server that will store nothing more until it is started again
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP")
@@ -53,6 +54,7 @@ class EmbeddedServer:
         self._settings = settings
         self._state = state
         self._child: subprocess.Popen[bytes] | None = None
+        self._free, self._looked = 0, float("-inf")  # of the disk, and when that was seen
         self._lock: FileLock | None = None  # where a server cannot hold it itself
 
     async def address(self, failed: EngineAddress | None) -> EngineAddress:
@@ -88,8 +90,11 @@ class EmbeddedServer:
 
     def has_room(self) -> bool:
         """Whether the disk has room for more jobs. What is needed to end those that there are fits beside that."""
+        now = time.monotonic()
         try:
-            return shutil.disk_usage(self._folder()).free >= SPARE_BYTES
+            if now - self._looked >= LOOK_SECONDS:
+                self._free, self._looked = shutil.disk_usage(self._folder()).free, now
+            return self._free >= SPARE_BYTES
         except OSError:
             return False
 

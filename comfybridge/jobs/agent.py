@@ -42,6 +42,7 @@ class Agent:
         slots: how many jobs run at once; None: one for each ComfyUI.
         logs_ends: whether to log how each job has ended; the bridge does so too.
         lease: seconds without a sign after which another agent is dead.
+        queue: that of the bridge in this process; None: one of its own.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Agent:
         slots: int | None = None,
         logs_ends: bool = False,
         lease: float = LEASE,
+        queue: JobQueue | None = None,
     ) -> None:
         self.id = agent_id
         self.name = name
@@ -61,8 +63,10 @@ class Agent:
         self._bridge = bridge
         self._engine = engine
         self._logs_ends = logs_ends
-        self._presence = Presence(engine, lease=lease)
-        self.queue = JobQueue(engine, "agent", self._presence, lost=self._lose)
+        self._owns_queue = queue is None
+        self.queue = queue or JobQueue(engine, "agent", Presence(engine, lease=lease))
+        self.queue.serve(self._lose)
+        self._presence = self.queue.presence
         every = ANNOUNCE * lease / LEASE
         self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots, every=every)
         self._live = LiveFiles()
@@ -141,7 +145,8 @@ class Agent:
         self._announcer.goodbye()
         for end in self._ends:
             end()
-        self.queue.close()
+        if self._owns_queue:
+            self.queue.close()
 
     # -- taking jobs ---------------------------------------------------------------------------------------------
 
@@ -165,7 +170,8 @@ class Agent:
 
     def _begin(self) -> None:
         engine, address = self._engine, f"comfybridge.ask.{self.id}"
-        self.queue.start()
+        if self._owns_queue:
+            self.queue.start()
         self._watched = Watched(engine, self._show)
         self._ends = [
             self._watched.close,
@@ -194,6 +200,8 @@ class Agent:
         elif run.hindrance == "busy":
             self._paused_until = time.monotonic() + BUSY_SECONDS
         self._has_run(run)
+        if run.ended == "lost":
+            self.queue.let_go(run.claimed)
         with self._has_changed:
             if self._runs.get(run.job.id) is run:
                 del self._runs[run.job.id]

@@ -209,12 +209,20 @@ class Board:
     def wait(self, job_id: str, is_so: Callable[[], object], seconds: float) -> bool:
         """Wait until a condition on this job is true; it is tried again at each of the job's changes.
 
+        Args:
+            is_so: be quick, as it is also called in the engine's thread, which spares this one a look at each change.
+
         Returns:
             Whether it became true in time.
         """
         until = time.monotonic() + seconds
         event = threading.Event()
-        forget = self.changes(lambda _id, _what: event.set(), job_id)
+
+        def hear(_: str, __: What) -> None:
+            if is_so():
+                event.set()
+
+        forget = self.changes(hear, job_id)
         try:
             while not is_so():
                 if not event.wait(max(0.0, until - time.monotonic())):
@@ -318,6 +326,8 @@ class Board:
                 return
             if known is not None:
                 self._remove(known)
+            elif not message.data:
+                return  # its result was heard before
             if not message.data:
                 what: What = "ended"
             else:

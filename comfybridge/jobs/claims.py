@@ -88,7 +88,7 @@ class _Doubt:
 class Claims:
     """What one process has claimed.
 
-    Args:
+    Attributes:
         lost: see `JobQueue`.
     """
 
@@ -96,7 +96,7 @@ class Claims:
         self._engine = engine
         self._board = board
         self._presence = presence
-        self._lost = lost
+        self.lost = lost
         self._held: dict[str, int] = {}  # the jobs that are claimed here, and their claims' sequences
         self._passing: set[str] = set()  # those of them that are being claimed, given back or ended
         self._me: tuple[str, str] | None = None  # the agent that takes jobs here, and its session
@@ -148,14 +148,24 @@ class Claims:
         job = claimed.job
         with contextlib.suppress(Conflict):  # it is another's, was changed already, or the job has ended
             self._engine.publish(claim_subject(job.kind, job.id), claim.to_bytes(), expected=claimed.sequence)
-        self._held.pop(job.id, None)
-        self._passing.discard(job.id)
+        self.release(claimed)
+
+    def release(self, claimed: Claimed) -> None:
+        """Hold a job no longer that has ended."""
+        self._held.pop(claimed.job.id, None)
+        self._passing.discard(claimed.job.id)
+
+    def let_go(self, claimed: Claimed) -> None:
+        """Hold a job no longer that was neither given back nor ended. It may be claimed again, also here."""
+        if self._held.get(claimed.job.id) in (claimed.sequence, 0):
+            del self._held[claimed.job.id]
+            self._board.touch()
 
     def lose(self, job_id: str) -> None:
         """The job has ended elsewhere."""
         if job_id in self._held and job_id not in self._passing:
             del self._held[job_id]
-            self._lost(job_id)
+            self.lost(job_id)
 
     def hear(self, entry: Entry) -> None:
         """Somebody has claimed a job: another agent one that was held here, or this one without knowing it."""

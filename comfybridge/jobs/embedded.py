@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from comfybridge.bridge import Bridge
 from comfybridge.engine.engine import Engine
+from comfybridge.jobs.queue import JobQueue
 from comfybridge.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -24,11 +25,16 @@ END_SECONDS = 8.0
 
 
 class EmbeddedAgent:
-    """Runs an agent in this process, unless another one has it. Safe to share between threads; nothing blocks."""
+    """Runs an agent in this process, unless another one has it. Safe to share between threads; nothing blocks.
 
-    def __init__(self, bridge: Bridge, engine: Engine) -> None:
+    Args:
+        queue: that of the bridge in this process.
+    """
+
+    def __init__(self, bridge: Bridge, engine: Engine, queue: JobQueue | None = None) -> None:
         self._bridge = bridge
         self._engine = engine
+        self._queue = queue
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ends = threading.Event()
@@ -77,6 +83,7 @@ class EmbeddedAgent:
                 agent_id=identity.id,
                 name=settings.agent_name or platform.node(),
                 slots=settings.agent_slots,
+                queue=self._queue,
             )
             agent.start()
             self._ends.wait()

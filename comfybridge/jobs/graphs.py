@@ -11,6 +11,7 @@ from typing import Any
 from comfybridge.engine.engine import Engine, Full
 from comfybridge.jobs.job import Job, Result
 from comfybridge.jobs.storing import SPARE_SECONDS
+from comfybridge.workflow.folders import without_folder
 
 LARGEST = 256 * 1024  # characters of a graph in a result, which all bridges read; larger ones are files
 BLOB = "out-graph"
@@ -24,7 +25,7 @@ def keep_graph(
 
     Args:
         request_of: returns the request of a job, or raises LookupError.
-        ran: the graph that ran; None: as the request has it.
+        ran: the graph that ran, which is kept without the folder that it saved into; None: as the request has it.
 
     Raises:
         EngineUnreachable
@@ -32,7 +33,7 @@ def keep_graph(
     if not job.keeps_graph:
         return None
     try:
-        graph = sent_graph(request_of(job)) if ran is None else ran
+        graph = sent_graph(request_of(job)) if ran is None else without_folder(ran)
         packed = gzip.compress(json.dumps(graph).encode(), 6, mtime=0)
         if len(packed) * 4 // 3 <= LARGEST:
             return base64.b64encode(packed).decode("ascii")

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LEASE = 15.0  # seconds without a sign after which an agent is dead
 ANNOUNCE = 3.0  # seconds between two announcements
+TOGETHER_SECONDS = 0.3  # at least, between two announcements of jobs
 FORGOTTEN = 20  # leases after which an agent that is dead is not remembered
 
 
@@ -59,7 +60,7 @@ class Agent:
 
 
 class Announcer:
-    """Announces one agent every few seconds and at each change. Methods may be called by any thread.
+    """Announces one agent every few seconds and soon after each change. Methods may be called by any thread.
 
     Attributes:
         session: made here; a claim names it.
@@ -74,6 +75,7 @@ class Announcer:
         self._every = every
         self._lock = threading.Lock()
         self._agent = Agent(agent_id, self.session, name, version, slots)
+        self._is_new = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="announcing", daemon=True)
 
@@ -90,7 +92,10 @@ class Announcer:
         abilities_hash: str | None = None,
         slots: int | None = None,
     ) -> None:
-        """Change what is announced, and announce it at once if it is new; what is not given stays."""
+        """Change what is announced, and announce it if it is new; what is not given stays.
+
+        Jobs come and go many times a second: they and what changes with them are announced together.
+        """
         given: dict[str, Any] = {
             "running": None if running is None else tuple(running),
             "servers": None if servers is None else dict(servers),
@@ -101,7 +106,9 @@ class Announcer:
         with self._lock:
             changed = replace(self._agent, **{name: value for name, value in given.items() if value is not None})
             is_new, self._agent = changed != self._agent, changed
-        if is_new and self._thread.is_alive():
+        if is_new and running is not None:
+            self._is_new.set()
+        elif is_new and self._thread.is_alive():
             self._announce()
 
     def goodbye(self) -> None:
@@ -109,6 +116,7 @@ class Announcer:
         if self._is_over.is_set():
             return
         self._is_over.set()
+        self._is_new.set()
         if self._thread.is_alive():
             self._thread.join()
         with self._lock:
@@ -116,9 +124,12 @@ class Announcer:
         self._announce()
 
     def _run(self) -> None:
+        pause = min(TOGETHER_SECONDS, self._every)
         while not self._is_over.is_set():
+            self._is_new.clear()
             self._announce()
-            self._is_over.wait(self._every)
+            self._is_over.wait(pause)
+            self._is_new.wait(self._every - pause)
 
     def _announce(self) -> None:
         with self._lock:  # also while it is sent: an older state never follows a newer one
@@ -177,7 +188,7 @@ class Presence:
         return next((agent for agent in self.living() if agent.id == agent_id), None)
 
     def settle(self) -> None:
-        """Wait until all that live have been heard, just after the start, as each announces itself every few seconds."""
+        """Just after the start, wait until all that live have been heard: each announces itself every few seconds."""
         needed = 2 * ANNOUNCE * self._lease / LEASE
         while (left := self._listening + needed - time.monotonic()) > 0 and not self._is_over.is_set():
             self._is_over.wait(left)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 # Bytes of a request that lie in the job's own message, which all processes read; larger ones are written to disk.
 INLINE: dict[Kind, int] = {"kept": 16 * 1024, "live": 256 * 1024}
 REQUEST_SECONDS = 30 * 86400.0  # for which a larger one is kept, if nothing removes it
+REQUESTS_KEPT = 256
+HEARING_SECONDS = 1.0  # until the mirror knows of a result that was stored here; it takes a few milliseconds
 KINDS: tuple[Kind, ...] = ("kept", "live")
 RETRY_SECONDS = 5
 UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
@@ -62,7 +65,8 @@ class JobQueue:
     ) -> None:
         """
         Args:
-            role: a bridge follows the results too, and clears away after jobs that have ended.
+            role: a bridge follows the results too, and clears away after jobs that have ended. It may have an agent
+                in its process, which uses the same queue.
             presence: is started and closed with the queue.
             most_open: how many jobs may be open.
             lost: called with the id of a job that this process has claimed, when it must stop running it: it was
@@ -85,6 +89,7 @@ class JobQueue:
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
         self._own: set[str] = set()  # the jobs that were added here
+        self._requests: OrderedDict[str, bytes] = OrderedDict()  # the last that were added, for an agent here
         self._caught_up = {stream: threading.Event() for stream in self._streams()}
 
     def start(self) -> None:
@@ -95,6 +100,10 @@ class JobQueue:
         self.presence.start()
         for stream, (name, subjects) in self._streams().items():
             self._ends.append(self._follow(stream, name, subjects))
+
+    def serve(self, lost: Callable[[str], None]) -> None:
+        """Have an agent in this process that takes jobs; `lost` as at the start."""
+        self._claims.lost = lost
 
     def wait_until_ready(self, seconds: float) -> bool:
         """Wait until all jobs that were there at the start are known. Returns whether they are."""
@@ -136,7 +145,13 @@ class JobQueue:
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
         self._spaces[job.kind].take(len(data))
         if job.request_in == "blob":
+            if job.fingerprint is not None and self.is_stored(job.id):  # by another process; it is not to be replaced
+                return self._stored(job, data)
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
+        else:
+            self._requests[job.id] = request
+            if len(self._requests) > REQUESTS_KEPT:
+                self._requests.popitem(last=False)
         self._own.add(job.id)
         self._clearing.keep(job.id)
         try:
@@ -190,6 +205,9 @@ class JobQueue:
         entry = self.board.entry(job.id)
         if entry is not None and entry.request is not None:
             return entry.request
+        added_here = self._requests.pop(job.id, None)
+        if added_here is not None and entry is not None:
+            return added_here
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is None or not stored.data:
             raise LookupError("the job has ended")
@@ -199,8 +217,11 @@ class JobQueue:
         """Wait for a job that this agent can run, and claim it; None if there is none in time, or `wake` was called.
 
         Also returns jobs that are claimed by this agent although it was not told (the answer was lost), and jobs
-        that were begun too often (`Claimed.is_exhausted`). While the engine is away, it waits.
+        that were begun too often (`Claimed.is_exhausted`). While the engine is away, it waits; also until it is known
+        which jobs have ended.
         """
+        if not self.wait_until_ready(seconds):
+            return None
         return self._claims.take(taker, seconds)
 
     def wake(self) -> None:
@@ -230,8 +251,17 @@ class JobQueue:
         """Store how a job ended. Returns False if another result was first; that one counts."""
         self._claims.passing(claimed)
         is_first = store_result(self._engine, result) == result
+        if self._is_bridge and not self._engine.is_chosen:  # all others are bridges, which hear the result
+            job_id = claimed.job.id
+            if self.board.wait(job_id, lambda: self.board.entry(job_id) is None, HEARING_SECONDS):
+                self._claims.release(claimed)
+                return is_first
         self._claims.rewrite(claimed, replace(claimed.claim, state="ended"))
         return is_first
+
+    def let_go(self, claimed: Claimed) -> None:
+        """The run of a job is over, but it was neither given back nor ended."""
+        self._claims.let_go(claimed)
 
     def is_held(self, job_id: str) -> bool:
         """Whether a job is claimed here: it was not lost meanwhile, nor given back or ended."""

@@ -109,7 +109,7 @@ class Run:
         self._around = around
         self._is_followed = self.job.kind == "kept" or self.job.is_followed
         self.tidings = tidings
-        self._teller = Teller(tidings.tell, is_followed=self._is_followed)
+        self._teller = Teller(tidings.tell, is_followed=self._is_followed, tells_position=tidings.is_watched)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
         self._lost = threading.Event()

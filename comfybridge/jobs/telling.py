@@ -11,6 +11,7 @@ from comfybridge.jobs.events import Heard, event_to_bytes
 from comfybridge.prompts.progress import Preview, Progress
 
 PROGRESS_SECONDS = 1.0
+NODE_SECONDS = 0.25  # so that of a run that is over sooner nothing is told
 WATCHING_SECONDS = 5.0  # a bridge says every 2 s that someone follows the events
 COMES = b"comes"  # what it says first
 LARGEST_EVENT = 500_000  # bytes; NATS takes no message of more than a megabyte unless told to
@@ -43,7 +44,7 @@ class Watched:
 
 
 class Tidings:
-    """What is told of one run: its progress once a second and at each node; all events while someone follows them.
+    """What is told of one run: its progress once a second and at nodes; all events while someone follows them.
 
     Args:
         is_watched: whether someone does.
@@ -52,8 +53,8 @@ class Tidings:
     def __init__(self, engine: Engine, job_id: str, is_watched: Callable[[], bool]) -> None:
         self._engine = engine
         self._job_id = job_id
-        self._is_watched = is_watched
-        self._told_at = float("-inf")
+        self.is_watched = is_watched
+        self._told_at = time.monotonic()
         self._told: Progress | None = None  # to all, last
         self._progress: Progress | None = None  # the newest
         self._preview: Preview | None = None  # the newest
@@ -70,7 +71,7 @@ class Tidings:
                 if len(heard.data) > LARGEST_EVENT:
                     return
                 self._preview = heard
-            if self._is_watched():
+            if self.is_watched():
                 self._tell_watchers(heard)
 
     def catch_up(self) -> None:
@@ -88,7 +89,7 @@ class Tidings:
 
     def _is_due(self, progress: Progress) -> bool:
         is_next = self._told is None or self._told.node_id != progress.node_id
-        return is_next or time.monotonic() - self._told_at >= PROGRESS_SECONDS
+        return time.monotonic() - self._told_at >= (NODE_SECONDS if is_next else PROGRESS_SECONDS)
 
     def _tell_all(self, progress: Progress) -> None:
         self._told, self._told_at = progress, time.monotonic()

@@ -59,7 +59,7 @@ class Checker:
                 lambda server, _: self._queueing.check(server, admitted, workflow), admitted.deadline
             ):
                 if not isinstance(said, BridgeError):
-                    return Checked(*needs(said))
+                    return Checked(*needs(said, sent=_sent(admitted)))
                 failures.append((server, said))
         said_no = [each for each in failures if not _is_out_of_reach(each[1])]
         if said_no and not (self._has_agents and all(error.lacks is not None for _, error in said_no)):
@@ -67,19 +67,27 @@ class Checker:
         return _without_server(admitted, workflow)
 
 
-def needs(graph: Graph, spared: Collection[Target] = ()) -> tuple[tuple[str, ...], tuple[tuple[str, str, str], ...]]:
+def needs(
+    graph: Graph, spared: Collection[Target] = (), sent: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[tuple[str, str, str], ...]]:
     """The node classes of a graph, and the model files that it names.
 
     Args:
         spared: inputs whose models may be replaced by others.
+        sent: the names of files that come with the request.
     """
     models = {
         (node["class_type"], name, value): None
         for node_id, node in graph.items()
         for name, value in node["inputs"].items()
         if isinstance(value, str) and MODEL_FILE.search(value) and Target(node_id, name) not in spared
+        if value not in sent
     }
     return tuple(sorted({node["class_type"] for node in graph.values()})), tuple(models)
+
+
+def _sent(admitted: Admitted) -> set[str]:
+    return {each.name for each in admitted.asked.images}
 
 
 def _is_out_of_reach(error: BridgeError) -> bool:
@@ -101,5 +109,5 @@ def _without_server(admitted: Admitted, workflow: Template | Unconverted) -> Che
             graph = fill(workflow, params).graph
         if workflow.model is not None and workflow.model.name not in given:
             spared.update(workflow.model.targets)
-    classes, models = needs(graph, spared)
+    classes, models = needs(graph, spared, _sent(admitted))
     return Checked(classes, models)

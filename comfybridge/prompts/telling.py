@@ -21,11 +21,15 @@ class Teller:
     Args:
         tell: called with each step, in their order; be quick.
         is_followed: whether its position, progress and previews are told, or only that it is queued.
+        tells_position: whether its position is worth a call of ComfyUI now.
     """
 
-    def __init__(self, tell: Callable[[Told], None], *, is_followed: bool) -> None:
+    def __init__(
+        self, tell: Callable[[Told], None], *, is_followed: bool, tells_position: Callable[[], bool] = lambda: True
+    ) -> None:
         self.tell = tell
         self.is_followed = is_followed
+        self._tells_position = tells_position
         self._meter: Meter | None = None  # once a prompt is followed
         self._telling = threading.Lock()  # so that progress is told in the order in which the meter computes it
 
@@ -70,7 +74,7 @@ class Teller:
 
     def _queued(self, submission: Submission, position_of: Callable[[Submission], int]) -> Queued:
         prompt_id, prompt_ids = submission.prompt.id, tuple(part.prompt.id for part in submission.parts)
-        if self.is_followed:
+        if self.is_followed and self._tells_position():
             with contextlib.suppress(BridgeError):  # the waiting thread will report it if ComfyUI is gone
                 position = position_of(submission)
                 return Queued(prompt_id, position, eta_of(submission, position), prompt_ids)

@@ -8,13 +8,20 @@ import string
 import tempfile
 import threading
 from collections.abc import Callable
-from typing import IO
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
 
 from comfybridge.serving.refusals import BAD_REQUEST, Refused
+from comfybridge.settings import Settings
+from comfybridge.web.marks import UPLOAD
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # More of a body goes into a temporary file.
 MOST_IN_MEMORY = 64 * 1024
 RETRY_SECONDS = 5
+UPLOADS_AT_ONCE = 2  # of the largest size; more if they are smaller
 
 _HEX = frozenset(string.hexdigits.encode())
 LONGEST_SIZE = 15  # digits of a chunk's size: all that a file could hold
@@ -63,6 +70,43 @@ class Budget:
         """Let others have them."""
         with self._lock:
             self._left += count
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many bytes bodies may have.
+
+    Attributes:
+        most: one of them.
+        budget: all of them together.
+    """
+
+    most: int
+    budget: Budget
+
+
+class LimitsOf:
+    """The limits of a request. Uploads of assets have their own: they stay on disk, and never come into memory.
+
+    Args:
+        usual: the limits of all other requests.
+        uploads: those of uploads; None: the usual ones.
+    """
+
+    def __init__(self, usual: Limits, uploads: Limits | None = None) -> None:
+        self._usual = usual
+        self._uploads = uploads or usual
+
+    @classmethod
+    def of(cls, settings: Settings) -> LimitsOf:
+        """What the settings allow."""
+        usual = Limits(settings.max_json_bytes + settings.max_upload_bytes, Budget(settings.max_total_body_bytes))
+        most = settings.max_asset_bytes + settings.max_json_bytes
+        return cls(usual, Limits(most, Budget(UPLOADS_AT_ONCE * most)))
+
+    def __call__(self, environ: WSGIEnvironment) -> Limits:
+        """The limits of a request that the application has admitted, or will see whole."""
+        return self._uploads if environ.get(UPLOAD) else self._usual
 
 
 def _no_room() -> Refused:

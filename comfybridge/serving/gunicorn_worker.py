@@ -24,7 +24,7 @@ from typing import Any
 from gunicorn.http.wsgi import Response
 from gunicorn.workers.base import Worker as BaseWorker
 
-from comfybridge.serving.bodies import Budget
+from comfybridge.serving.bodies import Budget, Limits, LimitsOf
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
 from comfybridge.serving.memory import give_back
 from comfybridge.serving.reader import Incoming, Reader, Terms
@@ -105,15 +105,14 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     Attributes:
         patience: seconds within which a head must have come, and more that `caller_socket.py` says.
-        most_body, most_bodies: bytes that one body may have, and all together.
+        limits: how many bytes bodies may have.
         kept_back: threads that answer requests to a path alone.
         takes_leavers: whether requests are answered although their callers have left.
         stop: bounds the wait for running requests on shutdown.
     """
 
     patience = 60.0
-    most_body = 128 * 1024 * 1024
-    most_bodies = 640 * 1024 * 1024
+    limits = LimitsOf(Limits(128 * 1024 * 1024, Budget(640 * 1024 * 1024)))
     kept_back: Mapping[str, int] = {}
     takes_leavers = False
     stop: Stop | None = None
@@ -121,8 +120,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
     def run(self) -> None:
         """Serve until told to stop, and then until all are answered. Called by gunicorn."""
         self.cfg: Any = _looked_up(self.cfg)
-        budget = Budget(self.most_bodies)
-        self._terms = Terms(self.cfg, self.most_body, budget, getattr(self.wsgi, "admits", admits_all))
+        self._terms = Terms(self.cfg, self.limits, getattr(self.wsgi, "admits", admits_all))
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
         self._connections: set[Connection] = set()

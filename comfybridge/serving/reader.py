@@ -14,7 +14,7 @@ from gunicorn.http import Request, errors
 from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import FileWrapper, proxy_environ
 
-from comfybridge.serving.bodies import MOST_IN_MEMORY, Body, Budget, Chunks, too_large
+from comfybridge.serving.bodies import MOST_IN_MEMORY, Body, Chunks, LimitsOf, too_large
 from comfybridge.serving.refusals import BAD_REQUEST, LONGEST_HEAD, Refused
 
 if TYPE_CHECKING:
@@ -29,14 +29,12 @@ class Terms:
 
     Attributes:
         cfg: gunicorn's configuration.
-        most_body: bytes of one body.
-        budget: for all of them.
+        limits: of a body, by the head.
         admits: tells from a head whether the body is to be waited for.
     """
 
     cfg: Any
-    most_body: int
-    budget: Budget
+    limits: LimitsOf
     admits: Admits
 
 
@@ -189,8 +187,9 @@ class Reader:
         environ["wsgi.input"] = io.BytesIO()
         if self._left == 0:
             return
-        if self._left is not None and len(self._buffer) >= self._left and self._left <= terms.most_body:
-            incoming._body = Body(terms.most_body, terms.budget)
+        limits = terms.limits(environ)
+        if self._left is not None and len(self._buffer) >= self._left and self._left <= limits.most:
+            incoming._body = Body(limits.most, limits.budget)
         else:
             self.is_interrupted = True  # to ask the application takes a while
 
@@ -206,11 +205,12 @@ class Reader:
         incoming.is_refused = not terms.admits(environ)
         if incoming.is_refused:
             return
-        if self._left is not None and self._left > terms.most_body:
-            raise too_large(terms.most_body)
+        limits = terms.limits(environ)
+        if self._left is not None and self._left > limits.most:
+            raise too_large(limits.most)
         if self._left is not None and self._left > MOST_IN_MEMORY:
-            terms.budget.check(self._left)
-        incoming._body = Body(terms.most_body, terms.budget)
+            limits.budget.check(self._left)
+        incoming._body = Body(limits.most, limits.budget)
         # whether it is in the head, is for gunicorn to refuse
         self.wants_continue = "HTTP_EXPECT" in environ and incoming.head.version >= (1, 1) and not self._buffer
 

@@ -15,7 +15,7 @@ from flask import Flask
 
 from comfybridge import logs
 from comfybridge.serving.announcement import announce
-from comfybridge.serving.bodies import MOST_IN_MEMORY, Budget
+from comfybridge.serving.bodies import MOST_IN_MEMORY, LimitsOf
 from comfybridge.serving.demo import end_demo
 from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
 from comfybridge.serving.refusals import LONGEST_HEAD, admits_all
@@ -109,7 +109,8 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         connection_limit=connections,
         # the application limits bodies, with an answer that says so; this limit is for bodies too large even to
         # discard
-        max_request_body_size=settings.max_json_bytes + settings.max_upload_bytes + MOST_DISCARDED,
+        max_request_body_size=max(settings.max_json_bytes + settings.max_upload_bytes, settings.max_asset_bytes)
+        + MOST_DISCARDED,
         # waitress notices that a caller hangs up while its request runs only if it may read ahead
         channel_request_lookahead=int(settings.cancel_on_hangup),
         ident=None,
@@ -118,10 +119,10 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
         max_request_header_size=LONGEST_HEAD,
         log_socket_errors=False,  # with tracebacks; the log already reports an answer that had to be cut off
     )
-    budget = Budget(settings.max_total_body_bytes)
+    limits = LimitsOf.of(settings)
     servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
     for each in servers:
-        be_strict(each, getattr(app, "admits", admits_all), budget, KEPT_BACK)
+        be_strict(each, getattr(app, "admits", admits_all), limits, KEPT_BACK)
     loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
     loop.heed_signals(FINISHING)
     # several where a name such as localhost stands for several addresses

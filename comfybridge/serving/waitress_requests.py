@@ -12,14 +12,14 @@ from waitress.server import BaseWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import Error, RequestEntityTooLarge
 
-from comfybridge.serving.bodies import Budget
+from comfybridge.serving.bodies import Budget, LimitsOf
 from comfybridge.serving.refusals import Refused
 
 ONCE = (b"\r\nhost:", b"\r\ntransfer-encoding:")
 
 
 def be_strict(
-    server: BaseWSGIServer, admits: Callable[[Any], bool], budget: Budget, kept_back: Mapping[str, int]
+    server: BaseWSGIServer, admits: Callable[[Any], bool], limits: LimitsOf, kept_back: Mapping[str, int]
 ) -> None:
     """Have waitress refuse what the gunicorn worker refuses, as far as it can.
 
@@ -27,7 +27,7 @@ def be_strict(
         admits: tells from a head whether the body is wanted; an unwanted body is discarded as it arrives.
         kept_back: how many threads are reserved for requests to a path.
     """
-    parser = type("StrictRequest", (StrictRequest,), {"admits": staticmethod(admits), "budget": budget})
+    parser = type("StrictRequest", (StrictRequest,), {"admits": staticmethod(admits), "limits": limits})
     server.channel_class = type("StrictChannel", (StrictChannel,), {"parser_class": parser})
     server.task_dispatcher = Lanes(server.task_dispatcher, kept_back)
 
@@ -66,8 +66,9 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
     """A request that is arriving."""
 
     admits: Callable[[Any], bool]
-    budget: Budget
+    limits: LimitsOf
     error: Any
+    _budget: Budget
     _taken = 0
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -94,8 +95,11 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
             raise ParsingError("Expect can be 100-continue, and nothing else.")
         if self.proxy_netloc:  # RFC 9112, 3.2.2: the host in an absolute URI replaces the header
             headers["HOST"] = self.proxy_netloc
-        if self.body_rcv is not None and not self.admits(self._environ()):
-            self.body_rcv.buf = Nothing()
+        if self.body_rcv is not None:
+            environ = self._environ()
+            if not self.admits(environ):
+                self.body_rcv.buf = Nothing()
+            self._budget = self.limits(environ).budget
 
     def _environ(self) -> dict[str, Any]:
         """The part of a WSGI environment that the head determines."""
@@ -122,7 +126,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
             self.completed = True
         if size > self._taken and not self.error and not isinstance(self.body_rcv.getbuf(), Nothing):
             try:
-                self.budget.take(size - self._taken, size)
+                self._budget.take(size - self._taken, size)
                 self._taken = size
             except Refused as refusal:
                 self.error = Error(refusal.sentence)
@@ -134,7 +138,8 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
         """Called once the request is answered, or its connection is closed before that."""
         super().close()
         taken, self._taken = self._taken, 0
-        self.budget.give_back(taken)
+        if taken:
+            self._budget.give_back(taken)
 
 
 class Nothing:

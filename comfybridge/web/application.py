@@ -33,7 +33,7 @@ from comfybridge.web.dialects.native.dialect import NATIVE
 from comfybridge.web.dialects.native.hook_bodies import HookBodies
 from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
-from comfybridge.web.marks import marks_of
+from comfybridge.web.marks import UPLOAD, marks_of
 from comfybridge.web.monitoring import probes
 from comfybridge.web.parsing.multipart import is_multipart
 from comfybridge.web.request_log import Entry, Watched, note, write_line
@@ -64,6 +64,7 @@ class _Application(Flask):
             most = settings.max_json_bytes + (settings.max_upload_bytes if is_multipart(request) else 0)
             if marks_of(self.view_functions.get(request.endpoint or "")).takes_upload:
                 most = settings.max_asset_bytes + MOST_TEXT
+                environ[UPLOAD] = True
             return refusal is None and (request.content_length or 0) <= most
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 _ATTRIBUTE = "comfybridge_marks"
+UPLOAD = "comfybridge.upload"  # in the environment of an admitted request that may have as many bytes as an asset
 
 View = TypeVar("View", bound=Callable[..., Any])
 

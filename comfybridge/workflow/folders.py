@@ -7,6 +7,7 @@ new prefix is not cached, so it does not report files that may have been deleted
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 PREFIX_INPUT = "filename_prefix"
@@ -32,6 +33,18 @@ def save_into_folder(graph: dict[str, dict[str, Any]], day: str, name: str) -> N
         if isinstance(prefix, str) and _stays_inside(prefix):
             own = _EARLIER.sub("", prefix, count=1)
             node["inputs"][PREFIX_INPUT] = f"{FOLDER}/{day}/{name}/{own if own.strip('./') else UNNAMED}"
+
+
+def without_folder(graph: Mapping[str, Any]) -> dict[str, Any]:
+    """A graph that was given a folder, with the prefixes that it had before. The graph itself is not changed."""
+    return {node_id: _without_folder(node) for node_id, node in graph.items()}
+
+
+def _without_folder(node: dict[str, Any]) -> dict[str, Any]:
+    prefix = node["inputs"].get(PREFIX_INPUT)
+    if not isinstance(prefix, str):
+        return node
+    return {**node, "inputs": {**node["inputs"], PREFIX_INPUT: _EARLIER.sub("", prefix, count=1)}}
 
 
 def _stays_inside(prefix: str) -> bool:

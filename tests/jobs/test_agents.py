@@ -284,7 +284,19 @@ def test_a_job_waits_for_an_agent_that_has_its_node_class(office: Office, sim: S
     job_id = office.queue(lacking)
     done = office.ended(office.queue(asked()))
     assert done.status == "succeeded"
-    assert office.jobs.find(job_id, None).status == "queued"
+    waiting = office.jobs.find(job_id, None)
+    assert (waiting.status, waiting.held_up) == ("queued", "No agent has the node class NoSuchClass.")
+    other = office.jobs.find(office.queue(asked()), None)
+    assert other.held_up is None
+
+
+def test_a_job_for_which_there_is_no_agent_says_so(office: Office, sim: Simulator) -> None:
+    job_id = office.queue(asked())
+    assert "No agent is connected" in str(office.jobs.find(job_id, None).held_up)
+    office.hire("http://127.0.0.1:9")
+    until_true(lambda: office.jobs.find(job_id, None).held_up == "None of the agents reaches its ComfyUI.")
+    office.hire(sim.url)
+    assert (office.ended(job_id).status, office.ended(job_id).held_up) == ("succeeded", None)
 
 
 def test_a_job_goes_on_to_an_agent_that_has_the_model_of_its_template(office: Office) -> None:
@@ -306,6 +318,7 @@ def test_an_agent_that_has_just_begun_does_not_fail_what_another_one_can_run(off
         job_id = office.queue(GenerationRequest(workflow="txt2img", params={"steps": 1}))
         office.hire(new.url)
         until_true(lambda: office.lacks(job_id))
+        assert office.jobs.find(job_id, None).held_up is None  # it waits for the busy one
         busy.release()
         assert (office.ended(job_id).status, office.ended(job_id).agent) == ("succeeded", "agent-1")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gunicorn.config import Config
 
-from comfybridge.serving.bodies import Budget
+from comfybridge.serving.bodies import Budget, Limits, LimitsOf
 from comfybridge.serving.reader import Incoming, Reader, Terms
 from comfybridge.serving.refusals import Refused
 
@@ -29,7 +29,7 @@ class Server:
 
     def __init__(self, budget: int = 10_000_000) -> None:
         self.asked = 0
-        self._terms = Terms(Config(), 10_000_000, Budget(budget), self._admits)
+        self._terms = Terms(Config(), LimitsOf(Limits(10_000_000, Budget(budget))), self._admits)
 
     def _admits(self, environ: Any) -> bool:
         self.asked += 1

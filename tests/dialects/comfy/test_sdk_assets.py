@@ -101,7 +101,7 @@ def test_bytes_from_a_url(client: Any) -> None:
 
 
 def test_an_asset_as_an_input(client: Any, sim: Simulator) -> None:
-    asset = client.assets.from_bytes(png((7, 7, 200)), filename="../../a picture ä.png")
+    asset = client.assets.from_bytes(png((7, 7, 200)), filename="a picture ä.png")
     for _ in range(2):
         [output] = client.run(loading(client, asset)).outputs
         assert pixels(output) == ((48, 32), (7, 7, 200))

@@ -24,6 +24,7 @@ BROKEN_TYPES = (
     "execution_failed",
     "prompt_lost",
 )
+SOMETIMES = 10  # seconds: the SDKs try again for a minute in all, and a queue may have room meanwhile
 SOON = 1  # seconds: a caller gives up at a refusal that does not say when to come again
 
 # By the bridge's own types: the status and the code, where they are not the error's own.
@@ -95,6 +96,10 @@ class RangeNotSatisfiable(BridgeError):
     status = 416
     type = "range_not_satisfiable"
 
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The asset has {size} bytes, and none in that range.")
+        self.size = size
+
 
 def status_of(error: BridgeError | type[BridgeError]) -> int:
     """The HTTP status of an error, or of a class of them."""
@@ -122,8 +127,12 @@ def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:
 
 def _headers(error: BridgeError) -> dict[str, str]:
     headers = {REQUEST_ID: g.request_id}
-    if error.retry_after is None and status_of(error) == 429:
+    if code_of(error) == "queue_full":
+        headers["Retry-After"] = str(min(error.retry_after or SOON, SOMETIMES))
+    elif error.retry_after is None and status_of(error) == 429:
         headers["Retry-After"] = str(SOON)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     return headers
 
 

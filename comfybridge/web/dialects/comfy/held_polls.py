@@ -2,8 +2,9 @@
 
 ComfyUI's SDKs wait for a job by asking for it again and again, with pauses that grow from 0.5 to 5 s: a job that ends
 during a pause is noticed late. So a poll that is one of many is held: at first for 2 s, then longer, about as long as
-the caller has polled already, so that a caller with a time limit of its own does not exceed it by much. A single
-question about a job, which a person may have asked, is answered at once.
+the caller has polled already, so that a caller with a time limit of its own does not exceed it by much; and half as
+long again where the job is expected to end by then. A single question about a job, which a person may have asked, is
+answered at once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from comfybridge.web.parsing.prefer import preference_of
 SDK = "comfy-sdk-"  # how the agents of its SDKs begin
 FRESH = 2.0  # seconds after its creation in which the first question about a job is the first of many
 PAUSE = 6.0  # the longest that an SDK pauses between two polls is 5 s
-HOLDS = (2.0, 5.0, 10.0, 15.0)  # seconds; callers give up after 30 s without an answer
+HOLDS = (2.0, 5.0, 10.0, 15.0)  # seconds, and half as much again; callers give up after 30 s without an answer
 LONGEST = 20.0
 MOST_ROWS = 10_000
 

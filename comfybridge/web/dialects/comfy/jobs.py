@@ -146,7 +146,7 @@ def list_jobs() -> Response:
     labels, limit = filters_in(request.args.items(multi=True)), _limit()
     cursor = request.args.get("cursor") or None
     try:
-        page = needed_jobs().page(whose_prompts(), status=None, labels=labels, cursor=cursor, limit=limit)
+        page = needed_jobs().page(whose_prompts(), status=(), labels=labels, cursor=cursor, limit=limit)
     except InvalidRequest as error:
         raise Malformed(error.message, "invalid_cursor") from None
     body: JobsBody = {"jobs": [job_item(each) for each in page.states]}
@@ -208,7 +208,10 @@ def _held(state: State) -> State:
         return state
     caller, slots = current_caller(), current_bridge().slots
     seconds = POLLS.hold(caller, state.id, state.created) if wish is None else wish
-    now = wait_for(needed_jobs(), state, seconds, spare=slots.count // SPARED)
+    jobs, spare = needed_jobs(), slots.count // SPARED
+    now = wait_for(jobs, state, seconds, spare=spare)
+    if now.eta_seconds is not None and now.eta_seconds <= seconds / 2:  # it may end before the next poll
+        now = wait_for(jobs, now, seconds / 2, spare=spare)
     if not now.has_ended:
         POLLS.answer(caller, state.id, was_held=now is not state)
     return now
