@@ -55,17 +55,8 @@ def measure(plan: Plan) -> dict[str, Any]:
 def printed(data: dict[str, Any]) -> str:
     """The results as text."""
     names = (
-        *(
-            "server",
-            "callers",
-            "per_second",
-            "throughput_ratio",
-            "cpu_ms",
-            "cpu_ratio",
-            "median_ms",
-            "p99_ms",
-            "lost",
-        ),
+        *("server", "callers", "seconds", "per_second", "per_second_ratio", "cpu_ms", "cpu_ms_ratio"),
+        *("median_ms", "p99_ms", "lost"),
     )
     failures = {f"{run['server']} lost {run['failed']}: {run['failure']}" for run in data["runs"] if run["failed"]}
     jobs = table(
