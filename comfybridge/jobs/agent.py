@@ -172,7 +172,7 @@ class Agent:
         engine, address = self._engine, f"comfybridge.ask.{self.id}"
         if self._owns_queue:
             self.queue.start()
-        self._watched = Watched(engine)
+        self._watched = Watched(engine, self._show)
         self._ends = [
             self._watched.close,
             engine.answer(f"{address}.abilities", lambda *_: self._fitness.abilities.to_bytes()),
@@ -233,6 +233,12 @@ class Agent:
             run = self._runs.get(job_id)
         if run is not None:
             run.lose()
+
+    def _show(self, job_id: str) -> None:
+        with self._has_changed:
+            run = self._runs.get(job_id)
+        if run is not None:
+            run.tidings.show()
 
     def _has_others(self, without: set[str]) -> bool:
         return any(each.id not in without for each in self._presence.living())
