@@ -26,7 +26,7 @@ pytest.importorskip("schemathesis", reason="requirements-dev.txt brings it")
 
 CASES = int(os.environ.get("COMFYBRIDGE_TEST_CASES", "25"))
 # A request that fits the schemas may still name an unknown node, and GET /jobs is not in the specification yet.
-# Statuses, schemas and leaks are left to `Checked`, which sees all answers: it knows also those that are not specified,
+# Statuses, schemas and leaks are left to `Checked`, which sees all answers: it knows also those not specified,
 # such as 400 and 413, and the types of files.
 LEFT_OUT = ",".join(
     (
