@@ -24,7 +24,7 @@ from comfybridge.errors import (
     TimedOut,
     UnknownPrompt,
 )
-from comfybridge.files.stored import Place
+from comfybridge.files.stored import InEngine, Place
 from comfybridge.jobs.jobs import Jobs
 from comfybridge.media import media_type_of
 from comfybridge.request import OpenFile
@@ -190,16 +190,19 @@ class Assets:
         """Delete an upload, and its bytes if no other asset of its owner has them.
 
         Raises:
-            AssetInUse: it is an output.
+            AssetInUse: it is an output, or a job that has not ended needs its bytes.
             UnknownAsset: it was deleted meanwhile.
         """
         if asset.job_id is not None:
             raise AssetInUse("The asset cannot be deleted now.")
         records, content = self._records(), asset.content
+        others = [] if content.hash is None else records.with_hash(content.hash, asset.owner)
+        is_last = all(each.content.place != content.place for each in others if each.id != asset.id)
+        if is_last and isinstance(content.place, InEngine) and self._jobs.is_read(content.place.id):
+            raise AssetInUse("A job that has not ended needs the asset; delete it later.")
         if not records.delete(asset):
             raise UnknownAsset("There is no asset of that id, or it is no longer kept.")
-        others = [] if content.hash is None else records.with_hash(content.hash, asset.owner)
-        if all(each.content.place != content.place for each in others):
+        if is_last:
             self._contents().drop(content)
 
     # -- its parts -----------------------------------------------------------------------------------------------

@@ -37,6 +37,12 @@ class InEngine:
 
 Place = InFolder | InEngine
 
+
+def is_output(place: InEngine) -> bool:
+    """Whether a blob is an output of a job, which only bridges may read."""
+    return place.name.startswith("out-")
+
+
 SUBFOLDER = "comfybridge"  # the bridge's folder within ComfyUI's input folder
 
 

@@ -89,7 +89,8 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         Busy, EngineUnreachable: nothing is stored.
     """
     packed = pack(admitted, bridge)
-    job = replace(job, input_files=len(packed.files), secrets=uuid.uuid4().hex if packed.secrets else None)
+    secrets = uuid.uuid4().hex if packed.secrets else None
+    job = replace(job, input_files=len(packed.files), reads=packed.reads, secrets=secrets)
     try:
         for name, chunks in packed.files:
             engine.put_blob(job.id, name, chunks, ttl=None)
@@ -206,7 +207,8 @@ class Room:
 
 
 def _forget_files(engine: Engine, job: Job) -> None:
-    if job.fingerprint is None:  # otherwise another request with its key may have stored them
+    has_some = job.input_files or job.secrets  # otherwise the caller would wait once more where the engine is away
+    if has_some and job.fingerprint is None:  # with one, another request with its key may have stored them
         with contextlib.suppress(BridgeError):
             engine.drop_blobs(job.id)
             secret_data.forget(engine, job)

@@ -172,7 +172,7 @@ class Agent:
         engine, address = self._engine, f"comfybridge.ask.{self.id}"
         if self._owns_queue:
             self.queue.start()
-        self._watched = Watched(engine)
+        self._watched = Watched(engine, self._show)
         self._ends = [
             self._watched.close,
             engine.answer(f"{address}.abilities", lambda *_: self._fitness.abilities.to_bytes()),
@@ -200,6 +200,8 @@ class Agent:
         elif run.hindrance == "busy":
             self._paused_until = time.monotonic() + BUSY_SECONDS
         self._has_run(run)
+        if run.ended == "lost":
+            self.queue.let_go(run.claimed)
         with self._has_changed:
             if self._runs.get(run.job.id) is run:
                 del self._runs[run.job.id]
@@ -231,6 +233,12 @@ class Agent:
             run = self._runs.get(job_id)
         if run is not None:
             run.lose()
+
+    def _show(self, job_id: str) -> None:
+        with self._has_changed:
+            run = self._runs.get(job_id)
+        if run is not None:
+            run.tidings.show()
 
     def _has_others(self, without: set[str]) -> bool:
         return any(each.id not in without for each in self._presence.living())

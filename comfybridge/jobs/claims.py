@@ -155,6 +155,12 @@ class Claims:
         self._held.pop(claimed.job.id, None)
         self._passing.discard(claimed.job.id)
 
+    def let_go(self, claimed: Claimed) -> None:
+        """Hold a job no longer that was neither given back nor ended. It may be claimed again, also here."""
+        if self._held.get(claimed.job.id) in (claimed.sequence, 0):
+            del self._held[claimed.job.id]
+            self._board.touch()
+
     def lose(self, job_id: str) -> None:
         """The job has ended elsewhere."""
         if job_id in self._held and job_id not in self._passing:

@@ -48,6 +48,7 @@ class Job:
         request_in: where the request is: after the job in its message, or in a blob.
         input_files: how many input files it has, as blobs `in-N`.
         keeps_graph: whether its result has the graph that ran.
+        reads: the ids of the uploads in the engine that are its input files.
         secrets: the name under which a part of its request is kept in memory only; None: there is none.
     """
 
@@ -73,6 +74,7 @@ class Job:
     request_in: RequestIn = "inline"
     input_files: int = 0
     keeps_graph: bool = False
+    reads: tuple[str, ...] = ()
     secrets: str | None = None
 
     def to_bytes(self) -> bytes:

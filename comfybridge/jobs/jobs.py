@@ -338,13 +338,21 @@ class Jobs:
             raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=kept.job_id)
         return kept_output(self._engine, result, kept, deadline)
 
+    def is_read(self, blob_id: str) -> bool:
+        """Whether a job that has not ended has an upload in the engine as an input file.
+
+        Raises:
+            EngineUnreachable
+        """
+        return any(blob_id in each.job.reads for each in self._ready().board.open())
+
     # -- all of them ---------------------------------------------------------------------------------------------
 
     def page(
         self,
         owner: str | None,
         *,
-        status: str | None,
+        status: Collection[str] = (),
         labels: Collection[tuple[str, str]],
         cursor: str | None,
         limit: int,
@@ -353,6 +361,7 @@ class Jobs:
 
         Args:
             owner: whose jobs; None: everybody's.
+            status: only jobs of one of these; none given: of any.
             labels: names and values, all of which a job must have.
             cursor: `next_cursor` of the page before.
 

@@ -40,7 +40,7 @@ def page_of(
     find: Callable[[str], State | None],
     owner: str | None,
     *,
-    status: str | None,
+    status: Collection[str],
     labels: Collection[tuple[str, str]],
     cursor: str | None,
     limit: int,
@@ -50,7 +50,7 @@ def page_of(
     Args:
         find: returns a job by its id.
         owner: None: everybody's.
-        status: only jobs of that status.
+        status: only jobs of one of these; none given: of any.
         labels: names and values, all of which a job must have.
         cursor: `next_cursor` of the page before.
 
@@ -65,7 +65,7 @@ def page_of(
     for each in heapq.merge(_open(board, owner), _past(board, owner), key=lambda each: _newest_first(each.place)):
         if after is not None and _newest_first(each.place) <= _newest_first(after):
             continue
-        if (status is not None and each.status != status) or not wanted <= each.labels.items():
+        if (status and each.status not in status) or not wanted <= each.labels.items():
             continue
         if len(states) == limit and last is not None:
             return Page(states, _cursor_of(last))

@@ -259,6 +259,10 @@ class JobQueue:
         self._claims.rewrite(claimed, replace(claimed.claim, state="ended"))
         return is_first
 
+    def let_go(self, claimed: Claimed) -> None:
+        """The run of a job is over, but it was neither given back nor ended."""
+        self._claims.let_go(claimed)
+
     def is_held(self, job_id: str) -> bool:
         """Whether a job is claimed here: it was not lost meanwhile, nor given back or ended."""
         return self._claims.is_held(job_id)

@@ -16,7 +16,7 @@ from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.errors import MissingAsset
 from comfybridge.files.sent import LinkedFile
-from comfybridge.files.stored import InEngine, OpenPlace, StoredInput, place_from_dict, place_to_dict
+from comfybridge.files.stored import InEngine, OpenPlace, StoredInput, is_output, place_from_dict, place_to_dict
 from comfybridge.jobs.secret_data import split
 from comfybridge.policy.policies import Policy, Rights
 from comfybridge.prompts.admitted import Admitted
@@ -38,11 +38,13 @@ class Packed:
     Attributes:
         data: all but its input files.
         files: the bytes of the input files that go along, each under the name of its blob.
+        reads: the ids of the uploads in the engine that it reads there.
         secrets: the values of `extra_data` that must never be on a disk.
     """
 
     data: bytes
     files: tuple[tuple[str, Iterable[bytes]], ...]
+    reads: tuple[str, ...]
     secrets: Mapping[str, Any]
 
 
@@ -76,7 +78,9 @@ def pack(admitted: Admitted, bridge: Bridge) -> Packed:
         "policy": None if rights is None else rights.policy.model_dump(mode="json", exclude={"rate"}),
         "fingerprint": admitted.fingerprint,
     }
-    return Packed(json.dumps(packed).encode(), tuple(files), secrets)
+    places = [each.place for each in asked.images if isinstance(each, StoredInput)]
+    reads = tuple(each.id for each in places if isinstance(each, InEngine) and not is_output(each))
+    return Packed(json.dumps(packed).encode(), tuple(files), reads, secrets)
 
 
 def unpack(
@@ -145,7 +149,7 @@ def _file_to_dict(
     blob = f"in-{len(files)}"
     if isinstance(file, StoredInput):
         place = file.place
-        if isinstance(place, InEngine) and place.name.startswith("out-") and not is_near:
+        if isinstance(place, InEngine) and is_output(place) and not is_near:
             files.append((blob, _still_there(file)))
             place = InEngine(str(admitted.prompt_id), blob)
         return {"name": file.name, "place": place_to_dict(place), "size": file.size, "shown": file.shown}

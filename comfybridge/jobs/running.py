@@ -89,6 +89,7 @@ class Run:
         ended: how it ended here: the result's status, `given_back` or `lost`; None while it runs.
         error: why it did not succeed.
         hindrance: why this agent cannot run it now; None if that is not why it ended.
+        tidings: what is told of it.
         trace: how far it has come.
         result: how the job has ended, if it has by this run.
         holds_slot: whether it still keeps others from running.
@@ -107,7 +108,7 @@ class Run:
         self.holds_slot = True
         self._around = around
         self._is_followed = self.job.kind == "kept" or self.job.is_followed
-        self._tidings = tidings
+        self.tidings = tidings
         self._teller = Teller(tidings.tell, is_followed=self._is_followed, tells_position=tidings.is_watched)
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
@@ -140,7 +141,7 @@ class Run:
     def tick(self) -> None:
         """Tell how far it is, while ComfyUI tells nothing."""
         self._teller.still()
-        self._tidings.catch_up()
+        self.tidings.catch_up()
 
     def work(self) -> None:
         """Run it, and store how it ended. Never raises."""
@@ -185,7 +186,7 @@ class Run:
             admitted = unpack(
                 data,
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
-                opener(engine, self._around.bridge.servers, self._persist, Deadline(job.timeout)),
+                opener(engine, self._around.bridge.servers, Deadline(job.timeout), self._persist, self._pause),
                 prompt_id=job.id,
                 seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
                 is_followed=self._is_followed,
@@ -313,6 +314,12 @@ class Run:
                     raise
             self._lost.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _pause(self, seconds: float) -> None:
+        self._lost.wait(seconds)
+        self._check_goes_on()
+        if self._is_left:
+            raise ShuttingDown(LEAVING)
 
     def _check_goes_on(self) -> None:
         if self._lost.is_set():

@@ -47,6 +47,8 @@ class Skills:
         if not key:
             return None
         if key not in self._known:
+            if not engine.is_connected:  # they will be asked for later
+                return None
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
             abilities = None

@@ -13,13 +13,19 @@ from comfybridge.prompts.progress import Preview, Progress
 PROGRESS_SECONDS = 1.0
 NODE_SECONDS = 0.25  # so that of a run that is over sooner nothing is told
 WATCHING_SECONDS = 5.0  # a bridge says every 2 s that someone follows the events
+COMES = b"comes"  # what it says first
 LARGEST_EVENT = 500_000  # bytes; NATS takes no message of more than a megabyte unless told to
 
 
 class Watched:
-    """Which jobs have someone who follows their events. Safe to share between threads."""
+    """Which jobs have someone who follows their events. Safe to share between threads.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        came: called with the id of a job that another caller begins to follow. In the engine's thread: be quick.
+    """
+
+    def __init__(self, engine: Engine, came: Callable[[str], None] = lambda job_id: None) -> None:
+        self._came = came
         self._heard: dict[str, float] = {}
         self.close = engine.listen("comfybridge.watching.*", self._hear)
 
@@ -27,11 +33,14 @@ class Watched:
         """Whether someone follows the events of a job."""
         return time.monotonic() - self._heard.get(job_id, float("-inf")) < WATCHING_SECONDS
 
-    def _hear(self, subject: str, _: bytes) -> None:
+    def _hear(self, subject: str, data: bytes) -> None:
         now = time.monotonic()
         if len(self._heard) > 1000:  # most of them are run by others, or have ended
             self._heard = {each: at for each, at in self._heard.items() if now - at < WATCHING_SECONDS}
-        self._heard[subject.rpartition(".")[2]] = now
+        job_id = subject.rpartition(".")[2]
+        self._heard[job_id] = now
+        if data == COMES:
+            self._came(job_id)
 
 
 class Tidings:
@@ -46,37 +55,45 @@ class Tidings:
         self._job_id = job_id
         self.is_watched = is_watched
         self._told_at = time.monotonic()
-        self._node = ""  # that was told last
-        self._left_out: Progress | None = None  # the newest progress, if it came too soon to be told
+        self._told: Progress | None = None  # to all, last
+        self._progress: Progress | None = None  # the newest
+        self._preview: Preview | None = None  # the newest
         self._lock = threading.Lock()
 
     def tell(self, heard: Heard) -> None:
         """Tell one step."""
         with self._lock:
-            self._tell(heard)
+            if isinstance(heard, Progress):
+                self._progress = heard
+                if self._is_due(heard):
+                    self._tell_all(heard)
+            elif isinstance(heard, Preview):
+                if len(heard.data) > LARGEST_EVENT:
+                    return
+                self._preview = heard
+            if self.is_watched():
+                self._tell_watchers(heard)
 
     def catch_up(self) -> None:
-        """Tell the progress that came too soon, if it is time. Call it about once a second."""
+        """Tell all of the progress that came too soon after another. Call it about once a second."""
         with self._lock:
-            if self._left_out is not None and time.monotonic() - self._told_at >= PROGRESS_SECONDS:
-                self._tell(self._left_out)
+            progress = self._progress
+            if progress is not None and progress is not self._told and self._is_due(progress):
+                self._tell_all(progress)
 
-    def _tell(self, heard: Heard) -> None:
-        now = time.monotonic()
-        seconds = now - self._told_at
-        is_due = isinstance(heard, Progress) and (
-            seconds >= PROGRESS_SECONDS or (heard.node_id != self._node and seconds >= NODE_SECONDS)
-        )
-        if isinstance(heard, Progress):
-            self._left_out = None if is_due else heard
-        is_watched = self.is_watched()
-        if not is_due and not is_watched:
-            return
-        if isinstance(heard, Preview) and len(heard.data) > LARGEST_EVENT:
-            return
-        sent = event_to_bytes(heard)
-        if isinstance(heard, Progress) and is_due:
-            self._told_at, self._node = now, heard.node_id
-            self._engine.tell(f"comfybridge.progress.{self._job_id}", sent)
-        if is_watched:
-            self._engine.tell(f"comfybridge.event.{self._job_id}", sent)
+    def show(self) -> None:
+        """Tell how far it is to someone who has just come. Does not block."""
+        for newest in (self._progress, self._preview):
+            if newest is not None:
+                self._tell_watchers(newest)
+
+    def _is_due(self, progress: Progress) -> bool:
+        is_next = self._told is None or self._told.node_id != progress.node_id
+        return time.monotonic() - self._told_at >= (NODE_SECONDS if is_next else PROGRESS_SECONDS)
+
+    def _tell_all(self, progress: Progress) -> None:
+        self._told, self._told_at = progress, time.monotonic()
+        self._engine.tell(f"comfybridge.progress.{self._job_id}", event_to_bytes(progress))
+
+    def _tell_watchers(self, heard: Heard) -> None:
+        self._engine.tell(f"comfybridge.event.{self._job_id}", event_to_bytes(heard))

@@ -10,6 +10,7 @@ from comfybridge.engine.engine import Engine
 from comfybridge.jobs.board import Board, What
 from comfybridge.jobs.events import Heard, event_from_bytes
 from comfybridge.jobs.states import State
+from comfybridge.jobs.telling import COMES
 from comfybridge.prompts.progress import Preview, Progress, Queued
 
 EVENTS, WATCHING = "comfybridge.event.", "comfybridge.watching."
@@ -58,7 +59,7 @@ class Watching:
         while not self._has_ended:
             now = time.monotonic()
             if now >= self._ask_at:
-                self._engine.tell(WATCHING + self._job_id, b"")
+                self._engine.tell(WATCHING + self._job_id, b"" if self._ask_at else COMES)
                 self._ask_at = now + ASK_SECONDS
             told = self._told(now)
             if told is not None:
@@ -88,6 +89,8 @@ class Watching:
                 if self._place is None and state.progress is not None:
                     with self._changed:
                         self._unread.setdefault(Progress, state.progress)
+                if state.status == "running":  # its agent may have begun to listen only now
+                    self._ask_at = 0.0
                 self._place = (state.status, state.position)
                 return Queued(self._job_id, state.position, state.eta_seconds)
         elif not is_waiting:

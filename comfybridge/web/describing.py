@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from comfybridge.errors import BridgeError, Forbidden, InternalError, InvalidRequest, Unauthorized
@@ -43,11 +43,13 @@ class Answer:
         says: its meaning.
         content: by media type, the type of its JSON, or BYTES, or EventTypes.
         headers: what each notable header holds.
+        needs_jobs: whether only a bridge that has jobs answers so.
     """
 
     says: str
     content: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    needs_jobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,14 @@ class Variable:
         type: of its value.
         default: None if it is required, or has none.
         is_optional: whether it need not be given although it has no default.
+        needs_jobs: whether only a bridge that has jobs reads it.
     """
 
     means: str
     type: Any = str
     default: Any = None
     is_optional: bool = False
+    needs_jobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Operation:
         headers: the headers that it reads, except those that all operations read.
         body: by media type, the type of the body.
         examples: bodies, by media type and by description.
+        hooks: by name, the types of what it later sends to a URL that the caller has given.
     """
 
     tag: str
@@ -90,6 +95,15 @@ class Operation:
     headers: Mapping[str, Variable] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hooks: Mapping[str, Any] = field(default_factory=dict)
+
+    def without_jobs(self) -> Operation:
+        """The same of a bridge that has no jobs."""
+        return replace(
+            self,
+            answers={status: each for status, each in self.answers.items() if not each.needs_jobs},
+            headers={name: each for name, each in self.headers.items() if not each.needs_jobs},
+        )
 
     def errors(self, marks: Marks) -> tuple[type[BridgeError], ...]:
         """The errors that it may return, including those of bugs and of refused access.
@@ -110,10 +124,13 @@ def describes(
     headers: Mapping[str, Variable] | None = None,
     body: Mapping[str, Any] | None = None,
     examples: Mapping[str, Mapping[str, Any]] | None = None,
+    hooks: Mapping[str, Any] | None = None,
 ) -> Callable[[View], View]:
     """Describe a view; its docstring says what it does. A single answer is one of status 200."""
     by_status = {200: answers} if isinstance(answers, Answer) else answers
-    operation = Operation(tag, by_status, raises, path or {}, query or {}, headers or {}, body or {}, examples or {})
+    operation = Operation(
+        tag, by_status, raises, path or {}, query or {}, headers or {}, body or {}, examples or {}, hooks or {}
+    )
 
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, operation)

@@ -86,9 +86,9 @@ def _answer(error: BridgeError, shape: ErrorShape) -> Response:
     response.status_code = shape.status(error)
     if error.status == 415:
         response.headers["Accept-Encoding"] = ", ".join(ENCODINGS)
-    response.headers.update(shape.headers(error))
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    response.headers.update(shape.headers(error))
     return response
 
 

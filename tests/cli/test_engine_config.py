@@ -67,7 +67,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     engine.put_blob(ID, "in-0", [b"an input file"], ttl=None)
     engine.close()
     yield server
-    server.stop()
+    server.close()
 
 
 def refused_to_agent(server: NatsServer, act: Callable[[Client], Awaitable[Any]]) -> str:

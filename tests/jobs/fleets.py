@@ -60,7 +60,7 @@ class NatsServer:
     def kill(self) -> None:
         self._end(signal.SIGKILL)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._end(signal.SIGTERM)
 
     @property

@@ -284,7 +284,20 @@ def test_a_job_waits_for_an_agent_that_has_its_node_class(office: Office, sim: S
     job_id = office.queue(lacking)
     done = office.ended(office.queue(asked()))
     assert done.status == "succeeded"
-    assert office.jobs.find(job_id, None).status == "queued"
+    waiting = office.jobs.find(job_id, None)
+    assert (waiting.status, waiting.held_up) == ("queued", "No agent has the node class NoSuchClass.")
+    assert waiting.eta_seconds is None
+    other = office.jobs.find(office.queue(asked()), None)
+    assert other.held_up is None
+
+
+def test_a_job_for_which_there_is_no_agent_says_so(office: Office, sim: Simulator) -> None:
+    job_id = office.queue(asked())
+    assert "No agent is connected" in str(office.jobs.find(job_id, None).held_up)
+    office.hire("http://127.0.0.1:9")
+    until_true(lambda: office.jobs.find(job_id, None).held_up == "None of the agents reaches its ComfyUI.")
+    office.hire(sim.url)
+    assert (office.ended(job_id).status, office.ended(job_id).held_up) == ("succeeded", None)
 
 
 def test_a_job_goes_on_to_an_agent_that_has_the_model_of_its_template(office: Office) -> None:
@@ -306,6 +319,7 @@ def test_an_agent_that_has_just_begun_does_not_fail_what_another_one_can_run(off
         job_id = office.queue(GenerationRequest(workflow="txt2img", params={"steps": 1}))
         office.hire(new.url)
         until_true(lambda: office.lacks(job_id))
+        assert office.jobs.find(job_id, None).held_up is None  # it waits for the busy one
         busy.release()
         assert (office.ended(job_id).status, office.ended(job_id).agent) == ("succeeded", "agent-1")
 
@@ -388,15 +402,16 @@ def test_one_process_of_a_machine_runs_the_bridge_s_own_agent(server: Server, tm
     agents = [EmbeddedAgent(bridge, engine) for bridge, engine in zip(bridges, engines, strict=True)]
     living = office.jobs.parts().presence.living
     try:
-        for each in agents:
-            each.need()
+        agents[0].need()
+        until_true(living)
+        agents[1].need()
         assert office.ended(office.queue(asked())).status == "succeeded"
         [only] = living()
         agents[0].close()
         agents[0].need()  # too late
         assert office.ended(office.queue(asked())).status == "succeeded"
+        until_true(lambda: [each.session for each in living()] not in ([], [only.session]))
         [other] = living()
-        assert (only.id, only.session) != (other.id, other.session)
         assert only.id == other.id
     finally:
         for part in (*agents, *engines, *bridges, office):

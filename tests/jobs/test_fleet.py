@@ -6,7 +6,6 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from werkzeug.test import TestResponse
 
 from comfybridge.bridge import Bridge
 from comfybridge.jobs.fleet import Fleet
+from comfybridge.jobs.job import Job
 from comfybridge.jobs.jobs import Jobs
+from comfybridge.jobs.queue import JobQueue
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import load_settings
@@ -28,28 +29,6 @@ from comfybridge.web.current import EXTENSION, JOBS, RUNNER
 from tests import graphs
 from tests.jobs.fleets import NatsServer, SmallFleet
 from tests.waiting import SECONDS, until_true
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path_factory.mktemp("engine"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, server: NatsServer) -> Iterator[SmallFleet]:
-    with closing(SmallFleet(tmp_path, server)) as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def api(fleet: SmallFleet, sim: Simulator) -> FlaskClient:
-    """A bridge without a ComfyUI, whose only agent has one."""
-    client = fleet.bridge()
-    fleet.agent(sim)
-    fleet.wait_for_agents(client, 1)
-    return client
 
 
 @pytest.fixture
@@ -119,12 +98,12 @@ def events_of(response: TestResponse) -> list[tuple[str, dict[str, Any]]]:
 # -- what it answers -------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_comes_through_the_fleet(api: FlaskClient, sim: Simulator, server: NatsServer) -> None:
+def test_a_picture_comes_through_the_fleet(api: FlaskClient, sim: Simulator, nats_server: NatsServer) -> None:
     response = api.post("/generate", json={"workflow": graphs.picture(96, 32)}, headers={"Accept": "image/png"})
     assert (response.status_code, response.mimetype) == (200, "image/png")
     assert Image.open(io.BytesIO(response.data)).size == (96, 32)
     assert response.headers["X-Prompt-Id"] in sim.history
-    assert server.violations == []
+    assert nats_server.violations == []
 
 
 def test_the_json_is_that_of_a_direct_answer(api: FlaskClient, direct: FlaskClient) -> None:
@@ -383,8 +362,7 @@ def test_a_job_goes_to_the_agent_that_has_its_model(fleet: SmallFleet) -> None:
 
 
 def test_an_engine_that_is_away_is_named_soon(tmp_path: Path, sim: Simulator) -> None:
-    server = NatsServer(tmp_path)
-    with closing(SmallFleet(tmp_path, server)) as fleet:
+    with closing(NatsServer(tmp_path)) as server, closing(SmallFleet(tmp_path, server)) as fleet:
         api = fleet.bridge()
         fleet.agent(sim)
         fleet.wait_for_agents(api, 1)
@@ -395,13 +373,11 @@ def test_an_engine_that_is_away_is_named_soon(tmp_path: Path, sim: Simulator) ->
         assert time.monotonic() - began < 10  # 2 on a quiet machine
         server.start()
         until_true(lambda: api.post("/generate", json={"workflow": graphs.picture()}).status_code == 200)
-        server.stop()
 
 
 @pytest.mark.parametrize("when", ["queued", "running"])
 def test_callers_wait_through_a_restart_of_the_engine(tmp_path: Path, sim: Simulator, when: str) -> None:
-    server = NatsServer(tmp_path)
-    with closing(SmallFleet(tmp_path, server)) as fleet:
+    with closing(NatsServer(tmp_path)) as server, closing(SmallFleet(tmp_path, server)) as fleet:
         api = fleet.bridge()
         fleet.agent(sim)
         fleet.wait_for_agents(api, 1)
@@ -420,16 +396,14 @@ def test_callers_wait_through_a_restart_of_the_engine(tmp_path: Path, sim: Simul
             sim.release()
         assert [each.answer.status_code for each in calls] == [200, 200]
         assert len(sim.history) == 2
-        server.stop()
 
 
 def test_a_prompt_that_runs_goes_on_where_it_is_while_the_engine_restarts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("comfybridge.jobs.fleet.LOOK_SECONDS", 0.05)
-    server = NatsServer(tmp_path)
     sims = [Simulator(step_seconds=0), Simulator(step_seconds=0)]
-    with sims[0], sims[1], closing(SmallFleet(tmp_path, server)) as fleet:
+    with closing(NatsServer(tmp_path)) as server, sims[0], sims[1], closing(SmallFleet(tmp_path, server)) as fleet:
         api = fleet.bridge()
         for number, sim in enumerate(sims, 1):
             fleet.agent(sim, number=number)
@@ -447,12 +421,38 @@ def test_a_prompt_that_runs_goes_on_where_it_is_while_the_engine_restarts(
             sim.release()
         assert calling.answer.status_code == 200
         assert len(sims[0].history) + len(sims[1].history) == 1
-        server.stop()
+
+
+def test_a_job_that_is_gone_when_its_agent_begins_it_is_taken_again(
+    tmp_path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.fleet.LOOK_SECONDS", 0.05)
+    has_claimed, go_on = threading.Event(), threading.Event()
+    request_of = JobQueue.request_of
+
+    def request_of_later(queue: JobQueue, job: Job) -> bytes:
+        has_claimed.set()
+        assert go_on.wait(SECONDS)
+        return request_of(queue, job)
+
+    monkeypatch.setattr(JobQueue, "request_of", request_of_later)
+    with closing(NatsServer(tmp_path)) as server, closing(SmallFleet(tmp_path, server)) as fleet:
+        api = fleet.bridge()
+        agent = fleet.agent(sim)
+        fleet.wait_for_agents(api, 1)
+        calling = Calling(api, {"workflow": graphs.picture()})
+        assert has_claimed.wait(SECONDS)
+        jobs = jobs_of(api).parts()
+        until_true(lambda: any(each.running for each in jobs.presence.living()))
+        server.kill()
+        server.start()
+        until_true(lambda: not agent.queue.board.open())
+        go_on.set()
+        assert calling.answer.status_code == 200
 
 
 def test_a_caller_who_hangs_up_after_a_restart_of_the_engine_ends_the_prompt(tmp_path: Path, sim: Simulator) -> None:
-    server = NatsServer(tmp_path)
-    with closing(SmallFleet(tmp_path, server)) as fleet:
+    with closing(NatsServer(tmp_path)) as server, closing(SmallFleet(tmp_path, server)) as fleet:
         api = fleet.bridge()
         fleet.agent(sim)
         fleet.wait_for_agents(api, 1)
@@ -469,4 +469,3 @@ def test_a_caller_who_hangs_up_after_a_restart_of_the_engine_ends_the_prompt(tmp
         assert calling.answer.get_json()["type"] == "shutting_down"
         until_true(lambda: any(each.path == "/interrupt" for each in sim.requests))
         sim.release()
-        server.stop()

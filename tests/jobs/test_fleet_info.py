@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from comfybridge.settings import SettingsError, load_settings
 from comfybridge.simulator import Simulator
 from comfybridge.web import create_app
 from tests import graphs
-from tests.jobs.fleets import NatsServer, SmallFleet
 from tests.waiting import until_true
 
 ALIKE = [
@@ -35,27 +32,6 @@ ALIKE = [
     "/ready",
     "/models/nothing",
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path_factory.mktemp("engine"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def fleet(tmp_path: Path, server: NatsServer) -> Iterator[SmallFleet]:
-    with closing(SmallFleet(tmp_path, server)) as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def api(fleet: SmallFleet, sim: Simulator) -> FlaskClient:
-    client = fleet.bridge()
-    fleet.agent(sim)
-    fleet.wait_for_agents(client, 1)
-    return client
 
 
 @pytest.mark.parametrize("path", ALIKE)

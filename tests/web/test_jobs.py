@@ -234,7 +234,17 @@ def test_jobs_are_listed_in_pages(jobs_app: Flask, jobs_api: FlaskClient) -> Non
     assert jobs_api.get("/jobs?label=n:3&label=n:4").get_json()["jobs"] == []
     assert jobs_api.get("/jobs?label=n:3&status=failed").get_json()["jobs"] == []
     assert len(jobs_api.get("/jobs?status=succeeded").get_json()["jobs"]) == 5
-    for wrong in ("limit=0", "limit=101", "limit=x", "status=done", "label=n", "cursor=x", "cursor=e30"):
+    assert len(jobs_api.get("/jobs?status=failed&status=succeeded").get_json()["jobs"]) == 5
+    for wrong in (
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "status=done",
+        "status=queued&status=done",
+        "label=n",
+        "cursor=x",
+        "cursor=e30",
+    ):
         failure(jobs_api.get(f"/jobs?{wrong}"), 400, "invalid_request")
 
 

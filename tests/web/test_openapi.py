@@ -250,3 +250,20 @@ def test_what_is_served_is_told_to_who_asks_for_something_else(api: FlaskClient)
     assert "POST /generate, GET /results/ID, POST /cancel/ID, GET /queue" in said
     assert "GET /openapi.json" in said
     assert "GET /," not in said
+
+
+def test_what_a_webhook_sends_is_described(document: dict[str, Any]) -> None:
+    hook = document["webhooks"]["jobEnded"]["post"]
+    body = hook["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    data = document["components"]["schemas"][body]["properties"]["data"]["$ref"].rpartition("/")[2]
+    assert {"id", "labels", "result", "error"} <= document["components"]["schemas"][data]["properties"].keys()
+    assert [each["name"] for each in hook["parameters"] if each["required"]] == ["webhook-id", "webhook-timestamp"]
+
+
+def test_a_bridge_without_jobs_describes_none(make_app: Callable[..., Flask]) -> None:
+    document = make_app(jobs=False).test_client().get("/openapi.json").get_json()
+    assert "webhooks" not in document
+    generate = document["paths"]["/generate"]["post"]
+    assert "202" not in generate["responses"]
+    assert [each["name"] for each in generate["parameters"]] == ["index", "Idempotency-Key"]
+    assert not [path for path in document["paths"] if "jobs" in path]

@@ -37,7 +37,7 @@ from pydantic_core import core_schema
 from werkzeug.routing import Rule
 
 from comfybridge import __version__
-from comfybridge.web.current import EXTENSION
+from comfybridge.web.current import EXTENSION, JOBS
 from comfybridge.web.describing import BYTES, Answer, EventTypes, Operation, Variable, operation_of, readable_path
 from comfybridge.web.dialects.dialect import EXTENSION as DIALECTS
 from comfybridge.web.dialects.dialect import Dialect, Dialects
@@ -50,6 +50,11 @@ One blocking HTTP request to ComfyUI, answered with the picture.
 Errors have one shape, whatever the status; in the interfaces of other programs, theirs.
 """
 REQUEST_ID = "the caller's own, if it has up to 64 letters, digits and ._:-, otherwise generated; the log has it too"
+HOOK_HEADERS = {
+    "webhook-id": "the same at each try",
+    "webhook-timestamp": "when it is sent, in seconds since 1970",
+    "webhook-signature": "signatures by the secrets of the job's key, if there are any",
+}
 RETRY_AFTER = "seconds after which a retry makes sense"
 
 
@@ -76,6 +81,9 @@ def document(app: Flask) -> dict[str, Any]:
         paths=paths,
         components=Components(schemas=types.components),
     )
+    hooks = {name: type_ for route in described for name, type_ in route.operation.hooks.items()}
+    if hooks:
+        made.webhooks = {name: PathItem(post=_hook(name, type_, types)) for name, type_ in hooks.items()}
     if needs_key and made.components is not None:  # the page then asks for it
         made.components.securitySchemes = {
             place.name: SecurityScheme.model_validate(place.scheme)
@@ -110,11 +118,13 @@ class Route:
 def described_routes(app: Flask) -> Iterable[Route]:
     """The routes whose views are described."""
     dialects: Dialects = app.extensions[DIALECTS]
+    has_jobs = app.extensions[JOBS] is not None
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
         operation = operation_of(view)
         if operation is not None:
             dialect = dialects.of(rule.endpoint.rpartition(".")[0])
+            operation = operation if has_jobs else operation.without_jobs()
             yield Route(rule, view, operation, dialect, dialect is dialects.own)
 
 
@@ -176,6 +186,7 @@ def _types_of(route: Route) -> Iterable[tuple[Any, JsonSchemaMode]]:
     yield route.dialect.errors.type, "serialization"
     for answer in operation.answers.values():
         yield from ((each, "serialization") for each in answer.content.values())
+    yield from ((each, "serialization") for each in operation.hooks.values())
     yield from ((each, "validation") for each in operation.body.values())
     variables = (*operation.path.values(), *operation.query.values(), *operation.headers.values())
     yield from ((each.type, "validation") for each in variables)
@@ -209,6 +220,25 @@ def _operation(route: Route, types: _Types) -> DocumentedOperation:
         operationId=view.__name__ if route.is_own else f"{route.dialect.name}_{view.__name__}",
         responses={**answers, **_errors(route, types)},
         **said,
+    )
+
+
+def _hook(name: str, type_: Any, types: _Types) -> DocumentedOperation:
+    """What a webhook sends, and what is expected of its receiver."""
+    headers = {each: Variable(means, is_optional=each == "webhook-signature") for each, means in HOOK_HEADERS.items()}
+    summary, _, rest = str(inspect.getdoc(type_)).partition("\n\n")
+    return DocumentedOperation(
+        summary=summary.rstrip("."),
+        description=" ".join(rest.split()),
+        operationId=name,
+        parameters=[_parameter(ParameterLocation.HEADER, *each, types) for each in headers.items()],
+        requestBody=RequestBody(content=_content({"application/json": type_}, "serialization", types), required=True),
+        responses={
+            "2XX": Response(description="It has arrived."),
+            "410": Response(description="No more tries are wanted."),
+            "default": Response(description="It is tried again later."),
+        },
+        security=[],
     )
 
 

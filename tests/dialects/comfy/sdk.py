@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from comfybridge.simulator import Simulator
 from tests.dialects.comfy.blocking import Blocking
+from tests.serving.servers import PYTHON_APP, Server, free_port
 
 comfy_sdk = pytest.importorskip("comfy_sdk", reason="requirements-dev.txt brings it")
 
@@ -39,3 +41,17 @@ def make_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def client(make_client: MakeClient, url: str) -> Any:
     return make_client(url)
+
+
+@pytest.fixture
+def start(sim: Simulator) -> Iterator[Callable[..., Server]]:
+    """Starts bridges as users do, in front of the test's own simulator."""
+    started: list[Server] = []
+
+    def start(port: str | None = None) -> Server:
+        started.append(Server(PYTHON_APP, COMFYUI_URL=sim.url, COMFYBRIDGE_PORT=port or free_port()))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()

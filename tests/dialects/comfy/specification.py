@@ -57,6 +57,8 @@ REFUSALS = (400, 401, 403, 404, 405, 408, 411, 413, 415, 416, 421, 422, 429, 431
 
 def faults_of(method: str, path: str, status: int, media_type: str, body: bytes) -> list[str]:
     """What is wrong with an answer; nothing if it is as specified. Files are not looked into."""
+    if method == "OPTIONS":
+        return []
     operation = _operation(method, path)
     if method == "HEAD" or status in (204, 304):
         return [f"a body of {len(body)} bytes"] if body else []
@@ -83,7 +85,7 @@ def event_faults(name: str, data: str) -> list[str]:
 
 
 def _stream_faults(body: bytes) -> list[str]:
-    """Also of the order: a status first, a terminal one last."""
+    """Also of the order: a status first, or the outputs of a job that has ended; a terminal status last."""
     found: list[str] = []
     seen: list[tuple[str, str]] = []
     for block in body.decode().split("\n\n")[:-1]:  # the last may be cut off, or is empty
@@ -96,7 +98,7 @@ def _stream_faults(body: bytes) -> list[str]:
             continue
         seen.append((fields["event"], fields["data"]))
         found += event_faults(*seen[-1])
-    if seen and seen[0][0] != "status":
+    if seen and seen[0][0] not in ("status", "output"):
         found.append(f"the first event is {seen[0][0]}")
     ends = [at for at, (name, data) in enumerate(seen) if name == "status" and json.loads(data)["status"] in ENDED]
     if ends and ends != [len(seen) - 1]:

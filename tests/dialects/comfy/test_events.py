@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,9 +21,23 @@ from tests.served import served
 from tests.waiting import until_true
 from tests.web.answers import image
 from tests.web.jobs import ended, events_in, jobs_of, queue
-from tests.web.test_job_events import following
 
 EVENTS = "/api/v2/jobs/{}/events"
+
+
+def following(url: str, job_id: str) -> tuple[requests.Response, Iterator[tuple[str, Any]]]:
+    """The events of a job, each as it comes."""
+    response = requests.get(url + EVENTS.format(job_id), stream=True, timeout=20)
+    assert response.status_code == 200, response.text
+
+    def events() -> Iterator[tuple[str, Any]]:
+        left = ""
+        for chunk in response.iter_content(None):
+            *blocks, left = (left + chunk.decode()).split("\n\n")
+            for name, data in events_in("\n\n".join(blocks)):
+                yield name, json.loads(data)
+
+    return response, events()
 
 
 def of(events: list[tuple[str, Any]], name: str) -> list[Any]:
@@ -34,7 +50,7 @@ def test_status_comes_first_then_progress_and_the_end_last(
     sim.hold_steps(after=1)
     job_id = queue(api, workflow=graphs.txt2img(sim.checkpoints[0], steps=4))
     until_true(lambda: (state := jobs_of(jobs_app).find(job_id, None)).progress and state.progress.value == 1)
-    _, events = following(url, job_id, EVENTS)
+    _, events = following(url, job_id)
     assert next(events) == ("status", {"status": "running"})
     assert next(events) == (
         "progress",
@@ -64,7 +80,7 @@ def test_a_job_that_waits_tells_each_place_and_then_that_it_runs(
     first = queue(api, workflow=graphs.picture())
     until_true(lambda: jobs_of(jobs_app).find(first, None).status == "running")
     second, third = (queue(api, workflow=graphs.picture()) for _ in range(2))
-    _, events = following(url, third, EVENTS)
+    _, events = following(url, third)
     assert next(events) == ("status", {"status": "queued", "queue_position": 2})
     api.post(f"/jobs/{second}/cancel")
     assert next(events) == ("status", {"status": "queued", "queue_position": 1})
@@ -79,7 +95,7 @@ def test_previews_have_their_own_type_and_come_no_more_often_than_twice_a_second
 ) -> None:
     sim.step_seconds = 0.02
     job_id = queue(api, workflow=graphs.txt2img(sim.checkpoints[0], steps=2000))  # it is cancelled long before
-    _, events = following(url, job_id, EVENTS)
+    _, events = following(url, job_id)
     found: dict[str, list[float]] = {"progress": [], "preview": []}
     for name, data in events:
         found.setdefault(name, []).append(time.monotonic())
@@ -95,6 +111,20 @@ def test_previews_have_their_own_type_and_come_no_more_often_than_twice_a_second
     assert [data for name, data in events][-1] == {"status": "canceled"}
 
 
+def test_who_comes_while_a_node_says_nothing_gets_its_last_preview(
+    jobs_app: Flask, api: FlaskClient, url: str, sim: Simulator
+) -> None:
+    sim.hold_steps(after=2)
+    job_id = queue(api, workflow=graphs.txt2img(sim.checkpoints[0], steps=4))
+    until_true(lambda: (state := jobs_of(jobs_app).find(job_id, None)).progress and state.progress.value == 2)
+    for _ in range(2):
+        response, events = following(url, job_id)
+        assert [next(events)[0] for _ in range(3)] == ["status", "progress", "preview"]
+        response.close()
+    sim.release()
+    assert ended(jobs_app, job_id)["status"] == "succeeded"
+
+
 @pytest.mark.parametrize("seen_by", ["early", "late"])
 def test_two_watchers_see_the_same_end(
     jobs_app: Flask, api: FlaskClient, url: str, sim: Simulator, seen_by: str
@@ -105,12 +135,14 @@ def test_two_watchers_see_the_same_end(
     if seen_by == "late":
         sim.release()
         ended(jobs_app, job_id)
-    watchers = [following(url, job_id, EVENTS)[1] for _ in range(2)]
+    watchers = [following(url, job_id)[1] for _ in range(2)]
     if seen_by == "early":
         assert [next(each) for each in watchers] == [("status", {"status": "running"})] * 2
         sim.release()
     seen = [[each for each in events if each[0] in ("status", "output")] for events in watchers]
     assert seen[0] == seen[1]
+    assert of(seen[0], "output") == api.get(f"/api/v2/jobs/{job_id}", base_url=url).get_json()["outputs"]
+    assert len(of(seen[0], "output")) == 1
     assert seen[0][-1] == ("status", {"status": "succeeded"})
 
 
@@ -134,7 +166,7 @@ def test_there_are_as_many_streams_as_slots_and_a_hang_up_frees_one(
     sim.wait_until_running()
     with served(app) as url:
         room = slots.count - slots.taken  # the job itself has taken one
-        streams = [following(url, job_id, EVENTS) for _ in range(room)]
+        streams = [following(url, job_id) for _ in range(room)]
         for _, events in streams:
             next(events)
         refused = requests.get(url + EVENTS.format(job_id), timeout=10)
@@ -168,7 +200,7 @@ def test_a_bridge_that_shuts_down_ends_its_streams_without_an_event(
     sim.hold()
     job_id = queue(api, workflow=graphs.picture())
     sim.wait_until_running()
-    _, events = following(url, job_id, EVENTS)
+    _, events = following(url, job_id)
     assert next(events) == ("status", {"status": "running"})
     jobs_of(jobs_app).leave()
     rest = [data["status"] for name, data in events if name == "status"]  # and the chunked body has its end

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from comfybridge.simulator import Simulator
-from tests.dialects.comfy.asset_calls import colors, ended, png, reference, saving, submit, upload, uploads
+from tests.dialects.comfy.asset_calls import colors, ended, png, reference, refused, saving, submit, upload, uploads
 from tests.graphs import picture, txt2img
 from tests.jobs.fleets import NatsServer, SmallFleet
 from tests.waiting import until_true
@@ -59,6 +59,18 @@ def test_uploads_and_outputs_go_to_the_agent_that_runs_a_job(
     engine = api.application.extensions["comfybridge.jobs"].parts().engine
     upload_blob = f"comfybridge.file.in.{uploaded}.in-0.0"
     until_true(lambda: engine.subjects("COMFYBRIDGE_FILES", "comfybridge.file.in.>") == [upload_blob])
+
+
+def test_an_upload_that_a_job_waits_for_is_not_deleted(fleet: SmallFleet, sim: Simulator) -> None:
+    api = fleet.bridge()
+    asset_id = upload(api, png((1, 2, 3)))
+    other = upload(api, png((1, 2, 3)), "other.png")
+    job_id = submit(api, saving(reference(asset_id)))
+    assert api.delete(f"/api/v2/assets/{other}").status_code == 204  # its bytes stay
+    refused(api.delete(f"/api/v2/assets/{asset_id}"), 409, "asset_in_use")
+    fleet.agent(sim)
+    assert colors(api.application, ended(api.application, job_id)) == [(1, 2, 3)]
+    assert api.delete(f"/api/v2/assets/{asset_id}").status_code == 204
 
 
 def test_a_file_that_is_sent_is_no_model_that_an_agent_must_have(fleet: SmallFleet, sim: Simulator) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from comfybridge.jobs import accepting
 from comfybridge.simulator import Simulator
@@ -208,14 +209,19 @@ def test_a_key_of_a_refused_request_is_free(jobs_app: Flask, api: FlaskClient) -
     queue(api, key="order-2")
 
 
+@pytest.mark.parametrize(("processes", "longest"), [(2, 0), (1, 40_000)])
 def test_of_duplicates_at_once_one_is_taken(
-    make_jobs_app: Callable[..., Flask], sim: Simulator, monkeypatch: pytest.MonkeyPatch
+    make_jobs_app: Callable[..., Flask],
+    sim: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: int,
+    longest: int,  # characters; a large request lies beside its job
 ) -> None:
-    """In several processes too, for which two applications stand."""
-    apps = [make_jobs_app(), make_jobs_app()]
+    """In several processes too, for which as many applications stand."""
+    apps = [make_jobs_app() for _ in range(processes)]
     for app in apps:
         ended(app, queue(app.test_client()))
-    count = len(apps) * 4
+    count = 8
     together, add, calls = threading.Barrier(count), accepting.job_of, itertools.count()
     barrier = threading.Barrier(len(apps))
 
@@ -227,19 +233,19 @@ def test_of_duplicates_at_once_one_is_taken(
 
     monkeypatch.setattr("comfybridge.jobs.jobs.job_of", both_at_once)
 
-    def ask(number: int) -> tuple[int, dict[str, Any]]:
+    def ask(number: int) -> tuple[TestResponse, dict[str, Any]]:
         graph = picture()
+        graph["1"]["_meta"] = {"title": "x" * longest}
         together.wait()
-        return post(apps[number % len(apps)].test_client(), graph, key="order-3").status_code, graph
+        return post(apps[number % len(apps)].test_client(), graph, key="order-3"), graph
 
     with ThreadPoolExecutor(count) as callers:
         answers = list(callers.map(ask, range(count)))
-    [graph] = [graph for status, graph in answers if status == 201]
-    assert [status for status, _ in answers].count(422) == count - 1
-    made = apps[0].test_client().get("/api/v2/jobs?limit=1").get_json()["jobs"][0]
-    assert ended(apps[0], made["id"])["status"] == "succeeded"
+    [(made, graph)] = [(response, graph) for response, graph in answers if response.status_code == 201]
+    assert [response.status_code for response, _ in answers].count(422) == count - 1
+    assert ended(apps[0], made.get_json()["id"])["status"] == "succeeded"
     [sent] = queued_at(sim)[len(apps) :]
-    assert sent.body["prompt"]["1"] == graph["1"]
+    assert sent.body["prompt"]["1"]["inputs"] == graph["1"]["inputs"]
 
 
 # -- lists and labels ------------------------------------------------------------------------------------------------

@@ -124,6 +124,7 @@ def test_keys_and_owners(make_client: MakeClient, make_jobs_app: Callable[..., F
             press.run(workflow(press, **{"1": node("LoadImage", image=reference)}))
 
 
+@pytest.mark.parametrize("make_client", ["sync"], indirect=True)  # as it takes ten seconds
 def test_the_client_waits_for_a_full_queue(
     make_client: MakeClient, make_jobs_app: Callable[..., Flask], sim: Simulator, answers: list[str]
 ) -> None:

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.dialects.comfy.sdk import make_client
+from tests.dialects.comfy.sdk import make_client, start
 from tests.graphs import picture
-from tests.serving.conftest import start
-from tests.serving.servers import PYTHON_APP, Start
 
 __all__ = ["make_client", "start"]
 
@@ -23,8 +21,8 @@ ENDED = ("succeeded", "canceled", "failed", "expired")
 
 @pytest.mark.alone
 @pytest.mark.parametrize("make_client", ["sync"], indirect=True)
-def test_none_of_a_hundred_is_lost(start: Start, make_client: Any) -> None:
-    client = make_client(start(PYTHON_APP).url)
+def test_none_of_a_hundred_is_lost(start: Any, make_client: Any) -> None:
+    client = make_client(start().url)
 
     def run(number: int) -> tuple[str, int]:
         job = client.run(client.workflows.from_json(picture(16, 16)))
@@ -38,8 +36,8 @@ def test_none_of_a_hundred_is_lost(start: Start, make_client: Any) -> None:
     assert {each.status for each in listed} == {"succeeded"}
 
 
-def test_a_fast_job_is_never_lost_however_often_it_is_asked_for(start: Start) -> None:
-    url = start(PYTHON_APP).url
+def test_a_fast_job_is_never_lost_however_often_it_is_asked_for(start: Any) -> None:
+    url = start().url
     seen: Counter[tuple[int, str]] = Counter()
 
     def poll(session: requests.Session) -> None:

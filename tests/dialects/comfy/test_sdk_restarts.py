@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from comfybridge.simulator import Simulator
-from tests.dialects.comfy.sdk import comfy_sdk, make_client
+from tests.dialects.comfy.sdk import comfy_sdk, make_client, start
 from tests.graphs import picture
-from tests.serving.conftest import start
-from tests.serving.servers import PYTHON_APP, Start, free_port
+from tests.serving.servers import free_port
 
 __all__ = ["make_client", "start"]
 
@@ -26,9 +25,9 @@ def workflow(client: Any) -> Any:
     return client.workflows.from_json(picture(16, 16))
 
 
-def test_the_bridge_is_killed(start: Start, make_client: Any, sim: Simulator) -> None:
+def test_the_bridge_is_killed(start: Any, make_client: Any, sim: Simulator) -> None:
     port = free_port()
-    first = start(PYTHON_APP, COMFYBRIDGE_PORT=port)
+    first = start(port)
     client = make_client(first.url)
     sim.hold()
     asset = client.assets.from_bytes(b"a file", filename="x.bin")
@@ -37,7 +36,7 @@ def test_the_bridge_is_killed(start: Start, make_client: Any, sim: Simulator) ->
     sim.wait_until_running()
     first.end()
     sim.release()
-    start(PYTHON_APP, COMFYBRIDGE_PORT=port)
+    start(port)
     for number, job in enumerate(jobs):
         again = client.jobs.get(job.id)
         assert again.metadata == {"number": str(number)}
@@ -47,9 +46,9 @@ def test_the_bridge_is_killed(start: Start, make_client: Any, sim: Simulator) ->
     assert client.assets.get(kept).hash == asset.hash
 
 
-def test_comfyui_is_killed(start: Start, make_client: Any, sim: Simulator) -> None:
+def test_comfyui_is_killed(start: Any, make_client: Any, sim: Simulator) -> None:
     """No caller is told of it but by a job that failed."""
-    client = make_client(start(PYTHON_APP).url)
+    client = make_client(start().url)
     sim.hold()
     submitted = threading.Barrier(CALLERS + 1)
 
@@ -71,9 +70,9 @@ def test_comfyui_is_killed(start: Start, make_client: Any, sim: Simulator) -> No
     assert client.run(workflow(client)).status == "succeeded"
 
 
-def test_comfyui_is_away(start: Start, make_client: Any, sim: Simulator) -> None:
+def test_comfyui_is_away(start: Any, make_client: Any, sim: Simulator) -> None:
     """Polls, events and cancels are answered meanwhile, with what is known."""
-    client = make_client(start(PYTHON_APP).url)
+    client = make_client(start().url)
     done = client.run(workflow(client))
     sim.hold()
     job = client.submit(workflow(client))
@@ -83,6 +82,7 @@ def test_comfyui_is_away(start: Start, make_client: Any, sim: Simulator) -> None
     assert client.jobs.get(done.id).outputs[0].to_bytes()
     assert [each.status for each in done.events() if isinstance(each, comfy_sdk.StatusChange)] == ["succeeded"]
     assert job.cancel().status in ("canceling", "canceled", "failed")
+    sim.release()
     sim.revive()
     assert job.wait().status in ("canceled", "failed")
     assert client.run(workflow(client)).status == "succeeded"

@@ -24,6 +24,7 @@ BROKEN_TYPES = (
     "execution_failed",
     "prompt_lost",
 )
+SOMETIMES = 10  # seconds: the SDKs try again for a minute in all, and a queue may have room meanwhile
 SOON = 1  # seconds: a caller gives up at a refusal that does not say when to come again
 
 # By the bridge's own types: the status and the code, where they are not the error's own.
@@ -126,7 +127,9 @@ def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:
 
 def _headers(error: BridgeError) -> dict[str, str]:
     headers = {REQUEST_ID: g.request_id}
-    if error.retry_after is None and status_of(error) == 429:
+    if code_of(error) == "queue_full":
+        headers["Retry-After"] = str(min(error.retry_after or SOON, SOMETIMES))
+    elif error.retry_after is None and status_of(error) == 429:
         headers["Retry-After"] = str(SOON)
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"

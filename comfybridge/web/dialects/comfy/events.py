@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+from functools import partial
 from typing import Annotated
 
-from flask import Response, copy_current_request_context, g
+from flask import Response, g
 from pydantic import Field
 from typing_extensions import NotRequired, TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
@@ -15,11 +16,12 @@ from comfybridge.prompts.progress import Preview, Progress, Queued
 from comfybridge.web.answers.events import MEDIA_TYPE, frame
 from comfybridge.web.answers.queued_jobs import followed, needed_jobs
 from comfybridge.web.answers.style import EventStyle
-from comfybridge.web.current import whose_prompts
-from comfybridge.web.describing import Answer, EventTypes, Variable, describes
+from comfybridge.web.current import base_url, whose_prompts
+from comfybridge.web.describing import Answer, EventTypes, describes
 from comfybridge.web.dialects.comfy.blueprint import blueprint
 from comfybridge.web.dialects.comfy.errors import TooManyStreams
-from comfybridge.web.dialects.comfy.jobs import TAG
+from comfybridge.web.dialects.comfy.job_bodies import JobStatus, status_of
+from comfybridge.web.dialects.comfy.jobs import JOB_ID, TAG
 from comfybridge.web.dialects.comfy.output_bodies import OutputBody, outputs_of
 from comfybridge.web.dialects.comfy.progress import ProgressBody, progress_body
 
@@ -29,7 +31,7 @@ PAUSE = 0.5  # seconds between two snapshots of progress, and between two previe
 class StatusEvent(TypedDict):
     """An event of a stream: the job's status, or its place in the queue, has changed."""
 
-    status: str
+    status: JobStatus
     queue_position: NotRequired[Annotated[int | None, Field(description="from 1, while it waits")]]
 
 
@@ -56,7 +58,7 @@ EVENTS = Answer(
 @blueprint.get("/jobs/<job_id>/events")
 @describes(
     tag=TAG,
-    path={"job_id": Variable("the job's id", Annotated[str, Field(min_length=1, max_length=100)])},
+    path={"job_id": JOB_ID},
     answers=EVENTS,
     raises=(UnknownPrompt, EngineUnreachable, TooManyStreams),
 )
@@ -68,8 +70,7 @@ def follow_job(job_id: str) -> Response:
     jobs = needed_jobs()
     g.prompt_id = jobs.find(job_id, whose_prompts()).id
     try:
-        # the outputs have addresses by which this caller reaches the bridge
-        return followed(jobs, job_id, _STYLE, copy_current_request_context(_end), PAUSE)
+        return followed(jobs, job_id, _STYLE, partial(_end, base=base_url()), PAUSE)
     except Busy as busy:
         said = "As many requests wait as the bridge has slots for; a plain GET of the job is answered."
         raise TooManyStreams(said, retry_after=busy.retry_after) from None
@@ -88,12 +89,12 @@ def _told(heard: Queued | Progress | Preview) -> bytes:
     return _status("running") if heard.position == 0 else _status("queued", heard.position)
 
 
-def _end(state: State) -> bytes:
-    outputs = b"".join(frame("output", each) for each in outputs_of(state))
-    return outputs + _status("canceled" if state.status == "cancelled" else state.status)
+def _end(state: State, base: str) -> bytes:
+    outputs = b"".join(frame("output", each) for each in outputs_of(state, base))
+    return outputs + _status(status_of(state))
 
 
-def _status(status: str, position: int | None = None) -> bytes:
+def _status(status: JobStatus, position: int | None = None) -> bytes:
     body: StatusEvent = {"status": status}
     if position is not None:
         body["queue_position"] = position

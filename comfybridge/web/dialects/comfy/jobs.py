@@ -146,7 +146,7 @@ def list_jobs() -> Response:
     labels, limit = filters_in(request.args.items(multi=True)), _limit()
     cursor = request.args.get("cursor") or None
     try:
-        page = needed_jobs().page(whose_prompts(), status=None, labels=labels, cursor=cursor, limit=limit)
+        page = needed_jobs().page(whose_prompts(), status=(), labels=labels, cursor=cursor, limit=limit)
     except InvalidRequest as error:
         raise Malformed(error.message, "invalid_cursor") from None
     body: JobsBody = {"jobs": [job_item(each) for each in page.states]}

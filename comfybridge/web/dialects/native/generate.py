@@ -28,6 +28,7 @@ from comfybridge.web.parsing.prefer import HEADER as PREFER
 LATER = Variable(
     "`respond-async` answers at once; with `wait=N` only if the result is not there within N seconds (RFC 7240)",
     is_optional=True,
+    needs_jobs=True,
 )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import NotRequired, TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
 from comfybridge.jobs.states import State, Status
-from comfybridge.web.dialects.native.bodies import ErrorAnswer, ProgressEvent, error_body
+from comfybridge.web.dialects.native.bodies import ErrorAnswer, GenerationAnswer, ProgressEvent, error_body
 from comfybridge.web.times import time_text
 
 JobId = Annotated[str, Field(description="the job's id, which is also that of its prompt")]
@@ -78,6 +78,28 @@ class JobsAnswer(TypedDict):
 
     jobs: list[JobAnswer]
     next_cursor: Annotated[str | None, Field(description="gets the next page; null on the last")]
+
+
+class EndedJob(JobAnswer):
+    """A job that has ended, without what became of its webhook, and with its result."""
+
+    result: Annotated[
+        GenerationAnswer | None,
+        Field(
+            description="as /generate would have answered it, with links to files that are too large; null if none"
+        ),
+    ]
+
+
+class HookBody(TypedDict):
+    """The end of a job, sent to the URL that came with it as webhook.
+
+    The headers are those of Standard Webhooks. It may come more than once.
+    """
+
+    type: Literal["job.succeeded", "job.failed", "job.cancelled"]
+    timestamp: Annotated[str, Field(description="when the job ended")]
+    data: EndedJob
 
 
 class CancelledJobAnswer(JobAnswer):

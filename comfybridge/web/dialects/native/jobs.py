@@ -33,6 +33,7 @@ from comfybridge.web.dialects.native.form_schema import JSON_EXAMPLES
 from comfybridge.web.dialects.native.generation import COLLECTING_ERRORS, GENERATION, INDEX, wanted_index
 from comfybridge.web.dialects.native.job_bodies import (
     CancelledJobAnswer,
+    HookBody,
     JobAnswer,
     JobsAnswer,
     job_body,
@@ -84,6 +85,7 @@ ASKING_ERRORS = (UnknownPrompt, EngineUnreachable)
     headers={HEADER: KEY, PREFER: WAIT},
     answers={200: GENERATION, 202: ACCEPTED},
     raises=(InvalidRequest, NotAcceptable, Forbidden, EngineUnreachable, *RUNNING_ERRORS),
+    hooks={"jobEnded": HookBody},
 )
 def create_job() -> Response:
     """Run a workflow, and answer later.
@@ -105,7 +107,9 @@ def create_job() -> Response:
 @describes(
     tag=TAG,
     query={
-        "status": Variable("only jobs of that status", Status, is_optional=True),
+        "status": Variable(
+            "only jobs of that status; may be given several times, for any of them", Status, is_optional=True
+        ),
         "label": Variable("only jobs with that label, as `name:value`; may be given several times", is_optional=True),
         "limit": Variable(
             "how many jobs at most", Annotated[int, Field(ge=1, le=MOST_LISTED)], default=USUALLY_LISTED
@@ -119,7 +123,7 @@ def list_jobs() -> Response:
     """The caller's jobs, the newest first, for as long as their results are kept."""
     page = needed_jobs().page(
         whose_prompts(),
-        status=_status(),
+        status=_statuses(),
         labels=_labels(),
         cursor=request.args.get("cursor") or None,
         limit=_limit(),
@@ -192,11 +196,12 @@ def get_job_result(job_id: str) -> Response:
     return response
 
 
-def _status() -> str | None:
-    status = request.args.get("status") or None
-    if status is not None and status not in STATUSES:
-        raise InvalidRequest(f"status is {status[:40]!r}; it must be one of {', '.join(STATUSES)}.")
-    return status
+def _statuses() -> list[str]:
+    statuses = [each for each in request.args.getlist("status") if each]
+    for each in statuses:
+        if each not in STATUSES:
+            raise InvalidRequest(f"status is {each[:40]!r}; it must be one of {', '.join(STATUSES)}.")
+    return statuses
 
 
 def _labels() -> list[tuple[str, str]]:

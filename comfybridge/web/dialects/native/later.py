@@ -25,6 +25,7 @@ ACCEPTED = Answer(
         "X-Prompt-Id": "its id",
         APPLIED: "the preferences that were heeded",
     },
+    needs_jobs=True,
 )
 
 
