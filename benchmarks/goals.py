@@ -78,9 +78,10 @@ def _fleet_goals(report: dict[str, Any]) -> Iterator[tuple[str, float, bool, flo
 def _v2_goals(report: dict[str, Any]) -> Iterator[tuple[str, float, bool, float | None]]:
     for row in _rows(report, "v2", "summary"):
         if row["server"] == "bridge":
-            yield f"v2: jobs lost, {row['callers']} at once", 0, True, row["lost"]
+            run = f"{row['callers']} at once, prompts of {row['seconds']} s"
+            yield f"v2: jobs lost, {run}", 0, True, row["lost"]
             if row["callers"] > 1:
-                yield f"v2: CPU per job, {row['callers']} at once, x proxy", 0.5, True, row["cpu_ratio"]
+                yield f"v2: CPU per job, {run}, x proxy", 0.5, True, row["cpu_ms_ratio"]
     for row in _rows(report, "v2", "uploads"):
         if row["server"] == "bridge":
             yield f"v2: memory grown by an upload of {row['mb']} MB, MB", 32, True, row["growth_mb"]

@@ -34,7 +34,7 @@ class Plan:
         fleet_gpu_seconds: how long an agent's ComfyUI takes for each of them.
         many: (callers, requests) of the run with many callers.
         v2_rounds: how often everything in the section `v2` is measured, in turn.
-        v2_jobs: jobs of one run, by how many callers run them.
+        v2_runs: (callers, jobs, seconds that ComfyUI takes for each) of each run.
         v2_upload: the megabytes of an upload.
     """
 
@@ -58,7 +58,7 @@ class Plan:
     prompts_per_agent: int
     many: tuple[int, int]
     v2_rounds: int
-    v2_jobs: Mapping[int, int]
+    v2_runs: tuple[tuple[int, int, float], ...]
     v2_upload: int
     fleet_gpu_seconds: float = 0.5
     waiters: tuple[str, ...] = ("hub", "websocket", "poll")
@@ -86,7 +86,7 @@ FULL = Plan(
     prompts_per_agent=40,
     many=(200, 2000),
     v2_rounds=3,
-    v2_jobs={1: 100, 100: 1000},
+    v2_runs=((1, 100, 0), (100, 1000, 0), (100, 400, 0.2)),
     v2_upload=1024,
 )
 
@@ -111,6 +111,6 @@ QUICK = Plan(
     prompts_per_agent=20,
     many=(200, 600),
     v2_rounds=1,
-    v2_jobs={1: 50, 100: 500},
+    v2_runs=((1, 50, 0), (100, 500, 0), (100, 200, 0.2)),
     v2_upload=100,
 )

@@ -17,7 +17,9 @@ BRIDGE, PROXY = "bridge", "comfy-api-proxy"
 NO_SDK = "Not measured: comfy-sdk is not installed (benchmarks/requirements.txt)."
 NO_PROXY = "comfy-api-proxy is not installed (benchmarks/requirements.txt), so there is nothing to compare with."
 
-HEADERS = ("server", "callers", "jobs/s", "x proxy", "CPU ms", "x proxy", "median ms", "p99 ms", "lost")
+HEADERS = (
+    *("server", "callers", "prompt s", "jobs/s", "x proxy", "CPU ms", "x proxy", "median ms", "p99 ms", "lost"),
+)
 UPLOAD_HEADERS = ("server", "MB", "s", "CPU s", "grew by MB")
 
 
@@ -31,11 +33,13 @@ def measure(plan: Plan) -> dict[str, Any]:
     notes = [] if PROXY in names else [NO_PROXY]
     for number in range(plan.v2_rounds):
         for name in names if number % 2 == 0 else names[::-1]:
-            for callers, jobs in plan.v2_jobs.items():
-                say(f"v2: round {number + 1} of {plan.v2_rounds}, {name}, {callers} callers")
-                with stand_in() as comfyui, _server(name, comfyui.url, plan) as running:
-                    run = Run(**run_tool("v2_load", "run", running.url, callers, jobs, "--pids", running.pid))
-                runs.append({"round": number, "server": name, "callers": callers, **run.figures()})
+            for callers, jobs, seconds in plan.v2_runs:
+                say(f"v2: round {number + 1} of {plan.v2_rounds}, {name}, {callers} callers, prompts of {seconds} s")
+                with stand_in(seconds) as comfyui, _server(name, comfyui.url, plan) as running:
+                    options = ["--pids", running.pid, *(["--gpu"] if seconds else [])]
+                    run = Run(**run_tool("v2_load", "run", running.url, callers, jobs, *options))
+                case = {"round": number, "server": name, "callers": callers, "seconds": seconds}
+                runs.append({**case, **run.figures()})
     for name in names:
         say(f"v2: {name}, an upload of {plan.v2_upload} MB")
         try:
@@ -51,17 +55,8 @@ def measure(plan: Plan) -> dict[str, Any]:
 def printed(data: dict[str, Any]) -> str:
     """The results as text."""
     names = (
-        *(
-            "server",
-            "callers",
-            "per_second",
-            "throughput_ratio",
-            "cpu_ms",
-            "cpu_ratio",
-            "median_ms",
-            "p99_ms",
-            "lost",
-        ),
+        *("server", "callers", "seconds", "per_second", "per_second_ratio", "cpu_ms", "cpu_ms_ratio"),
+        *("median_ms", "p99_ms", "lost"),
     )
     failures = {f"{run['server']} lost {run['failed']}: {run['failure']}" for run in data["runs"] if run["failed"]}
     jobs = table(
@@ -98,25 +93,22 @@ def _upload_figures(told: dict[str, Any]) -> dict[str, Any]:
 
 def _summary(plan: Plan, names: list[str], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The medians of all rounds, and of the ratios within each."""
-    of = {(run["round"], run["server"], run["callers"]): run for run in runs}
-
-    def ratios(name: str, callers: int, figure: str) -> float | None:
-        pairs = [(of[number, name, callers], of.get((number, PROXY, callers))) for number in range(plan.v2_rounds)]
-        return median([None if other is None else ratio(mine[figure], other[figure]) for mine, other in pairs])
-
+    of = {(run["server"], run["callers"], run["seconds"], run["round"]): run for run in runs}
     summary = []
     for name in names:
-        for callers in plan.v2_jobs:
-            mine = [of[number, name, callers] for number in range(plan.v2_rounds)]
-            summary.append(
-                {
-                    "server": name,
-                    "callers": callers,
-                    **{each: median([run[each] for run in mine]) for each in ("per_second", "cpu_ms")},
-                    **{each: median([run[each] for run in mine]) for each in ("median_ms", "p99_ms")},
-                    "throughput_ratio": ratios(name, callers, "per_second"),
-                    "cpu_ratio": ratios(name, callers, "cpu_ms"),
-                    "lost": sum(run["failed"] for run in mine),
-                }
-            )
+        for callers, _, seconds in plan.v2_runs:
+            mine, proxys = [
+                [of.get((server, callers, seconds, number)) for number in range(plan.v2_rounds)]
+                for server in (name, PROXY)
+            ]
+            row: dict[str, Any] = {"server": name, "callers": callers, "seconds": seconds}
+            for figure in ("per_second", "cpu_ms", "median_ms", "p99_ms"):
+                row[figure] = median([run[figure] for run in mine if run is not None])
+            for figure in ("per_second", "cpu_ms"):
+                pairs = [
+                    (run[figure], other[figure]) for run, other in zip(mine, proxys, strict=True) if run and other
+                ]
+                row[f"{figure}_ratio"] = median([ratio(*pair) for pair in pairs])
+            row["lost"] = sum(run["failed"] for run in mine if run is not None)
+            summary.append(row)
     return summary

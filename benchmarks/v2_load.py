@@ -2,7 +2,7 @@
 
 Run as a process of its own, which prints JSON:
 
-    python -m benchmarks.v2_load run URL CALLERS JOBS [--pids PID,...]     # a `Run`
+    python -m benchmarks.v2_load run URL CALLERS JOBS [--pids PID,...] [--gpu]     # a `Run`
     python -m benchmarks.v2_load upload URL MEGABYTES [--pids PID,...]
 """
 
@@ -15,10 +15,10 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.graphs import tiny_graph
+from benchmarks.graphs import Graph, gpu_graph, tiny_graph
 from benchmarks.runs import Run
 from benchmarks.usage import Peaks, cpu_of, memory_of
 
@@ -27,8 +27,8 @@ SETTLE_SECONDS = 1.0  # for what a server does after the end of a job, which is 
 MB = 1024 * 1024
 
 
-async def run(url: str, callers: int, jobs: int, pids: list[int]) -> Run:
-    """Have a number of callers `run()` a tiny graph, each one after the other, and look for its output."""
+async def run(url: str, callers: int, jobs: int, pids: list[int], make_graph: Callable[[], Graph]) -> Run:
+    """Have a number of callers `run()` a graph, each one after the other, and look for its output."""
     from comfy_sdk import AsyncComfy
 
     latencies: list[float] = []
@@ -38,7 +38,7 @@ async def run(url: str, callers: int, jobs: int, pids: list[int]) -> Run:
         for _ in left:
             began = time.perf_counter()
             try:
-                job = await client.run(client.workflows.from_json(tiny_graph()), timeout=120)
+                job = await client.run(client.workflows.from_json(make_graph()), timeout=120)
                 if job.outputs:
                     latencies.append(time.perf_counter() - began)
                 else:
@@ -87,10 +87,13 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("numbers", type=int, nargs="+")
     parser.add_argument("--pids", default="", help="the processes that are measured, comma-separated")
+    parser.add_argument("--gpu", action="store_true", help="the graph has a node that takes a while")
     options = parser.parse_args()
     pids = [int(pid) for pid in options.pids.split(",") if pid]
     if options.what == "run":
-        print(asyncio.run(run(options.url, *options.numbers, pids)).to_json())
+        print(
+            asyncio.run(run(options.url, *options.numbers, pids, gpu_graph if options.gpu else tiny_graph)).to_json()
+        )
     else:
         print(json.dumps(upload(options.url, *options.numbers, pids)))
 

@@ -42,7 +42,7 @@ TINY = Plan(
     many=(5, 10),
     fleet_gpu_seconds=0.02,
     v2_rounds=1,
-    v2_jobs={1: 2, 3: 6},
+    v2_runs=((1, 2, 0), (3, 6, 0.02)),
     v2_upload=1,
 )
 

@@ -84,7 +84,8 @@ class Parts:
             entry = board.entry(job_id)
         if entry is not None:
             state = self.state_of(entry)
-            return replace(state, held_up=self._hindrance(entry)) if state.status == "queued" else state
+            held_up = self._hindrance(entry) if state.status == "queued" else None
+            return state if held_up is None else replace(state, held_up=held_up, eta_seconds=None)
         result = board.result(job_id)
         if result is not None and result.webhook is None and is_over(result):  # the engine is about to delete it
             return None

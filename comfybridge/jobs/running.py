@@ -186,7 +186,7 @@ class Run:
             admitted = unpack(
                 data,
                 lambda name: self._persist(lambda: b"".join(engine.read_blob(job.id, name))),
-                opener(engine, self._around.bridge.servers, self._persist, Deadline(job.timeout)),
+                opener(engine, self._around.bridge.servers, Deadline(job.timeout), self._persist, self._pause),
                 prompt_id=job.id,
                 seconds=job.timeout,  # a bridge cancels a live job whose caller has waited for long enough
                 is_followed=self._is_followed,
@@ -314,6 +314,12 @@ class Run:
                     raise
             self._lost.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _pause(self, seconds: float) -> None:
+        self._lost.wait(seconds)
+        self._check_goes_on()
+        if self._is_left:
+            raise ShuttingDown(LEAVING)
 
     def _check_goes_on(self) -> None:
         if self._lost.is_set():

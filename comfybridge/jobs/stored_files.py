@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 
 from comfybridge.comfyui.servers import Servers
 from comfybridge.deadline import Deadline
@@ -11,24 +11,30 @@ from comfybridge.engine.engine import Engine
 from comfybridge.errors import ComfyUIUnreachable, EngineUnreachable, FileUnusable
 from comfybridge.files.stored import SUBFOLDER, InEngine, InFolder, OpenPlace, OutOfReach, Place
 
+AWAY_SECONDS = 60.0  # for which the only ComfyUI that has a file is waited for: it may be restarting
+LOOK_SECONDS = 1.0
+
 # Makes a call until the engine answers.
 Persist = Callable[[Callable[[], "bytes | None"]], "bytes | None"]
 
 
-def opener(engine: Engine, servers: Servers, persist: Persist, deadline: Deadline) -> OpenPlace:
+def opener(
+    engine: Engine, servers: Servers, deadline: Deadline, persist: Persist, pause: Callable[[float], None]
+) -> OpenPlace:
     """What opens stored files for an agent.
 
     Args:
-        persist: makes the calls to the engine.
         deadline: by when all bytes must have come.
+        persist: makes the calls to the engine.
+        pause: waits so many seconds, and raises an error if the job is not to go on.
     """
-    return partial(_open, engine, servers, persist, deadline)
 
+    def open_place(place: Place) -> Iterable[bytes]:
+        if isinstance(place, InEngine):
+            return _from_engine(engine, place, persist)
+        return _from_folder(servers, place, deadline, pause)
 
-def _open(engine: Engine, servers: Servers, persist: Persist, deadline: Deadline, place: Place) -> Iterable[bytes]:
-    if isinstance(place, InEngine):
-        return _from_engine(engine, place, persist)
-    return _from_folder(servers, place, deadline)
+    return open_place
 
 
 def _from_engine(engine: Engine, place: InEngine, persist: Persist) -> Iterator[bytes]:
@@ -40,7 +46,7 @@ def _from_engine(engine: Engine, place: InEngine, persist: Persist) -> Iterator[
         try:
             return next(chunks, None)
         except EngineUnreachable:
-            chunks = _without(engine.read_blob(place.id, place.name), sent)
+            chunks = engine.read_blob(place.id, place.name, sent)
             raise
 
     while (chunk := persist(next_chunk)) is not None:
@@ -48,22 +54,22 @@ def _from_engine(engine: Engine, place: InEngine, persist: Persist) -> Iterator[
         yield chunk
 
 
-def _without(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
-    """The bytes that come after the first ones."""
-    for chunk in chunks:
-        if count < len(chunk):
-            yield chunk[count:]
-        count = max(0, count - len(chunk))
-
-
-def _from_folder(servers: Servers, place: InFolder, deadline: Deadline) -> Iterable[bytes]:
+def _from_folder(
+    servers: Servers, place: InFolder, deadline: Deadline, pause: Callable[[float], None]
+) -> Iterable[bytes]:
     """The bytes of a file in the input folder of a ComfyUI, or of another one to which it has been brought."""
-    is_out_of_reach = False
-    for server in sorted(servers.all, key=lambda each: each.url != place.server):
-        try:
-            return server.client.view(place.name, SUBFOLDER, "input", deadline)
-        except FileUnusable:
-            pass
-        except ComfyUIUnreachable:
-            is_out_of_reach = True
-    raise OutOfReach("a ComfyUI does not answer") if is_out_of_reach else LookupError("no ComfyUI has it")
+    until = time.monotonic() + AWAY_SECONDS
+    while True:
+        is_out_of_reach = False
+        for server in sorted(servers.all, key=lambda each: each.url != place.server):
+            try:
+                return server.client.view(place.name, SUBFOLDER, "input", deadline)
+            except FileUnusable:
+                pass
+            except ComfyUIUnreachable:
+                is_out_of_reach = True
+        if not is_out_of_reach:
+            raise LookupError("no ComfyUI has it")
+        if time.monotonic() >= until:
+            raise OutOfReach("a ComfyUI does not answer")
+        pause(LOOK_SECONDS)

@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.engine.engine import LIVE
+from comfybridge.jobs import stored_files
 from comfybridge.simulator import Simulator
 from tests.dialects.comfy.asset_calls import (
     SECONDS,
@@ -174,6 +175,31 @@ def test_files_follow_a_job_to_another_comfyui(
             assert len([each for each in queued_at(other) if "load0" in each.body["prompt"]]) == 1
         assert uploads(other) == 0  # the second time, it has the file
     places[0].release()
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_file_on_a_comfyui_that_is_away(
+    make_jobs_app: Callable[..., Flask],
+    sim: Simulator,
+    second: Simulator,
+    comes_back: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stored_files, "AWAY_SECONDS", 60.0 if comes_back else 0.0)
+    app = make_jobs_app(comfyui_url=f"{sim.url},{second.url}")
+    api = app.test_client()
+    asset_id = upload(api, png((6, 70, 80)))
+    [has_it] = [each for each in (sim, second) if uploads(each)]
+    has_it.kill()
+    job_id = submit(api, saving(reference(asset_id)))
+    if comes_back:
+        until_true(lambda: api.get(f"/api/v2/jobs/{job_id}").get_json()["status"] == "running")
+        has_it.revive()
+        assert colors(app, ended(app, job_id)) == [(6, 70, 80)]
+    else:
+        job = ended(app, job_id)
+        assert (job["status"], job["error"]["code"]) == ("failed", "missing_asset")
+        assert job["error"]["message"].endswith("are on a ComfyUI that does not answer.")
 
 
 # -- what is gone ----------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ def test_comfyui_is_away(start: Any, make_client: Any, sim: Simulator) -> None:
     assert client.jobs.get(done.id).outputs[0].to_bytes()
     assert [each.status for each in done.events() if isinstance(each, comfy_sdk.StatusChange)] == ["succeeded"]
     assert job.cancel().status in ("canceling", "canceled", "failed")
+    sim.release()
     sim.revive()
     assert job.wait().status in ("canceled", "failed")
     assert client.run(workflow(client)).status == "succeeded"
