@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterable
+from typing import Any
 from weakref import WeakValueDictionary
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import FileUnusable, TimedOut
-from comfybridge.files.stored import StoredInput
+from comfybridge.errors import FileUnusable, MissingAsset, TimedOut
+from comfybridge.files.stored import OutOfReach, StoredInput
+from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.parameters import Target
+from comfybridge.workflow.wording import clip
 
 
 class Bringer:
@@ -39,8 +45,41 @@ class Bringer:
             if client.has_input(file.name, deadline) == file.size:
                 return file.name
             subfolder, _, name = file.name.rpartition("/")
-            return client.upload_stream(name, file.chunks(), file.size, subfolder, deadline)
+            with contextlib.ExitStack() as opened:
+                chunks = file.chunks()
+                opened.callback(getattr(chunks, "close", lambda: None))
+                return client.upload_stream(name, chunks, file.size, subfolder, deadline)
         except FileUnusable as error:
             raise LookupError("what is there is something else") from error
         finally:
             lock.release()
+
+
+def missing(file: StoredInput, targets: Iterable[Target], graph: Graph, error: LookupError) -> MissingAsset:
+    """The error for a file whose bytes can't be had.
+
+    Args:
+        targets: the inputs that it is for.
+    """
+    fate = "on a ComfyUI that does not answer" if isinstance(error, OutOfReach) else "gone; upload it again"
+    target = next(iter(targets), None)
+    if target is None:
+        return MissingAsset(f"The bytes of the asset {clip(file.shown)} are {fate}.")
+    where = f"{target.input} of node {target.node} ({graph[target.node]['class_type']})"
+    sentence = f"The bytes of the asset {clip(file.shown)}, which is for {clip(where)}, are {fate}."
+    return MissingAsset(sentence, field=f"{target.node}.{target.input}")
+
+
+def rename(graph: Graph, name: str, new: str) -> None:
+    """Put another name for a file into a graph, wherever it stands, also within lists and objects."""
+    for node in graph.values():
+        node["inputs"] = _renamed(node["inputs"], name, new)
+
+
+def _renamed(value: Any, name: str, new: str) -> Any:
+    """A value with another name for a file, wherever it stands in it."""
+    if isinstance(value, dict):
+        return {key: _renamed(each, name, new) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_renamed(each, name, new) for each in value]
+    return new if value == name else value

@@ -19,14 +19,14 @@ from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.deadline import Deadline
-from comfybridge.errors import InvalidRequest, MissingAsset, TooLarge
+from comfybridge.errors import InvalidRequest, TooLarge
 from comfybridge.files.at_once import map_at_once
-from comfybridge.files.bringing import Bringer
+from comfybridge.files.bringing import Bringer, missing, rename
 from comfybridge.files.fetch import Allowance, Fetcher
 from comfybridge.files.forms import SHOWN, FileForms, Form
 from comfybridge.files.names import PROSE
 from comfybridge.files.sent import LinkedFile, check_count, is_for_file
-from comfybridge.files.stored import SUBFOLDER, OutOfReach, StoredInput
+from comfybridge.files.stored import SUBFOLDER, StoredInput
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
 from comfybridge.workflow.graph import Graph, set_input
@@ -329,11 +329,10 @@ class Uploader:
             if not {"base64", "data_uri"}.isdisjoint(placed.forms.values()):
                 placed = replace(placed, file=InputFile(file.name, b"".join(file.chunks())))
         except LookupError as error:
-            raise _missing(file, placed, filled.graph, error) from None
+            raise missing(file, placed.forms, filled.graph, error) from None
         _rewrite(placed, filled, brought.stored[key])
         if brought.stored[key] != file.name:
-            for node in filled.graph.values():
-                node["inputs"] = _renamed(node["inputs"], file.name, brought.stored[key])
+            rename(filled.graph, file.name, brought.stored[key])
 
     def _check_address(self, file: LinkedFile, deadline: Deadline) -> None:
         """Refuse an address that the bridge would not fetch itself."""
@@ -414,26 +413,6 @@ def _size(file: InputFile) -> int:
 
 def _shown(file: InputFile) -> str:
     return file.shown if isinstance(file, StoredInput) else file.name
-
-
-def _missing(file: StoredInput, placed: Placed, graph: Graph, error: LookupError) -> MissingAsset:
-    """The error for a file whose bytes can't be had."""
-    fate = "on a ComfyUI that does not answer" if isinstance(error, OutOfReach) else "gone; upload it again"
-    target = next(iter(placed.forms), None)
-    if target is None:
-        return MissingAsset(f"The bytes of the asset {clip(file.shown)} are {fate}.")
-    where = f"{target.input} of node {target.node} ({graph[target.node]['class_type']})"
-    sentence = f"The bytes of the asset {clip(file.shown)}, which is for {clip(where)}, are {fate}."
-    return MissingAsset(sentence, field=f"{target.node}.{target.input}")
-
-
-def _renamed(value: Any, name: str, new: str) -> Any:
-    """A value with another name for a file, wherever it stands in it."""
-    if isinstance(value, dict):
-        return {key: _renamed(each, name, new) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_renamed(each, name, new) for each in value]
-    return new if value == name else value
 
 
 def _rewrite(placed: Placed, filled: Filled, stored: str) -> None:

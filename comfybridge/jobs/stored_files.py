@@ -46,20 +46,12 @@ def _from_engine(engine: Engine, place: InEngine, persist: Persist) -> Iterator[
         try:
             return next(chunks, None)
         except EngineUnreachable:
-            chunks = _without(engine.read_blob(place.id, place.name), sent)
+            chunks = engine.read_blob(place.id, place.name, sent)
             raise
 
     while (chunk := persist(next_chunk)) is not None:
         sent += len(chunk)
         yield chunk
-
-
-def _without(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
-    """The bytes that come after the first ones."""
-    for chunk in chunks:
-        if count < len(chunk):
-            yield chunk[count:]
-        count = max(0, count - len(chunk))
 
 
 def _from_folder(

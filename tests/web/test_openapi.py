@@ -44,7 +44,7 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_every_route_is_in_the_document(make_app: Callable[..., Flask], document: dict[str, Any]) -> None:
     routes = {
-        f"{method} {re.sub('<(?:path:)?([a-z_]+)>', lambda match: '{' + match[1] + '}', rule.rule)}"
+        f"{method} {re.sub('<(?:[^:<>]+:)?([a-z_]+)>', lambda match: '{' + match[1] + '}', rule.rule)}"
         for rule in make_app().url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

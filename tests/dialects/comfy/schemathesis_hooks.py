@@ -33,6 +33,9 @@ def map_body(context: Any, body: Any) -> Any:
     drawn = len(json.dumps(body, default=str))
     if "workflow" in body and drawn % 2:
         body["workflow"] = KNOWN["workflow"]
+    if "file" in body and drawn % 2:
+        body |= {"content_type": "image/png", "file_path": f"{drawn}.png"}
+        body.pop("expected_hash", None)
     if "hash" in body and drawn % 2:
         body["hash"] = KNOWN["hash"][0]
     return body

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from comfybridge.assets import received
 from comfybridge.simulator import Simulator
+from comfybridge.web.dialects.comfy import awake
 from tests.dialects.comfy.uploading import ASSETS, hash_of, refusal, stored, upload
 from tests.web.jobs import jobs_of
 from tests.web.policies import KEYS, PRESS, SHOP, png
@@ -180,6 +181,34 @@ def test_a_comfyui_that_is_away_is_told_and_the_same_upload_works_later(api: Fla
     sim.revive()
 
     assert upload(api, headers=key).status_code == 201
+
+
+def test_a_caller_is_kept_awake_while_comfyui_takes_long(
+    api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awake, "QUIET_SECONDS", 0.02)
+    sim.fail_route("/upload/image", delay=0.2)
+
+    answer = upload(api)
+
+    assert answer.status_code == 201
+    assert answer.data.startswith(b"  ")
+    asset = answer.get_json()
+    assert asset["url"].startswith("http://localhost/")
+    assert api.get(f"{ASSETS}/{asset['id']}/content").data == b"some bytes"
+
+
+def test_a_long_upload_that_fails_is_cut(
+    api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch, faults: list[str]
+) -> None:
+    monkeypatch.setattr(awake, "QUIET_SECONDS", 0.02)
+    sim.fail_route("/upload/image", status=500, delay=0.2)
+
+    with pytest.raises(ConnectionResetError):
+        assert upload(api, headers={"Idempotency-Key": "one"}).data
+
+    faults.clear()  # its body is none
+    assert upload(api, headers={"Idempotency-Key": "one"}).get_json()["created_new"] is True
 
 
 # -- by hash -------------------------------------------------------------------------------------------------------

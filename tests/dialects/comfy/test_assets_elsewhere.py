@@ -26,7 +26,7 @@ DATA = bytes(range(256)) * 4 * 700  # some chunks of the engine, and a part of o
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     server = NatsServer(tmp_path_factory.mktemp("engine"))
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture

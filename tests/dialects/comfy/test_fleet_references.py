@@ -20,7 +20,7 @@ from tests.web.jobs import queued_at
 def server(tmp_path: Path) -> Iterator[NatsServer]:
     server = NatsServer(tmp_path)
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_key_for_services_reaches_the_agent_and_no_disk(
     api = fleet.bridge()
     key = "comfyui-51c0aa7e"
     job_id = submit(api, picture(), extra_data={"api_key_comfy_org": key})
-    server.stop()  # what is in its buffers goes to the disk
+    server.close()  # what is in its buffers goes to the disk
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     server.start()  # and what is in memory is lost
     fleet.agent(sim)

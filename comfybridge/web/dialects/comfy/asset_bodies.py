@@ -74,8 +74,12 @@ class AssetBody(TypedDict):
     job_id: NotRequired[Annotated[str | None, Field(description="the job that has made it")]]
 
 
-def asset_body(asset: Asset) -> AssetBody:
-    """The JSON of an asset."""
+def asset_body(asset: Asset, base: str | None = None) -> AssetBody:
+    """The JSON of an asset.
+
+    Args:
+        base: `base_url()`, where there is no request.
+    """
     expires = asset.expires
     body: AssetBody = {
         "id": asset.id,
@@ -84,7 +88,7 @@ def asset_body(asset: Asset) -> AssetBody:
         "content_type": asset.content_type,
         "file_path": asset.file_path,
         "created_at": time_text(asset.created),
-        "url": f"{base_url()}{PREFIX}/assets/{asset.id}/content",
+        "url": f"{base_url() if base is None else base}{PREFIX}/assets/{asset.id}/content",
         "url_expires_at": time_text(time.time() + DAY if expires is None else expires),
         "expires_at": None if expires is None else time_text(expires),
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from typing import Annotated
 
 from flask import Response, jsonify, request
 from pydantic import Field
 
+from comfybridge.assets.asset import Asset
 from comfybridge.assets.assets import Label
 from comfybridge.assets.errors import AssetInUse, ContentGone, HashMismatch, UnknownAsset, UnknownContent
 from comfybridge.errors import (
@@ -21,6 +24,7 @@ from comfybridge.errors import (
     UnsupportedMediaType,
 )
 from comfybridge.web.current import (
+    base_url,
     current_assets,
     current_bridge,
     current_owner,
@@ -38,6 +42,7 @@ from comfybridge.web.dialects.comfy.asset_bodies import (
     check_path,
 )
 from comfybridge.web.dialects.comfy.asset_content import asset_content
+from comfybridge.web.dialects.comfy.awake import awake
 from comfybridge.web.dialects.comfy.blueprint import blueprint
 from comfybridge.web.dialects.comfy.errors import Malformed, RangeNotSatisfiable
 from comfybridge.web.dialects.comfy.uploads import upload_in
@@ -46,8 +51,10 @@ from comfybridge.web.parsing.idempotency import HEADER, PATTERN, idempotency_key
 from comfybridge.web.parsing.models import json_fields, validated
 from comfybridge.web.parsing.multipart import MEDIA_TYPE
 
+Created = tuple[Asset, bool]  # and whether its owner had no such bytes before
+
 TAG = "Comfy API v2"
-ASSET_ID = Variable("the asset's id", Annotated[str, Field(min_length=1, max_length=120)])
+ASSET_ID = Variable("the asset's id", Annotated[str, Field(min_length=20, max_length=120)])
 HASH = Variable("`blake3:HEX`")
 KEY = Variable(
     "Any text of your own. A second upload with the key is refused for 24 hours.",
@@ -81,20 +88,25 @@ CREATED = {
         TimedOut,
     ),
 )
-def post_asset() -> tuple[Response, int]:
+def post_asset() -> Response:
     """Upload a file, which is never held in memory.
 
     Bytes that were uploaded before are not stored again; the asset has a name and a type of its own all the same.
     """
-    key = idempotency_key(request)
-    with upload_in(request, current_bridge().settings.max_asset_bytes) as upload:
+    key, owner, base, deadline = idempotency_key(request), current_owner(), base_url(), request_deadline()
+    assets = current_assets()
+    with contextlib.ExitStack() as held:
+        upload = held.enter_context(upload_in(request, current_bridge().settings.max_asset_bytes))
         fields = validated(upload.fields, AssetFields)
         expected = None if fields.expected_hash is None else check_hash("expected_hash", fields.expected_hash)
         label = Label(check_path(fields.file_path), fields.content_type, fields.expires_in)
-        asset, is_new = current_assets().add(
-            upload.file, label, current_owner(), request_deadline(), expected_hash=expected, key=key
-        )
-    return jsonify({**asset_body(asset), "created_new": is_new}), 201 if is_new else 200
+        file = held.pop_all()
+
+    def add() -> Created:
+        with file:
+            return assets.add(upload.file, label, owner, deadline, expected_hash=expected, key=key)
+
+    return awake(add, lambda made: _created(made, base), lambda made: json.dumps(_body(made, base)).encode(), 201)
 
 
 @blueprint.post("/assets/from-hash")
@@ -102,9 +114,9 @@ def post_asset() -> tuple[Response, int]:
     tag=TAG,
     body={"application/json": HashRequest},
     answers=CREATED,
-    raises=(InvalidRequest, UnknownContent, TooLarge, UnsupportedMediaType, Busy, EngineUnreachable),
+    raises=(Malformed, UnknownContent, TooLarge, UnsupportedMediaType, Busy, EngineUnreachable),
 )
-def post_asset_from_hash() -> tuple[Response, int]:
+def post_asset_from_hash() -> Response:
     """Another asset with bytes that you have uploaded before, without sending them again."""
     try:
         sent = json_fields(request, current_bridge().settings.max_json_bytes)
@@ -114,7 +126,9 @@ def post_asset_from_hash() -> tuple[Response, int]:
     path = "" if fields.file_path is None else check_path(fields.file_path)
     hash, label = check_hash("hash", fields.hash), Label(path, expires_in=fields.expires_in)
     asset, is_new = current_assets().mint(hash, label, current_owner(), request_deadline())
-    return jsonify({**asset_body(asset), "created_new": False}), 201 if is_new else 200
+    response = jsonify({**asset_body(asset), "created_new": False})
+    response.status_code = 201 if is_new else 200
+    return response
 
 
 @blueprint.post("/assets/from-path")
@@ -142,7 +156,7 @@ def head_asset_by_hash(hash: str) -> Response:
     return Response()
 
 
-@blueprint.get("/assets/<asset_id>")
+@blueprint.get("/assets/<string(minlength=20):asset_id>")
 @describes(
     tag=TAG,
     path={"asset_id": ASSET_ID},
@@ -154,7 +168,7 @@ def get_asset(asset_id: str) -> Response:
     return jsonify(asset_body(current_assets().find(asset_id, whose_prompts())))
 
 
-@blueprint.get("/assets/<asset_id>/content")
+@blueprint.get("/assets/<string(minlength=20):asset_id>/content")
 @describes(
     tag=TAG,
     path={"asset_id": ASSET_ID},
@@ -171,7 +185,7 @@ def get_asset_content(asset_id: str) -> Response:
     return asset_content(current_assets().find(asset_id, whose_prompts()))
 
 
-@blueprint.delete("/assets/<asset_id>")
+@blueprint.delete("/assets/<string(minlength=20):asset_id>")
 @describes(
     tag=TAG,
     path={"asset_id": ASSET_ID},
@@ -183,3 +197,14 @@ def delete_asset(asset_id: str) -> tuple[str, int]:
     assets = current_assets()
     assets.delete(assets.find(asset_id, whose_prompts()))
     return "", 204
+
+
+def _created(made: Created, base: str) -> Response:
+    response = jsonify(_body(made, base))
+    response.status_code = 201 if made[1] else 200
+    return response
+
+
+def _body(made: Created, base: str) -> AssetBody:
+    asset, is_new = made
+    return {**asset_body(asset, base), "created_new": is_new}

@@ -120,8 +120,9 @@ def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
 
 
 def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:
-    if isinstance(error, Malformed):
-        return error.status, error.code
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, Malformed):
+        return kind.status, getattr(error, "code", kind.type)
     return _ANSWERS.get(error.type, (error.status, error.type))
 
 

@@ -22,7 +22,7 @@ from comfybridge.web.dialects.comfy.blueprint import blueprint
 from comfybridge.web.dialects.comfy.errors import TooManyStreams
 from comfybridge.web.dialects.comfy.job_bodies import JobStatus, status_of
 from comfybridge.web.dialects.comfy.jobs import JOB_ID, TAG
-from comfybridge.web.dialects.comfy.output_bodies import OutputBody, outputs_of
+from comfybridge.web.dialects.comfy.output_bodies import ComfyOutput, outputs_of
 from comfybridge.web.dialects.comfy.progress import ProgressBody, progress_body
 
 PAUSE = 0.5  # seconds between two snapshots of progress, and between two previews
@@ -35,7 +35,7 @@ class StatusEvent(TypedDict):
     queue_position: NotRequired[Annotated[int | None, Field(description="from 1, while it waits")]]
 
 
-class PreviewEvent(TypedDict):
+class ComfyPreview(TypedDict):
     """An event of a stream: the present state of a picture."""
 
     node_id: Annotated[str, Field(description="the node that runs")]
@@ -47,7 +47,7 @@ EVENTS = Answer(
     "What happens to the job, from its status now to its end.",
     {
         MEDIA_TYPE: EventTypes(
-            {"status": StatusEvent, "progress": ProgressBody, "preview": PreviewEvent, "output": OutputBody},
+            {"status": StatusEvent, "progress": ProgressBody, "preview": ComfyPreview, "output": ComfyOutput},
             "The `status` of its end is the last event, and follows its outputs. Lines that begin with a colon keep "
             "an idle stream open.",
         )
@@ -80,7 +80,7 @@ def _told(heard: Queued | Progress | Preview) -> bytes:
     if isinstance(heard, Progress):
         return frame("progress", progress_body(heard))
     if isinstance(heard, Preview):
-        preview: PreviewEvent = {
+        preview: ComfyPreview = {
             "node_id": heard.node_id,
             "content_type": heard.media_type,
             "data_base64": base64.b64encode(heard.data).decode("ascii"),

@@ -13,7 +13,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.jobs.states import State
 from comfybridge.web.current import base_url
 from comfybridge.web.dialects.comfy.blueprint import PREFIX
-from comfybridge.web.dialects.comfy.output_bodies import OutputBody, outputs_of
+from comfybridge.web.dialects.comfy.output_bodies import ComfyOutput, outputs_of
 from comfybridge.web.dialects.comfy.progress import ProgressBody, progress_of
 from comfybridge.web.times import time_text
 
@@ -24,7 +24,7 @@ Time = Annotated[str, Field(description="in UTC, as in 2026-11-28T22:05:39.120Z"
 CODES = {"execution_failed": "node_execution_error"}
 
 
-class JobUrls(TypedDict):
+class ComfyUrls(TypedDict):
     """Where to ask about a job, without the origin."""
 
     self: str
@@ -48,7 +48,7 @@ class Metrics(TypedDict):
     execution_ms: int | None
 
 
-class JobBody(TypedDict):
+class ComfyJob(TypedDict):
     """One execution of a workflow."""
 
     id: str
@@ -59,11 +59,11 @@ class JobBody(TypedDict):
     expires_at: Annotated[str, Field(description="until when it is kept; of an open job, at least until then")]
     queue_position: Annotated[int | None, Field(description="its place among the waiting jobs, from 1")]
     progress: ProgressBody | None
-    outputs: list[OutputBody]
+    outputs: list[ComfyOutput]
     error: JobErrorBody | None
     metadata: Annotated[dict[str, str], Field(description="its labels")]
     metrics: Metrics
-    urls: JobUrls
+    urls: ComfyUrls
 
 
 class JobItem(TypedDict):
@@ -76,7 +76,7 @@ class JobItem(TypedDict):
     create_time: Annotated[str, Field(description="the same as created_at")]
     update_time: Annotated[str, Field(description="the same as updated_at")]
     metadata: dict[str, str]
-    urls: JobUrls
+    urls: ComfyUrls
 
 
 class JobsBody(TypedDict):
@@ -93,7 +93,7 @@ class WorkflowBody(TypedDict):
     format: Literal["api"]
 
 
-def job_body(state: State) -> JobBody:
+def job_body(state: State) -> ComfyJob:
     """The JSON of a job."""
     return {
         "id": state.id,
@@ -138,7 +138,7 @@ def status_of(state: State) -> JobStatus:
     return state.status
 
 
-def urls_of(job_id: str) -> JobUrls:
+def urls_of(job_id: str) -> ComfyUrls:
     """The addresses of a job, with the path under which the caller reaches the bridge."""
     own = f"{urlsplit(base_url()).path}{PREFIX}/jobs/{job_id}"
     return {"self": own, "events": f"{own}/events", "cancel": f"{own}/cancel"}

@@ -31,7 +31,7 @@ from comfybridge.web.dialects.comfy.blueprint import blueprint
 from comfybridge.web.dialects.comfy.errors import Malformed, MetadataInvalid, WorkflowFormatUi
 from comfybridge.web.dialects.comfy.held_polls import Polls, wish_of
 from comfybridge.web.dialects.comfy.job_bodies import (
-    JobBody,
+    ComfyJob,
     JobsBody,
     WorkflowBody,
     job_body,
@@ -55,7 +55,7 @@ KEY = Variable(
     Annotated[str, Field(min_length=1, max_length=255, pattern=f"^{PATTERN}$")],
     is_optional=True,
 )
-JOB = json_answer("The job.", JobBody)
+JOB = json_answer("The job.", ComfyJob)
 ASKING_ERRORS = (UnknownPrompt, EngineUnreachable)
 
 
@@ -92,6 +92,7 @@ class HealthAnswer(TypedDict):
     headers={HEADER: KEY},
     answers={201: JOB},
     raises=(
+        Malformed,
         InvalidWorkflow,
         WorkflowFormatUi,
         MissingAsset,
@@ -139,7 +140,7 @@ def post_job() -> tuple[Response, int]:
         "cursor": Variable("`next_cursor` of the page before", is_optional=True),
     },
     answers=json_answer("The jobs.", JobsBody),
-    raises=(InvalidRequest, EngineUnreachable),
+    raises=(Malformed, EngineUnreachable),
 )
 def list_jobs() -> Response:
     """The caller's jobs, the newest first. `metadata[NAME]=VALUE` names a label that they must have."""

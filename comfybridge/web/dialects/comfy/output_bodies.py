@@ -18,7 +18,7 @@ from comfybridge.web.times import time_text
 OutputType = Literal["image", "video", "audio", "text", "file", "latent"]
 
 
-class OutputBody(TypedDict):
+class ComfyOutput(TypedDict):
     """A file or a text that a job has made."""
 
     node_id: Annotated[str, Field(description="the node that made it")]
@@ -36,7 +36,7 @@ class OutputBody(TypedDict):
 KINDS: dict[str, OutputType] = {"image": "image", "video": "video", "audio": "audio", "text": "text"}
 
 
-def outputs_of(state: State, base: str | None = None) -> list[OutputBody]:
+def outputs_of(state: State, base: str | None = None) -> list[ComfyOutput]:
     """The outputs of a job that has ended.
 
     Args:
@@ -51,7 +51,7 @@ def outputs_of(state: State, base: str | None = None) -> list[OutputBody]:
     ]
 
 
-def _output(asset: Asset, told: Mapping[str, Any], asset_url: str) -> OutputBody:
+def _output(asset: Asset, told: Mapping[str, Any], asset_url: str) -> ComfyOutput:
     is_latent = asset.file_path.lower().endswith(".latent")
     return {
         "node_id": told["node_id"],

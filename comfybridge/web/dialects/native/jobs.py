@@ -13,6 +13,7 @@ from comfybridge.errors import (
     EngineUnreachable,
     Forbidden,
     InvalidRequest,
+    MissingAsset,
     NotAcceptable,
     UnknownPrompt,
 )
@@ -177,7 +178,7 @@ def cancel_job(job_id: str) -> Response:
     path={"job_id": JOB_ID},
     query={"index": INDEX},
     answers={200: GENERATION, 202: json_answer("The job waits or runs.", JobAnswer)},
-    raises=(*COLLECTING_ERRORS, *RUNNING_ERRORS, *ASKING_ERRORS),
+    raises=(*COLLECTING_ERRORS, *RUNNING_ERRORS, *ASKING_ERRORS, MissingAsset),
 )
 def get_job_result(job_id: str) -> Response:
     """What `/generate` would have answered, in the form that `Accept` names.
