@@ -51,7 +51,7 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
-LOOK_SECONDS = 0.5  # between two looks at whether a caller has left
+LOOK_SECONDS = 1.0  # between two looks at whether a caller has left
 AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
 AWAY_PAUSE = 0.2
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
@@ -254,7 +254,7 @@ class Jobs:
         """A job once it has ended, or after that many seconds, or soon after the process is about to end.
 
         Args:
-            has_left: returns whether nobody waits any more; asked twice a second.
+            has_left: returns whether nobody waits any more; asked once a second.
 
         Raises:
             UnknownPrompt, EngineUnreachable
