@@ -99,20 +99,30 @@ class _Answer:
 
 
 class _Body:
-    """Passes a body on, also that of an endless stream, and looks at the whole at its end."""
+    """Passes a body on, also that of an endless stream, and looks at the whole at its end.
+
+    Flask's test client reads bodies to their end and does not close them; servers close them, also before their end.
+    """
 
     def __init__(self, chunks: Iterable[bytes], answer: _Answer, end: Callable[[_Answer], None]) -> None:
         self._chunks = chunks
         self._answer = answer
         self._end = end
+        self._has_ended = False
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
             self._answer.add(chunk)
             yield chunk
+        self._look()
 
     def close(self) -> None:
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
-        self._end(self._answer)
+        self._look()
+
+    def _look(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._end(self._answer)

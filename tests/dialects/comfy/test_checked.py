@@ -97,3 +97,11 @@ def test_an_answer_without_an_id() -> None:
 
 def test_a_body_of_a_head() -> None:
     assert told("/api/v2/assets/by-hash/blake3:1", Response(status=404), method="HEAD") == []
+
+
+def test_answers_that_are_read_and_not_closed_are_looked_at() -> None:
+    """As Flask's test client does."""
+    faults: list[str] = []
+    client = Client(Checked(Response("no envelope", 404), faults, [], []))
+    assert client.get("/api/v2/jobs").text == "no envelope"
+    assert faults
