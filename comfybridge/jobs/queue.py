@@ -196,6 +196,11 @@ class JobQueue:
         except EngineUnreachable:
             return False
 
+    def claim_of(self, job: Job) -> Claim | None:
+        """The last claim of a job, whatever the mirror knows. Raises EngineUnreachable."""
+        stored = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job.id))
+        return None if stored is None or not stored.data else Claim.from_bytes(stored.data)
+
     # -- for agents --------------------------------------------------------------------------------------------------
 
     def request_of(self, job: Job) -> bytes:
