@@ -110,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_port(settings: Settings) -> None:
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):  # systemd listens there, and hands its socket over
+        return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         if os.name != "nt":  # on Windows this option would let two servers share the port

@@ -39,8 +39,6 @@ LEAST_BYTES = 64 * 1024 * 1024
 LOOK_SECONDS = 0.2  # for which what the disk has free is relied on
 SPARE_BYTES = 48 * 1024 * 1024
 DISK_FULL = "critical write error"  # in the words of a server that will store nothing more until it is started again
-# for one bridge, its threads on several cores would mostly wake each other
-ONE_CORE = {"GOMAXPROCS": os.environ.get("GOMAXPROCS", "1")}
 PASSED_ON = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "TEMP", "TMP")
 
 
@@ -145,7 +143,7 @@ class EmbeddedServer:
                 self._child = subprocess.Popen(
                     command,
                     cwd=folder,
-                    env={**{name: os.environ[name] for name in PASSED_ON if name in os.environ}, **ONE_CORE},
+                    env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

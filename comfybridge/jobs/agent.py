@@ -20,6 +20,7 @@ from comfybridge.jobs.presence import ANNOUNCE, LEASE, Announcer, Presence
 from comfybridge.jobs.queue import Claimed, JobQueue, Taker
 from comfybridge.jobs.relay import relayed, subject_of_calls
 from comfybridge.jobs.running import Run, Surroundings
+from comfybridge.jobs.subjects import interrupt_subject
 from comfybridge.jobs.telling import Tidings, Watched
 from comfybridge.own_words import own_words
 
@@ -176,6 +177,7 @@ class Agent:
         self._ends = [
             self._watched.close,
             engine.answer(f"{address}.abilities", lambda *_: self._fitness.abilities.to_bytes()),
+            engine.listen(interrupt_subject(self.id), lambda _, data: self._interrupt(data.decode())),
             engine.listen(f"{address}.release", lambda _, data: self._live.release(data.decode())),
             offer_files(engine, f"{address}.file.*.*", self._live.open),
             offer_files(engine, subject_of_calls(self.id), partial(relayed, self._bridge.servers)),
@@ -233,6 +235,12 @@ class Agent:
             run = self._runs.get(job_id)
         if run is not None:
             run.lose()
+
+    def _interrupt(self, job_id: str) -> None:
+        with self._has_changed:
+            run = self._runs.get(job_id)
+        if run is not None:
+            run.interrupt()
 
     def _show(self, job_id: str) -> None:
         with self._has_changed:

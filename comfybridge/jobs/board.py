@@ -26,7 +26,7 @@ Hear = Callable[[str, What], None]
 
 _NOTHING: set[str] = set()
 POSITIONS_SECONDS = 0.5  # for which positions are used again, as 10,000 take some 20 ms
-FEW = 500  # of so many jobs, positions are always those of the moment
+FEW = 30  # of so many jobs, positions are always those of the moment
 
 
 @dataclass

@@ -43,6 +43,7 @@ from comfybridge.jobs.parts import HEARING_SECONDS, JOB_ID, Parts, is_over
 from comfybridge.jobs.presence import Agent, Presence
 from comfybridge.jobs.queue import JobQueue
 from comfybridge.jobs.states import State, Wishes, ended_state, open_state
+from comfybridge.jobs.subjects import interrupt_subject
 from comfybridge.jobs.watching import Watching
 from comfybridge.jobs.webhooks import Webhooks
 from comfybridge.policy.policies import Turn
@@ -50,7 +51,7 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
-LOOK_SECONDS = 0.5  # between two looks at whether a caller has left
+LOOK_SECONDS = 1.0  # between two looks at whether a caller has left
 AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
 AWAY_PAUSE = 0.2
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
@@ -253,7 +254,7 @@ class Jobs:
         """A job once it has ended, or after that many seconds, or soon after the process is about to end.
 
         Args:
-            has_left: returns whether nobody waits any more; asked twice a second.
+            has_left: returns whether nobody waits any more; asked once a second.
 
         Raises:
             UnknownPrompt, EngineUnreachable
@@ -296,8 +297,12 @@ class Jobs:
         finally:
             watching.close()
 
-    def cancel(self, job_id: str, owner: str | None) -> tuple[State, State]:
+    def cancel(self, job_id: str, owner: str | None, *, patience: float = 0.0) -> tuple[State, State]:
         """End a job as cancelled, unless it has ended.
+
+        Args:
+            patience: for how many seconds a job that runs may end by itself once ComfyUI was told to interrupt it: it
+                may just have succeeded. After that it has ended as cancelled, whatever ComfyUI makes of it.
 
         Returns:
             Its states before and after.
@@ -309,6 +314,8 @@ class Jobs:
         if before.has_ended:
             return before, before
         parts = self._ready()
+        if patience and _interrupt(parts, job_id, patience):
+            return before, self.find(job_id, owner)
         result = parts.queue.cancel(job_id)
         if result is None:
             raise UnknownPrompt("The job is no longer known.", prompt_id=job_id)
@@ -423,6 +430,17 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
+
+
+def _interrupt(parts: Parts, job_id: str, seconds: float) -> bool:
+    """Have the agent that runs a job interrupt it. Returns whether the job ends within that many seconds."""
+    board = parts.board
+    entry = board.entry(job_id)
+    claim = None if entry is None else parts.queue.claim_of(entry.job)
+    if claim is None or claim.state != "running":
+        return False
+    parts.engine.tell(interrupt_subject(claim.agent), job_id.encode())
+    return board.wait(job_id, lambda: board.entry(job_id) is None, seconds)
 
 
 def _sent_graph(parts: Parts, job_id: str) -> dict[str, Any] | None:

@@ -116,11 +116,25 @@ class Run:
         self._admitted: Admitted | None = None
         self._lock = threading.Lock()
         self._is_left = False
+        self._is_interrupted = False
 
     def lose(self) -> None:
         """Stop, because the job has ended or was given to another agent. Does not block."""
         self._lost.set()
         threading.Thread(target=self._abandon, args=[NOT_MINE], name="comfybridge canceller", daemon=True).start()
+
+    def interrupt(self) -> None:
+        """Have ComfyUI stop its prompt, and end as that ends. Does not block."""
+        self._is_interrupted = True
+        threading.Thread(target=self._interrupt, name="comfybridge canceller", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            admitted = self._admitted
+        if admitted is not None:
+            bridge = self._around.bridge
+            for each in bridge.under_way.of(admitted):
+                bridge.prompts.try_to_cancel(each.prompt_id)
 
     def leave(self, *, keep: bool) -> None:
         """Give the job back, because the agent is being stopped.
@@ -259,7 +273,8 @@ class Run:
                 return self._give_back(counts=False, lacks=error.message)
         is_lost = is_out_of_reach or isinstance(error, PromptLost)
         # or it was interrupted by an agent that was thought dead, and has the same ComfyUI
-        is_lost = is_lost or (isinstance(error, Interrupted) and not self.claimed.is_first)
+        is_foreign = isinstance(error, Interrupted) and not self.claimed.is_first and not self._is_interrupted
+        is_lost = is_lost or is_foreign
         if is_lost and claim.attempt < job.attempts:
             return self._give_back(counts=True)
         return self._end("cancelled" if isinstance(error, Interrupted) else "failed", error=error)

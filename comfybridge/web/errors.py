@@ -96,7 +96,8 @@ def _of_http(error: HTTPException, is_listed: Callable[[str], bool]) -> BridgeEr
     if error.code == 404:
         return NotFound(f"There is nothing at {request.path[:LONGEST_PATH]}; the addresses are {_routes(is_listed)}.")
     if error.code == 405:
-        allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or []) - {"HEAD", "OPTIONS"}))
+        methods = set(getattr(error, "valid_methods", None) or []) - {"OPTIONS"}
+        allowed = ", ".join(sorted(methods - {"HEAD"} or methods))
         path, method = request.path[:LONGEST_PATH], request.method[:LONGEST_METHOD]
         return MethodNotAllowed(f"{path} does not take {method}; it takes {allowed}.")
     if error.code == 413:

@@ -187,6 +187,7 @@ def test_a_caller_is_kept_awake_while_comfyui_takes_long(
     api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(awake, "QUIET_SECONDS", 0.02)
+    monkeypatch.setattr(awake, "LEAST_SECONDS", 0.02)
     sim.fail_route("/upload/image", delay=0.2)
 
     answer = upload(api)
@@ -202,6 +203,7 @@ def test_a_long_upload_that_fails_is_cut(
     api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch, faults: list[str]
 ) -> None:
     monkeypatch.setattr(awake, "QUIET_SECONDS", 0.02)
+    monkeypatch.setattr(awake, "LEAST_SECONDS", 0.02)
     sim.fail_route("/upload/image", status=500, delay=0.2)
 
     with pytest.raises(ConnectionResetError):

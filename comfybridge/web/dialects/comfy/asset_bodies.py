@@ -6,7 +6,7 @@ import re
 import time
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from typing_extensions import NotRequired, TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
 from comfybridge.assets.asset import Asset
@@ -24,7 +24,20 @@ LONGEST_PATH = 255
 MODELS = "models"
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-ContentType = Annotated[str, Field(pattern=r"^[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+(;[ -~]*)?$", max_length=200)]
+_CONTENT_TYPE = r"[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+(;[ -~]*)?"
+
+
+def _content_type(value: str) -> str:
+    if not re.fullmatch(_CONTENT_TYPE, value):
+        raise ValueError("a media type, such as image/png")
+    return value
+
+
+ContentType = Annotated[
+    str,
+    Field(max_length=200, json_schema_extra={"pattern": f"^{_CONTENT_TYPE}$"}),
+    AfterValidator(_content_type),
+]
 Path = Annotated[str, Field(min_length=1, max_length=LONGEST_PATH, description="its name, with or without folders")]
 ExpiresIn = Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS, description="seconds for which it is kept")]
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import TypeVar
 
-from flask import Response
+from flask import Response, g
 
 from comfybridge.errors import BridgeError
 
 log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 5.0
+LEAST_SECONDS = 1.0  # for errors to be told in their own words, where most of the time went before
 
 T = TypeVar("T")
 
@@ -48,7 +50,7 @@ def awake(
 
     threading.Thread(target=run, name="long answer", daemon=True).start()
     try:
-        return render(made.result(QUIET_SECONDS))
+        return render(made.result(max(LEAST_SECONDS, QUIET_SECONDS - (time.monotonic() - g.started))))
     except FutureTimeout:
         if made.done():  # it is what `make` has raised
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from flask import Response, g
@@ -44,6 +45,7 @@ _ANSWERS = {
     "too_large": (413, "payload_too_large"),
     **dict.fromkeys(BROKEN_TYPES, BROKEN),
 }
+_ADDRESS = re.compile(r" at (?:https?|nats|tls|ws|wss)://\S+")
 _GENERIC = "Something went wrong inside the bridge; its log has the details."
 
 
@@ -114,9 +116,14 @@ def code_of(error: BridgeError | type[BridgeError]) -> str:
 def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
     """The JSON of an error."""
     code = code_of(error)
-    message = _GENERIC if code == BROKEN[1] else error.message
+    message = _GENERIC if code == BROKEN[1] else message_of(error)
     details = {"node_errors": error.node_errors} if error.node_errors else None
     return {"error": {"code": code, "message": message, "details": details}}
+
+
+def message_of(error: BridgeError) -> str:
+    """The sentence of an error, without the addresses of ComfyUI and the engine."""
+    return _ADDRESS.sub("", error.message)
 
 
 def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:

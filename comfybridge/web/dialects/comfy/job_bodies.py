@@ -13,6 +13,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.jobs.states import State
 from comfybridge.web.current import base_url
 from comfybridge.web.dialects.comfy.blueprint import PREFIX
+from comfybridge.web.dialects.comfy.errors import message_of
 from comfybridge.web.dialects.comfy.output_bodies import ComfyOutput, outputs_of
 from comfybridge.web.dialects.comfy.progress import ProgressBody, progress_of
 from comfybridge.web.times import time_text
@@ -21,7 +22,7 @@ JobStatus = Literal["queued", "running", "succeeded", "canceling", "canceled", "
 Time = Annotated[str, Field(description="in UTC, as in 2026-11-28T22:05:39.120Z")]
 
 # What an error of a job is called here, where it is not the bridge's own type.
-CODES = {"execution_failed": "node_execution_error"}
+CODES = {"execution_failed": "node_execution_error", "comfyui_unreachable": "prompt_lost"}
 
 
 class ComfyUrls(TypedDict):
@@ -148,7 +149,7 @@ def _error_of(state: State) -> JobErrorBody | None:
     error = state.error
     if error is None or _is_silent(error) or state.status == "cancelled":
         return None
-    body: JobErrorBody = {"code": CODES.get(error.type, error.type), "message": error.message}
+    body: JobErrorBody = {"code": CODES.get(error.type, error.type), "message": message_of(error)}
     if error.node is not None:
         body["node_id"], body["class_type"] = error.node.get("id"), error.node.get("class_type")
     return body
