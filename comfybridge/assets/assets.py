@@ -195,15 +195,13 @@ class Assets:
         """
         if asset.job_id is not None:
             raise AssetInUse("The asset cannot be deleted now.")
-        records, content = self._records(), asset.content
-        others = [] if content.hash is None else records.with_hash(content.hash, asset.owner)
-        is_last = all(each.content.place != content.place for each in others if each.id != asset.id)
-        if is_last and isinstance(content.place, InEngine) and self._jobs.is_read(content.place.id):
+        place = asset.content.place
+        if isinstance(place, InEngine) and self._jobs.is_read(place.id) and not self._is_shared(asset):
             raise AssetInUse("A job that has not ended needs the asset; delete it later.")
-        if not records.delete(asset):
+        if not self._records().delete(asset):
             raise UnknownAsset("There is no asset of that id, or it is no longer kept.")
-        if is_last:
-            self._contents().drop(content)
+        if not self._is_shared(asset):  # only now, as another one may have been deleted meanwhile
+            self._contents().drop(asset.content)
 
     # -- its parts -----------------------------------------------------------------------------------------------
 
@@ -224,6 +222,12 @@ class Assets:
                 outputs = outputs_in(result)
                 return output_asset(result, number, outputs[number]) if number < len(outputs) else None
         return None
+
+    def _is_shared(self, asset: Asset) -> bool:
+        """Whether another asset has the same bytes in the same place."""
+        hash, place = asset.content.hash, asset.content.place
+        others = [] if hash is None else self._records().with_hash(hash, asset.owner)
+        return any(each.content.place == place and each.id != asset.id for each in others)
 
     def _known(self, hash: str, owner: str | None, label: Label, deadline: Deadline) -> Asset | None:
         """An asset of the owner's with bytes of that hash, which are there: the one most like the wanted one.

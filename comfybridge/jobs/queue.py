@@ -89,7 +89,7 @@ class JobQueue:
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
         self._own: set[str] = set()  # the jobs that were added here
-        self._requests: OrderedDict[str, bytes] = OrderedDict()  # the last that were added, for an agent here
+        self._requests: OrderedDict[str, tuple[Job, bytes]] = OrderedDict()  # the last added, for an agent here
         self._caught_up = {stream: threading.Event() for stream in self._streams()}
 
     def start(self) -> None:
@@ -149,7 +149,7 @@ class JobQueue:
                 return self._stored(job, data)
             self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
         else:
-            self._requests[job.id] = request
+            self._requests[job.id] = job, request
             if len(self._requests) > REQUESTS_KEPT:
                 self._requests.popitem(last=False)
         self._own.add(job.id)
@@ -211,8 +211,8 @@ class JobQueue:
         if entry is not None and entry.request is not None:
             return entry.request
         added_here = self._requests.pop(job.id, None)
-        if added_here is not None and entry is not None:
-            return added_here
+        if added_here is not None and entry is not None and added_here[0] == job:  # not another process's duplicate
+            return added_here[1]
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is None or not stored.data:
             raise LookupError("the job has ended")

@@ -41,12 +41,12 @@ class Checked:
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             answer.begin(status, headers)
+            self._answers.append(str(answer))  # before the caller has it
             return start_response(status, headers, *error)
 
         return _Body(self._application(environ, start), answer, self._end)
 
     def _end(self, answer: _Answer) -> None:
-        self._answers.append(str(answer))
         found = [*answer.faults(), *answer.leaks(self._inside)]
         self._faults += [f"{answer}: {each}" for each in found]
 

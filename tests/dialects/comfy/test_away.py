@@ -163,3 +163,29 @@ def test_a_prompt_that_comfyui_lost_fails_or_runs_again(
     else:
         assert told["error"] is None
         assert len(told["outputs"]) == 1
+
+
+def test_a_comfyui_that_went_away_and_stays_away_has_lost_its_prompt(
+    make_jobs_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    """Its address is nobody's business."""
+    app = make_jobs_app(job_attempts=1)
+    api = app.test_client()
+    sim.hold()
+    job_id = submitted(api)
+    sim.wait_until_running(job_id)
+    sim.kill()
+    ended(app, job_id)
+    error = polled(api, job_id)["error"]
+    assert error["code"] == "prompt_lost"
+    assert error["message"].startswith("ComfyUI refuses the connection")
+
+
+def test_an_engine_that_is_not_there_at_the_start_is_said_without_its_address(
+    make_jobs_app: Callable[..., Flask], server: Server
+) -> None:
+    api = make_jobs_app(engine=server.url).test_client()
+    server.kill()
+    refused = api.get("/api/v2/jobs/unknown")
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (503, "upstream_unreachable")
+    assert refused.get_json()["error"]["message"].startswith("The engine does not answer")

@@ -17,6 +17,7 @@ from comfybridge.jobs import accepting
 from comfybridge.simulator import Simulator
 from tests.dialects.comfy.calls import ended, job, post, queue, refused
 from tests.graphs import node, picture, txt2img
+from tests.waiting import until_true
 from tests.web.jobs import jobs_of, queued_at
 from tests.web.keys import KEYS, PRESS, SHOP
 
@@ -27,7 +28,7 @@ MISSING = {"1": node("NoSuchNode"), "2": node("SaveImage", images=["1", 0], file
 def test_a_job_from_its_queueing_to_its_end(jobs_app: Flask, api: FlaskClient, sim: Simulator) -> None:
     sim.hold()
     first, second = queue(api), queue(api, metadata={"project": "coast"})
-    sim.wait_until_running()
+    until_true(lambda: job(api, first)["status"] == "running")
     running, waiting = job(api, first), job(api, second)
     assert (running["status"], running["queue_position"], running["completed_at"]) == ("running", None, None)
     assert (waiting["status"], waiting["queue_position"], waiting["started_at"]) == ("queued", 1, None)
@@ -343,8 +344,8 @@ def test_policies_rates_and_caps_hold(
     api = make_jobs_app(api_keys=KEYS, policy_file=policy_file(**policies)).test_client()
     refused(post(api, headers=PRESS), 403, "forbidden")
     sim.hold()
-    queue(api, headers=SHOP)
-    sim.wait_until_running()
+    running = queue(api, headers=SHOP)
+    until_true(lambda: job(api, running, SHOP)["status"] == "running")
     waiting = queue(api, headers=SHOP)
     full = post(api, headers=SHOP, key="order-5")
     refused(full, 429, "queue_full")

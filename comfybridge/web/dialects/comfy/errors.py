@@ -45,7 +45,7 @@ _ANSWERS = {
     "too_large": (413, "payload_too_large"),
     **dict.fromkeys(BROKEN_TYPES, BROKEN),
 }
-_ADDRESS = re.compile(r" at (https?|nats|tls|wss?)://\S+")
+_ADDRESS = re.compile(r" at (?:https?|nats|tls|ws|wss)://\S+")
 _GENERIC = "Something went wrong inside the bridge; its log has the details."
 
 
@@ -113,17 +113,17 @@ def code_of(error: BridgeError | type[BridgeError]) -> str:
     return _answer_to(error)[1]
 
 
-def message_of(error: BridgeError) -> str:
-    """The sentence of an error, without the addresses of ComfyUI and the engine."""
-    return _ADDRESS.sub("", error.message)
-
-
 def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
     """The JSON of an error."""
     code = code_of(error)
     message = _GENERIC if code == BROKEN[1] else message_of(error)
     details = {"node_errors": error.node_errors} if error.node_errors else None
     return {"error": {"code": code, "message": message, "details": details}}
+
+
+def message_of(error: BridgeError) -> str:
+    """The sentence of an error, without the addresses of ComfyUI and the engine."""
+    return _ADDRESS.sub("", error.message)
 
 
 def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:

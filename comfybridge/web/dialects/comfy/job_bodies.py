@@ -22,7 +22,7 @@ JobStatus = Literal["queued", "running", "succeeded", "canceling", "canceled", "
 Time = Annotated[str, Field(description="in UTC, as in 2026-11-28T22:05:39.120Z")]
 
 # What an error of a job is called here, where it is not the bridge's own type.
-CODES = {"execution_failed": "node_execution_error"}
+CODES = {"execution_failed": "node_execution_error", "comfyui_unreachable": "prompt_lost"}
 
 
 class ComfyUrls(TypedDict):
