@@ -10,7 +10,7 @@ from comfybridge.web.dialects.comfy.errors import Malformed, MetadataInvalid
 MOST, MOST_FILTERS = 16, 3
 NAME = "[A-Za-z0-9_.-]{1,40}"
 LONGEST = 256  # bytes of a value
-NAME_RULE = "a name has 1 to 40 letters, digits, _, - and ."
+NAME_RULE = "a name has 1 to 40 letters, digits, dots, _ and -"
 INVALID_FILTER = "invalid_metadata_filter"
 
 _FILTER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
