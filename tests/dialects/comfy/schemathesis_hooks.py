@@ -31,11 +31,14 @@ def map_body(context: Any, body: Any) -> Any:
     if not isinstance(body, dict):
         return body
     drawn = len(json.dumps(body, default=str))
-    if "workflow" in body and drawn % 2:
+    if drawn % 2 == 0:
+        return body
+    if isinstance(body.get("workflow"), dict):  # what is wrong on purpose stays so
         body["workflow"] = KNOWN["workflow"]
-    if "file" in body and drawn % 2:
-        body |= {"content_type": "image/png", "file_path": f"{drawn}.png"}
-        body.pop("expected_hash", None)
-    if "hash" in body and drawn % 2:
+    if isinstance(body.get("hash"), str):
         body["hash"] = KNOWN["hash"][0]
+    if "file" in body and isinstance(body.get("content_type"), str) and isinstance(body.get("file_path"), str):
+        body |= {"content_type": "image/png", "file_path": f"{drawn}.png"}
+        if isinstance(body.get("expected_hash"), str):
+            del body["expected_hash"]
     return body
