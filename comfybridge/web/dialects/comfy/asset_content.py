@@ -63,7 +63,7 @@ def _part(asset: Asset) -> tuple[int, int] | None:
         return None
     found = wanted.range_for_length(size)
     if found is None or found[0] is None:
-        raise RangeNotSatisfiable(size)
+        raise RangeNotSatisfiable(f"The asset has {size} bytes, and none in that range.", size=size)
     return found
 
 

@@ -93,13 +93,17 @@ class TooManyStreams(BridgeError):
 
 
 class RangeNotSatisfiable(BridgeError):
-    """The bytes of an asset end before the range begins."""
+    """The bytes of an asset end before the range begins.
+
+    Attributes:
+        size: how many bytes it has.
+    """
 
     status = 416
     type = "range_not_satisfiable"
 
-    def __init__(self, size: int) -> None:
-        super().__init__(f"The asset has {size} bytes, and none in that range.")
+    def __init__(self, message: str, *, size: int | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.size = size
 
 
