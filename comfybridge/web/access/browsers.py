@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
+from flask.globals import request_ctx
 
 from comfybridge.errors import Forbidden
 from comfybridge.settings import DEFAULT_PORTS, Settings
@@ -18,15 +19,15 @@ ANY = "*"
 FOREIGN_SITES = ("cross-site", "same-site")  # same-site is another port of this machine, say
 # The request headers that a page may send, and the answer headers that it may read, beyond the usual ones.
 REQUEST_HEADERS = (
-    "Accept, Authorization, Content-Type, Idempotency-Key, Prefer, X-API-Key, X-Request-Id, "
+    "Accept, Authorization, Content-Type, Idempotency-Key, Prefer, Range, X-API-Key, X-Request-Id, "
     # what OpenAI's client adds in a browser
     "OpenAI-Organization, OpenAI-Project, X-Stainless-Arch, X-Stainless-Helper-Method, X-Stainless-Lang, "
     "X-Stainless-OS, X-Stainless-Package-Version, X-Stainless-Retry-Count, X-Stainless-Runtime, "
     "X-Stainless-Runtime-Version, X-Stainless-Timeout"
 )
 EXPOSED_HEADERS = (
-    "Content-Disposition, Location, Preference-Applied, Retry-After, X-Prompt-Id, X-Request-Id, X-Seed, "
-    "X-Should-Retry, X-Warnings"
+    "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Preference-Applied, Retry-After, "
+    "X-Comfy-Request-Id, X-Prompt-Id, X-Request-Id, X-Seed, X-Should-Retry, X-Warnings"
 )
 PREFLIGHT_SECONDS = 600
 
@@ -76,11 +77,14 @@ class Browsers:
         return origin in self._origins or ANY in self._origins
 
     def _preflight(self, environ: Mapping[str, Any]) -> Response | None:
-        rule = request.url_rule
-        if environ["REQUEST_METHOD"] != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ or not rule:
+        if environ["REQUEST_METHOD"] != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
+            return None
+        adapter = request_ctx.url_adapter
+        methods = [] if adapter is None else adapter.allowed_methods()
+        if not methods:
             return None
         response = Response(status=204)
-        response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted((rule.methods or set()) - {"OPTIONS"}))
+        response.headers["Access-Control-Allow-Methods"] = ", ".join(sorted(set(methods) - {"OPTIONS"}))
         response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
         response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response
