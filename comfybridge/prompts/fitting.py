@@ -44,10 +44,13 @@ def check_fits(prepared: Prepared, catalog: Catalog, targets: Collection[str] | 
     if lacking is not None:
         facts = {"node_id": lacking, "class_type": graph[lacking]["class_type"]}
         raise refused({"error": {"type": "missing_node_type", "extra_info": facts}})
-    if not node_errors(graph, known, targets, prepared.brought):
-        return
-    recent = catalog.node_classes(names, deadline, max_age=RECENT_SECONDS)
-    errors = node_errors(graph, recent, targets, prepared.brought)
+    errors = node_errors(graph, known, targets, prepared.brought)
+    if errors:  # ComfyUI may have been updated, or a model have come
+        known = catalog.node_classes(names, deadline, max_age=RECENT_SECONDS)
+        for name in {each["class_type"] for each in errors.values()}:
+            fresh = catalog.node_class(name, deadline, fresh=True)
+            known = {**known, name: fresh} if fresh is not None else known
+        errors = node_errors(graph, known, targets, prepared.brought)
     if errors:
         error = refused({"node_errors": errors})
         error.lacks = next(iter(missing_choices(errors)), None)

@@ -209,7 +209,7 @@ def _of_number(name: str, value: Any, config: list[Any], bounds: Mapping[str, An
 
 
 def _of_choice(name: str, value: object, config: list[Any]) -> Iterator[Error]:
-    """A model that is not installed, or no sampler. Of other choices, such as input files, a class may accept more."""
+    """A model that is not installed, or no sampler. Of other choices, such as input files, classes may take more."""
     choices = choices_of(config)
     if choices is None or not isinstance(value, str) or value in choices:
         return
