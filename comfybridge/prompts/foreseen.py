@@ -19,6 +19,8 @@ from comfybridge.workflow.parameters import Target
 
 NODES = "nodes"  # the module of the oldest classes, none of which checks its numbers by code of its own
 EXTRAS = "comfy_extras."
+# ComfyUI tells it of each class since 2026-01; some weeks before, it began to check choices declared as COMBO
+NEWER = "search_aliases"
 WIDGETS = ("COMBO", "STRING", "BOOLEAN", *NUMBERS)
 # types that ComfyUI never takes for each other
 SOCKETS = frozenset(("MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"))
@@ -166,7 +168,8 @@ def _errors(
         elif is_built_in and (value is None or isinstance(value, (str, int, float))):
             bounds = options if _module(node_class) == NODES else {}
             yield from _of_number(name, value, [kind, options], bounds)
-            yield from _of_choice(name, value, [kind, options])
+            if isinstance(kind, list) or NEWER in node_class.info:
+                yield from _of_choice(name, value, [kind, options])
 
 
 def _of_link(

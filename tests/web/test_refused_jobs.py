@@ -29,7 +29,7 @@ def test_a_graph_with_faults(jobs_api: FlaskClient, sim: Simulator) -> None:
     assert "ckpt_name 'nowhere.safetensors' is not one of 'demo.safetensors'" in error["error"]
     assert not queued_at(sim)
     blocking = failure(jobs_api.post("/generate", json={"workflow": graph}), 400, "invalid_workflow")
-    assert blocking["error"] == error["error"]
+    assert blocking["node_errors"] == error["node_errors"]
 
 
 def test_only_the_outputs_that_are_to_run_count(jobs_api: FlaskClient) -> None:
