@@ -26,7 +26,7 @@ WIDGETS = ("COMBO", "STRING", "BOOLEAN", *NUMBERS)
 SOCKETS = frozenset(("MODEL", "CLIP", "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"))
 SAMPLERS = ("sampler_name", "scheduler")
 MOST_CHOICES = 20  # ComfyUI does not send longer lists either
-MOST_NODES = 100  # with errors that are told
+MOST_TOLD = 20  # nodes with errors, and outputs that depend on one
 NOT_IN_LIST = "value_not_in_list"
 
 Error = dict[str, Any]
@@ -69,10 +69,10 @@ def node_errors(
     return {
         node_id: {
             "errors": errors[node_id],
-            "dependent_outputs": sorted(_reached([node_id], fed).intersection(outputs)),
+            "dependent_outputs": sorted(_reached([node_id], fed).intersection(outputs))[:MOST_TOLD],
             "class_type": graph[node_id]["class_type"],
         }
-        for node_id in list(errors)[:MOST_NODES]
+        for node_id in list(errors)[:MOST_TOLD]
     }
 
 
