@@ -167,7 +167,7 @@ def _reason(error: Mapping[str, Any], class_type: str, choices_of: ChoicesOf) ->
     if kind in EXCEPTIONS and extra.get("exception_type") == "KeyError":
         missing_node = str(error.get("details")).strip("'")
         return f"an input links to node {missing_node}, which is not in the graph"
-    if kind in EXCEPTIONS and "tuple index out of range" in str(error.get("details")):
+    if kind in EXCEPTIONS and re.search("(tuple|list) index out of range", str(error.get("details"))):
         return "an input links to an output that its node does not have"
     if kind == "dependency_cycle" and (nodes := extra.get("cycle_nodes")):
         return f"its inputs depend on its own output, through {' -> '.join(map(str, [*nodes, nodes[0]]))}"

@@ -14,7 +14,7 @@ from comfybridge.comfyui.client import ComfyUIClient
 from comfybridge.comfyui.servers import Servers
 from comfybridge.comfyui.widgets import choices_of
 from comfybridge.deadline import Deadline
-from comfybridge.prompts.checking import MODEL_FILE
+from comfybridge.workflow.model_files import MODEL_FILE
 
 
 @dataclass(frozen=True)

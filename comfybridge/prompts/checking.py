@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,11 @@ from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import none_can
 from comfybridge.prompts.queueing import Queueing
 from comfybridge.workflow.graph import Graph
+from comfybridge.workflow.model_files import MODEL_FILE
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.presets import with_presets
 from comfybridge.workflow.template import Template, fill
 from comfybridge.workflow.unconverted import Unconverted
-
-# the endings of ComfyUI's own list (folder_paths.supported_pt_extensions), and those of popular packs
-MODEL_FILE = re.compile(r"\.(safetensors|ckpt|pth?2?|bin|pkl|sft|gguf|onnx|engine)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,8 @@ class Checker:
                     return Checked(*needs(said, sent=_sent(admitted)))
                 failures.append((server, said))
         said_no = [each for each in failures if not _is_out_of_reach(each[1])]
-        if said_no and not (self._has_agents and all(error.lacks is not None for _, error in said_no)):
+        may_be_elsewhere = self._has_agents or len(said_no) < len(failures)
+        if said_no and not (may_be_elsewhere and all(error.lacks is not None for _, error in said_no)):
             raise none_can(said_no)
         return _without_server(admitted, workflow)
 

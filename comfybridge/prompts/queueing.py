@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import time
@@ -12,10 +11,9 @@ from typing import Any
 
 from comfybridge.comfyui import previews
 from comfybridge.comfyui.calls import ComfyUINotReached
-from comfybridge.comfyui.catalog import Catalog
 from comfybridge.comfyui.extra_data import with_workflow
 from comfybridge.comfyui.outcome import Prompt
-from comfybridge.comfyui.reasons import ChoicesOf, clean_node_errors, node_sentences, refusal
+from comfybridge.comfyui.reasons import clean_node_errors, node_sentences
 from comfybridge.comfyui.servers import Server
 from comfybridge.comfyui.versions import IdNotTaken
 from comfybridge.comfyui.waiting.waiter import Listener, Waiter
@@ -33,6 +31,7 @@ from comfybridge.files.inputs import Uploader
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import Conversions
+from comfybridge.prompts.fitting import check_fits, choices_for_people
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, give_up
 from comfybridge.prompts.preparation import Prepared, prepare, workflow_of
 from comfybridge.prompts.record import Record
@@ -125,7 +124,7 @@ class Queueing:
         _, prepared = self._prepared(server, admitted, workflow)
         rights, graph = admitted.rights, prepared.filled.graph
         self._uploader.check(prepared.placed, graph, None if rights is None else rights.check_file)
-        _check_classes(server.catalog, prepared, admitted.deadline)
+        check_fits(prepared, server.catalog, admitted.asked.partial_execution_targets, admitted.deadline)
         return graph
 
     def _prepared(
@@ -231,7 +230,7 @@ class Queueing:
         admitted.trace.sent_as, admitted.trace.graph = prompt.id, prompt.graph
         try:
             left_out = server.client.queue_prompt(
-                prompt, listener.client_id, options, deadline, _choices_for_people(server.catalog, deadline)
+                prompt, listener.client_id, options, deadline, choices_for_people(server.catalog, deadline)
             )
         except InvalidWorkflow as refused:
             if refused.lacks is not None:
@@ -260,31 +259,6 @@ class Queueing:
             listener=listener,
             place=place,
         )
-
-
-def _check_classes(catalog: Catalog, prepared: Prepared, deadline: Deadline) -> None:
-    """Refuse, as ComfyUI would, a graph with nodes of classes that the server does not have."""
-    graph = prepared.filled.graph
-    known = catalog.node_classes({node["class_type"] for node in graph.values()}, deadline)
-    lacking = next((node_id for node_id, node in graph.items() if node["class_type"] not in known), None)
-    if lacking is not None:
-        facts = {"node_id": lacking, "class_type": graph[lacking]["class_type"]}
-        refused = refusal({"error": {"type": "missing_node_type", "extra_info": facts}}, graph)
-        if prepared.template.is_of_caller:
-            raise refused
-        raise as_of_template(refused, prepared.template, prepared.filled, prepared.brought)
-
-
-def _choices_for_people(catalog: Catalog, deadline: Deadline) -> ChoicesOf:
-    """Choices for an error's sentence, which is worth no error of its own."""
-
-    def choices_of(class_type: str, input_name: str) -> list[Any] | None:
-        with contextlib.suppress(BridgeError):
-            node_class = catalog.node_class(class_type, deadline)
-            return node_class.choices(input_name) if node_class else None
-        return None
-
-    return choices_of
 
 
 def _was_queued(server: Server, prompt: Prompt, deadline: Deadline) -> bool:

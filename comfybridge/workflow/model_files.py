@@ -10,6 +10,7 @@ The keys are those that ComfyUI's own workflow files use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from comfybridge.workflow.wording import clip, describe, listed
 KEY = "models"
 KEYS = ("name", "directory", "url")
 LONGEST_URL = 2000
+# the endings of ComfyUI's own list (folder_paths.supported_pt_extensions), and those of popular packs
+MODEL_FILE = re.compile(r"\.(safetensors|ckpt|pth?2?|bin|pkl|sft|gguf|onnx|engine)$", re.IGNORECASE)
 # the folder in which ComfyUI looks for the file in an input (folder_paths.py), for models that are not listed
 DIRECTORIES = {
     "ckpt_name": "checkpoints",

@@ -93,9 +93,12 @@ def test_a_job_that_fails_says_where(jobs_app: Flask, api: FlaskClient, sim: Sim
         "EmptyImage",
     )
     assert "/srv" not in error["message"]
-    done = ended(jobs_app, queue(api, txt2img("nowhere.safetensors")))
+    done = ended(
+        jobs_app,
+        queue(api, {"1": node("LoadImage", image="nowhere.png"), "2": node("PreviewImage", images=["1", 0])}),
+    )
     assert (done["status"], done["error"]["code"]) == ("failed", "invalid_workflow")
-    assert "nowhere.safetensors" in done["error"]["message"]
+    assert "nowhere.png" in done["error"]["message"]
 
 
 def test_texts_are_queued_as_they_are(jobs_app: Flask, api: FlaskClient, sim: Simulator) -> None:
