@@ -16,12 +16,9 @@ from typing import Any
 import nats.aio.client
 import nats.errors
 from nats.aio.msg import Msg
-from nats.aio.transport import TcpTransport
 
 from comfybridge.engine_address import WEBSOCKETS, EngineAddress
 from comfybridge.errors import TooLarge
-
-log = logging.getLogger(__name__)
 
 OLDEST = (2, 11)  # it brought lifetimes of single messages
 CONNECT_SECONDS = 2.0
@@ -78,11 +75,7 @@ class ApiError(Exception):
 
 
 class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
-    """nats-py's client, which says at once that its connection is lost, and does not go on without TLS.
-
-    It also sends and hands over messages at once, where nats-py wakes another task for each: that took as long as
-    all else that a call of the engine costs.
-    """
+    """nats-py's client, which says at once that its connection is lost, and does not go on without TLS."""
 
     def __init__(self, address: EngineAddress) -> None:
         super().__init__()
@@ -105,25 +98,6 @@ class _Client(nats.aio.client.Client):  # type: ignore[misc, unused-ignore]
         if self._address.server not in (None, info.get("server_name")):
             raise nats.errors.Error(ANOTHER)
         await super()._process_info({**info, "connect_urls": None}, initial_connection)
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        subscription = self._subs.get(sid)
-        if subscription is None or subscription._cb is None:
-            return
-        message = self._build_message(sid, subject, reply, data, await self._process_headers(headers))
-        try:
-            await subscription._cb(message)
-        except Exception:
-            log.exception("A message of the engine could not be taken.")
-
-    async def _flush_pending(self, force_flush: bool = False) -> Any:
-        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
-        if force_flush or writer is None or writer.transport.get_write_buffer_size():
-            return await super()._flush_pending(force_flush)
-        if self._pending_data_size and self.is_connected:
-            writer.writelines(self._pending)
-            self._pending, self._pending_data_size = [], 0
-        return None
 
 
 class Requests(abc.ABC):

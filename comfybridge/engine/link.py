@@ -333,7 +333,7 @@ class Link:
         while True:
             connection = await self._current(ends)
             try:
-                return await _limited(work(connection), max(0.001, ends - self.loop.time()))
+                return await asyncio.wait_for(work(connection), max(0.001, ends - self.loop.time()))
             except Lost:
                 if not repeats:
                     raise EngineUnreachable(NO_ANSWER) from None
@@ -372,28 +372,6 @@ class Link:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._ready.wait(), remaining)
         return self._connection
-
-
-async def _limited(work: Awaitable[T], seconds: float) -> T:
-    """As `asyncio.wait_for`, which makes another task for it before Python 3.12."""
-    task = asyncio.current_task()
-    assert task is not None
-    is_late = False
-
-    def end() -> None:
-        nonlocal is_late
-        is_late = True
-        task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if is_late:
-            raise asyncio.TimeoutError from None
-        raise
-    finally:
-        timer.cancel()
 
 
 async def _told(

@@ -67,7 +67,7 @@ def test_a_blocked_caller_gets_its_picture_from_another_agent(fleet: Fleet) -> N
     agents[0].kill()
     for each in callers:
         each.check()
-    assert fleet.runs().again().total() <= 1
+    assert fleet.runs().again().total() <= 2  # what it ran, and what it may have begun while a result was stored
 
 
 def test_an_agent_that_is_asked_to_end_leaves_nothing_behind(fleet: Fleet) -> None:

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from comfybridge.comfyui import client
+from comfybridge.comfyui import input_folder
 from comfybridge.simulator import Simulator
 from tests.web.answers import failure, image, success
 from tests.web.input_files import b64, loading, part, png, refused, same_color, sent_graph, stored, uploads, wav
@@ -357,7 +357,7 @@ def test_an_upload_that_comfyui_refuses(
 def test_a_large_file_that_comfyui_would_not_take_is_not_even_sent(
     api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "LARGE_UPLOAD", 10)
+    monkeypatch.setattr(input_folder, "LARGE_UPLOAD", 10)
     sim.fail_route("/features", 200, b'{"max_upload_size": 20}')
     asked = {"workflow": loading("a"), "images": {"a": b64(png())}}
     assert "up to 20 bytes" in failure(api.post("/generate", json=asked), 413, "too_large")["error"]

@@ -1,7 +1,4 @@
-"""The vendor's own specification of the Comfy API v2, to hold answers against.
-
-Without jsonschema, which `requirements-dev.txt` brings, nothing is held against it.
-"""
+"""The vendor's own specification of the Comfy API v2, to hold answers against."""
 
 from __future__ import annotations
 
@@ -12,12 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
-
-try:
-    import jsonschema
-except ImportError:
-    jsonschema = None
 
 DOCUMENT = Path(__file__).with_name("spec") / "openapi.yaml"
 ENDED = ("succeeded", "canceled", "failed", "expired")
@@ -113,8 +106,6 @@ def _faults(schema: dict[str, Any], media_type: str, body: bytes) -> list[str]:
         value = json.loads(body)
     except ValueError:
         return ["not JSON"]
-    if jsonschema is None:
-        return []
     whole = {**schema, "components": _components()}
     found = jsonschema.Draft202012Validator(whole, format_checker=_formats()).iter_errors(value)
     return [f"{each.json_path}: {each.message}"[:400] for each in found]

@@ -11,8 +11,6 @@ from werkzeug.wrappers import Response
 
 from tests.dialects.comfy.checked import Checked
 
-pytest.importorskip("jsonschema", reason="requirements-dev.txt brings it")
-
 LINKS = {"self": "/api/v2/jobs/1", "events": "/api/v2/jobs/1/events", "cancel": "/api/v2/jobs/1/cancel"}
 TIMES = {"created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z"}
 DONE = {"value": 1, "nodes_done": 1, "nodes_total": 1}
