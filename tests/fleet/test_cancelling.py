@@ -13,13 +13,14 @@ def test_a_waiting_job_that_is_cancelled_never_runs(fleet: Fleet) -> None:
     engine = fleet.engine()
     bridge = fleet.bridge(engine)
     fleet.agent(engine, fleet.comfyui())
-    fleet.submit(bridge, "long", steps=50)
-    fleet.wait_until_began("long")
+    endless = fleet.submit(bridge, "endless", steps=100_000)
+    fleet.wait_until_began("endless")
     waiting = {f"waiting{number}": fleet.submit(bridge, f"waiting{number}") for number in range(10)}
     gone = {label: job_id for number, (label, job_id) in enumerate(waiting.items()) if number % 2}
     for job_id in gone.values():
         assert cancel(bridge.url, job_id) == "cancelled"
-    fleet.check(bridge, cancelled=gone)
+    assert cancel(bridge.url, endless) == "cancelled"
+    fleet.check(bridge, cancelled={*gone, "endless"})
     assert not [label for label in gone if fleet.runs().began[label]]
 
 
