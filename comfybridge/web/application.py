@@ -35,6 +35,8 @@ from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
 from comfybridge.web.marks import UPLOAD, marks_of
 from comfybridge.web.monitoring import probes
+from comfybridge.web.page import views as page
+from comfybridge.web.page.visits import show_pages
 from comfybridge.web.parsing.multipart import is_multipart
 from comfybridge.web.request_log import Entry, Watched, note, write_line
 
@@ -91,6 +93,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     dialects = app.extensions[DIALECTS] = _spoken(bridge.settings)
     app.before_request(partial(_begin, dialects))
     app.after_request(_finish)
+    if bridge.settings.page:
+        app.register_blueprint(page.blueprint)
+        show_pages(app)
     door.protect(app, bridge.settings, lambda: dialects.of_request(request).key_places)
     errors.answer_errors(
         app,
@@ -99,6 +104,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
+    if not bridge.settings.page:
+        app.register_blueprint(docs.front)
     if jobs is not None:
         app.register_blueprint(older_jobs.JOBS_BLUEPRINT)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]

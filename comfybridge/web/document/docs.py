@@ -20,6 +20,7 @@ from comfybridge.errors import NotFound
 from comfybridge.web.marks import marked
 
 blueprint = Blueprint("docs", __name__)
+front = Blueprint("front", __name__)  # for a bridge without the page that is there otherwise
 
 FILES = {
     "swagger.css": ("swagger_style.css", "text/css"),
@@ -82,7 +83,7 @@ def docs() -> Response:
     return Response(PAGE, content_type="text/html; charset=utf-8", headers={"X-Frame-Options": "DENY"})
 
 
-@blueprint.get("/")
+@front.get("/")
 @marked(needs_key=False)
 def root() -> BaseResponse:
     """The page, for people who open the bridge's address in a browser."""

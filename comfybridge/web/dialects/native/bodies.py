@@ -74,6 +74,9 @@ class ErrorAnswer(TypedDict):
     status: Literal["error"]
     type: Annotated[str, Field(description="a stable name for programs")]
     error: Annotated[str, Field(description="one sentence for people")]
+    field: NotRequired[
+        Annotated[str, Field(description="the field of the request, or the parameter, that is wrong, if it is one")]
+    ]
     prompt_id: NotRequired[PromptId]
     node: NotRequired[
         Annotated[
@@ -93,6 +96,7 @@ def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
         "status": "error",
         "type": error.type,
         "error": error.message,
+        "field": error.field or "",
         "prompt_id": error.prompt_id or "",
         "node": error.node or {},
         "node_errors": error.node_errors or {},

@@ -1,0 +1,3 @@
+// @ts-check
+/** Nothing yet. */
+export {};
