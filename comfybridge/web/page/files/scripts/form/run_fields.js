@@ -1,0 +1,85 @@
+/** The fields that every workflow has: how often to run it, for how long, and what its pictures come as. */
+
+import { ChoiceField } from "./choice_field.js";
+import { NumberField } from "./number_field.js";
+
+/**
+ * @typedef {import("../types.js").Policy} Policy
+ * @typedef {import("./field.js").Field} Field
+ */
+
+/** What the bridge converts still pictures to, by what people call it. */
+const FORMATS = { PNG: "png", JPEG: "jpeg", WebP: "webp" };
+
+/**
+ * @typedef {object} RunFields
+ * @property {NumberField | null} n null if one request may run only one prompt.
+ * @property {NumberField} timeout in seconds.
+ * @property {ChoiceField} format
+ * @property {NumberField} quality from 1 to 100.
+ */
+
+/**
+ * @param {Policy} policy
+ * @param {string} id the beginning of the fields' ids.
+ * @returns {RunFields}
+ */
+export function runFields(policy, id) {
+  const most = policy.max_n ?? 1;
+  const longest = policy.max_timeout ?? null;
+  const fields = {
+    n:
+      most > 1
+        ? new NumberField(
+            "n",
+            { default: 1, description: "How often to run the workflow, each time with the next seed." },
+            { id: `${id}-n`, label: "How many prompts", limits: { low: 1, high: most }, isWhole: true },
+          )
+        : null,
+    timeout: timeoutField(policy.timeout, longest, id),
+    format: new ChoiceField(
+      "output.format",
+      { description: "What still pictures are converted to." },
+      { id: `${id}-format`, label: "Picture format", choices: Object.keys(FORMATS), none: "As the workflow makes them" },
+    ),
+    quality: new NumberField(
+      "output.quality",
+      { description: "For JPEG and WebP; 90 if left empty." },
+      { id: `${id}-quality`, label: "Picture quality", limits: { low: 1, high: 100 }, isWhole: true },
+    ),
+  };
+  const showQuality = () => {
+    fields.quality.element.hidden = !hasQuality(fields.format.value);
+  };
+  fields.format.element.addEventListener("change", showQuality);
+  showQuality();
+  return fields;
+}
+
+/** @param {unknown} format as people call it. */
+function hasQuality(format) {
+  return format !== undefined && format !== "PNG";
+}
+
+/**
+ * @param {number} usual
+ * @param {number | null} longest
+ * @param {string} id
+ */
+function timeoutField(usual, longest, id) {
+  const description = `How many seconds to wait for the result; ${usual} if left empty.`;
+  const limits = { low: 1, high: longest };
+  return new NumberField("timeout", { description }, { id: `${id}-timeout`, label: "Timeout", limits, isWhole: false });
+}
+
+/**
+ * @param {RunFields} fields
+ * @returns {Record<string, unknown> | undefined} the request's `output`.
+ * @throws {import("./problem.js").Problem}
+ */
+export function outputOf({ format, quality }) {
+  const chosen = /** @type {keyof typeof FORMATS | undefined} */ (format.read());
+  if (chosen === undefined) return undefined;
+  const percent = hasQuality(chosen) ? quality.read() : undefined;
+  return { format: FORMATS[chosen], ...(percent === undefined ? {} : { quality: percent }) };
+}
