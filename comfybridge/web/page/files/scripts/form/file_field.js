@@ -21,7 +21,7 @@ export class FileField extends Field {
     /** @type {File | null} */
     this.file = null;
     this.url = "";
-    this.input = el("input", { type: "file", class: "visually-hidden", accept: acceptOf(this.kind) });
+    this.input = el("input", { type: "file", class: "file-input", accept: acceptOf(this.kind) });
     this.input.setAttribute("aria-labelledby", `${this.id}-label`);
     this.chosen = el("div", { class: "file-shown", hidden: true });
     this.buttons = el("div", { class: "file-buttons" }, this.chooseButton());

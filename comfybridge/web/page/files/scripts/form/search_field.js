@@ -27,7 +27,7 @@ export class SearchField extends Field {
       class: "search-box",
       role: "combobox",
       autocomplete: "off",
-      spellcheck: false,
+      spellcheck: "false",
       placeholder: options.none ?? (this.required ? `Search ${this.choices.length}` : "The workflow's own"),
       "aria-autocomplete": "list",
       "aria-expanded": "false",

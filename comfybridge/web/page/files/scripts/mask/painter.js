@@ -55,6 +55,7 @@ export async function paintMask(file, url, drawing, { isInverted }) {
   dialog.showModal();
   stage.fit();
   stage.canvas.focus();
+  say(placeOf(brush));
   const options = { name: nameOf(file), isInverted, onProgress: (/** @type {number} */ share) => say(progress(share)) };
   const mask = await new Promise((/** @type {(mask: File | null) => void} */ resolve) => {
     dialog.addEventListener("close", () => resolve(null));
