@@ -163,7 +163,7 @@ export class WorkflowForm extends EventTarget {
       this.fields.get(name) ??
       this.fields.get(plain) ??
       this.allFields().find((field) => field.name === name || field.name === plain) ??
-      (name === "output" ? this.run.format : undefined)
+      { output: this.run.format, presets: this.presets[0] }[name]
     );
   }
 
