@@ -19,7 +19,8 @@ export class ChoiceField extends Field {
     this.choices = options.choices;
     this.box = el("select", {});
     if (!this.hasDefault || placeOf(parameter.default, this.choices) < 0) {
-      const none = options.none ?? (this.required ? "Choose one" : "The workflow's own");
+      const usual = this.required ? "Choose one" : "The workflow's own";
+      const none = options.none ?? (this.choices.length ? usual : "ComfyUI has none");
       this.box.append(el("option", { value: NONE, text: none }));
     }
     this.choices.forEach((choice, index) => {
@@ -35,7 +36,7 @@ export class ChoiceField extends Field {
   read() {
     if (this.box.value === NONE) return undefined;
     if (this.box.value === FOREIGN) {
-      throw new Problem(`${this.label} is ${nameOfChoice(this.foreign)}, which is no longer there; choose another.`);
+      throw new Problem(`${this.subject} is ${nameOfChoice(this.foreign)}, which is no longer there; choose another.`);
     }
     return this.choices[Number(this.box.value)];
   }

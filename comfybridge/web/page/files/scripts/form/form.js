@@ -4,6 +4,7 @@ import { el } from "../element.js";
 import { fieldFor } from "./fields.js";
 import { listenForPaste, takeFile } from "./incoming.js";
 import { layOut } from "./layout.js";
+import { addMaskTools } from "./mask_tool.js";
 import { groupsOf } from "./order.js";
 import { PresetField } from "./presets.js";
 import { contentOf } from "./reading.js";
@@ -42,6 +43,7 @@ export class WorkflowForm extends EventTarget {
     this.presets = Object.entries(workflow.presets ?? {}).map(
       ([name, settings], index) => new PresetField(name, settings, { id: `${id}-preset-${index}`, fields: this.fields }),
     );
+    addMaskTools(this.fields, workflow.mask);
     this.run = runFields(policy, id);
     this.submit = el("button", { type: "submit", class: "button primary generate", text: "Generate" });
     const parts = { ...groupsOf(workflow), fields: this.fields, presets: this.presets, run: this.run };
@@ -161,7 +163,7 @@ export class WorkflowForm extends EventTarget {
       this.fields.get(name) ??
       this.fields.get(plain) ??
       this.allFields().find((field) => field.name === name || field.name === plain) ??
-      (name === "output" ? this.run.format : undefined)
+      { output: this.run.format, presets: this.presets[0] }[name]
     );
   }
 
