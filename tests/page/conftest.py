@@ -1,6 +1,6 @@
 """A browser, bridges for it to open, and pages that are watched for faults which a person does not see.
 
-They need playwright, which requirements-dev.txt lists, and a Chromium of the system. Without them the tests are skipped.
+They need playwright, which requirements-dev.txt lists, and a Chromium of the system. Without these they are skipped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from comfybridge.simulator import Simulator
+from comfybridge.serving.demo_comfyui import demo_comfyui
+from tests import ROOT
 from tests.page.bridges import Bridge
 from tests.page.chromium import launched, path_of_chromium
 from tests.page.watch import Watch
@@ -19,9 +20,11 @@ from tests.page.watch import Watch
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+    from comfybridge.simulator import Simulator
+
     Open = Callable[..., Page]
 
-SLOWEST = 60_000  # milliseconds; only a failing test waits so long
+SLOWEST = 15_000  # milliseconds; only a failing test waits so long
 DESKTOP = {"width": 1280, "height": 900}
 
 
@@ -41,7 +44,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def _common_comfyui() -> Iterator[Simulator]:
-    with Simulator(step_seconds=0) as simulator:
+    with demo_comfyui(ROOT / "workflows") as simulator:
+        simulator.step_seconds = 0
         yield simulator
 
 
@@ -54,7 +58,7 @@ def _common_bridge(_common_comfyui: Simulator, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def comfyui(_common_comfyui: Simulator) -> Iterator[Simulator]:
-    """The ComfyUI behind all bridges. It loses no time on sampling, and forgets between tests what it was told to do."""
+    """The ComfyUI behind all bridges. It loses no time on sampling, and after each test it is as it was."""
     yield _common_comfyui
     _common_comfyui.release()
     _common_comfyui.heal()
@@ -84,14 +88,14 @@ def start_bridge(comfyui: Simulator, tmp_path: Path) -> Iterator[Callable[..., B
 
 @pytest.fixture
 def open_context(browser: Browser) -> Iterator[Callable[..., tuple[BrowserContext, Watch]]]:
-    """Opens a browser's window for a bridge, with a storage of its own; what it must not do is told at the end."""
+    """Opens a browser's window for a URL, with a storage of its own; what it must not do is told at the end."""
     opened: list[tuple[BrowserContext, Watch]] = []
 
-    def open_it(bridge: Bridge, **options: Any) -> tuple[BrowserContext, Watch]:
-        context = browser.new_context(**{"base_url": bridge.url, "viewport": DESKTOP, "locale": "en-GB", **options})
+    def open_it(url: str, **options: Any) -> tuple[BrowserContext, Watch]:
+        context = browser.new_context(**{"base_url": url, "viewport": DESKTOP, "locale": "en-GB", **options})
         context.set_default_timeout(SLOWEST)
-        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=bridge.url)
-        opened.append((context, Watch(context, bridge.url)))
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
+        opened.append((context, Watch(context, url)))
         return opened[-1]
 
     yield open_it
@@ -102,10 +106,10 @@ def open_context(browser: Browser) -> Iterator[Callable[..., tuple[BrowserContex
 
 @pytest.fixture
 def open_page(open_context: Callable[..., tuple[BrowserContext, Watch]]) -> Open:
-    """Opens a bridge's page in a browser's window of its own; `options` are those of playwright's contexts."""
+    """Opens the page of a bridge or of a URL in a window of its own; `options` are those of playwright's contexts."""
 
-    def open_it(bridge: Bridge, path: str = "/", **options: Any) -> Page:
-        context, _ = open_context(bridge, **options)
+    def open_it(bridge: Bridge | str, path: str = "/", **options: Any) -> Page:
+        context, _ = open_context(bridge if isinstance(bridge, str) else bridge.url, **options)
         page = context.new_page()
         page.goto(path)
         return page

@@ -1,4 +1,4 @@
-"""Listens to a page for all that a person does not see: errors in scripts, what the CSP has stopped, foreign calls."""
+"""Listens to a page for what a person does not see: errors in scripts, what the CSP has stopped, foreign calls."""
 
 from __future__ import annotations
 
