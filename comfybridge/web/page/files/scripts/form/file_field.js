@@ -132,7 +132,7 @@ export class FileField extends Field {
       announce(`${this.label}: ${file.name || "the file"} is removed.`);
     };
     const name = `Remove ${file.name || "the file"} from ${this.label}`;
-    return el("button", { type: "button", class: "button file-remove", "aria-label": name, text: "Remove", on: { click: remove } });
+    return el("button", { type: "button", class: "file-remove", "aria-label": name, text: "Remove", on: { click: remove } });
   }
 
   acceptDrops() {

@@ -45,7 +45,7 @@ export class WorkflowForm extends EventTarget {
     );
     addMaskTools(this.fields, workflow.mask);
     this.run = runFields(policy, id);
-    this.submit = el("button", { type: "submit", class: "button primary generate", text: "Generate" });
+    this.submit = el("button", { type: "submit", class: "primary generate", text: "Generate" });
     const parts = { ...groupsOf(workflow), fields: this.fields, presets: this.presets, run: this.run };
     const layout = layOut(workflow, parts, el("div", { class: "form-actions" }, this.submit));
     this.element = layout.form;
