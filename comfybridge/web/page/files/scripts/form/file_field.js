@@ -140,7 +140,6 @@ export class FileField extends Field {
     this.element.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      event.stopPropagation();
       event.dataTransfer.dropEffect = "copy";
       over(true);
     });
@@ -151,8 +150,7 @@ export class FileField extends Field {
       over(false);
       const file = event.dataTransfer?.files[0];
       if (!file) return;
-      event.preventDefault();
-      event.stopPropagation();
+      event.preventDefault(); // which also tells the page that the file has been taken
       this.take(file);
     });
   }
