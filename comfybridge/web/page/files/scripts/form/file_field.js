@@ -132,7 +132,7 @@ export class FileField extends Field {
       announce(`${this.label}: ${file.name || "the file"} is removed.`);
     };
     const name = `Remove ${file.name || "the file"} from ${this.label}`;
-    return el("button", { type: "button", class: "button file-remove", "aria-label": name, text: "Remove", on: { click: remove } });
+    return el("button", { type: "button", class: "file-remove", "aria-label": name, text: "Remove", on: { click: remove } });
   }
 
   acceptDrops() {
@@ -140,7 +140,6 @@ export class FileField extends Field {
     this.element.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      event.stopPropagation();
       event.dataTransfer.dropEffect = "copy";
       over(true);
     });
@@ -151,8 +150,7 @@ export class FileField extends Field {
       over(false);
       const file = event.dataTransfer?.files[0];
       if (!file) return;
-      event.preventDefault();
-      event.stopPropagation();
+      event.preventDefault(); // which also tells the page that the file has been taken
       this.take(file);
     });
   }
