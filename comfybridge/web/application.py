@@ -22,6 +22,7 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
+from comfybridge.web.answers.browser_rules import forbid_scripts
 from comfybridge.web.current import ASSETS, EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.comfy.dialect import COMFY
@@ -145,5 +146,6 @@ def _finish(response: Response) -> Response:
     prompt_id = g.get("prompt_id")
     if prompt_id:
         response.headers["X-Prompt-Id"] = prompt_id
+    forbid_scripts(response)
     note(response)
     return response

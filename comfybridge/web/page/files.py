@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from comfybridge.web.page.comments import without_comments
 from comfybridge.web.page.modules import needed_modules
 
 FOLDER = Path(__file__).parent / "files"
@@ -73,7 +74,7 @@ def page_files() -> PageFiles:
 def read_page_files(folder: Path) -> PageFiles:
     """The files of a folder."""
     contents = {
-        path.relative_to(folder).as_posix(): path.read_bytes()
+        path.relative_to(folder).as_posix(): _read(path)
         for path in sorted(folder.rglob("*"))
         if path.suffix in MEDIA_TYPES
     }
@@ -89,6 +90,11 @@ def read_page_files(folder: Path) -> PageFiles:
         else:
             others[path] = _file(path, content)
     return PageFiles(hash_of_all, pages, others)
+
+
+def _read(path: Path) -> bytes:
+    content = path.read_bytes()
+    return without_comments(path.name, content.decode()).encode() if path.suffix in (".js", ".css") else content
 
 
 def _completed(html: str, hash_of_all: str, scripts: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from comfybridge.errors import NotFound
-from comfybridge.web.answers.pages import page_headers
+from comfybridge.web.answers.browser_rules import page_headers
 from comfybridge.web.current import current_bridge
 from comfybridge.web.marks import marked
 from comfybridge.web.page.files import HTML, PageFile, page_files
