@@ -101,7 +101,7 @@ export class Card {
     if (run.result) this.#take(run.result);
     this.entry = entryOf(run, before);
     const isNews = run.state !== before.state || String(run.promptIds) !== String(before.promptIds);
-    if (isNews || run.hasEnded || before === this.entry) this.host.changed(this, run);
+    if (isNews || run.hasEnded) this.host.changed(this, run);
     this.#announce(run);
     if (run.hasEnded || !this.#view) this.#show();
     else this.#view.show();
@@ -109,8 +109,9 @@ export class Card {
 
   /** @param {Run} run */
   #announce(run) {
-    const sentence = [stateInWords(run), run.note, run.error?.message].filter(Boolean).join(". ");
-    if (sentence === this.#said) return;
+    const details = run.note || run.error?.message;
+    const sentence = details ? `${stateInWords(run)}. ${details}` : stateInWords(run);
+    if (sentence === this.#said || run.state === "sending") return;
     this.#said = sentence;
     announce(`${this.#title.textContent}: ${sentence}`);
   }
@@ -143,7 +144,7 @@ export class Card {
   #ended() {
     const { entry, result } = this;
     const parts = result ? this.#outputs(result) : [];
-    if (entry.error) parts.push(el("p", { class: "card-error", text: entry.error.message }));
+    if (entry.error && !(entry.note && entry.state === "cancelled")) parts.push(el("p", { class: "card-error", text: entry.error.message }));
     if (entry.note) parts.push(el("p", { class: "run-note", text: entry.note }));
     if (entry.state === "cancelled" && !entry.note && !entry.error) parts.push(el("p", { text: "Cancelled." }));
     if (!this.run && isUnfinished(entry)) return [el("p", { class: "run-note", text: ELSEWHERE })];

@@ -58,7 +58,7 @@ export function entryOf(run, earlier) {
     error: error && { type: error.type ?? "", message: error.message },
     note: run.note,
     seed,
-    seeds: result?.seeds ?? earlier?.seeds ?? [seed],
+    seeds: result ? (result.seeds ?? [result.seed]) : (earlier?.seeds ?? []),
     params,
     timings: result?.timings ?? earlier?.timings ?? null,
     warnings: result?.warnings ?? earlier?.warnings ?? [],
