@@ -12,18 +12,21 @@ export class ChoiceField extends Field {
   /**
    * @param {string} name
    * @param {import("../types.js").Parameter} parameter
-   * @param {import("./field.js").FieldOptions & {choices: readonly unknown[], none?: string}} options
+   * @param {import("./field.js").FieldOptions & {choices: readonly unknown[], none?: string,
+   *   nameOf?: (choice: unknown) => string}} options none: what stands for no choice.
    */
   constructor(name, parameter, options) {
     super(name, parameter, options);
     this.choices = options.choices;
+    const { nameOf = nameOfChoice } = options;
     this.box = el("select", {});
     if (!this.hasDefault || placeOf(parameter.default, this.choices) < 0) {
-      const none = options.none ?? (this.required ? "Choose one" : "The workflow's own");
+      const usual = this.required ? "Choose one" : "The workflow's own";
+      const none = options.none ?? (this.choices.length ? usual : "ComfyUI has none");
       this.box.append(el("option", { value: NONE, text: none }));
     }
     this.choices.forEach((choice, index) => {
-      this.box.append(el("option", { value: String(index), text: nameOfChoice(choice) }));
+      this.box.append(el("option", { value: String(index), text: nameOf(choice) }));
     });
     /** @type {unknown} a value that is not one of the choices. */
     this.foreign = undefined;
@@ -35,7 +38,7 @@ export class ChoiceField extends Field {
   read() {
     if (this.box.value === NONE) return undefined;
     if (this.box.value === FOREIGN) {
-      throw new Problem(`${this.label} is ${nameOfChoice(this.foreign)}, which is no longer there; choose another.`);
+      throw new Problem(`${this.subject} is ${nameOfChoice(this.foreign)}, which is no longer there; choose another.`);
     }
     return this.choices[Number(this.box.value)];
   }

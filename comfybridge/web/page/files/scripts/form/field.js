@@ -11,6 +11,7 @@ import { Problem } from "./problem.js";
  * @property {string} id unique in the document.
  * @property {boolean} [required]
  * @property {string} [label] made from the name if not given.
+ * @property {string} [subject] what sentences call it; as the label if not given.
  */
 
 /** @abstract */
@@ -20,12 +21,13 @@ export class Field {
    * @param {Parameter} parameter
    * @param {FieldOptions} options
    */
-  constructor(name, parameter, { id, required = false, label = labelOf(name) }) {
+  constructor(name, parameter, { id, required = false, label = labelOf(name), subject = label }) {
     this.name = name;
     this.parameter = parameter;
     this.id = id;
     this.required = required;
     this.label = label;
+    this.subject = subject;
     this.error = el("p", { class: "field-error", id: `${id}-error`, hidden: true });
     this.help = parameter.description
       ? el("p", { class: "field-help", id: `${id}-help`, text: sentence(parameter.description) })
@@ -102,7 +104,7 @@ export class Field {
    */
   checked() {
     const value = this.read();
-    if (value === undefined && this.required) throw new Problem(`${this.label} is missing.`);
+    if (value === undefined && this.required) throw new Problem(`${this.subject} is missing.`);
     return value;
   }
 

@@ -21,7 +21,7 @@ export class FileField extends Field {
     /** @type {File | null} */
     this.file = null;
     this.url = "";
-    this.input = el("input", { type: "file", class: "visually-hidden", accept: acceptOf(this.kind) });
+    this.input = el("input", { type: "file", class: "file-input", accept: acceptOf(this.kind) });
     this.input.setAttribute("aria-labelledby", `${this.id}-label`);
     this.chosen = el("div", { class: "file-shown", hidden: true });
     this.buttons = el("div", { class: "file-buttons" }, this.chooseButton());
@@ -37,7 +37,6 @@ export class FileField extends Field {
       this.take(this.input.files?.[0]);
       this.input.value = ""; // the same file may be chosen again
     });
-    this.named.element.addEventListener("input", (event) => event.stopPropagation());
     this.acceptDrops();
     this.reset();
   }
@@ -51,13 +50,13 @@ export class FileField extends Field {
   /** @returns {Field} for the name of a file that ComfyUI has. */
   nameField() {
     const { default: usual, enum: choices } = this.parameter;
-    const id = `${this.id}-name`;
+    const common = { id: `${this.id}-name`, subject: this.label };
     if (!choices) {
       const label = "Or the name of a file in ComfyUI's input folder";
-      return new TextField(`${this.name}-name`, { default: usual }, { id, label });
+      return new TextField(`${this.name}-name`, { default: usual }, { ...common, label });
     }
-    const label = "Or a file that ComfyUI has";
-    const field = listOf(`${this.name}-name`, { default: usual }, { id, label, choices, none: "None" });
+    const options = { ...common, label: "Or a file that ComfyUI has", choices, none: "None" };
+    const field = listOf(`${this.name}-name`, { default: usual }, options);
     field.element.hidden = choices.length === 0;
     return field;
   }
@@ -133,7 +132,7 @@ export class FileField extends Field {
       announce(`${this.label}: ${file.name || "the file"} is removed.`);
     };
     const name = `Remove ${file.name || "the file"} from ${this.label}`;
-    return el("button", { type: "button", class: "button file-remove", "aria-label": name, text: "Remove", on: { click: remove } });
+    return el("button", { type: "button", class: "file-remove", "aria-label": name, text: "Remove", on: { click: remove } });
   }
 
   acceptDrops() {
@@ -141,7 +140,6 @@ export class FileField extends Field {
     this.element.addEventListener("dragover", (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      event.stopPropagation();
       event.dataTransfer.dropEffect = "copy";
       over(true);
     });
@@ -152,8 +150,7 @@ export class FileField extends Field {
       over(false);
       const file = event.dataTransfer?.files[0];
       if (!file) return;
-      event.preventDefault();
-      event.stopPropagation();
+      event.preventDefault(); // which also tells the page that the file has been taken
       this.take(file);
     });
   }

@@ -45,7 +45,7 @@ export class WorkflowForm extends EventTarget {
     );
     addMaskTools(this.fields, workflow.mask);
     this.run = runFields(policy, id);
-    this.submit = el("button", { type: "submit", class: "button primary generate", text: "Generate" });
+    this.submit = el("button", { type: "submit", class: "primary generate", text: "Generate" });
     const parts = { ...groupsOf(workflow), fields: this.fields, presets: this.presets, run: this.run };
     const layout = layOut(workflow, parts, el("div", { class: "form-actions" }, this.submit));
     this.element = layout.form;
@@ -88,24 +88,27 @@ export class WorkflowForm extends EventTarget {
     return null;
   }
 
-  /** @returns {Values} what the form holds, without what is not accepted. */
+  /** @returns {Values} what the form holds, without what is not accepted; `fill` takes all of it. */
   values() {
-    const given = [...this.fields.values()].map((field) => /** @type {const} */ ([field.name, field.value]));
-    return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+    const given = this.allFields().map((field) => /** @type {const} */ ([field.name, field.value]));
+    return Object.fromEntries(given.filter(([, value]) => value !== undefined).reverse()); // parameters win
   }
 
   /**
-   * Set fields; others stay. Names that the workflow does not have are ignored.
+   * Set fields; others stay. Names that the form does not have are ignored.
    *
-   * @param {Values} values
+   * @param {Values} values by parameter; also `n`, `timeout`, `output`, and presets by their names.
    */
   fill(values) {
-    for (const [name, value] of Object.entries(values)) {
-      const field = this.fields.get(name);
+    const { output, ...others } = values;
+    const named = Object.entries(output ?? {}).map(([name, value]) => /** @type {const} */ ([`output.${name}`, value]));
+    for (const [name, value] of [...named, ...Object.entries(this.fields.has("output") ? values : others)]) {
+      const field = this.fields.get(name) ?? this.allFields().find((each) => each.name === name);
       field?.write(value);
       field?.clearError();
     }
     this.followPresets();
+    this.run.showQuality();
   }
 
   /** Go back to the workflow's own values. */
@@ -113,6 +116,7 @@ export class WorkflowForm extends EventTarget {
     for (const field of this.allFields()) field.reset();
     this.clearErrors();
     this.followPresets();
+    this.run.showQuality();
   }
 
   /** @param {File} file @returns {boolean} whether there was a field for it. */
@@ -163,7 +167,7 @@ export class WorkflowForm extends EventTarget {
       this.fields.get(name) ??
       this.fields.get(plain) ??
       this.allFields().find((field) => field.name === name || field.name === plain) ??
-      (name === "output" ? this.run.format : undefined)
+      { output: this.run.format, presets: this.presets[0] }[name]
     );
   }
 

@@ -38,7 +38,10 @@ export function layOut(workflow, parts, actions) {
   const form = el(
     "form",
     { class: "workflow-form", novalidate: true, autocomplete: "off" },
-    notesOf("Note", (workflow.warnings ?? []).map((warning) => ["", warning])),
+    notesOf(
+      "Note",
+      (workflow.warnings ?? []).map((warning) => ["", warning]),
+    ),
     ...elementsOf([...parts.texts, ...parts.files]),
     el("div", { class: "form-grid" }, ...often),
     more,

@@ -1,4 +1,4 @@
-/** "Paint a mask": the button that lets a mask be painted over the picture of another field. */
+/** "Paint a mask": the button that lets a mask be painted over a picture. */
 
 import { announce } from "../announce.js";
 import { el } from "../element.js";
@@ -24,60 +24,62 @@ export function addMaskTools(fields, form) {
   const images = files.map((field) => field.name).filter((name) => !isMask(name));
   for (const mask of files) {
     const image = isMask(mask.name) ? fields.get(pictureOf(mask.name, images) ?? "") : undefined;
-    if (mask instanceof FileField && image instanceof FileField) {
-      new MaskTool(mask, image, mask.name === "mask" && INVERTED.includes(form ?? ""));
-    }
+    if (!(mask instanceof FileField) || !(image instanceof FileField)) continue;
+    const isInverted = mask.name === "mask" && INVERTED.includes(form ?? "");
+    new MaskTool(mask, image, isInverted ? "inverted" : "mask");
   }
+  const image = fields.get("image");
+  if (form === "in_image" && image instanceof FileField) new MaskTool(image, image, "masked");
 }
 
 class MaskTool {
   /**
-   * @param {FileField} mask
-   * @param {FileField} image
-   * @param {boolean} isInverted whether the workflow keeps what is white.
+   * @param {FileField} target takes what is made.
+   * @param {FileField} image what is painted over; the same, if the mask becomes the picture's transparency.
+   * @param {"mask" | "inverted" | "masked"} form what is made.
    */
-  constructor(mask, image, isInverted) {
-    this.mask = mask;
+  constructor(target, image, form) {
+    this.target = target;
     this.image = image;
-    this.isInverted = isInverted;
+    this.form = form;
     this.drawing = new Drawing();
-    /** @type {File | null} the file that was painted. */
-    this.painted = null;
-    /** @type {Promise<{width: number, height: number}> | null} of the picture that was painted over. */
-    this.measures = null;
-    this.button = el("button", { type: "button", class: "button", on: { click: () => void this.paint() } });
-    mask.buttons.prepend(this.button);
-    mask.element.classList.add("is-mask");
-    mask.element.addEventListener("change", () => this.show());
+    /** @type {File | null} what was made. */
+    this.made = null;
+    /** @type {{file: File, url: string} | null} the picture that was painted over. */
+    this.picture = null;
+    this.button = el("button", { type: "button", on: { click: () => void this.paint() } });
+    target.buttons.prepend(this.button);
+    if (target !== image) target.element.classList.add("is-mask");
+    target.element.addEventListener("change", () => this.show());
     image.element.addEventListener("change", () => void this.onImage());
     this.show();
   }
 
   show() {
-    this.button.textContent = this.isPainted ? "Change the mask" : "Paint a mask";
+    this.button.textContent = this.isMade ? "Change the mask" : "Paint a mask";
   }
 
-  get isPainted() {
-    return this.painted !== null && this.mask.file === this.painted;
+  get isMade() {
+    return this.made !== null && this.target.file === this.made;
   }
 
   async paint() {
-    const { file, url } = this.image;
+    const { file } = this.image;
     if (!file) {
-      this.mask.showError(`Choose a file for ${this.image.label} first; the mask is painted over it.`);
+      this.target.showError(`Choose a file for ${this.image.label} first; the mask is painted over it.`);
       return;
     }
     this.button.disabled = true;
     try {
-      this.measures ??= measured(url);
-      const mask = await paintMask(file, url, this.drawing, { isInverted: this.isInverted });
-      if (!mask) return;
-      this.painted = mask;
-      this.mask.setFile(mask);
-      announce(`${this.mask.label}: the painted mask is chosen.`);
+      if (!this.picture) this.picture = { file, url: URL.createObjectURL(file) };
+      const made = await paintMask(this.picture.file, this.picture.url, this.drawing, this.form);
+      if (!made) return;
+      this.made = made;
+      this.target.setFile(made);
+      announce(`${this.target.label}: the painted mask is chosen.`);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.mask.showError(`${reason} Choose the mask as a file.`);
+      this.target.showError(`${reason} Choose ${this.form === "masked" ? "another picture" : "the mask as a file"}.`);
     } finally {
       this.button.disabled = false;
       this.button.focus();
@@ -87,20 +89,20 @@ class MaskTool {
   /** A painted mask fits another picture only if that has the same size. */
   async onImage() {
     const { file, url } = this.image;
-    if (!file || !this.measures) return;
-    const old = this.measures;
-    const now = measured(url);
-    now.catch(() => undefined);
-    this.measures = now;
-    const sizes = await Promise.allSettled([old, now]);
-    if (this.image.file !== file) return;
-    const [before, after] = sizes.map((each) => (each.status === "fulfilled" ? each.value : null));
-    if (before && after && before.width === after.width && before.height === after.height) return;
+    const before = this.picture;
+    if (!before || !file || file === before.file || file === this.made) return;
+    this.picture = null;
+    const sizes = await Promise.allSettled([measured(before.url), measured(url)]);
+    URL.revokeObjectURL(before.url);
+    const [old, now] = sizes.map((each) => (each.status === "fulfilled" ? each.value : null));
+    const isSame = old && now && old.width === now.width && old.height === now.height;
+    if (this.target !== this.image && isSame) return;
     this.drawing = new Drawing();
-    if (this.isPainted) {
-      this.mask.setFile(null);
-      announce(`${this.mask.label}: the painted mask is removed, as the picture has another size.`);
+    if (this.isMade) {
+      this.target.setFile(null);
+      announce(`${this.target.label}: the painted mask is removed, as the picture has another size.`);
     }
-    this.painted = null;
+    this.made = null;
+    this.show();
   }
 }

@@ -8,8 +8,12 @@ import { NumberField } from "./number_field.js";
  * @typedef {import("./field.js").Field} Field
  */
 
-/** What the bridge converts still pictures to, by what people call it. */
-const FORMATS = { PNG: "png", JPEG: "jpeg", WebP: "webp" };
+/** What the bridge converts still pictures to, and what people call it. */
+const FORMATS = new Map([
+  ["png", "PNG"],
+  ["jpeg", "JPEG"],
+  ["webp", "WebP"],
+]);
 
 /**
  * @typedef {object} RunFields
@@ -17,6 +21,7 @@ const FORMATS = { PNG: "png", JPEG: "jpeg", WebP: "webp" };
  * @property {NumberField} timeout in seconds.
  * @property {ChoiceField} format
  * @property {NumberField} quality from 1 to 100.
+ * @property {() => void} showQuality shows the quality if the format has one.
  */
 
 /**
@@ -27,6 +32,7 @@ const FORMATS = { PNG: "png", JPEG: "jpeg", WebP: "webp" };
 export function runFields(policy, id) {
   const most = policy.max_n ?? 1;
   const longest = policy.max_timeout ?? null;
+  /** @type {RunFields} */
   const fields = {
     n:
       most > 1
@@ -40,25 +46,31 @@ export function runFields(policy, id) {
     format: new ChoiceField(
       "output.format",
       { description: "What still pictures are converted to." },
-      { id: `${id}-format`, label: "Picture format", choices: Object.keys(FORMATS), none: "As the workflow makes them" },
+      {
+        id: `${id}-format`,
+        label: "Picture format",
+        choices: [...FORMATS.keys()],
+        none: "As the workflow makes them",
+        nameOf: (format) => FORMATS.get(String(format)) ?? String(format),
+      },
     ),
     quality: new NumberField(
       "output.quality",
       { description: "For JPEG and WebP; 90 if left empty." },
       { id: `${id}-quality`, label: "Picture quality", limits: { low: 1, high: 100 }, isWhole: true },
     ),
+    showQuality: () => {
+      fields.quality.element.hidden = !hasQuality(fields.format.value);
+    },
   };
-  const showQuality = () => {
-    fields.quality.element.hidden = !hasQuality(fields.format.value);
-  };
-  fields.format.element.addEventListener("change", showQuality);
-  showQuality();
+  fields.format.element.addEventListener("change", fields.showQuality);
+  fields.showQuality();
   return fields;
 }
 
-/** @param {unknown} format as people call it. */
+/** @param {unknown} format */
 function hasQuality(format) {
-  return format !== undefined && format !== "PNG";
+  return format !== undefined && format !== "png";
 }
 
 /**
@@ -78,8 +90,8 @@ function timeoutField(usual, longest, id) {
  * @throws {import("./problem.js").Problem}
  */
 export function outputOf({ format, quality }) {
-  const chosen = /** @type {keyof typeof FORMATS | undefined} */ (format.read());
+  const chosen = format.read();
   if (chosen === undefined) return undefined;
   const percent = hasQuality(chosen) ? quality.read() : undefined;
-  return { format: FORMATS[chosen], ...(percent === undefined ? {} : { quality: percent }) };
+  return { format: chosen, ...(percent === undefined ? {} : { quality: percent }) };
 }

@@ -21,13 +21,13 @@ export class SearchField extends Field {
     this.active = -1;
     const listId = `${this.id}-list`;
     this.list = el("ul", { class: "search-list", role: "listbox", id: listId, hidden: true });
-    this.list.setAttribute("aria-labelledby", `${this.id}-label`);
+    this.list.setAttribute("aria-label", "Choices");
     this.box = el("input", {
       type: "text",
       class: "search-box",
       role: "combobox",
       autocomplete: "off",
-      spellcheck: false,
+      spellcheck: "false",
       placeholder: options.none ?? (this.required ? `Search ${this.choices.length}` : "The workflow's own"),
       "aria-autocomplete": "list",
       "aria-expanded": "false",
@@ -56,7 +56,7 @@ export class SearchField extends Field {
     const text = this.box.value.trim();
     if (!text) return undefined;
     const place = this.placeOf(text);
-    if (place < 0) throw new Problem(`${this.label} is ${text}, which is none of its ${this.choices.length} choices.`);
+    if (place < 0) throw new Problem(`${this.subject} is ${text}, which is none of its ${this.choices.length} choices.`);
     return this.choices[place];
   }
 

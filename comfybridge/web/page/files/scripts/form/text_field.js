@@ -17,7 +17,7 @@ export class TextField extends Field {
       class: isLarge ? "text-box is-large" : "text-box",
       rows: isLarge ? (name === "prompt" ? 4 : 2) : 1,
       autocomplete: "off",
-      spellcheck: isLarge,
+      spellcheck: String(isLarge),
     });
     if (!isLarge) this.box.addEventListener("keydown", submitOnEnter);
     this.element.classList.add("is-wide");

@@ -2,7 +2,7 @@
 
 import { el } from "../element.js";
 import { Brush } from "./brush.js";
-import { maskFile } from "./mask_file.js";
+import { maskFile, maskedFile } from "./mask_file.js";
 import { pictureOf } from "./picture.js";
 import { Stage } from "./stage.js";
 import { toolsOf } from "./tools.js";
@@ -19,11 +19,12 @@ const KEYS =
  * @param {File} file the picture.
  * @param {string} url of the picture.
  * @param {Drawing} drawing
- * @param {{isInverted: boolean}} options whether the workflow keeps what is white.
+ * @param {"mask" | "inverted" | "masked"} form what is made: a mask that is white where to repaint, one that is black
+ *   there, or the picture itself, transparent there.
  * @returns {Promise<File | null>} null if it was called off.
  * @throws {Error} if the browser cannot show the picture.
  */
-export async function paintMask(file, url, drawing, { isInverted }) {
+export async function paintMask(file, url, drawing, form) {
   const picture = await pictureOf(file, url);
   const stage = new Stage(picture, drawing);
   const status = el("p", { class: "mask-status", role: "status" });
@@ -34,8 +35,8 @@ export async function paintMask(file, url, drawing, { isInverted }) {
   const title = el("h2", { id: "mask-title", text: "Paint what is to be repainted" });
   const help = el("p", { class: "mask-keys", id: "mask-keys", text: KEYS });
   stage.canvas.setAttribute("aria-describedby", help.id);
-  const cancel = el("button", { type: "button", class: "button", text: "Cancel" });
-  const use = el("button", { type: "button", class: "button primary", text: "Use this mask" });
+  const cancel = el("button", { type: "button", text: "Cancel" });
+  const use = el("button", { type: "button", class: "primary", text: "Use this mask" });
   const dialog = el(
     "dialog",
     { class: "mask-dialog", "aria-labelledby": title.id },
@@ -55,7 +56,9 @@ export async function paintMask(file, url, drawing, { isInverted }) {
   dialog.showModal();
   stage.fit();
   stage.canvas.focus();
-  const options = { name: nameOf(file), isInverted, onProgress: (/** @type {number} */ share) => say(progress(share)) };
+  say(placeOf(brush));
+  const name = nameOf(file, form === "masked" ? "masked" : "mask");
+  const options = { drawing, picture, name, onProgress: (/** @type {number} */ share) => say(progress(share)) };
   const mask = await new Promise((/** @type {(mask: File | null) => void} */ resolve) => {
     dialog.addEventListener("close", () => resolve(null));
     cancel.addEventListener("click", () => dialog.close());
@@ -66,7 +69,7 @@ export async function paintMask(file, url, drawing, { isInverted }) {
       }
       use.disabled = true;
       try {
-        resolve(await maskFile(drawing, picture, options));
+        resolve(await (form === "masked" ? maskedFile(options) : maskFile(options, form === "inverted")));
       } catch (error) {
         say(error instanceof Error ? error.message : String(error));
         use.disabled = false;
@@ -90,7 +93,7 @@ function progress(share) {
   return `Making the mask: ${Math.round(share * 100)} %`;
 }
 
-/** @param {File} file */
-function nameOf(file) {
-  return `${(file.name || "picture").replace(/\.[^.]*$/, "")}-mask.png`;
+/** @param {File} file @param {string} what */
+function nameOf(file, what) {
+  return `${(file.name || "picture").replace(/\.[^.]*$/, "")}-${what}.png`;
 }

@@ -22,6 +22,8 @@ const TURNS = [
  * @property {HTMLElement} element shows it.
  * @property {number} width as ComfyUI loads it, in pixels.
  * @property {number} height
+ * @property {() => Promise<(context: CanvasRenderingContext2D) => void>} painter draws it at its own size, turned, where
+ *   the context's origin is.
  */
 
 /**
@@ -34,13 +36,13 @@ export async function pictureOf(file, url) {
   const { image, width, height } = await measured(url);
   if (!width || !height) throw new Error("The picture has no size of its own.");
   const orientation = await leftToTurn(file);
-  if (orientation === 1) {
-    image.alt = "";
-    return { element: image, width, height };
-  }
-  const isOnItsSide = orientation >= 5;
-  const size = isOnItsSide ? { width: height, height: width } : { width, height };
-  return { element: turned(image, orientation, size), ...size };
+  const size = orientation >= 5 ? { width: height, height: width } : { width, height };
+  const painter = async () => {
+    const bitmap = await createImageBitmap(file);
+    return (/** @type {CanvasRenderingContext2D} */ context) => drawTurned(context, bitmap, orientation, size);
+  };
+  image.alt = "";
+  return { element: orientation === 1 ? image : turned(image, orientation, size), ...size, painter };
 }
 
 /**
@@ -54,9 +56,25 @@ function turned(image, orientation, { width, height }) {
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   const context = canvas.getContext("2d");
-  const [a = 1, b = 0, c = 0, d = 1, e = 0, f = 0] = TURNS[orientation - 1] ?? [];
-  context?.setTransform(canvas.width, 0, 0, canvas.height, 0, 0);
-  context?.transform(a, b, c, d, e, f);
-  context?.drawImage(image, 0, 0, 1, 1);
+  if (context) drawTurned(context, image, orientation, canvas);
   return canvas;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {HTMLImageElement | ImageBitmap} image
+ * @param {number} orientation
+ * @param {{width: number, height: number}} size of the turned picture.
+ */
+function drawTurned(context, image, orientation, { width, height }) {
+  if (orientation === 1) {
+    context.drawImage(image, 0, 0);
+    return;
+  }
+  const [a = 1, b = 0, c = 0, d = 1, e = 0, f = 0] = TURNS[orientation - 1] ?? [];
+  context.save();
+  context.transform(width, 0, 0, height, 0, 0);
+  context.transform(a, b, c, d, e, f);
+  context.drawImage(image, 0, 0, 1, 1);
+  context.restore();
 }

@@ -33,6 +33,7 @@ export function toolsOf(brush, stage, say) {
     "div",
     { class: "mask-tools", role: "group", "aria-label": "Tools" },
     toolButtons(brush),
+    group(button("−", zoom(-1), "Zoom out"), button("+", zoom(1), "Zoom in")),
     sizeSlider(brush),
     group(
       button("Undo", undo),
@@ -40,7 +41,6 @@ export function toolsOf(brush, stage, say) {
       button("Clear", change("clear", "Nothing is painted now.")),
       button("Invert", change("invert", "What was painted is not, and the rest is.")),
     ),
-    group(button("−", zoom(-1), "Zoom out"), button("+", zoom(1), "Zoom in")),
   );
   return { element, undo, redo };
 }
@@ -88,5 +88,5 @@ function group(...buttons) {
  */
 function button(text, click, name) {
   const named = name ? { "aria-label": name, title: name } : {};
-  return el("button", { type: "button", class: "button", text, ...named, on: { click } });
+  return el("button", { type: "button", text, ...named, on: { click } });
 }

@@ -16,10 +16,10 @@ export async function cancelPrompts(ids) {
   if (!running && !pending) {
     return { isCancelled: false, said: "It had ended before it could be cancelled." };
   }
-  const states = [
-    ...(running ? [`${ids.length > 1 ? running : "it"} ran`] : []),
-    ...(pending ? [`${ids.length > 1 ? pending : "it"} waited in the queue`] : []),
-  ];
+  if (ids.length === 1) {
+    return { isCancelled: true, said: `Cancelled while it ${running ? "ran" : "waited in the queue"}.` };
+  }
+  const states = [...(running ? [`${running} ran`] : []), ...(pending ? [`${pending} waited in the queue`] : [])];
   const ended = ids.length - running - pending;
   if (ended) states.push(`${ended} had ended`);
   return { isCancelled: true, said: `Cancelled: ${states.join(", ")}.` };

@@ -7,9 +7,15 @@ export class Deadline {
   /** @type {Date | null} null while no request has been sent, or if its timeout is unknown. */
   at = null;
 
-  /** @param {number | undefined} seconds the timeout of the run; undefined if it is unknown. */
+  /** @param {number | undefined} seconds the timeout of the request; undefined if it is unknown. */
   constructor(seconds) {
-    this.seconds = seconds;
+    this.own = this.seconds = seconds;
+  }
+
+  /** Give it at least this many seconds from its next request on. @param {number | undefined} seconds */
+  extend(seconds) {
+    this.at = null;
+    if (seconds && (this.seconds ?? 0) < seconds) this.seconds = seconds;
   }
 
   /** The time begins, unless it has. */
@@ -22,11 +28,11 @@ export class Deadline {
     this.at = null;
   }
 
-  /** @returns {number | undefined} the timeout for a repeated request, in seconds; undefined for the run's own. */
+  /** @returns {number | undefined} the timeout to send, in seconds; undefined for the request's own. */
   get left() {
     if (!this.at || !this.seconds) return undefined;
     const left = (this.at.getTime() - Date.now()) / 1000;
-    return left > this.seconds - 1 ? undefined : Math.max(SHORTEST_SECONDS, Math.round(left * 10) / 10);
+    return this.seconds === this.own && left > this.seconds - 1 ? undefined : Math.max(SHORTEST_SECONDS, Math.round(left * 10) / 10);
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Waiting between attempts. */
 
 const FIRST_SECONDS = 0.5;
+const GROWTH = 1.5;
 const LONGEST_SECONDS = 10;
 
 /**
@@ -10,7 +11,7 @@ const LONGEST_SECONDS = 10;
  * @returns {number} seconds.
  */
 export function growing(attempt) {
-  return Math.min(FIRST_SECONDS * 2 ** (attempt - 1), LONGEST_SECONDS);
+  return Math.min(FIRST_SECONDS * GROWTH ** (attempt - 1), LONGEST_SECONDS);
 }
 
 /**

@@ -36,8 +36,11 @@ export class Run extends EventTarget {
   /** Whether a cancel has been asked for, and its effect has not been seen yet. */
   isCancelling = false;
   created = new Date();
+  /** What became of a cancel, as a sentence. */
+  #said = "";
   #life = new AbortController();
   #failures = 0;
+  #usualTimeout;
 
   /**
    * @param {SentRequest} request
@@ -47,6 +50,7 @@ export class Run extends EventTarget {
   constructor(request, { timeout, promptIds } = {}) {
     super();
     this.request = request;
+    this.#usualTimeout = timeout;
     this.deadline = new Deadline(Number(request.body.timeout ?? timeout) || undefined);
     this.promptIds = promptIds ?? [];
     this.isResumed = promptIds !== undefined;
@@ -66,7 +70,8 @@ export class Run extends EventTarget {
     this.#life = new AbortController();
     const { signal } = this.#life;
     this.error = null;
-    this.deadline.forget();
+    this.#said = "";
+    if (this.hasEnded) this.deadline.extend(this.#usualTimeout);
     this.#failures = 0;
     this.#show(this.promptIds.length ? "waiting" : "sending");
     while (!signal.aborted && !this.hasEnded) {
@@ -82,11 +87,13 @@ export class Run extends EventTarget {
   async cancel() {
     if (this.state === "waiting" && !this.promptIds.length) {
       this.#life.abort();
-      return this.#end("cancelled", { note: "Cancelled: nothing had been queued." });
+      this.#said = "Cancelled: nothing had been queued.";
+      return this.#end("cancelled");
     }
     this.isCancelling = true;
-    if (this.promptIds.length) return this.#cancelNow();
-    this.#show(this.state, "It is cancelled as soon as the bridge has queued it.");
+    this.#said = this.promptIds.length ? "" : "It is cancelled as soon as the bridge has queued it.";
+    this.#show(this.state);
+    if (this.promptIds.length) await this.#cancelNow();
   }
 
   /** @param {AbortSignal} signal */
@@ -115,7 +122,7 @@ export class Run extends EventTarget {
       const result = await followEvents(response, attempt, (event, data) => this.#told(event, data, attempt.signal));
       if (life.aborted) return;
       this.promptIds = result.prompt_ids ?? [result.prompt_id];
-      this.#end("succeeded", { result, note: this.isCancelling ? LATE : this.note });
+      this.#end("succeeded", { result });
     } finally {
       life.removeEventListener("abort", stop);
       attempt.abort();
@@ -144,24 +151,25 @@ export class Run extends EventTarget {
   /** @param {Found[]} found all have ended. */
   #collect(found) {
     const { result, error } = together(found);
-    if (result && !error) return this.#end("succeeded", { result, note: this.isCancelling ? LATE : this.note });
+    if (result && !error) return this.#end("succeeded", { result });
     const wasCancelled = isCancelled(error) || (this.isCancelling && isUnknown(error));
-    this.#end(wasCancelled ? "cancelled" : "failed", { result, error, note: this.note });
+    this.#end(wasCancelled ? "cancelled" : "failed", { result, error });
   }
 
   async #cancelNow() {
     try {
       const done = await cancelPrompts(this.promptIds);
-      if (this.state === "cancelled") this.#show("cancelled", done.said);
-      if (this.hasEnded && this.state !== "failed") return;
-      this.isCancelling = done.isCancelled;
-      if (this.state === "failed" && done.isCancelled) return this.#end("cancelled", { note: done.said });
-      this.#show(this.state, done.said);
-      if (this.state === "failed") await this.start(); // what it came to in the meantime
+      if (this.state === "succeeded") return;
+      this.#said = done.said;
+      this.isCancelling = done.isCancelled && !this.hasEnded;
+      if (this.state !== "failed") return this.#show(this.state);
+      if (done.isCancelled) return this.#end("cancelled");
+      await this.start(); // to show what it came to in the meantime
     } catch (error) {
       if (isConnectionLost(error) && !this.hasEnded) return; // it is done once the bridge answers again
       this.isCancelling = false;
-      this.#show(this.state, error instanceof Error ? error.message : "");
+      this.#said = `It could not be cancelled: ${/** @type {Error} */ (error).message}`;
+      this.#show(this.state);
     }
   }
 
@@ -193,24 +201,24 @@ export class Run extends EventTarget {
     const state = isCancelled(error) ? "cancelled" : "failed";
     const isAlone = this.promptIds.length < 2;
     const found = isAlone ? [] : await followResults(this.promptIds, signal, (each) => this.#place(each));
-    this.#end(state, { ...together(found), error, note: this.note });
+    this.#end(state, { ...together(found), error });
   }
 
-  /** @param {RunState} state @param {{result?: Result | null, error?: unknown, note?: string}} how */
-  #end(state, { result = null, error = null, note = "" }) {
+  /** @param {RunState} state @param {{result?: Result | null, error?: unknown}} [how] */
+  #end(state, { result = null, error = null } = {}) {
+    if (state === "succeeded" && this.isCancelling) this.#said = LATE;
     this.result = result;
     this.error = error === null || error instanceof Error ? error : new Error(String(error));
     this.isCancelling = false;
     this.deadline.forget();
     this.progress.lose();
     this.progress.dropPreview();
-    this.#show(state, note);
+    this.#show(state);
   }
 
-  /** @param {RunState} state @param {string} [note] of several calls, the last one's stays until the state changes. */
-  #show(state, note) {
-    if (note !== undefined) this.note = note;
-    else if (state !== this.state && !this.isCancelling) this.note = "";
+  /** @param {RunState} state @param {string} [note] in place of what became of a cancel. */
+  #show(state, note = this.#said) {
+    this.note = note;
     this.state = state;
     this.dispatchEvent(new Event("change"));
   }
