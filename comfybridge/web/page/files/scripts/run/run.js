@@ -40,20 +40,23 @@ export class Run extends EventTarget {
   #said = "";
   #life = new AbortController();
   #failures = 0;
+  #isSent = false;
   #usualTimeout;
 
   /**
    * @param {SentRequest} request
-   * @param {{timeout?: number, promptIds?: string[]}} [options] timeout: seconds that the bridge takes if the request
-   *   names none. promptIds: those of an earlier page's run, which is resumed; none if that has not heard of them.
+   * @param {{timeout?: number, promptIds?: string[], begun?: number | null}} [options] timeout: seconds that the bridge
+   *   takes if the request names none. promptIds: those of an earlier page's run, which is resumed; none if that has
+   *   not heard of them. begun: when that began to run, as of `Date.now`.
    */
-  constructor(request, { timeout, promptIds } = {}) {
+  constructor(request, { timeout, promptIds, begun = null } = {}) {
     super();
     this.request = request;
     this.#usualTimeout = timeout;
     this.deadline = new Deadline(Number(request.body.timeout ?? timeout) || undefined);
     this.promptIds = promptIds ?? [];
     this.isResumed = promptIds !== undefined;
+    this.progress.begun = begun;
   }
 
   get hasEnded() {
@@ -98,13 +101,15 @@ export class Run extends EventTarget {
 
   /** @param {AbortSignal} signal */
   async #attempt(signal) {
+    this.progress.isTakenUp = this.isResumed || this.#isSent;
     if (this.promptIds.length) {
       if (this.isCancelling) await this.#cancelNow();
       const found = await lookUp(this.promptIds, signal);
       const position = placeOf(found);
       const isLost = !this.isResumed && !this.isCancelling && found.some((each) => isUnknown(each.error));
       if (position === null && !isLost) return this.#collect(found);
-      if (position !== null) this.#place(position);
+      if (position === null) this.progress.renew();
+      else this.#place(position);
     }
     if (!this.isResumed || !this.request.files.length) return this.#stream(signal);
     this.#collect(await followResults(this.promptIds, signal, (position) => this.#place(position)));
@@ -116,6 +121,7 @@ export class Run extends EventTarget {
     const stop = () => attempt.abort(life.reason);
     life.addEventListener("abort", stop);
     this.deadline.begin();
+    this.#isSent = true;
     try {
       const response = await send(this.request, { timeout: this.deadline.left, signal: attempt.signal });
       this.#failures = 0;
@@ -134,8 +140,10 @@ export class Run extends EventTarget {
     if (event === "preview") this.progress.previewed(data);
     if (event === "progress") this.progress.progressed(data);
     if (event === "queued") {
+      const ids = data.prompt_ids ?? [data.prompt_id];
+      if (this.promptIds.length && String(ids) !== String(this.promptIds)) this.progress.renew();
+      this.promptIds = ids;
       this.progress.queued(data);
-      this.promptIds = data.prompt_ids ?? [data.prompt_id];
       if (this.isCancelling) this.#cancelNow();
       watchPlace(this.promptIds, (position) => this.progress.percent === null && this.#place(position), signal);
     }
@@ -144,7 +152,7 @@ export class Run extends EventTarget {
 
   /** @param {number} position */
   #place(position) {
-    this.progress.position = position;
+    this.progress.place(position);
     this.#show(position ? "waiting" : "running");
   }
 
