@@ -47,3 +47,8 @@ def width_of(picture: Locator) -> int:
 
 def choose_workflow(page: Page, name: str) -> None:
     page.get_by_label("Workflow", exact=True).select_option(name)
+
+
+def chosen_workflow(page: Page) -> Locator:
+    """The choice that stands in the list of workflows."""
+    return page.get_by_label("Workflow", exact=True).locator("option:checked")
