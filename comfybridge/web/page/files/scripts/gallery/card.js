@@ -69,8 +69,8 @@ export class Card {
 
   /** Take up the run that the entry is of. */
   resume() {
-    const { promptIds, begun } = this.entry;
-    const run = new Run(requestOfEntry(this.entry), { promptIds, begun, timeout: this.host.policy.timeout });
+    const { promptIds } = this.entry;
+    const run = new Run(requestOfEntry(this.entry), { promptIds, timeout: this.host.policy.timeout });
     this.follow(run);
     run.start();
   }

@@ -20,7 +20,6 @@ import { USUAL_FIELDS, requestOf } from "../request.js";
  * @property {string} key the `Idempotency-Key`.
  * @property {string | null} deadline when the bridge gives up, as ISO 8601.
  * @property {import("../run/run.js").RunState} state
- * @property {number | null} [begun] when it began to run, as of `Date.now`; null if it has not.
  * @property {{type: string, message: string} | null} error
  * @property {string} note
  * @property {number | bigint | null} seed
@@ -56,7 +55,6 @@ export function entryOf(run, earlier) {
     key: request.key,
     deadline: run.deadline.at?.toISOString() ?? earlier?.deadline ?? null,
     state: run.state,
-    begun: run.progress.begun,
     error: error && { type: error.type ?? "", message: error.message },
     note: run.note,
     seed,

@@ -10,10 +10,6 @@ export class Progress {
   step = "";
   /** @type {string | null} the URL of the newest preview. */
   previewUrl = null;
-  /** @type {number | null} since when it runs, in milliseconds as of `Date.now`. */
-  begun = null;
-  /** Whether its events are heard from its middle on only: the bridge's percentage is then that of the rest. */
-  isTakenUp = false;
   /** @type {{seconds: number, heard: number} | null} */
   #eta = null;
 
@@ -34,30 +30,17 @@ export class Progress {
     this.step = "";
   }
 
-  /** @param {number | null} position in the queue; 0 if it runs. */
-  place(position) {
-    this.position = position;
-    if (position) this.renew();
-    else if (position === 0 && !this.isTakenUp) this.begun ??= Date.now();
-  }
-
-  /** It is to begin anew. */
-  renew() {
-    this.begun = null;
-    this.isTakenUp = false;
-  }
-
   /** @param {any} event the data of `queued`. */
   queued(event) {
     this.lose();
-    this.place(event.position ?? null);
+    this.position = event.position ?? null;
     this.#estimate(event.eta_seconds);
   }
 
   /** @param {any} event the data of `progress`. */
   progressed(event) {
-    this.place(0);
-    this.percent = this.isTakenUp && event.eta_seconds !== undefined ? this.#share(event.eta_seconds) : event.percent;
+    this.position = 0;
+    this.percent = event.percent;
     this.step = event.max > 1 ? `${event.class_type}, step ${event.value} of ${event.max}` : event.class_type;
     this.#estimate(event.eta_seconds);
   }
@@ -73,13 +56,6 @@ export class Progress {
   dropPreview() {
     if (this.previewUrl) URL.revokeObjectURL(this.previewUrl);
     this.previewUrl = null;
-  }
-
-  /** @param {number} left seconds. @returns {number | null} percent of the time in all; null if its start is unknown. */
-  #share(left) {
-    if (this.begun === null) return null;
-    const spent = Math.max(0, (Date.now() - this.begun) / 1000);
-    return spent + left > 0 ? (100 * spent) / (spent + left) : 0;
   }
 
   /** @param {number | undefined} seconds */

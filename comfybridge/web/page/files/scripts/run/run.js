@@ -40,23 +40,20 @@ export class Run extends EventTarget {
   #said = "";
   #life = new AbortController();
   #failures = 0;
-  #isSent = false;
   #usualTimeout;
 
   /**
    * @param {SentRequest} request
-   * @param {{timeout?: number, promptIds?: string[], begun?: number | null}} [options] timeout: seconds that the bridge
-   *   takes if the request names none. promptIds: those of an earlier page's run, which is resumed; none if that has
-   *   not heard of them. begun: when that began to run, as of `Date.now`.
+   * @param {{timeout?: number, promptIds?: string[]}} [options] timeout: seconds that the bridge takes if the request
+   *   names none. promptIds: those of an earlier page's run, which is resumed; none if that has not heard of them.
    */
-  constructor(request, { timeout, promptIds, begun = null } = {}) {
+  constructor(request, { timeout, promptIds } = {}) {
     super();
     this.request = request;
     this.#usualTimeout = timeout;
     this.deadline = new Deadline(Number(request.body.timeout ?? timeout) || undefined);
     this.promptIds = promptIds ?? [];
     this.isResumed = promptIds !== undefined;
-    this.progress.begun = begun;
   }
 
   get hasEnded() {
@@ -101,15 +98,13 @@ export class Run extends EventTarget {
 
   /** @param {AbortSignal} signal */
   async #attempt(signal) {
-    this.progress.isTakenUp = this.isResumed || this.#isSent;
     if (this.promptIds.length) {
       if (this.isCancelling) await this.#cancelNow();
       const found = await lookUp(this.promptIds, signal);
       const position = placeOf(found);
       const isLost = !this.isResumed && !this.isCancelling && found.some((each) => isUnknown(each.error));
       if (position === null && !isLost) return this.#collect(found);
-      if (position === null) this.progress.renew();
-      else this.#place(position);
+      if (position !== null) this.#place(position);
     }
     if (!this.isResumed || !this.request.files.length) return this.#stream(signal);
     this.#collect(await followResults(this.promptIds, signal, (position) => this.#place(position)));
@@ -121,7 +116,6 @@ export class Run extends EventTarget {
     const stop = () => attempt.abort(life.reason);
     life.addEventListener("abort", stop);
     this.deadline.begin();
-    this.#isSent = true;
     try {
       const response = await send(this.request, { timeout: this.deadline.left, signal: attempt.signal });
       this.#failures = 0;
@@ -140,19 +134,18 @@ export class Run extends EventTarget {
     if (event === "preview") this.progress.previewed(data);
     if (event === "progress") this.progress.progressed(data);
     if (event === "queued") {
-      const ids = data.prompt_ids ?? [data.prompt_id];
-      if (this.promptIds.length && String(ids) !== String(this.promptIds)) this.progress.renew();
-      this.promptIds = ids;
+      const ids = (this.promptIds = data.prompt_ids ?? [data.prompt_id]);
       this.progress.queued(data);
       if (this.isCancelling) this.#cancelNow();
-      watchPlace(this.promptIds, (position) => this.progress.percent === null && this.#place(position), signal);
+      const isWaiting = () => ids === this.promptIds && !this.progress.isRunning;
+      watchPlace(ids, isWaiting, (position) => this.#place(position), signal);
     }
     this.#show(this.progress.isRunning ? "running" : "waiting");
   }
 
   /** @param {number} position */
   #place(position) {
-    this.progress.place(position);
+    this.progress.position = position;
     this.#show(position ? "waiting" : "running");
   }
 
