@@ -5,7 +5,7 @@ It comes with npm: `npm install` in this folder, or `--page-tools`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,19 +23,11 @@ if TYPE_CHECKING:
     from tests.page.bridges import Bridge
     from tests.page.conftest import Open
 
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"color_scheme": "light", "viewport": {"width": 320, "height": 568}, "is_mobile": True},
-}
-RUN = """async () => {
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+PHONE = {"width": 320, "height": 568}
+RUN = """async (options) => {
+    const { violations } = await axe.run(document, { resultTypes: ["violations"], ...options });
     return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => [id, html, failureSummary]));
 }"""
-# what is called a violation there, and is none
-KNOWN: list[str] = []
-
-Check = "Callable[[Page], None]"
 
 
 @pytest.fixture(scope="module")
@@ -48,23 +40,25 @@ def axe(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def check(axe: str) -> Callable[[Page], None]:
-    """Checks a page as it is at the moment."""
+    """Checks a page as it is at the moment, in light, in the dark and on a phone."""
 
     def check(page: Page) -> None:
+        wide = page.viewport_size
         page.evaluate(axe)
-        found = page.evaluate(RUN)
-        assert [each for each in found if each[0] not in KNOWN] == []
+        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        found = page.evaluate(RUN, {"runOnly": ["color-contrast"]})
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        found += page.evaluate(RUN, {})
+        page.set_viewport_size(PHONE)
+        found += page.evaluate(RUN, {})
+        page.set_viewport_size(wide)
+        assert found == []
 
     return check
 
 
-@pytest.fixture(params=LOOKS)
-def look(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return LOOKS[request.param]
-
-
-def test_the_form(open_page: Open, bridge: Bridge, look: dict[str, Any], check: Callable[[Page], None]) -> None:
-    page = open_page(bridge, **look)
+def test_the_form(open_page: Open, bridge: Bridge, check: Callable[[Page], None]) -> None:
+    page = open_page(bridge)
     expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
     page.get_by_text("More settings").click()
     check(page)
@@ -79,9 +73,9 @@ def test_the_form(open_page: Open, bridge: Bridge, look: dict[str, Any], check: 
 
 
 def test_runs_and_their_results(
-    open_page: Open, bridge: Bridge, comfyui: Simulator, look: dict[str, Any], check: Callable[[Page], None]
+    open_page: Open, bridge: Bridge, comfyui: Simulator, check: Callable[[Page], None]
 ) -> None:
-    page = open_page(bridge, **look)
+    page = open_page(bridge)
     comfyui.hold_steps(after=2)
     card = start(page, "a mill")
     expect(card).to_contain_text("step 2")
@@ -104,10 +98,8 @@ def test_runs_and_their_results(
     check(page)
 
 
-def test_files_and_masks(
-    open_page: Open, bridge: Bridge, look: dict[str, Any], check: Callable[[Page], None]
-) -> None:
-    page = open_page(bridge, "/?workflow=inpaint", **look)
+def test_files_and_masks(open_page: Open, bridge: Bridge, check: Callable[[Page], None]) -> None:
+    page = open_page(bridge, "/?workflow=inpaint")
     expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
     check(page)
     page.get_by_label("Image", exact=True).set_input_files(
@@ -122,9 +114,9 @@ def test_files_and_masks(
 
 
 def test_questions_and_notices(
-    open_page: Open, guarded: Bridge, bridge: Bridge, look: dict[str, Any], check: Callable[[Page], None]
+    open_page: Open, guarded: Bridge, bridge: Bridge, check: Callable[[Page], None]
 ) -> None:
-    page = open_page(guarded, **look)
+    page = open_page(guarded)
     expect(page.get_by_role("dialog")).to_be_visible()
     check(page)
     give_key(page, "wrong")
@@ -133,15 +125,13 @@ def test_questions_and_notices(
     page.keyboard.press("Escape")
     expect(page.get_by_role("main").get_by_role("button", name="Enter a key")).to_be_visible()
     check(page)
-    other = open_page(bridge, "/?workflow=unknown", **look)
+    other = open_page(bridge, "/?workflow=unknown")
     expect(other.get_by_role("alert")).to_be_visible()
     check(other)
 
 
-def test_the_page_of_workflows(
-    open_page: Open, bridge: Bridge, look: dict[str, Any], check: Callable[[Page], None]
-) -> None:
-    page = open_page(bridge, "/workflows", **look)
+def test_the_page_of_workflows(open_page: Open, bridge: Bridge, check: Callable[[Page], None]) -> None:
+    page = open_page(bridge, "/workflows")
     card = page.get_by_role("article").first
     expect(card).to_contain_text("Ready")
     card.get_by_text("Parameters", exact=True).click()
@@ -152,8 +142,8 @@ def test_the_page_of_workflows(
 
 
 def test_the_page_of_figures(
-    open_page: Open, bridge: Bridge, comfyui: Simulator, look: dict[str, Any], check: Callable[[Page], None]
+    open_page: Open, bridge: Bridge, comfyui: Simulator, check: Callable[[Page], None]
 ) -> None:
-    page = open_page(bridge, "/stats", **look)
+    page = open_page(bridge, "/stats")
     expect(page.get_by_role("article").first).to_be_visible()
     check(page)
