@@ -1,10 +1,13 @@
 /** The card of one entry: its run while that goes on, then what it made. */
 
 import { announce } from "../announce.js";
+import { ApiError } from "../api.js";
 import { el } from "../element.js";
+import { askForKey } from "../key.js";
 import { isEmbedded, showOutput } from "../outputs.js";
 import { lookUp, together } from "../run/results.js";
 import { Run } from "../run/run.js";
+import { isUnknown } from "../run/troubles.js";
 import { RunView } from "../run/view.js";
 import { stateInWords } from "../run/words.js";
 import { cardButtons } from "./buttons.js";
@@ -19,7 +22,9 @@ import { factLine, parameterList, warningList } from "./facts.js";
 
 // Links work for 60 minutes.
 const FRESH_MINUTES = 50;
+const UNAUTHORIZED = 401;
 const MOST_LOOKS_AFTER_FAILURES = 2;
+const FORGOTTEN = "ComfyUI has forgotten this, and its files with it. It can be run again.";
 const ELSEWHERE = "It runs in another tab.";
 const EMBEDDED = "This stays only as long as this page: ComfyUI did not store it, so it can't be fetched again.";
 
@@ -64,13 +69,16 @@ export class Card {
 
   /** Take up the run that the entry is of. */
   resume() {
-    const run = new Run(requestOfEntry(this.entry), { promptIds: this.entry.promptIds, timeout: this.host.policy.timeout });
+    const { promptIds } = this.entry;
+    const run = new Run(requestOfEntry(this.entry), { promptIds, timeout: this.host.policy.timeout });
     this.follow(run);
     run.start();
   }
 
   /** Let it go on with what has failed for now. */
-  goOn() {
+  async goOn() {
+    const { error } = this.run ?? {};
+    if (error instanceof ApiError && error.status === UNAUTHORIZED && !(await askForKey())) return;
     if (this.run) this.run.start();
     else this.resume();
   }
@@ -181,7 +189,8 @@ export class Card {
       if (result) this.#take(result);
       else this.result = null;
       const state = error ? (this.entry.state === "cancelled" ? "cancelled" : "failed") : "succeeded";
-      const failure = error && { type: error.type, message: error.message };
+      const message = error && isUnknown(error) && this.entry.timings ? FORGOTTEN : (error?.message ?? "");
+      const failure = error && { type: error.type, message };
       this.entry = { ...this.entry, error: failure, ...(result && this.#facts(result)) };
       if (!error || this.entry.state !== "succeeded") this.host.keep({ ...this.entry, state });
     } catch (error) {

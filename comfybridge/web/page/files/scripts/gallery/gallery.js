@@ -56,7 +56,7 @@ export class Gallery {
     hidden: true,
     text: "This browser stores no more for this page: what is new here is gone after a reload.",
   });
-  #compare = el("button", { type: "button", on: { click: () => showComparison([...this.#compared]) } });
+  #compare = el("button", { type: "button", class: "primary", on: { click: () => showComparison([...this.#compared]) } });
   #bar = el("div", { class: "compare-bar", hidden: true }, this.#compare);
   #list = el("div", { class: "gallery-cards" });
   #heading = el("h2", { id: "gallery-heading", tabindex: "-1", text: "Gallery" });
