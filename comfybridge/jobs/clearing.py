@@ -3,8 +3,7 @@
 Several bridges may try; one succeeds. What a bridge that died has left, another one clears at its start.
 
 A job leaves a grave: an empty message on its subject. It tells agents, which hear of no results, that the job has
-gone, and keeps a late request with the same key from queueing it again. A job that needs neither leaves none: one
-without a key, in the bridge's own engine, which only bridges follow. It goes with its claim in one call.
+gone. Only bridges follow the jobs of the bridge's own engine: there a job goes with its claim in one call.
 """
 
 from __future__ import annotations
@@ -128,7 +127,7 @@ class Clearing:
             self._wanted.discard(name)
 
     def _end(self, job: Job, sequence: int) -> None:
-        if self._engine.is_chosen or job.fingerprint is not None:
+        if self._engine.is_chosen:
             self._bury(job, sequence)
             return
         self._drop_files(job)

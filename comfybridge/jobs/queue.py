@@ -157,6 +157,11 @@ class JobQueue:
             self._publish_job(job, data, 0)
         except Conflict:
             return self._stored(job, data)
+        if job.fingerprint is not None and not self._engine.is_chosen:
+            earlier = self._stored_result(job)  # of a job that left no grave, and has ended a moment ago elsewhere
+            if earlier is not None:
+                self._clearing.end_now(job, 0)
+                return earlier
         return job
 
     def cancel(self, job_id: str) -> Result | None:

@@ -428,13 +428,31 @@ def test_in_its_own_engine_a_bridge_leaves_nothing_of_a_job_but_its_result(
         each.queue.end(claimed, result_of(claimed.job, "succeeded", ended=time.time(), claim=claimed.claim))
     until_true(lambda: sum(len(each.cleared) for each in bridges) == 2)
     assert sorted(server.last) == [
-        "comfybridge.kept.job.keyed",  # its grave, for late requests with its key
         "comfybridge.kept.result.plain.keyed",
         "comfybridge.kept.result.plain.plain",
     ]
-    assert server.last["comfybridge.kept.job.keyed"].data == b""
     assert bridges[0].queue.is_stored("plain")  # a process that has not heard of it yet
     assert not bridges[0].queue.is_stored("other")
+
+
+def test_in_its_own_engine_a_job_with_a_key_is_not_queued_again_by_a_process_that_has_not_heard_of_its_end(
+    server: Server, party: Callable[..., Party]
+) -> None:
+    bridges = [party(), party()]
+    for each in bridges:
+        each.fake.is_chosen = False
+    job = job_of(fingerprint="f")
+    deaf = [each for each in server.followers if each.hear.__self__ is bridges[1].queue]  # type: ignore[attr-defined]
+    server.followers = [each for each in server.followers if each not in deaf]
+    bridges[0].queue.add(job, b"")
+    claimed = bridges[0].queue.take(Taker("a", "1", "a"), 0)
+    assert claimed is not None
+    result = result_of(job, "succeeded", ended=time.time(), claim=claimed.claim)
+    bridges[0].queue.end(claimed, result)
+    until_true(lambda: bridges[0].cleared == [result])
+    assert bridges[1].queue.add(job_of(job.id, fingerprint="another"), b"") == result
+    assert list(server.last) == [f"comfybridge.kept.result.plain.{job.id}"]
+    server.followers += deaf
 
 
 def test_in_its_own_engine_a_bridge_stops_a_job_that_another_of_its_processes_ends(
