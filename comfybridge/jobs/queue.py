@@ -160,7 +160,7 @@ class JobQueue:
         if job.fingerprint is not None and not self._engine.is_chosen:
             earlier = self._stored_result(job)  # of a job that left no grave, and has ended a moment ago elsewhere
             if earlier is not None:
-                self._clearing.end_now(job, 0)
+                self._clearing.end(job, 0, pause=0)
                 return earlier
         return job
 
