@@ -161,9 +161,7 @@ class Template:
             for name, each in self.parameters.items()
         }
         model = None if self.model is None or self.is_of_caller else self.model.name
-        if (
-            model in properties and len(offers.get(model, ())) == 1
-        ):  # as `settle_model` does
+        if model in properties and len(offers.get(model, ())) == 1:  # as `settle_model` does
             properties[model].setdefault("default", offers[model][0])
         return {
             "type": "object",
