@@ -44,7 +44,6 @@ class Clearing:
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
         self._begun: set[str] = set()  # jobs that are cleared away, or perhaps, but not wholly
-        self._ending = threading.Lock()
         self._number = itertools.count()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
@@ -56,13 +55,9 @@ class Clearing:
         """Clear away an ended job, whose message has that sequence: now, or when others had time to do so."""
         self._plan(f"end {job.id}", lambda: self._end(job, sequence), pause)
 
-    def end_now(self, job: Job, sequence: int) -> None:
-        """Clear away an ended job in this thread: no agent takes it afterwards, unless the engine is away."""
-        try:
-            with self._ending:
-                self._end(job, sequence)
-        except BridgeError:
-            self.end(job, sequence, pause=0)
+    def later(self, name: str, act: Callable[[], None]) -> None:
+        """Do something once others had time to do so; again if the engine is away then."""
+        self._plan(name, act, None)
 
     def has_gone(self, job_id: str) -> None:
         """A job was cleared away: nothing is left to do, unless it was by this bridge."""
@@ -109,8 +104,7 @@ class Clearing:
             if name not in self._wanted:
                 continue
             try:
-                with self._ending:
-                    act()
+                act()
             except (BridgeError, Full):
                 self._plan(name, act, None)  # the engine is away
                 continue

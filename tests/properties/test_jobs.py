@@ -55,6 +55,7 @@ class World:
         self.asked: set[str] = set()  # with an idempotency key; a caller that got no answer asks again
         self.accepted: list[Job] = []
         self.begun: Counter[str] = Counter()
+        self.became: dict[str, str] = {}  # how prompts ended that ran
         for each in (*self.bridges, *self.agents):
             each.start()
 
@@ -72,9 +73,17 @@ class World:
 
     def _take(self, who: int) -> None:
         claimed = self.agents[who].take()
-        if claimed is not None:
+        if claimed is not None and self._is_open(who, claimed):
             self.running[who].append(claimed)
-            self.begun[claimed.job.id] += 1
+            self.begun[claimed.job.id] += not claimed.claim.cancelled
+
+    def _is_open(self, who: int, claimed: Claimed) -> bool:
+        """Whether the request of a job that was claimed is still there, without which it is not begun."""
+        try:
+            self.agents[who].queue.request_of(claimed.job)
+        except LookupError:
+            return False
+        return True
 
     def _give_back(self, who: int, counts: bool, lacks: bool) -> None:
         if self.running[who]:
@@ -84,7 +93,12 @@ class World:
 
     def _end(self, who: int, status: str) -> None:
         if self.running[who]:
-            self.agents[who].end(self.running[who][0], status)  # type: ignore[arg-type]
+            agent, claimed = self.agents[who], self.running[who][0]
+            if agent.queue.is_held(claimed.job.id):
+                became = "cancelled" if claimed.claim.cancelled else status
+                if claimed.job.kind == "kept":  # nobody is told what becomes of a live one that is cancelled
+                    self.became[claimed.job.id] = became
+                agent.end(claimed, became)  # type: ignore[arg-type]
             self.running[who].pop(0)
 
     def _cancel(self, who: int, number: int) -> None:
@@ -124,8 +138,9 @@ class World:
             while self.running[who]:
                 self._end(who, "succeeded")
             while (claimed := agent.take()) is not None:
-                self.begun[claimed.job.id] += 1
-                agent.end(claimed)
+                self.running[who].append(claimed)
+                self.begun[claimed.job.id] += not claimed.claim.cancelled
+                self._end(who, "succeeded")
 
     def close(self) -> None:
         for agent in self.agents:
@@ -152,6 +167,7 @@ def test_each_accepted_job_has_one_result_at_the_end(events: list[tuple[object, 
                 assert result is not None
                 assert result.status == status
             assert world.begun[job_id] or status == "cancelled"
+            assert status != "cancelled" or world.became.get(job_id, "cancelled") == "cancelled"
         until_true(lambda: not left(world.server))
     finally:
         world.close()
