@@ -18,6 +18,7 @@ from tests.jobs.parties import AgentParty, Party, job_of
 from tests.waiting import until_true
 
 BRIDGES, AGENTS = 2, 3
+EVERYBODY = 100
 bridges, agents = st.integers(0, BRIDGES - 1), st.integers(0, AGENTS - 1)
 events = st.lists(
     st.one_of(
@@ -29,10 +30,12 @@ events = st.lists(
         st.tuples(st.just("die"), agents),
         st.tuples(st.just("restart"), bridges),
         st.tuples(st.just("hear"), st.integers(0, 99), st.integers(1, 5)),
+        st.tuples(st.just("hear"), st.just(EVERYBODY), st.integers(1, 5)),
         st.tuples(
             st.just("lose"), st.integers(0, BRIDGES + AGENTS - 1), st.sampled_from(["not stored", "answer lost"])
         ),
     ),
+    min_size=12,
     max_size=50,
 )
 
@@ -94,10 +97,9 @@ class World:
     def _end(self, who: int, status: str) -> None:
         if self.running[who]:
             agent, claimed = self.agents[who], self.running[who][0]
+            became = "cancelled" if claimed.claim.cancelled else status
+            self.became[claimed.job.id] = became
             if agent.queue.is_held(claimed.job.id):
-                became = "cancelled" if claimed.claim.cancelled else status
-                if claimed.job.kind == "kept":  # nobody is told what becomes of a live one that is cancelled
-                    self.became[claimed.job.id] = became
                 agent.end(claimed, became)  # type: ignore[arg-type]
             self.running[who].pop(0)
 
@@ -118,9 +120,10 @@ class World:
         self.bridges[who].start()
 
     def _hear(self, who: int, count: int) -> None:
-        follower = self.server.followers[who % len(self.server.followers)]
-        for _ in range(count):
-            self.server.deliver(follower)
+        followers = self.server.followers
+        for follower in followers if who == EVERYBODY else [followers[who % len(followers)]]:
+            for _ in range(count):
+                self.server.deliver(follower)
 
     def _lose(self, who: int, fault: Fault) -> None:
         [*self.bridges, *self.agents][who].fake.faults.append(fault)
