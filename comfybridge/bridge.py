@@ -52,6 +52,7 @@ from comfybridge.prompts.expectations import learn
 from comfybridge.prompts.file_links import FileLinks
 from comfybridge.prompts.following import Follower, OnProgress
 from comfybridge.prompts.giving_up import Abandoned, give_up, try_to_drop
+from comfybridge.prompts.inventory import Inventory, inventory
 from comfybridge.prompts.known import Prompts
 from comfybridge.prompts.no_output import nothing_to_show
 from comfybridge.prompts.offering import Offering
@@ -500,6 +501,14 @@ class Bridge:
             ComfyUIUnreachable, ComfyUIError, TimedOut
         """
         return self._offering.offer(template, deadline)
+
+    def inventory(self, template: Template, deadline: Deadline) -> Inventory:
+        """What a template needs, and whether a server has it.
+
+        Raises:
+            ComfyUIUnreachable, ComfyUIError, TimedOut: no server answers.
+        """
+        return inventory(template, self.servers, deadline)
 
     def convert(self, graph: Mapping[str, Any], deadline: Deadline, owner: str | None = None) -> Offer:
         """Turn a workflow that ComfyUI's editor saved into the prompt that the editor would send. Nothing is queued.

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         description="the APIs of other programs that the bridge speaks beside its own, comma-separated: "
         f"{' and '.join(DIALECTS)}; none: its own only",
     )
+    page: bool = Field(
+        True, description="whether to show people a page at /, /workflows and /stats; if not, / leads to /docs"
+    )
     timeout: Seconds = Field(300, description="seconds for a request that gives no timeout")
     max_timeout: Seconds = Field(3600, description="the largest timeout that a request may give")
     wait: Literal["hub", "websocket", "poll"] = Field(

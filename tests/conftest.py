@@ -7,6 +7,7 @@
 - `fleet/`: bridges, agents, engine and ComfyUIs as processes that are killed, with every job accounted for. Only with
   `--faults`.
 - `contract/`: ComfyUI's behaviour, checked on the simulator, or with `--comfyui-url` on a real one.
+- `page/`: the page, in a Chromium that a test drives.
 - `simulator/`: further features of the simulator. `properties/`: inputs made up by hypothesis.
 - `test_soak.py`: everything at once, only with `--soak-seconds`.
 
@@ -54,6 +55,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", action="store_true", help="also run the faults in tests/fleet, which take minutes")
     parser.addoption("--by-hand", action="store_true", help="also those of them that take a minute each")
     parser.addoption("--soak-seed", type=int, default=1, help="what its lots are drawn from")
+    parser.addoption(
+        "--page-tools",
+        metavar="FOLDER",
+        type=Path,
+        default=ROOT / "tests" / "page" / "node_modules",
+        help="the node_modules that npm has made from tests/page/package.json",
+    )
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -21,7 +21,7 @@ FLOORS = (
     ("cli",),
     ("serving",),
     ("web.application",),
-    ("web.document", "web.monitoring"),
+    ("web.document", "web.monitoring", "web.page"),
     ("web.dialects.*",),  # each a room
     ("web.dialects",),
     ("web.answers",),

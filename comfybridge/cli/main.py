@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         f"`{program()} engine-config` prints the configuration of a fleet's engine; "
         "each has a --help. "
         "Every option can also be set in the environment or in .env: --timeout is COMFYBRIDGE_TIMEOUT, "
-        "--comfyui-url is COMFYUI_URL.",
+        "--comfyui-url is COMFYUI_URL. Whatever is true by default has an opposite too: --no-page.",
     )
     add_version(parser)
     parser.add_argument("--demo", action="store_true", help="run with a built-in stand-in for ComfyUI")
@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         if isinstance(field.default, bool):
             shown = f" ({'true' if field.default else 'false'})"
             parser.add_argument(option, nargs="?", const="true", metavar="BOOL", help=f"{field.description}{shown}")
+            if field.default:
+                opposite = f"--no-{name.replace('_', '-')}"
+                parser.add_argument(opposite, dest=name, action="store_const", const="false", help=argparse.SUPPRESS)
             continue
         if isinstance(field.default, (str, int, float)):
             shown = f" ({field.default})"

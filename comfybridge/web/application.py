@@ -22,6 +22,7 @@ from comfybridge.settings import Settings, load_settings
 from comfybridge.web import errors
 from comfybridge.web.access import door
 from comfybridge.web.answers import links
+from comfybridge.web.answers.browser_rules import forbid_scripts
 from comfybridge.web.current import ASSETS, EXTENSION, JOBS, RUNNER
 from comfybridge.web.dialects.automatic1111.dialect import AUTOMATIC1111
 from comfybridge.web.dialects.comfy.dialect import COMFY
@@ -35,6 +36,8 @@ from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
 from comfybridge.web.marks import UPLOAD, marks_of
 from comfybridge.web.monitoring import probes
+from comfybridge.web.page import views as page
+from comfybridge.web.page.visits import show_pages
 from comfybridge.web.parsing.multipart import is_multipart
 from comfybridge.web.request_log import Entry, Watched, note, write_line
 
@@ -91,6 +94,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     dialects = app.extensions[DIALECTS] = _spoken(bridge.settings)
     app.before_request(partial(_begin, dialects))
     app.after_request(_finish)
+    if bridge.settings.page:
+        app.register_blueprint(page.blueprint)
+        show_pages(app)
     door.protect(app, bridge.settings, lambda: dialects.of_request(request).key_places)
     errors.answer_errors(
         app,
@@ -99,6 +105,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
+    if not bridge.settings.page:
+        app.register_blueprint(docs.front)
     if jobs is not None:
         app.register_blueprint(older_jobs.JOBS_BLUEPRINT)
     told: list[Callable[[Entry], None]] = [partial(write_line, quotes=bridge.settings.log_prompts)]
@@ -138,5 +146,6 @@ def _finish(response: Response) -> Response:
     prompt_id = g.get("prompt_id")
     if prompt_id:
         response.headers["X-Prompt-Id"] = prompt_id
+    forbid_scripts(response)
     note(response)
     return response

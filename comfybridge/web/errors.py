@@ -112,7 +112,8 @@ def _routes(is_listed: Callable[[str], bool]) -> str:
     routes = [
         f"{method} {readable_path(rule.rule, _placeholder)}"
         for rule in current_app.url_map.iter_rules()
-        if is_listed(rule.endpoint) and not rule.rule.endswith("/")  # these redirect to another address
+        # those with a slash lead to another address or to a page
+        if is_listed(rule.endpoint) and not rule.rule.endswith("/") and not rule.build_only
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     ]
     return ", ".join(routes)

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.simulator import Simulator
+from comfybridge.web.dialects.native.bodies import ConvertAnswer
 from tests import graphs
 from tests.web.answers import failure
 from tests.web.policies import SHOP, MakeApi
@@ -23,7 +24,7 @@ def converted(api: FlaskClient, **asked: Any) -> dict[str, Any]:
     response = api.post("/convert", **asked)
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.get_json()
-    assert set(body) == {"prompt", "parameters", "warnings"}
+    assert set(body) == ConvertAnswer.__annotations__.keys()
     return body
 
 

@@ -21,7 +21,8 @@ from comfybridge.web.marks import marks_of
 
 
 def protect(app: Flask, settings: Settings, places: Callable[[], Sequence[KeyPlace]]) -> None:
-    """Make an application admit only callers that its settings allow. Call it before registering other functions.
+    """Make an application admit only callers that its settings allow. Call it before registering
+    functions that need to know that a request is admitted.
 
     Args:
         places: returns where the current request may have its API key.

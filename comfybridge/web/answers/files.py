@@ -16,10 +16,6 @@ from comfybridge.web.answers.warnings import HEADER as WARNINGS
 from comfybridge.web.answers.warnings import warnings_header
 from comfybridge.web.answers.zipping import zip_chunks, zip_in_memory, zip_length
 
-SVG = "image/svg+xml"
-# An SVG may contain scripts, which would run with the bridge's origin in a browser that opens it.
-NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
-
 
 def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
     """The bytes of one file, with all other facts in headers.
@@ -56,8 +52,6 @@ def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
         )
     body = file.data if file.data is not None else Streamed(delivery.chunks(file), file.size, delivery, generation)
     headers = {"Content-Disposition": disposition("inline", file.filename)}
-    if file.media_type == SVG:
-        headers["Content-Security-Policy"] = NO_SCRIPTS
     # with several nodes, another picture may have the requested size
     measured = delivery.files if len({each.node_id for each in generation.images}) == 1 else []
     return Content(body, file.media_type, headers | _facts(generation, delivery, measured))
@@ -111,7 +105,7 @@ def _facts(generation: Generation, delivery: Delivery, measured: list[DeliveredF
     Args:
         measured: the files of which one should have the requested size.
     """
-    headers = {"X-Content-Type-Options": "nosniff"}  # no browser may take a picture for a page
+    headers: dict[str, str] = {}
     if generation.seed is not None:
         headers["X-Seed"] = str(generation.seed)
     warnings = [*generation.warnings, *delivery.warnings]

@@ -28,7 +28,7 @@ from comfybridge.prompts.file_links import FileLinks
 from comfybridge.prompts.outputs import returned_name, stored_output, stored_part
 from comfybridge.request import KeptFile, OpenFile, Output
 from comfybridge.saving import safe_name
-from comfybridge.web.answers.files import NO_SCRIPTS, disposition
+from comfybridge.web.answers.files import disposition
 from comfybridge.web.answers.sending import Body, Content, Streamed, respond
 from comfybridge.web.current import base_url, current_bridge, current_jobs, request_deadline
 from comfybridge.web.describing import BYTES, Answer, Variable, describes
@@ -38,11 +38,9 @@ LinkTo = Callable[[Output], str]
 
 blueprint = Blueprint("files", __name__)
 
-SHOWN = ("image", "video", "audio")  # the kinds that browsers show, and that hold no scripts, but for SVG
-SVG = "image/svg+xml"
+SHOWN = ("image", "video", "audio")  # the kinds that browsers show
 _PART = re.compile(r"bytes=(?:\d{1,18}-\d{0,18}|-\d{1,18})")  # a single one
 HEADERS = {
-    "X-Content-Type-Options": "nosniff",  # no browser may take a picture for a page
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private",  # whoever has the link may see the file; a shared cache must not outlast it
 }
@@ -136,7 +134,7 @@ def _kept(kept: KeptFile, deadline: Deadline) -> Response:
         file.fetch(1)
     except (UnknownPrompt, FileUnusable) as error:
         raise NotFound(error.message) from None
-    headers = dict(_headers(linked.output, file.media_type, file.filename))
+    headers = dict(_headers(linked.output, file.filename))
     part = None
     if file.size is not None and request.range is not None and "If-Range" not in request.headers:
         part = request.range.range_for_length(file.size)
@@ -166,7 +164,7 @@ def _whole(linked: _Linked) -> Response:
     delivery = Delivery([linked.output])
     [file] = delivery.files
     body: Body = file.data if file.data is not None else _streamed(delivery, linked)
-    return respond(Content(body, file.media_type, _headers(linked.output, file.media_type, file.filename)))
+    return respond(Content(body, file.media_type, _headers(linked.output, file.filename)))
 
 
 def _streamed(delivery: Delivery, linked: _Linked) -> Streamed:
@@ -176,7 +174,7 @@ def _streamed(delivery: Delivery, linked: _Linked) -> Streamed:
 
 def _part(linked: _Linked, download: Download) -> Response:
     output = linked.output
-    headers = dict(_headers(output, output.media_type, output.filename))
+    headers = dict(_headers(output, output.filename))
     if download.part:
         headers["Content-Range"] = download.part
     body = Streamed(_chunks(download), download.size, download, linked)
@@ -194,11 +192,9 @@ def _can_be_parted(output: Output) -> bool:
     return output.kind != "image"
 
 
-def _headers(output: Output, media_type: str, filename: str) -> Mapping[str, str]:
+def _headers(output: Output, filename: str) -> Mapping[str, str]:
     is_shown = output.kind in SHOWN
     headers = {**HEADERS, "Content-Disposition": disposition("inline" if is_shown else "attachment", filename)}
-    if media_type == SVG or not is_shown:
-        headers["Content-Security-Policy"] = NO_SCRIPTS
     if _can_be_parted(output):
         headers["Accept-Ranges"] = "bytes"
     return headers

@@ -17,48 +17,19 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, send_from
 from werkzeug.wrappers import Response as BaseResponse
 
 from comfybridge.errors import NotFound
+from comfybridge.web.answers.browser_rules import page_headers
 from comfybridge.web.marks import marked
 
 blueprint = Blueprint("docs", __name__)
+front = Blueprint("front", __name__)  # for a bridge without the page that is there otherwise
 
+OWN = Path(__file__).parent
 FILES = {
     "swagger.css": ("swagger_style.css", "text/css"),
     "swagger.js": ("swagger_bundle.js", "text/javascript"),
 }
-# relative URLs, so that the page works behind a proxy that adds a path prefix
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>ComfyBridge</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger.css">
-</head>
-<body>
-<div id="page"></div>
-<script src="docs/swagger.js"></script>
-<script>
-const page = SwaggerUIBundle({url: "openapi.json", dom_id: "#page", deepLinking: true, onComplete: askForPictures})
-
-/* What answers with pictures is asked for one, unless the reader chooses another form: JSON has them as base64. */
-function askForPictures() {
-  const {specSelectors, oas3Actions} = page.getSystem()
-  for (const [path, operations] of Object.entries(specSelectors.specJson().toJS().paths)) {
-    for (const [method, operation] of Object.entries(operations)) {
-      if (operation.responses?.["200"]?.content?.["image/*"]) {
-        const chosen = {value: "image/*", path, method}
-        oas3Actions.setResponseContentType(chosen) /* what is sent */
-        oas3Actions.setResponseCodeContentType({...chosen, code: "200"}) /* what is shown */
-      }
-    }
-  }
-}
-</script>
-</body>
-</html>
-"""
+SCRIPT = "docs.js"
+PAGE = "docs.html"  # its URLs are relative, so that it works behind a proxy that adds a path prefix
 
 
 @blueprint.get("/openapi.json")
@@ -78,11 +49,10 @@ def openapi() -> Response:
 @marked(needs_key=False)
 def docs() -> Response:
     """A page that shows the document."""
-    # framed by a foreign page, its visitors could be tricked into pressing buttons here
-    return Response(PAGE, content_type="text/html; charset=utf-8", headers={"X-Frame-Options": "DENY"})
+    return _with_rules(send_from_directory(OWN, PAGE, mimetype="text/html", max_age=0))
 
 
-@blueprint.get("/")
+@front.get("/")
 @marked(needs_key=False)
 def root() -> BaseResponse:
     """The page, for people who open the bridge's address in a browser."""
@@ -100,10 +70,18 @@ def docs_with_a_slash() -> BaseResponse:
 @marked(needs_key=False)
 def docs_file(name: str) -> Response:
     """A file of that page."""
+    if name == SCRIPT:
+        return _with_rules(send_from_directory(OWN, SCRIPT, mimetype="text/javascript", max_age=0))
     if name not in FILES:
-        raise NotFound(f"The docs page has no file {name[:100]!r}; it has {', '.join(FILES)}.")
+        raise NotFound(f"The docs page has no file {name[:100]!r}; it has {', '.join((*FILES, SCRIPT))}.")
     filename, media_type = FILES[name]
-    return send_from_directory(_folder(), filename, mimetype=media_type, max_age=24 * 3600)
+    return _with_rules(send_from_directory(_folder(), filename, mimetype=media_type, max_age=24 * 3600))
+
+
+def _with_rules(response: Response) -> Response:
+    # of the address in links, nothing is shown here
+    response.headers.update(page_headers(None, inline_styles=True))
+    return response
 
 
 @cache

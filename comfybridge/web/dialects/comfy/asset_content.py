@@ -11,15 +11,14 @@ from flask import Response, request
 from comfybridge.assets.asset import Asset
 from comfybridge.deadline import Deadline
 from comfybridge.request import OpenFile
-from comfybridge.web.answers.files import NO_SCRIPTS, disposition
+from comfybridge.web.answers.files import disposition
 from comfybridge.web.answers.sending import Content, Streamed, respond
 from comfybridge.web.current import current_assets, request_deadline
 from comfybridge.web.dialects.comfy.errors import RangeNotSatisfiable
 
 UNKNOWN_TYPE = "application/octet-stream"
-# What browsers show, and what holds no scripts, but for SVG.
+# What browsers show.
 _SHOWN = re.compile(r"(image|video|audio)/[A-Za-z0-9.+_-]+")
-_SCRIPTED = re.compile(r"[+/](svg|xml)\b")
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,10 @@ def _headers(asset: Asset) -> tuple[str, dict[str, str]]:
         "ETag": f'"{_etag(asset)}"',
         "Accept-Ranges": "bytes",
         "Cache-Control": "private",
-        "X-Content-Type-Options": "nosniff",
         "Content-Disposition": disposition(
             "inline" if is_shown else "attachment", asset.file_path.rpartition("/")[2]
         ),
     }
-    if not is_shown or _SCRIPTED.search(content_type):
-        headers["Content-Security-Policy"] = NO_SCRIPTS
     return (content_type if is_shown else UNKNOWN_TYPE), headers
 
 

@@ -11,6 +11,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.prompts.known import Status
 from comfybridge.request import Kind
 from comfybridge.tasks import Task
+from comfybridge.workflow.masks import MaskForm
 
 Seconds = Annotated[float | None, Field(description="seconds; null if ComfyUI did not report it")]
 PromptId = Annotated[str, Field(description="the id under which ComfyUI runs it")]
@@ -74,6 +75,9 @@ class ErrorAnswer(TypedDict):
     status: Literal["error"]
     type: Annotated[str, Field(description="a stable name for programs")]
     error: Annotated[str, Field(description="one sentence for people")]
+    field: NotRequired[
+        Annotated[str, Field(description="the field of the request, or the parameter, that is wrong, if it is one")]
+    ]
     prompt_id: NotRequired[PromptId]
     node: NotRequired[
         Annotated[
@@ -93,6 +97,7 @@ def error_body(error: BridgeError, request_id: str) -> ErrorAnswer:
         "status": "error",
         "type": error.type,
         "error": error.message,
+        "field": error.field or "",
         "prompt_id": error.prompt_id or "",
         "node": error.node or {},
         "node_errors": error.node_errors or {},
@@ -234,7 +239,21 @@ class ModelAnswer(TypedDict):
 
     name: Annotated[str, Field(description="as the graph names it")]
     directory: Annotated[str, Field(description="the folder below ComfyUI's models; empty if unknown")]
-    url: Annotated[str, Field(description="where to download it; empty if it is not public")]
+    url: Annotated[str, Field(description="where to download it; empty if unknown")]
+    installed: Annotated[bool | None, Field(description="whether ComfyUI has it; null if it does not tell")]
+
+
+Mask = Annotated[
+    MaskForm | None,
+    Field(
+        description="what marks the part to repaint in the file of the parameter mask: pixels that are transparent "
+        "(alpha) or not (opaque), have much of red, green or blue, or are black; in_image: transparent pixels of the "
+        "image itself; null if it takes no mask"
+    ),
+]
+MissingNodes = Annotated[
+    list[str] | None, Field(description="the node classes that ComfyUI lacks; null if it does not answer")
+]
 
 
 class WorkflowAnswer(TypedDict):
@@ -250,8 +269,11 @@ class WorkflowAnswer(TypedDict):
     ]
     unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
     models: Annotated[
-        list[ModelAnswer], Field(description="the models that it needs, as far as its author lists them")
+        list[ModelAnswer],
+        Field(description="the models that it needs: those that its author lists, then others that its graph names"),
     ]
+    missing_nodes: MissingNodes
+    mask: Mask
 
 
 class ConvertAnswer(TypedDict):
@@ -263,6 +285,12 @@ class ConvertAnswer(TypedDict):
         Field(description="by name, the JSON Schema of each parameter that a request may set, with its default"),
     ]
     warnings: Annotated[list[str], Field(description="what is odd in the file, and was passed over")]
+    required: Annotated[list[str], Field(description="the parameters that a request must set")]
+    tasks: Annotated[list[Task], Field(description="what it is for; empty if that is unknown")]
+    unclear: Annotated[dict[str, str], Field(description="by name, why the graph has no such parameter")]
+    models: Annotated[list[ModelAnswer], Field(description="the models that it needs")]
+    missing_nodes: MissingNodes
+    mask: Mask
 
 
 class ServerAnswer(TypedDict):

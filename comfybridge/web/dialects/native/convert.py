@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 from flask import Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from comfybridge.deadline import Deadline
 from comfybridge.errors import (
+    BridgeError,
     ComfyUIError,
     ComfyUIUnreachable,
     InvalidRequest,
@@ -16,12 +19,14 @@ from comfybridge.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from comfybridge.web.current import current_bridge, current_owner, request_deadline
+from comfybridge.prompts.inventory import needs
+from comfybridge.web.current import current_bridge, current_owner, current_rights, request_deadline
 from comfybridge.web.describing import describes, json_answer
 from comfybridge.web.dialects.native.blueprint import blueprint
 from comfybridge.web.dialects.native.bodies import ConvertAnswer
 from comfybridge.web.dialects.native.envelopes import opened
 from comfybridge.web.dialects.native.sent import read_sent
+from comfybridge.web.dialects.native.workflows import CHOICES_SECONDS, models_json
 from comfybridge.web.parsing.body_stream import in_turn
 from comfybridge.web.parsing.models import validated
 from comfybridge.web.parsing.multipart import MEDIA_TYPE as MULTIPART
@@ -78,11 +83,22 @@ def convert() -> Response:
     with in_turn(request):
         graph = _graph(read_sent(bridge.settings).fields)
     offer = bridge.convert(graph, request_deadline(), current_owner())
-    authored = offer.template.authored
+    template, rights = offer.template, current_rights()
+    authored, schema = template.authored, template.schema(offer.choices, offer.limits)
+    needed = needs(template)
+    if rights is None or rights.policy.server_info:
+        with contextlib.suppress(BridgeError):  # the graph can be read without a ComfyUI
+            needed = bridge.inventory(template, Deadline(CHOICES_SECONDS))
     body: ConvertAnswer = {
-        "prompt": offer.template.graph,
-        "parameters": offer.template.schema(offer.choices, offer.limits)["properties"],
+        "prompt": template.graph,
+        "parameters": schema["properties"],
         "warnings": [] if authored is None else list(authored.warnings),
+        "required": schema.get("required", []),
+        "tasks": list(template.tasks),
+        "unclear": template.unclear,
+        "models": models_json(needed),
+        "missing_nodes": needed.missing_nodes,
+        "mask": template.mask_form(),
     }
     return jsonify(body)
 

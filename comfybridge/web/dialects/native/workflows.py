@@ -17,10 +17,11 @@ from comfybridge.errors import (
     TimedOut,
     UnknownWorkflow,
 )
+from comfybridge.prompts.inventory import Inventory, needs
 from comfybridge.web.current import current_bridge, current_rights, request_deadline
 from comfybridge.web.describing import Variable, describes, json_answer
 from comfybridge.web.dialects.native.blueprint import blueprint
-from comfybridge.web.dialects.native.bodies import WorkflowAnswer, WorkflowsAnswer
+from comfybridge.web.dialects.native.bodies import ModelAnswer, WorkflowAnswer, WorkflowsAnswer
 from comfybridge.workflow.offer import Offer
 from comfybridge.workflow.products import endings_of
 
@@ -67,9 +68,10 @@ def get_workflow(name: str) -> Response:
     if rights is not None:
         rights.check_workflow(name)
     template = bridge.templates.get(name, request_deadline())
-    offer = Offer(template)
+    offer, needed = Offer(template), needs(template)
     with contextlib.suppress(BridgeError):  # the template can be read without a ComfyUI
         offer = bridge.offer(template, Deadline(CHOICES_SECONDS))
+        needed = bridge.inventory(template, Deadline(CHOICES_SECONDS))
     body: WorkflowAnswer = {
         "name": template.name,
         "description": template.description,
@@ -80,6 +82,21 @@ def get_workflow(name: str) -> Response:
             for choice, values in template.presets.items()
         },
         "unclear": offer.template.unclear,
-        "models": [{"name": each.name, "directory": each.directory, "url": each.url} for each in template.models],
+        "models": models_json(needed),
+        "missing_nodes": needed.missing_nodes,
+        "mask": offer.template.mask_form(),
     }
     return jsonify(body)
+
+
+def models_json(needed: Inventory) -> list[ModelAnswer]:
+    """The models that a workflow needs."""
+    return [
+        {
+            "name": each.file.name,
+            "directory": each.file.directory,
+            "url": each.file.url,
+            "installed": each.is_installed,
+        }
+        for each in needed.models
+    ]

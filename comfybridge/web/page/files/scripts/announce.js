@@ -1,0 +1,55 @@
+/** Says things: to screen readers, and to everybody if something is wrong. */
+
+import { el } from "./element.js";
+
+const PAUSE_MS = 100; // a screen reader hears a region that has been there for a moment
+
+const region = el("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
+/** @type {HTMLElement | null} */
+let notice = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/**
+ * Tell screen readers, without interrupting them.
+ *
+ * @param {string} text
+ */
+export function announce(text) {
+  place(region);
+  region.textContent = "";
+  clearTimeout(timer);
+  timer = setTimeout(() => (region.textContent = text), PAUSE_MS);
+}
+
+/**
+ * Tell everybody that something is wrong; it stays until it is dismissed, or there is something else to say.
+ *
+ * @param {string} text
+ */
+export function alertUser(text) {
+  dismiss();
+  const dismissing = el("button", { type: "button", class: "quiet", text: "Dismiss", on: { click: dismiss } });
+  notice = el("div", { class: "notice" }, el("p", { role: "alert" }), dismissing);
+  place(notice);
+  const said = notice.querySelector("p");
+  if (said) said.textContent = text; // alerts are heard when they change
+}
+
+/** Take away what `alertUser` has shown last. */
+export function dismiss() {
+  notice?.remove();
+  notice = null;
+}
+
+/** @param {HTMLElement} element goes where it can be heard: an open dialog hides everything outside itself. */
+function place(element) {
+  const dialogs = document.querySelectorAll("dialog:modal");
+  const home = dialogs[dialogs.length - 1] ?? document.body;
+  if (element.parentElement !== home) home.append(element);
+}
+
+place(region);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !document.querySelector("dialog:modal")) dismiss();
+});

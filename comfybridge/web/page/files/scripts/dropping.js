@@ -1,0 +1,43 @@
+/** Files that are dropped anywhere on the page. */
+
+import { el } from "./element.js";
+
+/**
+ * Take dropped files. Fields that take a drop themselves prevent its default action, and are left alone.
+ *
+ * @param {{text: () => string, take: (files: File[]) => void}} options text: what a drop does, shown while files are
+ *   held over the page; empty if it does nothing.
+ */
+export function takeDrops({ text, take }) {
+  const over = el("div", { class: "drop-over", hidden: true, "aria-hidden": "true" });
+  document.body.append(over);
+  let depth = 0; // each element that is entered or left tells of it
+  const end = () => {
+    depth = 0;
+    over.hidden = true;
+  };
+  addEventListener("dragenter", (event) => {
+    if (!holdsFiles(event)) return;
+    depth++;
+    over.textContent = text();
+    over.hidden = over.textContent === "";
+  });
+  addEventListener("dragleave", (event) => {
+    if (holdsFiles(event) && --depth <= 0) end();
+  });
+  addEventListener("dragover", (event) => {
+    if (holdsFiles(event)) event.preventDefault(); // or the browser leaves the page for the file
+  });
+  addEventListener("drop", (event) => {
+    end();
+    if (event.defaultPrevented || !holdsFiles(event)) return;
+    event.preventDefault();
+    take([...(event.dataTransfer?.files ?? [])]);
+  });
+}
+
+/** @param {DragEvent} event */
+function holdsFiles(event) {
+  if (document.querySelector("dialog:modal")) return false;
+  return event.dataTransfer?.types.includes("Files") ?? false;
+}

@@ -1,0 +1,3 @@
+/** Why a field's value cannot be sent. */
+
+export class Problem extends Error {}

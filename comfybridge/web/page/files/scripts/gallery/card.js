@@ -1,0 +1,200 @@
+/** The card of one entry: its run while that goes on, then what it made. */
+
+import { announce } from "../announce.js";
+import { el } from "../element.js";
+import { isEmbedded, showOutput } from "../outputs.js";
+import { lookUp, together } from "../run/results.js";
+import { Run } from "../run/run.js";
+import { RunView } from "../run/view.js";
+import { stateInWords } from "../run/words.js";
+import { cardButtons } from "./buttons.js";
+import { entryOf, isUnfinished, requestOfEntry } from "./entry.js";
+import { factLine, parameterList, warningList } from "./facts.js";
+
+/**
+ * @typedef {import("./entry.js").Entry} Entry
+ * @typedef {import("../outputs.js").Result} Result
+ * @typedef {import("./gallery.js").Host} Host
+ */
+
+// Links work for 60 minutes.
+const FRESH_MINUTES = 50;
+const MOST_LOOKS_AFTER_FAILURES = 2;
+const ELSEWHERE = "It runs in another tab.";
+const EMBEDDED = "This stays only as long as this page: ComfyUI did not store it, so it can't be fetched again.";
+
+export class Card {
+  /** @type {Run | null} */
+  run = null;
+  /** @type {Result | null} */
+  result = null;
+  /** @type {RunView | null} */
+  #view = null;
+  #failedLooks = 0;
+  #linksMade = 0;
+  #said = "";
+  #title = el("h3", { tabindex: "-1" });
+  #body = el("div", { class: "card-body" });
+  #foot = el("div", { class: "card-foot" });
+
+  /**
+   * @param {Entry} entry
+   * @param {Host} host
+   */
+  constructor(entry, host) {
+    this.entry = entry;
+    this.host = host;
+    this.element = el("article", { class: "card" }, this.#title, this.#body, this.#foot);
+    this.#show();
+  }
+
+  /** Show an entry that another tab has changed. @param {Entry} entry */
+  update(entry) {
+    if (this.run || entry.state === this.entry.state) return;
+    this.entry = entry;
+    this.#show();
+  }
+
+  /** Follow a run. @param {Run} run */
+  follow(run) {
+    this.run = run;
+    run.addEventListener("change", () => this.#runChanged(run));
+    this.#runChanged(run);
+  }
+
+  /** Take up the run that the entry is of. */
+  resume() {
+    const run = new Run(requestOfEntry(this.entry), { promptIds: this.entry.promptIds, timeout: this.host.policy.timeout });
+    this.follow(run);
+    run.start();
+  }
+
+  /** Let it go on with what has failed for now. */
+  goOn() {
+    if (this.run) this.run.start();
+    else this.resume();
+  }
+
+  focus() {
+    this.#title.focus();
+  }
+
+  /** Stop all that goes on for it, but not the run. */
+  close() {
+    this.#view?.close();
+    this.host.loading.forget(this.element);
+  }
+
+  /** Make new links if these are about to expire, once it is in view. */
+  refresh() {
+    const isPlaying = [...this.#body.querySelectorAll("video, audio")].some(
+      (each) => each instanceof HTMLMediaElement && !each.paused,
+    );
+    const isOld = Date.now() - this.#linksMade > FRESH_MINUTES * 60_000;
+    if (this.result && isOld && !isPlaying && !this.result.outputs.some(isEmbedded)) this.#lookWhenSeen();
+  }
+
+  /** @param {Run} run */
+  #runChanged(run) {
+    if (run !== this.run) return;
+    const before = this.entry;
+    if (run.result) this.#take(run.result);
+    this.entry = entryOf(run, before);
+    const isNews = run.state !== before.state || String(run.promptIds) !== String(before.promptIds);
+    if (isNews || run.hasEnded) this.host.changed(this, run);
+    this.#announce(run);
+    if (run.hasEnded || !this.#view) this.#show();
+    else this.#view.show();
+  }
+
+  /** @param {Run} run */
+  #announce(run) {
+    const details = run.note || run.error?.message;
+    const sentence = details ? `${stateInWords(run)}. ${details}` : stateInWords(run);
+    if (sentence === this.#said || run.state === "sending") return;
+    this.#said = sentence;
+    announce(`${this.#title.textContent}: ${sentence}`);
+  }
+
+  /** @param {Result} result */
+  #take(result) {
+    this.result = result;
+    this.#linksMade = Date.now();
+  }
+
+  #show() {
+    const hadFocus = this.element.contains(document.activeElement);
+    this.#title.textContent = this.entry.title;
+    this.#view?.close();
+    this.#view = null;
+    if (this.run && !this.run.hasEnded) {
+      this.#view = new RunView(this.run);
+      this.#body.replaceChildren(this.#view.element);
+    } else {
+      this.#body.replaceChildren(...this.#ended());
+    }
+    const warnings = warningList(this.entry);
+    this.#foot.replaceChildren(
+      ...[factLine(this.entry), warnings, parameterList(this.entry), cardButtons(this)].filter((each) => each !== null),
+    );
+    if (hadFocus && !this.element.contains(document.activeElement)) this.focus();
+  }
+
+  /** @returns {HTMLElement[]} */
+  #ended() {
+    const { entry, result } = this;
+    const parts = result ? this.#outputs(result) : [];
+    if (entry.error && !(entry.note && entry.state === "cancelled")) parts.push(el("p", { class: "card-error", text: entry.error.message }));
+    if (entry.note) parts.push(el("p", { class: "run-note", text: entry.note }));
+    if (entry.state === "cancelled" && !entry.note && !entry.error) parts.push(el("p", { text: "Cancelled." }));
+    if (!this.run && isUnfinished(entry)) return [el("p", { class: "run-note", text: ELSEWHERE })];
+    if (!result && !this.run && entry.promptIds.length && entry.state !== "cancelled" && !this.#failedLooks) {
+      this.#lookWhenSeen();
+      if (entry.state === "succeeded") return [el("p", { class: "card-loading", text: "Fetching…" })];
+    }
+    return parts;
+  }
+
+  /** @param {Result} result @returns {HTMLElement[]} */
+  #outputs(result) {
+    const alt = this.entry.title;
+    const onGone = () => {
+      if (this.#failedLooks < MOST_LOOKS_AFTER_FAILURES) this.#lookWhenSeen();
+      this.#failedLooks++;
+    };
+    const shown = result.outputs.map((output) => showOutput(output, { alt, onGone }));
+    const parts = [el("div", { class: `outputs outputs-${Math.min(shown.length, 4)}` }, ...shown)];
+    if (result.outputs.some(isEmbedded)) parts.push(el("p", { class: "run-note", text: EMBEDDED }));
+    return parts;
+  }
+
+  #lookWhenSeen() {
+    this.host.loading.whenSeen(this.element, () => this.#look());
+  }
+
+  /** Ask the bridge for the outputs. */
+  async #look() {
+    try {
+      const found = await lookUp(this.entry.promptIds);
+      if (found.some((each) => each.unfinished)) return this.resume();
+      const { result, error } = together(found);
+      if (result) this.#take(result);
+      else this.result = null;
+      const state = error ? (this.entry.state === "cancelled" ? "cancelled" : "failed") : "succeeded";
+      const failure = error && { type: error.type, message: error.message };
+      this.entry = { ...this.entry, error: failure, ...(result && this.#facts(result)) };
+      if (!error || this.entry.state !== "succeeded") this.host.keep({ ...this.entry, state });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.entry = { ...this.entry, error: { type: "", message } };
+    }
+    this.#failedLooks += this.result ? 0 : 1;
+    this.#show();
+  }
+
+  /** @param {Result} result */
+  #facts(result) {
+    const { seed, params, warnings, timings } = result;
+    return { seed, seeds: result.seeds ?? [seed], params, warnings, timings };
+  }
+}

@@ -1,0 +1,79 @@
+/** The page that makes pictures. */
+
+import { alertUser } from "./announce.js";
+import { getJson } from "./api.js";
+import { Chooser } from "./chooser.js";
+import { takeDrops } from "./dropping.js";
+import { el, fill } from "./element.js";
+import { Gallery } from "./gallery/gallery.js";
+import { Store } from "./gallery/store.js";
+import { showHeader } from "./header.js";
+import { untilItWorks } from "./patience.js";
+import { watchReadiness } from "./readiness.js";
+import { Workbench } from "./workbench.js";
+
+/**
+ * @typedef {import("./types.js").Policy} Policy
+ * @typedef {import("./types.js").Listing} Listing
+ */
+
+/** @param {string} id @returns {HTMLElement} */
+const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+showHeader(null);
+const { policy, listing } = await untilItWorks(load, at("state"), "Loading…");
+showHeader(policy);
+
+const chooser = new Chooser(listing, policy.graphs);
+const bench = new Workbench(policy, chooser, at("panel"));
+bench.gallery = new Gallery(new Store(policy.owner), {
+  policy,
+  onRunAgain: (entry, content) => bench.runAgain(entry, content),
+  onRefused: (run) => bench.refused(run),
+});
+fill(at("results"), bench.gallery.element);
+takeDrops({
+  text: () => (policy.graphs ? "Drop a workflow, or a picture" : bench.form ? "Drop a picture" : ""),
+  take: ([file]) => file && bench.open(file),
+});
+
+const first = firstOf(listing);
+at("panel").hidden = first === null && !policy.graphs;
+if (first === null) fill(at("state"), nothing(policy, listing));
+else bench.choose(first);
+const place = el("div");
+at("state").append(place);
+watchReadiness(place, () => bench.refresh());
+
+/** @returns {Promise<{policy: Policy, listing: Listing}>} */
+async function load() {
+  const [policy, listing] = await Promise.all([getJson("policy"), getJson("workflows")]);
+  return { policy, listing };
+}
+
+/** @param {Listing} listing @returns {string | null} the workflow to begin with. */
+function firstOf(listing) {
+  const names = listing.workflows.map(({ name }) => name);
+  const wanted = new URLSearchParams(location.search).get("workflow");
+  if (wanted !== null && names.includes(wanted)) return wanted;
+  if (wanted !== null) alertUser(`This bridge has no workflow “${wanted}” that you can use.`);
+  return listing.default ?? names[0] ?? null;
+}
+
+/** What to show if there is no workflow to choose. @param {Policy} policy @param {Listing} listing */
+function nothing(policy, listing) {
+  const others = [...listing.broken, ...listing.unread];
+  const [title, sentence] = others.length
+    ? ["None of the workflows works", `${others.length === 1 ? "The only one is" : `All ${others.length} are`} broken.`]
+    : policy.workflows
+      ? ["This key opens no workflow", "Its policy names no workflow that this bridge has."]
+      : ["There is no workflow yet", "Put one into the bridge's folder of workflows: a file as ComfyUI saves it."];
+  return el(
+    "section",
+    { class: "card state" },
+    el("h2", { text: title }),
+    el("p", { text: sentence }),
+    others.length ? el("p", {}, el("a", { href: "workflows", text: "See why" })) : null,
+    policy.graphs ? el("p", { text: "You can open one from a file, or drop it here." }) : null,
+  );
+}

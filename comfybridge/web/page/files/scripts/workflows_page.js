@@ -1,0 +1,68 @@
+/** The page that shows every workflow: what it does, takes and needs. */
+
+import { getJson } from "./api.js";
+import { el, fill } from "./element.js";
+import { Loading } from "./gallery/loading.js";
+import { Store } from "./gallery/store.js";
+import { showHeader } from "./header.js";
+import { untilItWorks } from "./patience.js";
+import { WorkflowCard } from "./workflows/card.js";
+
+/**
+ * @typedef {import("./types.js").Policy} Policy
+ * @typedef {import("./types.js").Listing} Listing
+ */
+
+const FEW = 6; // of which one needs no search
+
+/** @param {string} id @returns {HTMLElement} */
+const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+showHeader(null);
+const { policy, listing } = await untilItWorks(load, at("state"), "Loading…");
+showHeader(policy);
+const context = { policy, store: new Store(policy.owner), loading: new Loading() };
+const cards = listing.workflows.map((workflow) => new WorkflowCard(workflow, context));
+fill(
+  at("content"),
+  cards.length > FEW && searchField(),
+  cards.length
+    ? el("div", { class: "workflow-cards" }, ...cards.map(({ element }) => element))
+    : el("p", { class: "hint", text: policy.workflows ? "This key opens no workflow." : "There is no workflow yet." }),
+  troubled("Broken", "These files cannot be used until they are mended.", listing.broken),
+  troubled("Not read yet", "These took too long to read; reload the page to try again.", listing.unread),
+);
+
+/** @returns {Promise<{policy: Policy, listing: Listing}>} */
+async function load() {
+  const [policy, listing] = await Promise.all([getJson("policy"), getJson("workflows")]);
+  return { policy, listing };
+}
+
+function searchField() {
+  const said = el("p", { class: "hint", role: "status" });
+  const search = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const card of cards) card.element.hidden = !words.every((word) => card.text.includes(word));
+    const count = cards.filter(({ element }) => !element.hidden).length;
+    said.textContent = words.length ? `${count} of ${cards.length}` : "";
+  };
+  const input = el("input", { type: "search", id: "search", autocomplete: "off", on: { input: search } });
+  return el("search", { class: "search-row" }, el("label", { for: "search", text: "Find a workflow" }), input, said);
+}
+
+/** @param {string} title @param {string} sentence @param {{name: string, error: string}[]} entries */
+function troubled(title, sentence, entries) {
+  if (!entries.length) return null;
+  const items = entries.map(({ name, error }) =>
+    el("li", { class: "card" }, el("h3", { text: name }), el("p", { class: "card-error", text: error })),
+  );
+  const id = title.toLowerCase().replaceAll(" ", "-");
+  return el(
+    "section",
+    { class: "troubled", "aria-labelledby": id },
+    el("h2", { id, text: title }),
+    el("p", { class: "hint", text: sentence }),
+    el("ul", {}, ...items),
+  );
+}
