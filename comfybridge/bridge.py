@@ -297,7 +297,8 @@ class Bridge:
             raise InvalidRequest(said, field="timeout")
         if not 1 <= request.n <= MOST or request.seed_step < 0:
             given = f"n is {request.n} and seed_step {request.seed_step}"
-            raise InvalidRequest(f"{given}; n must be from 1 to {MOST}, and seed_step at least 0.")
+            wrong = "seed_step" if 1 <= request.n <= MOST else "n"
+            raise InvalidRequest(f"{given}; n must be from 1 to {MOST}, and seed_step at least 0.", field=wrong)
         self._check_size(request)
         deadline = Deadline(seconds, started)
         rights = self.policies.of(owner)

@@ -106,11 +106,12 @@ def subjects(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable
     return list_subjects
 
 
-def purging(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable[None]]:
-    """Delete what lies on matching subjects."""
+def purging(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable[int]]:
+    """Delete what lies on matching subjects. Returns how many messages that were."""
 
-    async def purge(connection: Requests) -> None:
-        await connection.api(f"STREAM.PURGE.{stream}", {"filter": subject_filter})
+    async def purge(connection: Requests) -> int:
+        answer = await connection.api(f"STREAM.PURGE.{stream}", {"filter": subject_filter})
+        return int(answer.get("purged", 0))
 
     return purge
 

@@ -139,11 +139,11 @@ class Engine:
 
         return self._call(calls.subjects(stream, subject_filter), seconds)
 
-    def purge(self, stream: str, subject_filter: str, *, seconds: float = SECONDS) -> None:
-        """Delete all messages on the subjects that match the filter."""
+    def purge(self, stream: str, subject_filter: str, *, seconds: float = SECONDS) -> int:
+        """Delete all messages on the subjects that match the filter. Returns how many there were."""
         from comfybridge.engine import calls
 
-        self._call(calls.purging(stream, subject_filter), seconds)
+        return self._call(calls.purging(stream, subject_filter), seconds)
 
     def delete(self, stream: str, sequence: int, *, seconds: float = SECONDS) -> bool:
         """Delete one message for good. Returns whether it was there.

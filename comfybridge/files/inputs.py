@@ -103,7 +103,7 @@ def place_files(files: Sequence[InputFile], filled: Filled, template: Template, 
     names = Counter(file.name for file in files)
     twice = next((name for name, count in names.items() if count > 1), None)
     if twice is not None:
-        raise InvalidRequest(f"images has two files named {clip(twice)!r}.")
+        raise InvalidRequest(f"images has two files named {clip(twice)!r}.", field=twice)
     taken: dict[Target, str] = {}
     placed = []
     mentions = _Mentions(filled, template)
@@ -113,7 +113,8 @@ def place_files(files: Sequence[InputFile], filled: Filled, template: Template, 
             other = taken.setdefault(target, file.name)
             if other != file.name:
                 raise InvalidRequest(
-                    f"images: {clip(other)} and {clip(file.name)} are both for {target.node}.{target.input}."
+                    f"images: {clip(other)} and {clip(file.name)} are both for {target.node}.{target.input}.",
+                    field=file.name,
                 )
         placed.append(place)
     return placed
@@ -137,7 +138,8 @@ def _place(
     if not targets:
         names = _takes(filled.graph, parameters)
         rest = f"; the names that it takes are {listed(names, file.name)}" if names else ", and none loads a file"
-        raise InvalidRequest(f"images: no node of the graph mentions {clip(file.name)!r}{rest}.")
+        said = f"images: no node of the graph mentions {clip(file.name)!r}{rest}."
+        raise InvalidRequest(said, field=file.name)
     seen_as = mentions.parameters_of(targets)
     reported = dict.fromkeys([*seen_as, *([file.name] if is_own_name else [])])
     chosen = {target: _form(file, target, filled.graph, forms) for target in targets}
@@ -158,7 +160,8 @@ def _form(file: InputFile, target: Target, graph: Graph, forms: FileForms) -> Fo
         takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
         where = f"{target.node}.{target.input} ({clip(graph[target.node]['class_type'])})"
         raise InvalidRequest(
-            f"images: {clip(_shown(file))} is for {where}, which takes {takes}, not the file itself; give its URL."
+            f"images: {clip(_shown(file))} is for {where}, which takes {takes}, not the file itself; give its URL.",
+            field=file.name,
         )
     return chosen
 
@@ -180,7 +183,8 @@ def check_names(filled: Filled, parameters: Mapping[str, Parameter], forms: File
                 takes = " or ".join(text for form, text in SHOWN.items() if form in accepted)
                 raise InvalidRequest(
                     f"{clip(name)} is {describe(filled.params.get(name))}, but {target.node}.{target.input} "
-                    f"({clip(filled.graph[target.node]['class_type'])}), which it feeds, takes {takes}."
+                    f"({clip(filled.graph[target.node]['class_type'])}), which it feeds, takes {takes}.",
+                    field=name,
                 )
 
 
@@ -219,7 +223,8 @@ def _check_not_given(name: str, parameter: Parameter, filled: Filled) -> None:
     names = [name, *(f"{target.node}.{target.input}" for target in parameter.targets)]
     for each in names:
         if each in filled.given and filled.params.get(each) not in (name, name + ANNOTATION):
-            raise InvalidRequest(f"{clip(name)} is given as a file in images, and as a value in params.")
+            said = f"{clip(name)} is given as a file in images, and as a value in params."
+            raise InvalidRequest(said, field=name)
 
 
 def _takes(graph: Graph, parameters: Mapping[str, Parameter]) -> list[str]:
@@ -390,7 +395,7 @@ def _check(placed: Placed, graph: Graph) -> None:
         for target, form in placed.forms.items()
     )
     if file.data.startswith(POSTSCRIPT):
-        raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.")
+        raise InvalidRequest(f"images: {clip(file.name)} is PostScript, which can't be used.", field=file.name)
     try:
         check_still_image(clip(file.name), file.data, must_be_image=opened)
     except InvalidRequest as error:

@@ -103,7 +103,7 @@ def check_file_names(
 
 
 def _refused(name: str, text: str) -> InvalidRequest:
-    return InvalidRequest(f"{clip(name)} is {clip(text)!r}; {ACCEPTED}.")
+    return InvalidRequest(f"{clip(name)} is {clip(text)!r}; {ACCEPTED}.", field=name)
 
 
 def _of_caller(

@@ -51,7 +51,7 @@ def check_count(count: int) -> None:
         InvalidRequest
     """
     if count > MOST_FILES:
-        raise InvalidRequest(f"images has {count} files; a request may have {MOST_FILES}.")
+        raise InvalidRequest(f"images has {count} files; a request may have {MOST_FILES}.", field="images")
 
 
 def _pairs(value: object) -> Iterator[tuple[str, object]]:
@@ -59,11 +59,11 @@ def _pairs(value: object) -> Iterator[tuple[str, object]]:
         yield from value.items()
         return
     if not isinstance(value, list):
-        raise InvalidRequest(f"images must be {IMAGES_FORMS}.")
+        raise InvalidRequest(f"images must be {IMAGES_FORMS}.", field="images")
     for number, item in enumerate(value, 1):
         if not isinstance(item, dict) or item.keys() != {"name", "image"} or not isinstance(item["name"], str):
             raise InvalidRequest(
-                f"images: item {number} must be an object with a name and an image, and nothing else."
+                f"images: item {number} must be an object with a name and an image, and nothing else.", field="images"
             )
         yield item["name"], item["image"]
 
@@ -144,7 +144,7 @@ def read_file(name: str, data: object, field: str = "images") -> InputFile:
         InvalidRequest: it can't be read.
     """
     if not isinstance(data, str):
-        raise InvalidRequest(f"{field}: {clip(name)} must be a text: {FORMS}.")
+        raise InvalidRequest(f"{field}: {clip(name)} must be a text: {FORMS}.", field=name)
     text = data.strip()
     start = text[:8].lower()
     if start.startswith(("http://", "https://")):
@@ -152,14 +152,15 @@ def read_file(name: str, data: object, field: str = "images") -> InputFile:
     if start.startswith("data:"):
         return InputFile(name, _of_data_uri(name, text, field))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text[:40]):
-        raise InvalidRequest(f"{field}: {clip(name)} begins with {text[:40].partition(':')[0]}:; it must be {FORMS}.")
+        begins = text[:40].partition(":")[0]
+        raise InvalidRequest(f"{field}: {clip(name)} begins with {begins}:; it must be {FORMS}.", field=name)
     return InputFile(name, _of_base64(name, text, field))
 
 
 def _of_data_uri(name: str, text: str, field: str) -> bytes:
     head, comma, payload = text[len("data:") :].partition(",")
     if not comma:
-        raise InvalidRequest(f"{field}: {clip(name)} is a data URI without a comma before its data.")
+        raise InvalidRequest(f"{field}: {clip(name)} is a data URI without a comma before its data.", field=name)
     if not head.strip().lower().endswith(";base64"):
         return unquote_to_bytes(payload)
     if "%" in payload:
@@ -175,4 +176,5 @@ def _of_base64(name: str, text: str, field: str) -> bytes:
             raise ValueError
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except ValueError:
-        raise InvalidRequest(f"{field}: {clip(name)} is not valid base64; it must be {FORMS}.") from None
+        said = f"{field}: {clip(name)} is not valid base64; it must be {FORMS}."
+        raise InvalidRequest(said, field=name) from None

@@ -1,6 +1,9 @@
 """Clears away after jobs that have ended, in a bridge: the job itself, its claim, its blobs and its secrets.
 
 Several bridges may try; one succeeds. What a bridge that died has left, another one clears at its start.
+
+A job leaves a grave: an empty message on its subject. It tells agents, which hear of no results, that the job has
+gone. Only bridges follow the jobs of the bridge's own engine: there a job goes with its claim in one call.
 """
 
 from __future__ import annotations
@@ -19,12 +22,13 @@ from comfybridge.engine.messages import Conflict, Full
 from comfybridge.errors import BridgeError, EngineUnreachable
 from comfybridge.jobs import secret_data
 from comfybridge.jobs.job import Job, Kind
-from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject
+from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject, open_subjects
 
 log = logging.getLogger(__name__)
 
 GRAVE_SECONDS = 60.0  # for which a job's subject stays taken after its end
 PAUSE = 2.0  # seconds that the bridge has in which the job was submitted, before the others do its work
+UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
 WITHDRAWN_AFTER = (1.0, 5.0, 30.0)  # seconds after which a job is looked for that was perhaps stored
 
 
@@ -52,12 +56,16 @@ class Clearing:
         self._thread.start()
 
     def end(self, job: Job, sequence: int, *, pause: float | None = None) -> None:
-        """Clear away an ended job, whose message has that sequence: now, or when others had time to do so."""
+        """Clear away a job with a result, whose message has that sequence: now, or when others had time to do so."""
         self._plan(f"end {job.id}", lambda: self._end(job, sequence), pause)
 
     def later(self, name: str, act: Callable[[], None]) -> None:
         """Do something once others had time to do so; again if the engine is away then."""
         self._plan(name, act, None)
+
+    def end_unresolved(self, job: Job, sequence: int) -> None:
+        """Clear away a job that is said to have ended, if its result does not come."""
+        self._plan(f"end {job.id}", lambda: self._bury(job, sequence), UNRESOLVED_SECONDS)
 
     def has_gone(self, job_id: str) -> None:
         """A job was cleared away: nothing is left to do, unless it was by this bridge."""
@@ -113,22 +121,40 @@ class Clearing:
             self._wanted.discard(name)
 
     def _end(self, job: Job, sequence: int) -> None:
+        if self._engine.is_chosen:
+            self._bury(job, sequence)
+            return
+        self._drop_files(job)
+        if self._is_ours(job, lambda: self._engine.purge(STREAMS[job.kind], open_subjects(job.kind, job.id)) > 0):
+            self._tell(job)
+
+    def _bury(self, job: Job, sequence: int) -> None:
+        """Clear away a job, and leave its grave."""
+        self._drop_files(job)
+        is_ours = self._is_ours(job, lambda: self._engine.delete(STREAMS[job.kind], sequence))
+        with contextlib.suppress(Conflict):  # another bridge has said so
+            self._engine.publish(job_subject(job.kind, job.id), b"", expected=0, ttl=GRAVE_SECONDS)
+        if is_ours:
+            self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
+            self._tell(job)
+
+    def _drop_files(self, job: Job) -> None:
         blobs = [f"in-{number}" for number in range(job.input_files)]
         for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
             self._engine.drop_blobs(job.id, name)
         secret_data.forget(self._engine, job)
+
+    def _is_ours(self, job: Job, remove: Callable[[], bool]) -> bool:
+        """Whether this bridge, of several that try, is the one that removes a job."""
         try:
-            is_ours = self._engine.delete(STREAMS[job.kind], sequence)  # of several bridges, one deletes it
+            if remove():
+                self._begun.add(job.id)
         except EngineUnreachable:
             self._begun.add(job.id)
             raise
-        if is_ours:
-            self._begun.add(job.id)
-        with contextlib.suppress(Conflict):  # another bridge has said so
-            self._engine.publish(job_subject(job.kind, job.id), b"", expected=0, ttl=GRAVE_SECONDS)
-        if job.id not in self._begun:
-            return
-        self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
+        return job.id in self._begun
+
+    def _tell(self, job: Job) -> None:
         self._cleared(job)
         self._begun.discard(job.id)
 
@@ -139,4 +165,4 @@ class Clearing:
     def _withdraw(self, job: Job, data: bytes) -> None:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is not None and stored.data == data:
-            self._end(job, stored.sequence)
+            self._bury(job, stored.sequence)

@@ -45,7 +45,6 @@ REQUESTS_KEPT = 256
 HEARING_SECONDS = 1.0  # until the mirror knows of a result that was stored here; it takes a few milliseconds
 KINDS: tuple[Kind, ...] = ("kept", "live")
 RETRY_SECONDS = 5
-UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
 
 
 class JobQueue:
@@ -165,6 +164,11 @@ class JobQueue:
             self._publish_job(job, data, 0)
         except Conflict:
             return self._stored(job, data)
+        if job.fingerprint is not None and not self._engine.is_chosen:
+            earlier = self._stored_result(job)  # of a job that left no grave, and has ended a moment ago elsewhere
+            if earlier is not None:
+                self._clearing.end(job, 0, pause=0)
+                return earlier
         return job
 
     def cancel(self, job_id: str) -> bool:
@@ -181,14 +185,17 @@ class JobQueue:
         return True
 
     def is_stored(self, job_id: str) -> bool:
-        """Whether the engine has a kept job of that id, or had it a minute ago, whatever the mirror knows.
+        """Whether the engine has a kept job of that id, open or ended, whatever the mirror knows.
 
         Raises:
             EngineUnreachable: also if it has been away for a while, then at once.
         """
         if not self._engine.is_connected:
             raise EngineUnreachable("The engine, which keeps the jobs, does not answer.", retry_after=RETRY_SECONDS)
-        return self._engine.get(STREAMS["kept"], job_subject("kept", job_id)) is not None
+        subjects = [result_subject("kept", job_id, has_webhook=each) for each in (False, True)]
+        return self._engine.get(STREAMS["kept"], job_subject("kept", job_id)) is not None or any(
+            self._engine.get(RESULT_STREAMS["kept"], each) is not None for each in subjects
+        )
 
     def has_ended(self, job: Job) -> bool:
         """Whether the engine has the result of a job, whatever the mirror knows; False if it is away."""
@@ -332,13 +339,15 @@ class JobQueue:
             self._clearing.has_gone(job_id)
             self._own.discard(job_id)
             self._claims.lose(job_id)
+        elif what == "result":
+            self._claims.lose(job_id)
         elif what == "claim":
             entry = self.board.entry(job_id)
             if entry is None or entry.claim is None:
                 return
             self._claims.hear(entry)
             if self._is_bridge and entry.state == "ended":
-                self._clearing.end(entry.job, entry.sequence, pause=UNRESOLVED_SECONDS)
+                self._clearing.end_unresolved(entry.job, entry.sequence)
 
     def _hear_ended(self, job: Job, sequence: int) -> None:
         if self._is_bridge:
@@ -346,6 +355,7 @@ class JobQueue:
             # the claim of a cancelled job stays for a while, or an agent that has not heard of it could make its own
             is_urgent = job.id in self._own and (past is None or past.status != "cancelled")
             self._clearing.end(job, sequence, pause=0 if is_urgent else None)
+            self._own.discard(job.id)
 
     def _tell_cleared(self, job: Job) -> None:
         if job.kind == "kept":

@@ -17,6 +17,11 @@ def claim_subject(kind: Kind, job_id: str) -> str:
     return f"comfybridge.{kind}.claim.{job_id}"
 
 
+def open_subjects(kind: Kind, job_id: str) -> str:
+    """All that there is of a job until it has ended: itself and its claim."""
+    return f"comfybridge.{kind}.*.{job_id}"
+
+
 def result_subject(kind: Kind, job_id: str, *, has_webhook: bool) -> str:
     """Results with a webhook have subjects of their own: those who send webhooks follow only these."""
     return f"comfybridge.{kind}.result.{'hook' if has_webhook and kind == 'kept' else 'plain'}.{job_id}"

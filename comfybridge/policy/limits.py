@@ -86,6 +86,17 @@ def excess(graph: Graph, params: Mapping[str, Any], limits: Limits, *, is_truste
     return None
 
 
+def exceeded(params: Mapping[str, Any], limits: Limits) -> str | None:
+    """The parameter that exceeds a limit by itself or, of a picture's sides, with the other; None if none does."""
+    numbers = {name: number_in(params.get(name)) for name in PARAMETERS}
+    for name, number in numbers.items():
+        if _beyond(limits, name, number, name):
+            return name
+    width, height = numbers["width"], numbers["height"]
+    is_too_large = width and height and _beyond(limits, "pixels", width * height, "width")
+    return "width" if is_too_large else None
+
+
 def number_in(value: object) -> float | None:
     """The number that ComfyUI reads from a literal, also from a text or `{"__value__": 5}`; None if it is not one."""
     if isinstance(value, dict):

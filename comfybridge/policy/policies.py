@@ -28,7 +28,7 @@ from comfybridge.files.names import PROSE
 from comfybridge.keys import DEFAULT
 from comfybridge.media import image_size
 from comfybridge.policy.job_terms import HIGHEST, LOWEST, USUAL
-from comfybridge.policy.limits import Limits, excess
+from comfybridge.policy.limits import Limits, exceeded, excess
 from comfybridge.policy.rates import Bucket, Rate
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.settings import Settings, SettingsError, environment_name
@@ -134,9 +134,10 @@ class Rights:
             if self.is_confined:  # a graph could show such a file anyway
                 self._check_no_outputs(request)
         if policy.max_batch_size is not None and request.n > policy.max_batch_size:
-            raise Forbidden(f"{self.who} may have at most {policy.max_batch_size} as n, not {request.n}.")
+            raise Forbidden(f"{self.who} may have at most {policy.max_batch_size} as n, not {request.n}.", field="n")
         if not policy.priority and (request.front or request.number is not None):
-            raise Forbidden(f"{self.who} may not choose a place in the queue; leave out front and number.")
+            said = f"{self.who} may not choose a place in the queue; leave out front and number."
+            raise Forbidden(said, field="front" if request.front else "number")
 
     def check_takes_graphs(self) -> None:
         """Refuse a whole graph to a caller who may not bring one.
@@ -161,7 +162,8 @@ class Rights:
         """
         if not self.allows_workflow(name):
             raise Forbidden(
-                f"{self.who} may not use the workflow {clip(name)!r}, only {_names(self.policy.workflows)}."
+                f"{self.who} may not use the workflow {clip(name)!r}, only {_names(self.policy.workflows)}.",
+                field="workflow",
             )
 
     def check_server_info(self) -> None:
@@ -191,9 +193,10 @@ class Rights:
             Forbidden
         """
         if priority is not None and priority > self.most_priority:
-            raise Forbidden(f"{self.who} may give jobs a priority of at most {self.most_priority}, not {priority}.")
+            said = f"{self.who} may give jobs a priority of at most {self.most_priority}, not {priority}."
+            raise Forbidden(said, field="priority")
         if has_webhook and not self.policy.webhooks:
-            raise Forbidden(f"{self.who} may not have webhooks; GET /jobs/ID tells how a job ends.")
+            raise Forbidden(f"{self.who} may not have webhooks; GET /jobs/ID tells how a job ends.", field="webhook")
 
     def check_graph(self, graph: Graph, params: Mapping[str, Any], n: int = 1, *, is_trusted: bool) -> None:
         """Refuse a graph that exceeds what the caller may ask for.
@@ -211,11 +214,13 @@ class Rights:
         limits = self.policy.limits
         if limits is not None:
             problem = excess(graph, params, limits, is_trusted=is_trusted)
-            if problem is None and n > 1 and limits.batch_size is not None:
-                problem = excess(graph, params, limits.for_each_of(n), is_trusted=is_trusted)
-                problem = problem and f"{problem}, because n is {n} and both count together"
             if problem:
-                raise Forbidden(f"{self.who} may have {problem}.")
+                raise Forbidden(f"{self.who} may have {problem}.", field=exceeded(params, limits))
+            if n > 1 and limits.batch_size is not None:
+                problem = excess(graph, params, limits.for_each_of(n), is_trusted=is_trusted)
+                if problem:
+                    because = f"because n is {n} and both count together"
+                    raise Forbidden(f"{self.who} may have {problem}, {because}.", field="n")
 
     def check_nodes(self, graph: Graph) -> None:
         """Refuse a graph with nodes of classes that the caller may not use.
@@ -251,7 +256,8 @@ class Rights:
             if most is not None and number > most:
                 what = "pixels" if kind == "pixels" else f"pixels of {kind}"
                 raise Forbidden(
-                    f"{self.who} may send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}."
+                    f"{self.who} may send images of up to {most} {what}; {clip(file.name)} is {size[0]} x {size[1]}.",
+                    field=file.name,
                 )
 
     def take_turn(self) -> None:
@@ -282,18 +288,20 @@ class Rights:
             if unknown is not None:
                 names = f": {listed(known, unknown)}" if known else ""
                 raise Forbidden(
-                    f"{self.who} may not set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}."
+                    f"{self.who} may not set inputs by NODE.INPUT ({clip(unknown)}), only the parameters{names}.",
+                    field=unknown,
                 )
         for name in ("extra_data", "partial_execution_targets"):
             if getattr(request, name):
-                raise Forbidden(f"{self.who} may not give {name}, only the workflow's parameters.")
+                raise Forbidden(f"{self.who} may not give {name}, only the workflow's parameters.", field=name)
 
     def _check_no_outputs(self, request: GenerationRequest) -> None:
         """Refuse to load a file that may be another caller's picture."""
         for name, value in request.params.items():
             if name not in PROSE and isinstance(value, str) and value.strip().lower().endswith(OTHER_FOLDERS):
                 raise Forbidden(
-                    f"{self.who} may not load {clip(value)}, only files of its own, or of ComfyUI's input folder."
+                    f"{self.who} may not load {clip(value)}, only files of its own, or of ComfyUI's input folder.",
+                    field=name,
                 )
 
     def check_unseen(self, file: InputFile) -> None:
@@ -306,7 +314,8 @@ class Rights:
         if limits is not None and any(limits.of(kind) is not None for kind in ("width", "height", "pixels")):
             raise Forbidden(
                 f"{self.who} may send images of limited size only; that of {clip(file.name)} is unknown, because "
-                "a node of the graph fetches it."
+                "a node of the graph fetches it.",
+                field=file.name,
             )
 
 

@@ -47,7 +47,8 @@ def check_dynamic_choices(filled: Filled, template: Template, catalog: Catalog, 
         if name not in takes:
             raise InvalidRequest(
                 f"{clip(node_id)}.{clip(name)} has no effect with the present inputs of node {clip(node_id)} "
-                f"({clip(node['class_type'])}); it takes {listed(takes, name)}."
+                f"({clip(node['class_type'])}); it takes {listed(takes, name)}.",
+                field=f"{node_id}.{name}",
             )
 
 

@@ -12,7 +12,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
 from comfybridge.prompts.foreseen import missing_choices, node_errors
 from comfybridge.prompts.preparation import Prepared
-from comfybridge.prompts.refusals import as_of_template
+from comfybridge.prompts.refusals import as_of_caller, as_of_template
 
 # Before a graph is refused, descriptions older than so many seconds are asked for anew.
 RECENT_SECONDS = 3.0
@@ -34,7 +34,7 @@ def check_fits(prepared: Prepared, catalog: Catalog, targets: Collection[str] | 
     def refused(body: Mapping[str, Any]) -> BridgeError:
         error = refusal(body, graph, choices_for_people(catalog, deadline))
         if template.is_of_caller or targets is not None:
-            return error
+            return as_of_caller(error, prepared.filled)
         return as_of_template(error, template, prepared.filled, prepared.brought)
 
     graph, template = prepared.filled.graph, prepared.template

@@ -24,10 +24,12 @@ class NeededModel:
     Attributes:
         file: its name, and where to download it as far as the author of the workflow says.
         is_installed: None if no server tells.
+        used_instead: the only model of its kind that is installed, which takes its place if a caller names none.
     """
 
     file: ModelFile
     is_installed: bool | None = None
+    used_instead: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Inventory:
     @property
     def lacking(self) -> int:
         """How much of it is missing, as far as is known."""
-        return len(self.missing_nodes or ()) + sum(each.is_installed is False for each in self.models)
+        absent = [each for each in self.models if each.is_installed is False and each.used_instead is None]
+        return len(self.missing_nodes or ()) + len(absent)
 
 
 def needs(template: Template) -> Inventory:
@@ -77,13 +80,14 @@ def _on(template: Template, server: Server, deadline: Deadline) -> Inventory:
     graph = template.graph
     names = {node["class_type"] for node in graph.values()}
     classes = server.catalog.node_classes(names, deadline, max_age=FRESH_SECONDS)
-    models = [
-        NeededModel(
-            file,
-            _is_chosen(graph, targets, server, deadline) if targets else _is_in_folder(file, server, deadline),
-        )
-        for file, targets in _models(template)
-    ]
+    models = []
+    for file, targets in _models(template):
+        if targets:
+            is_installed = _is_chosen(graph, targets, server, deadline)
+        else:
+            is_installed = _is_in_folder(file, server, deadline)
+        instead = _stand_in(template, targets, server, deadline) if is_installed is False else None
+        models.append(NeededModel(file, is_installed, instead))
     return Inventory(models, sorted(names - classes.keys()))
 
 
@@ -95,6 +99,16 @@ def _is_chosen(graph: Graph, targets: Sequence[Target], server: Server, deadline
         choices = server.catalog.choices(node, target.input, deadline)
         found.append(None if choices is None else offered(node["inputs"][target.input], choices) is not None)
     return False if False in found else None if None in found else True
+
+
+def _stand_in(template: Template, targets: Sequence[Target], server: Server, deadline: Deadline) -> str | None:
+    """What `settle_model` takes in the place of a template's own model, without a word of the caller."""
+    model = template.model
+    if model is None or template.is_of_caller or not set(targets).intersection(model.targets):
+        return None
+    first = model.targets[0]
+    choices = server.catalog.choices(template.graph[first.node], first.input, deadline) or ()
+    return str(choices[0]) if len(choices) == 1 else None
 
 
 def _is_in_folder(file: ModelFile, server: Server, deadline: Deadline) -> bool | None:

@@ -28,6 +28,7 @@ def nothing_to_show(
         return InvalidRequest(
             f"output.nodes names {wanted}, but the outputs are from {' and '.join(others[:MOST_NAMED])}.",
             prompt_id=prompt_id,
+            field="output.nodes",
         )
     return NoOutput(" ".join([_sentence(outcome), *outcome.warnings]), prompt_id=prompt_id)
 

@@ -67,7 +67,7 @@ def workflow_of(request: GenerationRequest, library: Library, default_workflow: 
     if name is not None:
         return library.get(name)
     if request.workflow is not None:
-        raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.")
+        raise InvalidRequest("Either a graph or the name of a workflow can be given, not both.", field="workflow")
     workflow = read_workflow(request.graph)
     return workflow if isinstance(workflow, Unconverted) else Template.of_graph(workflow)
 
@@ -160,7 +160,8 @@ def _check_extra_data(extra_data: Mapping[str, Any]) -> None:
             value = value.get(name, {})
         if not isinstance(value, Mapping):
             raise InvalidRequest(
-                f"extra_data: {'.'.join(path)} is {describe(value)}; it must be an object, or be left out."
+                f"extra_data: {'.'.join(path)} is {describe(value)}; it must be an object, or be left out.",
+                field="extra_data",
             )
 
 
@@ -214,7 +215,8 @@ def _check_nodes(filled: Filled, field: str, nodes: Iterable[str] | None) -> Non
     if unknown:
         raise InvalidRequest(
             f"{field} names node {unknown[0]}, which the graph does not have; it has "
-            f"{', '.join(list(filled.graph)[:MOST_NODES_NAMED])}."
+            f"{', '.join(list(filled.graph)[:MOST_NODES_NAMED])}.",
+            field=field,
         )
 
 
@@ -235,7 +237,8 @@ def _check_has_output(
         if node_class is None or node_class.is_output:
             return
     if targets is not None:
-        raise InvalidRequest("partial_execution_targets names no output node of the graph.")
+        said = "partial_execution_targets names no output node of the graph."
+        raise InvalidRequest(said, field="partial_execution_targets")
     if not template.is_of_caller:
         raise BrokenWorkflow(f"The workflow {template.name} has no output node, so it would produce nothing.")
     raise InvalidWorkflow("The graph has no output node, so it would produce nothing; add one, such as SaveImage.")

@@ -118,6 +118,7 @@ class ProgressMeter:
         self._begun: set[str] = set()
         self._running: set[str] = set()
         self._tells_states = False
+        self._is_heard_from_start = False
         self._clock = NodeClock()
         self._started: float | None = None
         self._is_timed: bool | None = None  # whether the percentage is of time; decided when the first node begins
@@ -172,6 +173,10 @@ class ProgressMeter:
     def _read(self, event: events.Event, now: float) -> Iterator[Progress | Preview]:
         if self._started is None:
             self._started = now
+        if isinstance(event, (events.ExecutionStart, events.ExecutionCached)):
+            self._is_heard_from_start = True
+        elif isinstance(event, (events.Executing, events.Progress)) and event.node is not None:
+            self._join(event, now)
         if isinstance(event, events.ExecutionCached):
             self._leave_out(event.nodes)
         elif isinstance(event, events.ProgressState):
@@ -194,6 +199,19 @@ class ProgressMeter:
                 yield Preview(shown, event.media_type, event.data)
 
     # -- what has happened ---------------------------------------------------------------------------------------
+
+    def _join(self, event: events.Executing | events.Progress, now: float) -> None:
+        """If this is the first event that is heard of a prompt that runs already: what its node needs is done."""
+        if self._is_heard_from_start or event.node is None:
+            return
+        self._is_heard_from_start = True
+        node = (event.display_node or event.node) if isinstance(event, events.Executing) else event.node
+        self._leave_out([each for each in needed(self._graph, [node]) if each != node])
+        if isinstance(event, events.Progress):
+            self._begin(node, node, now)
+            expected = self._expected.get(node)
+            if expected is not None and expected.unit_seconds is not None:
+                self._started = now - event.value * expected.unit_seconds
 
     def _leave_out(self, cached: Collection[str]) -> None:
         """Leave out cached nodes, and nodes that only they need."""

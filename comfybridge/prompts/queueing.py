@@ -36,7 +36,7 @@ from comfybridge.prompts.fitting import check_fits, choices_for_people
 from comfybridge.prompts.giving_up import HUNG_UP, Abandoned, give_up
 from comfybridge.prompts.preparation import Prepared, prepare, workflow_of
 from comfybridge.prompts.record import Record
-from comfybridge.prompts.refusals import as_of_template
+from comfybridge.prompts.refusals import as_of_caller, as_of_template
 from comfybridge.prompts.repeats import Repeats, prompt_id_of
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import GenerationRequest
@@ -188,7 +188,7 @@ class Queueing:
         name = request.wait or self._settings.wait
         waiter = server.waiters.get(name)
         if waiter is None:
-            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(server.waiters)}.")
+            raise InvalidRequest(f"wait is {name!r}; it must be one of {', '.join(server.waiters)}.", field="wait")
         return waiter
 
     def _listen_and_queue(
@@ -240,7 +240,7 @@ class Queueing:
             if refused.lacks is not None:
                 server.catalog.note_lacking(refused.lacks)
             if prepared.template.is_of_caller or request.partial_execution_targets is not None:
-                raise
+                raise as_of_caller(refused, filled) from None
             raise as_of_template(refused, prepared.template, filled, prepared.brought) from None
         except TimedOut:  # it may have been queued all the same
             keep = request.outlasts_its_time
@@ -291,7 +291,8 @@ def _check_images_arrive(waiter: Waiter, filled: Filled) -> None:
     if nodes and not waiter.receives_images:
         raise InvalidRequest(
             f"wait is {waiter.name!r}, but the images of node {nodes[0]} (SaveImageWebsocket) come over the "
-            "websocket only; use wait 'hub', or a SaveImage node."
+            "websocket only; use wait 'hub', or a SaveImage node.",
+            field="wait",
         )
 
 

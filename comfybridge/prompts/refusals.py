@@ -40,6 +40,13 @@ def as_of_template(
     return does_not_fit(template, refusal.message, node_errors=refusal.node_errors, lacks=refusal.lacks)
 
 
+def as_of_caller(refusal: InvalidWorkflow, filled: Filled) -> InvalidWorkflow:
+    """The refusal of a caller's own graph, with the parameter that is wrong: the first that the caller has given."""
+    names = (_name_of(target, filled) for target, _ in _problems(refusal.node_errors or {}))
+    refusal.field = next((name for name in names if name), None)
+    return refusal
+
+
 def is_callers(target: Target, given: Collection[Target]) -> bool:
     """Whether the caller has set an input, or a choice on which it depends."""
     names = target.input.split(".")

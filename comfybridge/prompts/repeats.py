@@ -99,7 +99,8 @@ class Repeats:
             )
         waiter = earlier.server.waiters.get("poll" if earlier.has_ended else request.wait or self._wait)
         if waiter is None:
-            raise InvalidRequest(f"wait is {request.wait!r}; it must be one of {', '.join(earlier.server.waiters)}.")
+            said = f"wait is {request.wait!r}; it must be one of {', '.join(earlier.server.waiters)}."
+            raise InvalidRequest(said, field="wait")
         listener = waiter.attach(earlier.prompt, deadline)
         earlier.server.begin()
         place.move(earlier.server)

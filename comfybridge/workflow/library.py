@@ -65,7 +65,8 @@ class Library:
         entries = self._look()
         entry = entries.get(name) if isinstance(name, str) else None
         if entry is None:
-            raise UnknownWorkflow(self._unknown(name, [each for each in entries if entries[each].template]))
+            said = self._unknown(name, [each for each in entries if entries[each].template])
+            raise UnknownWorkflow(said, field="workflow")
         if entry.template is None:
             raise BrokenWorkflow(f"The workflow {name} is broken: {entry.error}")
         return entry.template

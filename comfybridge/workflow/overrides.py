@@ -29,7 +29,7 @@ def apply_overrides(
         try:
             value = resolve_link(graph, copy_value(overrides[name]))
         except ValueError as error:
-            raise InvalidRequest(f"{clip(name)} {error}.") from None
+            raise InvalidRequest(f"{clip(name)} {error}.", field=name) from None
         set_input(graph, target.node, target.input, value)
         found[name] = target, value
     done = dict(found[name] for name in overrides)
@@ -46,11 +46,12 @@ def find_target(graph: Graph, name: str, optional_inputs: InputsOf | None = None
     """
     parsed = parse_target(name, graph)
     if parsed is None:
-        raise InvalidRequest(f"{clip(name)} is not of the form NODE.INPUT.")
+        raise InvalidRequest(f"{clip(name)} is not of the form NODE.INPUT.", field=name)
     node_id, input_name = parsed
     if node_id not in graph:
         raise InvalidRequest(
-            f"{clip(name)}: the graph has no node {clip(node_id)}; its nodes are {listed(graph, node_id)}."
+            f"{clip(name)}: the graph has no node {clip(node_id)}; its nodes are {listed(graph, node_id)}.",
+            field=name,
         )
     node = graph[node_id]
     if input_name not in node["inputs"]:
@@ -59,6 +60,7 @@ def find_target(graph: Graph, name: str, optional_inputs: InputsOf | None = None
             inputs = [*node["inputs"], *sorted(known - node["inputs"].keys())]
             raise InvalidRequest(
                 f"{clip(name)}: node {clip(node_id)} ({clip(node['class_type'])}) has no input {clip(input_name)}; "
-                f"its inputs are {listed(inputs, input_name)}."
+                f"its inputs are {listed(inputs, input_name)}.",
+                field=name,
             )
     return Target(node_id, input_name)

@@ -86,12 +86,14 @@ def _targets(name: object, graph: Graph, parameters: Mapping[str, Parameter]) ->
 def _check_wanted(template: Template, choice: str, value: str) -> None:
     what = f"the workflow {clip(template.name)}" if template.name else "a whole graph"
     if not template.presets:
-        raise InvalidRequest(f"presets has {describe(choice)}, but {what} has no presets.")
+        raise InvalidRequest(f"presets has {describe(choice)}, but {what} has no presets.", field="presets")
     if choice not in template.presets:
-        raise InvalidRequest(f"presets has {describe(choice)}; {what} has {listed(template.presets, choice)}.")
+        said = f"presets has {describe(choice)}; {what} has {listed(template.presets, choice)}."
+        raise InvalidRequest(said, field="presets")
     values = template.presets[choice]
     if value not in values:
-        raise InvalidRequest(f"presets: {clip(choice)} is {describe(value)}; {what} has {listed(values, value)}.")
+        said = f"presets: {clip(choice)} is {describe(value)}; {what} has {listed(values, value)}."
+        raise InvalidRequest(said, field=f"presets.{choice}")
 
 
 def _check_names(entries: Any, where: str, what: str) -> None:

@@ -156,12 +156,16 @@ class Template:
         """
         offers, ranges = choices or {}, limits or {}
         required = [name for name, each in self.parameters.items() if each.required]
+        properties = {
+            name: each.within(*ranges.get(name, (None, None))).schema(offers.get(name))
+            for name, each in self.parameters.items()
+        }
+        model = None if self.model is None or self.is_of_caller else self.model.name
+        if model in properties and len(offers.get(model, ())) == 1:  # as `settle_model` does
+            properties[model].setdefault("default", offers[model][0])
         return {
             "type": "object",
-            "properties": {
-                name: each.within(*ranges.get(name, (None, None))).schema(offers.get(name))
-                for name, each in self.parameters.items()
-            },
+            "properties": properties,
             **({"required": required} if required else {}),
             "additionalProperties": False,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -71,6 +71,7 @@ class FakeEngine:
         self.server = server
         self.faults: list[Fault] = []  # of the next publishes
         self.is_away = False
+        self.is_chosen = True
         self.is_connected = True
         self.on_changes: list[Callable[[bool], None]] = []
 
@@ -125,10 +126,14 @@ class FakeEngine:
         self._check()
         return self.server.used, 1_000_000
 
-    def purge(self, stream: str, subject_filter: str) -> None:
+    def purge(self, stream: str, subject_filter: str) -> int:
         self._check()
-        self.server.last.pop(subject_filter, None)
-        self.server.purged.append(subject_filter)
+        with self.server.lock:
+            found = [subject for subject in self.server.last if _matches(subject, subject_filter)]
+            for subject in found:
+                del self.server.last[subject]
+                self.server.purged.append(subject)
+        return len(found)
 
     def tell(self, subject: str, data: bytes) -> None:
         if not self.is_away:
@@ -179,4 +184,5 @@ class FakeEngine:
 
 
 def _matches(subject: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(subject, wanted.replace(">", "*"))
+    pattern = re.escape(wanted).replace(r"\*", "[^.]+").replace(">", ".+")
+    return re.fullmatch(pattern, subject) is not None

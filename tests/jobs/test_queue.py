@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from comfybridge.engine.messages import Full
 from comfybridge.errors import EngineUnreachable
 from comfybridge.jobs.cancelling import claim_to_cancel
+from comfybridge.jobs.claims import Taker
+from comfybridge.jobs.first_result import store_result
 from comfybridge.jobs.job import Ending, Job, Kind, Result, result_of
 from comfybridge.jobs.queue import INLINE
 from tests.jobs.fake_engine import Server
@@ -513,6 +516,63 @@ def test_one_bridge_of_several_clears_away(
         a.end(claimed)
     until_true(lambda: sum(len(each.cleared) for each in bridges) == 20)
     assert len({result.id for each in bridges for result in each.cleared}) == 20
+
+
+def test_in_its_own_engine_a_bridge_leaves_nothing_of_a_job_but_its_result(
+    server: Server, party: Callable[..., Party], quick: None
+) -> None:
+    bridges = [party(), party()]
+    for each in bridges:
+        each.fake.is_chosen = False
+    plain, keyed = job_of("plain"), job_of("keyed", fingerprint="f")
+    for job in (plain, keyed):
+        bridges[0].queue.add(job, b"request")
+    takers = [Taker("a", "1", "a"), Taker("b", "1", "b")]
+    for each, taker in zip(bridges, takers, strict=True):
+        claimed = each.queue.take(taker, 0)
+        assert claimed is not None
+        each.queue.end(claimed, result_of(claimed.job, "succeeded", ended=time.time(), claim=claimed.claim))
+    until_true(lambda: sum(len(each.cleared) for each in bridges) == 2)
+    assert sorted(server.last) == [
+        "comfybridge.kept.result.plain.keyed",
+        "comfybridge.kept.result.plain.plain",
+    ]
+    assert bridges[0].queue.is_stored("plain")  # a process that has not heard of it yet
+    assert not bridges[0].queue.is_stored("other")
+
+
+def test_in_its_own_engine_a_job_with_a_key_is_not_queued_again_by_a_process_that_has_not_heard_of_its_end(
+    server: Server, party: Callable[..., Party]
+) -> None:
+    bridges = [party(), party()]
+    for each in bridges:
+        each.fake.is_chosen = False
+    job = job_of(fingerprint="f")
+    deaf = [each for each in server.followers if each.hear.__self__ is bridges[1].queue]  # type: ignore[attr-defined]
+    server.followers = [each for each in server.followers if each not in deaf]
+    bridges[0].queue.add(job, b"")
+    claimed = bridges[0].queue.take(Taker("a", "1", "a"), 0)
+    assert claimed is not None
+    result = result_of(job, "succeeded", ended=time.time(), claim=claimed.claim)
+    bridges[0].queue.end(claimed, result)
+    until_true(lambda: bridges[0].cleared == [result])
+    assert bridges[1].queue.add(job_of(job.id, fingerprint="another"), b"") == result
+    until_true(lambda: list(server.last) == [f"comfybridge.kept.result.plain.{job.id}"])
+    server.followers += deaf
+
+
+def test_in_its_own_engine_a_bridge_stops_a_job_that_another_of_its_processes_ends(
+    party: Callable[..., Party],
+) -> None:
+    bridges = [party(), party()]
+    for each in bridges:
+        each.fake.is_chosen = False
+    job = bridges[0].queue.add(job_of(), b"")
+    assert bridges[0].queue.take(Taker("a", "1", "a"), 0) is not None
+    bridges[1].queue.cancel(job.id)
+    assert (bridges[0].cancelled, bridges[0].lost) == ([job.id], [])
+    store_result(bridges[1].engine, result_of(job, "cancelled", ended=time.time()))
+    assert bridges[0].lost == [job.id]
 
 
 def test_the_claim_of_a_job_that_is_gone_is_removed(

@@ -15,6 +15,7 @@ from comfybridge.serving.demo_comfyui import demo_comfyui
 from tests import ROOT
 from tests.page.bridges import Bridge
 from tests.page.chromium import launched, path_of_chromium
+from tests.page.guarded import API_KEYS, POLICIES
 from tests.page.watch import Watch
 
 if TYPE_CHECKING:
@@ -70,6 +71,23 @@ def comfyui(_common_comfyui: Simulator) -> Iterator[Simulator]:
 def bridge(_common_bridge: Bridge, comfyui: Simulator) -> Bridge:
     """A bridge with the usual settings, which other tests use too."""
     return _common_bridge
+
+
+@pytest.fixture(scope="package")
+def _guarded_bridge(_common_comfyui: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    state = tmp_path_factory.mktemp("guarded")
+    (state / "policies.yaml").write_text(POLICIES)
+    bridge = Bridge(
+        _common_comfyui.url, state, API_KEYS=API_KEYS, POLICY_FILE=str(state / "policies.yaml"), LOG_LEVEL="WARNING"
+    )
+    yield bridge
+    bridge.kill()
+
+
+@pytest.fixture
+def guarded(_guarded_bridge: Bridge, comfyui: Simulator) -> Bridge:
+    """A bridge with the keys of `guarded.py`, which other tests use too."""
+    return _guarded_bridge
 
 
 @pytest.fixture

@@ -52,3 +52,33 @@ def choose_workflow(page: Page, name: str) -> None:
 def chosen_workflow(page: Page) -> Locator:
     """The choice that stands in the list of workflows."""
     return page.get_by_label("Workflow", exact=True).locator("option:checked")
+
+
+def copied(card: Locator, language: str) -> str:
+    """What the clipboard holds after a request was copied."""
+    card.get_by_text("Copy request").click()
+    card.get_by_role("button", name=f"As {language}").click()
+    expect(card.page.get_by_role("status").filter(has_text=f"Copied as {language}")).to_have_count(1)
+    return str(card.page.evaluate("() => navigator.clipboard.readText()"))
+
+
+def give_key(page: Page, key: str) -> None:
+    """Answer the question for a key."""
+    page.get_by_role("dialog").get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+
+
+def drop(page: Page, name: str, data: bytes, media_type: str, onto: Locator | None = None) -> None:
+    """Drop a file onto the page, or onto a field."""
+    expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    place = page.get_by_role("main") if onto is None else onto
+    given = page.evaluate_handle(
+        """([name, bytes, type]) => {
+            const given = new DataTransfer();
+            given.items.add(new File([new Uint8Array(bytes)], name, { type }));
+            return given;
+        }""",
+        [name, list(data), media_type],
+    )
+    for kind in ("dragenter", "dragover", "drop"):
+        place.dispatch_event(kind, {"dataTransfer": given, "bubbles": True, "cancelable": True})

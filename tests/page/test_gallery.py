@@ -12,13 +12,13 @@ import pytest
 import requests
 from PIL import ImageChops
 
-from tests.page.driving import card_of, choose_workflow, chosen_workflow, make, picture_of, width_of
+from tests.page.driving import card_of, choose_workflow, chosen_workflow, copied, make, picture_of, width_of
 from tests.page.expecting import expect
 from tests.page.pictures import opened, png
 from tests.page.runs import last_file, last_inputs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Page
 
     from comfybridge.simulator import Simulator
 
@@ -153,14 +153,6 @@ def test_a_copied_request_sends_the_same_file(page: Page, comfyui: Simulator, tm
     (tmp_path / name).write_bytes(other)
     run(text, tmp_path, language)
     assert last_file(comfyui, "LoadImage").read_bytes() == other
-
-
-def copied(card: Locator, language: str) -> str:
-    """What the clipboard holds after a request was copied."""
-    card.get_by_text("Copy request").click()
-    card.get_by_role("button", name=f"As {language}").click()
-    expect(card.page.get_by_role("status").filter(has_text=f"Copied as {language}")).to_have_count(1)
-    return str(card.page.evaluate("() => navigator.clipboard.readText()"))
 
 
 def run(text: str, folder: Path, language: str) -> str:

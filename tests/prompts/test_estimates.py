@@ -201,3 +201,12 @@ def test_what_is_remembered_is_bounded(server: Server, monkeypatch: pytest.Monke
             server.run(txt2img(checkpoint=f"{number}.safetensors"), again())
     assert len(server.times) <= 20
     assert server.run(txt2img(checkpoint="49.safetensors"), again()).heard[0][1].eta_seconds is not None
+
+
+def test_a_prompt_that_is_joined_in_its_middle_shows_the_share_of_what_is_known(server: Server) -> None:
+    server.run(txt2img(), whole())
+    told = server.run(txt2img(), again(), heard_from="3")
+    first = told.of("KSampler")[0]
+    assert first.percent == pytest.approx(100 * 5 / 11.1, abs=2)
+    assert max(told.eta_errors) < 0.5
+    assert told.of("SaveImage")[0].percent > 95

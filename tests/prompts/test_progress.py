@@ -50,6 +50,15 @@ def test_the_time_left_is_told_from_the_second_step_on(server: Server) -> None:
 
 
 @pytest.mark.parametrize("tells_states", [True, False])
+def test_a_prompt_that_is_joined_in_its_middle_is_not_at_its_beginning(server: Server, tells_states: bool) -> None:
+    told = server.run(txt2img(40), whole(40), tells_states=tells_states, heard_from="3")
+    first = told.of("KSampler")[0]
+    assert (first.value, first.nodes_done) == (20, 4)
+    assert 45 < first.percent < 50
+    assert told.of("VAEDecode")[0].percent > 90
+
+
+@pytest.mark.parametrize("tells_states", [True, False])
 def test_several_samplers_share_the_bar_by_their_steps(server: Server, tells_states: bool) -> None:
     graph = txt2img(10)
     graph["10"] = node("KSamplerAdvanced", steps=40, start_at_step=10, end_at_step=10_000, latent_image=["3", 0])

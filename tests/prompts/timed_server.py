@@ -78,13 +78,22 @@ class Server:
         targets: list[str] | None = None,
         tells_states: bool = True,
         fails: bool = False,
+        heard_from: str = "",
     ) -> Told:
-        """Run a graph; nodes that are no part of the run and feed one are cached."""
+        """Run a graph; nodes that are no part of the run and feed one are cached.
+
+        Args:
+            heard_from: what happens before this node is at half of its steps is not heard; empty: all is.
+        """
         prompt = Prompt(ID, graph)
         meter, reader, told = ProgressMeter(prompt, self.times, targets), OutcomeReader(prompt), Told(self._clock.now)
         result = None
+        is_heard = not heard_from
         for event in self._events(graph, parts, tells_states, fails):
             result = reader.read(event)
+            is_heard = is_heard or _is_at_half(event, heard_from)
+            if not is_heard:
+                continue
             told.heard += [(self._clock.now, each) for each in meter.read(event) if isinstance(each, Progress)]
         told.ended = self._clock.now
         end = meter.end()
@@ -123,6 +132,10 @@ class Server:
     @property
     def _milliseconds(self) -> int:
         return round(1000 * self._clock.now)
+
+
+def _is_at_half(event: Event, node: str) -> bool:
+    return isinstance(event, events.Progress) and event.node == node and event.value >= event.max / 2
 
 
 def txt2img(steps: int = 20, size: int = 512, checkpoint: str = "sd15.safetensors") -> dict[str, Any]:

@@ -62,6 +62,7 @@ def as_accepted(options: OutputOptions, wanted: Wanted) -> OutputOptions:
         return replace(options, format=wanted.image.format)
     if not wanted.takes(f"image/{format}") and not wanted.is_sure:
         raise NotAcceptable(
-            f"output.format is {format}, and Accept ({wanted.accept.text[:200]!r}) does not allow it."
+            f"output.format is {format}, and Accept ({wanted.accept.text[:200]!r}) does not allow it.",
+            field="output.format",
         )
     return options

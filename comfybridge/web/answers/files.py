@@ -40,6 +40,7 @@ def file_content(generation: Generation, wanted: Wanted, index: int) -> Content:
         raise InvalidRequest(
             f"index is {index}, but the workflow made {len(files)} of kind {wanted.kind}; the first has index 0.",
             prompt_id=generation.prompt_id,
+            field="index",
         )
     delivery = _first_usable(files) if index == 0 else Delivery([files[index]])
     [file] = delivery.files

@@ -241,6 +241,10 @@ class ModelAnswer(TypedDict):
     directory: Annotated[str, Field(description="the folder below ComfyUI's models; empty if unknown")]
     url: Annotated[str, Field(description="where to download it; empty if unknown")]
     installed: Annotated[bool | None, Field(description="whether ComfyUI has it; null if it does not tell")]
+    used_instead: Annotated[
+        str | None,
+        Field(description="the only such model that is installed, which is used if a request names none; else null"),
+    ]
 
 
 Mask = Annotated[

@@ -147,7 +147,7 @@ def set_once(fields: dict[str, Any], name: str, value: Any, shown: str = "") -> 
         InvalidRequest: it is given already.
     """
     if name in fields:
-        raise InvalidRequest(f"The form gives {clip(shown or name)} twice.")
+        raise InvalidRequest(f"The form gives {clip(shown or name)} twice.", field=shown or name)
     fields[name] = value
 
 
@@ -155,7 +155,8 @@ def _inside(fields: dict[str, Any], name: str) -> dict[str, Any]:
     """The field that is an object, created if it is missing."""
     value = fields.setdefault(name, {})
     if not isinstance(value, dict):
-        raise InvalidRequest(f"{name} must be an object as JSON, or be left out where {name}.NAME is given.")
+        said = f"{name} must be an object as JSON, or be left out where {name}.NAME is given."
+        raise InvalidRequest(said, field=name)
     return value
 
 

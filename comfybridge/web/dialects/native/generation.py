@@ -91,7 +91,7 @@ def wanted_index() -> int:
     """
     text = request.args.get("index", "0")
     if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise InvalidRequest(f"index is {text[:40]!r}; it must be a whole number from 0 up.")
+        raise InvalidRequest(f"index is {text[:40]!r}; it must be a whole number from 0 up.", field="index")
     return int(text)
 
 

@@ -202,7 +202,7 @@ def _statuses() -> list[str]:
     statuses = [each for each in request.args.getlist("status") if each]
     for each in statuses:
         if each not in STATUSES:
-            raise InvalidRequest(f"status is {each[:40]!r}; it must be one of {', '.join(STATUSES)}.")
+            raise InvalidRequest(f"status is {each[:40]!r}; it must be one of {', '.join(STATUSES)}.", field="status")
     return statuses
 
 
@@ -211,7 +211,7 @@ def _labels() -> list[tuple[str, str]]:
     for text in request.args.getlist("label"):
         name, colon, value = text.partition(":")
         if not colon or not name:
-            raise InvalidRequest(f"label is {text[:40]!r}; it must be name:value.")
+            raise InvalidRequest(f"label is {text[:40]!r}; it must be name:value.", field="label")
         labels.append((name, value))
     return labels
 
@@ -219,5 +219,6 @@ def _labels() -> list[tuple[str, str]]:
 def _limit() -> int:
     text = request.args.get("limit") or str(USUALLY_LISTED)
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MOST_LISTED:
-        raise InvalidRequest(f"limit is {text[:40]!r}; it must be a whole number from 1 to {MOST_LISTED}.")
+        said = f"limit is {text[:40]!r}; it must be a whole number from 1 to {MOST_LISTED}."
+        raise InvalidRequest(said, field="limit")
     return int(text)

@@ -250,17 +250,19 @@ def generation_of(fields: GenerateBody, files: Sequence[InputFile] = ()) -> Gene
 def _graph(fields: GenerateBody) -> dict[str, Any] | None:
     graphs = [value for value in (fields.prompt, fields.workflow) if isinstance(value, dict)]
     if len(graphs) > 1:
-        raise InvalidRequest("prompt and workflow both hold a graph; one request runs one graph.")
+        raise InvalidRequest("prompt and workflow both hold a graph; one request runs one graph.", field="workflow")
     return graphs[0] if graphs else None
 
 
 def _workflow_name(fields: GenerateBody, graph: dict[str, Any] | None) -> str | None:
     names = {name for name in (fields.workflow, fields.workflow_template) if isinstance(name, str)}
     if len(names) > 1:
-        raise InvalidRequest(f"workflow and workflow_template name two templates ({', '.join(sorted(names))}).")
+        said = f"workflow and workflow_template name two templates ({', '.join(sorted(names))})."
+        raise InvalidRequest(said, field="workflow")
     name = names.pop() if names else None
     if graph is not None and name is not None:
-        raise InvalidRequest(f"The request has a whole graph and also names the workflow {name!r}; give one of them.")
+        said = f"The request has a whole graph and also names the workflow {name!r}; give one of them."
+        raise InvalidRequest(said, field="workflow")
     return name
 
 
@@ -275,6 +277,6 @@ def _params(fields: GenerateBody) -> dict[str, Any]:
             continue
         if name in params and params[name] != value and str(params[name]) != str(value):
             other = "params" if name in (fields.params or {}) else "another field"
-            raise InvalidRequest(f"{field} is {value!r}, but {other} gives {name} as {params[name]!r}.")
+            raise InvalidRequest(f"{field} is {value!r}, but {other} gives {name} as {params[name]!r}.", field=field)
         params[name] = value
     return params

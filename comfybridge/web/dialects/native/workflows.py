@@ -97,6 +97,7 @@ def models_json(needed: Inventory) -> list[ModelAnswer]:
             "directory": each.file.directory,
             "url": each.file.url,
             "installed": each.is_installed,
+            "used_instead": each.used_instead,
         }
         for each in needed.models
     ]

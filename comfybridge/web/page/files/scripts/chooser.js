@@ -51,7 +51,9 @@ export class Chooser extends EventTarget {
 
   /** Tell of the workflow that is shown. @param {Workflow} workflow */
   describe(workflow) {
-    this.#description.textContent = workflow.name === null ? "From a file." : workflow.description;
+    const used = workflow.models.flatMap(({ name, used_instead: other }) => (other ? `${other} takes the place of ${name}.` : []));
+    const description = workflow.name === null ? "From a file." : workflow.description;
+    this.#description.textContent = [description, ...used].join(" ");
     fill(this.#notes, ...lacksOf(workflow));
   }
 
@@ -87,13 +89,17 @@ export class Chooser extends EventTarget {
  * @returns {HTMLElement[]}
  */
 export function lacksOf(workflow) {
-  const models = workflow.models.filter(({ installed }) => installed === false);
-  const sentences = models.map(({ name, directory, url }) =>
+  const sentences = missingModels(workflow).map(({ name, directory, url }) =>
     el("p", {}, "ComfyUI lacks the model ", linkTo(url, name), ` (in ${directory}).`),
   );
   const nodes = workflow.missing_nodes ?? [];
   if (nodes.length) sentences.push(el("p", { text: `ComfyUI lacks the nodes ${nodes.join(", ")}.` }));
   return sentences;
+}
+
+/** @param {Workflow} workflow those that nothing takes the place of. */
+export function missingModels({ models }) {
+  return models.filter(({ installed, used_instead }) => installed === false && !used_instead);
 }
 
 /** @param {string | null} url @param {string} text */

@@ -26,8 +26,8 @@ export function currentKey() {
  *
  * @param {string | null} refused the key that was sent; null if none was.
  * @param {AbortSignal} [signal] of the call: ends its wait, not the question.
- * @returns {Promise<boolean>} whether there is another key to try. false at once if a person has refused before:
- *   `askForKey` asks again.
+ * @returns {Promise<boolean>} whether there is another key to try. false at once if a person has refused, until
+ *   the next click: what the page does by itself must not ask again and again.
  */
 export async function obtainKey(refused, signal) {
   if (key !== refused) return true; // it came while the call was on its way
@@ -47,7 +47,7 @@ export function askForKey(reason = WANTED) {
   question ??= ask(reason).then((given) => {
     question = null;
     isRefused = given === null;
-    if (given !== null) keep(given);
+    keep(given); // if none, the one that was refused is forgotten too
     keyEvents.dispatchEvent(new Event("change"));
     return given !== null;
   });
@@ -57,8 +57,10 @@ export function askForKey(reason = WANTED) {
 /** Forget the key, and all that the page shows with it. */
 export function forgetKey() {
   keep(null);
-  location.reload();
+  location.assign(location.pathname); // without what it had opened
 }
+
+addEventListener("click", () => (isRefused = false), { capture: true });
 
 /** @param {string} reason @returns {Promise<string | null>} */
 function ask(reason) {

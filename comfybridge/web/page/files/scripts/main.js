@@ -39,6 +39,7 @@ takeDrops({
 
 const first = firstOf(listing);
 at("panel").hidden = first === null && !policy.graphs;
+at("results").hidden = at("panel").hidden && bench.gallery.isEmpty; // there is nothing to make
 if (first === null) fill(at("state"), nothing(policy, listing));
 else bench.choose(first);
 const place = el("div");
@@ -70,7 +71,7 @@ function nothing(policy, listing) {
       : ["There is no workflow yet", "Put one into the bridge's folder of workflows: a file as ComfyUI saves it."];
   return el(
     "section",
-    { class: "card state" },
+    { class: "state" },
     el("h2", { text: title }),
     el("p", { text: sentence }),
     others.length ? el("p", {}, el("a", { href: "workflows", text: "See why" })) : null,

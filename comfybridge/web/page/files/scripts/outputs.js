@@ -37,32 +37,35 @@ const SHOWN_IMAGES = /^image\/(png|jpeg|webp|gif|bmp|avif|svg\+xml)/;
 
 /**
  * @param {Output} output
- * @param {{alt?: string, onGone?: () => void}} [options] alt: what a picture shows. onGone: called if its file can't
- *   be fetched.
+ * @param {{alt?: string, onGone?: () => boolean | void}} [options] alt: what a picture shows. onGone: called if its file can't
+ *   be fetched or shown; true if it is shown anew.
  * @returns {HTMLElement}
  */
 export function showOutput(output, { alt = "", onGone } = {}) {
   if (output.text !== undefined) return el("pre", { class: "output-text", tabindex: "0", text: output.text });
-  const on = { error: () => onGone?.() };
-  const src = output.url ?? "";
-  if (output.kind === "image" && SHOWN_IMAGES.test(output.media_type)) return showImage(output, alt, on);
-  if (output.kind === "video") {
-    return el("video", { class: "output", controls: true, preload: "metadata", src, "aria-label": alt, on });
-  }
-  if (output.kind === "audio") {
-    return el("audio", { class: "output", controls: true, preload: "metadata", src, "aria-label": alt, on });
-  }
-  return el("p", { class: "output-file" }, downloadLink(output), ` ${detailsOf(output)}`);
+  const shown = shownAsMedia(output, alt);
+  if (!shown) return asFile(output, "");
+  const media = shown.querySelector("img") ?? shown;
+  media.addEventListener("error", () => onGone?.() || shown.replaceWith(asFile(output, "This browser can't show it.")));
+  return shown;
 }
 
-/** @param {Output} output @param {string} alt @param {{error: () => void}} on */
-function showImage(output, alt, on) {
-  /** @type {Record<string, any>} */
-  const properties = { class: "output", src: output.url ?? "", alt, loading: "lazy", decoding: "async", on };
-  if (output.width && output.height) Object.assign(properties, { width: output.width, height: output.height });
-  const image = el("img", properties);
-  if (isEmbedded(output)) return image; // browsers do not open data: URIs as pages
+/** @param {Output} output @param {string} alt @returns {HTMLElement | null} null if browsers show no such files. */
+function shownAsMedia(output, alt) {
+  const properties = { class: "output", src: output.url ?? "" };
+  const played = { ...properties, controls: true, preload: "metadata", "aria-label": alt };
+  if (output.kind === "video") return el("video", played);
+  if (output.kind === "audio") return el("audio", played);
+  if (output.kind !== "image" || !SHOWN_IMAGES.test(output.media_type)) return null;
+  const { width, height } = output;
+  const image = el("img", { ...properties, alt, width, height, loading: "lazy", decoding: "async" });
+  if (isEmbedded(output)) return el("span", { class: "output-link" }, image); // browsers open no data: URIs as pages
   return el("a", { href: output.url ?? "", target: "_blank", rel: "noreferrer", class: "output-link" }, image);
+}
+
+/** @param {Output} output @param {string} why @returns {HTMLElement} */
+function asFile(output, why) {
+  return el("p", { class: "output-file" }, downloadLink(output), ` ${detailsOf(output)} `, why);
 }
 
 /** @param {Output} output @param {string} [label] @returns {HTMLElement} */

@@ -69,7 +69,7 @@ function show(place, { title, sentence, button }) {
     const pressed = el("button", { type: "button", class: "primary", text: button, on: { click: () => resolve() } });
     const hadFocus = place.contains(document.activeElement);
     if (place.textContent !== `${title}${sentence}${button}`) announce(`${title}. ${sentence}`);
-    fill(place, el("section", { class: "card state" }, el("h2", { text: title }), el("p", { text: sentence }), pressed));
+    fill(place, el("section", { class: "state" }, el("h2", { text: title }), el("p", { text: sentence }), pressed));
     if (hadFocus) pressed.focus();
   });
 }

@@ -45,7 +45,7 @@ async function whatIsWrong() {
 /** @param {string} sentence */
 function notice(sentence) {
   const more = "The page looks again by itself; what you send meanwhile waits.";
-  return el("div", { class: "card state is-wide" }, el("p", {}, el("strong", { text: sentence }), ` ${more}`));
+  return el("div", { class: "state is-wide" }, el("p", {}, el("strong", { text: sentence }), ` ${more}`));
 }
 
 /** @returns {Promise<void>} */

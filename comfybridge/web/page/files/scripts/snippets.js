@@ -15,7 +15,7 @@ const KEY = "COMFYBRIDGE_API_KEY";
 const LONGEST_ARGUMENT = 100_000;
 const SAID =
   "The page sent this too, with two more headers: Accept: text/event-stream, and an Idempotency-Key.\n" +
-  "Without them the answer is one JSON, and each call makes a new picture.";
+  "Without them the answer comes as JSON, once all is there, and each call runs anew.";
 
 /** @type {{name: string, write: (request: SentRequest, target: Target) => string}[]} */
 export const LANGUAGES = [
@@ -68,7 +68,7 @@ export function asPython({ body, files }, { base, needsKey }) {
 /** @param {SentRequest} request @param {Target} target @returns {string} */
 export function asJavaScript({ body, bodyText, files }, { base, needsKey }) {
   const isExact = writeExactly(JSON.parse(bodyText)) === bodyText; // else a number of it is too large for JavaScript
-  const why = "  // as a text: it has a whole number that JavaScript's numbers can't hold";
+  const why = " // as a text: it has a whole number that JavaScript's numbers can't hold";
   const key = `Authorization: "Bearer " + process.env.${KEY}`;
   const type = '"Content-Type": "application/json"';
   const headers = [...(files.length ? [] : [type]), ...(needsKey ? [key] : [])].join(", ");

@@ -30,7 +30,7 @@ const parts = {
   queue: part("Queue"),
 };
 if (policy.server_info) await watch();
-else fill(at("content"), el("p", { class: "card state", text: "This key may not see figures of the servers." }));
+else fill(at("content"), el("p", { class: "state", text: "This key may not see figures of the servers." }));
 
 /** Show the figures as long as the page is seen. */
 async function watch() {
@@ -92,7 +92,7 @@ function setOld(reason) {
   const before = at("state").textContent;
   const sentence = reason && `${reason} These figures are old; the page asks again by itself.`;
   if (sentence === before) return;
-  fill(at("state"), sentence && el("p", { class: "card state is-wide", text: sentence }));
+  fill(at("state"), sentence && el("p", { class: "state is-wide", text: sentence }));
   at("content").classList.toggle("is-old", reason !== "");
   announce(sentence || "The bridge answers again.");
 }

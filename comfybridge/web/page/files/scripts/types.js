@@ -17,6 +17,7 @@
  * @property {string} directory
  * @property {string | null} url where it can be had.
  * @property {boolean | null} [installed] null if no server could be asked.
+ * @property {string | null} [used_instead] the model that the bridge uses in its place.
  *
  * @typedef {object} Workflow
  * @property {string | null} name null for a graph of one's own.

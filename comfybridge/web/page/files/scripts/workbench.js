@@ -55,7 +55,7 @@ export class Workbench {
   async choose(chosen) {
     const choice = ++this.#choices;
     this.chooser.chosen = chosen;
-    const typed = this.#typed();
+    const typed = typeof chosen === "string" ? this.#typed() : {}; // a file has a prompt of its own
     /** @type {Workflow} */
     const workflow = typeof chosen === "string" ? await this.#load(chosen) : chosen;
     if (choice !== this.#choices) return; // another one has been chosen in the meantime
@@ -98,7 +98,8 @@ export class Workbench {
       return alertUser(`Its workflow cannot be used again: ${messageOf(error)}`);
     }
     this.form?.reset();
-    this.form?.fill({ ...content.params, ...content.presets });
+    const { params, presets, n, timeout, output } = content;
+    this.form?.fill({ ...params, ...presets, n, timeout, output });
     this.#goTo(this.form?.element);
     const first = this.form?.element.querySelector("textarea, input, select");
     if (first instanceof HTMLElement) first.focus({ preventScroll: true });

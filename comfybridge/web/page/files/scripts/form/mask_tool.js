@@ -4,7 +4,6 @@ import { announce } from "../announce.js";
 import { el } from "../element.js";
 import { Drawing } from "../mask/drawing.js";
 import { measured } from "../mask/orientation.js";
-import { paintMask } from "../mask/painter.js";
 import { FileField } from "./file_field.js";
 import { isMask, pictureOf } from "./masks.js";
 
@@ -71,6 +70,7 @@ class MaskTool {
     }
     this.button.disabled = true;
     try {
+      const paintMask = await painter();
       if (!this.picture) this.picture = { file, url: URL.createObjectURL(file) };
       const made = await paintMask(this.picture.file, this.picture.url, this.drawing, this.form);
       if (!made) return;
@@ -104,5 +104,14 @@ class MaskTool {
     }
     this.made = null;
     this.show();
+  }
+}
+
+/** Few people paint, so what it takes is loaded when they do. */
+async function painter() {
+  try {
+    return (await import("../mask/painter.js")).paintMask;
+  } catch {
+    throw new Error("The painter cannot be loaded; reload the page if the bridge answers.");
   }
 }

@@ -1,10 +1,13 @@
 /** The card of one entry: its run while that goes on, then what it made. */
 
 import { announce } from "../announce.js";
+import { ApiError } from "../api.js";
 import { el } from "../element.js";
+import { askForKey } from "../key.js";
 import { isEmbedded, showOutput } from "../outputs.js";
 import { lookUp, together } from "../run/results.js";
 import { Run } from "../run/run.js";
+import { isUnknown } from "../run/troubles.js";
 import { RunView } from "../run/view.js";
 import { stateInWords } from "../run/words.js";
 import { cardButtons } from "./buttons.js";
@@ -19,7 +22,8 @@ import { factLine, parameterList, warningList } from "./facts.js";
 
 // Links work for 60 minutes.
 const FRESH_MINUTES = 50;
-const MOST_LOOKS_AFTER_FAILURES = 2;
+const UNAUTHORIZED = 401;
+const FORGOTTEN = "ComfyUI has forgotten this, and its files with it. It can be run again.";
 const ELSEWHERE = "It runs in another tab.";
 const EMBEDDED = "This stays only as long as this page: ComfyUI did not store it, so it can't be fetched again.";
 
@@ -30,7 +34,9 @@ export class Card {
   result = null;
   /** @type {RunView | null} */
   #view = null;
-  #failedLooks = 0;
+  #hasLooked = false;
+  #isLooking = false;
+  #isGone = false;
   #linksMade = 0;
   #said = "";
   #title = el("h3", { tabindex: "-1" });
@@ -64,13 +70,16 @@ export class Card {
 
   /** Take up the run that the entry is of. */
   resume() {
-    const run = new Run(requestOfEntry(this.entry), { promptIds: this.entry.promptIds, timeout: this.host.policy.timeout });
+    const { promptIds } = this.entry;
+    const run = new Run(requestOfEntry(this.entry), { promptIds, timeout: this.host.policy.timeout });
     this.follow(run);
     run.start();
   }
 
   /** Let it go on with what has failed for now. */
-  goOn() {
+  async goOn() {
+    const { error } = this.run ?? {};
+    if (error instanceof ApiError && error.status === UNAUTHORIZED && !(await askForKey())) return;
     if (this.run) this.run.start();
     else this.resume();
   }
@@ -91,7 +100,9 @@ export class Card {
       (each) => each instanceof HTMLMediaElement && !each.paused,
     );
     const isOld = Date.now() - this.#linksMade > FRESH_MINUTES * 60_000;
-    if (this.result && isOld && !isPlaying && !this.result.outputs.some(isEmbedded)) this.#lookWhenSeen();
+    if (!this.result || !isOld || isPlaying || this.result.outputs.some(isEmbedded)) return;
+    this.#isGone = false;
+    this.#lookWhenSeen();
   }
 
   /** @param {Run} run */
@@ -148,7 +159,7 @@ export class Card {
     if (entry.note) parts.push(el("p", { class: "run-note", text: entry.note }));
     if (entry.state === "cancelled" && !entry.note && !entry.error) parts.push(el("p", { text: "Cancelled." }));
     if (!this.run && isUnfinished(entry)) return [el("p", { class: "run-note", text: ELSEWHERE })];
-    if (!result && !this.run && entry.promptIds.length && entry.state !== "cancelled" && !this.#failedLooks) {
+    if (!result && !this.run && entry.promptIds.length && entry.state !== "cancelled" && !this.#hasLooked) {
       this.#lookWhenSeen();
       if (entry.state === "succeeded") return [el("p", { class: "card-loading", text: "Fetching…" })];
     }
@@ -159,8 +170,10 @@ export class Card {
   #outputs(result) {
     const alt = this.entry.title;
     const onGone = () => {
-      if (this.#failedLooks < MOST_LOOKS_AFTER_FAILURES) this.#lookWhenSeen();
-      this.#failedLooks++;
+      if (this.#isGone || result.outputs.some(isEmbedded)) return this.#isLooking;
+      this.#isGone = true; // once: new links need not help
+      this.#lookWhenSeen();
+      return true;
     };
     const shown = result.outputs.map((output) => showOutput(output, { alt, onGone }));
     const parts = [el("div", { class: `outputs outputs-${Math.min(shown.length, 4)}` }, ...shown)];
@@ -169,6 +182,7 @@ export class Card {
   }
 
   #lookWhenSeen() {
+    this.#isLooking = true;
     this.host.loading.whenSeen(this.element, () => this.#look());
   }
 
@@ -181,14 +195,16 @@ export class Card {
       if (result) this.#take(result);
       else this.result = null;
       const state = error ? (this.entry.state === "cancelled" ? "cancelled" : "failed") : "succeeded";
-      const failure = error && { type: error.type, message: error.message };
+      const message = error && isUnknown(error) && this.entry.timings ? FORGOTTEN : (error?.message ?? "");
+      const failure = error && { type: error.type, message };
       this.entry = { ...this.entry, error: failure, ...(result && this.#facts(result)) };
       if (!error || this.entry.state !== "succeeded") this.host.keep({ ...this.entry, state });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.entry = { ...this.entry, error: { type: "", message } };
     }
-    this.#failedLooks += this.result ? 0 : 1;
+    this.#hasLooked = true;
+    this.#isLooking = false;
     this.#show();
   }
 

@@ -50,13 +50,19 @@ export class Gallery {
   #options;
   /** @type {Host} */
   #host;
-  #empty = el("p", { class: "gallery-empty", text: "Nothing yet. What you make stands here." });
+  #empty = el(
+    "div",
+    { class: "gallery-empty" },
+    el("p", { text: "Nothing yet." }),
+    el("p", { text: "Say in the form what you want to see, and press Generate. What you make stays here, newest first." }),
+    el("p", { text: "Try a word more or less, the same seed again, or another workflow, and compare what comes." }),
+  );
   #unkept = el("p", {
     class: "run-note",
     hidden: true,
     text: "This browser stores no more for this page: what is new here is gone after a reload.",
   });
-  #compare = el("button", { type: "button", on: { click: () => showComparison([...this.#compared]) } });
+  #compare = el("button", { type: "button", class: "primary", on: { click: () => showComparison([...this.#compared]) } });
   #bar = el("div", { class: "compare-bar", hidden: true }, this.#compare);
   #list = el("div", { class: "gallery-cards" });
   #heading = el("h2", { id: "gallery-heading", tabindex: "-1", text: "Gallery" });
@@ -92,6 +98,10 @@ export class Gallery {
     store.addEventListener("change", () => this.#merge());
     setInterval(() => this.#cards.forEach((card) => card.refresh()), REFRESH_SECONDS * 1000);
     this.#count();
+  }
+
+  get isEmpty() {
+    return this.#cards.size === 0;
   }
 
   /** Show a run, which may have begun. @param {Run} run */

@@ -6,19 +6,20 @@ import { pause } from "./pauses.js";
 const SECONDS = 3;
 
 /**
- * Tell the place of prompts in the queue, every few seconds, until the signal ends it.
+ * Tell the place of prompts in the queue, every few seconds, while none of them runs.
  *
  * @param {string[]} ids
+ * @param {() => boolean} isWaiting whether none is known to run.
  * @param {(position: number) => void} tell from 1; 0 if one of them runs. Not called while the place is unknown.
  * @param {AbortSignal} signal
  */
-export async function watchPlace(ids, tell, signal) {
-  for (;;) {
+export async function watchPlace(ids, isWaiting, tell, signal) {
+  while (isWaiting()) {
     try {
       await pause(SECONDS, { signal });
-      const position = document.hidden ? null : placeOf(ids, await (await api("queue", { signal })).json());
-      if (signal.aborted) return;
-      if (position !== null) tell(position);
+      if (document.hidden || !isWaiting()) continue;
+      const position = placeOf(ids, await (await api("queue", { signal })).json());
+      if (position !== null && isWaiting() && !signal.aborted) tell(position);
     } catch {
       if (signal.aborted) return; // another failure says nothing: the stream of events will tell
     }

@@ -39,8 +39,8 @@ export class Progress {
 
   /** @param {any} event the data of `progress`. */
   progressed(event) {
-    this.percent = event.percent;
     this.position = 0;
+    this.percent = event.percent;
     this.step = event.max > 1 ? `${event.class_type}, step ${event.value} of ${event.max}` : event.class_type;
     this.#estimate(event.eta_seconds);
   }

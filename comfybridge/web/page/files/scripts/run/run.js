@@ -134,10 +134,11 @@ export class Run extends EventTarget {
     if (event === "preview") this.progress.previewed(data);
     if (event === "progress") this.progress.progressed(data);
     if (event === "queued") {
+      const ids = (this.promptIds = data.prompt_ids ?? [data.prompt_id]);
       this.progress.queued(data);
-      this.promptIds = data.prompt_ids ?? [data.prompt_id];
       if (this.isCancelling) this.#cancelNow();
-      watchPlace(this.promptIds, (position) => this.progress.percent === null && this.#place(position), signal);
+      const isWaiting = () => ids === this.promptIds && !this.progress.isRunning;
+      watchPlace(ids, isWaiting, (position) => this.#place(position), signal);
     }
     this.#show(this.progress.isRunning ? "running" : "waiting");
   }

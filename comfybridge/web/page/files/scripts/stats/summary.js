@@ -12,7 +12,8 @@ export function summary({ servers, queue, slots, jobs, agents }) {
     queue && figure("running", queue.running.length),
     queue && figure("waiting", queue.pending.length),
     slots && figure("slots in use", slots.taken, `of ${slots.all}`),
-    agents ? figure("agents", agents.length) : figure("servers that answer", up, `of ${servers.length}`),
+    agents && figure("agents", agents.length),
+    !agents && servers.length > 0 && figure("servers that answer", up, `of ${servers.length}`),
     jobs && figure("jobs that run", jobs.running),
     jobs && figure("jobs that wait", jobs.queued, jobs.oldest_seconds ? `for up to ${secondsInWords(jobs.oldest_seconds)}` : ""),
   );

@@ -1,7 +1,7 @@
 /** One workflow on the page of workflows. */
 
 import { getJson } from "../api.js";
-import { linkTo } from "../chooser.js";
+import { linkTo, missingModels } from "../chooser.js";
 import { el, fill } from "../element.js";
 import { taskInWords } from "../tasks.js";
 import { parameterTable } from "./parameters.js";
@@ -44,7 +44,7 @@ export class WorkflowCard {
         this.#badge,
         el("p", { class: "workflow-facts hint", text: facts.join(" · ") }),
         el("p", { text: description || `Takes ${parameters.join(", ")}.` }),
-        el("a", { class: "button primary", href: link, "aria-label": `Use ${name}`, text: "Use it" }),
+        el("a", { class: "button primary", href: link, "aria-label": `Use it: ${name}`, text: "Use it" }),
       ),
       this.#details,
     );
@@ -65,7 +65,7 @@ export class WorkflowCard {
   /** @param {Workflow} workflow */
   #show(workflow) {
     const { models, missing_nodes: nodes } = workflow;
-    const lacking = models.filter(({ installed }) => installed === false).length + (nodes ?? []).length;
+    const lacking = missingModels(workflow).length + (nodes ?? []).length;
     const isUnknown = nodes === null || nodes === undefined || models.some(({ installed }) => installed === null);
     if (lacking) this.#say("warn", `Lacks ${lacking === 1 ? "1 thing" : `${lacking} things`}`);
     else if (isUnknown) this.#say("", "ComfyUI not asked");
@@ -93,16 +93,17 @@ function folded(title, content) {
 
 /** @param {Workflow} workflow */
 function needs({ models, missing_nodes: nodes }) {
-  const items = models.map(({ name, directory, url, installed }) =>
-    el("li", {}, linkTo(url, name), " ", el("span", { class: "hint", text: `in ${directory}` }), " ", stateOf(installed)),
+  const items = models.map(({ name, directory, url, installed, used_instead }) =>
+    el("li", {}, linkTo(url, name), " ", el("span", { class: "hint", text: `in ${directory}` }), " ", stateOf(installed, used_instead)),
   );
   for (const node of nodes ?? []) items.push(el("li", {}, `the node ${node} `, stateOf(false)));
   if (!items.length) return el("p", { class: "hint", text: "Its file names no model." });
   return el("ul", { class: "needs", "aria-label": "What it needs" }, ...items);
 }
 
-/** @param {boolean | null | undefined} installed */
-function stateOf(installed) {
+/** @param {boolean | null | undefined} installed @param {string | null} [usedInstead] */
+function stateOf(installed, usedInstead) {
+  if (usedInstead) return el("span", { class: "badge ok", text: `${usedInstead} is used instead` });
   if (installed === true) return el("span", { class: "badge ok", text: "installed" });
   if (installed === false) return el("span", { class: "badge bad", text: "missing" });
   return el("span", { class: "badge", text: "not known" });

@@ -1,0 +1,101 @@
+"""A graph, or a picture that ComfyUI made, becomes a workflow with a form when it is dropped onto the page."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import requests
+
+from tests import ROOT
+from tests.page.driving import choose_workflow, chosen_workflow, drop, make, picture_of, start
+from tests.page.expecting import expect
+from tests.page.pictures import png
+from tests.page.runs import last_file, last_inputs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from comfybridge.simulator import Simulator
+
+GRAPH = json.loads((ROOT / "workflows" / "txt2img.json").read_text())
+
+
+def test_a_dropped_graph_becomes_a_form(page: Page, comfyui: Simulator) -> None:
+    graph = {key: {**node, "inputs": {**node["inputs"]}} for key, node in GRAPH.items()}
+    sampler = next(node for node in graph.values() if node["class_type"] == "KSampler")
+    sampler["inputs"]["steps"] = 13
+    expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
+    drop(page, "mine.json", json.dumps(graph).encode(), "application/json")
+    expect(chosen_workflow(page)).to_have_text("mine.json")
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("13")
+    make(page, "my own", Seed=4)
+    assert last_inputs(comfyui, "KSampler")["steps"] == 13
+
+
+def test_a_dropped_picture_becomes_its_workflow(page: Page, comfyui: Simulator) -> None:
+    card = make(page, "out of a picture", Steps=14, Seed=21)
+    made = requests.get(str(picture_of(card).get_attribute("src")), timeout=30).content
+    page.get_by_label("Prompt", exact=True).fill("changed")
+    drop(page, "made.png", made, "image/png")
+    expect(chosen_workflow(page)).to_have_text("made.png")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("out of a picture")
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("14")
+    again = start(page, "once more")
+    expect(picture_of(again)).to_be_visible()
+    sampler = last_inputs(comfyui, "KSampler")
+    assert sampler["steps"] == 14
+
+
+def test_a_dropped_picture_without_a_workflow_is_an_input(page: Page, comfyui: Simulator) -> None:
+    choose_workflow(page, "img2img")
+    expect(page.get_by_label("Image", exact=True)).to_be_attached()
+    data = png((64, 64), "plum")
+    drop(page, "plum.png", data, "image/png")
+    expect(page.get_by_role("button", name="Remove plum.png")).to_be_visible()
+    make(page, "from a plum")
+    assert last_file(comfyui, "LoadImage").read_bytes() == data
+
+
+def test_a_picture_dropped_onto_its_field_is_taken(page: Page, comfyui: Simulator) -> None:
+    choose_workflow(page, "inpaint")
+    expect(page.get_by_label("Mask", exact=True)).to_be_attached()
+    picture, mask = png((64, 64), "plum"), png((64, 64), "white")
+    drop(page, "m.png", mask, "image/png", onto=page.get_by_label("Mask", exact=True))
+    drop(page, "p.png", picture, "image/png", onto=page.get_by_label("Image", exact=True))
+    make(page, "both")
+    assert last_file(comfyui, "LoadImage").read_bytes() == picture
+    assert last_file(comfyui, "LoadImageMask").read_bytes() == mask
+
+
+def test_what_holds_nothing_is_told(page: Page) -> None:
+    expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
+    drop(page, "pond.png", png(), "image/png")
+    expect(page.get_by_role("alert")).to_be_visible()
+    drop(page, "broken.json", b"{", "application/json")
+    expect(page.get_by_role("alert")).to_contain_text("JSON")
+    expect(chosen_workflow(page)).to_have_text("txt2img")
+
+
+def test_a_file_is_opened_with_the_button(page: Page) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Open a workflow").click()
+    chooser.value.set_files({"name": "g.json", "mimeType": "application/json", "buffer": json.dumps(GRAPH).encode()})
+    expect(chosen_workflow(page)).to_have_text("g.json")
+
+
+def test_a_picture_is_pasted(page: Page, comfyui: Simulator) -> None:
+    choose_workflow(page, "img2img")
+    expect(page.get_by_label("Image", exact=True)).to_be_attached()
+    data = png((64, 64), "gold")
+    page.evaluate(
+        """(bytes) => {
+            const given = new DataTransfer();
+            given.items.add(new File([new Uint8Array(bytes)], "image.png", { type: "image/png" }));
+            const how = { clipboardData: given, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new ClipboardEvent("paste", how));
+        }""",
+        list(data),
+    )
+    make(page, "pasted")
+    assert last_file(comfyui, "LoadImage").read_bytes() == data
