@@ -82,6 +82,7 @@ class MaskTool {
       this.target.showError(`Choose a file for ${this.image.label} first; the mask is painted over it.`);
       return;
     }
+    this.target.clearError();
     this.button.disabled = true;
     try {
       const paintMask = await painter();
