@@ -72,7 +72,8 @@ export class Workbench extends EventTarget {
     if (!form || form.workflow.name === null) return;
     const workflow = await this.#ask(form.workflow.name).catch(() => null);
     const isOther = workflow && writeExactly(workflow) !== writeExactly(form.workflow);
-    if (isOther && this.form === form && !form.element.contains(document.activeElement)) {
+    const isInUse = form.element.contains(document.activeElement) || document.querySelector("dialog[open]");
+    if (isOther && this.form === form && !isInUse) {
       this.#show(workflow, form.values());
     }
   }
