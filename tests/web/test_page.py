@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import posixpath
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -176,16 +177,17 @@ def test_a_page_names_all_modules_that_its_script_needs(api: FlaskClient, path: 
     """So that the browser need not read one to know of the next."""
     page = html(api.get(path, headers=CHROME))
     begin = f"page/{page_files().hash}/"
-    (main,) = re.findall(rf'src="{begin}([^"]+)"', page)
-    needed, waiting = set(), [main]
+    mains = re.findall(rf'<script[^>]*src="{begin}([^"]+)"', page)
+    needed, waiting = set(mains), list(mains)
     while waiting:
-        source = (FOLDER / waiting.pop()).read_text("utf-8")
-        for statement in re.findall(r"^(?:import|export)[^;]*?[\"'](\.[^\"']+)[\"']", source, re.MULTILINE):
-            (target,) = imported(main, f'import "{statement}";')
+        path = waiting.pop()
+        source = (FOLDER / path).read_text("utf-8")
+        for statement in re.findall(r"^(?:import|export)\b[^;]*?[\"'](\.[^\"']+)[\"'];$", source, re.MULTILINE):
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(path), statement))
             if target not in needed:
                 needed.add(target)
                 waiting.append(target)
-    assert set(References(page).modules) == {begin + each for each in needed - {main}}
+    assert set(References(page).modules) == {begin + each for each in needed - set(mains)}
 
 
 def test_scripts_import_what_is_there() -> None:
