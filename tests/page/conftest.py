@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Open = Callable[..., Page]
 
-SLOWEST = 15_000  # milliseconds; only a failing test waits so long
+SLOWEST = 60_000  # milliseconds; only a failing test waits so long
 DESKTOP = {"width": 1280, "height": 900}
 
 

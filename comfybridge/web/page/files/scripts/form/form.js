@@ -84,6 +84,7 @@ export class WorkflowForm extends EventTarget {
     for (const [field, problem] of problems) field.showError(problem);
     const first = [...this.element.querySelectorAll("[aria-invalid='true']")].find((each) => each.id);
     if (!first) return content;
+    if (this.more.querySelector("[aria-invalid='true']")) this.more.open = true;
     this.goTo(/** @type {HTMLElement} */ (first));
     return null;
   }
@@ -173,7 +174,7 @@ export class WorkflowForm extends EventTarget {
 
   /** @param {HTMLElement} control */
   goTo(control) {
-    if (this.more?.contains(control)) this.more.open = true;
+    if (this.more.contains(control)) this.more.open = true;
     control.focus();
     control.closest(".field")?.scrollIntoView({ block: "nearest" });
   }

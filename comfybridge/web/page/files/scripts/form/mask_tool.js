@@ -9,6 +9,12 @@ import { isMask, pictureOf } from "./masks.js";
 
 /** @typedef {import("./field.js").Field} Field */
 
+/**
+ * What was painted for which file: another form, to which the file is carried over, goes on with it.
+ *
+ * @type {WeakMap<File, {drawing: Drawing, picture: File, form: string}>}
+ */
+const MADE = new WeakMap();
 /** How `workflow.mask` says that white is kept. */
 const INVERTED = ["opaque", "black"];
 
@@ -44,17 +50,25 @@ class MaskTool {
     this.drawing = new Drawing();
     /** @type {File | null} what was made. */
     this.made = null;
-    /** @type {{file: File, url: string} | null} the picture that was painted over. */
+    /** @type {File | null} the picture that was painted over. */
     this.picture = null;
     this.button = el("button", { type: "button", on: { click: () => void this.paint() } });
     target.buttons.prepend(this.button);
     if (target !== image) target.element.classList.add("is-mask");
     target.element.addEventListener("change", () => this.show());
-    image.element.addEventListener("change", () => void this.onImage());
+    /** Done when it is known whether the mask fits the present picture. */
+    this.settled = Promise.resolve();
+    image.element.addEventListener("change", () => (this.settled = this.onImage()));
     this.show();
   }
 
   show() {
+    const known = this.target.file && MADE.get(this.target.file);
+    if (known && known.form === this.form) {
+      this.made = this.target.file;
+      this.drawing = known.drawing;
+      this.picture = known.picture;
+    }
     this.button.textContent = this.isMade ? "Change the mask" : "Paint a mask";
   }
 
@@ -68,13 +82,15 @@ class MaskTool {
       this.target.showError(`Choose a file for ${this.image.label} first; the mask is painted over it.`);
       return;
     }
+    this.target.clearError();
     this.button.disabled = true;
     try {
       const paintMask = await painter();
-      if (!this.picture) this.picture = { file, url: URL.createObjectURL(file) };
-      const made = await paintMask(this.picture.file, this.picture.url, this.drawing, this.form);
+      await this.settled;
+      this.picture ??= file;
+      const made = await withUrl(this.picture, (url) => paintMask(this.picture ?? file, url, this.drawing, this.form));
       if (!made) return;
-      this.made = made;
+      MADE.set(made, { drawing: this.drawing, picture: this.picture, form: this.form });
       this.target.setFile(made);
       announce(`${this.target.label}: the painted mask is chosen.`);
     } catch (error) {
@@ -88,13 +104,12 @@ class MaskTool {
 
   /** A painted mask fits another picture only if that has the same size. */
   async onImage() {
-    const { file, url } = this.image;
+    const { file } = this.image;
     const before = this.picture;
-    if (!before || !file || file === before.file || file === this.made) return;
+    if (!before || !file || file === before || file === this.made) return;
+    const [old, now] = await Promise.all([before, file].map((each) => withUrl(each, measured).catch(() => null)));
+    if (this.image.file !== file) return; // it has been changed once more
     this.picture = null;
-    const sizes = await Promise.allSettled([measured(before.url), measured(url)]);
-    URL.revokeObjectURL(before.url);
-    const [old, now] = sizes.map((each) => (each.status === "fulfilled" ? each.value : null));
     const isSame = old && now && old.width === now.width && old.height === now.height;
     if (this.target !== this.image && isSame) return;
     this.drawing = new Drawing();
@@ -113,5 +128,20 @@ async function painter() {
     return (await import("../mask/painter.js")).paintMask;
   } catch {
     throw new Error("The painter cannot be loaded; reload the page if the bridge answers.");
+  }
+}
+
+/**
+ * @template Result
+ * @param {File} file
+ * @param {(url: string) => Promise<Result>} use
+ * @returns {Promise<Result>}
+ */
+async function withUrl(file, use) {
+  const url = URL.createObjectURL(file);
+  try {
+    return await use(url);
+  } finally {
+    URL.revokeObjectURL(url);
   }
 }

@@ -55,7 +55,7 @@ export class NumberField extends Field {
     const text = this.box.value.trim();
     if (!text && !this.box.validity.badInput) return undefined;
     const number = this.isWhole ? readInteger(text) : readNumber(text);
-    if (number === null) throw new Problem(`${this.subject} must be ${this.accepted()}.`);
+    if (number === null) throw new Problem(`${this.subject} is ${text || "no number"}; it must be ${this.accepted()}.`);
     const { low, high } = this.limits;
     if ((low !== null && number < low) || (high !== null && number > high)) {
       throw new Problem(`${this.subject} is ${text}; it must be ${this.accepted()}.`);

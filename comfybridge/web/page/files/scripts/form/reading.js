@@ -15,7 +15,7 @@ import { Problem } from "./problem.js";
  */
 export function contentOf({ fields, presets, run, policy }) {
   /** @type {Content} */
-  const content = { params: {}, files: {} };
+  const content = { params: Object.create(null), files: Object.create(null) }; // a parameter may be named __proto__
   /** @type {Map<Field, string>} */
   const problems = new Map();
   const read = (/** @type {Field} */ field, /** @type {(value: any) => void} */ use) => {

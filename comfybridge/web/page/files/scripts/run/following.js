@@ -39,6 +39,7 @@ export async function followEvents(response, attempt, tell) {
       tell(event, data);
     }
   } catch (error) {
+    if (attempt.signal.reason instanceof Error) throw attempt.signal.reason;
     // browsers tell of a cut stream with a TypeError or a DOMException
     if (error instanceof TypeError || error instanceof DOMException) throw new ConnectionLost(String(error));
     throw error;
@@ -49,19 +50,19 @@ export async function followEvents(response, attempt, tell) {
 }
 
 /**
- * Ask for prompts until none waits or runs any more.
+ * Ask for prompts until none waits or runs any more, or until it is told not to.
  *
  * @param {string[]} ids
  * @param {AbortSignal} signal
- * @param {(position: number) => void} tell called with the place of the first that waits; 0 if one runs.
+ * @param {(position: number) => boolean | void} tell called with the place of the first that waits; 0 if one runs. true
+ *   ends it.
  * @returns {Promise<Found[]>}
  */
 export async function followResults(ids, signal, tell) {
   for (;;) {
     const found = await lookUp(ids, signal);
     const position = placeOf(found);
-    if (position === null) return found;
-    tell(position);
+    if (position === null || tell(position)) return found;
     await pause(POLL_SECONDS, { signal });
   }
 }

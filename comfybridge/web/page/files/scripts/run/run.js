@@ -8,7 +8,8 @@ import { followEvents, followResults, placeOf } from "./following.js";
 import { pause } from "./pauses.js";
 import { watchPlace } from "./place.js";
 import { Progress } from "./progress.js";
-import { lookUp, together } from "./results.js";
+import { together } from "./results.js";
+import { Crowded, isCrowded, isRoom, openStream } from "./streams.js";
 import { isCancelled, isConnectionLost, isOfOnePrompt, isUnknown, secondsUntilNext, wayOn } from "./troubles.js";
 
 const LATE = "It had ended before it could be cancelled.";
@@ -100,14 +101,16 @@ export class Run extends EventTarget {
   async #attempt(signal) {
     if (this.promptIds.length) {
       if (this.isCancelling) await this.#cancelNow();
-      const found = await lookUp(this.promptIds, signal);
-      const position = placeOf(found);
+      const mayStream = !this.isResumed || !this.request.files.length;
+      const found = await followResults(this.promptIds, signal, (position) => {
+        if (this.deadline.isOverIn(0)) this.deadline.forget(); // nobody gives up while no request waits
+        this.#place(position);
+        return mayStream && isRoom(position === 0);
+      });
       const isLost = !this.isResumed && !this.isCancelling && found.some((each) => isUnknown(each.error));
-      if (position === null && !isLost) return this.#collect(found);
-      if (position !== null) this.#place(position);
+      if (placeOf(found) === null && !isLost) return this.#collect(found);
     }
-    if (!this.isResumed || !this.request.files.length) return this.#stream(signal);
-    this.#collect(await followResults(this.promptIds, signal, (position) => this.#place(position)));
+    await this.#stream(signal);
   }
 
   /** @param {AbortSignal} life */
@@ -116,21 +119,23 @@ export class Run extends EventTarget {
     const stop = () => attempt.abort(life.reason);
     life.addEventListener("abort", stop);
     this.deadline.begin();
+    const close = openStream();
     try {
       const response = await send(this.request, { timeout: this.deadline.left, signal: attempt.signal });
       this.#failures = 0;
-      const result = await followEvents(response, attempt, (event, data) => this.#told(event, data, attempt.signal));
+      const result = await followEvents(response, attempt, (event, data) => this.#told(event, data, attempt));
       if (life.aborted) return;
       this.promptIds = result.prompt_ids ?? [result.prompt_id];
       this.#end("succeeded", { result });
     } finally {
       life.removeEventListener("abort", stop);
       attempt.abort();
+      close();
     }
   }
 
-  /** @param {string} event @param {any} data @param {AbortSignal} signal */
-  #told(event, data, signal) {
+  /** @param {string} event @param {any} data @param {AbortController} attempt */
+  #told(event, data, attempt) {
     if (event === "preview") this.progress.previewed(data);
     if (event === "progress") this.progress.progressed(data);
     if (event === "queued") {
@@ -138,7 +143,8 @@ export class Run extends EventTarget {
       this.progress.queued(data);
       if (this.isCancelling) this.#cancelNow();
       const isWaiting = () => ids === this.promptIds && !this.progress.isRunning;
-      watchPlace(ids, isWaiting, (position) => this.#place(position), signal);
+      watchPlace(ids, isWaiting, (position) => this.#place(position), attempt.signal);
+      if (isCrowded(data.position === 0)) attempt.abort(new Crowded());
     }
     this.#show(this.progress.isRunning ? "running" : "waiting");
   }
@@ -181,6 +187,7 @@ export class Run extends EventTarget {
    * @param {AbortSignal} signal
    */
   async #afterError(error, signal) {
+    if (error instanceof Crowded) return;
     if (error instanceof ApiError && error.promptId && !this.promptIds.length) this.promptIds = [error.promptId];
     if (isOfOnePrompt(error)) return this.#afterStream(error, signal);
     const seconds = secondsUntilNext(error, ++this.#failures, this.deadline);
