@@ -117,6 +117,9 @@ def test_the_wheel_has_what_it_needs_and_nothing_of_the_tests(installed: Path) -
     assert "comfybridge/shipped_files/gunicorn.conf.py" in files
     templates = {f"comfybridge/shipped_files/workflows/{path.name}" for path in (ROOT / "workflows").iterdir()}
     assert templates <= files
+    page = ROOT / "comfybridge" / "web" / "page" / "files"
+    shown = [*page.rglob("*"), *(page.parent.parent / "document").glob("docs.*")]
+    assert {path.relative_to(ROOT).as_posix() for path in shown if path.is_file()} <= files
     assert {name.split("/")[0] for name in files} == {"comfybridge", f"comfybridge-{__version__}.dist-info"}
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     assert "comfybridge = comfybridge.__main__:run" in entry.read_text()

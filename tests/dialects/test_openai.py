@@ -272,10 +272,10 @@ def test_methods_keys_and_large_bodies_are_refused_in_the_same_shape(make_app: C
 
 def test_policies_hold(api_for: MakeApi) -> None:
     api = api_for(workflows=["txt2img"], max_width=64, rate="1/day", server_info=False)
-    refused(api.post(GENERATIONS, json={**SMALL, "model": "sdxl"}, headers=BEARER), 403, "forbidden")
+    refused(api.post(GENERATIONS, json={**SMALL, "model": "sdxl"}, headers=BEARER), 403, "forbidden", "model")
     refused(api.post(EDITS, data=form(image=RED), headers=BEARER), 404, "model_not_found")
     response = api.post(GENERATIONS, json={**SMALL, "size": "128x64"}, headers=BEARER)
-    refused(response, 403, "forbidden")
+    refused(response, 403, "forbidden", "size")
     assert response.get_json()["error"]["type"] == "permission_error"
     pictures(api.post(GENERATIONS, json=SMALL, headers=BEARER))
     response = api.post(GENERATIONS, json=SMALL, headers=BEARER)

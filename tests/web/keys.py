@@ -25,6 +25,7 @@ EVERY_CALL = [
     ("GET", "/models"),
     ("GET", "/models/checkpoints"),
     ("GET", "/stats"),
+    ("GET", "/policy"),
     ("GET", "/metrics"),
     ("GET", "/nowhere"),
     ("DELETE", "/generate"),

@@ -137,7 +137,8 @@ def error_body(error: BridgeError, request_id: str) -> OpenAIError:
     """The JSON of an error."""
     type_ = TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
     code = MODEL_NOT_FOUND if error.type == "unknown_workflow" else error.type
-    details: Any = {"message": error.message, "type": type_, "param": error.field, "code": code}
+    param = "model" if error.field == "workflow" else error.field  # which is how these callers name a workflow
+    details: Any = {"message": error.message, "type": type_, "param": param, "code": code}
     return {"error": details}
 
 
