@@ -356,6 +356,8 @@ class Bridge:
             ExecutionFailed, Interrupted, PromptLost, TimedOut, ComfyUIUnreachable, ComfyUIError, ShuttingDown
         """
         try:
+            if submission.admitted.trace.is_cancelled:  # while it was being queued
+                self.prompts.try_to_cancel(submission.prompt.id)
             outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
             submission.ran(outcome.executing)
             if outcome.spent and (outcome.executing is None or outcome.executing >= WORTH_EXPECTING):
@@ -433,6 +435,15 @@ class Bridge:
         only stops waiting for it. A request that is not queued yet goes on until it is.
         """
         self.under_way.abandon(admitted)
+
+    def cancel(self, admitted: Admitted) -> None:
+        """Cancel the prompts of a request that another thread waits for. It ends as they end: they may just have run.
+
+        A request that is not queued yet will not be; it ends with Interrupted. Returns once ComfyUI was told.
+        """
+        admitted.trace.is_cancelled = True
+        for each in self.under_way.of(admitted):
+            self.prompts.try_to_cancel(each.prompt_id)
 
     def progress_of(self, caller: str, *, with_preview: bool = True) -> CallerProgress | None:
         """How far the requests are that a caller has on the `board`, in all processes of this machine.

@@ -77,6 +77,7 @@ class Trace:
         ended: the numbers of its prompts that nobody waits for any more, from 0.
         given_up: why its outcome is no longer wanted, as a sentence; None while it is.
         is_left: whether its prompts are left to run when the waiting for them is given up.
+        is_cancelled: whether nothing more is queued for it, and what is queued is cancelled.
         has_left: whether the caller has hung up, if that can be determined; checked before a prompt is queued.
     """
 
@@ -92,6 +93,7 @@ class Trace:
     ended: set[int] = field(default_factory=set)
     given_up: str | None = None
     is_left: bool = False
+    is_cancelled: bool = False
     has_left: Callable[[], bool] = field(default=lambda: False, repr=False)
 
 

@@ -20,7 +20,6 @@ from comfybridge.jobs.presence import ANNOUNCE, LEASE, Announcer, Presence
 from comfybridge.jobs.queue import Claimed, JobQueue, Taker
 from comfybridge.jobs.relay import relayed, subject_of_calls
 from comfybridge.jobs.running import Run, Surroundings
-from comfybridge.jobs.subjects import interrupt_subject
 from comfybridge.jobs.telling import Tidings, Watched
 from comfybridge.own_words import own_words
 
@@ -66,7 +65,7 @@ class Agent:
         self._logs_ends = logs_ends
         self._owns_queue = queue is None
         self.queue = queue or JobQueue(engine, "agent", Presence(engine, lease=lease))
-        self.queue.serve(self._lose)
+        self.queue.serve(self._lose, self._cancel)
         self._presence = self.queue.presence
         every = ANNOUNCE * lease / LEASE
         self._announcer = Announcer(engine, agent_id, name, comfybridge.__version__, self.slots, every=every)
@@ -177,7 +176,6 @@ class Agent:
         self._ends = [
             self._watched.close,
             engine.answer(f"{address}.abilities", lambda *_: self._fitness.abilities.to_bytes()),
-            engine.listen(interrupt_subject(self.id), lambda _, data: self._interrupt(data.decode())),
             engine.listen(f"{address}.release", lambda _, data: self._live.release(data.decode())),
             offer_files(engine, f"{address}.file.*.*", self._live.open),
             offer_files(engine, subject_of_calls(self.id), partial(relayed, self._bridge.servers)),
@@ -190,8 +188,10 @@ class Agent:
         with self._has_changed:
             self._runs[claimed.job.id] = run
             self._free -= 1
-        if not self.queue.is_held(claimed.job.id):  # it was cancelled just now
+        if not self.queue.is_held(claimed.job.id):  # it was lost just now
             run.lose()
+        if self.queue.is_cancelled(claimed.job.id):
+            run.cancel()
         self._announce()
         threading.Thread(target=self._work, args=[run], name="comfybridge job", daemon=True).start()
 
@@ -218,7 +218,7 @@ class Agent:
         elif run.ended == "given_back" and run.hindrance != "busy" and run.error is not None:
             log.warning("Job %s is given back: %s", job_id, own_words(run.error) or run.error.type)
         elif run.ended == "lost":
-            log.info("Job %s was cancelled, or another agent has it; its run ends here.", job_id)
+            log.info("Job %s has ended, or another agent has it; its run ends here.", job_id)
         elif self._logs_ends and run.result is not None:
             log_end(run.result)
 
@@ -236,11 +236,11 @@ class Agent:
         if run is not None:
             run.lose()
 
-    def _interrupt(self, job_id: str) -> None:
+    def _cancel(self, job_id: str) -> None:
         with self._has_changed:
             run = self._runs.get(job_id)
         if run is not None:
-            run.interrupt()
+            run.cancel()
 
     def _show(self, job_id: str) -> None:
         with self._has_changed:

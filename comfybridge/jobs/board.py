@@ -61,9 +61,9 @@ class Entry:
         return self.state == "running"
 
     @property
-    def next_attempt(self) -> int:
-        """The number of its next run."""
-        return 1 if self.claim is None else self.claim.attempt + 1
+    def is_cancelled(self) -> bool:
+        """Whether the job is to end without running any further."""
+        return self.claim is not None and self.claim.cancelled
 
 
 class Board:
@@ -108,6 +108,12 @@ class Board:
     def entry(self, job_id: str) -> Entry | None:
         """An open job."""
         return self._entries.get(job_id)
+
+    def look(self, job_id: str) -> Entry | None:
+        """A copy of an open job's entry, all of it of the same moment."""
+        with self._changed:
+            entry = self._entries.get(job_id)
+            return None if entry is None else replace(entry)
 
     def knows(self, job_id: str) -> bool:
         """Whether there is a job of that id, open or ended."""

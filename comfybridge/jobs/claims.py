@@ -8,12 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full
 from comfybridge.errors import EngineUnreachable
 from comfybridge.jobs.board import Board, Entry
+from comfybridge.jobs.cancelling import NOBODY
 from comfybridge.jobs.choosing import Need
 from comfybridge.jobs.job import Claim, Job
 from comfybridge.jobs.presence import Presence
@@ -89,14 +90,22 @@ class Claims:
     """What one process has claimed.
 
     Attributes:
-        lost: see `JobQueue`.
+        lost, cancelled: see `JobQueue`.
     """
 
-    def __init__(self, engine: Engine, board: Board, presence: Presence, lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        board: Board,
+        presence: Presence,
+        lost: Callable[[str], None],
+        cancelled: Callable[[str], None],
+    ) -> None:
         self._engine = engine
         self._board = board
         self._presence = presence
         self.lost = lost
+        self.cancelled = cancelled
         self._held: dict[str, int] = {}  # the jobs that are claimed here, and their claims' sequences
         self._passing: set[str] = set()  # those of them that are being claimed, given back or ended
         self._me: tuple[str, str] | None = None  # the agent that takes jobs here, and its session
@@ -146,8 +155,15 @@ class Claims:
             EngineUnreachable: it is still held.
         """
         job = claimed.job
+        subject = claim_subject(job.kind, job.id)
         with contextlib.suppress(Conflict):  # it is another's, was changed already, or the job has ended
-            self._engine.publish(claim_subject(job.kind, job.id), claim.to_bytes(), expected=claimed.sequence)
+            try:
+                self._engine.publish(subject, claim.to_bytes(), expected=claimed.sequence)
+            except Conflict:
+                stored = self._engine.get(STREAMS[job.kind], subject)
+                if stored is not None and stored.data == replace(claimed.claim, cancelled=True).to_bytes():
+                    data = replace(claim, cancelled=True).to_bytes()
+                    self._engine.publish(subject, data, expected=stored.sequence)
         self.release(claimed)
 
     def release(self, claimed: Claimed) -> None:
@@ -168,7 +184,9 @@ class Claims:
             self.lost(job_id)
 
     def hear(self, entry: Entry) -> None:
-        """Somebody has claimed a job: another agent one that was held here, or this one without knowing it."""
+        """A job was claimed, or its claim changed: another agent has one that was held here, this one has one without
+        knowing it, or one of this agent was cancelled.
+        """
         claim, job_id = entry.claim, entry.job.id
         held = self._held.get(job_id)
         is_mine = claim is not None and (claim.agent, claim.session) == self._me
@@ -176,6 +194,8 @@ class Claims:
             self.lose(job_id)
         if held is None and claim is not None and is_mine and claim.state == "running":
             self._doubts.setdefault(job_id, _Doubt(entry.job, claim, UNASKED, time.monotonic()))
+        if claim is not None and is_mine and claim.cancelled:
+            self.cancelled(job_id)
 
     def begin_again(self) -> None:
         """Sequences of claims may begin again."""
@@ -254,8 +274,17 @@ class Claims:
 
     def _claim(self, entry: Entry, taker: Taker) -> Claimed | None:
         job = entry.job
-        lacks = {} if entry.claim is None else entry.claim.lacks
-        claim = Claim("running", taker.agent, taker.session, taker.name, entry.next_attempt, time.time(), lacks)
+        last = NOBODY if entry.claim is None else entry.claim
+        claim = replace(
+            last,
+            state="running",
+            agent=taker.agent,
+            session=taker.session,
+            name=taker.name,
+            attempt=last.attempt + 1,
+            since=time.time(),
+            sent=last.sent or last.state == "running",
+        )
         self._passing.add(job.id)
         self._held[job.id] = 0
         try:

@@ -48,7 +48,6 @@ class Clearing:
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
         self._begun: set[str] = set()  # jobs that are cleared away, or perhaps, but not wholly
-        self._ending = threading.Lock()
         self._number = itertools.count()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
@@ -60,17 +59,13 @@ class Clearing:
         """Clear away a job with a result, whose message has that sequence: now, or when others had time to do so."""
         self._plan(f"end {job.id}", lambda: self._end(job, sequence), pause)
 
+    def later(self, name: str, act: Callable[[], None]) -> None:
+        """Do something once others had time to do so; again if the engine is away then."""
+        self._plan(name, act, None)
+
     def end_unresolved(self, job: Job, sequence: int) -> None:
         """Clear away a job that is said to have ended, if its result does not come."""
         self._plan(f"end {job.id}", lambda: self._bury(job, sequence), UNRESOLVED_SECONDS)
-
-    def end_now(self, job: Job, sequence: int) -> None:
-        """Clear away an ended job in this thread: no agent takes it afterwards, unless the engine is away."""
-        try:
-            with self._ending:
-                self._end(job, sequence)
-        except BridgeError:
-            self.end(job, sequence, pause=0)
 
     def has_gone(self, job_id: str) -> None:
         """A job was cleared away: nothing is left to do, unless it was by this bridge."""
@@ -117,8 +112,7 @@ class Clearing:
             if name not in self._wanted:
                 continue
             try:
-                with self._ending:
-                    act()
+                act()
             except (BridgeError, Full):
                 self._plan(name, act, None)  # the engine is away
                 continue

@@ -287,7 +287,7 @@ class _Request:
         entry = self._parts.board.entry(self._job.id)
         was = "gone" if entry is None else "running" if entry.is_running else "pending"
         try:
-            if self._parts.queue.cancel(self._job.id) is None and self._job.kind == "live":
+            if not self._parts.queue.cancel(self._job.id) and self._job.kind == "live":
                 self._add()  # the engine has lost it: its agent hears of the end of a job that is there
                 self._parts.queue.cancel(self._job.id)
         except EngineUnreachable:

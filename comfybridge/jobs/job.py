@@ -88,15 +88,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Claim:
-    """What an agent writes about a job that it runs, or has run.
+    """What an agent writes about a job that it runs, or has run; and a bridge about one that is to be cancelled.
 
     Attributes:
+        state: "ended" if the result of the job is stored, or about to be.
         agent: its id.
         session: its run: another one after each start.
         name: its name, for people.
         attempt: how many runs were begun, this one included; without those that were given back and don't count.
         since: seconds since 1970 when it took the job, for people.
         lacks: why agents could not run it, by the agent's id.
+        sent: whether a ComfyUI may know its prompt from an earlier run.
+        cancelled: whether the job is to end: it is not to be begun, and a prompt of it is interrupted.
     """
 
     state: ClaimState
@@ -106,6 +109,8 @@ class Claim:
     attempt: int = 1
     since: float = 0
     lacks: dict[str, str] = field(default_factory=dict)
+    sent: bool = False
+    cancelled: bool = False
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)

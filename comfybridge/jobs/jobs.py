@@ -42,8 +42,7 @@ from comfybridge.jobs.news import News
 from comfybridge.jobs.parts import HEARING_SECONDS, JOB_ID, Parts, is_over
 from comfybridge.jobs.presence import Agent, Presence
 from comfybridge.jobs.queue import JobQueue
-from comfybridge.jobs.states import State, Wishes, ended_state, open_state
-from comfybridge.jobs.subjects import interrupt_subject
+from comfybridge.jobs.states import State, Wishes, open_state
 from comfybridge.jobs.watching import Watching
 from comfybridge.jobs.webhooks import Webhooks
 from comfybridge.policy.policies import Turn
@@ -52,6 +51,7 @@ from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
 LOOK_SECONDS = 1.0  # between two looks at whether a caller has left
+CANCEL_PATIENCE = 3.0  # seconds for ComfyUI to say what became of a job that runs; a step may take as long
 AWAY_SECONDS = 5.0  # for which a question that only the engine can answer is held while it is away
 AWAY_PAUSE = 0.2
 READY_SECONDS = 2.0  # for the mirror to know all jobs that the engine has
@@ -297,15 +297,14 @@ class Jobs:
         finally:
             watching.close()
 
-    def cancel(self, job_id: str, owner: str | None, *, patience: float = 0.0) -> tuple[State, State]:
-        """End a job as cancelled, unless it has ended.
+    def cancel(self, job_id: str, owner: str | None, *, patience: float = CANCEL_PATIENCE) -> tuple[State, State]:
+        """Cancel a job, unless it has ended. One that runs ends as ComfyUI says: it may just have succeeded.
 
         Args:
-            patience: for how many seconds a job that runs may end by itself once ComfyUI was told to interrupt it: it
-                may just have succeeded. After that it has ended as cancelled, whatever ComfyUI makes of it.
+            patience: for how many seconds ComfyUI may say so; after that the job is still being cancelled.
 
         Returns:
-            Its states before and after.
+            Its states before and after; twice the same if it ended in another way.
 
         Raises:
             UnknownPrompt, EngineUnreachable
@@ -314,14 +313,11 @@ class Jobs:
         if before.has_ended:
             return before, before
         parts = self._ready()
-        if patience and _interrupt(parts, job_id, patience):
-            return before, self.find(job_id, owner)
-        result = parts.queue.cancel(job_id)
-        if result is None:
+        if not parts.queue.cancel(job_id):
             raise UnknownPrompt("The job is no longer known.", prompt_id=job_id)
-        parts.board.wait(job_id, lambda: parts.board.entry(job_id) is None, HEARING_SECONDS)
-        after = ended_state(result, parts.delivery_of(result))
-        return (before if after.status == "cancelled" else after), after
+        parts.board.wait(job_id, lambda: parts.board.entry(job_id) is None, patience)
+        after = self.find(job_id, owner)
+        return (before if after.status in ("cancelled", "cancelling") else after), after
 
     def generation(self, result: Result, options: OutputOptions, deadline: Deadline) -> Generation:
         """What a job has made. Its files are fetched when they are read.
@@ -430,17 +426,6 @@ class Jobs:
     def _ended(self, result: Result) -> None:
         log_end(result)
         self.told_end(result)
-
-
-def _interrupt(parts: Parts, job_id: str, seconds: float) -> bool:
-    """Have the agent that runs a job interrupt it. Returns whether the job ends within that many seconds."""
-    board = parts.board
-    entry = board.entry(job_id)
-    claim = None if entry is None else parts.queue.claim_of(entry.job)
-    if claim is None or claim.state != "running":
-        return False
-    parts.engine.tell(interrupt_subject(claim.agent), job_id.encode())
-    return board.wait(job_id, lambda: board.entry(job_id) is None, seconds)
 
 
 def _sent_graph(parts: Parts, job_id: str) -> dict[str, Any] | None:

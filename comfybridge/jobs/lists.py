@@ -80,7 +80,8 @@ def _open(board: Board, owner: str | None) -> Iterator[_Listed]:
     entries = [each for each in board.open() if each.job.kind == "kept" and owner in (None, each.job.owner)]
     for each in sorted(entries, key=lambda each: _newest_first((each.job.created, each.job.id))):
         job = each.job
-        yield _Listed((job.created, job.id), "running" if each.is_running else "queued", job.labels)
+        status = "cancelling" if each.is_cancelled else "running" if each.is_running else "queued"
+        yield _Listed((job.created, job.id), status, job.labels)
 
 
 def _past(board: Board, owner: str | None) -> Iterator[_Listed]:

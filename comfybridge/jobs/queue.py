@@ -10,17 +10,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import EngineUnreachable
-from comfybridge.jobs.board import Board, Stream
+from comfybridge.jobs.board import Board, Entry, Stream, What
+from comfybridge.jobs.cancelling import claim_to_cancel
 from comfybridge.jobs.claims import Claimed, Claims, Taker
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.first_result import store_result
 from comfybridge.jobs.graphs import keep_graph
-from comfybridge.jobs.job import Claim, Job, Kind, Result, result_of
+from comfybridge.jobs.job import Job, Kind, Result, result_of
 from comfybridge.jobs.past import Past
 from comfybridge.jobs.presence import Presence
 from comfybridge.jobs.space import Space
@@ -60,6 +62,7 @@ class JobQueue:
         *,
         most_open: int = 20_000,
         lost: Callable[[str], None] = lambda job_id: None,
+        cancelled: Callable[[str], None] = lambda job_id: None,
         cleared: Callable[[Result], None] = lambda result: None,
     ) -> None:
         """
@@ -68,8 +71,10 @@ class JobQueue:
                 in its process, which uses the same queue.
             presence: is started and closed with the queue.
             most_open: how many jobs may be open.
-            lost: called with the id of a job that this process has claimed, when it must stop running it: it was
-                cancelled, has ended elsewhere, or was given to another agent. In the engine's thread: be quick.
+            lost: called with the id of a job that this process has claimed, when it must stop running it: it has
+                ended elsewhere, or was given to another agent. In the engine's thread: be quick.
+            cancelled: called with the id of a job that this process has claimed, when it is to interrupt its prompt
+                and end it as that ends; perhaps more than once. In the engine's thread too.
             cleared: called with the result of each kept job in one bridge process only, after its end.
         """
         self.presence = presence
@@ -84,7 +89,7 @@ class JobQueue:
             fetch=self._fetch,
         )
         self._clearing = Clearing(engine, self._tell_cleared, self._is_claimed)
-        self._claims = Claims(engine, self.board, presence, lost)
+        self._claims = Claims(engine, self.board, presence, lost, cancelled)
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
         self._own: set[str] = set()  # the jobs that were added here
@@ -97,12 +102,14 @@ class JobQueue:
             self._clearing.start()
         self.presence.on_change(self.board.review)
         self.presence.start()
+        if self._is_bridge:
+            self._ends.append(self.board.changes(self._hear_change))
         for stream, (name, subjects) in self._streams().items():
             self._ends.append(self._follow(stream, name, subjects))
 
-    def serve(self, lost: Callable[[str], None]) -> None:
-        """Have an agent in this process that takes jobs; `lost` as at the start."""
-        self._claims.lost = lost
+    def serve(self, lost: Callable[[str], None], cancelled: Callable[[str], None]) -> None:
+        """Have an agent in this process that takes jobs; the arguments are as at the start."""
+        self._claims.lost, self._claims.cancelled = lost, cancelled
 
     def wait_until_ready(self, seconds: float) -> bool:
         """Wait until all jobs that were there at the start are known. Returns whether they are."""
@@ -164,21 +171,18 @@ class JobQueue:
                 return earlier
         return job
 
-    def cancel(self, job_id: str) -> Result | None:
-        """End a job as cancelled.
+    def cancel(self, job_id: str) -> bool:
+        """End a job as cancelled if it waits. If it runs, have its agent interrupt it, and end it as its prompt ends.
 
         Returns:
-            Its result, an earlier one if it had ended; None if there is no such job.
+            Whether there is such a job, also one that has ended.
         """
-        found = self._find(job_id)
-        if found is None:
-            return self.board.result(job_id)
-        job, claim, sequence = found
-        graph = keep_graph(self._engine, job, self.request_of)
-        result = result_of(job, "cancelled", ended=time.time(), claim=claim, graph=graph)
-        stored = store_result(self._engine, result)
-        self._clearing.end_now(job, sequence)
-        return stored
+        entry = self.board.look(job_id)
+        job = self._find(job_id) if entry is None else entry.job
+        if job is None:
+            return self.board.find_past(job_id) is not None
+        self._cancel(job, entry, by_agents=True)
+        return True
 
     def is_stored(self, job_id: str) -> bool:
         """Whether the engine has a kept job of that id, open or ended, whatever the mirror knows.
@@ -202,11 +206,6 @@ class JobQueue:
             return self._engine.get(RESULT_STREAMS[job.kind], subject) is not None
         except EngineUnreachable:
             return False
-
-    def claim_of(self, job: Job) -> Claim | None:
-        """The last claim of a job, whatever the mirror knows. Raises EngineUnreachable."""
-        stored = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job.id))
-        return None if stored is None or not stored.data else Claim.from_bytes(stored.data)
 
     # -- for agents --------------------------------------------------------------------------------------------------
 
@@ -240,11 +239,12 @@ class JobQueue:
         """Let threads that wait in `take` return."""
         self._claims.wake()
 
-    def give_back(self, claimed: Claimed, *, counts: bool, lacks: str | None = None) -> None:
+    def give_back(self, claimed: Claimed, *, counts: bool, sent: bool = True, lacks: str | None = None) -> None:
         """Let another agent run it, or this one later.
 
         Args:
             counts: whether this run counts as one of the job's attempts.
+            sent: whether a ComfyUI may know its prompt from this run.
             lacks: why this agent cannot run it; it is not offered the job again.
         """
         claim = claimed.claim
@@ -255,6 +255,7 @@ class JobQueue:
                 claim,
                 state="given_back",
                 attempt=claim.attempt if counts else claim.attempt - 1,
+                sent=claim.sent or sent,
                 lacks=claim.lacks if lacks is None else {**claim.lacks, claim.agent: lacks},
             ),
         )
@@ -279,7 +280,28 @@ class JobQueue:
         """Whether a job is claimed here: it was not lost meanwhile, nor given back or ended."""
         return self._claims.is_held(job_id)
 
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether an open job is to end without running any further."""
+        entry = self.board.entry(job_id)
+        return entry is not None and entry.is_cancelled
+
     # -- within ------------------------------------------------------------------------------------------------------
+
+    def _cancel(self, job: Job, entry: Entry | None, *, by_agents: bool) -> None:
+        claim = claim_to_cancel(self._engine, job, entry, by_agents=by_agents)
+        if claim is not None:
+            graph = keep_graph(self._engine, job, self.request_of)
+            store_result(self._engine, result_of(job, "cancelled", ended=time.time(), claim=claim, graph=graph))
+
+    def _hear_change(self, job_id: str, what: What) -> None:
+        """End a cancelled job that nobody else ends: its agent is dead, or the bridge that cancelled it."""
+        if what in ("given_back", "ended") and self.is_cancelled(job_id):
+            self._clearing.later(f"cancel {job_id}", partial(self._finish, job_id))
+
+    def _finish(self, job_id: str) -> None:
+        entry = self.board.look(job_id)
+        if entry is not None and entry.is_cancelled and not entry.is_running:
+            self._cancel(entry.job, entry, by_agents=False)
 
     def _is_claimed(self, job_id: str) -> bool:
         entry = self.board.entry(job_id)
@@ -329,7 +351,10 @@ class JobQueue:
 
     def _hear_ended(self, job: Job, sequence: int) -> None:
         if self._is_bridge:
-            self._clearing.end(job, sequence, pause=0 if job.id in self._own else None)
+            past = self.board.find_past(job.id)
+            # the claim of a cancelled job stays for a while, or an agent that has not heard of it could make its own
+            is_urgent = job.id in self._own and (past is None or past.status != "cancelled")
+            self._clearing.end(job, sequence, pause=0 if is_urgent else None)
             self._own.discard(job.id)
 
     def _tell_cleared(self, job: Job) -> None:
@@ -370,15 +395,12 @@ class JobQueue:
         stored = self._engine.get(RESULT_STREAMS[job.kind], subject)
         return None if stored is None else Result.from_bytes(stored.data)
 
-    def _find(self, job_id: str) -> tuple[Job, Claim | None, int] | None:
-        """An open job, its claim and its sequence; asks the engine for one of which the mirror does not know yet."""
-        entry = self.board.entry(job_id)
-        if entry is not None:
-            return entry.job, entry.claim, entry.sequence
+    def _find(self, job_id: str) -> Job | None:
+        """An open job of which the mirror does not know yet."""
         if self.board.find_past(job_id) is not None:
             return None
         for kind in KINDS:
             stored = self._engine.get(STREAMS[kind], job_subject(kind, job_id))
             if stored is not None and stored.data:
-                return Job.from_bytes(stored.data.partition(b"\n")[0]), None, stored.sequence
+                return Job.from_bytes(stored.data.partition(b"\n")[0])
         return None

@@ -47,7 +47,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-NOT_MINE = "The job was cancelled, or another agent runs it."
+NOT_MINE = "The job has ended, or another agent runs it."
+CANCELLED = "The job was cancelled."
 KEY_LOST = (
     "The API key that came with the job was kept in the engine's memory only, and is lost, because the engine was "
     "restarted; submit the job again."
@@ -55,6 +56,8 @@ KEY_LOST = (
 LEAVING = "The agent is being stopped."
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 2.0
+FIRST_CANCEL_PAUSE = 1.0  # seconds until ComfyUI is told again to interrupt a prompt that has not ended
+LONGEST_CANCEL_PAUSE = 8.0
 
 
 Hindrance = Literal["unreachable", "busy", "lacking"]
@@ -113,28 +116,31 @@ class Run:
         self._has_run = has_run
         self._run = uuid.uuid4().hex[:8]
         self._lost = threading.Event()
+        self._has_ended = threading.Event()
         self._admitted: Admitted | None = None
         self._lock = threading.Lock()
         self._is_left = False
-        self._is_interrupted = False
+        self._is_cancelled = False
 
     def lose(self) -> None:
         """Stop, because the job has ended or was given to another agent. Does not block."""
         self._lost.set()
         threading.Thread(target=self._abandon, args=[NOT_MINE], name="comfybridge canceller", daemon=True).start()
 
-    def interrupt(self) -> None:
-        """Have ComfyUI stop its prompt, and end as that ends. Does not block."""
-        self._is_interrupted = True
-        threading.Thread(target=self._interrupt, name="comfybridge canceller", daemon=True).start()
-
-    def _interrupt(self) -> None:
+    def cancel(self) -> None:
+        """Have ComfyUI interrupt its prompt, and end as that ends. Does not block; may be called again."""
         with self._lock:
+            self._is_cancelled, was = True, self._is_cancelled
             admitted = self._admitted
-        if admitted is not None:
-            bridge = self._around.bridge
-            for each in bridge.under_way.of(admitted):
-                bridge.prompts.try_to_cancel(each.prompt_id)
+        if admitted is not None and not was:
+            threading.Thread(target=self._cancel, args=[admitted], name="comfybridge canceller", daemon=True).start()
+
+    def _cancel(self, admitted: Admitted) -> None:
+        pause = FIRST_CANCEL_PAUSE
+        while not self._has_ended.is_set():
+            self._around.bridge.cancel(admitted)
+            self._has_ended.wait(pause)
+            pause = min(2 * pause, LONGEST_CANCEL_PAUSE)
 
     def leave(self, *, keep: bool) -> None:
         """Give the job back, because the agent is being stopped.
@@ -168,9 +174,11 @@ class Run:
         except BaseException:
             log.exception("A bug in the bridge")
             self.ended, self.error = "lost", InternalError("Something went wrong inside the agent.")
+        finally:
+            self._has_ended.set()
 
     def _worked(self) -> str:
-        if self.claimed.is_exhausted:
+        if self.claimed.is_exhausted and not self._is_cancelled:
             times = "once" if self.job.attempts == 1 else f"{self.job.attempts} times"
             sentence = f"The job was begun {times}, and its agent ended while it ran each time."
             return self._end("failed", error=ExecutionFailed(sentence, prompt_id=self.job.id))
@@ -213,6 +221,7 @@ class Run:
         admitted = self._with_secrets(_ending_with_its_job(admitted))
         with self._lock:
             self._admitted, self.trace = admitted, admitted.trace
+            self.trace.is_cancelled = self._is_cancelled
         self._check_goes_on()
         if self._is_left:
             raise ShuttingDown(LEAVING)
@@ -273,14 +282,17 @@ class Run:
                 return self._give_back(counts=False, lacks=error.message)
         is_lost = is_out_of_reach or isinstance(error, PromptLost)
         # or it was interrupted by an agent that was thought dead, and has the same ComfyUI
-        is_foreign = isinstance(error, Interrupted) and not self.claimed.is_first and not self._is_interrupted
+        is_foreign = isinstance(error, Interrupted) and not self.claimed.is_first
         is_lost = is_lost or is_foreign
-        if is_lost and claim.attempt < job.attempts:
+        if is_lost and (claim.attempt < job.attempts or self._is_cancelled):
             return self._give_back(counts=True)
         return self._end("cancelled" if isinstance(error, Interrupted) else "failed", error=error)
 
     def _give_back(self, *, counts: bool, lacks: str | None = None) -> str:
-        self._persist(lambda: self._around.queue.give_back(self.claimed, counts=counts, lacks=lacks))
+        if self._is_cancelled and self.error is not None and not isinstance(self.error, ShuttingDown):
+            return self._end("cancelled", error=Interrupted(CANCELLED, prompt_id=self.job.id))
+        claimed, was_sent = self.claimed, self.trace.sent_as is not None
+        self._persist(lambda: self._around.queue.give_back(claimed, counts=counts, sent=was_sent, lacks=lacks))
         return "given_back"
 
     def _end(self, status: Ending, error: BridgeError | None = None, generation: dict[str, Any] | None = None) -> str:

@@ -11,7 +11,7 @@ from comfybridge.jobs.errors import error_from_dict
 from comfybridge.jobs.job import Claim, Job, Result
 from comfybridge.prompts.progress import Progress
 
-Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Status = Literal["queued", "running", "cancelling", "succeeded", "failed", "cancelled"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
@@ -44,10 +44,11 @@ class State:
 
     Attributes:
         kind: `kept`, or `live` for one that a blocking request waits for.
+        status: "cancelling" while ComfyUI has not said what became of a prompt that it was told to interrupt.
         attempts: how often it was begun.
         expires: seconds that it is kept after its end.
         agent: the name of the agent that runs it, or ran it last.
-        position: its place among the waiting jobs, from 1; 0 if it runs; None if it has ended.
+        position: its place among the waiting jobs, from 1; 0 if it runs or is being cancelled; None if it has ended.
         eta_seconds: until it ends; None if unknown.
         held_up: why nobody can run it now, as a sentence; None if it only waits its turn.
         progress: the last that was heard of its run.
@@ -104,10 +105,11 @@ def open_state(
         claim: the last one.
         runs: whether the agent of that claim runs it now.
     """
+    is_cancelled = claim is not None and claim.cancelled
     return State(
         id=job.id,
         kind=job.kind,
-        status="running" if runs else "queued",
+        status="cancelling" if is_cancelled else "running" if runs else "queued",
         owner=job.owner,
         priority=job.priority,
         workflow=job.workflow,
@@ -115,10 +117,10 @@ def open_state(
         webhook=job.webhook,
         created=job.created,
         expires=job.expires,
-        started=claim.since if runs and claim is not None else None,
+        started=(claim.since or None) if runs and claim is not None else None,
         attempts=0 if claim is None else claim.attempt,
-        agent=claim.name if runs and claim is not None else None,
-        position=0 if runs else position,
+        agent=(claim.name or None) if runs and claim is not None else None,
+        position=0 if runs or is_cancelled else position,
         eta_seconds=eta_seconds,
         progress=progress if runs else None,
     )

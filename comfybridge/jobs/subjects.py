@@ -32,11 +32,6 @@ def secrets_subject(name: str) -> str:
     return f"comfybridge.live.secret.{name}"
 
 
-def interrupt_subject(agent_id: str) -> str:
-    """Where an agent is told to interrupt a job; not stored."""
-    return f"comfybridge.ask.{agent_id}.interrupt"
-
-
 def agent_subject(agent_id: str) -> str:
     """Where an agent announces itself; not stored."""
     return f"comfybridge.agent.{agent_id}"

@@ -22,6 +22,7 @@ from comfybridge.errors import (
     BridgeError,
     ComfyUIError,
     ComfyUIUnreachable,
+    Interrupted,
     InvalidRequest,
     InvalidWorkflow,
     TimedOut,
@@ -52,6 +53,7 @@ from comfybridge.workflow.wording import clip
 log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 5.0  # for finding out whether a prompt whose acceptance was lost is queued
+NOT_QUEUED = "The request was cancelled before its prompt was queued."
 
 
 class Queueing:
@@ -219,6 +221,8 @@ class Queueing:
             raise TimedOut("The time was up before the prompt could be queued.")
         if not request.outlasts_its_time and admitted.trace.has_left():
             raise Abandoned(HUNG_UP)
+        if admitted.trace.is_cancelled:
+            raise Interrupted(NOT_QUEUED)
         filled = prepared.filled
         warnings = [*request.warnings, *filled.warnings, *listener.warnings]
         given = with_workflow(request.extra_data, prepared.template.file)

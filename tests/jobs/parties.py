@@ -31,10 +31,17 @@ class Party:
         self.fake = FakeEngine(server if isinstance(server, Server) else Server())
         self.engine = cast(Engine, self.fake) if isinstance(server, Server) else server
         self.lost: list[str] = []
+        self.cancelled: list[str] = []
         self.cleared: list[Result] = []
         self.presence = Presence(self.engine, lease=lease)
         self.queue = JobQueue(
-            self.engine, role, self.presence, lost=self.lost.append, cleared=self.cleared.append, **options
+            self.engine,
+            role,
+            self.presence,
+            lost=self.lost.append,
+            cancelled=self.cancelled.append,
+            cleared=self.cleared.append,
+            **options,
         )
         self.board = self.queue.board
 

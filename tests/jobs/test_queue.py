@@ -11,8 +11,10 @@ import pytest
 
 from comfybridge.engine.messages import Full
 from comfybridge.errors import EngineUnreachable
+from comfybridge.jobs.cancelling import claim_to_cancel
 from comfybridge.jobs.claims import Taker
-from comfybridge.jobs.job import Job, Kind, Result, result_of
+from comfybridge.jobs.first_result import store_result
+from comfybridge.jobs.job import Ending, Job, Kind, Result, result_of
 from comfybridge.jobs.queue import INLINE
 from tests.jobs.fake_engine import Server
 from tests.jobs.parties import AgentParty, Party, job_of
@@ -39,6 +41,13 @@ def party(server: Server) -> Iterator[Callable[..., Party]]:
     yield start
     for each in started:
         each.close()
+
+
+def deliver_all(server: Server) -> None:
+    """Let everybody hear what there is."""
+    for follower in server.followers:
+        while server.deliver(follower):
+            pass
 
 
 @pytest.fixture
@@ -188,31 +197,35 @@ def test_a_job_with_a_key_is_kept_for_the_next_try_when_the_answer_was_lost(brid
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_waiting_job_is_cancelled(bridge: Party, agent: Callable[..., AgentParty], kind: Kind) -> None:
     bridge.queue.add(job_of("one", kind=kind), b"")
-    result = bridge.queue.cancel("one")
+    assert bridge.queue.cancel("one")
+    result = bridge.board.result("one")
     assert result is not None
-    assert result.status == "cancelled"
-    assert result.attempts == 0
+    assert (result.status, result.attempts, result.started) == ("cancelled", 0, None)
     assert agent().take() is None
-    assert bridge.queue.cancel("one") == result
-    assert bridge.queue.cancel("unknown") is None
+    assert bridge.queue.cancel("one")
+    assert bridge.board.result("one") == result
+    assert not bridge.queue.cancel("unknown")
 
 
-def test_a_running_job_is_cancelled_by_another_bridge_and_its_agent_hears_of_it(
-    bridge: Party, party: Callable[..., Party], agent: Callable[..., AgentParty]
+@pytest.mark.parametrize("became", ["cancelled", "succeeded", "failed"])
+def test_a_running_job_that_is_cancelled_ends_as_its_agent_says(
+    bridge: Party, party: Callable[..., Party], agent: Callable[..., AgentParty], became: Ending
 ) -> None:
     a = agent()
     bridge.queue.add(job_of("one"), b"")
     claimed = a.take()
     assert claimed is not None
-    result = party().queue.cancel("one")
+    for _ in range(2):
+        assert party().queue.cancel("one")
+    until_true(lambda: a.cancelled == ["one"])
+    assert bridge.board.result("one") is None
+    assert a.queue.is_cancelled("one")
+    assert a.end(claimed, became)
+    result = bridge.board.result("one")
     assert result is not None
-    assert result.agent == "a"
-    until_true(lambda: a.lost == ["one"])
-    assert not a.end(claimed)
-    assert not a.queue.is_held("one")
-    again = bridge.board.result("one")
-    assert again is not None
-    assert again.status == "cancelled"
+    assert (result.status, result.agent) == (became, "a")
+    assert a.lost == []
+    until_true(lambda: a.board.entry("one") is None)
 
 
 def test_a_cancel_after_the_end_changes_nothing(bridge: Party, agent: Callable[..., AgentParty]) -> None:
@@ -221,29 +234,41 @@ def test_a_cancel_after_the_end_changes_nothing(bridge: Party, agent: Callable[.
     claimed = a.take()
     assert claimed is not None
     assert a.end(claimed)
-    result = bridge.queue.cancel("one")
+    assert bridge.queue.cancel("one")
+    result = bridge.board.result("one")
     assert result is not None
     assert result.status == "succeeded"
 
 
-def test_a_cancel_while_its_claim_is_on_the_way_reaches_the_agent(
+def test_no_agent_begins_a_cancelled_job_of_which_it_has_not_heard(
     server: Server, bridge: Party, agent: Callable[..., AgentParty]
 ) -> None:
     a = agent()
     bridge.queue.add(job_of("one"), b"")
     server.is_direct = False
     assert bridge.queue.cancel("one")
-    until_true(lambda: server.last["comfybridge.kept.job.one"].data == b"")
-    claimed = a.take()  # its mirror does not know yet
+    assert a.take() is None  # its mirror does not know yet
+    assert a.cancelled == a.lost == []
+
+
+def test_a_bridge_that_has_not_heard_of_a_claim_leaves_the_job_to_its_agent(
+    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    server.is_direct = False
+    claimed = a.take()
     assert claimed is not None
-    for follower in server.followers:
-        while server.deliver(follower):
-            pass
-    assert a.lost == ["one"]
+    assert bridge.queue.cancel("one")
+    assert bridge.queue.cancel("one")
+    assert [each for each in server.history if ".result." in each.subject] == []
+    deliver_all(server)
+    assert a.cancelled == ["one"]
+    assert a.end(claimed)
 
 
-def test_a_cancel_that_is_heard_while_the_claim_is_made_leaves_nothing_to_run(
-    bridge: Party, agent: Callable[..., AgentParty], server: Server, monkeypatch: pytest.MonkeyPatch
+def test_a_cancel_that_is_heard_while_the_claim_is_made_reaches_the_agent(
+    bridge: Party, agent: Callable[..., AgentParty], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a = agent()
     bridge.queue.add(job_of("one"), b"")
@@ -252,24 +277,105 @@ def test_a_cancel_that_is_heard_while_the_claim_is_made_leaves_nothing_to_run(
     def slow(*args: Any, **options: Any) -> int:
         sequence = publish(*args, **options)
         bridge.queue.cancel("one")
-        until_true(lambda: a.board.entry("one") is None)
+        until_true(lambda: a.queue.is_cancelled("one"))
         return sequence
 
     monkeypatch.setattr(a.fake, "publish", slow)
-    assert a.take() is None
-    assert a.lost == []
-    assert not a.queue.is_held("one")
-    until_true(lambda: "comfybridge.kept.claim.one" not in server.last)
+    claimed = a.take()
+    assert claimed is not None
+    assert a.queue.is_held("one")
+    assert a.queue.is_cancelled("one")
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_a_job_that_is_given_back_as_it_is_cancelled_is_not_begun_again(
+    server: Server, bridge: Party, agent: Callable[..., AgentParty], was_sent: bool
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    claimed = a.take()
+    assert claimed is not None
+    server.is_direct = False
+    assert bridge.queue.cancel("one")
+    a.queue.give_back(claimed, counts=False, sent=was_sent)
+    deliver_all(server)
+    again = a.take()
+    assert again is not None
+    assert (again.claim.cancelled, again.claim.sent) == (True, was_sent)
+
+
+def test_a_waiting_job_whose_prompt_may_run_is_left_to_an_agent_which_can_ask_for_it(
+    bridge: Party, agent: Callable[..., AgentParty]
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    claimed = a.take()
+    assert claimed is not None
+    a.queue.give_back(claimed, counts=False, sent=True)
+    assert bridge.queue.cancel("one")
+    assert bridge.board.result("one") is None
+    again = a.take()
+    assert again is not None
+    assert again.claim.cancelled
+    assert a.end(again)
+    result = bridge.board.result("one")
+    assert result is not None
+    assert result.status == "succeeded"
+
+
+def test_a_waiting_job_whose_prompt_was_never_sent_is_cancelled_at_once(
+    bridge: Party, agent: Callable[..., AgentParty]
+) -> None:
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    claimed = a.take()
+    assert claimed is not None
+    a.queue.give_back(claimed, counts=False, sent=False)
+    assert bridge.queue.cancel("one")
+    result = bridge.board.result("one")
+    assert result is not None
+    assert result.status == "cancelled"
+
+
+def test_a_cancelled_job_whose_agent_has_died_is_ended_by_a_bridge(
+    server: Server, party: Callable[..., Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.clearing.PAUSE", 0.001)
+    bridge, a = party(lease=0.2), AgentParty(server, "a", lease=1000.0)
+    a.start()
+    bridge.queue.add(job_of("one"), b"")
+    claimed = a.take()
+    assert claimed is not None
+    assert bridge.queue.cancel("one")
+    until_true(lambda: bridge.board.result("one") is not None)  # a announces itself every 200 s only
+    until_true(lambda: a.lost == ["one"])
+    assert not a.end(claimed)
+    a.close()
+
+
+def test_a_cancelled_job_whose_bridge_has_died_is_ended_by_another(
+    server: Server, bridge: Party, party: Callable[..., Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.clearing.PAUSE", 0.001)
+    dying = party()
+    bridge.queue.add(job_of("one"), b"")
+    job, entry = job_of("one"), bridge.board.look("one")
+    assert claim_to_cancel(dying.engine, job, entry) is not None  # and then it dies
+    until_true(lambda: bridge.board.result("one") is not None)
+    result = bridge.board.result("one")
+    assert result is not None
+    assert result.status == "cancelled"
 
 
 def test_of_two_bridges_that_clear_away_one_succeeds(
     server: Server, bridge: Party, party: Callable[..., Party]
 ) -> None:
-    other = party()
-    bridge.queue.add(job_of("one"), b"")
+    other, job = party(), job_of("one")
+    bridge.queue.add(job, b"")
+    [sequence] = [each.sequence for each in bridge.board.open()]
     server.is_direct = False  # neither hears of the other
     for each in (bridge, other):
-        each.queue.cancel("one")
+        each.queue._clearing.end(job, sequence, pause=0)
         until_true(lambda each=each: not each.queue._clearing._wanted)  # type: ignore[misc]
     graves = [each for each in server.history if each.subject == "comfybridge.kept.job.one" and not each.data]
     assert len(graves) == 1
@@ -464,6 +570,8 @@ def test_in_its_own_engine_a_bridge_stops_a_job_that_another_of_its_processes_en
     job = bridges[0].queue.add(job_of(), b"")
     assert bridges[0].queue.take(Taker("a", "1", "a"), 0) is not None
     bridges[1].queue.cancel(job.id)
+    assert (bridges[0].cancelled, bridges[0].lost) == ([job.id], [])
+    store_result(bridges[1].engine, result_of(job, "cancelled", ended=time.time()))
     assert bridges[0].lost == [job.id]
 
 

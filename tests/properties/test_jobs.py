@@ -18,6 +18,7 @@ from tests.jobs.parties import AgentParty, Party, job_of
 from tests.waiting import until_true
 
 BRIDGES, AGENTS = 2, 3
+EVERYBODY = 100
 bridges, agents = st.integers(0, BRIDGES - 1), st.integers(0, AGENTS - 1)
 events = st.lists(
     st.one_of(
@@ -29,10 +30,12 @@ events = st.lists(
         st.tuples(st.just("die"), agents),
         st.tuples(st.just("restart"), bridges),
         st.tuples(st.just("hear"), st.integers(0, 99), st.integers(1, 5)),
+        st.tuples(st.just("hear"), st.just(EVERYBODY), st.integers(1, 5)),
         st.tuples(
             st.just("lose"), st.integers(0, BRIDGES + AGENTS - 1), st.sampled_from(["not stored", "answer lost"])
         ),
     ),
+    min_size=12,
     max_size=50,
 )
 
@@ -55,6 +58,7 @@ class World:
         self.asked: set[str] = set()  # with an idempotency key; a caller that got no answer asks again
         self.accepted: list[Job] = []
         self.begun: Counter[str] = Counter()
+        self.became: dict[str, str] = {}  # how prompts ended that ran
         for each in (*self.bridges, *self.agents):
             each.start()
 
@@ -72,9 +76,17 @@ class World:
 
     def _take(self, who: int) -> None:
         claimed = self.agents[who].take()
-        if claimed is not None:
+        if claimed is not None and self._is_open(who, claimed):
             self.running[who].append(claimed)
-            self.begun[claimed.job.id] += 1
+            self.begun[claimed.job.id] += not claimed.claim.cancelled
+
+    def _is_open(self, who: int, claimed: Claimed) -> bool:
+        """Whether the request of a job that was claimed is still there, without which it is not begun."""
+        try:
+            self.agents[who].queue.request_of(claimed.job)
+        except LookupError:
+            return False
+        return True
 
     def _give_back(self, who: int, counts: bool, lacks: bool) -> None:
         if self.running[who]:
@@ -84,7 +96,11 @@ class World:
 
     def _end(self, who: int, status: str) -> None:
         if self.running[who]:
-            self.agents[who].end(self.running[who][0], status)  # type: ignore[arg-type]
+            agent, claimed = self.agents[who], self.running[who][0]
+            became = "cancelled" if claimed.claim.cancelled else status
+            self.became[claimed.job.id] = became
+            if agent.queue.is_held(claimed.job.id):
+                agent.end(claimed, became)  # type: ignore[arg-type]
             self.running[who].pop(0)
 
     def _cancel(self, who: int, number: int) -> None:
@@ -104,9 +120,10 @@ class World:
         self.bridges[who].start()
 
     def _hear(self, who: int, count: int) -> None:
-        follower = self.server.followers[who % len(self.server.followers)]
-        for _ in range(count):
-            self.server.deliver(follower)
+        followers = self.server.followers
+        for follower in followers if who == EVERYBODY else [followers[who % len(followers)]]:
+            for _ in range(count):
+                self.server.deliver(follower)
 
     def _lose(self, who: int, fault: Fault) -> None:
         [*self.bridges, *self.agents][who].fake.faults.append(fault)
@@ -124,8 +141,9 @@ class World:
             while self.running[who]:
                 self._end(who, "succeeded")
             while (claimed := agent.take()) is not None:
-                self.begun[claimed.job.id] += 1
-                agent.end(claimed)
+                self.running[who].append(claimed)
+                self.begun[claimed.job.id] += not claimed.claim.cancelled
+                self._end(who, "succeeded")
 
     def close(self) -> None:
         for agent in self.agents:
@@ -152,6 +170,7 @@ def test_each_accepted_job_has_one_result_at_the_end(events: list[tuple[object, 
                 assert result is not None
                 assert result.status == status
             assert world.begun[job_id] or status == "cancelled"
+            assert status != "cancelled" or world.became.get(job_id, "cancelled") == "cancelled"
         until_true(lambda: not left(world.server))
     finally:
         world.close()

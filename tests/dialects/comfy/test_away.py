@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from comfybridge.engine.engine import KEPT
 from comfybridge.engine.messages import Message
 from comfybridge.jobs import jobs
 from comfybridge.simulator import Simulator
@@ -101,17 +102,18 @@ def test_a_question_that_only_the_engine_can_answer_is_held_while_it_restarts(
     starting.join()
 
 
+@pytest.mark.parametrize("held_back", [".result.", "."], ids=["its result", "all of it"])
 def test_a_job_that_another_process_clears_away_is_never_unknown(
-    make_jobs_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+    make_jobs_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch, held_back: str
 ) -> None:
-    """The end of the job is heard before its result, which is in another stream."""
+    """A process hears late of a job, or of its result, which is in another stream."""
     one, other = make_jobs_app(), make_jobs_app()
     ended(other, submitted(one.test_client()))
     board = jobs_of(other).parts().board
     hear, late = board.hear, list[Message]()
 
     def hear_late(message: Message) -> None:
-        if ".result." in message.subject:
+        if held_back in message.subject:
             late.append(message)
         else:
             hear(message)
@@ -119,7 +121,9 @@ def test_a_job_that_another_process_clears_away_is_never_unknown(
     monkeypatch.setattr(board, "hear", hear_late)
     job_id = submitted(one.test_client())
     ended(one, job_id)
-    until_true(lambda: late and board.entry(job_id) is None)
+    engine = jobs_of(one).parts().engine
+    until_true(lambda: any(".result." in each.subject for each in late))
+    until_true(lambda: engine.get(KEPT, f"comfybridge.kept.job.{job_id}") is None)
     coming = threading.Timer(0.2, lambda: [hear(each) for each in late])
     coming.start()
     assert polled(other.test_client(), job_id)["status"] == "succeeded"

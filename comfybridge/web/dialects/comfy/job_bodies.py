@@ -134,6 +134,8 @@ def status_of(state: State) -> JobStatus:
         return "expired"
     if state.status == "cancelled":
         return "canceled"
+    if state.status == "cancelling":
+        return "canceling"
     if state.status == "failed" and _is_silent(state.error):
         return "succeeded"
     return state.status

@@ -47,7 +47,6 @@ from comfybridge.workflow.wrapping import is_of_editor
 TAG = "Comfy API v2"
 MOST_LISTED, USUALLY_LISTED = 100, 50
 SPARED = 8  # polls are held while more than one of so many slots is free
-CANCEL_PATIENCE = 3.0  # seconds for ComfyUI to say what became of a job that runs; a step may take as long
 POLLS = Polls()
 
 JOB_ID = Variable("the job's id", Annotated[str, Field(min_length=1, max_length=100)])
@@ -182,8 +181,12 @@ def get_job_workflow(job_id: str) -> Response:
 @blueprint.post("/jobs/<job_id>/cancel")
 @describes(tag=TAG, path={"job_id": JOB_ID}, answers=JOB, raises=ASKING_ERRORS)
 def cancel_job(job_id: str) -> Response:
-    """Cancel a job that waits or runs. A job that has ended stays as it is."""
-    _, state = needed_jobs().cancel(job_id, whose_prompts(), patience=CANCEL_PATIENCE)
+    """Cancel a job that waits or runs. A job that has ended stays as it is.
+
+    Of a job that runs the answer says what became of it; if ComfyUI does not stop within some seconds, that it is
+    being cancelled.
+    """
+    _, state = needed_jobs().cancel(job_id, whose_prompts())
     g.prompt_id = state.id
     return jsonify(job_body(state))
 

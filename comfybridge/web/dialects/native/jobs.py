@@ -158,13 +158,14 @@ def follow_job(job_id: str) -> Response:
 @describes(
     tag=TAG,
     path={"job_id": JOB_ID},
-    answers=json_answer("The job, which will not run any further.", CancelledJobAnswer),
+    answers=json_answer("The job as it is then.", CancelledJobAnswer),
     raises=ASKING_ERRORS,
 )
 def cancel_job(job_id: str) -> Response:
     """Cancel a job that waits or runs.
 
-    A job that has ended stays as it is.
+    One that runs ends as ComfyUI says: it may just have succeeded. If ComfyUI does not stop within some seconds, it
+    is `cancelling` until then. A job that has ended stays as it is.
     """
     was, state = needed_jobs().cancel(job_id, whose_prompts())
     g.prompt_id = state.id

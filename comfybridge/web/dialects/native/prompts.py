@@ -65,8 +65,8 @@ def cancel_prompt(prompt_id: str) -> Response:
     """Take a prompt out of the queue, or stop it."""
     jobs, job = current_jobs(), _job(prompt_id)
     if jobs is not None and job is not None:
-        jobs.cancel(prompt_id, whose_prompts())
-        if job.has_ended:
+        _, after = jobs.cancel(prompt_id, whose_prompts())
+        if after.has_ended and (job.has_ended or after.status != "cancelled"):
             raise FinishedAlready("The job has ended; there is nothing to cancel.", prompt_id=prompt_id)
         was = _as_prompt(job).status
     else:
@@ -109,7 +109,7 @@ def _job(prompt_id: str) -> State | None:
 
 def _as_prompt(job: State) -> Unfinished:
     """A job that waits or runs as a prompt that does."""
-    return Unfinished(job.id, "running" if job.status == "running" else "pending", job.position or 0)
+    return Unfinished(job.id, "pending" if job.status == "queued" else "running", job.position or 0)
 
 
 def _unfinished(found: Unfinished) -> Response:

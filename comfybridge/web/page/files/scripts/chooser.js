@@ -93,7 +93,7 @@ export function lacksOf(workflow) {
     el("p", {}, "ComfyUI lacks the model ", linkTo(url, name), ` (in ${directory}).`),
   );
   const nodes = workflow.missing_nodes ?? [];
-  if (nodes.length) sentences.push(el("p", { text: `ComfyUI lacks the nodes ${nodes.join(", ")}.` }));
+  if (nodes.length) sentences.push(el("p", { text: `ComfyUI lacks the ${nodes.length === 1 ? "node" : "nodes"} ${nodes.join(", ")}.` }));
   return sentences;
 }
 

@@ -40,8 +40,10 @@ takeDrops({
 const first = firstOf(listing);
 at("panel").hidden = first === null && !policy.graphs;
 at("results").hidden = at("panel").hidden && bench.gallery.isEmpty; // there is nothing to make
-if (first === null) fill(at("state"), nothing(policy, listing));
-else bench.choose(first);
+const missing = first === null ? nothing(policy, listing) : el("div");
+fill(at("state"), missing);
+bench.addEventListener("show", () => missing.remove());
+if (first !== null) bench.choose(first);
 const place = el("div");
 at("state").append(place);
 watchReadiness(place, () => bench.refresh());

@@ -24,7 +24,8 @@ import { Run } from "./run/run.js";
 const CARRIED = ["prompt", "negative_prompt", "image", "mask"];
 const ONE_COLUMN = matchMedia("(width < 56.25rem)");
 
-export class Workbench {
+/** Fires "show" when there is another form. */
+export class Workbench extends EventTarget {
   /** @type {WorkflowForm | null} */
   form = null;
   /** @type {Gallery | null} */
@@ -40,6 +41,7 @@ export class Workbench {
    * @param {HTMLElement} panel shows both.
    */
   constructor(policy, chooser, panel) {
+    super();
     this.policy = policy;
     this.chooser = chooser;
     fill(panel, chooser.element, this.#place);
@@ -70,7 +72,8 @@ export class Workbench {
     if (!form || form.workflow.name === null) return;
     const workflow = await this.#ask(form.workflow.name).catch(() => null);
     const isOther = workflow && writeExactly(workflow) !== writeExactly(form.workflow);
-    if (isOther && this.form === form && !form.element.contains(document.activeElement)) {
+    const isInUse = form.element.contains(document.activeElement) || document.querySelector("dialog[open]");
+    if (isOther && this.form === form && !isInUse) {
       this.#show(workflow, form.values());
     }
   }
@@ -134,6 +137,7 @@ export class Workbench {
     this.form = form;
     this.chooser.describe(workflow);
     fill(this.#place, form.element);
+    this.dispatchEvent(new Event("show"));
   }
 
   /** @param {WorkflowForm} form */

@@ -28,7 +28,7 @@ fill(
   cards.length > FEW && searchField(),
   cards.length
     ? el("div", { class: "workflow-cards" }, ...cards.map(({ element }) => element))
-    : el("p", { class: "hint", text: policy.workflows ? "This key opens no workflow." : "There is no workflow yet." }),
+    : el("p", { class: "hint", text: noneInWords() }),
   troubled("Broken", "These files cannot be used until they are mended.", listing.broken),
   troubled("Not read yet", "These took too long to read; reload the page to try again.", listing.unread),
 );
@@ -37,6 +37,11 @@ fill(
 async function load() {
   const [policy, listing] = await Promise.all([getJson("policy"), getJson("workflows")]);
   return { policy, listing };
+}
+
+function noneInWords() {
+  if (listing.broken.length + listing.unread.length) return "No workflow can be used.";
+  return policy.workflows ? "This key opens no workflow." : "There is no workflow yet.";
 }
 
 function searchField() {

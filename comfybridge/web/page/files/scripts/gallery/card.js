@@ -36,6 +36,7 @@ export class Card {
   #view = null;
   #hasLooked = false;
   #isLooking = false;
+  #isClosed = false;
   #isGone = false;
   #linksMade = 0;
   #said = "";
@@ -90,6 +91,7 @@ export class Card {
 
   /** Stop all that goes on for it, but not the run. */
   close() {
+    this.#isClosed = true;
     this.#view?.close();
     this.host.loading.forget(this.element);
   }
@@ -107,7 +109,7 @@ export class Card {
 
   /** @param {Run} run */
   #runChanged(run) {
-    if (run !== this.run) return;
+    if (run !== this.run || this.#isClosed) return;
     const before = this.entry;
     if (run.result) this.#take(run.result);
     this.entry = entryOf(run, before);
@@ -190,6 +192,7 @@ export class Card {
   async #look() {
     try {
       const found = await lookUp(this.entry.promptIds);
+      if (this.#isClosed) return;
       if (found.some((each) => each.unfinished)) return this.resume();
       const { result, error } = together(found);
       if (result) this.#take(result);

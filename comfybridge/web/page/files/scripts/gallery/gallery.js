@@ -146,7 +146,7 @@ export class Gallery {
     const entries = this.#store.entries;
     for (const card of [...this.#cards.values()]) {
       const isKnown = entries.some(({ id }) => id === card.entry.id);
-      if (!isKnown && !card.run) this.#drop(card);
+      if (!isKnown && (!card.run || card.run.hasEnded)) this.#drop(card);
     }
     for (const entry of entries) {
       const card = this.#cards.get(entry.id);

@@ -8,6 +8,7 @@ import { requestOf } from "../request.js";
  */
 
 const COUNT = 4;
+const SEED_BITS = 64; // after the highest seed comes 0
 
 /**
  * Requests for pictures with the seeds that follow those of an earlier request: one, if the policy allows that many
@@ -27,7 +28,7 @@ export function variationsOf(request, seeds, policy) {
   const requests = [];
   for (let at = 0; at < COUNT; at += size) {
     const n = Math.min(size, COUNT - at);
-    const seed = plainOf(BigInt(last) + BigInt(at + 1));
+    const seed = plainOf(BigInt.asUintN(SEED_BITS, BigInt(last) + BigInt(at + 1)));
     const { n: _, ...others } = request.body;
     const params = withoutSeed(others.params);
     const body = { ...others, ...(params && { params }), seed, ...(n > 1 && { n }) };
