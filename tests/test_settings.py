@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comfybridge.cli.main import main
 from comfybridge.settings import Settings, SettingsError, environment_name, load_settings, misspelt_variables
 from tests import ROOT
 
@@ -105,3 +106,18 @@ def test_dialects_are_named_in_a_list(text: str, names: tuple[str, ...]) -> None
 def test_an_unknown_dialect_is_refused() -> None:
     with pytest.raises(SettingsError, match="COMFYBRIDGE_DIALECTS is 'ollama'; it must be openai and automatic1111"):
         load_settings(dialects="ollama")
+
+
+@pytest.mark.parametrize(
+    ("options", "page", "jobs"),
+    [([], True, True), (["--no-page"], False, True), (["--page", "false", "--no-jobs"], False, False)],
+)
+def test_what_is_on_by_default_can_be_switched_off(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], page: bool, jobs: bool
+) -> None:
+    served: list[Settings] = []
+    monkeypatch.setattr("comfybridge.cli.main.serve", lambda _, settings: served.append(settings))
+    for name in ("PAGE", "JOBS", "PORT"):
+        monkeypatch.setenv(f"COMFYBRIDGE_{name}", "")  # as if it were not set; the options are put there
+    assert main([*options, "--port", "0"]) == 0
+    assert [(each.page, each.jobs) for each in served] == [(page, jobs)]
