@@ -32,6 +32,7 @@ export async function openDropped(file, form, policy) {
   } catch (error) {
     const hasNoGraph = error instanceof ApiError && error.status < 500 && error.type !== "invalid_workflow";
     if (hasNoGraph && isMedia(file) && form?.takeFile(file)) return null;
+    if (hasNoGraph && error.status === 400) throw new Error(whyNot(file, error.message));
     throw error;
   }
 }
@@ -62,6 +63,15 @@ export async function readDropped(file) {
     graph: answer.prompt,
     warnings: answer.warnings ?? [],
   };
+}
+
+/**
+ * @param {File} file one without a workflow.
+ * @param {string} message the bridge's, which speaks of a part of a form.
+ */
+function whyNot(file, message) {
+  if (/\.json$/i.test(file.name)) return message.replace(/^The file in workflow\b/, nameOf(file));
+  return `${nameOf(file)} holds no workflow${isMedia(file) ? ", and the form has no place for it" : ""}.`;
 }
 
 /** @param {File} file */

@@ -1,6 +1,6 @@
 /** The buttons of a card. */
 
-import { alertUser, announce } from "../announce.js";
+import { alertUser } from "../announce.js";
 import { el } from "../element.js";
 import { copyMenu } from "./copying.js";
 import { downloadControl } from "./downloads.js";
@@ -37,7 +37,7 @@ function goOnButton(card) {
 function runAgain({ entry, host }) {
   host.onRunAgain(entry, contentOf(entry));
   const files = Object.values(entry.fileNames);
-  if (files.length) announce(`Choose the files again: ${files.join(", ")}.`);
+  if (files.length) alertUser(`Choose the files again, which the page has not kept: ${files.join(", ")}.`);
 }
 
 /** @param {Card} card */

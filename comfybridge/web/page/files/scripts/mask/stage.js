@@ -30,6 +30,7 @@ export class Stage {
     picture.element.classList.add("mask-picture");
     this.sheet = el("div", { class: "mask-sheet" }, picture.element, this.canvas, this.brush);
     this.element = el("div", { class: "mask-stage" }, this.sheet);
+    this.stripes = stripesOf("#e0218a", "#35f0c0");
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.element);
   }
@@ -72,7 +73,9 @@ export class Stage {
     if (!context) throw new Error("The browser cannot draw here.");
     const { width, height } = this.picture;
     context.setTransform(this.canvas.width / width, 0, 0, this.canvas.height / height, 0, 0);
-    context.fillStyle = context.strokeStyle = getComputedStyle(this.canvas).color;
+    const stripes = context.createPattern(this.stripes, "repeat");
+    stripes?.setTransform(new DOMMatrix().scale(width / this.canvas.width, height / this.canvas.height));
+    if (stripes) context.fillStyle = context.strokeStyle = stripes;
     return context;
   }
 
@@ -122,4 +125,26 @@ export class Stage {
     if (x < scrollLeft || x > scrollLeft + clientWidth) this.element.scrollLeft = x - clientWidth / 2;
     if (y < scrollTop || y > scrollTop + clientHeight) this.element.scrollTop = y - clientHeight / 2;
   }
+}
+
+/**
+ * Stripes of two colours, of which at least one differs from any picture's.
+ *
+ * @param {string} one
+ * @param {string} other
+ */
+function stripesOf(one, other) {
+  const canvas = el("canvas", { width: 12, height: 12 });
+  const context = canvas.getContext("2d");
+  if (!context) return canvas;
+  context.fillStyle = one;
+  context.fillRect(0, 0, 12, 12);
+  context.strokeStyle = other;
+  context.lineWidth = 3;
+  for (const shift of [-12, 0, 12]) {
+    context.moveTo(shift - 6, 18);
+    context.lineTo(shift + 18, -6);
+  }
+  context.stroke();
+  return canvas;
 }
