@@ -101,7 +101,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.answer_errors(
         app,
         lambda: dialects.of_request(request).errors,
-        is_listed=lambda endpoint: dialects.of(endpoint.rpartition(".")[0]) is dialects.of_request(request),
+        is_listed=lambda endpoint: _is_listed(endpoint.rpartition(".")[0], dialects),
     )
     for blueprint in (*(each.blueprint for each in dialects.all), links.blueprint, probes.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
@@ -117,6 +117,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         told.append(metrics.begin(app, bridge, jobs))
     app.wsgi_app = Watched(app.wsgi_app, told)  # type: ignore[method-assign]
     return app
+
+
+def _is_listed(blueprint: str, dialects: Dialects) -> bool:
+    """Whether an error about an unknown address names the routes of a blueprint."""
+    return blueprint != page.blueprint.name and dialects.of(blueprint) is dialects.of_request(request)
 
 
 def _jobs(bridge: Bridge) -> Jobs:

@@ -144,6 +144,7 @@ def test_without_the_page_everything_is_json_and_the_front_leads_to_the_calls(ma
 def test_an_unknown_address_does_not_name_the_page_twice(api: FlaskClient) -> None:
     said = failure(api.get("/nowhere", headers=CHROME), 404, "not_found")["error"]
     assert said.count("GET /workflows,") == 1
+    assert "/page" not in said
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

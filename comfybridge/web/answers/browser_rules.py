@@ -8,6 +8,7 @@ none of them may run a script at all.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Response
@@ -52,9 +53,15 @@ def page_headers(links_at: str | None, *, inline_styles: bool = False) -> dict[s
 def forbid_scripts(response: Response) -> None:
     """Make an answer that is no page of the bridge run nothing, whatever is in it."""
     headers = response.headers
-    headers.update(NO_SNIFFING)
-    if POLICY in headers or response.status_code in WITHOUT_BODY:
+    if POLICY in headers:  # a page of the bridge
         return
+    for name, value in NO_SNIFFING.items():
+        headers.add(name, value)
     is_saved = headers.get("Content-Disposition", "").startswith("attachment")
-    if is_saved or not _INERT.match(response.content_type or ""):
-        headers[POLICY] = NO_SCRIPTS
+    if (is_saved or not _is_inert(response.content_type)) and response.status_code not in WITHOUT_BODY:
+        headers.add(POLICY, NO_SCRIPTS)
+
+
+@lru_cache(maxsize=64)  # there are few types
+def _is_inert(content_type: str | None) -> bool:
+    return _INERT.match(content_type or "") is not None
