@@ -83,7 +83,7 @@ def test_another_workflow_is_run_again_with_its_own_form(page: Page) -> None:
     card.get_by_role("button", name="Run again").click()
     expect(chosen_workflow(page)).to_have_text("img2img")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a pond")
-    expect(page.get_by_role("status")).to_contain_text("pond.png")  # which must be chosen again
+    expect(page.get_by_role("alert")).to_contain_text("Choose the files again, which the page has not kept: pond.png")
 
 
 def test_variations_have_the_following_seeds(page: Page) -> None:
