@@ -88,7 +88,7 @@ export class Chooser extends EventTarget {
  * @param {Workflow} workflow
  * @returns {HTMLElement[]}
  */
-export function lacksOf(workflow) {
+function lacksOf(workflow) {
   const sentences = missingModels(workflow).map(({ name, directory, url }) =>
     el("p", {}, "ComfyUI lacks the model ", linkTo(url, name), ` (in ${directory}).`),
   );

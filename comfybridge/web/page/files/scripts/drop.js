@@ -2,7 +2,7 @@
 
 import { ApiError, api } from "./api.js";
 import { parseExactly } from "./exact_json.js";
-import { sizeText } from "./form/file_kinds.js";
+import { sizeText } from "./sizes.js";
 
 /**
  * @typedef {import("./types.js").Workflow} Workflow

@@ -1,6 +1,7 @@
 /** Shows what a workflow has made. */
 
 import { el } from "./element.js";
+import { sizeText } from "./sizes.js";
 
 /**
  * One output, as the bridge's answers have it.
@@ -81,13 +82,6 @@ export function isEmbedded(output) {
 /** @param {Output} output @returns {string} such as "(GLB, 1.2 MB)". */
 function detailsOf(output) {
   const ending = output.filename.split(".").pop()?.toUpperCase() ?? "";
-  const size = output.bytes === null ? "" : sizeOf(output.bytes);
+  const size = output.bytes === null ? "" : sizeText(output.bytes);
   return `(${[ending, size].filter(Boolean).join(", ")})`;
-}
-
-/** @param {number} bytes @returns {string} */
-export function sizeOf(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  const kilobytes = bytes / 1000;
-  return kilobytes < 1000 ? `${Math.ceil(kilobytes)} kB` : `${(kilobytes / 1000).toFixed(1)} MB`;
 }

@@ -36,7 +36,7 @@ export async function untilItWorks(task, place, doing) {
  * @param {unknown} error
  * @returns {boolean}
  */
-export function mayPass(error) {
+function mayPass(error) {
   if (error instanceof NetworkError) return true;
   return error instanceof ApiError && (error.type === "" || error.status === 429 || error.status > 500);
 }

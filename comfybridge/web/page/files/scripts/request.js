@@ -82,7 +82,7 @@ export function send(request, { timeout, signal } = {}) {
 }
 
 /** @returns {string} not `crypto.randomUUID`, which pages have over https and on loopback only. */
-export function newKey() {
+function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return `page-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

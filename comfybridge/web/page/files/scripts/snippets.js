@@ -25,7 +25,7 @@ export const LANGUAGES = [
 ];
 
 /** @param {SentRequest} request @param {Target} target @returns {string} for bash. */
-export function asCurl(request, { base, needsKey }) {
+function asCurl(request, { base, needsKey }) {
   const { bodyText, files } = request;
   const isLong = new TextEncoder().encode(bodyText).length > LONGEST_ARGUMENT;
   const parts = [`curl ${quoted(`${base}generate`)}`];
@@ -42,7 +42,7 @@ export function asCurl(request, { base, needsKey }) {
 }
 
 /** @param {SentRequest} request @param {Target} target @returns {string} */
-export function asPython({ body, files }, { base, needsKey }) {
+function asPython({ body, files }, { base, needsKey }) {
   const imports = [...(files.length ? ["json"] : []), ...(needsKey ? ["os"] : [])];
   const given = [
     text(`${base}generate`),
@@ -66,7 +66,7 @@ export function asPython({ body, files }, { base, needsKey }) {
 }
 
 /** @param {SentRequest} request @param {Target} target @returns {string} */
-export function asJavaScript({ body, bodyText, files }, { base, needsKey }) {
+function asJavaScript({ body, bodyText, files }, { base, needsKey }) {
   const isExact = writeExactly(JSON.parse(bodyText)) === bodyText; // else a number of it is too large for JavaScript
   const why = " // as a text: it has a whole number that JavaScript's numbers can't hold";
   const key = `Authorization: "Bearer " + process.env.${KEY}`;

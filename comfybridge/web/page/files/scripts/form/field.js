@@ -1,7 +1,7 @@
 /** What all fields of a form have in common: a label, help, an error, and a value that is read and written. */
 
 import { el } from "../element.js";
-import { labelOf } from "./labels.js";
+import { labelOf } from "../labels.js";
 import { Problem } from "./problem.js";
 
 /**

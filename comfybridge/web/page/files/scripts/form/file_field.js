@@ -3,7 +3,8 @@
 import { announce } from "../announce.js";
 import { el } from "../element.js";
 import { Field } from "./field.js";
-import { acceptOf, fileKindOf, mayBe, sizeText, wordsOf } from "./file_kinds.js";
+import { sizeText } from "../sizes.js";
+import { acceptOf, fileKindOf, mayBe, wordsOf } from "./file_kinds.js";
 import { listOf } from "./list_field.js";
 import { previewOf } from "./preview.js";
 import { TextField } from "./text_field.js";

@@ -1,4 +1,4 @@
-/** Which files a parameter takes, as far as a browser can tell, and files in words. */
+/** Which files a parameter takes, as far as a browser can tell. */
 
 /** @typedef {"image" | "video" | "audio"} FileKind */
 
@@ -34,11 +34,4 @@ export function acceptOf(kind) {
  */
 export function mayBe(kind, file) {
   return file.type === "" || file.type === "application/octet-stream" || KINDS[kind].pattern.test(file.type);
-}
-
-/** @param {number} bytes @returns {string} such as `3.2 MB`. */
-export function sizeText(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`;
-  const [unit, size] = bytes < 1e6 ? ["kB", bytes / 1e3] : bytes < 1e9 ? ["MB", bytes / 1e6] : ["GB", bytes / 1e9];
-  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${unit}`;
 }

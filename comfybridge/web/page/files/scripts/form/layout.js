@@ -1,7 +1,7 @@
 /** Where the parts of a form stand. */
 
 import { el } from "../element.js";
-import { labelOf } from "./labels.js";
+import { labelOf } from "../labels.js";
 
 /**
  * @typedef {import("./field.js").Field} Field

@@ -1,7 +1,7 @@
 /** Presets: a choice that fills several fields. Those that set what is no field are sent by their names. */
 
 import { ChoiceField } from "./choice_field.js";
-import { labelOf } from "./labels.js";
+import { labelOf } from "../labels.js";
 
 /**
  * @typedef {import("./field.js").Field} Field

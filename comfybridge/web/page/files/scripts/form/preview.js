@@ -1,7 +1,7 @@
 /** Shows a chosen file: a thumbnail or a player, with its name and size. */
 
 import { el } from "../element.js";
-import { sizeText } from "./file_kinds.js";
+import { sizeText } from "../sizes.js";
 
 /**
  * @param {File} file

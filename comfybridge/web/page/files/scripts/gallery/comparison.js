@@ -2,7 +2,8 @@
 
 import { el } from "../element.js";
 import { showOutput } from "../outputs.js";
-import { labelOf, valueText } from "./facts.js";
+import { labelOf } from "../labels.js";
+import { valueText } from "./facts.js";
 
 /**
  * @typedef {import("./card.js").Card} Card

@@ -1,6 +1,7 @@
 /** What a card says of its entry besides its pictures. */
 
 import { el } from "../element.js";
+import { labelOf } from "../labels.js";
 import { duration } from "../run/words.js";
 
 /** @typedef {import("./entry.js").Entry} Entry */
@@ -37,13 +38,6 @@ export function parameterList(entry) {
 /** @param {string} name @param {unknown} value */
 function factRow(name, value) {
   return el("div", {}, el("dt", { text: labelOf(name) }), el("dd", { text: valueText(value) }));
-}
-
-/** @param {string} name of a parameter. @returns {string} as people write it. */
-export function labelOf(name) {
-  if (name === "cfg") return "CFG";
-  const words = name.replaceAll("_", " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** @param {unknown} value @returns {string} */

@@ -23,7 +23,7 @@ export function isConnectionLost(error) {
  * @param {unknown} error
  * @returns {error is ApiError}
  */
-export function isPassing(error) {
+function isPassing(error) {
   return error instanceof ApiError && PASSING.includes(error.type);
 }
 
