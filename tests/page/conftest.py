@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
     from comfybridge.simulator import Simulator
-
-    Open = Callable[..., Page]
+    from tests.page.driving import Open
 
 SLOWEST = 60_000  # milliseconds; only a failing test waits so long
 DESKTOP = {"width": 1280, "height": 900}

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from tests.page.expecting import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Locator, Page
+
+    Open = Callable[..., Page]  # what the fixture `open_page` gives
 
 
 def start(page: Page, prompt: str, **numbers: int) -> Locator:

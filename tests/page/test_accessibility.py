@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from comfybridge.simulator import Simulator
     from tests.page.bridges import Bridge
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
 
 PHONE = {"width": 320, "height": 568}
 RUN = """async (options) => {

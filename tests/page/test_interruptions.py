@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from comfybridge.simulator import Simulator
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
 
 
 def test_a_running_prompt_is_cancelled(page: Page, comfyui: Simulator) -> None:

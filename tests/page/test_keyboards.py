@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from comfybridge.simulator import Simulator
     from tests.page.bridges import Bridge
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
 
 MOST_STOPS = 80
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
     from tests.page.bridges import Bridge
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
     from tests.page.watch import Watch
 
 

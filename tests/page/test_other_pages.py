@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from comfybridge.simulator import Simulator
     from tests.page.bridges import Bridge
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
 
 
 def test_every_workflow_is_shown_with_what_it_takes_and_needs(page: Page, bridge: Bridge, comfyui: Simulator) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from comfybridge.simulator import Simulator
     from tests.page.bridges import Bridge
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
 
 PHONE = {"viewport": {"width": 320, "height": 568}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
 # elements that stand outside the screen, and in nothing that scrolls by itself

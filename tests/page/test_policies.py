@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from tests.page.bridges import Bridge
-    from tests.page.conftest import Open
+    from tests.page.driving import Open
 
 
 @pytest.fixture
