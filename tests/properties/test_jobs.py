@@ -56,6 +56,7 @@ class World:
         self.agents = [AgentParty(self.server, f"agent{number}") for number in range(AGENTS)]
         self.running: dict[int, list[Claimed]] = {number: [] for number in range(AGENTS)}
         self.asked: set[str] = set()  # with an idempotency key; a caller that got no answer asks again
+        self.kinds: dict[str, Kind] = {}
         self.accepted: list[Job] = []
         self.begun: Counter[str] = Counter()
         self.became: dict[str, str] = {}  # how prompts ended that ran
@@ -69,7 +70,9 @@ class World:
             getattr(self, f"_{str(what).replace(' ', '_')}")(who, *given_)
 
     def _add(self, who: int, kind: Kind) -> None:
-        job = job_of(str(len(self.accepted)), kind=kind, fingerprint="f", attempts=2)
+        job_id = str(len(self.accepted))
+        kind = self.kinds.setdefault(job_id, kind)  # who repeats a request asks for the same as before
+        job = job_of(job_id, kind=kind, fingerprint="f", attempts=2)
         self.asked.add(job.id)
         self.bridges[who].queue.add(job, b"")
         self.accepted.append(job)
