@@ -42,7 +42,9 @@ def claim_to_cancel(engine: Engine, job: Job, entry: Entry | None, *, by_agents:
         if waits and not (is_known and by_agents):
             wanted = replace(claim, state="ended", cancelled=True)
         else:
-            wanted = replace(claim, state="given_back" if waits else "running", sent=is_known, cancelled=True)
+            wanted = replace(
+                claim, state="given_back" if waits else "running", sent=claim.sent or is_known, cancelled=True
+            )
         try:
             if wanted != claim:
                 engine.publish(claim_subject(job.kind, job.id), wanted.to_bytes(), expected=sequence)

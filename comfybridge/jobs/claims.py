@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from comfybridge.engine.engine import Engine
-from comfybridge.engine.messages import Conflict, Full
+from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import EngineUnreachable
 from comfybridge.jobs.board import Board, Entry
 from comfybridge.jobs.cancelling import NOBODY
@@ -161,7 +161,8 @@ class Claims:
                 self._engine.publish(subject, claim.to_bytes(), expected=claimed.sequence)
             except Conflict:
                 stored = self._engine.get(STREAMS[job.kind], subject)
-                if stored is not None and stored.data == replace(claimed.claim, cancelled=True).to_bytes():
+                now = _as_stored(claimed.claim, stored)
+                if stored is not None and now is not None and now.cancelled:
                     data = replace(claim, cancelled=True).to_bytes()
                     self._engine.publish(subject, data, expected=stored.sequence)
         self.release(claimed)
@@ -228,8 +229,9 @@ class Claims:
             if sequence == doubt.expected and time.monotonic() - doubt.at <= DOUBT_SECONDS:
                 continue
             del self._doubts[job_id]
-            if stored is not None and stored.data == doubt.claim.to_bytes():
-                return self._hold(doubt.job, doubt.claim, sequence, is_first=doubt.expected == 0)
+            claim = _as_stored(doubt.claim, stored)
+            if claim is not None:
+                return self._hold(doubt.job, claim, sequence, is_first=doubt.expected == 0)
         return None
 
     def _choose(self, taker: Taker) -> Claimed | None:
@@ -347,6 +349,12 @@ class Claims:
         now = time.monotonic()
         self._later = {job_id: each for job_id, each in self._later.items() if each[1] > now}
         return min((until - now for _, until in self._later.values()), default=3600.0) + 0.001
+
+
+def _as_stored(claim: Claim, stored: Message | None) -> Claim | None:
+    """A claim of this process as the engine has it now: a bridge may have cancelled it. None if it is another one."""
+    forms = {each.to_bytes(): each for each in (claim, replace(claim, cancelled=True))}
+    return None if stored is None else forms.get(stored.data)
 
 
 def _turn(job_id: str, agent: str, agents: list[str]) -> int:

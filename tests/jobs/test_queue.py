@@ -428,6 +428,25 @@ def test_a_claim_whose_answer_was_lost_is_taken_up_before_anything_else(
     assert claimed.job.id == "two"
 
 
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_a_claim_whose_answer_was_lost_is_taken_up_although_it_was_cancelled(
+    bridge: Party, agent: Callable[..., AgentParty], monkeypatch: pytest.MonkeyPatch, was_sent: bool
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.claims.OWN_SECONDS", 3600.0)
+    a = agent()
+    bridge.queue.add(job_of("one"), b"")
+    first = a.take()
+    assert first is not None
+    a.queue.give_back(first, counts=True, sent=was_sent)
+    a.fake.faults = ["answer lost"]
+    assert a.take() is None
+    assert bridge.queue.cancel("one")
+    again = a.take()
+    assert again is not None
+    assert (again.attempt, again.claim.cancelled, again.claim.sent) == (2, True, was_sent)
+    assert a.end(again, "cancelled")
+
+
 def test_a_claim_that_arrives_late_is_taken_up_when_it_is_heard(
     server: Server, bridge: Party, agent: Callable[..., AgentParty]
 ) -> None:
