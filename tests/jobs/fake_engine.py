@@ -53,6 +53,12 @@ class Server:
         follower.hear(follower.waiting.pop(0))
         return True
 
+    def deliver_all(self) -> None:
+        """Let everybody hear what there is."""
+        for follower in self.followers:
+            while self.deliver(follower):
+                pass
+
     def forget_live(self) -> None:
         """As a restart does to what is only in memory."""
         with self.lock:

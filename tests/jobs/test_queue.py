@@ -4,70 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from comfybridge.engine.messages import Full
 from comfybridge.errors import EngineUnreachable
-from comfybridge.jobs.cancelling import claim_to_cancel
 from comfybridge.jobs.claims import Taker
 from comfybridge.jobs.first_result import store_result
-from comfybridge.jobs.job import Ending, Job, Kind, Result, result_of
+from comfybridge.jobs.job import Job, Kind, Result, result_of
 from comfybridge.jobs.queue import INLINE
 from tests.jobs.fake_engine import Server
 from tests.jobs.parties import AgentParty, Party, job_of
 from tests.waiting import until_true
 
 KINDS: list[Kind] = ["kept", "live"]
-
-
-@pytest.fixture
-def server() -> Server:
-    return Server()
-
-
-@pytest.fixture
-def party(server: Server) -> Iterator[Callable[..., Party]]:
-    started: list[Party] = []
-
-    def start(**options: object) -> Party:
-        bridge = Party(server, "bridge", **options)  # type: ignore[arg-type]
-        bridge.start()
-        started.append(bridge)
-        return bridge
-
-    yield start
-    for each in started:
-        each.close()
-
-
-def deliver_all(server: Server) -> None:
-    """Let everybody hear what there is."""
-    for follower in server.followers:
-        while server.deliver(follower):
-            pass
-
-
-@pytest.fixture
-def bridge(party: Callable[..., Party]) -> Party:
-    return party()
-
-
-@pytest.fixture
-def agent(server: Server) -> Iterator[Callable[..., AgentParty]]:
-    started: list[AgentParty] = []
-
-    def start(name: str = "a", **options: object) -> AgentParty:
-        agent = AgentParty(server, name, **options)  # type: ignore[arg-type]
-        agent.start()
-        started.append(agent)
-        return agent
-
-    yield start
-    for each in started:
-        each.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,179 +145,6 @@ def test_a_job_with_a_key_is_kept_for_the_next_try_when_the_answer_was_lost(brid
     assert bridge.queue.add(job_of("one", fingerprint="f", owner="other"), b"") == job
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_waiting_job_is_cancelled(bridge: Party, agent: Callable[..., AgentParty], kind: Kind) -> None:
-    bridge.queue.add(job_of("one", kind=kind), b"")
-    assert bridge.queue.cancel("one")
-    result = bridge.board.result("one")
-    assert result is not None
-    assert (result.status, result.attempts, result.started) == ("cancelled", 0, None)
-    assert agent().take() is None
-    assert bridge.queue.cancel("one")
-    assert bridge.board.result("one") == result
-    assert not bridge.queue.cancel("unknown")
-
-
-@pytest.mark.parametrize("became", ["cancelled", "succeeded", "failed"])
-def test_a_running_job_that_is_cancelled_ends_as_its_agent_says(
-    bridge: Party, party: Callable[..., Party], agent: Callable[..., AgentParty], became: Ending
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
-    assert claimed is not None
-    for _ in range(2):
-        assert party().queue.cancel("one")
-    until_true(lambda: a.cancelled == ["one"])
-    assert bridge.board.result("one") is None
-    assert a.queue.is_cancelled("one")
-    assert a.end(claimed, became)
-    result = bridge.board.result("one")
-    assert result is not None
-    assert (result.status, result.agent) == (became, "a")
-    assert a.lost == []
-    until_true(lambda: a.board.entry("one") is None)
-
-
-def test_a_cancel_after_the_end_changes_nothing(bridge: Party, agent: Callable[..., AgentParty]) -> None:
-    bridge.queue.add(job_of("one"), b"")
-    a = agent()
-    claimed = a.take()
-    assert claimed is not None
-    assert a.end(claimed)
-    assert bridge.queue.cancel("one")
-    result = bridge.board.result("one")
-    assert result is not None
-    assert result.status == "succeeded"
-
-
-def test_no_agent_begins_a_cancelled_job_of_which_it_has_not_heard(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    server.is_direct = False
-    assert bridge.queue.cancel("one")
-    assert a.take() is None  # its mirror does not know yet
-    assert a.cancelled == a.lost == []
-
-
-def test_a_bridge_that_has_not_heard_of_a_claim_leaves_the_job_to_its_agent(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    server.is_direct = False
-    claimed = a.take()
-    assert claimed is not None
-    assert bridge.queue.cancel("one")
-    assert bridge.queue.cancel("one")
-    assert [each for each in server.history if ".result." in each.subject] == []
-    deliver_all(server)
-    assert a.cancelled == ["one"]
-    assert a.end(claimed)
-
-
-def test_a_cancel_that_is_heard_while_the_claim_is_made_reaches_the_agent(
-    bridge: Party, agent: Callable[..., AgentParty], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    publish = a.fake.publish
-
-    def slow(*args: Any, **options: Any) -> int:
-        sequence = publish(*args, **options)
-        bridge.queue.cancel("one")
-        until_true(lambda: a.queue.is_cancelled("one"))
-        return sequence
-
-    monkeypatch.setattr(a.fake, "publish", slow)
-    claimed = a.take()
-    assert claimed is not None
-    assert a.queue.is_held("one")
-    assert a.queue.is_cancelled("one")
-
-
-@pytest.mark.parametrize("was_sent", [True, False])
-def test_a_job_that_is_given_back_as_it_is_cancelled_is_not_begun_again(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty], was_sent: bool
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
-    assert claimed is not None
-    server.is_direct = False
-    assert bridge.queue.cancel("one")
-    a.queue.give_back(claimed, counts=False, sent=was_sent)
-    deliver_all(server)
-    again = a.take()
-    assert again is not None
-    assert (again.claim.cancelled, again.claim.sent) == (True, was_sent)
-
-
-def test_a_waiting_job_whose_prompt_may_run_is_left_to_an_agent_which_can_ask_for_it(
-    bridge: Party, agent: Callable[..., AgentParty]
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
-    assert claimed is not None
-    a.queue.give_back(claimed, counts=False, sent=True)
-    assert bridge.queue.cancel("one")
-    assert bridge.board.result("one") is None
-    again = a.take()
-    assert again is not None
-    assert again.claim.cancelled
-    assert a.end(again)
-    result = bridge.board.result("one")
-    assert result is not None
-    assert result.status == "succeeded"
-
-
-def test_a_waiting_job_whose_prompt_was_never_sent_is_cancelled_at_once(
-    bridge: Party, agent: Callable[..., AgentParty]
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
-    assert claimed is not None
-    a.queue.give_back(claimed, counts=False, sent=False)
-    assert bridge.queue.cancel("one")
-    result = bridge.board.result("one")
-    assert result is not None
-    assert result.status == "cancelled"
-
-
-def test_a_cancelled_job_whose_agent_has_died_is_ended_by_a_bridge(
-    server: Server, party: Callable[..., Party], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("comfybridge.jobs.clearing.PAUSE", 0.001)
-    bridge, a = party(lease=0.2), AgentParty(server, "a", lease=1000.0)
-    a.start()
-    bridge.queue.add(job_of("one"), b"")
-    claimed = a.take()
-    assert claimed is not None
-    assert bridge.queue.cancel("one")
-    until_true(lambda: bridge.board.result("one") is not None)  # a announces itself every 200 s only
-    until_true(lambda: a.lost == ["one"])
-    assert not a.end(claimed)
-    a.close()
-
-
-def test_a_cancelled_job_whose_bridge_has_died_is_ended_by_another(
-    server: Server, bridge: Party, party: Callable[..., Party], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("comfybridge.jobs.clearing.PAUSE", 0.001)
-    dying = party()
-    bridge.queue.add(job_of("one"), b"")
-    job, entry = job_of("one"), bridge.board.look("one")
-    assert claim_to_cancel(dying.engine, job, entry) is not None  # and then it dies
-    until_true(lambda: bridge.board.result("one") is not None)
-    result = bridge.board.result("one")
-    assert result is not None
-    assert result.status == "cancelled"
-
-
 def test_of_two_bridges_that_clear_away_one_succeeds(
     server: Server, bridge: Party, party: Callable[..., Party]
 ) -> None:
@@ -426,25 +204,6 @@ def test_a_claim_whose_answer_was_lost_is_taken_up_before_anything_else(
     claimed = a.take()
     assert claimed is not None
     assert claimed.job.id == "two"
-
-
-@pytest.mark.parametrize("was_sent", [True, False])
-def test_a_claim_whose_answer_was_lost_is_taken_up_although_it_was_cancelled(
-    bridge: Party, agent: Callable[..., AgentParty], monkeypatch: pytest.MonkeyPatch, was_sent: bool
-) -> None:
-    monkeypatch.setattr("comfybridge.jobs.claims.OWN_SECONDS", 3600.0)
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    first = a.take()
-    assert first is not None
-    a.queue.give_back(first, counts=True, sent=was_sent)
-    a.fake.faults = ["answer lost"]
-    assert a.take() is None
-    assert bridge.queue.cancel("one")
-    again = a.take()
-    assert again is not None
-    assert (again.attempt, again.claim.cancelled, again.claim.sent) == (2, True, was_sent)
-    assert a.end(again, "cancelled")
 
 
 def test_a_claim_that_arrives_late_is_taken_up_when_it_is_heard(

@@ -139,9 +139,7 @@ class World:
             each.fake.faults.clear()
         with self.server.lock:
             self.server.is_direct = True
-            for follower in self.server.followers:
-                while self.server.deliver(follower):
-                    pass
+            self.server.deliver_all()
         for who, agent in enumerate(self.agents):
             while self.running[who]:
                 self._end(who, "succeeded")

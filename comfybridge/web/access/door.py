@@ -21,8 +21,9 @@ from comfybridge.web.marks import marks_of
 
 
 def protect(app: Flask, settings: Settings, places: Callable[[], Sequence[KeyPlace]]) -> None:
-    """Make an application admit only callers that its settings allow. Call it before registering
-    functions that need to know that a request is admitted.
+    """Make an application admit only callers that its settings allow.
+
+    Call it before registering functions that only admitted requests may reach.
 
     Args:
         places: returns where the current request may have its API key.

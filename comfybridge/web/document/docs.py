@@ -79,7 +79,7 @@ def docs_file(name: str) -> Response:
 
 
 def _with_rules(response: Response) -> Response:
-    # of the address in links, nothing is shown here
+    # the page shows no output files, so it needs no address of links
     response.headers.update(page_headers(None, inline_styles=True))
     return response
 
