@@ -319,6 +319,17 @@ class Board:
         for entry in moved:
             self._tell(entry.job.id, "claimed" if entry.is_running else "given_back")
 
+    def forget_claim(self, job_id: str, sequence: int) -> None:
+        """A claim with that sequence is no longer in the engine, though its job is: nobody has claimed the job."""
+        with self._changed:
+            entry = self._entries.get(job_id)
+            if entry is None or entry.claim_sequence != sequence:
+                return
+            self._running.pop(job_id, None)
+            entry.claim, entry.claim_sequence = None, 0
+            self._move(entry, "queued")
+        self._tell(job_id, "given_back")
+
     def _hear_job(self, kind: Kind, job_id: str, message: Message) -> None:
         with self._changed:
             known = self._entries.get(job_id)

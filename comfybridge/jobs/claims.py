@@ -18,7 +18,7 @@ from comfybridge.jobs.cancelling import NOBODY
 from comfybridge.jobs.choosing import Need
 from comfybridge.jobs.job import Claim, Job
 from comfybridge.jobs.presence import Presence
-from comfybridge.jobs.subjects import STREAMS, claim_subject
+from comfybridge.jobs.subjects import STREAMS, claim_subject, job_subject
 
 log = logging.getLogger(__name__)
 
@@ -301,19 +301,27 @@ class Claims:
             elif isinstance(error, (Conflict, Full)):
                 self._later[job.id] = (entry.claim_sequence, time.monotonic() + AWAY_PAUSE)
                 if isinstance(error, Conflict):
-                    self._learn(job)
+                    self._learn(entry)
                 return None
             raise
         return self._hold(job, claim, sequence, is_first=entry.claim is None)
 
-    def _learn(self, job: Job) -> None:
-        """Take in the claim that was in the way: the mirror may have missed it, as one that came before its job."""
+    def _learn(self, entry: Entry) -> None:
+        """Take in the claim that was in the way: the mirror may have missed it, as one that came before its job.
+
+        Or there is none any more: a bridge removed it, because it had not heard that the job is open.
+        """
+        job = entry.job
         stored = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job.id))
         if stored is not None:
             self._board.hear(stored)
-            entry = self._board.entry(job.id)
-            if entry is not None:
-                self.hear(entry)
+            known = self._board.entry(job.id)
+            if known is not None:
+                self.hear(known)
+            return
+        stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
+        if stored is not None and stored.data:
+            self._board.forget_claim(job.id, entry.claim_sequence)
 
     def _hold(self, job: Job, claim: Claim, sequence: int, *, is_first: bool) -> Claimed | None:
         self._held[job.id] = sequence

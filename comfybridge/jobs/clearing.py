@@ -8,7 +8,6 @@ gone. Only bridges follow the jobs of the bridge's own engine: there a job goes 
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import itertools
 import logging
@@ -18,7 +17,7 @@ import time
 from collections.abc import Callable
 
 from comfybridge.engine.engine import Engine
-from comfybridge.engine.messages import Conflict, Full
+from comfybridge.engine.messages import Conflict, Full, Message
 from comfybridge.errors import BridgeError, EngineUnreachable
 from comfybridge.jobs import secret_data
 from comfybridge.jobs.job import Job, Kind
@@ -37,13 +36,21 @@ class Clearing:
 
     Args:
         cleared: called after each job that this bridge, and no other, has cleared away.
-        is_claimed: whether a job is open and has a claim, as far as this process has heard.
+        is_open: whether a job is open, as far as this process has heard.
+        hear: takes in a claim.
     """
 
-    def __init__(self, engine: Engine, cleared: Callable[[Job], None], is_claimed: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cleared: Callable[[Job], None],
+        is_open: Callable[[str], bool],
+        hear: Callable[[Message], None],
+    ) -> None:
         self._engine = engine
         self._cleared = cleared
-        self._is_claimed = is_claimed
+        self._is_open = is_open
+        self._hear = hear
         self._changed = threading.Condition()
         self._due: list[tuple[float, int, str, Callable[[], None]]] = []
         self._wanted: set[str] = set()
@@ -73,7 +80,7 @@ class Clearing:
             self._wanted.discard(f"end {job_id}")
 
     def stray(self, kind: Kind, job_id: str) -> None:
-        """Remove the claim of a job that is not open."""
+        """Remove the claim of a job that is not open; if the job has come meanwhile, take it in."""
         self._plan(f"stray {job_id}", lambda: self._remove_stray(kind, job_id), None)
 
     def withdraw(self, job: Job, data: bytes) -> None:
@@ -131,12 +138,23 @@ class Clearing:
     def _bury(self, job: Job, sequence: int) -> None:
         """Clear away a job, and leave its grave."""
         self._drop_files(job)
-        is_ours = self._is_ours(job, lambda: self._engine.delete(STREAMS[job.kind], sequence))
-        with contextlib.suppress(Conflict):  # another bridge has said so
-            self._engine.publish(job_subject(job.kind, job.id), b"", expected=0, ttl=GRAVE_SECONDS)
+        if job.kind == "live":
+            # not by its number: once the engine has lost what was in memory, another job may have that number
+            is_ours = self._is_ours(job, lambda: self._leave_grave(job, sequence))
+        else:
+            is_ours = self._is_ours(job, lambda: self._engine.delete(STREAMS[job.kind], sequence))
+            self._leave_grave(job, 0)
         if is_ours:
             self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
             self._tell(job)
+
+    def _leave_grave(self, job: Job, sequence: int) -> bool:
+        """Whether there was none yet, and the last message of the job has that number."""
+        try:
+            self._engine.publish(job_subject(job.kind, job.id), b"", expected=sequence, ttl=GRAVE_SECONDS)
+        except Conflict:  # another bridge has left it
+            return False
+        return True
 
     def _drop_files(self, job: Job) -> None:
         blobs = [f"in-{number}" for number in range(job.input_files)]
@@ -159,8 +177,11 @@ class Clearing:
         self._begun.discard(job.id)
 
     def _remove_stray(self, kind: Kind, job_id: str) -> None:
-        if not self._is_claimed(job_id):  # of a job that came after its claim, nobody knows of it
-            self._engine.purge(STREAMS[kind], claim_subject(kind, job_id))
+        subject = claim_subject(kind, job_id)
+        if not self._is_open(job_id):
+            self._engine.purge(STREAMS[kind], subject)
+        elif (stored := self._engine.get(STREAMS[kind], subject)) is not None:
+            self._hear(stored)
 
     def _withdraw(self, job: Job, data: bytes) -> None:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))

@@ -88,7 +88,9 @@ class JobQueue:
             stray=lambda kind, job_id: self._clearing.stray(kind, job_id) if self._is_bridge else None,
             fetch=self._fetch,
         )
-        self._clearing = Clearing(engine, self._tell_cleared, self._is_claimed)
+        self._clearing = Clearing(
+            engine, self._tell_cleared, lambda job_id: self.board.entry(job_id) is not None, self._hear
+        )
         self._claims = Claims(engine, self.board, presence, lost, cancelled)
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
@@ -302,10 +304,6 @@ class JobQueue:
         entry = self.board.look(job_id)
         if entry is not None and entry.is_cancelled and not entry.is_running:
             self._cancel(entry.job, entry, by_agents=False)
-
-    def _is_claimed(self, job_id: str) -> bool:
-        entry = self.board.entry(job_id)
-        return entry is not None and entry.claim is not None
 
     def _streams(self) -> dict[Stream, tuple[str, list[str]]]:
         """What to follow: streams of the engine, and subjects of them."""

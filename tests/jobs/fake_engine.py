@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from comfybridge.engine.messages import Conflict, Message
+from comfybridge.engine.names import LIVE, stream_of
 from comfybridge.errors import EngineUnreachable
 
 Fault = Literal["not stored", "answer lost"]
@@ -39,7 +41,7 @@ class Server:
         self.lock = threading.RLock()
         self.last: dict[str, Message] = {}
         self.history: list[Message] = []
-        self.sequence = 0
+        self.sequences: Counter[str] = Counter()  # the last ones, by stream
         self.followers: list[Follower] = []
         self.listeners: list[tuple[str, Callable[[str, bytes], None]]] = []
         self.blobs: dict[tuple[str, str], bytes] = {}
@@ -62,10 +64,11 @@ class Server:
     def forget_live(self) -> None:
         """As a restart does to what is only in memory."""
         with self.lock:
-            self.last = {subject: each for subject, each in self.last.items() if ".live." not in subject}
+            self.last = {subject: each for subject, each in self.last.items() if stream_of(subject) != LIVE}
+            self.sequences[LIVE] = 0
             for each in self.followers:
-                each.waiting = [message for message in each.waiting if ".live." not in message.subject]
-                if each.stream == "COMFYBRIDGE_LIVE":
+                each.waiting = [message for message in each.waiting if stream_of(message.subject) != LIVE]
+                if each.stream == LIVE:
                     each.reset()
                     each.caught_up()
 
@@ -101,8 +104,8 @@ class FakeEngine:
                 if fault is not None:
                     raise EngineUnreachable("The engine does not answer.")
                 raise Conflict
-            server.sequence += 1
-            message = Message(subject, data, server.sequence, time.time())
+            server.sequences[stream_of(subject)] += 1
+            message = Message(subject, data, server.sequences[stream_of(subject)], time.time())
             server.last[subject] = message
             server.history.append(message)
             for each in server.followers:
@@ -123,7 +126,11 @@ class FakeEngine:
     def delete(self, stream: str, sequence: int) -> bool:
         self._check()
         with self.server.lock:
-            found = [subject for subject, each in self.server.last.items() if each.sequence == sequence]
+            found = [
+                subject
+                for subject, each in self.server.last.items()
+                if stream_of(subject) == stream and each.sequence == sequence
+            ]
             for subject in found:
                 del self.server.last[subject]
         return bool(found)

@@ -189,53 +189,6 @@ def test_a_job_that_was_begun_too_often_is_offered_as_exhausted(
             a.queue.give_back(claimed, counts=True)
 
 
-def test_a_claim_whose_answer_was_lost_is_taken_up_before_anything_else(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    bridge.queue.add(job_of("two"), b"")
-    a.fake.faults = ["answer lost"]
-    claimed = a.take(10)
-    assert claimed is not None
-    assert claimed.job.id == "one"
-    assert claimed.sequence == server.last["comfybridge.kept.claim.one"].sequence
-    assert a.end(claimed)
-    claimed = a.take()
-    assert claimed is not None
-    assert claimed.job.id == "two"
-
-
-def test_a_claim_that_arrives_late_is_taken_up_when_it_is_heard(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
-) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    assert a.take() is not None
-    claim = server.last["comfybridge.kept.claim.one"].data
-    bridge.queue.add(job_of("two", priority=0), b"")
-    a.queue._claims._held.clear()  # as after a claim that was given up
-    server.last.pop("comfybridge.kept.claim.one")
-    a.fake.publish("comfybridge.kept.claim.one", claim)
-    claimed = a.take()
-    assert claimed is not None
-    assert claimed.job.id == "one"
-    assert a.end(claimed)
-    claimed = a.take()
-    assert claimed is not None
-    assert claimed.job.id == "two"
-
-
-def test_a_claim_that_did_not_arrive_is_made_again(bridge: Party, agent: Callable[..., AgentParty]) -> None:
-    a = agent()
-    bridge.queue.add(job_of("one"), b"")
-    a.fake.faults = ["not stored", "not stored"]
-    claimed = a.take(10)
-    assert claimed is not None
-    assert claimed.attempt == 1
-    assert claimed.is_first
-
-
 @pytest.mark.parametrize("lost", [["answer lost"], ["not stored"], [None, "answer lost"], [None, "not stored"]])
 def test_an_end_can_be_repeated_when_its_answer_was_lost(
     bridge: Party, agent: Callable[..., AgentParty], lost: list[str]
@@ -353,14 +306,6 @@ def test_in_its_own_engine_a_bridge_stops_a_job_that_another_of_its_processes_en
     assert bridges[0].lost == [job.id]
 
 
-def test_the_claim_of_a_job_that_is_gone_is_removed(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty], quick: None
-) -> None:
-    subject = "comfybridge.kept.claim.gone"
-    bridge.fake.publish(subject, b'{"state":"running","agent":"a","session":"s"}')
-    until_true(lambda: subject in server.purged)
-
-
 def test_what_the_engine_lost_from_memory_is_forgotten(
     server: Server, bridge: Party, agent: Callable[..., AgentParty]
 ) -> None:
@@ -379,6 +324,24 @@ def test_what_the_engine_lost_from_memory_is_forgotten(
     assert a.lost == []  # its caller may still wait
     assert a.end(claimed)
     assert bridge.board.result("live") is not None
+
+
+@pytest.mark.usefixtures("quick")
+def test_clearing_away_removes_no_job_that_came_after_the_engine_had_lost_the_others(
+    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+) -> None:
+    """In memory, sequences begin again."""
+    a = agent()
+    bridge.queue.add(job_of("one", kind="live"), b"")
+    claimed = a.take()
+    assert claimed is not None
+    bridge.fake.is_away = True
+    assert a.end(claimed)
+    server.forget_live()
+    a.fake.publish("comfybridge.live.job.two", job_of("two", kind="live").to_bytes())
+    bridge.fake.is_away = False
+    until_true(lambda: not bridge.queue._clearing._wanted)
+    assert server.last["comfybridge.live.job.two"].data
 
 
 def test_a_broken_record_is_skipped(
