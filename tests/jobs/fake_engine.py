@@ -16,6 +16,7 @@ from comfybridge.errors import EngineUnreachable
 
 Fault = Literal["not stored", "answer lost"]
 Hear = Callable[[Message], None]
+RESTARTED = Message("", b"", 0, 0.0)  # among what a follower is to hear: its stream is another one now
 
 
 @dataclass
@@ -52,8 +53,24 @@ class Server:
         """Let a follower hear its next message; whether there was one."""
         if not follower.waiting:
             return False
-        follower.hear(follower.waiting.pop(0))
+        message = follower.waiting.pop(0)
+        if message is RESTARTED:
+            self._follow_again(follower)
+        else:
+            follower.hear(message)
         return True
+
+    def _follow_again(self, follower: Follower) -> None:
+        follower.waiting.clear()
+        follower.reset()
+        for message in self.lasting(follower):
+            follower.hear(message)
+        follower.caught_up()
+
+    def lasting(self, follower: Follower) -> list[Message]:
+        """The last messages on what a follower follows, in their order."""
+        wanted = [each for each in self.last.values() if follower.wants(each.subject)]
+        return sorted(wanted, key=lambda each: each.sequence)
 
     def deliver_all(self) -> None:
         """Let everybody hear what there is."""
@@ -62,15 +79,15 @@ class Server:
                 pass
 
     def forget_live(self) -> None:
-        """As a restart does to what is only in memory."""
+        """As a restart does to what is only in memory; followers learn of it when it is delivered."""
         with self.lock:
             self.last = {subject: each for subject, each in self.last.items() if stream_of(subject) != LIVE}
             self.sequences[LIVE] = 0
             for each in self.followers:
-                each.waiting = [message for message in each.waiting if stream_of(message.subject) != LIVE]
                 if each.stream == LIVE:
-                    each.reset()
-                    each.caught_up()
+                    each.waiting = [RESTARTED]
+            if self.is_direct:
+                self.deliver_all()
 
 
 class FakeEngine:
@@ -168,10 +185,8 @@ class FakeEngine:
     ) -> Callable[[], None]:
         follower = Follower(stream, list(subjects), hear, caught_up, reset)
         with self.server.lock:
-            last = sorted(self.server.last.values(), key=lambda each: each.sequence)
-            for message in last:
-                if follower.wants(message.subject):
-                    hear(message)
+            for message in self.server.lasting(follower):
+                hear(message)
             self.server.followers.append(follower)
         caught_up()
         return lambda: self.server.followers.remove(follower)
