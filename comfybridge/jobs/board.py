@@ -192,10 +192,9 @@ class Board:
             return self._waiting.count(owner or "")
 
     def oldest(self) -> float | None:
-        """For how many seconds the oldest waiting job has waited; None if none waits."""
-        with self._changed:
-            job_id = self._waiting.oldest()
-            return None if job_id is None else max(0.0, time.time() - self._entries[job_id].job.created)
+        """For how many seconds the oldest waiting kept job has waited; None if none waits."""
+        waiting = [each.job.created for each in self.open() if each.state == "queued" and each.job.kind == "kept"]
+        return max(0.0, time.time() - min(waiting)) if waiting else None
 
     def running_by_agent(self) -> Counter[str]:
         """How many jobs each agent, by its id, has claimed and not given back."""

@@ -80,11 +80,6 @@ class Waiting:
         """How many jobs of an owner wait."""
         return self._count[owner]
 
-    def oldest(self) -> str | None:
-        """The id of the job that has waited longest."""
-        heads = [line[0] for owners in self._lines.values() for lines in owners.values() for line in lines.values()]
-        return min(heads)[2] if heads else None
-
     def order(
         self, can_run: Callable[[Need], bool] | None = None, is_free: Callable[[str], bool] = lambda job_id: True
     ) -> Iterator[str]:

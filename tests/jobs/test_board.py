@@ -143,10 +143,12 @@ def test_figures(board: Board, feed: Feed) -> None:
     feed.job(Job(**{**vars(job), "created": time.time() - 100}))
     feed.job(job_of("two", owner="a"))
     feed.job(job_of("three", kind="live"))
+    live = job_of("four", kind="live")  # its caller still holds the request
+    feed.job(Job(**{**vars(live), "created": time.time() - 1000}))
     assert board.oldest() == pytest.approx(100, abs=20)
     assert board.waiting_of("a") == 2
     feed.claim("one")
-    assert board.counts() == {("kept", "running"): 1, ("kept", "queued"): 1, ("live", "queued"): 1}
+    assert board.counts() == {("kept", "running"): 1, ("kept", "queued"): 1, ("live", "queued"): 2}
     assert board.waiting_of("a") == 1
     assert board.oldest() == pytest.approx(0, abs=20)
 

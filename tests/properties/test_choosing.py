@@ -97,4 +97,3 @@ def test_whatever_happens_the_next_job_is_the_one_that_the_rules_name(steps: lis
         assert {owner: waiting.count(owner) for owner in OWNERS} == {
             owner: sum(each.owner == owner for each in model.waiting) for owner in OWNERS
         }
-        assert waiting.oldest() == min((each.age for each in model.waiting), default=(0, 0, None))[2]
