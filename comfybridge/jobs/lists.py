@@ -6,6 +6,7 @@ import base64
 import binascii
 import heapq
 import json
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -99,9 +100,11 @@ def _cursor_of(place: Place) -> str:
 
 def _place_in(cursor: str) -> Place:
     try:
-        created, job_id = json.loads(
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        )
-        return float(created), str(job_id)
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise InvalidRequest("cursor is not one; next_cursor of the page before is.", field="cursor") from None
+        told = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        created, job_id = told if isinstance(told, list) else (math.nan, "")
+        place = float(created), str(job_id)
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
+        place = math.nan, ""
+    if not math.isfinite(place[0]):
+        raise InvalidRequest("cursor is not one; next_cursor of the page before is.", field="cursor")
+    return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -244,6 +245,10 @@ def test_jobs_are_listed_in_pages(jobs_app: Flask, jobs_api: FlaskClient) -> Non
         "label=n",
         "cursor=x",
         "cursor=e30",
+        *(
+            f"cursor={base64.urlsafe_b64encode(text.encode()).decode()}"
+            for text in ("1", '"12"', '[NaN, "x"]', '[1e999, "x"]', f'[1{400 * "0"}, "x"]')
+        ),
     ):
         failure(jobs_api.get(f"/jobs?{wrong}"), 400, "invalid_request")
 
