@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from comfybridge.bridge import Bridge
 from comfybridge.durations import whole_seconds
@@ -30,6 +30,7 @@ from comfybridge.prompts.admitted import Admitted
 RETRY_SECONDS = 5.0  # where no job has shown how long they take
 FULL_RETRY_SECONDS = 60
 USED = "The Idempotency-Key was used for another request before; a new request needs a new key."
+KEY_SECONDS = 24 * 3600.0  # for which a key of a single use is kept
 ONLY_ONCE = uuid.UUID("0d3d6a1e-6a7e-4b0c-9c57-0b2f0b8b7e25")  # a namespace of our own
 
 
@@ -116,12 +117,15 @@ def first_with_its_key(board: Board, admitted: Admitted) -> Job | Result | None:
         IdempotencyConflict: that was another request.
         EngineUnreachable
     """
-    job_id = str(admitted.prompt_id)
-    entry = board.entry(job_id)
-    known = entry.job if entry is not None else board.result(job_id)
+    known = _known(board, str(admitted.prompt_id))
     if known is not None:
         check_same(known, admitted)
     return known
+
+
+def _known(board: Board, job_id: str) -> Job | Result | None:
+    entry = board.entry(job_id)
+    return entry.job if entry is not None else board.result(job_id)
 
 
 def eta_of(presence: Presence, position: int | None) -> float | None:
@@ -134,20 +138,46 @@ def eta_of(presence: Presence, position: int | None) -> float | None:
     return sum(means) / len(means) * (1 + position / slots)
 
 
-def only_once(admitted: Admitted) -> Admitted:
-    """The request with an id made of its idempotency key, so that another one with the key is refused.
+@dataclass(frozen=True)
+class OnlyOnce:
+    """A request whose idempotency key is refused to others for `KEY_SECONDS`, even to the same request.
 
-    Its id is not that of a request with the same key that may be repeated.
+    The key makes the id of its job, together with the day, so that no other record of keys is needed.
+
+    Attributes:
+        admitted: the request, with the id of its job. That is not the id of a request with the same key that may be
+            repeated.
+        earlier_id: the id of a job that was queued with the key the day before.
     """
-    key = admitted.asked.idempotency_key
-    if key is None:
-        return admitted
-    return replace(
-        admitted,
-        asked=replace(admitted.asked, idempotency_key=None),
-        prompt_id=str(uuid.uuid5(ONLY_ONCE, json.dumps([admitted.owner, key]))),
-        fingerprint=uuid.uuid4().hex,
-    )
+
+    admitted: Admitted
+    earlier_id: str
+
+    @classmethod
+    def of(cls, admitted: Admitted) -> OnlyOnce | None:
+        """The request if it has an idempotency key; otherwise None."""
+        key, day = admitted.asked.idempotency_key, int(time.time() // KEY_SECONDS)
+        if key is None:
+            return None
+
+        def job_id(day: int) -> str:
+            return str(uuid.uuid5(ONLY_ONCE, json.dumps([admitted.owner, key, day])))
+
+        asked = replace(admitted.asked, idempotency_key=None)
+        return cls(
+            replace(admitted, asked=asked, prompt_id=job_id(day), fingerprint=uuid.uuid4().hex), job_id(day - 1)
+        )
+
+    def check_earlier(self, board: Board) -> None:
+        """Refuse the request if its key is still in use since the day before.
+
+        Raises:
+            IdempotencyConflict
+            EngineUnreachable
+        """
+        earlier = _known(board, self.earlier_id)
+        if earlier is not None and time.time() - earlier.created < KEY_SECONDS:
+            raise IdempotencyConflict(USED, prompt_id=earlier.id)
 
 
 class Coming:
@@ -158,20 +188,22 @@ class Coming:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def alone(self, job_id: str) -> Iterator[None]:
-        """Keep others from adding a job of that id meanwhile.
+    def alone(self, once: OnlyOnce | None) -> Iterator[None]:
+        """Keep others from adding a job with the key of a request meanwhile.
 
         Raises:
             IdempotencyConflict: another one is being added.
         """
+        ids = set() if once is None else {once.earlier_id, str(once.admitted.prompt_id)}
         with self._lock:
-            if job_id in self._ids:
-                raise IdempotencyConflict(USED, prompt_id=job_id)
-            self._ids.add(job_id)
+            if not self._ids.isdisjoint(ids):
+                raise IdempotencyConflict(USED)
+            self._ids |= ids
         try:
             yield
         finally:
-            self._ids.discard(job_id)
+            with self._lock:
+                self._ids -= ids
 
 
 class Room:

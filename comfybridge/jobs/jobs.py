@@ -23,6 +23,7 @@ from comfybridge.errors import (
 )
 from comfybridge.jobs.accepting import (
     Coming,
+    OnlyOnce,
     Room,
     add,
     check_same,
@@ -30,7 +31,6 @@ from comfybridge.jobs.accepting import (
     fingerprint_of_job,
     first_with_its_key,
     job_of,
-    only_once,
 )
 from comfybridge.jobs.embedded import EmbeddedAgent
 from comfybridge.jobs.endings import log_end
@@ -153,7 +153,7 @@ class Jobs:
         """Queue a request as a job. Returns once the engine has it on disk.
 
         Args:
-            is_single_use: whether a second request with its idempotency key is refused, even the same one.
+            is_single_use: whether a second request with its idempotency key is refused for a day, even the same one.
 
         Returns:
             The job; with an idempotency key, the first that came with it.
@@ -173,12 +173,15 @@ class Jobs:
             bridge.check(admitted)  # no engine is started for a request that can't work
         parts = self._ready()
         has_key = admitted.asked.idempotency_key is not None
-        if is_single_use:
-            admitted = only_once(admitted)
+        once = OnlyOnce.of(admitted) if is_single_use else None
+        if once is not None:
+            admitted = once.admitted
         fingerprint = fingerprint_of_job(admitted.fingerprint, wishes)
         admitted = replace(admitted, prompt_id=prompt_id_of(admitted), fingerprint=fingerprint)
         admitted.trace.prompt_id = job_id = str(admitted.prompt_id)
-        with self._coming.alone(job_id) if is_single_use else contextlib.nullcontext():
+        with self._coming.alone(once):
+            if once is not None:
+                once.check_earlier(parts.board)
             if not has_key or first_with_its_key(parts.board, admitted) is None:
                 return self._add(parts, admitted, wishes)
         return self.find(job_id, None)

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -205,6 +206,29 @@ def test_a_key_is_for_one_request(jobs_app: Flask, api: FlaskClient, sim: Simula
     assert len(queued_at(sim)) == 1
     blocking = api.post("/generate", json={"workflow": graph}, headers={"Idempotency-Key": "order-1"})
     assert blocking.status_code == 200  # another interface's keys are others
+
+
+@pytest.mark.parametrize("hour", [0.0, 12.0, 23.5])
+def test_a_key_is_free_again_after_a_day(
+    jobs_app: Flask, api: FlaskClient, monkeypatch: pytest.MonkeyPatch, hour: float
+) -> None:
+    """At whatever hour it was used, and although its first job is still known."""
+
+    def set_clock(hours: float) -> None:
+        now = 20_000 * accepting.KEY_SECONDS + 3600 * (hour + hours)
+        monkeypatch.setattr(accepting, "time", SimpleNamespace(time=lambda: now))
+
+    set_clock(0.0)
+    first = queue(api, key="order-1")
+    ended(jobs_app, first)
+    for hours in (0.1, 12.0, 23.9):
+        set_clock(hours)
+        refused(post(api, key="order-1"), 422, "idempotency_key_reuse")
+    set_clock(24.1)
+    second = queue(api, key="order-1")
+    assert second != first
+    refused(post(api, key="order-1"), 422, "idempotency_key_reuse")
+    assert job(api, first)["status"] == "succeeded"
 
 
 def test_a_key_of_a_refused_request_is_free(jobs_app: Flask, api: FlaskClient) -> None:

@@ -51,7 +51,7 @@ POLLS = Polls()
 
 JOB_ID = Variable("the job's id", Annotated[str, Field(min_length=1, max_length=100)])
 KEY = Variable(
-    "Any text of your own. A second request with the key is refused for as long as the job is known.",
+    "Any text of your own. A second request with the key is refused for 24 hours.",
     Annotated[str, Field(min_length=1, max_length=255, pattern=f"^{PATTERN}$")],
     is_optional=True,
 )
