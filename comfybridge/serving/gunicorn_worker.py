@@ -28,7 +28,17 @@ from comfybridge.serving.bodies import Budget, Limits, LimitsOf
 from comfybridge.serving.caller_socket import LEAST_RATE, CallerSocket
 from comfybridge.serving.memory import give_back
 from comfybridge.serving.reader import Incoming, Reader, Terms
-from comfybridge.serving.refusals import Refused, admits_all, crowded, cut_short, left, no_thread, too_slow
+from comfybridge.serving.refusals import (
+    Refused,
+    WriteRefusal,
+    admits_all,
+    crowded,
+    cut_short,
+    left,
+    no_thread,
+    too_slow,
+    write_plainly,
+)
 from comfybridge.serving.stopping import Stop
 from comfybridge.serving.threads import Threads
 
@@ -121,6 +131,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         """Serve until told to stop, and then until all are answered. Called by gunicorn."""
         self.cfg: Any = _looked_up(self.cfg)
         self._terms = Terms(self.cfg, self.limits, getattr(self.wsgi, "admits", admits_all))
+        self._write_refusal: WriteRefusal = getattr(self.wsgi, "write_refusal", write_plainly)
         self._threads = Threads(self.cfg.threads)
         self._kept_back = {path: Threads(count) for path, count in self.kept_back.items()}
         self._connections: set[Connection] = set()
@@ -309,7 +320,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             return
         if incoming is not None:
             if incoming.is_refused and len(self._refused) >= MOST_REFUSED:
-                self._refuse(connection, crowded())
+                self._refuse(connection, crowded(), incoming)
                 return
             connection.state = WORKING
             if incoming.is_refused:
@@ -349,7 +360,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             threads.give(partial(self._answer, connection, incoming, threads))
         except RuntimeError:
             incoming.close()
-            self._refuse(connection, no_thread())
+            self._refuse(connection, no_thread(), incoming)
 
     def _resume(self, connection: Connection) -> None:
         """Listen to a connection again after a thread has answered its request."""
@@ -367,7 +378,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
         try:
             method = incoming.head.method
             if not self.takes_leavers and method not in ("GET", "HEAD") and connection.socket.has_left():
-                connection.socket.give(left().answer())
+                connection.socket.give(self._worded(left(), incoming.environ))
             else:
                 is_kept = self._run_app(connection.socket, incoming)
         except OSError:  # the caller is gone, or the answer can't be finished
@@ -413,7 +424,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
             raise
         except Exception:
             if not response.headers_sent:
-                caller.give(Refused(500, "internal_error", "Something went wrong inside the bridge.").answer())
+                bug = Refused(500, "internal_error", "Something went wrong inside the bridge.")
+                caller.give(self._worded(bug, environ))
             raise
         finally:
             if self.cfg.accesslog:
@@ -430,10 +442,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # untyped
 
     # -- the end of connections ----------------------------------------------------------------------------------
 
-    def _refuse(self, connection: Connection, refusal: Refused) -> None:
+    def _refuse(self, connection: Connection, refusal: Refused, incoming: Incoming | None = None) -> None:
+        """Refuse a request: one that is whole, or the one that is being read."""
         log.info("A request was refused: %s", refusal.sentence)
-        connection.socket.give(refusal.answer())
+        path = connection.reader.path if incoming is None else incoming.environ["PATH_INFO"]
+        connection.socket.give(refusal.answer(path, self._write_refusal))
         self._leave(connection)
+
+    def _worded(self, refusal: Refused, environ: Mapping[str, Any]) -> bytes:
+        return refusal.answer(environ["PATH_INFO"], self._write_refusal)
 
     def _leave(self, connection: Connection) -> None:
         """Close a connection once its caller has had time to read the answer."""

@@ -15,10 +15,12 @@ from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import FileWrapper, proxy_environ
 
 from comfybridge.serving.bodies import MOST_IN_MEMORY, Body, Chunks, LimitsOf, too_large
-from comfybridge.serving.refusals import BAD_REQUEST, LONGEST_HEAD, Refused
+from comfybridge.serving.refusals import BAD_REQUEST, LONGEST_HEAD, Refused, path_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+LONGEST_LINE = 4096  # characters of a request line that are looked at where it is refused
 
 Admits = Callable[["WSGIEnvironment"], bool]
 
@@ -85,6 +87,7 @@ class Reader:
         self._address = address
         self._place = place
         self._buffer = bytearray()
+        self._head = b""  # while it is being read
         self._number = 0
         self._proxied: dict[str, Any] = {}
         self._incoming: Incoming | None = None
@@ -100,6 +103,14 @@ class Reader:
     def body_bytes(self) -> int | None:
         body = None if self._incoming is None else self._incoming._body
         return None if body is None else body.size
+
+    @property
+    def path(self) -> str:
+        """The path of the current request, as far as it has come and can be read."""
+        if self._incoming is not None:
+            path: str = self._incoming.environ["PATH_INFO"]
+            return path
+        return _path_below(path_in(self._head or bytes(self._buffer[:LONGEST_LINE])))[1]
 
     def feed(self, data: bytes) -> Incoming | None:
         """Take what has come; the request that is whole with it, if one is. What follows it waits for another call.
@@ -138,7 +149,7 @@ class Reader:
         if end < 0 or end > LONGEST_HEAD:
             self._check_beginning()
             return None
-        raw = bytes(buffer[: end + 4])
+        raw = self._head = bytes(buffer[: end + 4])
         del buffer[: end + 4]
         self._number += 1
         try:
@@ -147,6 +158,7 @@ class Reader:
             raise refusal_of(error) from None
         incoming = Incoming(head, self._environ(head))
         self._expect_body(incoming)
+        self._head = b""
         return incoming
 
     def _check_beginning(self) -> None:
@@ -297,9 +309,7 @@ def environ_of(head: Any, address: Any, place: Any) -> WSGIEnvironment:
         if name not in ("CONTENT-TYPE", "CONTENT-LENGTH"):
             key = "HTTP_" + key
         environ[key] = f"{environ[key]},{value}" if key in environ else value
-    prefix, path = os.environ.get("SCRIPT_NAME", ""), head.path
-    environ["SCRIPT_NAME"] = prefix = prefix if path.startswith(prefix) else ""
-    environ["PATH_INFO"] = unquote_to_bytes(path[len(prefix) :]).decode("latin-1")
+    environ["SCRIPT_NAME"], environ["PATH_INFO"] = _path_below(head.path)
     environ["QUERY_STRING"] = head.query
     environ["RAW_URI"] = head.uri
     environ["REQUEST_METHOD"] = head.method
@@ -314,3 +324,10 @@ def environ_of(head: Any, address: Any, place: Any) -> WSGIEnvironment:
     else:
         environ["SERVER_NAME"], environ["SERVER_PORT"] = "localhost", "443" if head.scheme == "https" else "80"
     return environ
+
+
+def _path_below(path: str) -> tuple[str, str]:
+    """The prefix below which the application is, and the rest of a path, unquoted."""
+    prefix = os.environ.get("SCRIPT_NAME", "")
+    prefix = prefix if path.startswith(prefix) else ""
+    return prefix, unquote_to_bytes(path[len(prefix) :]).decode("latin-1")

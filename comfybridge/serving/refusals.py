@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 
 # A head that has not ended by then is refused.
 LONGEST_HEAD = 64 * 1024
 
 BAD_REQUEST = (400, "invalid_request")
+
+
+# Status, headers and body of an answer.
+Written = tuple[int, Mapping[str, str], bytes]
 
 
 class Refused(Exception):
@@ -27,27 +32,50 @@ class Refused(Exception):
         self.sentence = sentence
         self.retry_after = retry_after
 
-    def answer(self) -> bytes:
-        """The whole HTTP answer."""
-        body = json.dumps({"status": "error", "type": self.type, "error": self.sentence}).encode() + b"\n"
+    def answer(self, path: str, write: WriteRefusal) -> bytes:
+        """The whole HTTP answer.
+
+        Args:
+            path: the address that the request was for, as far as it is known.
+            write: words it as the application does at that address.
+        """
+        status, headers, body = write(path, self.status, self.type, self.sentence, self.retry_after)
         lines = [
-            f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Bad Request')}",
+            f"HTTP/1.1 {status} {REASONS.get(status, 'Bad Request')}",
             "Connection: close",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
+            *(f"{name}: {value}" for name, value in headers.items()),
         ]
-        if self.retry_after is not None:
-            lines.append(f"Retry-After: {self.retry_after}")
         return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+# Words a refusal, from the path of its request, its status, its type, its sentence and the seconds until a retry.
+WriteRefusal = Callable[[str, int, str, str, int | None], Written]
+
+
+def write_plainly(path: str, status: int, type: str, sentence: str, retry_after: int | None) -> Written:
+    """Word a refusal as the bridge's own API does, for applications that don't."""
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return status, headers, json.dumps({"status": "error", "type": type, "error": sentence}).encode() + b"\n"
+
+
+def path_in(head: bytes) -> str:
+    """The path in the beginning of a request, still quoted, as far as it can be read."""
+    line = head.partition(b"\r\n")[0]
+    target = line.partition(b" ")[2].partition(b" ")[0].decode("latin-1").partition("?")[0]
+    return target if target.startswith("/") else f"/{target.partition('://')[2].partition('/')[2]}"
+
+
 REASONS = {
+    400: "Bad Request",
     403: "Forbidden",
     408: "Request Timeout",
     409: "Conflict",
     413: "Content Too Large",
     414: "URI Too Long",
     417: "Expectation Failed",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",

@@ -18,7 +18,7 @@ from comfybridge.serving.announcement import announce
 from comfybridge.serving.bodies import MOST_IN_MEMORY, LimitsOf
 from comfybridge.serving.demo import end_demo
 from comfybridge.serving.open_files import KEPT_BACK, RESERVE, most_connections
-from comfybridge.serving.refusals import LONGEST_HEAD, admits_all
+from comfybridge.serving.refusals import LONGEST_HEAD, admits_all, write_plainly
 from comfybridge.serving.stopping import LAST_SECONDS, Stop, begin_jobs, end_jobs
 from comfybridge.settings import Settings
 from comfybridge.shipped import shipped
@@ -121,8 +121,9 @@ def serve_with_waitress(load_app: LoadApp, settings: Settings) -> None:
     )
     limits = LimitsOf.of(settings)
     servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
+    app_refusal = getattr(app, "write_refusal", write_plainly)
     for each in servers:
-        be_strict(each, getattr(app, "admits", admits_all), limits, KEPT_BACK)
+        be_strict(each, getattr(app, "admits", admits_all), limits, KEPT_BACK, app_refusal)
     loop = Loop(sockets, use_poll=use_poll, patience=settings.caller_timeout, most=connections, stop=Stop(app))
     loop.heed_signals(FINISHING)
     # several where a name such as localhost stands for several addresses

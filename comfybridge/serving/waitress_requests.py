@@ -9,26 +9,36 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import BaseWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import Error, RequestEntityTooLarge
 
 from comfybridge.serving.bodies import Budget, LimitsOf
-from comfybridge.serving.refusals import Refused
+from comfybridge.serving.refusals import Refused, WriteRefusal, path_in, write_plainly
 
+# The bridge's own names for what waitress refuses, by its status.
+TYPES = {413: "too_large", 431: "too_large", 500: "internal_error", 503: "busy"}
 ONCE = (b"\r\nhost:", b"\r\ntransfer-encoding:")
 
 
 def be_strict(
-    server: BaseWSGIServer, admits: Callable[[Any], bool], limits: LimitsOf, kept_back: Mapping[str, int]
+    server: BaseWSGIServer,
+    admits: Callable[[Any], bool],
+    limits: LimitsOf,
+    kept_back: Mapping[str, int],
+    write_refusal: WriteRefusal = write_plainly,
 ) -> None:
     """Have waitress refuse what the gunicorn worker refuses, as far as it can.
 
     Args:
         admits: tells from a head whether the body is wanted; an unwanted body is discarded as it arrives.
         kept_back: how many threads are reserved for requests to a path.
+        write_refusal: words what waitress refuses.
     """
+    error = type("WordedError", (WordedError,), {"write_refusal": staticmethod(write_refusal)})
     parser = type("StrictRequest", (StrictRequest,), {"admits": staticmethod(admits), "limits": limits})
-    server.channel_class = type("StrictChannel", (StrictChannel,), {"parser_class": parser})
+    server.channel_class = type(
+        "StrictChannel", (StrictChannel,), {"parser_class": parser, "error_task_class": error}
+    )
     server.task_dispatcher = Lanes(server.task_dispatcher, kept_back)
 
 
@@ -62,6 +72,25 @@ class StrictChannel(HTTPChannel):  # type: ignore[misc]  # untyped
                 each.close()
 
 
+class WordedError(ErrorTask):  # type: ignore[misc]  # untyped
+    """Answers a request that waitress refuses."""
+
+    write_refusal: WriteRefusal
+
+    def execute(self) -> None:
+        """Called in a thread."""
+        error, path = self.request.error, self.request.path
+        type = TYPES.get(error.code, "invalid_request")
+        # waitress repeats parts of the request in its own sentences
+        sentence = "The HTTP request is malformed." if error.code == 400 else f"{error.reason}."
+        status, headers, body = self.write_refusal(path, error.code, type, sentence, None)
+        self.status = f"{status} {error.reason}"
+        self.response_headers.extend([*headers.items(), ("Content-Type", "application/json")])
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
 class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
     """A request that is arriving."""
 
@@ -70,6 +99,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
     error: Any
     _budget: Budget
     _taken = 0
+    path = ""
 
     def parse_header(self, header_plus: bytes) -> None:
         """Called once the head has arrived.
@@ -77,6 +107,7 @@ class StrictRequest(HTTPRequestParser):  # type: ignore[misc]  # untyped
         Raises:
             ParsingError: it is malformed.
         """
+        self.path = path_in(header_plus)  # for a refusal; waitress reads it last
         lower = header_plus.lower()
         if b"\r\n " in lower or b"\r\n\t" in lower or any(lower.count(each) > 1 for each in ONCE):
             raise ParsingError("A header is continued on a second line, or is there twice.")

@@ -34,6 +34,7 @@ from comfybridge.web.dialects.native.dialect import NATIVE
 from comfybridge.web.dialects.native.hook_bodies import HookBodies
 from comfybridge.web.dialects.openai.dialect import OPENAI
 from comfybridge.web.document import docs
+from comfybridge.web.errors import Unread
 from comfybridge.web.marks import UPLOAD, marks_of
 from comfybridge.web.monitoring import probes
 from comfybridge.web.page import views as page
@@ -69,6 +70,27 @@ class _Application(Flask):
                 most = settings.max_asset_bytes + MOST_TEXT
                 environ[UPLOAD] = True
             return refusal is None and (request.content_length or 0) <= most
+
+    def write_refusal(
+        self, path: str, status: int, type: str, sentence: str, retry_after: int | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Word what the server refuses before it is a request, as the dialect at its address words errors.
+
+        Args:
+            path: the address, as far as it is known.
+            status, type, sentence, retry_after: as in the errors of the bridge's own API.
+
+        Returns:
+            The status, the headers beside those of any JSON, and the body.
+        """
+        error = Unread(sentence, status=status, type=type, retry_after=retry_after)
+        shape = self.extensions[DIALECTS].at(path).errors
+        with self.app_context():
+            g.request_id = ""  # it is not logged as a request
+            headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+            headers.update({name: value for name, value in shape.headers(error).items() if value})
+            body = self.json.dumps(shape.body(error, g.request_id)).encode() + b"\n"
+            return shape.status(error), headers, body
 
 
 def create_app(settings: Settings | None = None) -> Flask:

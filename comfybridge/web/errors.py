@@ -47,6 +47,20 @@ class ErrorShape:
     code: Callable[[BridgeError | type[BridgeError]], str] = lambda error: error.type
 
 
+class Unread(BridgeError):
+    """A request that the server refuses before the application gets it.
+
+    Args:
+        status: of the answer in the bridge's own API.
+        type: likewise.
+    """
+
+    def __init__(self, message: str, *, status: int, type: str, retry_after: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status = status  # type: ignore[misc]  # that of the class is the usual one
+        self.type = type  # type: ignore[misc]
+
+
 def answer_errors(
     source: Flask | Blueprint, shape: Callable[[], ErrorShape], is_listed: Callable[[str], bool] = lambda _: True
 ) -> None:

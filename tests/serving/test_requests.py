@@ -24,6 +24,13 @@ GUNICORN_ONLY = pytest.mark.parametrize(
     indirect=True,
     ids=["python app.py"],
 )
+# How errors begin, by the address that was called.
+SHAPES = {
+    b"/generate": b'{"status": "error", "type":',
+    b"/v1/images/edits": b'{"error": {"message":',
+    b"/sdapi/v1/txt2img": b'"detail":',
+    b"/api/v2/jobs": b'{"error": {"code":',
+}
 GENERATE = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nX-API-Key: " + KEY.encode() + b"\r\n"
 BODY = json.dumps({"workflow": graphs.picture()}).encode()
 
@@ -95,6 +102,39 @@ def test_a_body_that_is_too_large_is_refused_in_the_words_of_the_api_that_was_ca
                 answer = read_answer(caller)
             assert int(answer.split()[1]) == status
             assert shape in answer
+
+
+MALFORMED = {
+    "chunks": b"POST %s HTTP/1.1\r\nHost: localhost\r\nX-API-Key: KEY\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    "a header": b"GET %s HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n",
+    "no host": b"GET %s HTTP/1.1\r\n\r\n",
+    "an absolute address": b"GET http://localhost%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_what_the_server_refuses_itself_is_worded_as_at_its_address(common_server: Server, name: str) -> None:
+    for path, shape in SHAPES.items():
+        sent = MALFORMED[name].replace(b"KEY\r", KEY.encode() + b"\r") % path
+        with connect(common_server, sent) as caller:
+            answer = read_answer(caller)
+        assert (int(answer.split()[1]), shape in answer) == (400, True), answer
+
+
+@GUNICORN_ONLY
+def test_heads_that_are_too_long_are_refused_as_at_their_address(common_server: Server) -> None:
+    for path, shape in SHAPES.items():
+        line = b"GET %s?%s HTTP/1.1\r\nHost: localhost\r\n" % (path, b"a" * 5000)
+        lines = b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (path, b"X: y\r\n" * 200)
+        for sent, status in (
+            (line + b"\r\n", 414),
+            (line + b"X: " + b"b" * 70_000, 431),
+            (b"GET %s?" % path + b"a" * 70_000, 414),
+            (lines, 431),
+        ):
+            with connect(common_server, sent) as caller:
+                answer = read_answer(caller)
+            assert (int(answer.split()[1]), shape in answer) == (status, True), answer
 
 
 def test_who_waits_for_a_word_before_the_body_gets_it(common_server: Server) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict  # pydantic supports the one in typing o
 
 from comfybridge.errors import BridgeError, InvalidRequest, InvalidWorkflow
 from comfybridge.web.dialects.comfy.blueprint import blueprint
-from comfybridge.web.errors import ErrorShape
+from comfybridge.web.errors import ErrorShape, Unread
 
 REQUEST_ID = "X-Comfy-Request-Id"
 UNPROCESSABLE = 422
@@ -45,6 +45,8 @@ _ANSWERS = {
     "too_large": (413, "payload_too_large"),
     **dict.fromkeys(BROKEN_TYPES, BROKEN),
 }
+# Likewise, of what the server refuses before it is a request: the status says what.
+_UNREAD = {"too_large": "payload_too_large"}
 _ADDRESS = re.compile(r" at (?:https?|nats|tls|ws|wss)://\S+")
 _GENERIC = "Something went wrong inside the bridge; its log has the details."
 
@@ -134,6 +136,8 @@ def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:
     kind = error if isinstance(error, type) else type(error)
     if issubclass(kind, Malformed):
         return kind.status, getattr(error, "code", kind.type)
+    if isinstance(error, Unread) and error.type not in ("busy", "internal_error"):
+        return error.status, _UNREAD.get(error.type, error.type)
     return _ANSWERS.get(error.type, (error.status, error.type))
 
 
