@@ -16,7 +16,7 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.json_size import MOST_VALUES, holds_too_much
 from comfybridge.web.parsing.charsets import decoded
 
-WANTED = 'it must be a JSON object, such as {"prompt": "a cat"}'
+EXAMPLE = '{"prompt": "a cat"}'  # of a body, for most of what the bridge is asked
 DEEPEST = 100
 # JSON can contain a lone surrogate, which cannot be written to a file
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -24,26 +24,33 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 LARGEST_INTEGER = 2**64 - 1
 
 
-def read_json(raw: bytes, charset: str | None) -> dict[str, Any]:
+def read_json(raw: bytes, charset: str | None, example: str = EXAMPLE) -> dict[str, Any]:
     """Parse a whole body.
 
     Args:
         charset: from `charsets.charset_of`.
+        example: a good body, for the message.
 
     Raises:
         InvalidRequest: it is not a JSON object, or has values that JSON does not have.
     """
+    wanted = object_like(example)
     if not raw.strip():
-        raise InvalidRequest(f"The body is empty; {WANTED}.")
-    body = parse_json(raw, charset=charset)
+        raise InvalidRequest(f"The body is empty; {wanted}.")
+    body = parse_json(raw, wanted=wanted, charset=charset)
     if isinstance(body, str) and body.lstrip().startswith("{"):  # a program encoded it as JSON twice
-        body = parse_json(body.encode("utf-8", "surrogatepass"))
+        body = parse_json(body.encode("utf-8", "surrogatepass"), wanted=wanted)
     if not isinstance(body, dict):
-        raise InvalidRequest(f"The body is {_name(body)}; {WANTED}.")
+        raise InvalidRequest(f"The body is {_name(body)}; {wanted}.")
     return body
 
 
-def parse_json(raw: bytes, what: str = "The body", wanted: str = WANTED, charset: str | None = None) -> object:
+def object_like(example: str = EXAMPLE) -> str:
+    """What a body must be, as the end of a sentence."""
+    return f"it must be a JSON object, such as {example}"
+
+
+def parse_json(raw: bytes, what: str = "The body", *, wanted: str, charset: str | None = None) -> object:
     """The JSON in some bytes.
 
     Args:

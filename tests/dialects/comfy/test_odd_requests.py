@@ -25,7 +25,14 @@ def refused(answer: Any, status: int, code: str) -> str:
 @pytest.mark.parametrize("body", ["", "null", "[1]", '"x"', "{", "\0", "[" * 100_000, '{"workflow": NaN}'])
 @pytest.mark.parametrize("path", ["jobs", "assets/from-hash"])
 def test_no_json_object(api: FlaskClient, path: str, body: str) -> None:
-    refused(api.post(f"/api/v2/{path}", data=body, headers=JSON), 400, "invalid_request")
+    said = refused(api.post(f"/api/v2/{path}", data=body, headers=JSON), 400, "invalid_request")
+    assert '"prompt"' not in said  # which is a field of the bridge's own API
+
+
+@pytest.mark.parametrize(("path", "field"), [("jobs", "workflow"), ("assets/from-hash", "hash")])
+def test_what_a_body_should_be(api: FlaskClient, path: str, field: str) -> None:
+    said = refused(api.post(f"/api/v2/{path}", data="[]", headers=JSON), 400, "invalid_request")
+    assert f'it must be a JSON object, such as {{"{field}": ' in said
 
 
 @pytest.mark.parametrize(

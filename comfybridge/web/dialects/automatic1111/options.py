@@ -63,7 +63,7 @@ def set_options() -> Response:
 
     The caller is its API key, or else its address. Other settings are accepted, and have no effect.
     """
-    wanted = json_fields(request, current_bridge().settings.max_json_bytes).get(MODEL)
+    wanted = json_fields(request, current_bridge().settings.max_json_bytes, f'{{"{MODEL}": "..."}}').get(MODEL)
     if wanted is not None and wanted != _model():
         if not isinstance(wanted, str) or len(wanted) > LONGEST:
             raise Unprocessable([Problem(MODEL, f"{MODEL} must be the name of a model.")])

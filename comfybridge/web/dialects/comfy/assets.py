@@ -119,7 +119,7 @@ def post_asset() -> Response:
 def post_asset_from_hash() -> Response:
     """Another asset with bytes that you have uploaded before, without sending them again."""
     try:
-        sent = json_fields(request, current_bridge().settings.max_json_bytes)
+        sent = json_fields(request, current_bridge().settings.max_json_bytes, '{"hash": "blake3:..."}')
     except InvalidRequest as error:
         raise Malformed(error.message) from None
     fields = validated(sent, HashRequest)

@@ -48,6 +48,7 @@ TAG = "Comfy API v2"
 MOST_LISTED, USUALLY_LISTED = 100, 50
 SPARED = 8  # polls are held while more than one of so many slots is free
 POLLS = Polls()
+EXAMPLE = '{"workflow": {"1": {"class_type": "LoadImage", "inputs": {"image": "cat.png"}}}}'
 
 JOB_ID = Variable("the job's id", Annotated[str, Field(min_length=1, max_length=100)])
 KEY = Variable(
@@ -229,7 +230,7 @@ def _sent(most: int) -> dict[str, Any]:
         Malformed, TooLarge, UnsupportedMediaType
     """
     try:
-        return json_fields(request, most)
+        return json_fields(request, most, EXAMPLE)
     except InvalidRequest as error:
         raise Malformed(error.message) from None
 

@@ -15,7 +15,7 @@ from comfybridge.files.sent import MOST_FILES
 from comfybridge.web.dialects.native.envelopes import JOB, job_in
 from comfybridge.web.dialects.native.foreign_fields import IDLE, NOT_DONE
 from comfybridge.web.dialects.native.schemas import GenerateBody, OutputBody
-from comfybridge.web.parsing.body import parse_json
+from comfybridge.web.parsing.body import object_like, parse_json
 from comfybridge.web.parsing.written_fields import TEXT, field_types, json_in
 from comfybridge.workflow.wording import clip
 from comfybridge.workflow.wrapping import unwrap
@@ -78,7 +78,7 @@ def json_fields(raw: bytes) -> dict[str, Any]:
     Raises:
         InvalidRequest: it is not a JSON object.
     """
-    fields = parse_json(raw, f"The form's part {REQUEST}")
+    fields = parse_json(raw, f"The form's part {REQUEST}", wanted=object_like())
     if not isinstance(fields, dict):
         raise InvalidRequest(f"The form's part {REQUEST} must be a JSON object.")
     return fields

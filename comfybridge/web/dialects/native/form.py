@@ -74,7 +74,7 @@ def graph_in(data: bytes, what: str) -> object:
         InvalidRequest: it has none, or can't be read.
     """
     if file_extension(data) is None:
-        return parse_json(data, what, "it must be a graph as JSON, or a picture that ComfyUI made")
+        return parse_json(data, what, wanted="it must be a graph as JSON, or a picture that ComfyUI made")
     graph = embedded_graph(data)
     if graph is None:
         raise InvalidRequest(f"{what} contains no graph: ComfyUI did not make it, or its metadata was removed.")
