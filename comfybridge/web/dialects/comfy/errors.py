@@ -48,6 +48,13 @@ _ANSWERS = {
 # Likewise, of what the server refuses before it is a request: the status says what.
 _UNREAD = {"too_large": "payload_too_large"}
 _ADDRESS = re.compile(r" at (?:https?|nats|tls|ws|wss)://\S+")
+# What sentences say of fields of the bridge's own API, and what is said here.
+_OWN_HINTS = (
+    (re.compile(r' \(in a request, "model": "(?:[^"\\]|\\.)*"\)'), ""),
+    (re.compile(r"; send it in images\b"), "; upload it as an asset"),
+    (re.compile(r"; send files in images\b"), "; upload files as assets"),
+    (re.compile(r"^images: "), ""),
+)
 _GENERIC = "Something went wrong inside the bridge; its log has the details."
 
 
@@ -128,8 +135,11 @@ def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
 
 
 def message_of(error: BridgeError) -> str:
-    """The sentence of an error, without the addresses of ComfyUI and the engine."""
-    return _ADDRESS.sub("", error.message)
+    """The sentence of an error, without the addresses of ComfyUI and the engine, and hints at another API."""
+    sentence = _ADDRESS.sub("", error.message)
+    for hint, said in _OWN_HINTS:
+        sentence = hint.sub(said, sentence)
+    return sentence
 
 
 def _answer_to(error: BridgeError | type[BridgeError]) -> tuple[int, str]:
