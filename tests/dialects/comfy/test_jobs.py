@@ -72,7 +72,8 @@ def test_what_is_refused_at_once(api: FlaskClient, sim: Simulator, body: bytes, 
 
 
 def test_a_workflow_that_cannot_run_is_explained(api: FlaskClient) -> None:
-    refused(post(api, EDITOR), 422, "workflow_format_ui")
+    for workflow in (EDITOR, {"workflow": EDITOR}, {"prompt": EDITOR, "client_id": "x"}):
+        refused(post(api, workflow), 422, "workflow_format_ui")
     error = refused(post(api, MISSING), 422, "invalid_workflow")
     assert error["details"]["node_errors"]["1"]["class_type"] == "NoSuchNode"
 

@@ -54,6 +54,12 @@ def test_an_upload_that_is_used_twice_is_sent_once(jobs_app: Flask, api: FlaskCl
     assert uploads(sim) == 1
 
 
+def test_an_upload_in_a_graph_that_a_program_has_wrapped(jobs_app: Flask, api: FlaskClient) -> None:
+    graph = saving(reference(upload(api, png((10, 20, 30)))))
+    job = ended(jobs_app, submit(api, {"prompt": graph, "client_id": "x"}))
+    assert colors(jobs_app, job) == [(10, 20, 30)]
+
+
 def test_two_assets_with_the_same_bytes_are_one_file(jobs_app: Flask, api: FlaskClient, sim: Simulator) -> None:
     first, second = (upload(api, png((1, 2, 3)), name) for name in ("a.png", "b.png"))
     assert first != second

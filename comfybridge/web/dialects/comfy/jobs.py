@@ -42,7 +42,7 @@ from comfybridge.web.dialects.comfy.references import resolve
 from comfybridge.web.marks import marked
 from comfybridge.web.parsing.idempotency import HEADER, PATTERN
 from comfybridge.web.parsing.models import json_fields, validated
-from comfybridge.workflow.wrapping import is_of_editor
+from comfybridge.workflow.wrapping import is_of_editor, unwrap
 
 TAG = "Comfy API v2"
 MOST_LISTED, USUALLY_LISTED = 100, 50
@@ -112,10 +112,8 @@ def post_job() -> tuple[Response, int]:
     """Queue a workflow. It is on disk when this answers."""
     settings = current_bridge().settings
     fields = validated(_sent(settings.max_json_bytes), JobRequest, _of_reserved)
-    if is_of_editor(fields.workflow):
-        raise WorkflowFormatUi("The workflow is a file of ComfyUI's editor; export it in API format.")
     labels = check_labels(fields.metadata or {})
-    graph, files = resolve(fields.workflow, current_owner())
+    graph, files = resolve(_graph_in(fields.workflow), current_owner())
     asked = GenerationRequest(
         graph=graph,
         images=files,
@@ -233,6 +231,19 @@ def _sent(most: int) -> dict[str, Any]:
         return json_fields(request, most, EXAMPLE)
     except InvalidRequest as error:
         raise Malformed(error.message) from None
+
+
+def _graph_in(workflow: dict[str, Any]) -> dict[str, Any]:
+    """The graph that a workflow is, or that some program has wrapped, such as the body of ComfyUI's own `/prompt`.
+
+    Raises:
+        WorkflowFormatUi: it is a file of the editor.
+        InvalidWorkflow
+    """
+    found = None if is_of_editor(workflow) else unwrap(workflow)
+    if is_of_editor(workflow) or (found is not None and found.is_of_editor):
+        raise WorkflowFormatUi("The workflow is a file of ComfyUI's editor; export it in API format.")
+    return workflow if found is None else found.graph
 
 
 def _of_reserved(name: str, *_: object) -> str | None:
