@@ -31,6 +31,8 @@ RETRY_SECONDS = 5.0  # where no job has shown how long they take
 FULL_RETRY_SECONDS = 60
 USED = "The Idempotency-Key was used for another request before; a new request needs a new key."
 KEY_SECONDS = 24 * 3600.0  # for which a key of a single use is kept
+REMOVED = "The result of the earlier request with that Idempotency-Key is just being removed; send this one again."
+REMOVED_SECONDS = 2
 ONLY_ONCE = uuid.UUID("0d3d6a1e-6a7e-4b0c-9c57-0b2f0b8b7e25")  # a namespace of our own
 
 
@@ -115,11 +117,14 @@ def first_with_its_key(board: Board, admitted: Admitted) -> Job | Result | None:
 
     Raises:
         IdempotencyConflict: that was another request.
+        Busy: the time of its result is up, and the engine is about to remove it.
         EngineUnreachable
     """
     known = _known(board, str(admitted.prompt_id))
     if known is not None:
         check_same(known, admitted)
+    if isinstance(known, Result) and known.webhook is None and known.expires_at <= time.time():
+        raise Busy(REMOVED, prompt_id=known.id, retry_after=REMOVED_SECONDS)
     return known
 
 

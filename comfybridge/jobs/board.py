@@ -147,13 +147,13 @@ class Board:
         """How a job ended; None if it has not, or that is no longer kept.
 
         Raises:
-            EngineUnreachable: it is not in memory, and the engine does not answer.
+            EngineUnreachable: it is not in memory, or its time is up, and the engine does not answer.
         """
         with self._changed:
             past, whole = self._past.find(job_id), self._past.whole(job_id)
-        if past is None or whole is not None:
+        if past is None or (whole is not None and past.until > time.time()):
             return whole
-        message = self._fetch(past)
+        message = self._fetch(past)  # also where its time is up: with a webhook, it is kept for longer
         result = None if message is None else _read(Result, message)
         with self._changed:
             if result is None:
@@ -350,9 +350,11 @@ class Board:
                 job = Job.from_bytes(message.data.partition(b"\n")[0])
                 if job.id != job_id or job.kind != kind:
                     raise BrokenRecord("its subject is another one's")
-                if job_id in self._past:
+                past = self._past.find(job_id)
+                if past is not None and past.until > message.at:
                     self._ended(job, message.sequence)
                     return
+                self._past.discard(job_id)  # its key came again, after the engine had removed that result
                 self._add(job, message)
                 what = "queued"
         self._tell(job_id, what)

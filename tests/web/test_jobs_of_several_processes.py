@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 import pytest
@@ -68,3 +69,42 @@ def test_the_end_of_a_job_is_logged_and_counted_once(
 
     until_true(lambda: counted() == len(made))
     assert sorted(made) == sorted(job_id for job_id in made for line in lines() if job_id in line)
+
+
+def test_a_key_whose_result_is_no_longer_kept_begins_another_job_wherever_it_comes_again(
+    make_jobs_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    one, other = make_jobs_app(), make_jobs_app()
+    key = {"Idempotency-Key": "order-9"}
+    graph = graphs.picture()
+    job_id = queue(one.test_client(), key, workflow=graph, expires=1)
+    ended(one, job_id)
+    ended(other, job_id)
+    sim.restart()  # ComfyUI remembers keys too
+
+    def again(app: Flask) -> bool:
+        """Whether the job was taken anew; until the engine has removed the old result, the caller is to wait."""
+        response = app.test_client().post("/jobs", json={"workflow": graph, "expires": 600}, headers=key)
+        if response.status_code == 202:
+            return True
+        assert response.get_json()["type"] in ("idempotency_conflict", "busy")
+        return False
+
+    until_true(lambda: again(other))
+    for app in (one, other):
+        assert ended(app, job_id)["status"] == "succeeded"
+        success(app.test_client().get(f"/jobs/{job_id}/result"))
+
+
+def test_a_key_whose_result_is_being_removed_is_to_be_sent_again(
+    make_jobs_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = make_jobs_app().test_client()
+    key, wanted = {"Idempotency-Key": "order-10"}, {"workflow": graphs.picture(), "expires": 3600}
+    job_id = queue(api, key, **wanted)
+    ended(api.application, job_id)
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() + 3601)
+    response = api.post("/jobs", json=wanted, headers=key)
+    failure(response, 503, "busy")
+    assert int(response.headers["Retry-After"]) >= 1
