@@ -11,7 +11,7 @@ from comfybridge.jobs.board import Board, What
 from comfybridge.jobs.events import Heard, event_from_bytes
 from comfybridge.jobs.states import State
 from comfybridge.jobs.telling import COMES
-from comfybridge.prompts.progress import Preview, Progress, Queued
+from comfybridge.prompts.progress import Preview, Progress
 
 EVENTS, WATCHING = "comfybridge.event.", "comfybridge.watching."
 ASK_SECONDS = 2.0  # an agent that does not hear from a watcher for longer tells no events
@@ -49,7 +49,9 @@ class Watching:
         ]
 
     def next(self, seconds: float) -> Heard | State | None:
-        """The next event; the state, once the job has ended; None if nothing happens within that many seconds.
+        """The next event; the state, if that or the place has changed; None if nothing happens in that many seconds.
+
+        The state with which the job has ended is the last.
 
         Raises:
             UnknownPrompt: the job is not known any more.
@@ -92,7 +94,7 @@ class Watching:
                 if state.status == "running":  # its agent may have begun to listen only now
                     self._ask_at = 0.0
                 self._place = (state.status, state.position)
-                return Queued(self._job_id, state.position, state.eta_seconds)
+                return state
         elif not is_waiting:
             self._look_at = now + ASK_SECONDS
         with self._changed:

@@ -11,6 +11,7 @@ from flask import Response, g
 from comfybridge.errors import BridgeError, Busy, NotFound, forget_frames
 from comfybridge.jobs.jobs import Jobs
 from comfybridge.jobs.states import State, Wishes
+from comfybridge.prompts.progress import Queued
 from comfybridge.request import GenerationRequest
 from comfybridge.web.answers.admission import admitted
 from comfybridge.web.answers.events import MEDIA_TYPE
@@ -63,13 +64,20 @@ def wait_for(jobs: Jobs, state: State, seconds: float, *, spare: int = 0) -> Sta
 
 
 def followed(
-    jobs: Jobs, job_id: str, style: EventStyle, render: Callable[[State], Body], pause: float = 0.0
+    jobs: Jobs,
+    job_id: str,
+    style: EventStyle,
+    render: Callable[[State], Body],
+    pause: float = 0.0,
+    place: Callable[[State], bytes] | None = None,
 ) -> Response:
     """A job as server-sent events: its state now, what happens to it, and its result or error, which is the last.
 
     Args:
         render: the events of a job that has ended; raises the error that it ended with.
         pause: seconds between two events of progress, and between two previews.
+        place: the events for a new status, or a new place in the queue, of a job that has not ended; None: those of a
+            prompt that is queued at that place.
 
     Raises:
         UnknownPrompt: there is no such job.
@@ -77,6 +85,7 @@ def followed(
         EngineUnreachable
     """
     has_left, request_id = caller_has_left(), g.request_id
+    tell_place = place or (lambda state: style.told(Queued(job_id, state.position, state.eta_seconds)))
     with contextlib.ExitStack() as held:
         held.enter_context(_slot())
         watching = held.enter_context(jobs.watch(job_id, pause))
@@ -85,10 +94,12 @@ def followed(
             told_at = time.monotonic()
             while not has_left() and not jobs.is_leaving:
                 heard = watching.next(LOOK_SECONDS)
-                if isinstance(heard, State):
+                if isinstance(heard, State) and heard.has_ended:
                     yield from _whole(render(heard))
                     return
-                if heard is not None:
+                if isinstance(heard, State):
+                    yield tell_place(heard)
+                elif heard is not None:
                     yield style.told(heard)
                 elif time.monotonic() - told_at >= HEARTBEAT_SECONDS:
                     yield b": waiting\n\n"

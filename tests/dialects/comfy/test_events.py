@@ -13,6 +13,7 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
+from comfybridge.jobs.jobs import Jobs
 from comfybridge.simulator import Simulator
 from comfybridge.web.answers import queued_jobs
 from comfybridge.web.current import EXTENSION
@@ -88,6 +89,23 @@ def test_a_job_that_waits_tells_each_place_and_then_that_it_runs(
     assert next(events) == ("status", {"status": "running"})
     sim.release()
     assert list(events)[-1] == ("status", {"status": "succeeded"})
+
+
+def test_a_job_that_is_being_cancelled_does_not_run(
+    api: FlaskClient, url: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Jobs.cancel, "__kwdefaults__", {"patience": 0.0})
+    sim.hold(deaf=True)
+    job_id = queue(api, workflow=graphs.picture())
+    sim.wait_until_held()
+    _, early = following(url, job_id)
+    assert next(early) == ("status", {"status": "running"})
+    assert api.post(f"/api/v2/jobs/{job_id}/cancel").get_json()["status"] == "canceling"
+    _, late = following(url, job_id)
+    assert next(late) == ("status", {"status": "canceling"})
+    sim.release()
+    assert of(list(early), "status") == [{"status": "canceling"}, {"status": "canceled"}]
+    assert of(list(late), "status") == [{"status": "canceled"}]
 
 
 def test_previews_have_their_own_type_and_come_no_more_often_than_twice_a_second(

@@ -70,13 +70,14 @@ def follow_job(job_id: str) -> Response:
     jobs = needed_jobs()
     g.prompt_id = jobs.find(job_id, whose_prompts()).id
     try:
-        return followed(jobs, job_id, _STYLE, partial(_end, base=base_url()), PAUSE)
+        return followed(jobs, job_id, _STYLE, partial(_end, base=base_url()), PAUSE, _place)
     except Busy as busy:
         said = "As many requests wait as the bridge has slots for; a plain GET of the job is answered."
         raise TooManyStreams(said, retry_after=busy.retry_after) from None
 
 
 def _told(heard: Queued | Progress | Preview) -> bytes:
+    """The event of a step forward. Where the job waits is told by `_place`."""
     if isinstance(heard, Progress):
         return frame("progress", progress_body(heard))
     if isinstance(heard, Preview):
@@ -86,7 +87,11 @@ def _told(heard: Queued | Progress | Preview) -> bytes:
             "data_base64": base64.b64encode(heard.data).decode("ascii"),
         }
         return frame("preview", preview)
-    return _status("running") if heard.position == 0 else _status("queued", heard.position)
+    return b""
+
+
+def _place(state: State) -> bytes:
+    return _status(status_of(state), state.position or None)
 
 
 def _end(state: State, base: str) -> bytes:
