@@ -14,8 +14,10 @@ allowed explicitly, or the list would mean nothing.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from comfybridge.errors import Forbidden, InvalidWorkflow, RateLimited
 from comfybridge.files.names import PROSE
+from comfybridge.files.sent import MOST_FILES
 from comfybridge.keys import DEFAULT
 from comfybridge.media import image_size
 from comfybridge.policy.job_terms import HIGHEST, LOWEST, USUAL
@@ -108,6 +111,7 @@ class Rights:
     who: str
     policy: Policy
     _bucket: Bucket | None = field(default=None, repr=False)
+    _uploads: Bucket | None = field(default=None, repr=False)
 
     @property
     def is_confined(self) -> bool:
@@ -266,17 +270,32 @@ class Rights:
         Raises:
             RateLimited: there were too many.
         """
-        wait = self._bucket.take() if self._bucket is not None else 0.0
-        if wait:
-            seconds = math.ceil(wait)
-            raise RateLimited(
-                f"{self.who} may make {self.policy.rate} requests; the next one in {seconds} s.", retry_after=seconds
-            )
+        _take(self._bucket, f"{self.who} may make {self.policy.rate} requests; the next one in")
 
     def give_turn_back(self) -> None:
         """Uncount a request."""
         if self._bucket is not None:
             self._bucket.give_back()
+
+    @contextlib.contextmanager
+    def counting_upload(self) -> Iterator[Callable[[], None]]:
+        """Count a file that comes before the requests that use it, if it is kept.
+
+        Returns:
+            To be called once it is kept.
+
+        Raises:
+            RateLimited: more came than the requests of the rate could have brought themselves.
+        """
+        bucket, kept = self._uploads, threading.Event()
+        _take(
+            bucket, f"{self.who} may upload {MOST_FILES} files for each of {self.policy.rate} requests; the next in"
+        )
+        try:
+            yield kept.set
+        finally:
+            if bucket is not None and not kept.is_set():
+                bucket.give_back()
 
     def _check_no_overrides(
         self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf
@@ -363,8 +382,10 @@ class Policies:
         def rights(who: str, policy: Policy | None) -> Rights | None:
             if policy is None:
                 return None
-            bucket = None if policy.rate is None else Bucket(policy.rate)
-            return Rights(who, policy.model_copy(update=closed), bucket)
+            policy = policy.model_copy(update=closed)
+            if policy.rate is None:
+                return Rights(who, policy)
+            return Rights(who, policy, Bucket(policy.rate), Bucket(policy.rate.times(MOST_FILES)))
 
         # if it is refused for everyone, a key would not help
         self._others = rights("A caller of this bridge" if workflows_only else "A caller without an API key", default)
@@ -430,3 +451,18 @@ def _problem(name: str, error: ValidationError) -> str:
 
 def _names(workflows: list[str] | None) -> str:
     return "those that GET /workflows lists" if workflows is None else listed(workflows)
+
+
+def _take(bucket: Bucket | None, said: str) -> None:
+    """Take a token of a bucket.
+
+    Args:
+        said: the beginning of the refusal, which ends with the seconds.
+
+    Raises:
+        RateLimited: there is none.
+    """
+    wait = 0.0 if bucket is None else bucket.take()
+    if wait:
+        seconds = math.ceil(wait)
+        raise RateLimited(f"{said} {seconds} s.", retry_after=seconds)

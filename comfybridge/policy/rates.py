@@ -31,6 +31,10 @@ class Rate:
             raise ValueError(f"a number and a time, such as 10/minute; the times are {', '.join(SECONDS)}")
         return cls(int(match[1]), SECONDS[match[2]])
 
+    def times(self, factor: int) -> Rate:
+        """The rate of what each request may have several of."""
+        return Rate(self.count * factor, self.seconds)
+
     def __str__(self) -> str:
         return f"{self.count}/{next(name for name, seconds in SECONDS.items() if seconds == self.seconds)}"
 

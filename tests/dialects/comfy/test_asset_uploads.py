@@ -13,8 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.assets import received
+from comfybridge.policy import policies
 from comfybridge.simulator import Simulator
 from comfybridge.web.dialects.comfy import awake
+from tests.dialects.comfy.calls import post
 from tests.dialects.comfy.uploading import ASSETS, hash_of, refusal, stored, upload
 from tests.web.jobs import jobs_of
 from tests.web.policies import KEYS, PRESS, SHOP, png
@@ -284,6 +286,32 @@ def test_each_owner_has_assets_of_its_own(make_jobs_app: Callable[..., Flask], s
     assert (answer.status_code, answer.get_json()["created_new"]) == (201, True)
     assert upload(api, headers={**SHOP, "Idempotency-Key": "a"}).status_code == 200  # a key of its own
     assert len(stored(sim)) == 1
+
+
+def test_uploads_are_counted_apart_from_requests(
+    make_jobs_app: Callable[..., Flask],
+    policy_file: Callable[..., str],
+    sim: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each request of a rate may bring so many; what is not kept is not counted."""
+    monkeypatch.setattr(policies, "MOST_FILES", 2)
+    rates = {"shop": {"rate": "2/day"}}
+    api = make_jobs_app(api_keys=KEYS, policy_file=policy_file(**rates)).test_client()
+    for data in (b"1", b"2", b"3"):
+        assert upload(api, data, headers=SHOP).status_code == 201
+    assert upload(api, b"1", headers=SHOP).status_code == 200
+    assert refusal(upload(api, b"4", file_path="../x", headers=SHOP)) == (422, "invalid_request")
+    assert refusal(upload(api, b"4", expected_hash=hash_of(b"5"), headers=SHOP)) == (409, "hash_mismatch")
+    assert upload(api, b"4", headers=SHOP).status_code == 201
+    limited = upload(api, b"5", headers=SHOP)
+    assert refusal(limited) == (429, "rate_limited")
+    assert int(limited.headers["Retry-After"]) > 3600
+    assert upload(api, b"5", headers=PRESS).status_code == 201
+    for _ in range(2):
+        assert post(api, headers=SHOP).status_code == 201
+    assert refusal(post(api, headers=SHOP)) == (429, "rate_limited")
+    assert len(stored(sim)) == 5
 
 
 # -- their end -----------------------------------------------------------------------------------------------------

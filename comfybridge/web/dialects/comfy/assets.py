@@ -19,6 +19,7 @@ from comfybridge.errors import (
     EngineUnreachable,
     IdempotencyConflict,
     InvalidRequest,
+    RateLimited,
     TimedOut,
     TooLarge,
     UnsupportedMediaType,
@@ -28,6 +29,7 @@ from comfybridge.web.current import (
     current_assets,
     current_bridge,
     current_owner,
+    current_rights,
     request_deadline,
     whose_prompts,
 )
@@ -81,6 +83,7 @@ CREATED = {
         IdempotencyConflict,
         TooLarge,
         UnsupportedMediaType,
+        RateLimited,
         Busy,
         ComfyUIError,
         ComfyUIUnreachable,
@@ -94,8 +97,9 @@ def post_asset() -> Response:
     Bytes that were uploaded before are not stored again; the asset has a name and a type of its own all the same.
     """
     key, owner, base, deadline = idempotency_key(request), current_owner(), base_url(), request_deadline()
-    assets = current_assets()
+    assets, rights = current_assets(), current_rights()
     with contextlib.ExitStack() as held:
+        count = None if rights is None else held.enter_context(rights.counting_upload())
         upload = held.enter_context(upload_in(request, current_bridge().settings.max_asset_bytes))
         fields = validated(upload.fields, AssetFields)
         expected = None if fields.expected_hash is None else check_hash("expected_hash", fields.expected_hash)
@@ -104,7 +108,10 @@ def post_asset() -> Response:
 
     def add() -> Created:
         with file:
-            return assets.add(upload.file, label, owner, deadline, expected_hash=expected, key=key)
+            made = assets.add(upload.file, label, owner, deadline, expected_hash=expected, key=key)
+            if made[1] and count is not None:
+                count()
+            return made
 
     return awake(add, lambda made: _created(made, base), lambda made: json.dumps(_body(made, base)).encode(), 201)
 
