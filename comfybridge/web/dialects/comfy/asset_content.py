@@ -60,6 +60,9 @@ def _part(asset: Asset) -> tuple[int, int] | None:
         return None
     if since is not None and (since.etag or since.date) and since.etag != _etag(asset):
         return None
+    begin, _ = wanted.ranges[0]
+    if -begin > size > 0:  # more bytes of its end than it has: RFC 9110, 14.1.2
+        return 0, size
     found = wanted.range_for_length(size)
     if found is None or found[0] is None:
         raise RangeNotSatisfiable(f"The asset has {size} bytes, and none in that range.", size=size)
