@@ -37,7 +37,7 @@ from comfybridge.jobs.endings import log_end
 from comfybridge.jobs.graphs import kept_graph, sent_graph
 from comfybridge.jobs.job import Result
 from comfybridge.jobs.kept_files import kept_generation, kept_output
-from comfybridge.jobs.lists import Page, page_of
+from comfybridge.jobs.lists import Page, page_of, place_in
 from comfybridge.jobs.news import News
 from comfybridge.jobs.parts import HEARING_SECONDS, JOB_ID, Parts, is_over
 from comfybridge.jobs.presence import Agent, Presence
@@ -376,6 +376,8 @@ class Jobs:
             EngineUnreachable
         """
         if not self.is_used:
+            if cursor is not None:
+                place_in(cursor)  # a wrong one is refused here too
             return Page([], None)
         parts = self._ready()
         return page_of(parts.board, parts.find, owner, status=status, labels=labels, cursor=cursor, limit=limit)

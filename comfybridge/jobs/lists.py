@@ -60,7 +60,7 @@ def page_of(
         EngineUnreachable
     """
     wanted = set(labels)
-    after = None if cursor is None else _place_in(cursor)
+    after = None if cursor is None else place_in(cursor)
     states: list[State] = []
     last: Place | None = None
     for each in heapq.merge(_open(board, owner), _past(board, owner), key=lambda each: _newest_first(each.place)):
@@ -98,7 +98,12 @@ def _cursor_of(place: Place) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode("ascii").rstrip("=")
 
 
-def _place_in(cursor: str) -> Place:
+def place_in(cursor: str) -> Place:
+    """The place that a cursor says.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
     try:
         told = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         created, job_id = told if isinstance(told, list) else (math.nan, "")

@@ -99,3 +99,7 @@ def test_methods_that_are_not_there(api: FlaskClient, method: str, path: str, al
 )
 def test_addresses_that_are_not_there(api: FlaskClient, path: str) -> None:
     refused(api.get(f"/api/v2{path}"), 404, "not_found")
+
+
+def test_a_cursor_that_is_none_is_refused_although_there_are_no_jobs(api: FlaskClient) -> None:
+    refused(api.get("/api/v2/jobs?cursor=x"), 400, "invalid_cursor")
