@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from comfybridge.simulator import Simulator
     from tests.page.bridges import Bridge
@@ -95,6 +96,46 @@ def test_broken_workflows_are_shown_with_their_error(
     expect(broken).to_contain_text(said[0]["error"])
     page.goto("/")
     expect(page.get_by_label("Workflow", exact=True).locator("option")).to_have_text(["txt2img"])
+
+
+def test_a_workflow_that_may_make_anything_is_shown_with_the_others(
+    open_page: Open, start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    for name in ("txt2img.json", "txt2img.yaml"):
+        shutil.copy(ROOT / "workflows" / name, tmp_path)
+    foreign = {"1": {"class_type": "NodeOfAPack", "inputs": {}}}
+    (tmp_path / "foreign.json").write_text(json.dumps(foreign))
+    bridge = start_bridge(WORKFLOWS_DIR=str(tmp_path))
+    said = requests.get(f"{bridge.url}/workflows", timeout=30).json()["workflows"]
+    assert said[0]["makes"] is None
+    page = open_page(bridge, "/workflows")
+    expect(page.get_by_role("article").get_by_role("heading")).to_have_text(["foreign", "txt2img"])
+    expect(page.get_by_role("article", name="foreign")).to_contain_text("the node NodeOfAPack")
+
+
+def test_agents_and_jobs_without_a_comfyui_are_shown(page: Page, bridge: Bridge) -> None:
+    agent = {
+        "name": "attic",
+        "version": "1.0",
+        "slots": 2,
+        "running": 1,
+        "servers": {"http://attic:8188": True, "http://attic:8288": False},
+        "mean_seconds": None,
+    }
+    added = {"stats": {"agents": [agent]}, "queue": {"jobs": [{"prompt_id": "a-job", "position": 1}]}}
+
+    def add(route: Route) -> None:
+        if route.request.is_navigation_request():
+            return route.fallback()
+        path = route.request.url.rpartition("/")[2]
+        said = requests.get(route.request.url, timeout=30).json()
+        return route.fulfill(json={**said, **added[path]})
+
+    page.route(re.compile("/(stats|queue)$"), add)
+    page.get_by_role("link", name="Stats").click()
+    row = page.get_by_role("region", name="Agents").get_by_role("row", name="attic")
+    expect(row).to_contain_text("http://attic:8188 answers, http://attic:8288 does not answer")
+    expect(page.get_by_role("region", name="Queue").get_by_role("row", name="job 1")).to_contain_text("a-job")
 
 
 def test_servers_queue_and_slots_are_shown_while_they_change(

@@ -90,7 +90,7 @@ export class Chooser extends EventTarget {
  */
 function lacksOf(workflow) {
   const sentences = missingModels(workflow).map(({ name, directory, url }) =>
-    el("p", {}, "ComfyUI lacks the model ", linkTo(url, name), ` (in ${directory}).`),
+    el("p", {}, "ComfyUI lacks the model ", linkTo(url, name), directory && ` (in ${directory})`, "."),
   );
   const nodes = workflow.missing_nodes ?? [];
   if (nodes.length) sentences.push(el("p", { text: `ComfyUI lacks the ${nodes.length === 1 ? "node" : "nodes"} ${nodes.join(", ")}.` }));
@@ -102,9 +102,9 @@ export function missingModels({ models }) {
   return models.filter(({ installed, used_instead }) => installed === false && !used_instead);
 }
 
-/** @param {string | null} url @param {string} text */
+/** @param {string} url @param {string} text */
 export function linkTo(url, text) {
-  if (!url || !/^https?:\/\//.test(url)) return el("span", { text });
+  if (!/^https?:\/\//.test(url)) return el("span", { text });
   return el("a", { href: url, target: "_blank", rel: "noreferrer", text });
 }
 

@@ -14,8 +14,8 @@
  *
  * @typedef {object} Model
  * @property {string} name
- * @property {string} directory
- * @property {string | null} url where it can be had.
+ * @property {string} directory empty if unknown.
+ * @property {string} url where it can be had; empty if unknown.
  * @property {boolean | null} [installed] null if no server could be asked.
  * @property {string | null} [used_instead] the model that the bridge uses in its place.
  *
@@ -38,7 +38,7 @@
  * @property {string} description
  * @property {string[]} parameters
  * @property {string[]} tasks
- * @property {string[]} makes file endings.
+ * @property {string[] | null} makes file endings; null if a node may make any.
  *
  * @typedef {object} Listing the answer of `GET /workflows`.
  * @property {string | null} default

@@ -10,7 +10,7 @@ export function agentTable(agents) {
   const rows = agents.map(({ name, version, slots, running, servers, mean_seconds }) => [
     name,
     `${running} of ${slots}`,
-    Object.entries(servers).map(([server, state]) => `${server}: ${state}`).join(", "),
+    Object.entries(servers).map(([server, answers]) => `${server} ${answers ? "answers" : "does not answer"}`).join(", "),
     secondsInWords(mean_seconds),
     version,
   ]);

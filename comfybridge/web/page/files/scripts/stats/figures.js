@@ -22,12 +22,13 @@
  * @property {string} version
  * @property {number} slots
  * @property {number} running
- * @property {Record<string, string>} servers
+ * @property {Record<string, boolean>} servers whether each of its ComfyUIs answers.
  * @property {number | null} mean_seconds
  *
  * @typedef {object} Queue
  * @property {{prompt_id: string, server: string}[]} running
  * @property {{prompt_id: string, position: number, server: string}[]} pending
+ * @property {{prompt_id: string, position: number}[]} [jobs] those that no ComfyUI has yet.
  *
  * @typedef {object} Figures
  * @property {Server[]} servers

@@ -14,7 +14,7 @@ export function table(name, heads, rows) {
   const head = el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })));
   return el(
     "div",
-    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": name },
+    { class: "table-scroll", tabindex: "0", role: "group", "aria-label": name },
     el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows.map(row))),
   );
 }

@@ -28,7 +28,8 @@ export class WorkflowCard {
   constructor(listed, context) {
     this.#listed = listed;
     this.#context = context;
-    const { name, description, tasks, makes, parameters } = listed;
+    const { name, description, tasks, parameters } = listed;
+    const makes = listed.makes ?? [];
     this.text = [name, description, ...tasks, ...tasks.map(taskInWords), ...makes].join(" ").toLowerCase();
     const link = `./?workflow=${encodeURIComponent(name)}`;
     const facts = [...tasks.map(taskInWords), makes.length ? `makes ${makes.join(", ")}` : ""].filter(Boolean);
@@ -94,7 +95,7 @@ function folded(title, content) {
 /** @param {Workflow} workflow */
 function needs({ models, missing_nodes: nodes }) {
   const items = models.map(({ name, directory, url, installed, used_instead }) =>
-    el("li", {}, linkTo(url, name), " ", el("span", { class: "hint", text: `in ${directory}` }), " ", stateOf(installed, used_instead)),
+    el("li", {}, linkTo(url, name), " ", directory && el("span", { class: "hint", text: `in ${directory}` }), " ", stateOf(installed, used_instead)),
   );
   for (const node of nodes ?? []) items.push(el("li", {}, `the node ${node} `, stateOf(false)));
   if (!items.length) return el("p", { class: "hint", text: "Its file names no model." });
