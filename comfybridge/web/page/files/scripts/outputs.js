@@ -51,9 +51,21 @@ export function showOutput(output, { alt = "", onGone } = {}) {
   return shown;
 }
 
+/**
+ * A link begins with the address that the bridge believes to have. The page knows better: it may have come through a proxy that
+ * adds a path, or another name, of which the bridge was not told.
+ *
+ * @param {Output} output
+ * @returns {string}
+ */
+function addressOf({ url = "" }) {
+  const file = /^https?:.*?\/(files\/[^/?#]+\/[^/?#]*)$/.exec(url);
+  return file?.[1] ? new URL(file[1], document.baseURI).href : url;
+}
+
 /** @param {Output} output @param {string} alt @returns {HTMLElement | null} null if browsers show no such files. */
 function shownAsMedia(output, alt) {
-  const properties = { class: "output", src: output.url ?? "" };
+  const properties = { class: "output", src: addressOf(output) };
   const played = { ...properties, controls: true, preload: "metadata", "aria-label": alt };
   if (output.kind === "video") return el("video", played);
   if (output.kind === "audio") return el("audio", played);
@@ -61,7 +73,7 @@ function shownAsMedia(output, alt) {
   const { width, height } = output;
   const image = el("img", { ...properties, alt, width, height, loading: "lazy", decoding: "async" });
   if (isEmbedded(output)) return el("span", { class: "output-link" }, image); // browsers open no data: URIs as pages
-  return el("a", { href: output.url ?? "", target: "_blank", rel: "noreferrer", class: "output-link" }, image);
+  return el("a", { href: addressOf(output), target: "_blank", rel: "noreferrer", class: "output-link" }, image);
 }
 
 /** @param {Output} output @param {string} why @returns {HTMLElement} */
@@ -71,7 +83,7 @@ function asFile(output, why) {
 
 /** @param {Output} output @param {string} [label] @returns {HTMLElement} */
 export function downloadLink(output, label = output.filename || "file") {
-  return el("a", { href: output.url ?? "", download: output.filename || "", rel: "noreferrer", text: label });
+  return el("a", { href: addressOf(output), download: output.filename || "", rel: "noreferrer", text: label });
 }
 
 /** @param {Output} output whether its bytes are in the answer only, and cannot be fetched again. */
