@@ -18,6 +18,7 @@ from comfybridge.simulator.sockets import Sockets
 from comfybridge.simulator.tracebacks import traceback_lines
 from comfybridge.simulator.world import World
 
+_ENDS = ("execution_success", "execution_error", "execution_interrupted")
 _PREVIEW_METHODS = ("none", "auto", "latent2rgb", "taesd")
 """What else is asked for, "default" too, is what the server was started with."""
 
@@ -66,6 +67,8 @@ class Executor:
         self.current_node: str | None = None
         self.forget = False
         """Set to empty the cache before the next prompt."""
+        self.has_told_end = False
+        """Whether the prompt that runs has told its end: a moment later it is in the history."""
         self._world = world
         self._gate = gate
         self._faults = faults
@@ -207,6 +210,7 @@ class Executor:
 
     def _tell(self, run: Run, event: str, data: dict[str, Any], broadcast: bool = False) -> None:
         """Sends an event and notes it for the history."""
+        self.has_told_end = event in _ENDS
         stamped = {**data, "timestamp": int(time.time() * 1000)}
         self._messages.append([event, stamped])
         if run.client_id is not None or broadcast:

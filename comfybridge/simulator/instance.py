@@ -115,6 +115,7 @@ class Instance:
             while (item := self.queue.take()) is not None:
                 entry = self.executor.execute(item)
                 self.queue.finish(entry)
+                self.executor.has_told_end = False
                 client_id = self.executor.client_id
                 if client_id is not None:
                     self.sockets.post("executing", {"node": None, "prompt_id": item[1]}, client_id)

@@ -21,6 +21,7 @@ from comfybridge.simulator.version import NEWEST, Version
 from comfybridge.simulator.world import Folders, World, model_lists
 
 _T = TypeVar("_T")
+_HISTORY_SECONDS = 5.0
 
 
 class Simulator:
@@ -158,8 +159,10 @@ class Simulator:
 
     @property
     def history(self) -> dict[str, Any]:
-        """The whole history, as GET /history answers it."""
-        return self._alive.queue.history()
+        """The whole history, with each prompt that has told its end; GET /history may answer it a moment earlier."""
+        queue, executor = self._alive.queue, self._alive.executor
+        queue.wait_until(lambda: not (queue.running and executor.has_told_end), _HISTORY_SECONDS)
+        return queue.history()
 
     def finished_at(self, prompt_id: str) -> float:
         """When a prompt entered the history, on `time.monotonic()`'s clock."""

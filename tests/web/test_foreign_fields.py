@@ -56,6 +56,7 @@ SENT: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("path", ["/history/{}", "/api/jobs/{}"])
 def test_what_comfyui_keeps_of_a_prompt_can_be_sent_as_it_is(api: FlaskClient, sim: Simulator, path: str) -> None:
     made = success(api.post("/generate", json={"workflow": GRAPH}))
+    assert sim.history  # before that, ComfyUI tells less of a job
     with urlopen(sim.url + path.format(made["prompt_id"])) as kept:
         again = success(api.post("/generate", data=kept.read()))
     assert again["images"]
