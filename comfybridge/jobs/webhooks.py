@@ -208,9 +208,12 @@ class Webhooks:
             Conflict: another bridge was first.
             EngineUnreachable, Full: it could not be claimed.
         """
-        before, number = hook.tries, hook.tries.count + 1
-        claim = replace(before, state="trying", count=number, at=time.time(), pause=self._claim_seconds)
-        sequence = self._engine.publish(TRIES + hook.id, claim.to_bytes(), expected=hook.sequence, ttl=KEPT_SECONDS)
+        with self._changed:  # or a record might come between one of these and the next
+            before, last = hook.tries, hook.sequence
+            if hook.is_over or hook.due > time.monotonic():  # one has come since this try was begun
+                return None
+        claim = replace(before, state="trying", count=before.count + 1, at=time.time(), pause=self._claim_seconds)
+        sequence = self._engine.publish(TRIES + hook.id, claim.to_bytes(), expected=last, ttl=KEPT_SECONDS)
         with self._changed:
             hook.due = time.monotonic() + self._claim_seconds
         try:

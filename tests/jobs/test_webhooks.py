@@ -22,9 +22,10 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from comfybridge.deadline import Deadline
 from comfybridge.engine.engine import Engine
 from comfybridge.errors import EngineUnreachable
-from comfybridge.jobs.hooks import TO_ONE_HOST
+from comfybridge.jobs.hooks import TO_ONE_HOST, Hook
 from comfybridge.jobs.job import Result
 from comfybridge.jobs.tries import Tries
 from comfybridge.jobs.webhooks import RESULT, STREAM, TRIES, Webhooks
@@ -307,6 +308,30 @@ def test_several_bridges_deliver_each_once(engine: Engine, receiver: Receiver) -
     assert Counter(each.headers["webhook-id"] for each in receiver.came) == {
         f"{result.id}-succeeded": 1 for result in results
     }
+
+
+def test_a_try_that_begins_late_is_left_to_the_bridge_that_has_made_it(
+    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a thread may start only when the other bridge's try is over."""
+    receiver.status = 500
+    begun, over = threading.Event(), threading.Event()
+    with delivering(engine, LATER) as late:
+        run = late._run
+
+        def run_late(hook: Hook, limit: Deadline) -> None:
+            begun.set()
+            until_true(lambda: hook.tries.state == "waiting" and hook.tries.count == 1)
+            run(hook, limit)
+            over.set()
+
+        monkeypatch.setattr(late, "_run", run_late)
+        result = ended(engine, receiver.url)
+        assert begun.wait(SECONDS)
+        with delivering(engine, LATER):
+            assert over.wait(SECONDS)
+            assert settled(engine, result, "waiting").count == 1
+    assert len(receiver.came) == 1
 
 
 # -- bridges come and go -----------------------------------------------------------------------------------------
