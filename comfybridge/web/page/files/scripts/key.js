@@ -2,7 +2,8 @@
 
 import { el } from "./element.js";
 
-const PLACE = "comfybridge.key";
+const OURS = "comfybridge.";
+const PLACE = `${OURS}key`;
 const WANTED = "This bridge wants an API key.";
 const UNKNOWN = "The key is not known to this bridge.";
 const USED_IN_KEYS = /^[\x21-\x7e]+$/; // others cannot be sent in a header
@@ -54,9 +55,14 @@ export function askForKey(reason = WANTED) {
   return question;
 }
 
-/** Forget the key, and all that the page shows with it. */
+/** Forget the key, and all that the page shows and this tab keeps with it. */
 export function forgetKey() {
   keep(null);
+  try {
+    Object.keys(sessionStorage).filter((name) => name.startsWith(OURS)).forEach((name) => sessionStorage.removeItem(name));
+  } catch {
+    // as in `keep`
+  }
   location.assign(location.pathname); // without what it had opened
 }
 

@@ -3,6 +3,7 @@
 import { alertUser } from "./announce.js";
 import { getJson } from "./api.js";
 import { Chooser } from "./chooser.js";
+import { Draft } from "./draft.js";
 import { takeDrops } from "./dropping.js";
 import { el, fill } from "./element.js";
 import { Gallery } from "./gallery/gallery.js";
@@ -37,13 +38,16 @@ takeDrops({
   take: ([file]) => file && bench.open(file),
 });
 
-const first = firstOf(listing);
+const draft = new Draft(policy.owner);
+const kept = usable(draft.kept);
+const first = kept?.workflow ?? firstOf(listing);
 at("panel").hidden = first === null && !policy.graphs;
 at("results").hidden = at("panel").hidden && bench.gallery.isEmpty; // there is nothing to make
 const missing = first === null ? nothing(policy, listing) : el("div");
 fill(at("state"), missing);
 bench.addEventListener("show", () => missing.remove());
-if (first !== null) bench.choose(first);
+if (first !== null) bench.choose(first, kept?.values);
+draft.keepWhenLeft(() => bench.form);
 const place = el("div");
 at("state").append(place);
 watchReadiness(place, () => bench.refresh());
@@ -52,6 +56,20 @@ watchReadiness(place, () => bench.refresh());
 async function load() {
   const [policy, listing] = await Promise.all([getJson("policy"), getJson("workflows")]);
   return { policy, listing };
+}
+
+/**
+ * What the tab has kept, if it is of the workflow that is asked for, and that may be used still.
+ *
+ * @param {import("./draft.js").Kept | null} kept
+ */
+function usable(kept) {
+  if (kept === null) return null;
+  const { workflow } = kept;
+  const wanted = new URLSearchParams(location.search).get("workflow");
+  if (typeof workflow !== "string") return policy.graphs && wanted === null ? kept : null;
+  const isThere = listing.workflows.some(({ name }) => name === workflow);
+  return isThere && (wanted === null || wanted === workflow) ? kept : null;
 }
 
 /** @param {Listing} listing @returns {string | null} the workflow to begin with. */

@@ -50,14 +50,15 @@ export class Workbench extends EventTarget {
   }
 
   /**
-   * Show the form of a workflow; what was typed into the last one is carried over.
+   * Show the form of a workflow.
    *
    * @param {string | Workflow} chosen
+   * @param {Values} [values] what to fill in; what was typed into the last form if not given.
    */
-  async choose(chosen) {
+  async choose(chosen, values) {
     const choice = ++this.#choices;
     this.chooser.chosen = chosen;
-    const typed = typeof chosen === "string" ? this.#typed() : {}; // a file has a prompt of its own
+    const typed = values ?? (typeof chosen === "string" ? this.#typed() : {}); // a file has a prompt of its own
     /** @type {Workflow} */
     const workflow = typeof chosen === "string" ? await this.#load(chosen) : chosen;
     if (choice !== this.#choices) return; // another one has been chosen in the meantime
