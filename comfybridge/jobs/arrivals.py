@@ -14,12 +14,13 @@ class Arrived:
     """What has arrived for one job.
 
     Attributes:
-        files: by the number of the output.
+        files: by the run that has made them, and the number of the output. A job may have been run by an agent that
+            died before it could hand in the result, with another seed.
         end: expect no more.
     """
 
     end: Callable[[], None]
-    files: dict[int, bytes] = field(default_factory=dict)
+    files: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
 
 class Arrivals:
@@ -36,7 +37,7 @@ class Arrivals:
         with self._lock:
             if self._engine is not engine:
                 inbox = engine.new_inbox()
-                engine.listen(f"{inbox}.*.*", self._hear)
+                engine.listen(f"{inbox}.*.*.*", self._hear)
                 self._engine, self._inbox = engine, inbox
             return self._inbox
 
@@ -49,7 +50,7 @@ class Arrivals:
         self._expected.pop(job_id, None)
 
     def _hear(self, subject: str, data: bytes) -> None:
-        job_id, number = subject.split(".")[-2:]
+        job_id, run, number = subject.split(".")[-3:]
         arrived = self._expected.get(job_id)
         if arrived is not None:
-            arrived.files[int(number)] = data
+            arrived.files[run, int(number)] = data

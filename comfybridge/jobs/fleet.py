@@ -209,7 +209,7 @@ class _Request:
             generation = kept_generation(engine, result, deadline, options)
         else:
             self._reads_from = result.agent_id
-            generation = generation_of(result, self._open_live, deadline, options)
+            generation = generation_of(result, partial(self._open_live, result.generation["run"]), deadline, options)
         now, executing = time.monotonic(), generation.timings.executing
         queued = None if executing is None else max(0.0, now - self.queued_at - executing)
         generation.started = deadline.started
@@ -231,8 +231,8 @@ class _Request:
         agents = self._parts.presence.living()
         return self._job.kind == "live" and not any(self._job.id in each.running for each in agents)
 
-    def _open_live(self, number: int) -> Headed:
-        data = self._arrived.files.get(number)
+    def _open_live(self, run: str, number: int) -> Headed:
+        data = self._arrived.files.get((run, number))
         if data is not None:
             return Headed(iter([data]))
         subject = f"comfybridge.ask.{self._reads_from}.file.{self._job.id}.{number}"

@@ -44,7 +44,7 @@ class Job:
         most_running: how many jobs of its owner may run at once; None: any number.
         is_followed: whether somebody wants to hear of the events of a live job.
         inbox: where the agent of a live job may send small files before the result, to save the bridge a call for
-            them; each under `INBOX.ID.NUMBER`.
+            them; each under `INBOX.ID.RUN.NUMBER`.
         request_in: where the request is: after the job in its message, or in a blob.
         input_files: how many input files it has, as blobs `in-N`.
         keeps_graph: whether its result has the graph that ran.

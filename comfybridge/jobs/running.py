@@ -245,7 +245,7 @@ class Run:
             if any(map(has_file, generation.outputs)):
                 around.keep(job.id, generation)
                 if job.inbox is not None:
-                    send_small(generation.outputs, f"{job.inbox}.{job.id}", around.engine)
+                    send_small(generation.outputs, f"{job.inbox}.{job.id}.{self._run}", around.engine)
             return self._end("succeeded", generation=record_of(generation, admitted.asked, self._run))
         began = time.monotonic()
 
