@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ipaddress
 import json
 import re
 import secrets
@@ -17,7 +19,8 @@ AGENT = "agent-"  # an agent's user is its id, by this beginning
 PASSWORD_BYTES = 24
 MOST_AGENTS = 1000
 KEPT, LIVE, RESULTS, FILES = (f"COMFYBRIDGE_{name}" for name in ("KEPT", "LIVE", "RESULTS", "FILES"))
-_NAME = re.compile(rf"{AGENT}[A-Za-z0-9_-]{{1,60}}")
+_NAME = re.compile(rf"{AGENT}[A-Za-z0-9_][A-Za-z0-9_-]{{0,59}}")
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 def engine_config(arguments: Sequence[str]) -> int:
@@ -36,6 +39,8 @@ def configuration_for(arguments: Sequence[str]) -> str:
         parser.error(str(error))
     if bool(options.tls_cert) != bool(options.tls_key):
         parser.error("--tls-cert and --tls-key belong together")
+    if options.websocket == options.port:
+        parser.error("--websocket takes another port than --port")
     passwords = {name: secrets.token_hex(PASSWORD_BYTES) for name in (BRIDGE, *agents)}
     scheme = "tls" if options.tls_cert else "nats"
 
@@ -166,6 +171,21 @@ def _names(text: str) -> list[str]:
     return names
 
 
+def _host(text: str) -> str:
+    """A host as URLs have it."""
+    with contextlib.suppress(ValueError):
+        return f"[{ipaddress.IPv6Address(text.removeprefix('[').removesuffix(']'))}]"
+    if not _HOST.fullmatch(text):
+        raise argparse.ArgumentTypeError("it takes the name of a host, or an IP address")
+    return text
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("it takes a number from 1 to 65535")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{program()} engine-config",
@@ -177,13 +197,17 @@ def _parser() -> argparse.ArgumentParser:
         "--agents", default="2", metavar="NUMBER|NAMES", help="how many agents there are, or their names (2)"
     )
     parser.add_argument(
-        "--address", default="127.0.0.1", help="the host by which others reach the engine (127.0.0.1)"
+        "--address",
+        type=_host,
+        default="127.0.0.1",
+        metavar="HOST",
+        help="the host by which others reach the engine (127.0.0.1)",
     )
-    parser.add_argument("--port", type=int, default=4222, help="the port that it listens on (4222)")
+    parser.add_argument("--port", type=_port, default=4222, metavar="PORT", help="the port that it listens on (4222)")
     parser.add_argument("--store-dir", default="jetstream", help="the folder for its data (jetstream)")
     parser.add_argument("--tls-cert", metavar="FILE", help="the file of its certificate, for connections by TLS")
     parser.add_argument("--tls-key", metavar="FILE", help="the file of that certificate's key")
     parser.add_argument(
-        "--websocket", type=int, metavar="PORT", help="another port, for websockets, as behind an HTTP proxy"
+        "--websocket", type=_port, metavar="PORT", help="another port, for websockets, as behind an HTTP proxy"
     )
     return parser

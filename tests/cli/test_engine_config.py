@@ -157,8 +157,29 @@ def test_tls_and_websockets_can_be_asked_for(capsys: pytest.CaptureFixture[str])
     assert "COMFYBRIDGE_ENGINE=tls://bridge:" in secure
 
 
-@pytest.mark.parametrize("agents", ["0", "1001", "", "a,a", "a b", "a.b", "*"])
+@pytest.mark.parametrize("agents", ["0", "1001", "-1", "", "a,a", "a b", "a.b", "*"])
 def test_agents_without_a_usable_name_are_refused(capsys: pytest.CaptureFixture[str], agents: str) -> None:
     with pytest.raises(SystemExit):
         main(["engine-config", "--agents", agents])
     assert "--agents" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--address", value) for value in ("", "a b", "a..b", "u@h", "h:1", "h,i", "h/p", "h\ninclude x", "[h]")),
+        *(("--port", value) for value in ("0", "65536", "-1", "x")),
+        *(("--websocket", value) for value in ("0", "70000", "4222")),
+    ],
+)
+def test_an_engine_that_nobody_could_reach_is_refused(
+    capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["engine-config", f"{option}={value}"])
+    assert option in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_addresses_of_ip_6_stand_in_brackets(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    assert "@[::1]:4222 " in printed(capsys, "--address", host)
