@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from comfybridge.assets.asset import Asset, Content
@@ -30,6 +31,7 @@ from comfybridge.media import media_type_of
 from comfybridge.request import OpenFile
 
 STRIPES = 64
+Counting = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Assets:
         *,
         expected_hash: str | None = None,
         key: str | None = None,
+        counting: Counting = contextlib.nullcontext,
     ) -> tuple[Asset, bool]:
         """Keep an upload.
 
@@ -74,6 +77,7 @@ class Assets:
             owner: the name of the caller's API key.
             expected_hash: the hash that its bytes must have.
             key: an idempotency key, which can be used once in 24 hours.
+            counting: entered while the asset is made; may refuse it.
 
         Returns:
             The asset, and whether its owner had no such bytes before.
@@ -91,7 +95,7 @@ class Assets:
             raise IdempotencyConflict("The Idempotency-Key was used for another upload in the last 24 hours.")
         name = received.name(label.file_path)
         try:
-            with self._storing[zlib.crc32(name.encode()) % STRIPES]:
+            with counting(), self._storing[zlib.crc32(name.encode()) % STRIPES]:
                 known = None if hash is None else self._known(hash, owner, label, deadline)
                 if known is not None:
                     return self._mint(known.content, hash, label, owner), False
@@ -104,12 +108,20 @@ class Assets:
                     records.release(key, owner)
             raise
 
-    def mint(self, hash: str, label: Label, owner: str | None, deadline: Deadline) -> tuple[Asset, bool]:
+    def mint(
+        self,
+        hash: str,
+        label: Label,
+        owner: str | None,
+        deadline: Deadline,
+        counting: Counting = contextlib.nullcontext,
+    ) -> tuple[Asset, bool]:
         """Another asset with bytes that the owner has already; one like it if there is one.
 
         Args:
             hash: as `parse_hash` returns it.
             label: without a path or a type, those of the asset that has these bytes.
+            counting: entered while the asset is made, if it is new; may refuse it.
 
         Returns:
             The asset, and whether it is new.
@@ -129,7 +141,8 @@ class Assets:
         is_like = (known.file_path, known.content_type) == (label.file_path, label.content_type)
         if is_like and _outlives(known, _expiry(label)):
             return known, False
-        return self._mint(known.content, hash, label, owner), True
+        with counting():
+            return self._mint(known.content, hash, label, owner), True
 
     def has(self, hash: str, owner: str | None, deadline: Deadline) -> bool:
         """Whether an owner has uploaded bytes of that hash, and they are still there."""

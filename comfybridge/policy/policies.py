@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -111,7 +110,7 @@ class Rights:
     who: str
     policy: Policy
     _bucket: Bucket | None = field(default=None, repr=False)
-    _uploads: Bucket | None = field(default=None, repr=False)
+    _assets: Bucket | None = field(default=None, repr=False)
 
     @property
     def is_confined(self) -> bool:
@@ -278,24 +277,20 @@ class Rights:
             self._bucket.give_back()
 
     @contextlib.contextmanager
-    def counting_upload(self) -> Iterator[Callable[[], None]]:
-        """Count a file that comes before the requests that use it, if it is kept.
-
-        Returns:
-            To be called once it is kept.
+    def counting_asset(self) -> Iterator[None]:
+        """Count a file that is there before the requests that use it, unless that fails.
 
         Raises:
-            RateLimited: more came than the requests of the rate could have brought themselves.
+            RateLimited: there are more than the requests of the rate could have brought themselves.
         """
-        bucket, kept = self._uploads, threading.Event()
-        _take(
-            bucket, f"{self.who} may upload {MOST_FILES} files for each of {self.policy.rate} requests; the next in"
-        )
+        bucket = self._assets
+        _take(bucket, f"{self.who} may make {MOST_FILES} assets for each of {self.policy.rate} requests; the next in")
         try:
-            yield kept.set
-        finally:
-            if bucket is not None and not kept.is_set():
+            yield
+        except BaseException:
+            if bucket is not None:
                 bucket.give_back()
+            raise
 
     def _check_no_overrides(
         self, request: GenerationRequest, workflow: str | None, parameters_of: ParametersOf

@@ -288,22 +288,26 @@ def test_each_owner_has_assets_of_its_own(make_jobs_app: Callable[..., Flask], s
     assert len(stored(sim)) == 1
 
 
-def test_uploads_are_counted_apart_from_requests(
+def test_assets_are_counted_apart_from_requests(
     make_jobs_app: Callable[..., Flask],
     policy_file: Callable[..., str],
     sim: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each request of a rate may bring so many; what is not kept is not counted."""
+    """Each request of a rate may bring so many; what makes none is not counted."""
     monkeypatch.setattr(policies, "MOST_FILES", 2)
     rates = {"shop": {"rate": "2/day"}}
     api = make_jobs_app(api_keys=KEYS, policy_file=policy_file(**rates)).test_client()
-    for data in (b"1", b"2", b"3"):
-        assert upload(api, data, headers=SHOP).status_code == 201
-    assert upload(api, b"1", headers=SHOP).status_code == 200
+    for status, data in ((201, b"1"), (201, b"2"), (200, b"1")):
+        assert upload(api, data, headers=SHOP).status_code == status
+    again = {"hash": hash_of(b"1")}
+    assert api.post(f"{ASSETS}/from-hash", json=again, headers=SHOP).status_code == 200
     assert refusal(upload(api, b"4", file_path="../x", headers=SHOP)) == (422, "invalid_request")
     assert refusal(upload(api, b"4", expected_hash=hash_of(b"5"), headers=SHOP)) == (409, "hash_mismatch")
     assert upload(api, b"4", headers=SHOP).status_code == 201
+    new = api.post(f"{ASSETS}/from-hash", json={**again, "file_path": "another"}, headers=SHOP)
+    assert refusal(new) == (429, "rate_limited")
+    assert api.post(f"{ASSETS}/from-hash", json=again, headers=SHOP).status_code == 200  # it is known
     limited = upload(api, b"5", headers=SHOP)
     assert refusal(limited) == (429, "rate_limited")
     assert int(limited.headers["Retry-After"]) > 3600
@@ -311,7 +315,7 @@ def test_uploads_are_counted_apart_from_requests(
     for _ in range(2):
         assert post(api, headers=SHOP).status_code == 201
     assert refusal(post(api, headers=SHOP)) == (429, "rate_limited")
-    assert len(stored(sim)) == 5
+    assert len(stored(sim)) == 4
 
 
 # -- their end -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from flask import Response, jsonify, request
 from pydantic import Field
 
 from comfybridge.assets.asset import Asset
-from comfybridge.assets.assets import Label
+from comfybridge.assets.assets import Counting, Label
 from comfybridge.assets.errors import AssetInUse, ContentGone, HashMismatch, UnknownAsset, UnknownContent
 from comfybridge.errors import (
     Busy,
@@ -97,9 +97,8 @@ def post_asset() -> Response:
     Bytes that were uploaded before are not stored again; the asset has a name and a type of its own all the same.
     """
     key, owner, base, deadline = idempotency_key(request), current_owner(), base_url(), request_deadline()
-    assets, rights = current_assets(), current_rights()
+    assets, counting = current_assets(), _counting()
     with contextlib.ExitStack() as held:
-        count = None if rights is None else held.enter_context(rights.counting_upload())
         upload = held.enter_context(upload_in(request, current_bridge().settings.max_asset_bytes))
         fields = validated(upload.fields, AssetFields)
         expected = None if fields.expected_hash is None else check_hash("expected_hash", fields.expected_hash)
@@ -108,10 +107,7 @@ def post_asset() -> Response:
 
     def add() -> Created:
         with file:
-            made = assets.add(upload.file, label, owner, deadline, expected_hash=expected, key=key)
-            if made[1] and count is not None:
-                count()
-            return made
+            return assets.add(upload.file, label, owner, deadline, expected_hash=expected, key=key, counting=counting)
 
     return awake(add, lambda made: _created(made, base), lambda made: json.dumps(_body(made, base)).encode(), 201)
 
@@ -121,7 +117,7 @@ def post_asset() -> Response:
     tag=TAG,
     body={"application/json": HashRequest},
     answers=CREATED,
-    raises=(Malformed, UnknownContent, TooLarge, UnsupportedMediaType, Busy, EngineUnreachable),
+    raises=(Malformed, UnknownContent, TooLarge, UnsupportedMediaType, RateLimited, Busy, EngineUnreachable),
 )
 def post_asset_from_hash() -> Response:
     """Another asset with bytes that you have uploaded before, without sending them again."""
@@ -132,7 +128,7 @@ def post_asset_from_hash() -> Response:
     fields = validated(sent, HashRequest)
     path = "" if fields.file_path is None else check_path(fields.file_path)
     hash, label = check_hash("hash", fields.hash), Label(path, expires_in=fields.expires_in)
-    asset, is_new = current_assets().mint(hash, label, current_owner(), request_deadline())
+    asset, is_new = current_assets().mint(hash, label, current_owner(), request_deadline(), _counting())
     response = jsonify({**asset_body(asset), "created_new": False})
     response.status_code = 201 if is_new else 200
     return response
@@ -204,6 +200,12 @@ def delete_asset(asset_id: str) -> tuple[str, int]:
     assets = current_assets()
     assets.delete(assets.find(asset_id, whose_prompts()))
     return "", 204
+
+
+def _counting() -> Counting:
+    """Counts an asset against what the current caller may make, while it is made."""
+    rights = current_rights()
+    return contextlib.nullcontext if rights is None else rights.counting_asset
 
 
 def _created(made: Created, base: str) -> Response:
