@@ -93,6 +93,7 @@ export class SearchField extends Field {
     }
     if (!found.length) this.list.append(el("li", { class: "search-more", role: "presentation", text: "None of this name" }));
     this.list.hidden = false;
+    this.list.scrollIntoView({ block: "nearest" }); // it may stand below what is seen, or below the button at the end
     this.box.setAttribute("aria-expanded", "true");
     this.activate(words.length ? (shown.length ? 0 : -1) : shown.indexOf(chosen));
   }
