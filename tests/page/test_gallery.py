@@ -107,6 +107,17 @@ def test_entries_are_compared_side_by_side(page: Page) -> None:
     expect(dialog).to_have_count(0)
 
 
+def test_what_is_compared_has_the_same_width_whatever_its_size(page: Page) -> None:
+    make(page, "large", Steps=1, Width=512, Height=1024).get_by_label("Compare").check()
+    make(page, "small", Steps=1, Width=64, Height=64).get_by_label("Compare").check()
+    page.get_by_role("button", name="side by side").click()
+    dialog = page.get_by_role("dialog", name="Side by side")
+    heads = dialog.get_by_role("columnheader")
+    widths = [heads.filter(has_text=name).evaluate("each => each.offsetWidth") for name in ("large", "small")]
+    assert abs(widths[0] - widths[1]) <= 1
+    assert dialog.evaluate("each => each.scrollHeight <= each.clientHeight")  # its button to close is seen
+
+
 def test_several_outputs_are_saved_together(page: Page, tmp_path: Path) -> None:
     card = make(page, "twins", Steps=1, Batch_size=2)
     with page.expect_download() as saved:

@@ -64,6 +64,7 @@ function table(columns) {
   return el(
     "table",
     {},
+    el("colgroup", {}, el("col"), ...columns.map(() => el("col"))),
     el("thead", {}, el("tr", {}, el("td", {}), ...heads)),
     el(
       "tbody",
