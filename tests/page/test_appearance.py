@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
-from tests.page.driving import choose_workflow
+from tests import ROOT
+from tests.page.driving import choose_workflow, make
 from tests.page.expecting import expect
 from tests.page.pictures import png
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from playwright.sync_api import Locator, Page
 
     from tests.page.bridges import Bridge
     from tests.page.driving import Open
 
 PHONE = {"viewport": {"width": 320, "height": 568}, "is_mobile": True, "has_touch": True}
+# how far the end of a line is from the right edge of what it stands in
+GAP_AT_THE_RIGHT = """each => {
+    const range = document.createRange();
+    range.selectNodeContents(each);
+    return each.getBoundingClientRect().right - range.getBoundingClientRect().right;
+}"""
 BACKGROUND = "each => getComputedStyle(each).backgroundColor"
 
 
@@ -51,6 +62,26 @@ def test_what_is_chosen_differs_in_the_colours_of_the_system(open_page: Open, br
     page.get_by_role("button", name="Paint a mask").click()
     paint, erase = (page.get_by_role("button", name=name, exact=True) for name in ("Paint", "Erase"))
     assert paint.evaluate(BACKGROUND) != erase.evaluate(BACKGROUND)
+
+
+def test_texts_run_in_their_own_direction(
+    open_page: Open, start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "workflows" / "txt2img.json", tmp_path / "arabic.json")
+    (tmp_path / "arabic.yaml").write_text(
+        "description: صورة من نص\n"
+        "parameters:\n"
+        "  prompt: {node: 6, input: text, description: ما الذي تريد رؤيته في الصورة}\n"
+        "  steps: {node: 3, input: steps, description: 步数}\n",
+        "utf-8",
+    )
+    page = open_page(start_bridge(WORKFLOWS_DIR=str(tmp_path)), "/?workflow=arabic")
+    card = make(page, "قطة على السطح", Steps=2)
+    help_of_prompt = page.get_by_text("ما الذي تريد رؤيته في الصورة.")
+    for text in (page.get_by_text("صورة من نص"), help_of_prompt, card.get_by_role("heading")):
+        assert text.evaluate(GAP_AT_THE_RIGHT) < 2
+    assert page.get_by_text("How often to run").evaluate(GAP_AT_THE_RIGHT) > 2
+    expect(page.get_by_text("步数", exact=True)).to_be_visible()  # no full stop of another script
 
 
 def test_a_phone_shows_no_place_for_samples_that_are_not_there(open_page: Open, bridge: Bridge) -> None:

@@ -128,11 +128,14 @@ export class Field {
   }
 }
 
+// after which a full stop ends a sentence; others have marks of their own, or none
+const LETTER = /[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{Script=Arabic}\p{Script=Hebrew}\p{N}%"'\]]$/u;
+
 /**
  * @param {string} text a description, often without capital and full stop.
  */
 function sentence(text) {
   const trimmed = text.trim();
   const capital = /^[a-z]+[A-Z_.]/.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
-  return /[.!?)]$/.test(capital) ? capital : `${capital}.`;
+  return LETTER.test(capital) ? `${capital}.` : capital;
 }
