@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 import requests
 
 from tests import ROOT
@@ -14,7 +15,7 @@ from tests.page.pictures import png
 from tests.page.runs import last_file, last_inputs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from comfybridge.simulator import Simulator
 
@@ -55,6 +56,24 @@ def test_a_dropped_picture_without_a_workflow_is_an_input(page: Page, comfyui: S
     expect(page.get_by_role("button", name="Remove plum.png")).to_be_visible()
     make(page, "from a plum")
     assert last_file(comfyui, "LoadImage").read_bytes() == data
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"name": "a-package"}', '{"1": {"class_type": 3}}'])
+def test_a_file_that_is_no_workflow_is_named(page: Page, content: str) -> None:
+    drop(page, "notes.json", content.encode(), "application/json")
+    expect(page.get_by_role("alert")).to_contain_text("notes.json")
+    expect(chosen_workflow(page)).to_have_text("txt2img")
+
+
+def test_a_file_that_takes_long_to_read_is_told(page: Page) -> None:
+    waiting: list[Route] = []
+    page.route("**/convert", lambda route: waiting.append(route))
+    drop(page, "mine.json", json.dumps(GRAPH).encode(), "application/json")
+    shown = page.get_by_role("region", name="Request").get_by_text("Reading mine.json…")
+    expect(shown).to_be_visible()
+    waiting[0].continue_()
+    expect(chosen_workflow(page)).to_have_text("mine.json")
+    expect(shown).to_have_count(0)
 
 
 def test_a_picture_dropped_onto_its_field_is_taken(page: Page, comfyui: Simulator) -> None:

@@ -32,7 +32,7 @@ export async function openDropped(file, form, policy) {
   } catch (error) {
     const hasNoGraph = error instanceof ApiError && error.status < 500 && error.type !== "invalid_workflow";
     if (hasNoGraph && isMedia(file) && form?.takeFile(file)) return null;
-    if (hasNoGraph && error.status === 400) throw new Error(whyNot(file, error.message));
+    if (error instanceof ApiError && error.type !== "") throw new Error(whyNot(file, error, hasNoGraph));
     throw error;
   }
 }
@@ -66,12 +66,17 @@ export async function readDropped(file) {
 }
 
 /**
- * @param {File} file one without a workflow.
- * @param {string} message the bridge's, which speaks of a part of a form.
+ * @param {File} file
+ * @param {ApiError} error the bridge's, which speaks of a part of a form.
+ * @param {boolean} hasNoGraph whether the file may be something else than a workflow.
  */
-function whyNot(file, message) {
-  if (/\.json$/i.test(file.name)) return message.replace(/^The file in workflow\b/, nameOf(file));
-  return `${nameOf(file)} holds no workflow${isMedia(file) ? ", and the form has no place for it" : ""}.`;
+function whyNot(file, { message, status }, hasNoGraph) {
+  const name = nameOf(file);
+  if (hasNoGraph && status === 400 && !/\.json$/i.test(file.name)) {
+    return `${name} holds no workflow${isMedia(file) ? ", and the form has no place for it" : ""}.`;
+  }
+  const said = message.replace(/^The file in workflow\b/, name);
+  return said.includes(name) ? said : `${name} can't be opened: ${said}`;
 }
 
 /** @param {File} file */

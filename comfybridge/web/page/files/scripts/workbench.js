@@ -22,6 +22,7 @@ import { Run } from "./run/run.js";
 
 // what a person means whichever workflow makes it; steps and models fit one workflow only
 const CARRIED = ["prompt", "negative_prompt", "image", "mask"];
+const SOON_MS = 500; // what is done by then needs no word
 const ONE_COLUMN = matchMedia("(width < 56.25rem)");
 
 /** Fires "show" when there is another form. */
@@ -82,6 +83,7 @@ export class Workbench extends EventTarget {
   /** @param {File} file a workflow, or an input of the present one. */
   async open(file) {
     dismiss();
+    const reading = this.#sayLater(`Reading ${file.name || "the file"}…`);
     try {
       const workflow = await openDropped(file, this.form, this.policy);
       if (!workflow) return announce(`${file.name} is in the form.`);
@@ -89,6 +91,8 @@ export class Workbench extends EventTarget {
       announce(`The form is that of ${file.name}.`);
     } catch (error) {
       alertUser(messageOf(error));
+    } finally {
+      reading.end();
     }
   }
 
@@ -117,6 +121,20 @@ export class Workbench extends EventTarget {
     if (!this.form?.showError(error.field, error.message)) return false;
     announce(error.message);
     return true;
+  }
+
+  /** Say above the form what takes long, once it does. @param {string} sentence */
+  #sayLater(sentence) {
+    const shown = el("p", { class: "state is-quiet", text: sentence });
+    const timer = setTimeout(() => {
+      this.#place.before(shown);
+      announce(sentence);
+    }, SOON_MS);
+    const end = () => {
+      clearTimeout(timer);
+      shown.remove();
+    };
+    return { end };
   }
 
   /** @param {string} name @returns {Promise<Workflow>} */
