@@ -15,6 +15,7 @@ from tests import ROOT
 from tests.page.driving import chosen_workflow, make, start
 from tests.page.expecting import expect
 from tests.page.pictures import opened
+from tests.web.saved_files import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,6 +167,51 @@ def test_a_server_that_is_away_is_told(open_page: Open, bridge: Bridge, comfyui:
     finally:
         comfyui.revive()
     expect(stats.get_by_role("article").first).to_contain_text("answers")
+
+
+@pytest.fixture
+def saved_workflows(tmp_path: Path) -> Path:
+    """A folder with a workflow as the editor saved it, which is read only while a ComfyUI tells of its nodes."""
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "drawn.json").write_text(json.dumps(picture()))
+    return folder
+
+
+def test_workflows_are_read_once_comfyui_answers(
+    open_page: Open, start_bridge: Callable[..., Bridge], comfyui: Simulator, saved_workflows: Path
+) -> None:
+    shutil.copy(ROOT / "workflows" / "upscale.json", saved_workflows)
+    comfyui.kill()
+    try:
+        bridge = start_bridge(WORKFLOWS_DIR=str(saved_workflows))
+        page = open_page(bridge, "/workflows")
+        main = page.get_by_role("main")
+        expect(main).to_contain_text("refuses the connection")
+        expect(page.get_by_role("region", name="Not read yet")).to_contain_text("drawn")
+        expect(page.get_by_role("article", name="upscale")).to_contain_text("ComfyUI does not answer")
+        form = open_page(bridge)
+        options = form.get_by_label("Workflow", exact=True).locator("option")
+        expect(options).to_have_text(["upscale"])
+    finally:
+        comfyui.revive()
+    expect(page.get_by_role("article", name="upscale")).to_contain_text("Ready")
+    expect(page.get_by_role("article", name="drawn")).to_contain_text("Ready")
+    expect(main).not_to_contain_text("refuses the connection")
+    expect(options).to_have_text(["drawn", "upscale"])
+    expect(chosen_workflow(form)).to_have_text("upscale")
+
+
+def test_a_page_without_a_workflow_begins_once_comfyui_answers(
+    open_page: Open, start_bridge: Callable[..., Bridge], comfyui: Simulator, saved_workflows: Path
+) -> None:
+    comfyui.kill()
+    try:
+        page = open_page(start_bridge(WORKFLOWS_DIR=str(saved_workflows)))
+        expect(page.get_by_role("heading", name="The workflows cannot be read yet")).to_be_visible()
+    finally:
+        comfyui.revive()
+    expect(chosen_workflow(page)).to_have_text("drawn")
 
 
 def test_without_pages_the_root_leads_to_the_api(open_page: Open, start_bridge: Callable[..., Bridge]) -> None:

@@ -27,13 +27,24 @@ export class Chooser extends EventTarget {
    */
   constructor(listing, mayOpen) {
     super();
-    this.names = listing.workflows.map(({ name }) => name);
-    fill(this.#select, ...groupsOf(listing.workflows));
+    /** @type {string[]} */
+    this.names = [];
     this.#select.setAttribute("aria-describedby", this.#description.id);
     const label = el("label", { for: this.#select.id, text: "Workflow" });
     const row = el("div", { class: "chooser-row" }, this.#select, mayOpen && this.#opener());
     this.element = el("div", { class: "chooser" }, label, row, this.#description, this.#notes);
-    this.#select.disabled = this.names.length === 0;
+    this.offer(listing.workflows);
+  }
+
+  /** Offer these workflows of the bridge; those from files stay. @param {ListedWorkflow[]} workflows */
+  offer(workflows) {
+    const names = workflows.map(({ name }) => name);
+    if (this.names.length && String(names) === String(this.names)) return;
+    const { value } = this.#select;
+    this.names = names;
+    fill(this.#select, ...groupsOf(workflows), this.#opened.length > 0 && this.#group);
+    if (value) this.#select.value = value;
+    this.#select.disabled = this.#select.options.length === 0;
   }
 
   /** @returns {string | Workflow} the name of one of the bridge's, or one from a file. */

@@ -50,7 +50,16 @@ if (first !== null) bench.choose(first, kept?.values);
 draft.keepWhenLeft(() => bench.form);
 const place = el("div");
 at("state").append(place);
-watchReadiness(place, () => bench.refresh());
+watchReadiness(place, refresh, "what you send meanwhile waits");
+
+/** Show what ComfyUI can do by now. Workflows as the editor saves them are read only while it answers. */
+async function refresh() {
+  bench.refresh();
+  const now = await getJson("workflows").catch(() => null);
+  if (now === null) return;
+  if (first === null && firstOf(now) !== null) location.reload();
+  chooser.offer(now.workflows);
+}
 
 /** @returns {Promise<{policy: Policy, listing: Listing}>} */
 async function load() {
@@ -84,11 +93,7 @@ function firstOf(listing) {
 /** What to show if there is no workflow to choose. @param {Policy} policy @param {Listing} listing */
 function nothing(policy, listing) {
   const others = [...listing.broken, ...listing.unread];
-  const [title, sentence] = others.length
-    ? ["None of the workflows works", `${others.length === 1 ? "The only one is" : `All ${others.length} are`} broken.`]
-    : policy.workflows
-      ? ["This key opens no workflow", "Its policy names no workflow that this bridge has."]
-      : ["There is no workflow yet", "Put one into the bridge's folder of workflows: a file as ComfyUI saves it."];
+  const [title, sentence] = whyNone(policy, listing);
   return el(
     "section",
     { class: "state" },
@@ -97,4 +102,14 @@ function nothing(policy, listing) {
     others.length ? el("p", {}, el("a", { href: "workflows", text: "See why" })) : null,
     policy.graphs ? el("p", { text: "You can open one from a file, or drop it here." }) : null,
   );
+}
+
+/** @param {Policy} policy @param {Listing} listing @returns {[string, string]} */
+function whyNone(policy, { broken, unread }) {
+  if (unread.length) return ["The workflows cannot be read yet", "ComfyUI has to answer first; the page looks again by itself."];
+  if (broken.length) {
+    return ["None of the workflows works", `${broken.length === 1 ? "The only one is" : `All ${broken.length} are`} broken.`];
+  }
+  if (policy.workflows) return ["This key opens no workflow", "Its policy names no workflow that this bridge has."];
+  return ["There is no workflow yet", "Put one into the bridge's folder of workflows: a file as ComfyUI saves it."];
 }

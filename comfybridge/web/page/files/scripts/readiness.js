@@ -13,13 +13,14 @@ const SECONDS_WHILE_AWAY = 3;
  *
  * @param {HTMLElement} place shows what is wrong.
  * @param {() => void} onBack called when all is well again.
+ * @param {string} [meanwhile] what else to say while it is not.
  */
-export async function watchReadiness(place, onBack) {
+export async function watchReadiness(place, onBack, meanwhile = "") {
   let before = "";
   for (;;) {
     const wrong = await whatIsWrong();
     if (wrong !== before) {
-      fill(place, wrong && notice(wrong));
+      fill(place, wrong && notice(wrong, meanwhile));
       announce(wrong || "ComfyUI answers again.");
       if (!wrong) onBack();
     }
@@ -42,9 +43,9 @@ async function whatIsWrong() {
   return ""; // a bridge without a free slot is well
 }
 
-/** @param {string} sentence */
-function notice(sentence) {
-  const more = "The page looks again by itself; what you send meanwhile waits.";
+/** @param {string} sentence @param {string} meanwhile */
+function notice(sentence, meanwhile) {
+  const more = `The page looks again by itself${meanwhile && `; ${meanwhile}`}.`;
   return el("div", { class: "state is-wide" }, el("p", {}, el("strong", { text: sentence }), ` ${more}`));
 }
 

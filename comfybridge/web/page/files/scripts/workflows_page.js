@@ -2,10 +2,12 @@
 
 import { getJson } from "./api.js";
 import { el, fill } from "./element.js";
+import { writeExactly } from "./exact_json.js";
 import { Loading } from "./gallery/loading.js";
 import { Store } from "./gallery/store.js";
 import { showHeader } from "./header.js";
 import { untilItWorks } from "./patience.js";
+import { watchReadiness } from "./readiness.js";
 import { WorkflowCard } from "./workflows/card.js";
 
 /**
@@ -19,19 +21,40 @@ const FEW = 6; // of which one needs no search
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 showHeader(null);
-const { policy, listing } = await untilItWorks(load, at("state"), "Loading…");
+const { policy, listing: first } = await untilItWorks(load, at("state"), "Loading…");
 showHeader(policy);
 const context = { policy, store: new Store(policy.owner), loading: new Loading() };
-const cards = listing.workflows.map((workflow) => new WorkflowCard(workflow, context));
-fill(
-  at("content"),
-  cards.length > FEW && searchField(),
-  cards.length
-    ? el("div", { class: "workflow-cards" }, ...cards.map(({ element }) => element))
-    : el("p", { class: "hint", text: noneInWords() }),
-  troubled("Broken", "These files cannot be used until they are mended.", listing.broken),
-  troubled("Not read yet", "These took too long to read; reload the page to try again.", listing.unread),
-);
+let listing = first;
+/** @type {WorkflowCard[]} */
+let cards = [];
+show();
+const place = el("div");
+at("state").append(place);
+watchReadiness(place, refresh);
+
+/** Show what ComfyUI has by now. Workflows as the editor saves them are read only while it answers. */
+async function refresh() {
+  const now = await getJson("workflows").catch(() => null);
+  if (now === null || writeExactly(now) === writeExactly(listing)) {
+    for (const card of cards) card.refresh();
+    return;
+  }
+  listing = now;
+  show();
+}
+
+function show() {
+  cards = listing.workflows.map((workflow) => new WorkflowCard(workflow, context));
+  fill(
+    at("content"),
+    cards.length > FEW && searchField(),
+    cards.length
+      ? el("div", { class: "workflow-cards" }, ...cards.map(({ element }) => element))
+      : el("p", { class: "hint", text: noneInWords() }),
+    troubled("Broken", "These files cannot be used until they are mended.", listing.broken),
+    troubled("Not read yet", "ComfyUI has to answer before these can be read.", listing.unread),
+  );
+}
 
 /** @returns {Promise<{policy: Policy, listing: Listing}>} */
 async function load() {

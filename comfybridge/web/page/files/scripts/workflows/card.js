@@ -3,6 +3,7 @@
 import { getJson } from "../api.js";
 import { linkTo, missingModels } from "../chooser.js";
 import { el, fill } from "../element.js";
+import { writeExactly } from "../exact_json.js";
 import { taskInWords } from "../tasks.js";
 import { parameterTable } from "./parameters.js";
 import { exampleRequest } from "./request.js";
@@ -21,6 +22,7 @@ import { sampleOf } from "./sample.js";
 export class WorkflowCard {
   #badge = el("span", { class: "badge", text: "…" });
   #details = el("div", { class: "workflow-details" });
+  #shown = "";
   #listed;
   #context;
 
@@ -49,7 +51,12 @@ export class WorkflowCard {
       ),
       this.#details,
     );
-    context.loading.whenSeen(this.element, () => this.#load());
+    this.refresh();
+  }
+
+  /** Read it again, as what ComfyUI has may have changed. */
+  refresh() {
+    this.#context.loading.whenSeen(this.element, () => this.#load());
   }
 
   async #load() {
@@ -57,6 +64,7 @@ export class WorkflowCard {
       const path = this.#listed.name.split("/").map(encodeURIComponent).join("/");
       this.#show(await getJson(`workflows/${path}`));
     } catch (error) {
+      this.#shown = "";
       this.#say("bad", "Not read");
       const again = el("button", { type: "button", text: "Try again", on: { click: () => this.#load() } });
       fill(this.#details, el("p", { class: "card-error", text: error instanceof Error ? error.message : "" }), again);
@@ -65,11 +73,14 @@ export class WorkflowCard {
 
   /** @param {Workflow} workflow */
   #show(workflow) {
+    const text = writeExactly(workflow);
+    if (text === this.#shown) return; // what a person has unfolded stays so
+    this.#shown = text;
     const { models, missing_nodes: nodes } = workflow;
     const lacking = missingModels(workflow).length + (nodes ?? []).length;
     const isUnknown = nodes === null || nodes === undefined || models.some(({ installed }) => installed === null);
     if (lacking) this.#say("warn", `Lacks ${lacking === 1 ? "1 thing" : `${lacking} things`}`);
-    else if (isUnknown) this.#say("", "ComfyUI not asked");
+    else if (isUnknown) this.#say("", "ComfyUI does not answer");
     else this.#say("ok", "Ready");
     const { policy } = this.#context;
     fill(
