@@ -142,11 +142,20 @@ class Clearing:
             # not by its number: once the engine has lost what was in memory, another job may have that number
             is_ours = self._is_ours(job, lambda: self._leave_grave(job, sequence))
         else:
-            is_ours = self._is_ours(job, lambda: self._engine.delete(STREAMS[job.kind], sequence))
+            is_ours = self._is_ours(job, lambda: self._delete(job, sequence))
             self._leave_grave(job, 0)
         if is_ours:
             self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
             self._tell(job)
+
+    def _delete(self, job: Job, sequence: int) -> bool:
+        """Delete the message of a job, if it is still there: numbers begin again where the engine has lost its disk.
+
+        A grave alone would not do: see `Engine.delete`.
+        """
+        stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
+        is_there = stored is not None and stored.sequence == sequence and bool(stored.data)
+        return is_there and self._engine.delete(STREAMS[job.kind], sequence)
 
     def _leave_grave(self, job: Job, sequence: int) -> bool:
         """Whether there was none yet, and the last message of the job has that number."""

@@ -78,13 +78,16 @@ class Server:
             while self.deliver(follower):
                 pass
 
-    def forget_live(self) -> None:
-        """As a restart does to what is only in memory; followers learn of it when it is delivered."""
+    def forget(self, stream: str = LIVE) -> None:
+        """As a restart does to what is only in memory, or to all if the disk is gone.
+
+        Followers learn of it when it is delivered.
+        """
         with self.lock:
-            self.last = {subject: each for subject, each in self.last.items() if stream_of(subject) != LIVE}
-            self.sequences[LIVE] = 0
+            self.last = {subject: each for subject, each in self.last.items() if stream_of(subject) != stream}
+            self.sequences[stream] = 0
             for each in self.followers:
-                if each.stream == LIVE:
+                if each.stream == stream:
                     each.waiting = [RESTARTED]
             if self.is_direct:
                 self.deliver_all()

@@ -14,6 +14,7 @@ from comfybridge.jobs.claims import Taker
 from comfybridge.jobs.first_result import store_result
 from comfybridge.jobs.job import Job, Kind, Result, result_of
 from comfybridge.jobs.queue import INLINE
+from comfybridge.jobs.subjects import STREAMS
 from tests.jobs.fake_engine import Server
 from tests.jobs.parties import AgentParty, Party, job_of
 from tests.waiting import until_true
@@ -317,7 +318,7 @@ def test_what_the_engine_lost_from_memory_is_forgotten(
     claimed = a.take()
     assert claimed is not None
     assert claimed.job.id == "live"
-    server.forget_live()
+    server.forget()
     assert changes[-1] == ("live", "gone")
     assert bridge.board.entry("live") is None
     assert bridge.board.entry("kept") is not None
@@ -326,22 +327,23 @@ def test_what_the_engine_lost_from_memory_is_forgotten(
     assert bridge.board.result("live") is not None
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("quick")
 def test_clearing_away_removes_no_job_that_came_after_the_engine_had_lost_the_others(
-    server: Server, bridge: Party, agent: Callable[..., AgentParty]
+    server: Server, bridge: Party, agent: Callable[..., AgentParty], kind: Kind
 ) -> None:
-    """In memory, sequences begin again."""
+    """In memory, sequences begin again, and on a new disk."""
     a = agent()
-    bridge.queue.add(job_of("one", kind="live"), b"")
+    bridge.queue.add(job_of("one", kind=kind), b"")
     claimed = a.take()
     assert claimed is not None
     bridge.fake.is_away = True
     assert a.end(claimed)
-    server.forget_live()
-    a.fake.publish("comfybridge.live.job.two", job_of("two", kind="live").to_bytes())
+    server.forget(STREAMS[kind])
+    a.fake.publish(f"comfybridge.{kind}.job.two", job_of("two", kind=kind).to_bytes())
     bridge.fake.is_away = False
     until_true(lambda: not bridge.queue._clearing._wanted)
-    assert server.last["comfybridge.live.job.two"].data
+    assert server.last[f"comfybridge.{kind}.job.two"].data
 
 
 def test_a_broken_record_is_skipped(
