@@ -95,8 +95,10 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
     secrets = uuid.uuid4().hex if packed.secrets else None
     job = replace(job, input_files=len(packed.files), reads=packed.reads, secrets=secrets)
     try:
+        if job.kind == "kept" or packed.files:
+            queue.files.take(0)
         for name, chunks in packed.files:
-            engine.put_blob(job.id, name, chunks, ttl=None)
+            queue.files.count(engine.put_blob(job.id, name, chunks, ttl=None))
         if job.secrets is not None:
             secret_data.keep(engine, job.secrets, packed.secrets)
         added = queue.add(job, packed.data)

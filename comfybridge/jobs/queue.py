@@ -15,6 +15,7 @@ from typing import Literal
 
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full, Message
+from comfybridge.engine.names import FILES
 from comfybridge.errors import EngineUnreachable
 from comfybridge.jobs.board import Board, Entry, Stream, What
 from comfybridge.jobs.cancelling import claim_to_cancel
@@ -52,6 +53,9 @@ class JobQueue:
 
     All methods that ask the engine raise EngineUnreachable. Each may then be called again with the same arguments,
     whatever the engine has stored of the first call.
+
+    Attributes:
+        files: the room for the files of jobs.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class JobQueue:
         self._claims = Claims(engine, self.board, presence, lost, cancelled)
         self._ends: list[Callable[[], None]] = []
         self._spaces = {kind: Space(engine, STREAMS[kind]) for kind in KINDS}
+        self.files = Space(engine, FILES)
         self._own: set[str] = set()  # the jobs that were added here
         self._requests: OrderedDict[str, tuple[Job, bytes]] = OrderedDict()  # the last added, for an agent here
         self._caught_up = {stream: threading.Event() for stream in self._streams()}
@@ -155,7 +160,7 @@ class JobQueue:
         if job.request_in == "blob":
             if job.fingerprint is not None and self.is_stored(job.id):  # by another process; it is not to be replaced
                 return self._stored(job, data)
-            self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS)
+            self.files.count(self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS))
         else:
             self._requests[job.id] = job, request
             if len(self._requests) > REQUESTS_KEPT:

@@ -1,6 +1,7 @@
 """Keeps room in a stream for what must still be stored of the jobs in it.
 
-In a queue that is full to the brim, no agent could claim a job, and nothing would ever end.
+In a queue that is full to the brim, no agent could claim a job, and nothing would ever end. In a store that the files
+of waiting jobs fill, there would be no room for what the next one makes.
 """
 
 from __future__ import annotations
@@ -42,4 +43,9 @@ class Space:
                 self._added, self._looked = 0, time.monotonic()
             if self._used + self._added + size > SHARE * self._most:
                 raise Full("the stream has no room for another job")
+            self._added += size
+
+    def count(self, size: int) -> None:
+        """Take in that so many bytes more were stored."""
+        with self._lock:
             self._added += size

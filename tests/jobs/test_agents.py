@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from comfybridge.bridge import Bridge
-from comfybridge.engine.engine import Engine, Full
+from comfybridge.engine.engine import FILES, Engine, Full
 from comfybridge.files.sent import LinkedFile
 from comfybridge.jobs.embedded import EmbeddedAgent
+from comfybridge.jobs.space import LOOK_SECONDS
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.settings import load_settings
 from comfybridge.simulator import Simulator
@@ -424,25 +426,29 @@ def test_a_job_whose_files_have_no_room_fails_and_says_so(tmp_path: Path, sim: S
     try:
         office.hire(sim.url)
         engine = office.jobs.parts().engine
-        with contextlib.suppress(Full):
-            for number in range(1000):
-                engine.put_blob("other", f"in-{number}", [bytes(256 * 1024)], ttl=None)
         graph = {
             "1": graphs.node("LoadImage", image="mine"),
             "2": graphs.node("SaveImage", images=["1", 0], filename_prefix="x"),
         }
         noise = encoded(Image.effect_noise((800, 800), 100))
-        engine.drop_blobs("other", "in-1")
-        engine.drop_blobs("other", "in-2")
-        engine.drop_blobs("other", "in-3")
+        sim.hold()
+        job_id = office.queue(asked(graph=graph, images=[InputFile("mine", noise)]))
+        sim.wait_until_running()
+        with contextlib.suppress(Full):
+            for number in range(1000):
+                engine.put_blob("other", f"in-{number}", [bytes(256 * 1024)], ttl=None)
+        sim.release()
 
-        state = office.ended(office.queue(asked(graph=graph, images=[InputFile("mine", noise)])))
+        state = office.ended(job_id)
 
         assert state.status == "failed"
         assert state.error is not None
         assert state.error.type == "busy"
         assert state.error.message.startswith("The store for the files of jobs is full")
-        assert office.ended(office.queue(asked())).status == "succeeded"  # what had been stored is gone again
+        engine.drop_blobs("other")
+        until_true(lambda: not engine.subjects(FILES, "comfybridge.file.>"))  # what had been stored is gone again
+        time.sleep(LOOK_SECONDS)
+        assert office.ended(office.queue(asked())).status == "succeeded"
     finally:
         office.close()
         alone.kill()
