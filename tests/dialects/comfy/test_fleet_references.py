@@ -101,3 +101,14 @@ def test_a_key_for_services_reaches_the_agent_and_no_disk(
     assert [each.body["extra_data"]["api_key_comfy_org"] for each in queued_at(sim)] == [key]
     assert server.violations == []
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+
+
+def test_a_blocking_request_is_no_job_of_this_api(fleet: SmallFleet, sim: Simulator) -> None:
+    """Its files go with its answer, so its outputs would be assets that do not exist."""
+    api = fleet.bridge()
+    fleet.agent(sim)
+    fleet.wait_for_agents(api, 1)
+    prompt_id = api.post("/generate", json={"workflow": picture()}).get_json()["prompt_id"]
+    for method, path in (("GET", ""), ("GET", "/workflow"), ("GET", "/events"), ("POST", "/cancel")):
+        refused(api.open(f"/api/v2/jobs/{prompt_id}{path}", method=method), 404, "not_found")
+    assert api.get(f"/results/{prompt_id}").get_json()["status"] == "success"

@@ -6,7 +6,7 @@ import base64
 from functools import partial
 from typing import Annotated
 
-from flask import Response, g
+from flask import Response
 from pydantic import Field
 from typing_extensions import NotRequired, TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
@@ -16,12 +16,12 @@ from comfybridge.prompts.progress import Preview, Progress, Queued
 from comfybridge.web.answers.events import MEDIA_TYPE, frame
 from comfybridge.web.answers.queued_jobs import followed, needed_jobs
 from comfybridge.web.answers.style import EventStyle
-from comfybridge.web.current import base_url, whose_prompts
+from comfybridge.web.current import base_url
 from comfybridge.web.describing import Answer, EventTypes, describes
 from comfybridge.web.dialects.comfy.blueprint import blueprint
 from comfybridge.web.dialects.comfy.errors import TooManyStreams
 from comfybridge.web.dialects.comfy.job_bodies import JobStatus, status_of
-from comfybridge.web.dialects.comfy.jobs import JOB_ID, TAG
+from comfybridge.web.dialects.comfy.jobs import JOB_ID, TAG, found_job
 from comfybridge.web.dialects.comfy.output_bodies import ComfyOutput, outputs_of
 from comfybridge.web.dialects.comfy.progress import ProgressBody, progress_body
 
@@ -67,10 +67,9 @@ def follow_job(job_id: str) -> Response:
 
     A caller that comes late gets what is known now, or the outputs and the end.
     """
-    jobs = needed_jobs()
-    g.prompt_id = jobs.find(job_id, whose_prompts()).id
+    found_job(job_id)
     try:
-        return followed(jobs, job_id, _STYLE, partial(_end, base=base_url()), PAUSE, _place)
+        return followed(needed_jobs(), job_id, _STYLE, partial(_end, base=base_url()), PAUSE, _place)
     except Busy as busy:
         said = "As many requests wait as the bridge has slots for; a plain GET of the job is answered."
         raise TooManyStreams(said, retry_after=busy.retry_after) from None

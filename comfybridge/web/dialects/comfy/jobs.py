@@ -163,14 +163,14 @@ def get_job(job_id: str) -> Response:
     An SDK that asks again and again is answered when the job ends, or after some seconds; so is a caller with
     `Prefer: wait=N`.
     """
-    return jsonify(job_body(_held(_found(job_id))))
+    return jsonify(job_body(_held(found_job(job_id))))
 
 
 @blueprint.get("/jobs/<job_id>/workflow")
 @describes(tag=TAG, path={"job_id": JOB_ID}, answers=json_answer("The workflow.", WorkflowBody), raises=ASKING_ERRORS)
 def get_job_workflow(job_id: str) -> Response:
     """The graph of a job: as it ran, or as it was sent if it has not ended."""
-    graph = needed_jobs().graph(_found(job_id))
+    graph = needed_jobs().graph(found_job(job_id))
     if graph is None:
         raise UnknownPrompt("The workflow of that job is not kept; it was not queued here.", prompt_id=job_id)
     body: WorkflowBody = {"workflow": graph, "format": "api"}
@@ -185,8 +185,8 @@ def cancel_job(job_id: str) -> Response:
     Of a job that runs the answer says what became of it; if ComfyUI does not stop within some seconds, that it is
     being cancelled.
     """
+    found_job(job_id)
     _, state = needed_jobs().cancel(job_id, whose_prompts())
-    g.prompt_id = state.id
     return jsonify(job_body(state))
 
 
@@ -199,8 +199,15 @@ def health() -> Response:
     return jsonify(body)
 
 
-def _found(job_id: str) -> State:
+def found_job(job_id: str) -> State:
+    """A job of the caller's. A blocking request to a fleet is none: its files go with its answer.
+
+    Raises:
+        UnknownPrompt, EngineUnreachable
+    """
     state = needed_jobs().find(job_id, whose_prompts())
+    if state.kind != "kept":
+        raise UnknownPrompt("That is a request to another API, whose answer has its outputs.", prompt_id=job_id)
     g.prompt_id = state.id
     return state
 
