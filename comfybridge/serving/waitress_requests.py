@@ -81,8 +81,9 @@ class WordedError(ErrorTask):  # type: ignore[misc]  # untyped
         """Called in a thread."""
         error, path = self.request.error, self.request.path
         type = TYPES.get(error.code, "invalid_request")
-        # waitress repeats parts of the request in its own sentences
-        sentence = "The HTTP request is malformed." if error.code == 400 else f"{error.reason}."
+        sentence = str(error.body)
+        if not sentence.endswith("."):  # waitress's own are no sentences, and may repeat parts of the request
+            sentence = "The HTTP request is malformed." if error.code == 400 else f"{error.reason}."
         status, headers, body = self.write_refusal(path, error.code, type, sentence, None)
         self.status = f"{status} {error.reason}"
         self.response_headers.extend([*headers.items(), ("Content-Type", "application/json")])

@@ -119,6 +119,7 @@ def test_what_the_server_refuses_itself_is_worded_as_at_its_address(common_serve
         with connect(common_server, sent) as caller:
             answer = read_answer(caller)
         assert (int(answer.split()[1]), shape in answer) == (400, True), answer
+        assert b"needs a Host header." in answer or name != "no host"
 
 
 @GUNICORN_ONLY
