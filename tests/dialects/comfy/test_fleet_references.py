@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from comfybridge.simulator import Simulator
 from tests.dialects.comfy.asset_calls import colors, ended, png, reference, refused, saving, submit, upload, uploads
-from tests.graphs import picture, txt2img
+from tests.graphs import node, picture, txt2img
 from tests.jobs.fleets import NatsServer, SmallFleet
 from tests.waiting import until_true
 from tests.web.jobs import queued_at
@@ -101,6 +102,26 @@ def test_a_key_for_services_reaches_the_agent_and_no_disk(
     assert [each.body["extra_data"]["api_key_comfy_org"] for each in queued_at(sim)] == [key]
     assert server.violations == []
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+
+
+def test_a_job_that_no_agent_can_run_says_why(fleet: SmallFleet, sim: Simulator) -> None:
+    api = fleet.bridge()
+    job_id = submit(api, picture())
+
+    def progress() -> Any:
+        return api.get(f"/api/v2/jobs/{job_id}").get_json()["progress"]
+
+    until_true(lambda: progress() is not None)
+    assert (progress()["value"], progress()["message"]) == (
+        0.0,
+        "No agent is connected to the engine, so no ComfyUI can be reached.",
+    )
+    fleet.agent(sim)
+    assert ended(api.application, job_id)["progress"] is None
+    other = submit(api, {**picture(), "1": node("Nothing")})
+    until_true(lambda: api.get(f"/api/v2/jobs/{other}").get_json()["progress"] is not None)
+    said = api.get(f"/api/v2/jobs/{other}").get_json()["progress"]["message"]
+    assert said == "No agent has the node class Nothing."
 
 
 def test_a_blocking_request_is_no_job_of_this_api(fleet: SmallFleet, sim: Simulator) -> None:

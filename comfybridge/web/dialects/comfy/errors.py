@@ -135,8 +135,13 @@ def error_body(error: BridgeError, _: str = "") -> ErrorEnvelope:
 
 
 def message_of(error: BridgeError) -> str:
-    """The sentence of an error, without the addresses of ComfyUI and the engine, and hints at another API."""
-    sentence = _ADDRESS.sub("", error.message)
+    """The sentence of an error, as it is said here."""
+    return said_here(error.message)
+
+
+def said_here(sentence: str) -> str:
+    """A sentence without the addresses of ComfyUI and the engine, and without hints at another API."""
+    sentence = _ADDRESS.sub("", sentence)
     for hint, said in _OWN_HINTS:
         sentence = hint.sub(said, sentence)
     return sentence

@@ -9,6 +9,7 @@ from typing_extensions import NotRequired, TypedDict  # pydantic supports the on
 
 from comfybridge.jobs.states import State
 from comfybridge.prompts.progress import Progress
+from comfybridge.web.dialects.comfy.errors import said_here
 
 
 class ProgressBody(TypedDict):
@@ -21,11 +22,13 @@ class ProgressBody(TypedDict):
     current_node_class: NotRequired[str | None]
     step: NotRequired[Annotated[int | None, Field(description="of the node that runs, if it counts steps")]]
     steps: NotRequired[int | None]
-    message: NotRequired[str | None]
+    message: NotRequired[Annotated[str | None, Field(description="what runs, or why nobody can run the job now")]]
 
 
 def progress_of(state: State) -> ProgressBody | None:
-    """How far a job is; None before its first step and after its end."""
+    """How far a job is; None before its first step, unless something holds it up, and after its end."""
+    if state.held_up is not None:
+        return {"value": 0.0, "nodes_done": 0, "nodes_total": 0, "message": said_here(state.held_up)}
     return None if state.progress is None else progress_body(state.progress)
 
 
