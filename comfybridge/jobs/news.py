@@ -42,6 +42,6 @@ class News:
                     self._last.popitem(last=False)
 
     def _hear_change(self, job_id: str, what: What) -> None:
-        if what in ("ended", "gone"):
+        if what in ("given_back", "ended", "gone"):  # a job that is given back begins anew
             with self._lock:
                 self._last.pop(job_id, None)

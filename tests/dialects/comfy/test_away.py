@@ -169,6 +169,23 @@ def test_a_prompt_that_comfyui_lost_fails_or_runs_again(
         assert len(told["outputs"]) == 1
 
 
+def test_a_job_that_begins_anew_does_not_show_how_far_it_was(
+    jobs_app: Flask, api: FlaskClient, sim: Simulator
+) -> None:
+    sim.hold_steps(after=2)
+    job_id = submitted(api, graphs.txt2img(sim.checkpoints[0], steps=4))
+    until_true(lambda: (told := polled(api, job_id)["progress"]) and told.get("step") == 2)
+    sim.kill()
+    until_true(lambda: polled(api, job_id)["status"] == "queued")
+    sim.release()
+    sim.hold()
+    sim.revive()
+    until_true(lambda: polled(api, job_id)["status"] == "running")
+    assert polled(api, job_id)["progress"] is None
+    sim.release()
+    assert ended(jobs_app, job_id)["status"] == "succeeded"
+
+
 def test_a_comfyui_that_went_away_and_stays_away_has_lost_its_prompt(
     make_jobs_app: Callable[..., Flask], sim: Simulator
 ) -> None:

@@ -15,7 +15,7 @@ from comfybridge.web.dialects.comfy.errors import said_here
 class ProgressBody(TypedDict):
     """How far a job is: all of it, also where it has not changed."""
 
-    value: Annotated[float, Field(ge=0, le=1, description="of the whole workflow; never falls")]
+    value: Annotated[float, Field(ge=0, le=1, description="of the whole workflow; falls only if a job begins anew")]
     nodes_done: Annotated[int, Field(description="cached nodes included")]
     nodes_total: int
     current_node: NotRequired[str | None]
