@@ -31,6 +31,7 @@ from comfybridge.media import media_type_of
 from comfybridge.request import OpenFile
 
 STRIPES = 64
+AWAY_SECONDS = 5
 Counting = Callable[[], contextlib.AbstractContextManager[None]]
 
 
@@ -128,10 +129,13 @@ class Assets:
 
         Raises:
             UnknownContent: the owner has no such bytes.
+            ComfyUIUnreachable: it can't be told now whether they are still there.
             Busy
         """
         known = self._known(hash, owner, label, deadline) if self._jobs.is_used else None
         if known is None:
+            if self._jobs.is_used and self._records().with_hash(hash, owner):  # those that are gone were deleted
+                raise ComfyUIUnreachable("ComfyUI, which has the bytes, does not answer.", retry_after=AWAY_SECONDS)
             raise UnknownContent("There are no bytes of that hash that you have uploaded.")
         label = replace(
             label,

@@ -185,6 +185,15 @@ def test_a_comfyui_that_is_away_is_told_and_the_same_upload_works_later(api: Fla
     assert upload(api, headers=key).status_code == 201
 
 
+def test_known_bytes_are_not_called_unknown_while_comfyui_is_away(api: FlaskClient, sim: Simulator) -> None:
+    hash = {"hash": upload(api, b"known").get_json()["hash"]}
+    sim.kill()
+    assert refusal(api.post(f"{ASSETS}/from-hash", json=hash)) == (503, "upstream_unreachable")
+    assert refusal(api.post(f"{ASSETS}/from-hash", json={"hash": hash_of(b"other")})) == (404, "blob_not_found")
+    sim.revive()
+    assert api.post(f"{ASSETS}/from-hash", json=hash).status_code == 200
+
+
 def test_a_caller_is_kept_awake_while_comfyui_takes_long(
     api: FlaskClient, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

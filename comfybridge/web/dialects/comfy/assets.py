@@ -117,7 +117,16 @@ def post_asset() -> Response:
     tag=TAG,
     body={"application/json": HashRequest},
     answers=CREATED,
-    raises=(Malformed, UnknownContent, TooLarge, UnsupportedMediaType, RateLimited, Busy, EngineUnreachable),
+    raises=(
+        Malformed,
+        UnknownContent,
+        TooLarge,
+        UnsupportedMediaType,
+        RateLimited,
+        Busy,
+        ComfyUIUnreachable,
+        EngineUnreachable,
+    ),
 )
 def post_asset_from_hash() -> Response:
     """Another asset with bytes that you have uploaded before, without sending them again."""
