@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
 from tests import ROOT
-from tests.page.driving import choose_workflow, make
+from tests.page.driving import choose_workflow, chosen_workflow, drop, make, picture_of
 from tests.page.expecting import expect
 from tests.page.pictures import png
 
@@ -62,6 +63,23 @@ def test_what_is_chosen_differs_in_the_colours_of_the_system(open_page: Open, br
     page.get_by_role("button", name="Paint a mask").click()
     paint, erase = (page.get_by_role("button", name=name, exact=True) for name in ("Paint", "Erase"))
     assert paint.evaluate(BACKGROUND) != erase.evaluate(BACKGROUND)
+
+
+def test_the_only_picture_has_the_whole_width_beside_texts(page: Page) -> None:
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 255}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "seen"}},
+        "3": {"class_type": "PrimitiveString", "inputs": {"value": "a caption"}},
+        "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
+    }
+    drop(page, "captioned.json", json.dumps(graph).encode(), "application/json")
+    expect(chosen_workflow(page)).to_have_text("captioned.json")
+    expect(page.get_by_text("How often to run the workflow.")).to_be_visible()  # there is no seed to go on from
+    page.get_by_role("button", name="Generate").click()
+    card = page.get_by_role("article").first
+    expect(picture_of(card)).to_be_visible()
+    widths = [each.evaluate("each => each.offsetWidth") for each in (picture_of(card), card.get_by_text("a caption"))]
+    assert abs(widths[0] - widths[1]) <= 1
 
 
 def test_texts_run_in_their_own_direction(

@@ -97,6 +97,8 @@ def test_broken_workflows_are_shown_with_their_error(
     expect(broken).to_contain_text(said[0]["error"])
     page.goto("/")
     expect(page.get_by_label("Workflow", exact=True).locator("option")).to_have_text(["txt2img"])
+    page.goto("/?workflow=bad")
+    expect(page.get_by_role("alert")).to_contain_text(said[0]["error"])
 
 
 def test_a_workflow_that_may_make_anything_is_shown_with_the_others(

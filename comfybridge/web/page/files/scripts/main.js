@@ -86,7 +86,9 @@ function firstOf(listing) {
   const names = listing.workflows.map(({ name }) => name);
   const wanted = new URLSearchParams(location.search).get("workflow");
   if (wanted !== null && names.includes(wanted)) return wanted;
-  if (wanted !== null) alertUser(`This bridge has no workflow “${wanted}” that you can use.`);
+  const unusable = [...listing.broken, ...listing.unread].find(({ name }) => name === wanted);
+  if (unusable) alertUser(`The workflow “${wanted}” cannot be used: ${unusable.error}`);
+  else if (wanted !== null) alertUser(`This bridge has no workflow “${wanted}” that you can use.`);
   return listing.default ?? names[0] ?? null;
 }
 

@@ -44,7 +44,7 @@ export class WorkflowForm extends EventTarget {
       ([name, settings], index) => new PresetField(name, settings, { id: `${id}-preset-${index}`, fields: this.fields }),
     );
     addMaskTools(this.fields, workflow.mask);
-    this.run = runFields(policy, id);
+    this.run = runFields(policy, id, Object.hasOwn(properties, "seed"));
     this.submit = el("button", { type: "submit", class: "primary generate", text: "Generate" });
     const parts = { ...groupsOf(workflow), fields: this.fields, presets: this.presets, run: this.run };
     const layout = layOut(workflow, parts, el("div", { class: "form-actions" }, this.submit));

@@ -27,9 +27,10 @@ const FORMATS = new Map([
 /**
  * @param {Policy} policy
  * @param {string} id the beginning of the fields' ids.
+ * @param {boolean} hasSeed whether the workflow has a parameter for one.
  * @returns {RunFields}
  */
-export function runFields(policy, id) {
+export function runFields(policy, id, hasSeed) {
   const most = policy.max_n ?? 1;
   const longest = policy.max_timeout ?? null;
   /** @type {RunFields} */
@@ -38,7 +39,7 @@ export function runFields(policy, id) {
       most > 1
         ? new NumberField(
             "n",
-            { default: 1, description: "How often to run the workflow, each time with the next seed." },
+            { default: 1, description: `How often to run the workflow${hasSeed ? ", each time with the next seed" : ""}.` },
             { id: `${id}-n`, label: "How many prompts", limits: { low: 1, high: most }, isWhole: true },
           )
         : null,

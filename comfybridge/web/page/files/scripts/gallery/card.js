@@ -178,7 +178,8 @@ export class Card {
       return true;
     };
     const shown = result.outputs.map((output) => showOutput(output, { alt, onGone }));
-    const parts = [el("div", { class: `outputs outputs-${Math.min(shown.length, 4)}` }, ...shown)];
+    const pictured = result.outputs.filter(({ kind }) => kind === "image" || kind === "video").length;
+    const parts = [el("div", { class: pictured > 1 ? "outputs is-tiled" : "outputs" }, ...shown)];
     if (result.outputs.some(isEmbedded)) parts.push(el("p", { class: "run-note", text: EMBEDDED }));
     return parts;
   }
