@@ -27,6 +27,11 @@ GAP_AT_THE_RIGHT = """each => {
     range.selectNodeContents(each);
     return each.getBoundingClientRect().right - range.getBoundingClientRect().right;
 }"""
+# whether nothing lies over the beginning of an element
+IS_SEEN = """each => {
+    const { left, top, width, height } = each.getBoundingClientRect();
+    return document.elementFromPoint(left + width / 2, top + Math.min(height / 2, 16)) === each;
+}"""
 BACKGROUND = "each => getComputedStyle(each).backgroundColor"
 
 
@@ -100,6 +105,16 @@ def test_texts_run_in_their_own_direction(
         assert text.evaluate(GAP_AT_THE_RIGHT) < 2
     assert page.get_by_text("How often to run").evaluate(GAP_AT_THE_RIGHT) > 2
     expect(page.get_by_text("步数", exact=True)).to_be_visible()  # no full stop of another script
+
+
+def test_nothing_covers_what_has_the_focus_on_an_enlarged_page(open_page: Open, bridge: Bridge) -> None:
+    page = open_page(bridge, viewport={"width": 320, "height": 256})  # 1280 by 1024 at 400 %
+    page.get_by_label("Prompt", exact=True).focus()
+    for label in ("Negative prompt", "Quality", "Model", "Width"):
+        page.keyboard.press("Tab")
+        box = page.get_by_label(label, exact=True)
+        expect(box).to_be_focused()
+        assert box.evaluate(IS_SEEN), label
 
 
 def test_a_phone_shows_no_place_for_samples_that_are_not_there(open_page: Open, bridge: Bridge) -> None:
