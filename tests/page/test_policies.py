@@ -48,6 +48,16 @@ def test_ranges_are_those_of_the_key(narrow: Page) -> None:
     make(narrow, "within", Steps=30, Width=64, Height=64)
 
 
+def test_the_form_begins_with_what_the_key_may_do(narrow: Page) -> None:
+    expect(narrow.get_by_label("Width", exact=True)).to_have_value("256")  # the workflow's own is 512
+    qualities = narrow.get_by_label("Quality", exact=True).locator("option")
+    expect(qualities).to_have_text(["As set below", "low", "medium"])  # the high one takes 40 steps
+    narrow.goto("/workflows")
+    card = narrow.get_by_role("article")
+    card.get_by_text("Parameters", exact=True).click()
+    expect(card.get_by_role("row").filter(has_text="sampling steps")).to_contain_text("integer, 1 to 30")
+
+
 def test_a_limit_of_two_fields_is_told_at_one(narrow: Page) -> None:
     start(narrow, "too many pixels", Width=256, Height=256)
     field = narrow.get_by_label("Width", exact=True)

@@ -84,6 +84,15 @@ export class Field {
     void value;
   }
 
+  /**
+   * @param {unknown} value
+   * @returns {boolean} whether the caller may set it.
+   */
+  allows(value) {
+    void value;
+    return true;
+  }
+
   /** Go back to the workflow's own value. */
   reset() {
     this.write(this.parameter.default);

@@ -40,9 +40,9 @@ export class WorkflowForm extends EventTarget {
       const options = { id: `${id}-${index}`, required: required.includes(name), policy };
       this.fields.set(name, fieldFor(name, parameter, options));
     });
-    this.presets = Object.entries(workflow.presets ?? {}).map(
-      ([name, settings], index) => new PresetField(name, settings, { id: `${id}-preset-${index}`, fields: this.fields }),
-    );
+    this.presets = Object.entries(workflow.presets ?? {})
+      .map(([name, settings], index) => new PresetField(name, settings, { id: `${id}-preset-${index}`, fields: this.fields }))
+      .filter(({ choices }) => choices.length > 0);
     addMaskTools(this.fields, workflow.mask);
     this.run = runFields(policy, id, Object.hasOwn(properties, "seed"));
     this.submit = el("button", { type: "submit", class: "primary generate", text: "Generate" });

@@ -33,6 +33,12 @@ export function limitsOf(name, parameter, policy) {
   };
 }
 
+/** @param {Numeric} number @param {Limits} limits @returns {Numeric} the nearest one within them. */
+export function clamped(number, { low, high }) {
+  if (low !== null && number < low) return low;
+  return high !== null && number > high ? high : number;
+}
+
 /**
  * @param {Limits} limits
  * @returns {string} such as ` from 1 to 50`; empty without limits.

@@ -2,7 +2,7 @@
 
 import { el } from "../element.js";
 import { Field } from "./field.js";
-import { rangeText } from "./limits.js";
+import { clamped, rangeText } from "./limits.js";
 import { numericOf, readInteger, readNumber, stepped } from "./numbers.js";
 import { Problem } from "./problem.js";
 
@@ -74,17 +74,25 @@ export class NumberField extends Field {
     this.box.value = number === null ? "" : String(number);
   }
 
+  /** @override @param {unknown} value */
+  allows(value) {
+    const number = numericOf(value);
+    return number === null || number === clamped(number, this.limits);
+  }
+
+  /** The workflow's own value, or the highest one that the caller may set. @override */
+  reset() {
+    const usual = numericOf(this.parameter.default);
+    this.write(usual === null ? undefined : clamped(usual, { ...this.limits, low: null }));
+  }
+
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const count = { ArrowUp: 1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (count === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const from = numericOf(this.box.value) ?? numericOf(this.parameter.default) ?? this.limits.low ?? 0;
-    const { low, high } = this.limits;
-    let next = stepped(from, this.step, count);
-    if (low !== null && next < low) next = low;
-    if (high !== null && next > high) next = high;
-    this.box.value = String(next);
+    this.box.value = String(clamped(stepped(from, this.step, count), this.limits));
     this.box.dispatchEvent(new Event("input", { bubbles: true }));
     this.box.dispatchEvent(new Event("change", { bubbles: true }));
   }

@@ -17,7 +17,10 @@ export class PresetField extends ChoiceField {
    * @param {{id: string, fields: Map<string, Field>}} options fields: those of the parameters, by name.
    */
   constructor(name, settings, { id, fields }) {
-    super(name, {}, { id, choices: Object.keys(settings), none: NONE, label: labelOf(name) });
+    const isAllowed = (/** @type {Record<string, unknown>} */ params) =>
+      Object.entries(params).every(([parameter, value]) => fields.get(parameter)?.allows(value) ?? true);
+    const choices = Object.keys(settings).filter((choice) => isAllowed(settings[choice] ?? {}));
+    super(name, {}, { id, choices, none: NONE, label: labelOf(name) });
     this.settings = settings;
     this.fields = fields;
     const first = this.box.options[0];

@@ -86,7 +86,7 @@ export class WorkflowCard {
     fill(
       this.#details,
       needs(workflow),
-      folded("Parameters", parameterTable(workflow)),
+      folded("Parameters", parameterTable(workflow, policy)),
       folded("Request", exampleRequest(workflow, policy)),
     );
   }

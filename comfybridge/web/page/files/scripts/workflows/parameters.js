@@ -1,6 +1,7 @@
 /** The parameters of a workflow as a table. */
 
 import { el } from "../element.js";
+import { limitsOf } from "../form/limits.js";
 
 /**
  * @typedef {import("../types.js").Parameter} Parameter
@@ -10,11 +11,15 @@ import { el } from "../element.js";
 const MOST_CHOICES = 6; // that are written out
 const LONGEST_DEFAULT = 80;
 
-/** @param {Workflow} workflow @returns {HTMLElement} */
-export function parameterTable({ name, parameters, presets }) {
+/**
+ * @param {Workflow} workflow
+ * @param {import("../types.js").Policy} policy which narrows what a caller may set.
+ * @returns {HTMLElement}
+ */
+export function parameterTable({ name, parameters, presets }, policy) {
   const required = parameters.required ?? [];
   const rows = Object.entries(parameters.properties).map(([each, parameter]) =>
-    row(each, takes(parameter), required.includes(each) ? "required" : given(parameter.default), parameter.description),
+    row(each, takes(parameter, limitsOf(each, parameter, policy)), required.includes(each) ? "required" : given(parameter.default), parameter.description),
   );
   for (const [preset, choices] of Object.entries(presets)) {
     const set = [...new Set(Object.values(choices).flatMap((values) => Object.keys(values)))];
@@ -41,17 +46,21 @@ function row(name, taken, normally, meaning = "") {
   );
 }
 
-/** @param {Parameter} parameter @returns {string} such as "integer, 1 to 100". */
-function takes({ type, format, enum: choices, minimum, maximum }) {
+/**
+ * @param {Parameter} parameter
+ * @param {import("../form/limits.js").Limits} limits
+ * @returns {string} such as "integer, 1 to 100".
+ */
+function takes({ type, format, enum: choices }, { low, high }) {
   if (format) return `${format} file`;
   if (choices) {
     const some = choices.slice(0, MOST_CHOICES).map(String).join(", ");
     return choices.length > MOST_CHOICES ? `one of ${choices.length}: ${some}, …` : `one of ${some}`;
   }
   const kind = [type ?? "any value"].flat().filter((each) => each !== "null").join(" or ").replace("string", "text");
-  if (minimum !== undefined && maximum !== undefined) return `${kind}, ${minimum} to ${maximum}`;
-  if (minimum !== undefined) return `${kind}, at least ${minimum}`;
-  return maximum === undefined ? kind : `${kind}, at most ${maximum}`;
+  if (low !== null && high !== null) return `${kind}, ${low} to ${high}`;
+  if (low !== null) return `${kind}, at least ${low}`;
+  return high === null ? kind : `${kind}, at most ${high}`;
 }
 
 /** @param {any} value @returns {string} */
