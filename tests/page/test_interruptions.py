@@ -122,3 +122,22 @@ def test_the_form_stays_free_while_it_runs(page: Page, comfyui: Simulator) -> No
     expect(picture_of(first)).to_be_visible()
     expect(picture_of(second)).to_be_visible()
     make(page, "three")
+
+
+def test_a_run_of_a_tab_that_was_closed_shows_its_result_in_another(
+    open_page: Open, bridge: Bridge, comfyui: Simulator
+) -> None:
+    page = open_page(bridge)
+    page.clock.install()
+    page.reload()
+    other = page.context.new_page()
+    other.goto("/")
+    comfyui.hold_steps(after=2)
+    expect(start(other, "left alone")).to_contain_text("step 2")
+    card = card_of(page, "left alone")
+    expect(card).to_contain_text("It runs in another tab")
+    other.close()
+    comfyui.release()
+    comfyui.wait_until_idle()
+    page.clock.fast_forward(61_000)
+    expect(picture_of(card)).to_be_visible()

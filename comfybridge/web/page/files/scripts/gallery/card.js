@@ -96,8 +96,11 @@ export class Card {
     this.host.loading.forget(this.element);
   }
 
-  /** Make new links if these are about to expire, once it is in view. */
+  /** Make new links if these are about to expire, and see what became of another tab's run, once it is in view. */
   refresh() {
+    if (!this.run && isUnfinished(this.entry) && this.entry.promptIds.length) {
+      return this.host.loading.whenSeen(this.element, () => this.#lookForEnd());
+    }
     const isPlaying = [...this.#body.querySelectorAll("video, audio")].some(
       (each) => each instanceof HTMLMediaElement && !each.paused,
     );
@@ -189,6 +192,13 @@ export class Card {
     this.host.loading.whenSeen(this.element, () => this.#look());
   }
 
+  /** A tab that is closed tells nobody how its run has ended. */
+  async #lookForEnd() {
+    const found = await lookUp(this.entry.promptIds).catch(() => []);
+    const hasEnded = found.length > 0 && !found.some((each) => each.unfinished);
+    if (hasEnded && !this.run && isUnfinished(this.entry) && !this.#isClosed) await this.#look();
+  }
+
   /** Ask the bridge for the outputs. */
   async #look() {
     try {
@@ -198,11 +208,14 @@ export class Card {
       const { result, error } = together(found);
       if (result) this.#take(result);
       else this.result = null;
+      /** @type {Entry["state"]} */
       const state = error ? (this.entry.state === "cancelled" ? "cancelled" : "failed") : "succeeded";
       const message = error && isUnknown(error) && this.entry.timings ? FORGOTTEN : (error?.message ?? "");
       const failure = error && { type: error.type, message };
-      this.entry = { ...this.entry, error: failure, ...(result && this.#facts(result)) };
-      if (!error || this.entry.state !== "succeeded") this.host.keep({ ...this.entry, state });
+      const wasSuccess = this.entry.state === "succeeded";
+      const end = isUnfinished(this.entry) ? { state } : {};
+      this.entry = { ...this.entry, ...end, error: failure, ...(result && this.#facts(result)) };
+      if (!error || !wasSuccess) this.host.keep({ ...this.entry, state });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.entry = { ...this.entry, error: { type: "", message } };
