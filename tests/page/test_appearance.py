@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,14 @@ GAP_AT_THE_RIGHT = """each => {
     const range = document.createRange();
     range.selectNodeContents(each);
     return each.getBoundingClientRect().right - range.getBoundingClientRect().right;
+}"""
+# how far down a word stands
+END_OF_WORD = """(each, word) => {
+    const range = document.createRange();
+    const start = each.textContent.indexOf(word);
+    range.setStart(each.firstChild, start);
+    range.setEnd(each.firstChild, start + word.length);
+    return range.getBoundingClientRect().bottom;
 }"""
 # whether nothing lies over the beginning of an element
 IS_SEEN = """each => {
@@ -105,6 +114,30 @@ def test_texts_run_in_their_own_direction(
         assert text.evaluate(GAP_AT_THE_RIGHT) < 2
     assert page.get_by_text("How often to run").evaluate(GAP_AT_THE_RIGHT) > 2
     expect(page.get_by_text("步数", exact=True)).to_be_visible()  # no full stop of another script
+
+
+def test_long_texts_of_workflows_are_folded(
+    open_page: Open, start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "workflows" / "txt2img.json", tmp_path / "wordy.json")
+    words = "every detail, again and again. " * 100
+    (tmp_path / "wordy.yaml").write_text(
+        f"description: |\n  First line.\n  Second line.\n  {words}\n"
+        f"parameters:\n  prompt: {{node: 6, input: text, description: '{words}'}}\n",
+        "utf-8",
+    )
+    page = open_page(start_bridge(WORKFLOWS_DIR=str(tmp_path)), "/?workflow=wordy")
+    box = page.get_by_label("Prompt", exact=True)
+    expect(box).to_be_in_viewport()
+    expect(box).to_have_accessible_description(re.compile("every detail, again and again"))
+    lines = [page.get_by_text("First line.").evaluate(END_OF_WORD, word) for word in ("First line.", "Second line.")]
+    assert lines[0] < lines[1]
+    text = page.get_by_text(re.compile("^Every detail, again and again"))
+    folded = text.evaluate("each => each.offsetHeight")
+    page.get_by_role("button", name="Show all of it").nth(1).click()
+    assert text.evaluate("each => each.offsetHeight") > 2 * folded
+    page.goto("/workflows")
+    expect(page.get_by_role("link", name="Use it")).to_be_in_viewport()
 
 
 def test_nothing_covers_what_has_the_focus_on_an_enlarged_page(open_page: Open, bridge: Bridge) -> None:

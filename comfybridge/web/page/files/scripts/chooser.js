@@ -1,6 +1,7 @@
 /** Chooses a workflow: one of the bridge's, or one from a file. */
 
 import { el, fill } from "./element.js";
+import { foldable } from "./folding.js";
 import { taskInWords } from "./tasks.js";
 
 /**
@@ -17,7 +18,7 @@ export class Chooser extends EventTarget {
   /** @type {Workflow[]} */
   #opened = [];
   #select = el("select", { id: "workflow", on: { change: () => this.dispatchEvent(new Event("choose")) } });
-  #description = el("p", { class: "hint", id: "workflow-description" });
+  #description = el("div", { class: "hint", id: "workflow-description" });
   #notes = el("div", { class: "chooser-notes" });
   #group = el("optgroup", { label: "From files" });
 
@@ -64,7 +65,7 @@ export class Chooser extends EventTarget {
   describe(workflow) {
     const used = workflow.models.flatMap(({ name, used_instead: other }) => (other ? `${other} takes the place of ${name}.` : []));
     const description = workflow.name === null ? "From a file." : workflow.description;
-    this.#description.textContent = [description, ...used].join(" ");
+    fill(this.#description, description && foldable(description), used.length > 0 && el("p", { text: used.join(" ") }));
     fill(this.#notes, ...lacksOf(workflow));
   }
 

@@ -1,6 +1,7 @@
 /** What all fields of a form have in common: a label, help, an error, and a value that is read and written. */
 
 import { el } from "../element.js";
+import { foldable } from "../folding.js";
 import { labelOf } from "../labels.js";
 import { Problem } from "./problem.js";
 
@@ -30,7 +31,7 @@ export class Field {
     this.subject = subject;
     this.error = el("p", { class: "field-error", id: `${id}-error`, hidden: true });
     this.help = parameter.description
-      ? el("p", { class: "field-help", id: `${id}-help`, text: sentence(parameter.description) })
+      ? foldable(sentence(parameter.description), { class: "field-help", id: `${id}-help` })
       : null;
     this.element = el("div", { class: "field", dataset: { parameter: name } });
     this.element.addEventListener("input", () => this.clearError());
@@ -59,7 +60,7 @@ export class Field {
 
   /** Name the texts that describe the control. */
   describe() {
-    const ids = [this.error.hidden ? "" : this.error.id, this.help?.id ?? ""].filter(Boolean).join(" ");
+    const ids = [this.error.hidden ? "" : this.error.id, this.help ? `${this.id}-help` : ""].filter(Boolean).join(" ");
     if (ids) this.control?.setAttribute("aria-describedby", ids);
     else this.control?.removeAttribute("aria-describedby");
   }

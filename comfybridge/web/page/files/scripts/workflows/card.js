@@ -4,6 +4,7 @@ import { getJson } from "../api.js";
 import { linkTo, missingModels } from "../chooser.js";
 import { el, fill } from "../element.js";
 import { writeExactly } from "../exact_json.js";
+import { foldable } from "../folding.js";
 import { taskInWords } from "../tasks.js";
 import { parameterTable } from "./parameters.js";
 import { exampleRequest } from "./request.js";
@@ -46,7 +47,7 @@ export class WorkflowCard {
         el("h2", { id, text: name }),
         this.#badge,
         el("p", { class: "workflow-facts hint", text: facts.join(" · ") }),
-        el("p", { text: description || `Takes ${parameters.join(", ")}.` }),
+        foldable(description || `Takes ${parameters.join(", ") || "no parameters"}.`),
         el("a", { class: "button primary", href: link, "aria-label": `Use it: ${name}`, text: "Use it" }),
       ),
       this.#details,
