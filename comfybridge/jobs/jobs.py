@@ -47,6 +47,7 @@ from comfybridge.jobs.watching import Watching
 from comfybridge.jobs.webhooks import Webhooks
 from comfybridge.policy.policies import Turn
 from comfybridge.prompts.admitted import Admitted
+from comfybridge.prompts.known import Unfinished
 from comfybridge.prompts.repeats import prompt_id_of
 from comfybridge.request import Generation, KeptFile, Output, OutputOptions
 
@@ -327,9 +328,17 @@ class Jobs:
 
         Raises:
             UnknownPrompt: it is no longer kept; what became of a webhook is kept for longer.
+            BridgeError: of the request of a blocking caller, whose files only ComfyUI still has, as
+                `Prompts.find` and `Prompts.collect` raise.
         """
         if is_over(result):
             raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=result.id)
+        if result.kind == "live":
+            prompts = self._bridge.prompts
+            found = prompts.find(result.id, deadline, None)
+            if not isinstance(found, Unfinished):
+                return prompts.collect(found, options, deadline)
+            raise UnknownPrompt("ComfyUI does not know yet that the prompt has ended.", prompt_id=result.id)
         return kept_generation(self._engine, result, deadline, options)
 
     def output(self, kept: KeptFile, deadline: Deadline) -> Output:

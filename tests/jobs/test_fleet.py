@@ -322,9 +322,12 @@ def test_links_lead_to_files_that_are_kept(api: FlaskClient) -> None:
 
 def test_the_result_of_a_blocking_request_can_be_fetched_again(api: FlaskClient) -> None:
     first = api.post("/generate", json={"workflow": graphs.picture()}).get_json()
-    again = api.get(f"/results/{first['prompt_id']}")
-    assert again.status_code == 200, again.get_data(as_text=True)
-    assert again.get_json()["images"] == first["images"]
+    for path in (f"/results/{first['prompt_id']}", f"/jobs/{first['prompt_id']}/result"):
+        again = api.get(path)
+        assert again.status_code == 200, again.get_data(as_text=True)
+        assert again.get_json()["images"] == first["images"]
+    events = api.get(f"/jobs/{first['prompt_id']}/events").get_data(as_text=True)
+    assert first["images"][0] in events
 
 
 # -- where something is missing --------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def get_result(prompt_id: str) -> Response:
     """
     wanted, index, deadline = wanted_form(request), wanted_index(), request_deadline()
     jobs, job = current_jobs(), _job(prompt_id)
-    if jobs is not None and job is not None and not (job.kind == "live" and job.has_ended):
+    if jobs is not None and job is not None:
         g.prompt_id = prompt_id
         return job_result(jobs, job, wanted, index) if job.has_ended else _unfinished(_as_prompt(job))
     prompts = current_bridge().prompts
