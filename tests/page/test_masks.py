@@ -12,6 +12,8 @@ from tests.page.pictures import opened, png
 from tests.page.runs import last_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL import Image
     from playwright.sync_api import Locator, Page
 
@@ -39,6 +41,17 @@ def test_a_mask_is_painted_with_the_pointer(page: Page, painter: Locator, comfyu
     mask = sent_mask(page, painter, comfyui)
     assert shades(mask, (64, 48), (128, 48), (192, 48)) == [WHITE, WHITE, WHITE]
     assert shades(mask, (128, 144), (10, 48), (246, 48), (128, 10)) == [BLACK] * 4
+
+
+def test_a_painted_mask_is_saved_for_a_copied_request(
+    page: Page, painter: Locator, comfyui: Simulator, tmp_path: Path
+) -> None:
+    drag(page, painter, (0.25, 0.25), (0.75, 0.25))
+    sent_mask(page, painter, comfyui)
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="garden-mask.png").click()
+    saved.value.save_as(tmp_path / "mask.png")
+    assert (tmp_path / "mask.png").read_bytes() == last_file(comfyui, "LoadImageMask").read_bytes()
 
 
 def test_a_mask_is_painted_with_a_finger(page: Page, painter: Locator, comfyui: Simulator) -> None:

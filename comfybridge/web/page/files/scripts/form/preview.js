@@ -10,11 +10,14 @@ import { sizeText } from "../sizes.js";
  */
 export function previewOf(file, url) {
   const text = el("span", { class: "file-size", text: sizeText(file.size) });
+  const name = file.name || "Pasted file";
+  // what was painted or pasted lies on no disk, and a copied request reads it from there
+  const saving = el("a", { class: "file-name", href: url, download: name, title: `Save ${name}`, text: name });
   return el(
     "div",
     { class: "file-chosen" },
     playerOf(file, url, text),
-    el("span", { class: "file-text" }, el("span", { class: "file-name", text: file.name || "Pasted file" }), text),
+    el("span", { class: "file-text" }, saving, text),
   );
 }
 
