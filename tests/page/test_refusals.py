@@ -53,6 +53,11 @@ def test_what_no_field_is_to_blame_for_stands_in_the_gallery(page: Page, comfyui
     make(page, "enough")
 
 
+def test_a_proxy_that_takes_no_large_requests_is_named(page: Page) -> None:
+    page.route("**/generate", lambda route: route.fulfill(status=413, body="<h1>Request Entity Too Large</h1>"))
+    expect(start(page, "large")).to_contain_text("A proxy before the bridge lets no request pass that is as large")
+
+
 def sent(comfyui: Simulator) -> list[str]:
     """The prompts that ComfyUI was sent."""
     return [each.path for each in comfyui.requests if each.method == "POST" and each.path == "/prompt"]

@@ -4,6 +4,11 @@ import { parseExactly } from "./exact_json.js";
 import { currentKey, obtainKey } from "./key.js";
 
 const UNAUTHORIZED = 401;
+/** What it means that a proxy answers in place of the bridge. */
+const OF_PROXIES = new Map([
+  [403, "A proxy before the bridge does not let this request pass (HTTP 403)."],
+  [413, "A proxy before the bridge lets no request pass that is as large as this one (HTTP 413)."],
+]);
 
 /**
  * What an error's JSON says of it.
@@ -129,7 +134,7 @@ async function errorIn(response) {
  */
 export function errorOf(body, { status, retryAfter = null }) {
   const said = body !== null && typeof body === "object" ? body : {};
-  const message = typeof said.error === "string" ? said.error : `The bridge cannot be used now: HTTP ${status}.`;
+  const message = typeof said.error === "string" ? said.error : (OF_PROXIES.get(status) ?? `The bridge cannot be used now: HTTP ${status}.`);
   return new ApiError(message, {
     status,
     type: typeof said.type === "string" ? said.type : "",
