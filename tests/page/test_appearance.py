@@ -92,6 +92,7 @@ def test_the_only_picture_has_the_whole_width_beside_texts(page: Page) -> None:
     page.get_by_role("button", name="Generate").click()
     card = page.get_by_role("article").first
     expect(picture_of(card)).to_be_visible()
+    expect(card.get_by_role("heading")).to_have_text("captioned.json")  # it has no prompt to be called after
     widths = [each.evaluate("each => each.offsetWidth") for each in (picture_of(card), card.get_by_text("a caption"))]
     assert abs(widths[0] - widths[1]) <= 1
 

@@ -17,6 +17,7 @@ import { writeExactly } from "./exact_json.js";
  * @property {{name: string, file: File}[]} files each with the parameter that it is for.
  * @property {string} key the `Idempotency-Key`.
  * @property {string | null} workflowName null for a graph of one's own.
+ * @property {string} label what people call that graph; "" for the bridge's workflows.
  */
 
 /** The parameters that are fields of the body; the others go into `params`. */
@@ -44,18 +45,19 @@ export function makeRequest(workflow, content) {
   if (content.timeout !== undefined) body.timeout = content.timeout;
   body.output = { ...content.output, links: true };
   const files = Object.entries(content.files).map(([name, file]) => ({ name, file }));
-  return requestOf(body, { files, workflowName: workflow.graph ? null : workflow.name });
+  const isOwn = workflow.graph !== undefined;
+  return requestOf(body, { files, workflowName: isOwn ? null : workflow.name, label: isOwn ? workflow.description : "" });
 }
 
 /**
  * A request with a given body.
  *
  * @param {Record<string, any>} body
- * @param {{files?: {name: string, file: File}[], key?: string, workflowName?: string | null}} [others]
+ * @param {{files?: {name: string, file: File}[], key?: string, workflowName?: string | null, label?: string}} [others]
  * @returns {SentRequest}
  */
-export function requestOf(body, { files = [], key = newKey(), workflowName = null } = {}) {
-  return { body, bodyText: writeExactly(body), files, key, workflowName };
+export function requestOf(body, { files = [], key = newKey(), workflowName = null, label = "" } = {}) {
+  return { body, bodyText: writeExactly(body), files, key, workflowName, label };
 }
 
 /**

@@ -188,12 +188,12 @@ export class Workbench extends EventTarget {
   }
 
   /** @param {Entry} entry @returns {Promise<string | Workflow>} */
-  async #workflowOf({ workflow, body, title }) {
+  async #workflowOf({ workflow, body, label, title }) {
     const shown = this.form?.workflow;
     if (workflow !== null) return shown && shown.name === workflow ? shown : this.#named(workflow);
     const graph = writeExactly(body.workflow);
     if (shown?.graph && writeExactly(shown.graph) === graph) return shown;
-    return readDropped(new File([graph], `${title}.json`, { type: "application/json" }));
+    return readDropped(new File([graph], label || `${title}.json`, { type: "application/json" }));
   }
 
   /** @param {string} name */

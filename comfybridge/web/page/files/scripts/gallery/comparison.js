@@ -36,7 +36,7 @@ function columnsOf({ entry, result }) {
     title: ids.length > 1 ? `${entry.title} (${index + 1} of ${ids.length})` : entry.title,
     outputs: ids.length > 1 ? result.outputs.filter((output) => output.prompt_id === id) : result.outputs,
     params: {
-      workflow: entry.workflow ?? "own workflow",
+      workflow: entry.workflow ?? (entry.label || "own workflow"),
       ...result.params,
       ...entry.fileNames,
       seed: result.seeds?.[index] ?? result.seed,

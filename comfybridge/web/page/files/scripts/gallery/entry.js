@@ -13,6 +13,7 @@ import { USUAL_FIELDS, requestOf } from "../request.js";
  * @property {string} id
  * @property {string} created as ISO 8601.
  * @property {string | null} workflow the template's name; null for a graph.
+ * @property {string} [label] what people call the graph; "" for the bridge's workflows.
  * @property {string} title
  * @property {string[]} promptIds
  * @property {Record<string, any>} body as it was sent.
@@ -48,7 +49,8 @@ export function entryOf(run, earlier) {
     id: earlier?.id ?? request.key,
     created: earlier?.created ?? run.created.toISOString(),
     workflow: request.workflowName,
-    title: titleOf(params, request.workflowName),
+    label: request.label,
+    title: titleOf(params, request.workflowName ?? request.label),
     promptIds: run.promptIds,
     body: request.body,
     fileNames: Object.fromEntries(request.files.map(({ name, file }) => [name, file.name])),
@@ -73,7 +75,7 @@ export function entryOf(run, earlier) {
  */
 export function requestOfEntry(entry) {
   const files = Object.entries(entry.fileNames).map(([name, fileName]) => ({ name, file: new File([], fileName) }));
-  return requestOf(entry.body, { files, key: entry.key, workflowName: entry.workflow });
+  return requestOf(entry.body, { files, key: entry.key, workflowName: entry.workflow, label: entry.label });
 }
 
 /**
@@ -98,8 +100,8 @@ function fieldsOf(body) {
   return Object.fromEntries(USUAL_FIELDS.filter((name) => name in body).map((name) => [name, body[name]]));
 }
 
-/** @param {Record<string, any>} params @param {string | null} workflow */
+/** @param {Record<string, any>} params @param {string} workflow what people call it; "" if nothing. */
 function titleOf(params, workflow) {
   const prompt = typeof params.prompt === "string" ? params.prompt.trim() : "";
-  return prompt.slice(0, LONGEST_TITLE) || (workflow ?? "A workflow of your own");
+  return prompt.slice(0, LONGEST_TITLE) || workflow || "A workflow of your own";
 }

@@ -13,7 +13,7 @@ export function factLine(entry) {
   const executing = entry.timings?.executing;
   const seeds = entry.seeds.filter((seed) => seed !== null);
   const facts = [
-    entry.workflow ?? "own workflow",
+    entry.workflow ?? (entry.label || "own workflow"),
     isToday ? created.toLocaleTimeString() : created.toLocaleString(),
     seeds.length ? `${seeds.length > 1 ? "seeds" : "seed"} ${seeds.join(", ")}` : "",
     typeof executing === "number" ? duration(executing) : "",

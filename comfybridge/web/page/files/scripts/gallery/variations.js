@@ -32,7 +32,7 @@ export function variationsOf(request, seeds, policy) {
     const { n: _, ...others } = request.body;
     const params = withoutSeed(others.params);
     const body = { ...others, ...(params && { params }), seed, ...(n > 1 && { n }) };
-    requests.push(requestOf(body, { files: request.files, workflowName: request.workflowName }));
+    requests.push(requestOf(body, { files: request.files, workflowName: request.workflowName, label: request.label }));
   }
   return requests;
 }
