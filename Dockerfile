@@ -26,7 +26,7 @@ RUN install -d -o comfybridge -g comfybridge -m 700 /var/lib/comfybridge
 USER 10001:10001
 WORKDIR /srv
 EXPOSE 8189
-# Only /tmp and /var/lib/comfybridge are written to; a volume at the latter keeps the key of links to files.
+# Only /tmp and /var/lib/comfybridge are written to; a volume at the latter keeps jobs and the key of links to files.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ.get('COMFYBRIDGE_PORT', '8189') + '/health', timeout=4)"]
 ENTRYPOINT ["comfybridge"]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A picture, and then that picture made over. With --fail-with-body (curl 7.76 or later) curl's exit code is not 0 where
+# A picture, and then that picture made over. With --fail-with-body (curl 7.76 or later) curl's exit code is 22 where
 # the bridge answers with an error; the file is then the JSON that says what is wrong.
 set -eu
 url=${BRIDGE_URL:-http://127.0.0.1:8189}
@@ -8,11 +8,14 @@ key=${COMFYBRIDGE_API_KEY:-}
 ask() { # the name of the file to save; then options for curl
     file=$1
     shift
-    if ! curl -sS --fail-with-body -o "$file" -H 'Accept: image/*' ${key:+-H "X-API-Key: $key"} "$url/generate" "$@"; then
-        cat "$file" >&2
-        rm -f "$file"
+    code=0
+    curl -sS --fail-with-body -o "$file.new" -H 'Accept: image/*' ${key:+-H "X-API-Key: $key"} "$url/generate" "$@" || code=$?
+    if [ "$code" != 0 ]; then
+        [ "$code" != 22 ] || cat "$file.new" >&2
+        rm -f "$file.new"
         exit 1
     fi
+    mv "$file.new" "$file"
     echo "$file"
 }
 

@@ -41,6 +41,6 @@ try {
   await writeFile("cat.png", Buffer.from(result.images[0], "base64"));
   console.log("cat.png");
 } catch (error) {
-  console.error(error.message);
+  console.error(error.cause?.message ?? error.message); // fetch says why it failed in the cause
   process.exit(1);
 }

@@ -10,6 +10,9 @@ const answer = await fetch(`${url}/generate`, {
   headers: { Accept: "image/*", "Content-Type": "application/json", ...(key && { "X-API-Key": key }) },
   // Node's fetch gives up where no answer begins for 300 s
   body: JSON.stringify({ prompt: "a cat", steps: 12, seed: 7, timeout: 290 }),
+}).catch((error) => {
+  console.error(`${url} does not answer: ${error.cause?.message ?? error.message}`);
+  process.exit(1);
 });
 if (!answer.ok) {
   const { type, error } = await answer.json();

@@ -1,4 +1,4 @@
-"""`comfybridge.Client`: pip install comfybridge"""
+"""`comfybridge.Client`: pip install /path/to/comfybridge"""
 
 import os
 import sys

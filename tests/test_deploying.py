@@ -28,7 +28,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 UNIT = (ROOT / "deploy" / "comfybridge.service").read_text("utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 FLEET = yaml.safe_load((ROOT / "compose.fleet.yaml").read_text("utf-8"))["services"]
-DEPLOYMENT, SERVICE = yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8"))
+DEPLOYMENT, CLAIM, SERVICE = yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8"))
 
 
 # -- settings
@@ -173,3 +173,13 @@ def test_each_agent_of_the_fleet_has_a_comfyui_of_its_own() -> None:
     urls = [FLEET[name]["environment"]["COMFYUI_URL"] for name in ("agent-1", "agent-2")]
     assert urls == ["http://comfyui-1:8188", "http://comfyui-2:8188"]
     assert {"comfyui-1", "comfyui-2"} <= FLEET.keys()
+
+
+def test_jobs_are_kept_when_a_pod_or_a_container_is_replaced() -> None:
+    (kept,) = re.findall(r"COMFYBRIDGE_STATE_DIR=(\S+)", DOCKERFILE)
+    spec = DEPLOYMENT["spec"]["template"]["spec"]
+    (name,) = [each["name"] for each in spec["containers"][0]["volumeMounts"] if each["mountPath"] == kept]
+    (volume,) = [each for each in spec["volumes"] if each["name"] == name]
+    assert volume["persistentVolumeClaim"]["claimName"] == CLAIM["metadata"]["name"]
+    assert DEPLOYMENT["spec"]["strategy"] == {"type": "Recreate"}  # two engines cannot share the folder
+    assert any(each.endswith(f":{kept}") for each in COMPOSE["services"]["bridge"]["volumes"])

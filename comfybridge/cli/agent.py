@@ -108,7 +108,12 @@ def _serve(bridge: Bridge) -> int:
     )
     stop.wait()
     running = agent.running
-    log.info("The agent is being stopped; %s.", f"it runs {', '.join(running)}" if running else "it runs no job")
+    log.info(
+        "The agent is being stopped; %s.",
+        f"it runs {', '.join(running)}, and gives back at a second signal what has not ended"
+        if running
+        else "it runs no job",
+    )
     agent.stop(settings.shutdown_seconds)
     engine.close()
     return DONE

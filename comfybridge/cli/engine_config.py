@@ -105,7 +105,8 @@ def _what_to_start(agents: Sequence[str], address: Callable[[str], str]) -> str:
 
 
 def _listening(options: argparse.Namespace) -> str:
-    lines = ["", f'listen: "0.0.0.0:{options.port}"', "max_payload: 8MB"]
+    host = _listened_on(options.address)
+    lines = ["", f'listen: "{host}:{options.port}"', "max_payload: 8MB"]
     tls = []
     if options.tls_cert:
         tls = [
@@ -117,7 +118,7 @@ def _listening(options: argparse.Namespace) -> str:
     lines += tls
     if options.websocket is not None:
         inner = [f"  {line}" for line in tls] or ["  no_tls: true # what is in front of it has the certificate"]
-        lines += ["websocket {", f"  port: {options.websocket}", *inner, "}"]
+        lines += ["websocket {", f'  listen: "{host}:{options.websocket}"', *inner, "}"]
     return "\n".join(lines)
 
 
@@ -180,6 +181,14 @@ def _host(text: str) -> str:
     return text
 
 
+def _listened_on(host: str) -> str:
+    """Where a server listens that is reached by this host: nobody else is let in where only this machine is to be."""
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host.strip("[]"))
+        return host if address.is_loopback else "[::]" if address.version == 6 else "0.0.0.0"
+    return "127.0.0.1" if host.rstrip(".").lower() == "localhost" else "0.0.0.0"
+
+
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError("it takes a number from 1 to 65535")
@@ -201,7 +210,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_host,
         default="127.0.0.1",
         metavar="HOST",
-        help="the host by which others reach the engine (127.0.0.1)",
+        help="the host by which bridges and agents reach the engine; with 127.0.0.1, the default, only those on the "
+        "same machine can",
     )
     parser.add_argument("--port", type=_port, default=4222, metavar="PORT", help="the port that it listens on (4222)")
     parser.add_argument("--store-dir", default="jetstream", help="the folder for its data (jetstream)")

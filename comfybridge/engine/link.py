@@ -298,6 +298,8 @@ class Link:
         self._connection = connection
         self._direct = None if self._server is None else Direct(address)
         self._reason = None
+        if self._said:
+            log.info("The engine answers.")
         self._said.clear()
         self._has_been_ready = True
         for follower in self._followers:

@@ -157,6 +157,24 @@ def test_tls_and_websockets_can_be_asked_for(capsys: pytest.CaptureFixture[str])
     assert "COMFYBRIDGE_ENGINE=tls://bridge:" in secure
 
 
+@pytest.mark.parametrize(
+    ("address", "listens"),
+    [
+        ([], "127.0.0.1"),
+        (["--address", "localhost"], "127.0.0.1"),
+        (["--address", "::1"], "[::1]"),
+        (["--address", "engine.example"], "0.0.0.0"),
+        (["--address", "10.0.0.7"], "0.0.0.0"),
+        (["--address", "2001:db8::7"], "[::]"),
+    ],
+)
+def test_only_this_machine_is_let_in_where_its_address_is_its_own(
+    capsys: pytest.CaptureFixture[str], address: list[str], listens: str
+) -> None:
+    text = printed(capsys, *address, "--websocket", "8443")
+    assert re.findall(r'listen: "(.*)"', text) == [f"{listens}:4222", f"{listens}:8443"]
+
+
 @pytest.mark.parametrize("agents", ["0", "1001", "-1", "", "a,a", "a b", "a.b", "*"])
 def test_agents_without_a_usable_name_are_refused(capsys: pytest.CaptureFixture[str], agents: str) -> None:
     with pytest.raises(SystemExit):

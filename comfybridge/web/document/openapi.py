@@ -47,7 +47,7 @@ REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = """\
 One blocking HTTP request to ComfyUI, answered with the picture.
 
-Errors have one shape, whatever the status; in the interfaces of other programs, theirs.
+Errors have one shape, whatever the status. The APIs of other programs have the errors of those programs.
 """
 REQUEST_ID = "the caller's own, if it has up to 64 letters, digits and ._:-, otherwise generated; the log has it too"
 HOOK_HEADERS = {

@@ -81,7 +81,7 @@ class GenerationBody(Body):
     prompt: Text = Field(None, description="what the picture shows; <lora:NAME:WEIGHT> in it applies a LoRA")
     negative_prompt: Text = Field(None, description="what the picture should not show")
     styles: Texts = Field(None, description="must be empty")
-    seed: Whole = Field(None, description="-1 or none draws one")
+    seed: Whole = Field(None, description="-1, or no value, stands for a random one")
     subseed: Whole = Field(None, description=NO_EFFECT)
     subseed_strength: Real = Field(None, description="must be 0")
     seed_resize_from_h: Whole = Field(None, description="must be 0 or -1")

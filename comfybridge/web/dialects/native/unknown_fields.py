@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from comfybridge.web.parsing.sentences import LONGEST_VALUE, OfUnknown, near_to
 
+OF_JOBS = ("webhook", "priority", "expires", "labels")
+
 # returns the names of a template's parameters, by its name (None: the default template); empty if there is none
 ParametersOf = Callable[["str | None"], Collection[str]]
 
@@ -27,6 +29,8 @@ def of_unknown(workflow: object, parameters_of: ParametersOf) -> OfUnknown:
             shown = json.dumps(value) if isinstance(value, (str, int, float)) else "..."
             shown = shown if len(shown) <= LONGEST_VALUE else "..."
             return f'Put {name[:100]} into params: {{"params": {{{json.dumps(name[:100])}: {shown}}}}}.'
+        if name in OF_JOBS:
+            return f"{name} is a field of POST /jobs, which takes all others too and answers later."
         if near_to(name, beside) is not None:
             return None
         return (
