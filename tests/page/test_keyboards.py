@@ -92,6 +92,23 @@ def test_what_happens_is_told_politely(page: Page, comfyui: Simulator) -> None:
     expect(said.filter(has_text="heard: Ready")).to_have_count(1)
 
 
+def test_what_happens_at_the_same_time_is_told_together(page: Page, comfyui: Simulator) -> None:
+    comfyui.hold()
+    for prompt in ("one", "two"):
+        expect(start(page, prompt).get_by_role("button", name="Cancel")).to_be_visible()
+    comfyui.wait_until_pending(1)
+    page.evaluate(
+        """() => {
+            window.heard = "";
+            const region = document.querySelector("[aria-live]");
+            new MutationObserver(() => (window.heard += region.textContent)).observe(region, { childList: true });
+            for (const each of document.querySelectorAll(".run button")) each.click();
+        }"""
+    )
+    for prompt in ("one", "two"):
+        page.wait_for_function("(prompt) => window.heard.includes(`${prompt}: Cancelled`)", arg=prompt)
+
+
 def test_motion_is_reduced_where_a_person_wants_it(open_page: Open, bridge: Bridge, comfyui: Simulator) -> None:
     page = open_page(bridge, reduced_motion="reduce")
     comfyui.hold_steps(after=1)

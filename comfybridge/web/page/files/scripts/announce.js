@@ -9,17 +9,24 @@ const region = el("div", { class: "visually-hidden", role: "status", "aria-live"
 let notice = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+/** @type {Map<string, string>} */
+const waiting = new Map();
 
 /**
- * Tell screen readers, without interrupting them.
+ * Tell screen readers, without interrupting them. What comes at the same time is told together.
  *
  * @param {string} text
+ * @param {string} [about] of what is told about the same at the same time, only the last is heard.
  */
-export function announce(text) {
+export function announce(text, about = text) {
   place(region);
   region.textContent = "";
+  waiting.set(about, text);
   clearTimeout(timer);
-  timer = setTimeout(() => (region.textContent = text), PAUSE_MS);
+  timer = setTimeout(() => {
+    region.textContent = [...waiting.values()].join(" ");
+    waiting.clear();
+  }, PAUSE_MS);
 }
 
 /**

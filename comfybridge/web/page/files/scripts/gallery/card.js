@@ -129,7 +129,7 @@ export class Card {
     const sentence = details ? `${stateInWords(run)}. ${details}` : stateInWords(run);
     if (sentence === this.#said || run.state === "sending") return;
     this.#said = sentence;
-    announce(`${this.#title.textContent}: ${sentence}`);
+    announce(`${this.#title.textContent}: ${sentence}`, this.entry.id);
   }
 
   /** @param {Result} result */
