@@ -14,6 +14,7 @@ import pytest
 from comfybridge.engine import direct
 from comfybridge.engine.engine import KEPT, Conflict, Engine
 from comfybridge.errors import EngineUnreachable, TooLarge
+from tests.waiting import until_true
 
 JOB = "comfybridge.kept.job."
 
@@ -46,6 +47,13 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def pid_of(state: Path) -> int:
     return int((state / "engine" / "lock").read_text())
+
+
+def suspend(pid: int) -> None:
+    """Stop a process for a while. Its threads may go on for a moment after the signal."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    until_true(lambda: all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in threads.glob("*/stat")))
 
 
 def test_calls_share_sockets(own: Engine, taken: list[int]) -> None:
@@ -92,7 +100,7 @@ def test_a_call_outlives_the_servers_death(own: Engine, state: Path, taken: list
 
 def test_a_server_that_hangs_is_waited_for_no_longer_than_said(own: Engine, state: Path) -> None:
     own.get(KEPT, f"{JOB}first")
-    os.kill(pid_of(state), signal.SIGSTOP)
+    suspend(pid_of(state))
     try:
         with pytest.raises(EngineUnreachable):
             own.get(KEPT, f"{JOB}none", seconds=0.2)
