@@ -34,7 +34,7 @@ def test_every_workflow_is_shown_with_what_it_takes_and_needs(page: Page, bridge
     expect(page.get_by_role("article").get_by_role("heading")).to_have_text(names)
     card = page.get_by_role("article", name="inpaint", exact=True)
     card.scroll_into_view_if_needed()  # it is read as soon as it is seen
-    expect(card).to_contain_text("Ready")
+    expect(card.get_by_text("Ready", exact=True)).to_be_visible()
     expect(card.get_by_role("list", name="What it needs")).to_contain_text("v1-5-pruned-emaonly-fp16.safetensors")
     card.get_by_text("Parameters", exact=True).click()
     expect(card.get_by_role("row", name="mask")).to_contain_text("required")
@@ -56,6 +56,20 @@ def test_what_comfyui_lacks_is_named_with_its_link(
         expect(needed.get_by_role("link")).to_have_attribute("href", model)
         card.get_by_role("link", name=re.compile("Use.*sdxl")).click()
         expect(page.get_by_role("region", name="Request")).to_contain_text("ComfyUI lacks the model sd_xl_base_1.0")
+    finally:
+        comfyui.checkpoints = kept
+
+
+def test_a_model_that_takes_the_place_of_another_is_no_full_match(
+    open_page: Open, start_bridge: Callable[..., Bridge], comfyui: Simulator
+) -> None:
+    kept = comfyui.checkpoints
+    comfyui.checkpoints = ["only.safetensors"]
+    try:
+        card = open_page(start_bridge(), "/workflows").get_by_role("article", name="sdxl", exact=True)
+        card.scroll_into_view_if_needed()
+        expect(card).to_contain_text("Ready, with another model")
+        expect(card.get_by_role("listitem")).to_contain_text("only.safetensors is used instead")
     finally:
         comfyui.checkpoints = kept
 

@@ -82,6 +82,7 @@ export class WorkflowCard {
     const isUnknown = nodes === null || nodes === undefined || models.some(({ installed }) => installed === null);
     if (lacking) this.#say("warn", `Lacks ${lacking === 1 ? "1 thing" : `${lacking} things`}`);
     else if (isUnknown) this.#say("", "ComfyUI does not answer");
+    else if (models.some(({ used_instead }) => used_instead)) this.#say("warn", "Ready, with another model");
     else this.#say("ok", "Ready");
     const { policy } = this.#context;
     fill(
@@ -116,7 +117,7 @@ function needs({ models, missing_nodes: nodes }) {
 
 /** @param {boolean | null | undefined} installed @param {string | null} [usedInstead] */
 function stateOf(installed, usedInstead) {
-  if (usedInstead) return el("span", { class: "badge ok", text: `${usedInstead} is used instead` });
+  if (usedInstead) return el("span", { class: "badge warn", text: `${usedInstead} is used instead` });
   if (installed === true) return el("span", { class: "badge ok", text: "installed" });
   if (installed === false) return el("span", { class: "badge bad", text: "missing" });
   return el("span", { class: "badge", text: "not known" });
