@@ -355,7 +355,9 @@ def _announced_outputs(prompt: Prompt, entry: Mapping[str, Any], cached: tuple[s
     meta = entry.get("meta") or {}
     outputs = []
     for node, output in entry["outputs"].items():
-        display_node = str((meta.get(node) or {}).get("display_node") or node)
+        # of equal nodes one runs, and its meta data, with its own id, stand at all; only nodes that were added while
+        # the prompt ran are displayed as others
+        display_node = node if node in prompt.graph else str((meta.get(node) or {}).get("display_node") or node)
         # in newer versions, some nodes that are not output nodes announce their outputs even if cached
         announced = not lists_cache or node in executed_targets or display_node not in cached
         if announced and output and isinstance(output, Mapping):

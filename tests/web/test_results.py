@@ -85,6 +85,16 @@ def test_the_result_of_a_prompt_served_from_comfyui_s_cache(make_app: Callable[.
     assert success(api.get(f"/results/{second['prompt_id']}"))["images"] == first["images"]
 
 
+def test_of_equal_nodes_each_has_its_own_output(api: FlaskClient) -> None:
+    """ComfyUI runs one of them, and gives that one's meta data to all."""
+    graph = graphs.picture(save="PreviewImage")
+    [(first, saving)] = [(each, node) for each, node in graph.items() if node["class_type"] == "PreviewImage"]
+    graph = {"twin": saving, **graph, "third": saving}
+    made = success(api.post("/generate", json={"workflow": graph}))
+    assert [each["node_id"] for each in made["outputs"]] == ["twin", first, "third"]
+    assert success(api.get(f"/results/{made['prompt_id']}"))["outputs"] == made["outputs"]
+
+
 def test_the_timings_of_a_result_are_the_prompt_s_own(api: FlaskClient, sim: Simulator) -> None:
     sim.step_seconds = 0.05
     asked = {"workflow": graphs.txt2img(sim.checkpoints[0], steps=4)}
