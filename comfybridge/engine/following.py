@@ -42,6 +42,7 @@ class Follower:
         self._caught_up = caught_up
         self._reset = reset
         self._made: str | None = None  # when the stream was made, which tells it from a later one
+        self._server = ""  # by which it was seen last: another one after each start
         self._last = 0  # the sequence that was seen last
         self._is_caught_up = False
         self._heard = _now()
@@ -67,7 +68,7 @@ class Follower:
 
     async def _follow(self, connection: Connection) -> None:
         info = await _call(connection, f"STREAM.INFO.{self._stream}")
-        self._recognise(info)
+        self._recognise(info, str(connection.info.get("server_id")))
         self._count = 0
         self._broken = broken = asyncio.Event()
         inbox, name = connection.new_inbox(), uuid.uuid4().hex
@@ -94,15 +95,18 @@ class Follower:
                 with contextlib.suppress(Exception):
                     await connection.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}", b"")
 
-    def _recognise(self, info: dict[str, Any]) -> None:
+    def _recognise(self, info: dict[str, Any], server: str) -> None:
         """Begin anew where what was seen cannot be gone on with."""
         made, last = str(info["created"]), int(info["state"]["last_seq"])
         is_known = self._made is not None
-        if is_known and (made != self._made or last < self._last or _since(self._heard) > GAP_SECONDS):
+        # a cluster of which all servers were restarted has the stream still, but not what was in its memory
+        is_elsewhere = server != self._server and info["config"].get("storage") == "memory"
+        has_gap = last < self._last or _since(self._heard) > GAP_SECONDS
+        if is_known and (made != self._made or is_elsewhere or has_gap):
             self._last = 0
             self._is_caught_up = False
             self._guarded(self._reset)
-        self._made = made
+        self._made, self._server = made, server
 
     def _consumer(self, name: str, inbox: str) -> dict[str, Any]:
         return {

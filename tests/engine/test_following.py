@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,29 @@ def test_a_stream_that_was_made_anew_is_forgotten_also_if_it_is_longer_by_now(
     other._opened().submit(lambda connection: connection.api(f"STREAM.DELETE.{LIVE}"), 5).result(10)
     for number in range(3):
         publish(other, f"job.{number}", kind="live")
+    heard.wait_for(lambda: heard.resets == 1 and len(heard.values) == 3)
+
+
+def test_a_stream_in_memory_is_forgotten_although_nothing_of_it_tells_that_it_is_another_one(
+    server: Server, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a cluster of which all servers were restarted, and which others have used again since."""
+    call, is_another = following._call, threading.Event()
+
+    async def told(connection: Any, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        if is_another.is_set() and subject == f"STREAM.INFO.{LIVE}":
+            for number in range(3):
+                await connection.request(f"comfybridge.live.job.{number}", b"new")
+        found = await call(connection, subject, body)
+        return {**found, "created": "once"} if subject.startswith("STREAM.INFO.") else found
+
+    monkeypatch.setattr(following, "_call", told)
+    publish(engine, "job.old", kind="live")
+    heard = follow(engine, LIVE, "live")
+    heard.wait_for(lambda: heard.values)
+    server.kill()
+    is_another.set()
+    server.start()
     heard.wait_for(lambda: heard.resets == 1 and len(heard.values) == 3)
 
 
