@@ -132,9 +132,10 @@ def test_half_a_character_in_a_text_is_replaced() -> None:
         {"outputs": 5},
         {"prompt": []},
         {"prompt": [0, "p1", GRAPH, {}, 5]},
-        {"meta": {"2": 5}},
-        {"meta": {"2": [1]}},
-        {"meta": 5},
+        # of a node that was added while the prompt ran
+        {"outputs": {"2.0": image("x.png")}, "meta": {"2.0": 5}},
+        {"outputs": {"2.0": image("x.png")}, "meta": {"2.0": [1]}},
+        {"outputs": {"2.0": image("x.png")}, "meta": 5},
     ],
 )
 def test_a_history_entry_of_no_known_shape_is_comfyuis_error(more: dict[str, Any]) -> None:
