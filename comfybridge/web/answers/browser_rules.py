@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from flask import Response
 
@@ -26,22 +25,18 @@ _INERT = re.compile(r"(?:image|video|audio)/(?!.*(?:svg|xml))|text/(?:plain|even
 WITHOUT_BODY = (204, 304)
 
 
-def page_headers(links_at: str | None, *, inline_styles: bool = False) -> dict[str, str]:
+def page_headers(*, inline_styles: bool = False) -> dict[str, str]:
     """The headers of a page of the bridge, or of one of its files.
 
     Args:
-        links_at: the address in links to output files, if it is set.
         inline_styles: whether its scripts write styles into the page, as those of Swagger UI do.
     """
-    shown = "'self' data: blob:"
-    if links_at is not None:
-        shown += f" {'://'.join(urlsplit(links_at)[:2])}"
     rules = (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self' 'unsafe-inline'" if inline_styles else "style-src 'self'",
-        f"img-src {shown}",
-        f"media-src {shown}",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
         "connect-src 'self'",
         "form-action 'none'",
         "base-uri 'none'",

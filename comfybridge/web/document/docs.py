@@ -80,7 +80,7 @@ def docs_file(name: str) -> Response:
 
 def _with_rules(response: Response) -> Response:
     # the page shows no output files, so it needs no address of links
-    response.headers.update(page_headers(None, inline_styles=True))
+    response.headers.update(page_headers(inline_styles=True))
     return response
 
 

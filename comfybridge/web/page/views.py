@@ -10,7 +10,6 @@ from flask import Blueprint, Response, request
 
 from comfybridge.errors import NotFound
 from comfybridge.web.answers.browser_rules import page_headers
-from comfybridge.web.current import current_bridge
 from comfybridge.web.marks import marked
 from comfybridge.web.page.files import HTML, PageFile, page_files
 
@@ -59,7 +58,7 @@ def _page(name: str) -> Response:
 def _sent(file: PageFile, kept: str) -> Response:
     is_compressed = file.compressed is not None and request.accept_encodings.quality("gzip") > 0
     body = file.compressed if is_compressed and file.compressed is not None else file.content
-    headers = page_headers(current_bridge().settings.public_url)
+    headers = page_headers()
     response = Response(body, content_type=file.media_type, headers=headers)
     response.headers["Cache-Control"] = kept
     if is_compressed:
