@@ -32,6 +32,7 @@ from comfybridge.errors import (
     BridgeError,
     BrokenWorkflow,
     ComfyUIUnreachable,
+    ExecutionFailed,
     Interrupted,
     InvalidRequest,
     PromptLost,
@@ -359,6 +360,7 @@ class Bridge:
             if submission.admitted.trace.is_cancelled:  # while it was being queued
                 self.prompts.try_to_cancel(submission.prompt.id)
             outcome = submission.listener.wait(submission.prompt, submission.deadline, on_event)
+            self.prompts.note_end(submission.prompt.id)
             submission.ran(outcome.executing)
             if outcome.spent and (outcome.executing is None or outcome.executing >= WORTH_EXPECTING):
                 learn(submission.server.node_times, submission.prompt.graph, outcome.spent, outcome.executing)
@@ -381,6 +383,8 @@ class Bridge:
                 raise Interrupted(TAKEN_OUT, prompt_id=submission.prompt.id) from None
             raise submission.about(error) from None
         except BridgeError as error:
+            if isinstance(error, (ExecutionFailed, Interrupted)):
+                self.prompts.note_end(submission.prompt.id)
             raise submission.about(error) from None
         finally:
             self.under_way.remove(submission)

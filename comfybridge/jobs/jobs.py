@@ -335,7 +335,7 @@ class Jobs:
             raise UnknownPrompt("The result of the job is no longer kept.", prompt_id=result.id)
         if result.kind == "live":
             prompts = self._bridge.prompts
-            found = prompts.find(result.id, deadline, None)
+            found = prompts.find(result.id, deadline, None, has_ended=True)
             if not isinstance(found, Unfinished):
                 return prompts.collect(found, options, deadline)
             raise UnknownPrompt("ComfyUI does not know yet that the prompt has ended.", prompt_id=result.id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,11 @@ PROMPT_ID = re.compile(r"(?!\.{1,2}\Z)[\x21-\x2e\x30-\x5b\x5d-\x7e]{1,100}")
 # differ a little; where they differ by more than makes sense, the time in the queue is unknown.
 CLOCK_SKEW_SECONDS = 1.0
 LONGEST_IN_QUEUE_SECONDS = 7 * 24 * 3600.0
+
+# ComfyUI tells the end of a prompt, and writes it into its history a moment later.
+WRITING_SECONDS = 1.0
+WRITING_PAUSE = 0.01
+ENDED_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,20 @@ class Prompts:
         self._servers = servers
         self._machine = machine
         self._on_taken_out = on_taken_out
+        self._ended: deque[str] = deque(maxlen=ENDED_KEPT)  # prompts of this process, the newest last
 
-    def find(self, prompt_id: str, deadline: Deadline, owner: str | None) -> Finished | Unfinished:
+    def note_end(self, prompt_id: str) -> None:
+        """ComfyUI has told the end of a prompt."""
+        self._ended.append(prompt_id)
+
+    def find(
+        self, prompt_id: str, deadline: Deadline, owner: str | None, *, has_ended: bool = False
+    ) -> Finished | Unfinished:
         """What became of a prompt.
 
         Args:
             owner: the owner that the prompt must have; other prompts count as unknown. None: any.
+            has_ended: whether its end is known, so that ComfyUI is about to write its history if it runs.
 
         Raises:
             UnknownPrompt: ComfyUI does not know it.
@@ -115,7 +129,13 @@ class Prompts:
             ComfyUIUnreachable, ComfyUIError, TimedOut: the call to ComfyUI failed.
         """
         _check_id(prompt_id)
-        return self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience, owner), deadline)
+        until = time.monotonic() + WRITING_SECONDS
+        while True:
+            found = self._of_whom_it_is(lambda server, patience: _find(server, prompt_id, patience, owner), deadline)
+            is_over = has_ended or prompt_id in self._ended
+            if isinstance(found, Finished) or not is_over or time.monotonic() >= until:
+                return found
+            time.sleep(WRITING_PAUSE)
 
     def collect(self, finished: Finished, options: OutputOptions, deadline: Deadline) -> Generation:
         """Make a `Generation` from a finished prompt. No file is fetched yet: its outputs do that when read.

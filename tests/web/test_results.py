@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.media import Converted
-from comfybridge.prompts import outputs
+from comfybridge.prompts import known, outputs
 from comfybridge.request import OutputOptions
 from comfybridge.simulator import Simulator
+from comfybridge.simulator.prompt_queue import Entry, PromptQueue
 from tests import graphs
 from tests.web.answers import failure, image, success
 from tests.web.queued import finished_by_a_stranger, kept
@@ -46,6 +48,27 @@ def test_a_result_is_what_generate_answered(api: FlaskClient) -> None:
     assert list(body) == list(answered)
     assert body["params"]["prompt"] == "a whale"
     assert body["warnings"]  # about the model that replaced the template's
+
+
+def test_what_was_answered_is_never_said_to_run(api: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI tells the end before it writes its history."""
+    finish, place = PromptQueue.finish, known._place
+    has_looked = threading.Event()
+
+    def finish_late(queue: PromptQueue, entry: Entry) -> None:
+        assert has_looked.wait(20)
+        finish(queue, entry)
+
+    def look(*given: Any) -> known.Unfinished | None:
+        found = place(*given)
+        has_looked.set()
+        return found
+
+    monkeypatch.setattr(PromptQueue, "finish", finish_late)
+    monkeypatch.setattr(known, "_place", look)
+    monkeypatch.setattr(known, "WRITING_SECONDS", 20)
+    made = success(api.post("/generate", json={"workflow": graphs.picture()}))
+    assert success(api.get(f"/results/{made['prompt_id']}"))["images"] == made["images"]
 
 
 def test_a_result_can_be_asked_for_again_and_after_a_restart_of_the_bridge(

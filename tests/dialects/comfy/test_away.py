@@ -136,6 +136,7 @@ def test_a_comfyui_that_is_away_fails_no_poll(jobs_app: Flask, api: FlaskClient,
     sim.hold()
     running, waiting = submitted(api), submitted(api)
     until_true(lambda: polled(api, running)["status"] == "running")
+    sim.wait_until_running(running)
     sim.kill()
     assert polled(api, running)["status"] == "running"
     assert polled(api, waiting)["status"] == "queued"
