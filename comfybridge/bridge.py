@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 from comfybridge.comfyui.client import ComfyUIClient
-from comfybridge.comfyui.outcome import ImagesLost, Outcome
+from comfybridge.comfyui.outcome import Outcome
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
@@ -41,8 +41,8 @@ from comfybridge.errors import (
     TooLarge,
 )
 from comfybridge.json_size import has_more_bytes
-from comfybridge.policy.policies import Turn, load_policies
-from comfybridge.prompts import unserved
+from comfybridge.policy.policies import load_policies
+from comfybridge.policy.rights import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.board import Board
 from comfybridge.prompts.caller_progress import CallerProgress
@@ -61,6 +61,7 @@ from comfybridge.prompts.outputs import collect_outputs
 from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.queueing import Queueing
 from comfybridge.prompts.repeats import Repeats, fingerprint_of
+from comfybridge.prompts.running_again import RunningAgain
 from comfybridge.prompts.several import MOST, Several
 from comfybridge.prompts.slots import Slots
 from comfybridge.prompts.submission import OnQueued, Place, Submission
@@ -116,7 +117,8 @@ class Bridge:
         has_agents = self.settings.engine is not None
         self._checker = Checker(self.servers, queueing, has_servers=not self.settings.is_fleet, has_agents=has_agents)
         self._dispatcher = Dispatcher(self.servers, queueing, repeats, self.under_way, self.settings.default_workflow)
-        self._several = Several(self.servers, self._dispatcher, self.under_way, self._wait_past_cache, self.collect)
+        self._again = RunningAgain(self._dispatcher, self.wait)
+        self._several = Several(self.servers, self._dispatcher, self.under_way, self._again.wait_out, self.collect)
 
     def close(self) -> None:
         """Close the connections that are kept alive."""
@@ -201,68 +203,12 @@ class Bridge:
             with self._several.finishing(submission, on_event, on_queued_again) as generation:
                 yield generation
             return
-        submission, outcome = self._wait_past_cache(submission, on_event, on_queued_again)
+        submission, outcome = self._again.wait_out(submission, on_event, on_queued_again)
         with submission:
             try:
                 yield self.collect(submission, outcome)
             except BridgeError as error:  # of a file that could not be fetched
                 raise submission.about(error) from None
-
-    def _wait_past_cache(
-        self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
-    ) -> tuple[Submission, Outcome]:
-        """The outcome with files that ComfyUI serves, and the submission that led to it."""
-        submission, outcome = self._wait_out(submission, on_event, on_queued_again)
-        return self._past_cache(submission, outcome, on_event, on_queued_again)
-
-    def _wait_out(
-        self, submission: Submission, on_event: OnEvent | None, on_queued_again: OnQueued
-    ) -> tuple[Submission, Outcome]:
-        """The outcome, and the submission that led to it."""
-        retries_left = submission.request.retries
-        repeats_left = 1
-        while True:
-            try:
-                return submission, self.wait(submission, on_event)
-            except (PromptLost, ComfyUIUnreachable) as error:
-                if isinstance(error, ImagesLost) and repeats_left and not submission.deadline.passed:
-                    repeats_left -= 1
-                elif retries_left:
-                    retries_left -= 1
-                else:
-                    submission.close()
-                    raise
-                failure = error
-            except BaseException:
-                submission.close()
-                raise
-            log.warning("Prompt %s is queued again: %s", submission.prompt.id, failure.message)
-            lost, submission = submission, self._dispatcher.submit_again(submission, failure)
-            if submission.queued_at != lost.queued_at:  # otherwise it was only unreachable
-                _tell(on_queued_again, submission)
-
-    def _past_cache(
-        self, submission: Submission, outcome: Outcome, on_event: OnEvent | None, on_queued_again: OnQueued
-    ) -> tuple[Submission, Outcome]:
-        """The outcome, or that of another run if ComfyUI cannot serve the files of this one: files of an earlier run
-        that have been deleted since, and files with names that it does not serve.
-        """
-        try:
-            gone = unserved.gone(submission, outcome)
-            misnamed = unserved.misnamed(submission, outcome)
-            if not gone and not misnamed:
-                return submission, outcome
-            why = "some of its cached files are gone" if gone else "ComfyUI does not serve files with such names"
-            log.warning("Prompt %s is run once more: %s.", submission.prompt.id, why)
-            again = self._dispatcher.submit_past_cache(submission, gone, misnamed)
-        except BridgeError as error:
-            submission.close()
-            raise submission.about(error) from None
-        except BaseException:
-            submission.close()
-            raise
-        _tell(on_queued_again, again)
-        return self._wait_out(again, on_event, on_queued_again)
 
     def admit(
         self,
@@ -560,14 +506,6 @@ def _servers_of(settings: Settings) -> Servers:
         for address in settings.addresses
     ]
     return Servers([Server(client) for client in clients], settings.max_queue)
-
-
-def _tell(on_queued_again: OnQueued, submission: Submission) -> None:
-    try:
-        on_queued_again(submission)
-    except BaseException:
-        submission.close()
-        raise
 
 
 def _was_not_queued(error: BaseException) -> bool:

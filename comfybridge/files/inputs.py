@@ -29,9 +29,10 @@ from comfybridge.files.sent import LinkedFile, check_count, is_for_file
 from comfybridge.files.stored import SUBFOLDER, StoredInput
 from comfybridge.media import check_still_image, media_type_of, suffix_of
 from comfybridge.request import InputFile
+from comfybridge.workflow.filling import Filled, targets_of
 from comfybridge.workflow.graph import Graph, set_input
 from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Filled, Template, targets_of
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, describe, listed
 
 MOST_AT_ONCE = 4  # URLs of one request

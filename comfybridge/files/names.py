@@ -14,9 +14,9 @@ from typing import Any
 from comfybridge.comfyui.catalog import NodeClass
 from comfybridge.comfyui.dynamic_inputs import parts
 from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.filling import Filled
 from comfybridge.workflow.graph import Graph, is_link, parse_target
 from comfybridge.workflow.parameters import Parameter, Target
-from comfybridge.workflow.template import Filled
 from comfybridge.workflow.wording import clip
 
 # A node class by its name; None if the server does not have it.

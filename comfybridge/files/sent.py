@@ -13,9 +13,9 @@ from comfybridge.errors import InvalidRequest
 from comfybridge.files.forms import FILE_INPUTS
 from comfybridge.media import file_extension
 from comfybridge.request import InputFile
+from comfybridge.workflow.filling import targets_of
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.parameters import Parameter
-from comfybridge.workflow.template import targets_of
 from comfybridge.workflow.wording import clip
 
 MOST_FILES = 100

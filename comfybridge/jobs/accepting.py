@@ -24,7 +24,7 @@ from comfybridge.jobs.queue import JobQueue
 from comfybridge.jobs.requests import pack
 from comfybridge.jobs.states import Wishes
 from comfybridge.policy.job_terms import USUAL
-from comfybridge.policy.policies import Rights
+from comfybridge.policy.rights import Rights
 from comfybridge.prompts.admitted import Admitted
 
 RETRY_SECONDS = 5.0  # where no job has shown how long they take

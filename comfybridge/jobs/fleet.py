@@ -29,7 +29,7 @@ from comfybridge.jobs.results import generation_of
 from comfybridge.jobs.states import Wishes
 from comfybridge.jobs.waiting import JobWait
 from comfybridge.jobs.watching import EVENTS, WATCHING
-from comfybridge.policy.policies import Turn
+from comfybridge.policy.rights import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.giving_up import CANCELLED, Abandoned
 from comfybridge.prompts.progress import Preview, Progress, Queued

@@ -45,7 +45,7 @@ from comfybridge.jobs.queue import JobQueue
 from comfybridge.jobs.states import State, Wishes, open_state
 from comfybridge.jobs.watching import Watching
 from comfybridge.jobs.webhooks import Webhooks
-from comfybridge.policy.policies import Turn
+from comfybridge.policy.rights import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.known import Unfinished
 from comfybridge.prompts.repeats import prompt_id_of

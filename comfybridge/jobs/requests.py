@@ -18,7 +18,8 @@ from comfybridge.errors import MissingAsset
 from comfybridge.files.sent import LinkedFile
 from comfybridge.files.stored import InEngine, OpenPlace, StoredInput, is_output, place_from_dict, place_to_dict
 from comfybridge.jobs.secret_data import split
-from comfybridge.policy.policies import Policy, Rights
+from comfybridge.policy.policy import Policy
+from comfybridge.policy.rights import Rights
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
 from comfybridge.workflow.graph import check_graph

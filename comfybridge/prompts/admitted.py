@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from comfybridge.deadline import Deadline
 from comfybridge.files.inputs import Brought
-from comfybridge.policy.policies import Rights
+from comfybridge.policy.rights import Rights
 from comfybridge.request import GenerationRequest, Trace
 from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted

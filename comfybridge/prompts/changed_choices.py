@@ -13,9 +13,9 @@ from comfybridge.comfyui.catalog import Catalog, NodeClass
 from comfybridge.comfyui.dynamic_inputs import keys
 from comfybridge.comfyui.widgets import accepts, default_of
 from comfybridge.deadline import Deadline
+from comfybridge.workflow.filling import Filled, given_targets, report, targets_of
 from comfybridge.workflow.graph import Graph, set_input
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import Filled, given_targets, report, targets_of
 
 
 def follow_choices(filled: Filled, catalog: Catalog, deadline: Deadline) -> None:

@@ -12,11 +12,12 @@ from comfybridge.files.sent import split_params
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import none_can
 from comfybridge.prompts.queueing import Queueing
+from comfybridge.workflow.filling import fill
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.model_files import MODEL_FILE
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.presets import with_presets
-from comfybridge.workflow.template import Template, fill
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted
 
 

@@ -7,7 +7,7 @@ import time
 
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.errors import BridgeError, BrokenWorkflow, ComfyUIUnreachable, InvalidWorkflow, PromptLost
-from comfybridge.policy.policies import Turn
+from comfybridge.policy.rights import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import none_can
 from comfybridge.prompts.giving_up import Abandoned

@@ -14,9 +14,10 @@ from comfybridge.comfyui.dynamic_inputs import keys
 from comfybridge.deadline import Deadline
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
 from comfybridge.prompts.refusals import does_not_fit, is_callers
+from comfybridge.workflow.filling import Filled, given_targets
 from comfybridge.workflow.graph import Graph, parse_target
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import Filled, Template, given_targets
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, describe, listed
 
 

@@ -12,7 +12,7 @@ from comfybridge.comfyui.dynamic_inputs import ANY
 from comfybridge.comfyui.servers import Server, Servers
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError
-from comfybridge.policy.policies import Rights
+from comfybridge.policy.rights import Rights
 from comfybridge.prompts.templates import Templates
 from comfybridge.workflow.editor.conversion import Moment
 from comfybridge.workflow.offer import Offer, offer_of

@@ -19,12 +19,13 @@ from comfybridge.prompts.changed_choices import follow_choices
 from comfybridge.prompts.dynamic_choices import check_dynamic_choices
 from comfybridge.request import GenerationRequest, InputFile
 from comfybridge.workflow.editor_texts import replace_as_editor
+from comfybridge.workflow.filling import Filled, check_required, fill, given_targets
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.lora_tags import LOADER, NAME_INPUT, load_tagged
 from comfybridge.workflow.model_choice import ChoicesOf, settle_model, spell_as_installed
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.presets import with_presets
-from comfybridge.workflow.template import Filled, Template, check_required, fill, given_targets
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted, read_workflow
 from comfybridge.workflow.wording import describe
 

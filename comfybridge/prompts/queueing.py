@@ -29,7 +29,7 @@ from comfybridge.errors import (
 )
 from comfybridge.files.fetch import Fetcher
 from comfybridge.files.inputs import Uploader
-from comfybridge.policy.policies import Turn
+from comfybridge.policy.rights import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.conversions import Conversions
 from comfybridge.prompts.fitting import check_fits, choices_for_people
@@ -41,12 +41,13 @@ from comfybridge.prompts.repeats import Repeats, prompt_id_of
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import GenerationRequest
 from comfybridge.settings import Settings
+from comfybridge.workflow.filling import Filled
 from comfybridge.workflow.folders import PREFIX_INPUT, UNNAMED, save_into_folder
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.past_cache import past_cache
 from comfybridge.workflow.prefixes import leads_up, make_prefixes_plain, outside_folders, with_plain_prefixes
-from comfybridge.workflow.template import Filled, Template
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.unconverted import Unconverted
 from comfybridge.workflow.wording import clip
 

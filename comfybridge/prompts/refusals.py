@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from comfybridge.errors import BridgeError, BrokenWorkflow, InvalidWorkflow, ModelMissing
+from comfybridge.workflow.filling import Filled, given_targets, targets_of
 from comfybridge.workflow.model_files import how_to_get
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import Filled, Template, given_targets, targets_of
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip
 
 _FILE = re.compile(r".+\.[A-Za-z0-9]{2,12}")

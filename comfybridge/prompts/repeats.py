@@ -25,7 +25,7 @@ from comfybridge.prompts.processes import Machine
 from comfybridge.prompts.record import Record
 from comfybridge.prompts.submission import Place, Submission
 from comfybridge.request import GenerationRequest, InputFile, OutputOptions
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.filling import Filled
 
 # A namespace of our own, so that other programs do not derive the same ids.
 NAMESPACE = uuid.UUID("6f0c9c0e-5d0b-4b39-9b53-0c1f5a7f6e11")

@@ -21,7 +21,7 @@ from comfybridge.comfyui.waiting.waiter import OnEvent
 from comfybridge.deadline import Deadline
 from comfybridge.errors import BridgeError, ShuttingDown
 from comfybridge.files.inputs import Brought
-from comfybridge.policy.policies import Turn
+from comfybridge.policy.rights import Turn
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.dispatching import Dispatcher
 from comfybridge.prompts.giving_up import CANCEL_PATIENCE_SECONDS, Abandoned, try_to_drop

@@ -15,7 +15,7 @@ from comfybridge.errors import BridgeError
 from comfybridge.prompts.admitted import Admitted
 from comfybridge.prompts.slots import Slots
 from comfybridge.request import GenerationRequest
-from comfybridge.workflow.template import Filled
+from comfybridge.workflow.filling import Filled
 
 
 @dataclasses.dataclass

@@ -8,7 +8,7 @@ from comfybridge.assets.assets import Assets
 from comfybridge.bridge import Bridge
 from comfybridge.deadline import Deadline
 from comfybridge.jobs.jobs import Jobs
-from comfybridge.policy.policies import Rights
+from comfybridge.policy.rights import Rights
 from comfybridge.prompts.runner import Runner
 
 EXTENSION = "comfybridge"

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from comfybridge.workflow.choices_in_text import choose, may_hold_choices
 from comfybridge.workflow.file_name_patterns import fill_patterns
+from comfybridge.workflow.filling import SYSTEM_RANDOM, Filled, report
 from comfybridge.workflow.folders import PREFIX_INPUT
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import SYSTEM_RANDOM, Filled, report
 
 # returns whether the editor draws choices in an input, from the node's class and the input's name
 TakesChoices = Callable[[str, str], bool]

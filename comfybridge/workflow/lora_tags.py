@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.filling import Filled, report
 from comfybridge.workflow.graph import Graph, is_link
 from comfybridge.workflow.loaders import ENDINGS
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
 
 # The types of a class's outputs, by their slots; empty for a class that the server does not have.

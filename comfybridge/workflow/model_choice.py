@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from comfybridge.errors import BridgeError, InvalidRequest, ModelMissing
+from comfybridge.workflow.filling import Filled, report
 from comfybridge.workflow.graph import set_input
 from comfybridge.workflow.links import literal_value
 from comfybridge.workflow.model_files import ModelFile, how_to_get
 from comfybridge.workflow.parameters import Parameter, Target, offered
-from comfybridge.workflow.template import Filled, report
 from comfybridge.workflow.wording import clip, listed
 
 # The choices of an input of a node; None if it is not a choice, or the choices are unknown.

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from comfybridge.errors import InvalidRequest, InvalidWorkflow
+from comfybridge.workflow.filling import fill, targets_of
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.parameters import Parameter
-from comfybridge.workflow.template import Template, fill, targets_of
+from comfybridge.workflow.template import Template
 from comfybridge.workflow.wording import clip, describe, listed
 
 KEY = "presets"

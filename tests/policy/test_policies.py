@@ -15,7 +15,7 @@ import pytest
 from comfybridge import Bridge, GenerationRequest, load_settings
 from comfybridge.comfyui.waiting import poll
 from comfybridge.errors import Forbidden, RateLimited
-from comfybridge.policy.policies import Policy
+from comfybridge.policy.policy import Policy
 from comfybridge.settings import SettingsError
 from comfybridge.simulator import Simulator
 from tests import ROOT, graphs

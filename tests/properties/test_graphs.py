@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from comfybridge.errors import BridgeError
 from comfybridge.workflow.discovery import examine
+from comfybridge.workflow.filling import fill
 from comfybridge.workflow.graph import MOST_INPUTS, MOST_NODES, check_graph
-from comfybridge.workflow.template import Template, fill
+from comfybridge.workflow.template import Template
 from tests import graphs as good
 from tests.growth import grows_evenly
 from tests.properties.contract import kept

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comfybridge.errors import BridgeError
+from comfybridge.workflow.filling import fill
 from comfybridge.workflow.library import Library
-from comfybridge.workflow.template import fill
 from tests import graphs as good
 from tests.properties.made_up import INPUTS, graphs, json_values
 

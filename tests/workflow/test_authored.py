@@ -9,8 +9,9 @@ import pytest
 from comfybridge.workflow.discovery import Discovery, examine
 from comfybridge.workflow.editor.conversion import Conversion
 from comfybridge.workflow.editor.sending import Shown
+from comfybridge.workflow.filling import fill
 from comfybridge.workflow.graph import check_graph
-from comfybridge.workflow.template import Template, fill
+from comfybridge.workflow.template import Template
 from tests.workflow.drawn import default, encode, node
 
 Graph = dict[str, dict[str, Any]]

@@ -12,10 +12,10 @@ import pytest
 
 from comfybridge.errors import BrokenWorkflow, InvalidRequest, UnknownWorkflow
 from comfybridge.workflow.discovery import examine
+from comfybridge.workflow.filling import fill
 from comfybridge.workflow.library import Library
 from comfybridge.workflow.parameters import Target
 from comfybridge.workflow.reading import read_json
-from comfybridge.workflow.template import fill
 from tests.workflow.drawn import default, encode
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from comfybridge.errors import InvalidRequest
+from comfybridge.workflow.filling import Filled
 from comfybridge.workflow.graph import Graph
 from comfybridge.workflow.lora_tags import LoraTag, load_tagged, without_tags
 from comfybridge.workflow.parameters import Target
-from comfybridge.workflow.template import Filled
 from tests import graphs
 from tests.graphs import node
 

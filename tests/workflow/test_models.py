@@ -6,9 +6,10 @@ import pytest
 
 from comfybridge.errors import InvalidRequest, ModelMissing
 from comfybridge.workflow.discovery import examine
+from comfybridge.workflow.filling import Filled, fill
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.model_choice import settle_model
-from comfybridge.workflow.template import Filled, Template, fill
+from comfybridge.workflow.template import Template
 from tests.workflow.drawn import default, node
 
 

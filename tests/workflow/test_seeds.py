@@ -11,9 +11,10 @@ import pytest
 
 from comfybridge.errors import InvalidRequest
 from comfybridge.workflow.discovery import examine
+from comfybridge.workflow.filling import fill
 from comfybridge.workflow.graph import check_graph
 from comfybridge.workflow.offer import offer_of
-from comfybridge.workflow.template import Template, fill
+from comfybridge.workflow.template import Template
 from tests.workflow.drawn import default, node, of_caller, sampler
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic supports the one in typing only from Python 3.12 on
 
 from comfybridge import __version__
-from comfybridge.policy.policies import Policy
+from comfybridge.policy.policy import Policy
 from comfybridge.prompts.several import MOST
 from comfybridge.web.current import current_bridge, current_jobs, current_owner, current_rights, whose_prompts
 from comfybridge.web.describing import describes, json_answer
