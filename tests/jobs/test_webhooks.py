@@ -353,7 +353,7 @@ def test_a_pause_goes_on_over_a_restart(engine: Engine, receiver: Receiver) -> N
         settled(engine, result, "waiting")
     with delivering(engine, LATER) as webhooks:
         settled(engine, ended(engine, receiver.url))
-        assert webhooks.waiting() == 1
+        until_true(lambda: webhooks.waiting() == 1)
     waiting = tries_of(engine, result)
     assert waiting is not None
     message = engine.get(STREAM, TRIES + result.id)
