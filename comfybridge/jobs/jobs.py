@@ -319,6 +319,12 @@ class Jobs:
         parts = self._ready()
         if not parts.queue.cancel(job_id):
             raise UnknownPrompt("The job is no longer known.", prompt_id=job_id)
+
+        def is_heard() -> bool:
+            entry = parts.board.entry(job_id)
+            return entry is None or entry.is_cancelled
+
+        parts.board.wait(job_id, is_heard, HEARING_SECONDS)  # however short the patience, the answer is true
         parts.board.wait(job_id, lambda: parts.board.entry(job_id) is None, patience)
         after = self.find(job_id, owner)
         return (before if after.status in ("cancelled", "cancelling") else after), after
