@@ -80,7 +80,7 @@ class Clearing:
             self._wanted.discard(f"end {job_id}")
 
     def stray(self, kind: Kind, job_id: str) -> None:
-        """Remove the claim of a job that is not open; if the job has come meanwhile, take it in."""
+        """Remove the claim of a job that is not open; if the job has come meanwhile, take the claim in."""
         self._plan(f"stray {job_id}", lambda: self._remove_stray(kind, job_id), None)
 
     def withdraw(self, job: Job, data: bytes) -> None:
@@ -186,11 +186,13 @@ class Clearing:
         self._begun.discard(job.id)
 
     def _remove_stray(self, kind: Kind, job_id: str) -> None:
+        job = self._engine.get(STREAMS[kind], job_subject(kind, job_id))
         subject = claim_subject(kind, job_id)
-        if not self._is_open(job_id):
+        if job is None or not job.data:
             self._engine.purge(STREAMS[kind], subject)
-        elif (stored := self._engine.get(STREAMS[kind], subject)) is not None:
+        elif self._is_open(job_id) and (stored := self._engine.get(STREAMS[kind], subject)) is not None:
             self._hear(stored)
+        # otherwise it has ended, and goes with its claim: without that, agents would take the job for a new one
 
     def _withdraw(self, job: Job, data: bytes) -> None:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))

@@ -1,12 +1,13 @@
-"""Claims whose answers were lost, and claims that are older than their jobs."""
+"""Claims whose answers were lost, claims that are older than their jobs, and claims without a job."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
-from comfybridge.jobs.job import Claim
+from comfybridge.jobs.job import Claim, result_of
 from tests.jobs.fake_engine import Server
 from tests.jobs.parties import AgentParty, Party, job_of
 from tests.waiting import until_true
@@ -79,6 +80,31 @@ def test_the_claim_of_a_job_that_is_gone_is_removed(
     subject = "comfybridge.kept.claim.gone"
     bridge.fake.publish(subject, b'{"state":"running","agent":"a","session":"s"}')
     until_true(lambda: subject in server.purged)
+
+
+def test_a_job_that_has_ended_never_stands_there_without_its_claim(
+    server: Server, bridge: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise an agent that starts at that moment runs it again."""
+    job, purge, alone = job_of("one"), bridge.fake.purge, []
+
+    def watched(stream: str, subject: str) -> int:
+        if server.last["comfybridge.kept.job.one"].data:
+            alone.append(subject)
+        return purge(stream, subject)
+
+    monkeypatch.setattr(bridge.fake, "purge", watched)
+    monkeypatch.setattr("comfybridge.jobs.clearing.PAUSE", 0.05)
+    chances = iter([1.0, 0.0])  # what is planned last is done first
+    monkeypatch.setattr("random.random", lambda: next(chances, 1.0))
+    # as a bridge hears them at its start
+    result = result_of(job, "cancelled", ended=time.time())
+    bridge.fake.publish("comfybridge.kept.result.plain.one", result.to_bytes())
+    bridge.fake.publish("comfybridge.kept.job.one", job.to_bytes())
+    claim = Claim("ended", agent="a", session="s", attempt=1, cancelled=True)
+    bridge.fake.publish("comfybridge.kept.claim.one", claim.to_bytes())
+    until_true(lambda: "comfybridge.kept.claim.one" in server.purged)
+    assert alone == []
 
 
 @pytest.mark.usefixtures("quick")
