@@ -106,11 +106,14 @@ def subjects(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable
     return list_subjects
 
 
-def purging(stream: str, subject_filter: str) -> Callable[[Requests], Awaitable[int]]:
-    """Delete what lies on matching subjects. Returns how many messages that were."""
+def purging(stream: str, subject_filter: str, last: int = 0) -> Callable[[Requests], Awaitable[int]]:
+    """Delete what lies on matching subjects, up to a sequence if that is not 0. Returns how many messages it was."""
+    wanted: dict[str, Any] = {"filter": subject_filter}
+    if last:
+        wanted["seq"] = last + 1  # the first that stays
 
     async def purge(connection: Requests) -> int:
-        answer = await connection.api(f"STREAM.PURGE.{stream}", {"filter": subject_filter})
+        answer = await connection.api(f"STREAM.PURGE.{stream}", wanted)
         return int(answer.get("purged", 0))
 
     return purge

@@ -139,11 +139,15 @@ class Engine:
 
         return self._call(calls.subjects(stream, subject_filter), seconds)
 
-    def purge(self, stream: str, subject_filter: str, *, seconds: float = SECONDS) -> int:
-        """Delete all messages on the subjects that match the filter. Returns how many there were."""
+    def purge(self, stream: str, subject_filter: str, *, last: int = 0, seconds: float = SECONDS) -> int:
+        """Delete all messages on the subjects that match the filter. Returns how many there were.
+
+        Args:
+            last: the sequence of the last message that may be deleted; 0: any.
+        """
         from comfybridge.engine import calls
 
-        return self._call(calls.purging(stream, subject_filter), seconds)
+        return self._call(calls.purging(stream, subject_filter, last), seconds)
 
     def delete(self, stream: str, sequence: int, *, seconds: float = SECONDS) -> bool:
         """Delete one message for good. Returns whether it was there.

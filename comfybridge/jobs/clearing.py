@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from comfybridge.engine.engine import Engine
 from comfybridge.engine.messages import Conflict, Full, Message
@@ -29,6 +30,20 @@ GRAVE_SECONDS = 60.0  # for which a job's subject stays taken after its end
 PAUSE = 2.0  # seconds that the bridge has in which the job was submitted, before the others do its work
 UNRESOLVED_SECONDS = 30.0  # after which a job that has ended is cleared away also without a result
 WITHDRAWN_AFTER = (1.0, 5.0, 30.0)  # seconds after which a job is looked for that was perhaps stored
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be done.
+
+    Attributes:
+        name: of several of the same name and sequence, all are done once one is.
+        sequence: that of the message of a job, where it is about one.
+    """
+
+    name: str
+    act: Callable[[], None]
+    sequence: int = 0
 
 
 class Clearing:
@@ -52,9 +67,9 @@ class Clearing:
         self._is_open = is_open
         self._hear = hear
         self._changed = threading.Condition()
-        self._due: list[tuple[float, int, str, Callable[[], None]]] = []
-        self._wanted: set[str] = set()
-        self._begun: set[str] = set()  # jobs that are cleared away, or perhaps, but not wholly
+        self._due: list[tuple[float, int, _Task]] = []
+        self._wanted: dict[str, set[int]] = {}  # what is to be done, and about which messages
+        self._begun: dict[str, int] = {}  # jobs that are cleared away, or perhaps, but not wholly: see `_last_of`
         self._number = itertools.count()
         self._is_over = False
         self._thread = threading.Thread(target=self._run, name="clearing", daemon=True)
@@ -64,34 +79,34 @@ class Clearing:
 
     def end(self, job: Job, sequence: int, *, pause: float | None = None) -> None:
         """Clear away a job with a result, whose message has that sequence: now, or when others had time to do so."""
-        self._plan(f"end {job.id}", lambda: self._end(job, sequence), pause)
+        self._plan(_Task(f"end {job.id}", lambda: self._end(job, sequence), sequence), pause)
 
     def later(self, name: str, act: Callable[[], None]) -> None:
         """Do something once others had time to do so; again if the engine is away then."""
-        self._plan(name, act, None)
+        self._plan(_Task(name, act), None)
 
     def end_unresolved(self, job: Job, sequence: int) -> None:
         """Clear away a job that is said to have ended, if its result does not come."""
-        self._plan(f"end {job.id}", lambda: self._bury(job, sequence), UNRESOLVED_SECONDS)
+        self._plan(_Task(f"end {job.id}", lambda: self._bury(job, sequence), sequence), UNRESOLVED_SECONDS)
 
     def has_gone(self, job_id: str) -> None:
         """A job was cleared away: nothing is left to do, unless it was by this bridge."""
         if job_id not in self._begun:
-            self._wanted.discard(f"end {job_id}")
+            self._wanted.pop(f"end {job_id}", None)
 
     def stray(self, kind: Kind, job_id: str) -> None:
         """Remove the claim of a job that is not open; if the job has come meanwhile, take the claim in."""
-        self._plan(f"stray {job_id}", lambda: self._remove_stray(kind, job_id), None)
+        self._plan(_Task(f"stray {job_id}", lambda: self._remove_stray(kind, job_id)), None)
 
     def withdraw(self, job: Job, data: bytes) -> None:
         """Remove a job whose message has that data, if it was stored although its caller was told that it was not."""
         for number, pause in enumerate(WITHDRAWN_AFTER):
-            self._plan(f"withdraw {job.id} {number}", lambda: self._withdraw(job, data), pause)
+            self._plan(_Task(f"withdraw {job.id} {number}", lambda: self._withdraw(job, data)), pause)
 
     def keep(self, job_id: str) -> None:
         """A job that was to be withdrawn was added again, and is wanted."""
         for number in range(len(WITHDRAWN_AFTER)):
-            self._wanted.discard(f"withdraw {job_id} {number}")
+            self._wanted.pop(f"withdraw {job_id} {number}", None)
 
     def close(self) -> None:
         with self._changed:
@@ -100,12 +115,12 @@ class Clearing:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _plan(self, name: str, act: Callable[[], None], pause: float | None) -> None:
+    def _plan(self, task: _Task, pause: float | None) -> None:
         if pause is None:
             pause = PAUSE * (1 + random.random())
         with self._changed:
-            self._wanted.add(name)
-            heapq.heappush(self._due, (time.monotonic() + pause, next(self._number), name, act))
+            self._wanted.setdefault(task.name, set()).add(task.sequence)
+            heapq.heappush(self._due, (time.monotonic() + pause, next(self._number), task))
             self._changed.notify()
 
     def _run(self) -> None:
@@ -115,38 +130,65 @@ class Clearing:
                     self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
                 if self._is_over:
                     return
-                _, _, name, act = heapq.heappop(self._due)
-            if name not in self._wanted:
+                _, _, task = heapq.heappop(self._due)
+            if task.sequence not in self._wanted.get(task.name, ()):
                 continue
             try:
-                act()
+                task.act()
             except (BridgeError, Full):
-                self._plan(name, act, None)  # the engine is away
+                self._plan(task, None)  # the engine is away
                 continue
             except Exception:
                 log.exception("clearing away after a job failed")
-            self._wanted.discard(name)
+            self._is_done(task)
+
+    def _is_done(self, task: _Task) -> None:
+        with self._changed:
+            wanted = self._wanted.get(task.name, set())
+            wanted.discard(task.sequence)
+            if not wanted:
+                self._wanted.pop(task.name, None)
 
     def _end(self, job: Job, sequence: int) -> None:
         if self._engine.is_chosen:
             self._bury(job, sequence)
             return
+        last = self._last_of(job, sequence)
+        if last is None:
+            return
         self._drop_files(job)
-        if self._is_ours(job, lambda: self._engine.purge(STREAMS[job.kind], open_subjects(job.kind, job.id)) > 0):
+        subjects = open_subjects(job.kind, job.id)
+        if self._is_ours(job, last, lambda: self._engine.purge(STREAMS[job.kind], subjects, last=last) > 0):
             self._tell(job)
 
     def _bury(self, job: Job, sequence: int) -> None:
         """Clear away a job, and leave its grave."""
+        last = self._last_of(job, sequence)
+        if last is None:
+            return
         self._drop_files(job)
         if job.kind == "live":
             # not by its number: once the engine has lost what was in memory, another job may have that number
-            is_ours = self._is_ours(job, lambda: self._leave_grave(job, sequence))
+            is_ours = self._is_ours(job, last, lambda: self._leave_grave(job, sequence))
         else:
-            is_ours = self._is_ours(job, lambda: self._delete(job, sequence))
+            is_ours = self._is_ours(job, last, lambda: self._delete(job, sequence))
             self._leave_grave(job, 0)
         if is_ours:
-            self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id))
+            self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id), last=last)
             self._tell(job)
+
+    def _last_of(self, job: Job, sequence: int) -> int | None:
+        """The number of the last message that is to be cleared away with a job; 0 if all are.
+
+        None if others have cleared it away: the next job with its key has its id, and must not go with it.
+        """
+        if job.fingerprint is None or job.id in self._begun:
+            return self._begun.get(job.id, 0)
+        stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
+        if stored is None or stored.sequence != sequence or not stored.data:
+            return None
+        claim = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job.id))
+        return sequence if claim is None else max(sequence, claim.sequence)
 
     def _delete(self, job: Job, sequence: int) -> bool:
         """Delete the message of a job, if it is still there: numbers begin again where the engine has lost its disk.
@@ -171,19 +213,19 @@ class Clearing:
             self._engine.drop_blobs(job.id, name)
         secret_data.forget(self._engine, job)
 
-    def _is_ours(self, job: Job, remove: Callable[[], bool]) -> bool:
+    def _is_ours(self, job: Job, last: int, remove: Callable[[], bool]) -> bool:
         """Whether this bridge, of several that try, is the one that removes a job."""
         try:
             if remove():
-                self._begun.add(job.id)
+                self._begun[job.id] = last
         except EngineUnreachable:
-            self._begun.add(job.id)
+            self._begun[job.id] = last
             raise
         return job.id in self._begun
 
     def _tell(self, job: Job) -> None:
         self._cleared(job)
-        self._begun.discard(job.id)
+        self._begun.pop(job.id, None)
 
     def _remove_stray(self, kind: Kind, job_id: str) -> None:
         job = self._engine.get(STREAMS[kind], job_subject(kind, job_id))

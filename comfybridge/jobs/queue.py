@@ -168,13 +168,13 @@ class JobQueue:
         self._own.add(job.id)
         self._clearing.keep(job.id)
         try:
-            self._publish_job(job, data, 0)
+            sequence = self._publish_job(job, data, 0)
         except Conflict:
             return self._stored(job, data)
         if job.fingerprint is not None and not self._engine.is_chosen:
             earlier = self._stored_result(job)  # of a job that left no grave, and has ended a moment ago elsewhere
             if earlier is not None:
-                self._clearing.end(job, 0, pause=0)
+                self._clearing.end(job, sequence, pause=0)
                 return earlier
         return job
 
@@ -369,9 +369,9 @@ class JobQueue:
     def _fetch(self, past: Past) -> Message | None:
         return self._engine.get(RESULT_STREAMS[past.kind], past.subject)
 
-    def _publish_job(self, job: Job, data: bytes, expected: int) -> None:
+    def _publish_job(self, job: Job, data: bytes, expected: int) -> int:
         try:
-            self._engine.publish(job_subject(job.kind, job.id), data, expected=expected)
+            return self._engine.publish(job_subject(job.kind, job.id), data, expected=expected)
         except EngineUnreachable:
             if job.fingerprint is None:
                 self._clearing.withdraw(job, data)

@@ -54,6 +54,14 @@ def test_purging_takes_what_matches(engine: Engine) -> None:
     assert engine.subjects(KEPT, ">") == ["comfybridge.kept.claim.a"]
 
 
+def test_purging_leaves_what_came_later(engine: Engine) -> None:
+    engine.publish("comfybridge.kept.job.a", b"")
+    last = engine.publish("comfybridge.kept.claim.a", b"")
+    engine.publish("comfybridge.kept.job.b", b"")
+    assert engine.purge(KEPT, "comfybridge.kept.>", last=last) == 2
+    assert engine.subjects(KEPT, ">") == ["comfybridge.kept.job.b"]
+
+
 def test_a_message_that_is_too_large_is_refused(engine: Engine) -> None:
     with pytest.raises(TooLarge, match="at most 8,388,608 bytes at once"):
         engine.publish(JOB, b"x" * 9 * 1024 * 1024)

@@ -159,10 +159,14 @@ class FakeEngine:
         self._check()
         return self.server.used, 1_000_000
 
-    def purge(self, stream: str, subject_filter: str) -> int:
+    def purge(self, stream: str, subject_filter: str, *, last: int = 0) -> int:
         self._check()
         with self.server.lock:
-            found = [subject for subject in self.server.last if _matches(subject, subject_filter)]
+            found = [
+                subject
+                for subject, each in self.server.last.items()
+                if _matches(subject, subject_filter) and (not last or each.sequence <= last)
+            ]
             for subject in found:
                 del self.server.last[subject]
                 self.server.purged.append(subject)

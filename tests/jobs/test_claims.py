@@ -88,10 +88,10 @@ def test_a_job_that_has_ended_never_stands_there_without_its_claim(
     """Otherwise an agent that starts at that moment runs it again."""
     job, purge, alone = job_of("one"), bridge.fake.purge, []
 
-    def watched(stream: str, subject: str) -> int:
+    def watched(stream: str, subject: str, **options: int) -> int:
         if server.last["comfybridge.kept.job.one"].data:
             alone.append(subject)
-        return purge(stream, subject)
+        return purge(stream, subject, **options)
 
     monkeypatch.setattr(bridge.fake, "purge", watched)
     monkeypatch.setattr("comfybridge.jobs.clearing.PAUSE", 0.05)
