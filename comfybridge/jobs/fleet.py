@@ -42,7 +42,7 @@ from comfybridge.settings import Settings
 
 ENGINE_SECONDS = 2.0  # for the engine to answer, where it does not
 AGENT_SECONDS = 3.0  # for an agent to appear, where none is there
-GONE_SECONDS = 60.0  # without any agent, after which a request is given up; a cut of a minute costs none
+GONE_SECONDS = 60.0  # without an agent that can run a request, until it is given up; a cut of a minute costs none
 LOOK_SECONDS = 1.0  # of silence, after which it is looked whether the engine still has the job
 PLACE_SECONDS = 0.5  # for the mirror to know a job that was just stored
 LATE_SECONDS = 10.0  # the bridge ends a job whose time is up; its agent does where the bridge has died
@@ -155,7 +155,7 @@ class _Request:
         self._told_watching = 0.0
         self._ends = [arrived.end, parts.board.changes(wait.hear_change, job.id)]
         self._reads_from: str | None = None  # the agent that keeps the files meanwhile
-        self._alone_since: float | None = None  # since when there is no agent; None if there is one
+        self._alone_since: float | None = None  # since when no agent can run it; None if one can
 
     def begin(self, turn: Turn) -> None:
         """Store the job, unless it is a repeat of one that is stored, and tell that it is queued."""
@@ -195,8 +195,9 @@ class _Request:
                         self._add()
             if deadline.passed:
                 raise self._too_late()
-            if self._is_left():
-                raise self._given_up(ComfyUIUnreachable(NO_AGENT, prompt_id=job_id, retry_after=RETRY_SECONDS))
+            why = self._is_left()
+            if why is not None:
+                raise self._given_up(ComfyUIUnreachable(why, prompt_id=job_id, retry_after=RETRY_SECONDS))
 
     def generation(self, result: Result) -> Generation:
         """What the job has made; raises the error that it ended with."""
@@ -235,14 +236,22 @@ class _Request:
         agents = self._parts.presence.living()
         return self._job.kind == "live" and not any(self._job.id in each.running for each in agents)
 
-    def _is_left(self) -> bool:
-        """Whether there has been no agent for a while, and nothing of the request is to be kept."""
+    def _is_left(self) -> str | None:
+        """Why no agent has been able to run the request for a while, unless its results are to be kept."""
         parts, now = self._parts, time.monotonic()
-        if self._job.kind != "live" or not parts.engine.is_connected or parts.presence.living():
+        why = self._hindrance() if self._job.kind == "live" and parts.engine.is_connected else None
+        if why is None:
             self._alone_since = None
-        elif self._alone_since is None:
+            return None
+        if self._alone_since is None:
             self._alone_since = now
-        return self._alone_since is not None and now - self._alone_since >= GONE_SECONDS
+        return why if now - self._alone_since >= GONE_SECONDS else None
+
+    def _hindrance(self) -> str | None:
+        entry = self._parts.board.entry(self._job.id)
+        if not self._parts.presence.living():
+            return NO_AGENT
+        return None if entry is None or entry.state != "queued" else self._parts.hindrance(entry)
 
     def _open_live(self, run: str, number: int) -> Headed:
         data = self._arrived.files.get((run, number))

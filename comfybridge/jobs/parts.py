@@ -84,7 +84,7 @@ class Parts:
             entry = board.entry(job_id)
         if entry is not None:
             state = self.state_of(entry)
-            held_up = self._hindrance(entry) if state.status == "queued" else None
+            held_up = self.hindrance(entry) if state.status == "queued" else None
             return state if held_up is None else replace(state, held_up=held_up, eta_seconds=None)
         result = board.result(job_id)
         if result is not None and result.webhook is None and is_over(result):  # the engine is about to delete it
@@ -101,7 +101,8 @@ class Parts:
         position = None if before is None else before + 1
         return open_state(entry.job, entry.claim, position=position, eta_seconds=eta_of(self.presence, position))
 
-    def _hindrance(self, entry: Entry) -> str | None:
+    def hindrance(self, entry: Entry) -> str | None:
+        """Why nobody takes a waiting job, as a sentence; None if an agent can, as far as is known."""
         return hindrance(entry, self.engine, self.presence.living(), self.skills)
 
     def delivery_of(self, result: Result) -> Mapping[str, object] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import time
 import zlib
 from collections.abc import Sequence
 
@@ -18,6 +18,7 @@ from comfybridge.jobs.presence import Agent
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 2.0
+SILENT_SECONDS = 5.0  # for which an agent that did not answer is not asked again: each request would wait for that
 MOST_KEPT = 100
 
 
@@ -26,6 +27,7 @@ class Skills:
 
     def __init__(self) -> None:
         self._known: dict[str, Abilities | None] = {}
+        self._silent: dict[str, float] = {}  # agents that did not answer, and until when they are not asked again
 
     def lacking(self, job: Job, engine: Engine, agents: Sequence[Agent]) -> str | None:
         """What one of the agents lacks for a job, as the end of a sentence.
@@ -47,19 +49,21 @@ class Skills:
         if not key:
             return None
         if key not in self._known:
-            if not engine.is_connected:  # they will be asked for later
-                return None
+            if not engine.is_connected or time.monotonic() < self._silent.get(agent.id, 0.0):
+                return None  # they will be asked for later
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
-            abilities = None
-            with contextlib.suppress(BridgeError):
+            try:
                 told = engine.ask(f"comfybridge.ask.{agent.id}.abilities", b"", ASK_SECONDS)
-                try:
-                    abilities = Abilities.from_bytes(told)
-                except (ValueError, TypeError, AttributeError, KeyError, zlib.error) as error:
-                    log.warning("The agent %s tells abilities that can't be read: %r", agent.name, error)
-                self._known[key] = abilities
-            return abilities
+            except BridgeError:  # it was suspended, perhaps
+                self._silent[agent.id] = time.monotonic() + SILENT_SECONDS
+                return None
+            self._silent.pop(agent.id, None)
+            try:
+                self._known[key] = Abilities.from_bytes(told)
+            except (ValueError, TypeError, AttributeError, KeyError, zlib.error) as error:
+                log.warning("The agent %s tells abilities that can't be read: %r", agent.name, error)
+                self._known[key] = None
         return self._known[key]
 
 
