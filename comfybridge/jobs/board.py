@@ -13,6 +13,7 @@ from typing import Literal
 
 from comfybridge.engine.messages import Message
 from comfybridge.jobs.choosing import Need, Place, Waiting
+from comfybridge.jobs.first_result import lifetime
 from comfybridge.jobs.job import BrokenRecord, Claim, Job, Kind, Result
 from comfybridge.jobs.past import Past, PastJobs
 from comfybridge.jobs.subjects import LIVE_RESULT_SECONDS
@@ -394,7 +395,7 @@ class Board:
             for stale in self._stale_results.values():
                 stale.discard(result.id)
             expires = result.expires if result.kind == "kept" else LIVE_RESULT_SECONDS
-            self._past.add(result, message.subject, message.at + expires)
+            self._past.add(result, message.subject, message.at + expires, message.at + lifetime(result))
             entry = self._entries.get(result.id)
             if entry is not None:
                 self._remove(entry)

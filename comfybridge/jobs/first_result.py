@@ -19,7 +19,7 @@ def store_result(engine: Engine, result: Result) -> Result:
     subject = result_subject(result.kind, result.id, has_webhook=has_webhook)
     data = result.to_bytes()
     try:
-        engine.publish(subject, data, expected=0, ttl=_lifetime(result))
+        engine.publish(subject, data, expected=0, ttl=lifetime(result))
     except Conflict:
         stored = engine.get(RESULT_STREAMS[result.kind], subject)
         if stored is not None and stored.data != data:  # otherwise an answer was lost
@@ -27,7 +27,8 @@ def store_result(engine: Engine, result: Result) -> Result:
     return result
 
 
-def _lifetime(result: Result) -> float:
+def lifetime(result: Result) -> float:
+    """Seconds after which the engine removes a result."""
     if result.kind == "live":
         return LIVE_RESULT_SECONDS
     return result.expires if result.webhook is None else max(result.expires, KEPT_SECONDS)

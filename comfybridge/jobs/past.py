@@ -19,7 +19,8 @@ class Past:
 
     Attributes:
         subject: where its result is.
-        until: seconds since 1970 at which its result is removed.
+        until: seconds since 1970 until which its owner may have its result.
+        removed: seconds since 1970 at which the engine removes its result: later, if it has a webhook.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Past:
     labels: dict[str, str]
     subject: str
     until: float
+    removed: float
 
 
 class PastJobs:
@@ -53,12 +55,20 @@ class PastJobs:
         """The result, if it is in memory."""
         return self._whole.get(job_id)
 
-    def add(self, result: Result, subject: str, until: float) -> None:
+    def add(self, result: Result, subject: str, until: float, removed: float) -> None:
         """Add a result; one of the same job counts no longer."""
         self.discard(result.id)
         owner = self._names.setdefault(result.owner, result.owner)
         past = Past(
-            result.id, result.kind, result.status, owner, result.created, result.labels or _NONE, subject, until
+            result.id,
+            result.kind,
+            result.status,
+            owner,
+            result.created,
+            result.labels or _NONE,
+            subject,
+            until,
+            removed,
         )
         self._jobs[past.id] = past
         if past.kind == "kept":
@@ -69,7 +79,7 @@ class PastJobs:
         self._added += 1
         if self._added % 1000 == 0:
             now = time.time()
-            for job_id in [each.id for each in self._jobs.values() if each.until <= now]:
+            for job_id in [each.id for each in self._jobs.values() if each.removed <= now]:
                 self.discard(job_id)
         if len(self._jobs) > MOST:
             self.discard(next(iter(self._jobs)))

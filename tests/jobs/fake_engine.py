@@ -48,6 +48,7 @@ class Server:
         self.blobs: dict[tuple[str, str], bytes] = {}
         self.purged: list[str] = []
         self.used = 0  # of a million bytes
+        self.at: float | None = None  # what its clock shows; None: that of this machine
 
     def deliver(self, follower: Follower) -> bool:
         """Let a follower hear its next message; whether there was one."""
@@ -125,7 +126,8 @@ class FakeEngine:
                     raise EngineUnreachable("The engine does not answer.")
                 raise Conflict
             server.sequences[stream_of(subject)] += 1
-            message = Message(subject, data, server.sequences[stream_of(subject)], time.time())
+            at = time.time() if server.at is None else server.at
+            message = Message(subject, data, server.sequences[stream_of(subject)], at)
             server.last[subject] = message
             server.history.append(message)
             for each in server.followers:

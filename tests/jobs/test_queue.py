@@ -81,6 +81,22 @@ def test_the_same_id_again_is_the_first_job_and_later_its_result(
     assert again.status == "succeeded"
 
 
+@pytest.mark.parametrize("is_chosen", [True, False])
+def test_the_same_id_again_is_the_first_result_for_as_long_as_the_engine_keeps_that_for_a_webhook(
+    server: Server, bridge: Party, is_chosen: bool
+) -> None:
+    bridge.fake.is_chosen = is_chosen
+    job = job_of("one", fingerprint="f", webhook="https://example.com", expires=1.0)
+    result = result_of(job, "succeeded", ended=time.time() - 2)
+    server.at = time.time() - 2
+    store_result(bridge.engine, result)
+    server.at = None
+    for _ in range(1000):  # after so many, those whose time is up are forgotten
+        store_result(bridge.engine, result_of(job_of(), "succeeded", ended=time.time()))
+    assert bridge.queue.add(job_of("one", fingerprint="f", webhook="https://example.com"), b"") == result
+    assert bridge.board.result("one") == result
+
+
 def test_a_job_that_two_add_at_once_is_stored_once(
     server: Server, bridge: Party, party: Callable[..., Party]
 ) -> None:
