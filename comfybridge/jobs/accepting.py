@@ -18,6 +18,7 @@ from comfybridge.engine.engine import Engine, Full
 from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict, MissingAsset
 from comfybridge.jobs import secret_data
 from comfybridge.jobs.board import Board
+from comfybridge.jobs.clearing import drop_files
 from comfybridge.jobs.job import Job, Result
 from comfybridge.jobs.presence import Presence
 from comfybridge.jobs.queue import JobQueue
@@ -91,7 +92,9 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         MissingAsset: the bytes of one of its files are gone; nothing is stored.
         Busy, EngineUnreachable: nothing is stored.
     """
-    packed = pack(admitted, bridge)
+    if job.fingerprint is not None:
+        job = replace(job, blobs=f"-{uuid.uuid4().hex}")
+    packed = pack(admitted, bridge, job.blobs)
     secrets = uuid.uuid4().hex if packed.secrets else None
     job = replace(job, input_files=len(packed.files), reads=packed.reads, secrets=secrets)
     try:
@@ -106,9 +109,15 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         _forget_files(engine, job)
         said = "There is no room for another job: too many wait, or the disk is full."
         raise Busy(said, retry_after=FULL_RETRY_SECONDS) from None
-    except (EngineUnreachable, MissingAsset):
-        _forget_files(engine, job)
+    except (EngineUnreachable, MissingAsset) as error:
+        if job.fingerprint is not None and isinstance(error, EngineUnreachable):
+            queue.drop_files_unless_stored(job)
+        else:
+            _forget_files(engine, job)
         raise
+    if isinstance(added, Result) or added.blobs != job.blobs:
+        with contextlib.suppress(BridgeError):  # they are of no use, and do no harm
+            drop_files(engine, job)
     if isinstance(added, Result) or added.secrets != job.secrets:
         secret_data.forget(engine, job)
     check_same(added, admitted)
@@ -246,10 +255,9 @@ class Room:
 
 
 def _forget_files(engine: Engine, job: Job) -> None:
-    has_some = job.input_files or job.secrets  # otherwise the caller would wait once more where the engine is away
-    if has_some and job.fingerprint is None:  # with one, another request with its key may have stored them
+    if job.input_files or job.secrets:  # otherwise the caller would wait once more where the engine is away
         with contextlib.suppress(BridgeError):
-            engine.drop_blobs(job.id)
+            drop_files(engine, job)
             secret_data.forget(engine, job)
 
 

@@ -46,6 +46,12 @@ class _Task:
     sequence: int = 0
 
 
+def drop_files(engine: Engine, job: Job) -> None:
+    """Delete the blobs of a job that is not stored, but none of another one that has its id."""
+    for name in (*job.input_blobs, job.request_blob):
+        engine.drop_blobs(job.id, name)
+
+
 class Clearing:
     """One thread that does it all, one thing after the other; none is urgent.
 
@@ -102,6 +108,11 @@ class Clearing:
         """Remove a job whose message has that data, if it was stored although its caller was told that it was not."""
         for number, pause in enumerate(WITHDRAWN_AFTER):
             self._plan(_Task(f"withdraw {job.id} {number}", lambda: self._withdraw(job, data)), pause)
+
+    def drop_unless_stored(self, job: Job) -> None:
+        """Drop what a job needs that was perhaps stored, if it was not. It has names of its own for that."""
+        task = _Task(f"drop {job.id}{job.blobs}", lambda: self._drop_unless_stored(job))
+        self._plan(task, WITHDRAWN_AFTER[-1])
 
     def keep(self, job_id: str) -> None:
         """A job that was to be withdrawn was added again, and is wanted."""
@@ -208,10 +219,15 @@ class Clearing:
         return True
 
     def _drop_files(self, job: Job) -> None:
-        blobs = [f"in-{number}" for number in range(job.input_files)]
-        for name in [*blobs, *(["request"] if job.request_in == "blob" else [])]:
+        for name in [*job.input_blobs, *([job.request_blob] if job.request_in == "blob" else [])]:
             self._engine.drop_blobs(job.id, name)
         secret_data.forget(self._engine, job)
+
+    def _drop_unless_stored(self, job: Job) -> None:
+        stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
+        if stored is None or not stored.data or Job.from_bytes(stored.data.partition(b"\n")[0]).blobs != job.blobs:
+            drop_files(self._engine, job)
+            secret_data.forget(self._engine, job)
 
     def _is_ours(self, job: Job, last: int, remove: Callable[[], bool]) -> bool:
         """Whether this bridge, of several that try, is the one that removes a job."""

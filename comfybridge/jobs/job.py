@@ -46,7 +46,8 @@ class Job:
         inbox: where the agent of a live job may send small files before the result, to save the bridge a call for
             them; each under `INBOX.ID.RUN.NUMBER`.
         request_in: where the request is: after the job in its message, or in a blob.
-        input_files: how many input files it has, as blobs `in-N`.
+        input_files: how many input files it has, as blobs.
+        blobs: how the names of its blobs end. With an idempotency key, other requests make blobs under its id too.
         keeps_graph: whether its result has the graph that ran.
         reads: the ids of the uploads in the engine that are its input files.
         secrets: the name under which a part of its request is kept in memory only; None: there is none.
@@ -73,9 +74,20 @@ class Job:
     inbox: str | None = None
     request_in: RequestIn = "inline"
     input_files: int = 0
+    blobs: str = ""
     keeps_graph: bool = False
     reads: tuple[str, ...] = ()
     secrets: str | None = None
+
+    @property
+    def request_blob(self) -> str:
+        """The name of the blob in which its request is, if it is in one."""
+        return f"request{self.blobs}"
+
+    @property
+    def input_blobs(self) -> list[str]:
+        """The names of the blobs that are its input files."""
+        return [input_blob(number, self.blobs) for number in range(self.input_files)]
 
     def to_bytes(self) -> bytes:
         return _to_bytes(self)
@@ -84,6 +96,11 @@ class Job:
     def from_bytes(cls, data: bytes) -> Job:
         """Raises BrokenRecord."""
         return _from_bytes(cls, data)
+
+
+def input_blob(number: int, blobs: str) -> str:
+    """The name of the blob that is an input file of a job; `blobs` is the job's."""
+    return f"in-{number}{blobs}"
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ class JobQueue:
         `request` is stored with it, or as a blob if it is large (`job.request_in` is set accordingly).
 
         Returns:
-            The job; or if there is one of that id already, that one, or its result. Compare the fingerprint.
+            The job; or if there is one of that id already, that one, or its result. Compare the fingerprint. The
+            blobs of this one may be left then.
 
         Raises:
             Full: too many jobs are open, or the disk is full. Nothing was taken.
@@ -158,9 +159,7 @@ class JobQueue:
         data = job.to_bytes() if job.request_in == "blob" else job.to_bytes() + b"\n" + request
         self._spaces[job.kind].take(len(data))
         if job.request_in == "blob":
-            if job.fingerprint is not None and self.is_stored(job.id):  # by another process; it is not to be replaced
-                return self._stored(job, data)
-            self.files.count(self._engine.put_blob(job.id, "request", [request], ttl=REQUEST_SECONDS))
+            self.files.count(self._engine.put_blob(job.id, job.request_blob, [request], ttl=REQUEST_SECONDS))
         else:
             self._requests[job.id] = job, request
             if len(self._requests) > REQUESTS_KEPT:
@@ -177,6 +176,10 @@ class JobQueue:
                 self._clearing.end(job, sequence, pause=0)
                 return earlier
         return job
+
+    def drop_files_unless_stored(self, job: Job) -> None:
+        """Drop the files of a job with a fingerprint that was perhaps not added, once it is known that it was not."""
+        self._clearing.drop_unless_stored(job)
 
     def cancel(self, job_id: str) -> bool:
         """End a job as cancelled if it waits. If it runs, have its agent interrupt it, and end it as its prompt ends.
@@ -219,7 +222,7 @@ class JobQueue:
     def request_of(self, job: Job) -> bytes:
         """The request of an open job. Raises LookupError if it is no longer there."""
         if job.request_in == "blob":
-            return b"".join(self._engine.read_blob(job.id, "request"))
+            return b"".join(self._engine.read_blob(job.id, job.request_blob))
         entry = self.board.entry(job.id)
         if entry is not None and entry.request is not None:
             return entry.request
@@ -378,7 +381,7 @@ class JobQueue:
             raise
         except Full:
             if job.request_in == "blob":
-                self._engine.drop_blobs(job.id, "request")
+                self._engine.drop_blobs(job.id, job.request_blob)
             raise
 
     def _stored(self, job: Job, data: bytes) -> Job | Result:

@@ -17,6 +17,7 @@ from comfybridge.deadline import Deadline
 from comfybridge.errors import MissingAsset
 from comfybridge.files.sent import LinkedFile
 from comfybridge.files.stored import InEngine, OpenPlace, StoredInput, is_output, place_from_dict, place_to_dict
+from comfybridge.jobs.job import input_blob
 from comfybridge.jobs.secret_data import split
 from comfybridge.policy.policy import Policy
 from comfybridge.policy.rights import Rights
@@ -49,11 +50,12 @@ class Packed:
     secrets: Mapping[str, Any]
 
 
-def pack(admitted: Admitted, bridge: Bridge) -> Packed:
+def pack(admitted: Admitted, bridge: Bridge, blobs: str = "") -> Packed:
     """A request for an agent.
 
     Args:
         bridge: the one that admitted it.
+        blobs: how the names of its blobs end.
 
     Raises:
         UnknownWorkflow, BrokenWorkflow: its template is not there any more.
@@ -66,7 +68,10 @@ def pack(admitted: Admitted, bridge: Bridge) -> Packed:
         **{each.name: getattr(asked, each.name) for each in fields(asked)},
         "output": vars(asked.output),
         "extra_data": plain,
-        "images": [_file_to_dict(each, files, admitted, is_near=settings.engine is None) for each in asked.images],
+        "images": [
+            _file_to_dict(each, files, input_blob(len(files), blobs), admitted, is_near=settings.engine is None)
+            for each in asked.images
+        ],
         "dynamic_texts": settings.dynamic_texts if asked.dynamic_texts is None else asked.dynamic_texts,
     }
     if name is not None:
@@ -138,16 +143,16 @@ def _known(kind: type, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _file_to_dict(
-    file: InputFile, files: list[tuple[str, Iterable[bytes]]], admitted: Admitted, *, is_near: bool
+    file: InputFile, files: list[tuple[str, Iterable[bytes]]], blob: str, admitted: Admitted, *, is_near: bool
 ) -> dict[str, Any]:
     """A file as JSON; its bytes are added to the others, if they go along.
 
     Args:
+        blob: the name that they then have.
         is_near: whether only an agent of the bridge itself runs the job, which may read whatever is in the engine.
     """
     if isinstance(file, LinkedFile):
         return {"name": file.name, "url": file.url}
-    blob = f"in-{len(files)}"
     if isinstance(file, StoredInput):
         place = file.place
         if isinstance(place, InEngine) and is_output(place) and not is_near:
