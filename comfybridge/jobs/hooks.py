@@ -29,6 +29,7 @@ class Hook:
         host: the receiver's, in small letters.
         due: when to try, on the monotonic clock.
         tries: what became of it so far.
+        result: the sequence of the job's result. Records that are older are about an earlier job with the same key.
         sequence: of the record of these tries; 0 if there is none.
         is_busy: whether this process is at it.
         is_over: whether there will be no further try.
@@ -38,6 +39,7 @@ class Hook:
     host: str
     due: float
     tries: Tries
+    result: int = 0
     sequence: int = 0
     is_busy: bool = False
     is_over: bool = False
@@ -62,7 +64,10 @@ class Hooks:
         return self._known.get(job_id)
 
     def add(self, hook: Hook) -> None:
-        """Add one, unless it is known."""
+        """Add one, unless it is known; one of an earlier job with the same key is over."""
+        known = self._known.get(hook.id)
+        if known is not None and known.result < hook.result:
+            self.end(hook.id)
         if hook.id not in self._known:
             self._known[hook.id] = hook
             self._plan(hook)

@@ -125,8 +125,9 @@ class Webhooks:
             result = _result_in(message)
             if result is not None and result.webhook:
                 host = (urlsplit(result.webhook).hostname or "").lower()
+                new = Hook(job_id, host, time.monotonic(), not_tried(result.ended), message.sequence)
                 with self._changed:
-                    self._hooks.add(Hook(job_id, host, time.monotonic(), not_tried(result.ended)))
+                    self._hooks.add(new)
                     self._changed.notify_all()
             return
         tries = Tries.from_bytes(message.data)
@@ -213,7 +214,7 @@ class Webhooks:
             if hook.is_over or hook.due > time.monotonic():  # one has come since this try was begun
                 return None
         claim = replace(before, state="trying", count=before.count + 1, at=time.time(), pause=self._claim_seconds)
-        sequence = self._engine.publish(TRIES + hook.id, claim.to_bytes(), expected=last, ttl=KEPT_SECONDS)
+        sequence = self._claim(hook, claim, last)
         with self._changed:
             hook.due = time.monotonic() + self._claim_seconds
         try:
@@ -238,6 +239,17 @@ class Webhooks:
             return True
         self._take(hook, sequence, result, claim, reply)
         return time.monotonic() - started > SLOW_SECONDS
+
+    def _claim(self, hook: Hook, claim: Tries, last: int) -> int:
+        """Store the record that claims a try. Returns its sequence; raises as `_try`."""
+        subject, data = TRIES + hook.id, claim.to_bytes()
+        try:
+            return self._engine.publish(subject, data, expected=last, ttl=KEPT_SECONDS)
+        except Conflict:
+            stored = None if last else self._engine.get(STREAM, subject)
+            if stored is None or stored.sequence > hook.result:
+                raise
+        return self._engine.publish(subject, data, expected=stored.sequence, ttl=KEPT_SECONDS)
 
     def _post(self, result: Result, body: bytes, limit: Deadline) -> Reply:
         secrets = secrets_of(result.owner, self._secrets)

@@ -412,6 +412,45 @@ def test_a_bridge_that_stops_leaves_its_try_to_others(engine: Engine, receiver: 
         assert settled(engine, result).count == 1
 
 
+@pytest.mark.parametrize("starts_late", [False, True])
+def test_the_next_job_with_the_same_key_is_reported_too(
+    engine: Engine, receiver: Receiver, *, starts_late: bool
+) -> None:
+    """What became of the first one's webhook is kept for longer than its result."""
+    with delivering(engine) as webhooks:
+        first = ended(engine, receiver.url)
+        assert settled(engine, first).state == "delivered"
+        until_true(lambda: webhooks.waiting() == 0)
+        engine.purge(STREAM, RESULT + first.id)
+        if starts_late:
+            webhooks.close()
+        sequence = engine.publish(RESULT + first.id, replace(first, status="failed").to_bytes(), expected=0, ttl=600)
+        if starts_late:
+            with delivering(engine):
+                receiver.wait_for(2)
+        receiver.wait_for(2)
+    message = engine.get(STREAM, TRIES + first.id)
+    assert message is not None
+    assert message.sequence > sequence
+    tries = settled(engine, first)
+    assert (tries.state, tries.count) == ("delivered", 1)
+    assert receiver.came[1].headers["webhook-id"] == f"{first.id}-failed"
+
+
+def test_the_next_job_with_the_same_key_does_not_wait_for_the_tries_of_the_first(
+    engine: Engine, receiver: Receiver
+) -> None:
+    """The engine may have had no room for the first one's result any longer."""
+    receiver.answers = [500]
+    with delivering(engine, LATER):
+        first = ended(engine, receiver.url)
+        settled(engine, first, "waiting")
+        engine.purge(STREAM, RESULT + first.id)
+        engine.publish(RESULT + first.id, replace(first, status="failed").to_bytes(), expected=0, ttl=600)
+        assert settled(engine, first).count == 1
+    assert receiver.came[1].headers["webhook-id"] == f"{first.id}-failed"
+
+
 def test_a_result_that_is_no_longer_kept(engine: Engine, receiver: Receiver) -> None:
     receiver.answers = [500]
     with delivering(engine, (0.5,)) as webhooks:
