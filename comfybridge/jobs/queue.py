@@ -392,7 +392,10 @@ class JobQueue:
         result = self._stored_result(job)
         if result is not None:
             return result
-        self._publish_job(job, data, 0 if stored is None else stored.sequence)  # it was withdrawn
+        try:
+            self._publish_job(job, data, 0 if stored is None else stored.sequence)  # it was withdrawn
+        except Conflict:  # another process was first, after both had seen that
+            return self._stored(job, data)
         return job
 
     def _stored_result(self, job: Job) -> Result | None:

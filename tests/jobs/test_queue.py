@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from comfybridge.engine.messages import Full
+from comfybridge.engine.messages import Full, Message
 from comfybridge.errors import EngineUnreachable
 from comfybridge.jobs.claims import Taker
 from comfybridge.jobs.first_result import store_result
@@ -106,6 +106,25 @@ def test_a_job_that_two_add_at_once_is_stored_once(
     second = other.queue.add(job_of("one", fingerprint="f", owner="b"), b"")
     assert isinstance(second, Job)
     assert second == first
+
+
+def test_a_job_that_two_add_at_once_on_a_grave_is_stored_once(
+    server: Server, bridge: Party, party: Callable[..., Party], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, get = party(), bridge.fake.get
+    server.is_direct = False
+    bridge.fake.publish("comfybridge.kept.job.one", b"")
+
+    def get_late(stream: str, subject: str) -> Message | None:
+        found = get(stream, subject)
+        if subject == "comfybridge.kept.job.one" and found is not None and not found.data:
+            other.queue.add(job_of("one", fingerprint="f", owner="b"), b"")
+        return found
+
+    monkeypatch.setattr(bridge.fake, "get", get_late)
+    added = bridge.queue.add(job_of("one", fingerprint="f", owner="a"), b"")
+    assert isinstance(added, Job)
+    assert added.owner == "b"
 
 
 def test_no_more_jobs_are_open_than_allowed(party: Callable[..., Party]) -> None:
