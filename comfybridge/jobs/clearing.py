@@ -176,6 +176,7 @@ class Clearing:
         """Clear away a job, and leave its grave."""
         last = self._last_of(job, sequence)
         if last is None:
+            self._bury_rest(job)
             return
         self._drop_files(job)
         if job.kind == "live":
@@ -187,6 +188,15 @@ class Clearing:
         if is_ours:
             self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id), last=last)
             self._tell(job)
+
+    def _bury_rest(self, job: Job) -> None:
+        """See to the grave and the claim of a job that another bridge has deleted: it may have died meanwhile."""
+        subject = job_subject(job.kind, job.id)
+        stored = self._engine.get(STREAMS[job.kind], subject)
+        if stored is None and self._leave_grave(job, 0):
+            stored = self._engine.get(STREAMS[job.kind], subject)
+        if stored is not None and not stored.data:  # a claim that is newer than the grave is another job's
+            self._engine.purge(STREAMS[job.kind], claim_subject(job.kind, job.id), last=stored.sequence)
 
     def _last_of(self, job: Job, sequence: int) -> int | None:
         """The number of the last message that is to be cleared away with a job; 0 if all are.

@@ -131,3 +131,24 @@ def test_both_jobs_of_a_key_are_cleared_away_though_they_are_due_together(
     clearing.close()
     assert cleared == [first]
     assert JOB not in server.last or not server.last[JOB].data
+
+
+@pytest.mark.parametrize("engine", ["chosen"], indirect=True)
+@pytest.mark.parametrize("has_left_grave", [False, True])
+def test_what_a_bridge_has_left_that_died_while_it_cleared_away_is_cleared_by_another(
+    server: Server,
+    engine: FakeEngine,
+    clear: Callable[[Job, int], None],
+    first: Job,
+    begin: Callable[[Job], int],
+    *,
+    has_left_grave: bool,
+) -> None:
+    """Otherwise agents would have the job for ever, and the claim would be that of the next job with its key."""
+    sequence = begin(first)
+    engine.delete("COMFYBRIDGE_KEPT", sequence)
+    if has_left_grave:
+        engine.publish(JOB, b"")
+    clear(first, sequence)
+    assert server.last[JOB].data == b""
+    assert CLAIM not in server.last
