@@ -203,8 +203,11 @@ class Clearing:
 
         None if others have cleared it away: the next job with its key has its id, and must not go with it.
         """
-        if job.fingerprint is None or job.id in self._begun:
-            return self._begun.get(job.id, 0)
+        if job.fingerprint is None:
+            return 0
+        begun = self._begun.get(job.id, 0)
+        if sequence <= begun:  # otherwise that was an earlier job
+            return begun
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is None or stored.sequence != sequence or not stored.data:
             return None

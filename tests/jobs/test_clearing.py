@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
 from comfybridge.engine.engine import Engine
+from comfybridge.errors import EngineUnreachable
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.job import Claim, Job
 from tests.jobs.fake_engine import FakeEngine, Server
 from tests.jobs.parties import job_of
-from tests.waiting import SECONDS
+from tests.waiting import SECONDS, until_true
 
 JOB, CLAIM = "comfybridge.kept.job.one", "comfybridge.kept.claim.one"
 RUNNING = Claim("running", agent="a", session="s", attempt=1).to_bytes()
@@ -151,4 +153,35 @@ def test_what_a_bridge_has_left_that_died_while_it_cleared_away_is_cleared_by_an
         engine.publish(JOB, b"")
     clear(first, sequence)
     assert server.last[JOB].data == b""
+    assert CLAIM not in server.last
+
+
+def test_the_next_job_is_cleared_away_also_while_it_is_not_known_whether_the_first_was(
+    server: Server,
+    engine: FakeEngine,
+    cleared: list[Job],
+    quick: None,
+    first: Job,
+    begin: Callable[[Job], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine was away until the result of the first had expired."""
+    clearing = Clearing(cast(Engine, engine), cleared.append, lambda job_id: False, lambda message: None)
+    next_one = replace(first, priority=2)
+    purge, delete = engine.purge, engine.delete
+
+    def lose_answer(*_: object, **__: object) -> int:
+        monkeypatch.setattr(engine, "purge", purge)
+        monkeypatch.setattr(engine, "delete", delete)
+        purge("COMFYBRIDGE_KEPT", "comfybridge.kept.*.one")
+        clearing.end(next_one, begin(next_one), pause=0)
+        raise EngineUnreachable("The engine does not answer.")
+
+    monkeypatch.setattr(engine, "purge", lose_answer)
+    monkeypatch.setattr(engine, "delete", lose_answer)
+    clearing.end(first, begin(first), pause=0)
+    clearing.start()
+    until_true(lambda: next_one in cleared)
+    clearing.close()
+    assert JOB not in server.last or not server.last[JOB].data
     assert CLAIM not in server.last
