@@ -73,6 +73,8 @@ class Board:
     Args:
         is_abandoned: whether the agent that has claimed an entry does not run it any more.
         ended: called with each open job, and its message's sequence, whose result is there.
+        repeated: called likewise with a job that has the id of an earlier one, whose result should be there. It is
+            not open for now.
         stray: called with the kind and the id of a job that is not open and has a claim.
         fetch: asks the engine for the whole result of a job.
     """
@@ -81,11 +83,13 @@ class Board:
         self,
         is_abandoned: Callable[[Entry], bool] = lambda entry: False,
         ended: Callable[[Job, int], None] = lambda job, sequence: None,
+        repeated: Callable[[Job, int], None] = lambda job, sequence: None,
         stray: Callable[[Kind, str], None] = lambda kind, job_id: None,
         fetch: Callable[[Past], Message | None] = lambda past: None,
     ) -> None:
         self._is_abandoned = is_abandoned
         self._ended = ended
+        self._repeated = repeated
         self._stray = stray
         self._fetch = fetch
         self._changed = threading.Condition(threading.RLock())
@@ -330,6 +334,11 @@ class Board:
             self._move(entry, "queued")
         self._tell(job_id, "given_back")
 
+    def forget_result(self, job_id: str) -> None:
+        """A result is no longer in the engine."""
+        with self._changed:
+            self._past.discard(job_id)
+
     def _hear_job(self, kind: Kind, job_id: str, message: Message) -> None:
         with self._changed:
             known = self._entries.get(job_id)
@@ -353,7 +362,8 @@ class Board:
                     raise BrokenRecord("its subject is another one's")
                 past = self._past.find(job_id)
                 if past is not None and past.until > message.at:
-                    self._ended(job, message.sequence)
+                    tell = self._ended if past.created == job.created else self._repeated
+                    tell(job, message.sequence)
                     return
                 self._past.discard(job_id)  # its key came again, after the engine had removed that result
                 self._add(job, message)

@@ -87,9 +87,9 @@ class Clearing:
         """Clear away a job with a result, whose message has that sequence: now, or when others had time to do so."""
         self._plan(_Task(f"end {job.id}", lambda: self._end(job, sequence), sequence), pause)
 
-    def later(self, name: str, act: Callable[[], None]) -> None:
-        """Do something once others had time to do so; again if the engine is away then."""
-        self._plan(_Task(name, act), None)
+    def later(self, name: str, act: Callable[[], None], *, pause: float | None = None) -> None:
+        """Do something: now, or when others had time to do so; again if the engine is away then."""
+        self._plan(_Task(name, act), pause)
 
     def end_unresolved(self, job: Job, sequence: int) -> None:
         """Clear away a job that is said to have ended, if its result does not come."""

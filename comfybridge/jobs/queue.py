@@ -89,6 +89,7 @@ class JobQueue:
         self.board = Board(
             is_abandoned=lambda entry: self._claims.is_abandoned(entry),
             ended=self._hear_ended,
+            repeated=self._hear_repeated,
             stray=lambda kind, job_id: self._clearing.stray(kind, job_id) if self._is_bridge else None,
             fetch=self._fetch,
         )
@@ -362,6 +363,22 @@ class JobQueue:
             is_urgent = job.id in self._own and (past is None or past.status != "cancelled")
             self._clearing.end(job, sequence, pause=0 if is_urgent else None)
             self._own.discard(job.id)
+
+    def _hear_repeated(self, job: Job, sequence: int) -> None:
+        if self._is_bridge:
+            act = partial(self._check_repeated, job, sequence)
+            self._clearing.later(f"repeated {job.id} {sequence}", act, pause=0)
+
+    def _check_repeated(self, job: Job, sequence: int) -> None:
+        """Clear away a job whose id has a result, or take it in if the engine has removed that to make room."""
+        if self._stored_result(job) is not None:
+            self._clearing.end(job, sequence)
+            return
+        self.board.forget_result(job.id)
+        for subject in (job_subject(job.kind, job.id), claim_subject(job.kind, job.id)):
+            stored = self._engine.get(STREAMS[job.kind], subject)
+            if stored is not None:
+                self._hear(stored)
 
     def _tell_cleared(self, job: Job) -> None:
         if job.kind == "kept":

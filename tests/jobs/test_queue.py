@@ -97,6 +97,28 @@ def test_the_same_id_again_is_the_first_result_for_as_long_as_the_engine_keeps_t
     assert bridge.board.result("one") == result
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("is_chosen", [True, False])
+def test_the_same_id_again_is_a_new_job_once_there_was_no_room_for_the_first_result(
+    server: Server, bridge: Party, party: Callable[..., Party], monkeypatch: pytest.MonkeyPatch, *, is_chosen: bool
+) -> None:
+    """The engine removes the oldest results first, also before their time is up."""
+    other = party()
+    bridge.fake.is_chosen = other.fake.is_chosen = is_chosen
+    monkeypatch.setattr("comfybridge.jobs.past.WHOLE", 0)
+    store_result(bridge.engine, result_of(job_of("one", fingerprint="f"), "succeeded", ended=time.time()))
+    del server.last["comfybridge.kept.result.plain.one"]
+    job = job_of("one", fingerprint="f")
+    assert bridge.queue.add(job, b"") == job
+    until_true(lambda: other.board.entry("one") is not None)
+    until_true(lambda: not other.queue._clearing._due)
+    for each in (bridge, other):
+        entry = each.board.entry("one")
+        assert entry is not None
+        assert entry.job == job
+    assert server.last["comfybridge.kept.job.one"].data
+
+
 def test_a_job_that_two_add_at_once_is_stored_once(
     server: Server, bridge: Party, party: Callable[..., Party]
 ) -> None:
