@@ -171,8 +171,10 @@ class JobQueue:
             sequence = self._publish_job(job, data, 0)
         except Conflict:
             return self._stored(job, data)
-        if job.fingerprint is not None and not self._engine.is_chosen:
-            earlier = self._stored_result(job)  # of a job that left no grave, and has ended a moment ago elsewhere
+        if job.fingerprint is not None:
+            earlier = self._stored_result(
+                job
+            )  # of a job that has ended elsewhere, and has no grave, or none any more
             if earlier is not None:
                 self._clearing.end(job, sequence, pause=0)
                 return earlier

@@ -318,8 +318,11 @@ class Webhooks:
 
 
 def webhook_id(result: Result) -> str:
-    """The id of a webhook, the same at each try: the job and what happened to it."""
-    return f"{result.id}-{result.status}"
+    """The id of a webhook, the same at each try: the job, when it was added, and what happened to it.
+
+    Jobs that are added with the same idempotency key, one after the other's result has expired, have the same id.
+    """
+    return f"{result.id}-{result.created:.0f}-{result.status}"
 
 
 def _result_in(message: Message) -> Result | None:

@@ -61,7 +61,7 @@ def test_a_picture_is_in_the_body(make_jobs_app: MakeApp, receiver: Receiver) ->
     assert body["type"] == "job.succeeded"
     assert body["timestamp"] == data["ended_at"]
     assert (data["status"], data["labels"]) == ("succeeded", {"project": "coast"})
-    assert received.headers["webhook-id"] == f"{data['id']}-succeeded"
+    assert received.headers["webhook-id"].startswith(data["id"])
     assert image(data["result"]["images"][0]).size == (64, 64)
     job = ended(app, data["id"])
     assert {name: job[name] for name in data if name != "result"} == {
@@ -154,7 +154,7 @@ def test_a_job_that_is_cancelled(make_jobs_app: MakeApp, receiver: Receiver, sim
     app.test_client().post(f"/jobs/{job_id}/cancel")
     body = receiver.wait_for(1)[0].json
     assert (body["type"], body["data"]["status"], body["data"]["result"]) == ("job.cancelled", "cancelled", None)
-    assert receiver.came[0].headers["webhook-id"] == f"{job_id}-cancelled"
+    assert receiver.came[0].headers["webhook-id"].startswith(job_id)
 
 
 def test_each_key_signs_with_its_own_secret(make_jobs_app: MakeApp, receiver: Receiver) -> None:
