@@ -21,7 +21,7 @@ from comfybridge.jobs.board import Board
 from comfybridge.jobs.clearing import drop_files
 from comfybridge.jobs.job import Job, Result
 from comfybridge.jobs.presence import Presence
-from comfybridge.jobs.queue import JobQueue
+from comfybridge.jobs.queue import BeingRemoved, JobQueue
 from comfybridge.jobs.requests import pack
 from comfybridge.jobs.states import Wishes
 from comfybridge.policy.job_terms import USUAL
@@ -109,6 +109,9 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         _forget_files(engine, job)
         said = "There is no room for another job: too many wait, or the disk is full."
         raise Busy(said, retry_after=FULL_RETRY_SECONDS) from None
+    except BeingRemoved:
+        _forget_files(engine, job)
+        raise Busy(REMOVED, prompt_id=job.id, retry_after=REMOVED_SECONDS) from None
     except (EngineUnreachable, MissingAsset) as error:
         if job.fingerprint is not None and isinstance(error, EngineUnreachable):
             queue.drop_files_unless_stored(job)

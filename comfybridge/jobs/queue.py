@@ -23,7 +23,7 @@ from comfybridge.jobs.claims import Claimed, Claims, Taker
 from comfybridge.jobs.clearing import Clearing
 from comfybridge.jobs.first_result import store_result
 from comfybridge.jobs.graphs import keep_graph
-from comfybridge.jobs.job import Job, Kind, Result, result_of
+from comfybridge.jobs.job import Claim, Job, Kind, Result, result_of
 from comfybridge.jobs.past import Past
 from comfybridge.jobs.presence import Presence
 from comfybridge.jobs.space import Space
@@ -35,7 +35,7 @@ from comfybridge.jobs.subjects import (
     result_subject,
 )
 
-__all__ = ["Claimed", "JobQueue", "Taker"]
+__all__ = ["BeingRemoved", "Claimed", "JobQueue", "Taker"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,10 @@ REQUESTS_KEPT = 256
 HEARING_SECONDS = 1.0  # until the mirror knows of a result that was stored here; it takes a few milliseconds
 KINDS: tuple[Kind, ...] = ("kept", "live")
 RETRY_SECONDS = 5
+
+
+class BeingRemoved(Exception):
+    """A job of the same id is about to be cleared away; then the id is free."""
 
 
 class JobQueue:
@@ -145,6 +149,7 @@ class JobQueue:
 
         Raises:
             Full: too many jobs are open, or the disk is full. Nothing was taken.
+            BeingRemoved: one of that id has ended, and its result is no longer kept. Nothing was taken.
             EngineUnreachable: nothing was taken; what may have been stored after all will be withdrawn, unless the
                 job has a fingerprint: then the next request with the same key finds it.
         """
@@ -406,9 +411,12 @@ class JobQueue:
     def _stored(self, job: Job, data: bytes) -> Job | Result:
         """The job that has this one's id already, or its result."""
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
-        if stored is not None and stored.data:
-            return Job.from_bytes(stored.data.partition(b"\n")[0])
         result = self._stored_result(job)
+        if stored is not None and stored.data:
+            claim = self._engine.get(STREAMS[job.kind], claim_subject(job.kind, job.id))
+            if result is None and claim is not None and Claim.from_bytes(claim.data).state == "ended":
+                raise BeingRemoved
+            return Job.from_bytes(stored.data.partition(b"\n")[0])
         if result is not None:
             return result
         try:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from comfybridge.engine.messages import Message
 from comfybridge.engine.server import find_program
+from tests.waiting import suspend
 
 PATIENCE = 20.0
 
@@ -58,7 +59,10 @@ class Server:
         self.port = int(json.loads(ports[0].read_text())["nats"][0].rpartition(":")[2])
 
     def signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
+        if number == signal.SIGSTOP:
+            suspend(self.pid)
+        else:
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         if self._process is not None:

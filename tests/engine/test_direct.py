@@ -14,7 +14,7 @@ import pytest
 from comfybridge.engine import direct
 from comfybridge.engine.engine import KEPT, Conflict, Engine
 from comfybridge.errors import EngineUnreachable, TooLarge
-from tests.waiting import until_true
+from tests.waiting import suspend
 
 JOB = "comfybridge.kept.job."
 
@@ -47,13 +47,6 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def pid_of(state: Path) -> int:
     return int((state / "engine" / "lock").read_text())
-
-
-def suspend(pid: int) -> None:
-    """Stop a process for a while. Its threads may go on for a moment after the signal."""
-    os.kill(pid, signal.SIGSTOP)
-    threads = Path(f"/proc/{pid}/task")
-    until_true(lambda: all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in threads.glob("*/stat")))
 
 
 def test_calls_share_sockets(own: Engine, taken: list[int]) -> None:

@@ -22,6 +22,7 @@ from comfybridge.engine.engine import KEPT, Engine, Full
 from comfybridge.errors import EngineUnreachable
 from tests import ROOT
 from tests.engine.servers import Heard, until
+from tests.waiting import suspend
 
 JOB = "comfybridge.kept.job.a"
 # A process that uses the engine, tells when it has, and then stays.
@@ -161,7 +162,7 @@ def test_a_suspended_server_is_not_joined_by_a_second_one(make_engine: Callable[
     engine = make_engine(state=state)
     engine.publish(JOB, b"")
     pid = pid_of(state)
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     try:
         other = make_engine(state=state)
         with pytest.raises(EngineUnreachable):

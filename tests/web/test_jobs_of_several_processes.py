@@ -108,3 +108,32 @@ def test_a_key_whose_result_is_being_removed_is_to_be_sent_again(
     response = api.post("/jobs", json=wanted, headers=key)
     failure(response, 503, "busy")
     assert int(response.headers["Retry-After"]) >= 1
+
+
+def test_a_key_whose_cancelled_job_is_being_removed_is_to_be_sent_again(
+    make_jobs_app: Callable[..., Flask], sim: Simulator
+) -> None:
+    """The job stays a little longer than such a result."""
+    app = make_jobs_app()
+    api, key, wanted = (
+        app.test_client(),
+        {"Idempotency-Key": "order-11"},
+        {"workflow": graphs.picture(), "expires": 1},
+    )
+    sim.hold()
+    queue(api, workflow=graphs.picture())
+    sim.wait_until_running()
+    job_id = queue(api, key, **wanted)
+    assert api.post(f"/jobs/{job_id}/cancel").get_json()["status"] == "cancelled"
+    sim.release()
+    until_true(lambda: api.get(f"/jobs/{job_id}").status_code == 404)
+
+    def again() -> bool:
+        response = api.post("/jobs", json={**wanted, "expires": 600}, headers=key)
+        if response.status_code == 202:
+            return True
+        failure(response, 503, "busy")
+        return False
+
+    until_true(again)
+    assert ended(app, job_id)["status"] == "succeeded"
