@@ -112,11 +112,11 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
     except BeingRemoved:
         _forget_files(engine, job)
         raise Busy(REMOVED, prompt_id=job.id, retry_after=REMOVED_SECONDS) from None
-    except (EngineUnreachable, MissingAsset) as error:
-        if job.fingerprint is not None and isinstance(error, EngineUnreachable):
-            queue.drop_files_unless_stored(job)
-        else:
-            _forget_files(engine, job)
+    except EngineUnreachable:
+        queue.drop_files_unless_stored(job)  # it may be stored, and an agent begin it
+        raise
+    except MissingAsset:
+        _forget_files(engine, job)
         raise
     if isinstance(added, Result) or added.blobs != job.blobs:
         with contextlib.suppress(BridgeError):  # they are of no use, and do no harm

@@ -186,7 +186,7 @@ class JobQueue:
         return job
 
     def drop_files_unless_stored(self, job: Job) -> None:
-        """Drop the files of a job with a fingerprint that was perhaps not added, once it is known that it was not."""
+        """Drop the files of a job that was perhaps not added, once it is known that it was not."""
         self._clearing.drop_unless_stored(job)
 
     def cancel(self, job_id: str) -> bool:

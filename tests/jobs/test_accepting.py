@@ -30,15 +30,15 @@ def admitting() -> Iterator[Bridge]:
 
 @pytest.fixture
 def submit(admitting: Bridge) -> Callable[..., None]:
-    """Adds a request with the key of all others to the queue of a process."""
+    """Adds a request, with the key of all others if no other is named, to the queue of a process."""
     graph = picture()
 
-    def submit(party: Party, content: bytes, size: int) -> None:
+    def submit(party: Party, content: bytes, size: int, key: str | None = "the same") -> None:
         asked = GenerationRequest(
             graph=graph,
             images=[InputFile("a.png", content)],
             params={"filling": "x" * size},
-            idempotency_key="the same",
+            idempotency_key=key,
         )
         admitted = replace(admitting.admit(asked), prompt_id="one")
         job = job_of("one", fingerprint=admitted.fingerprint, expires=1.0)
@@ -139,3 +139,13 @@ def test_files_are_dropped_if_their_job_was_not_stored(
     assert len(server.blobs) == (0 if fault == "not stored" else 1)
     submit(bridge, b"first", 0)
     assert len(server.blobs) == 1
+
+
+def test_a_job_that_was_stored_although_its_caller_was_told_otherwise_has_its_files_until_it_is_withdrawn(
+    bridge: Party, agent: Callable[..., AgentParty], submit: Callable[..., None]
+) -> None:
+    """An agent may have begun it by then."""
+    bridge.fake.faults = ["answer lost"]
+    with pytest.raises(EngineUnreachable):
+        submit(bridge, b"first", 0, None)
+    assert data_of(arrived(agent())) == [b"first"]
