@@ -177,9 +177,7 @@ class JobQueue:
         except Conflict:
             return self._stored(job, data)
         if job.fingerprint is not None:
-            earlier = self._stored_result(
-                job
-            )  # of a job that has ended elsewhere, and has no grave, or none any more
+            earlier = self._stored_result(job)  # it has ended elsewhere, and has no grave, or none any more
             if earlier is not None:
                 self._clearing.end(job, sequence, pause=0)
                 return earlier
@@ -426,10 +424,16 @@ class JobQueue:
         return job
 
     def _stored_result(self, job: Job) -> Result | None:
-        """The result of a job, of which the mirror may not know yet."""
-        subject = result_subject(job.kind, job.id, has_webhook=job.webhook is not None)
-        stored = self._engine.get(RESULT_STREAMS[job.kind], subject)
-        return None if stored is None else Result.from_bytes(stored.data)
+        """The result of a job, or of another one with its key, of which the mirror may not know yet."""
+        has_webhook = job.webhook is not None
+        subjects = [result_subject(job.kind, job.id, has_webhook=has_webhook)]
+        if job.kind == "kept" and job.fingerprint is not None:
+            subjects.append(result_subject(job.kind, job.id, has_webhook=not has_webhook))
+        for subject in subjects:
+            stored = self._engine.get(RESULT_STREAMS[job.kind], subject)
+            if stored is not None:
+                return Result.from_bytes(stored.data)
+        return None
 
     def _find(self, job_id: str) -> Job | None:
         """An open job of which the mirror does not know yet."""

@@ -81,6 +81,18 @@ def test_the_same_id_again_is_the_first_job_and_later_its_result(
     assert again.status == "succeeded"
 
 
+@pytest.mark.parametrize("webhook", [None, "https://example.com"])
+@pytest.mark.parametrize("first_webhook", [None, "https://example.com"])
+def test_the_same_id_again_is_the_first_result_also_with_another_webhook(
+    server: Server, bridge: Party, first_webhook: str | None, webhook: str | None
+) -> None:
+    server.is_direct = False  # the mirror is late
+    job = job_of("one", fingerprint="f", webhook=first_webhook)
+    result = result_of(job, "succeeded", ended=time.time())
+    store_result(bridge.engine, result)
+    assert bridge.queue.add(job_of("one", fingerprint="g", webhook=webhook), b"") == result
+
+
 @pytest.mark.parametrize("is_chosen", [True, False])
 def test_the_same_id_again_is_the_first_result_for_as_long_as_the_engine_keeps_that_for_a_webhook(
     server: Server, bridge: Party, is_chosen: bool
