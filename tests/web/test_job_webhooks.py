@@ -236,6 +236,14 @@ def test_comfylite_gets_its_failures(make_jobs_app: MakeApp, receiver: Receiver,
     assert body["error"]
 
 
+def test_comfylite_is_told_of_its_own_field(make_jobs_app: MakeApp) -> None:
+    api = make_jobs_app().test_client()
+    answer = api.post("/generate", json={**PICTURE, "webhook_url": "http://10.0.0.1/hook"})
+    error = failure(answer, 400, "invalid_request")
+    assert error["field"] == "webhook_url"
+    assert error["error"].startswith("webhook_url: 10.0.0.1 is not a public host")
+
+
 # -- a bridge that starts again ----------------------------------------------------------------------------------
 
 

@@ -75,6 +75,6 @@ def as_comfylite(asked: GenerationRequest, webhook_url: str) -> Response:
     Raises:
         BridgeError: what is wrong with the request.
     """
-    check_webhook(webhook_url, current_bridge().settings)
+    check_webhook(webhook_url, current_bridge().settings, field="webhook_url")
     state = queue_job(asked, Wishes(webhook=webhook_url, older_webhook=True, base_url=base_url()))
     return jsonify({"prompt_id": state.id})
