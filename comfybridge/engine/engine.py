@@ -69,6 +69,11 @@ class Engine:
         """Whether there is a connection."""
         return self._link is not None and self._link.is_connected
 
+    @property
+    def hindrance(self) -> str | None:
+        """Why there is no connection, as far as is known; None if there is one, or none was needed yet."""
+        return None if self._link is None else self._link.hindrance
+
     def is_wanted_at_start(self) -> bool:
         """Whether there may be jobs from before: the engine runs elsewhere, or has data. Starts nothing."""
         return self.is_chosen or self._state.has("engine/js/jetstream")

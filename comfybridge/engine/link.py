@@ -103,6 +103,11 @@ class Link:
         return self._connection is not None
 
     @property
+    def hindrance(self) -> str | None:
+        """Why there is no connection, as far as is known; None if there is one."""
+        return None if self.is_connected else str(self._reason or NO_ANSWER)
+
+    @property
     def is_own_thread(self) -> bool:
         """Whether the calling thread is the loop's, which nothing may block."""
         return threading.get_ident() == self._thread.ident

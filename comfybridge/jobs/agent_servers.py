@@ -60,10 +60,12 @@ class AgentServers(Servers):
             return tuple(found.values())
 
     def nobody(self) -> BridgeError:
-        """The error where no agent lives."""
+        """The error where no agent lives, or none can be known of."""
         try:
             if self.connect is not None:
-                self.connect()
+                engine, _ = self.connect()
+                if engine.hindrance is not None:
+                    return EngineUnreachable(engine.hindrance)
         except EngineUnreachable as error:
             return error
         return ComfyUIUnreachable(NO_AGENT, retry_after=RETRY_SECONDS)

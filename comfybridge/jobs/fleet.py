@@ -123,7 +123,8 @@ class Fleet:
                 return
             waited = time.monotonic() - began
             if not is_connected and (waited >= ENGINE_SECONDS or deadline.passed):
-                raise EngineUnreachable("The engine, through which the agents are reached, does not answer.")
+                said = "The engine, through which the agents are reached, does not answer."
+                raise EngineUnreachable(parts.engine.hindrance or said)
             if waited >= AGENT_SECONDS or deadline.passed:
                 said = NOT_REACHED if agents else NO_AGENT
                 raise ComfyUIUnreachable(said, retry_after=RETRY_SECONDS)

@@ -61,6 +61,22 @@ def test_an_engine_that_is_away_is_named_soon(tmp_path: Path, sim: Simulator) ->
         until_true(lambda: api.post("/generate", json={"workflow": graphs.picture()}).status_code == 200)
 
 
+def test_an_engine_that_refuses_the_bridge_is_not_taken_for_one_without_agents(
+    tmp_path: Path, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.fleet.ENGINE_SECONDS", 0.5)
+    with closing(NatsServer(tmp_path)) as server, closing(SmallFleet(tmp_path, server)) as fleet:
+        fleet.agent(sim)
+        server.addresses["bridge"] = f"nats://bridge:wrong@127.0.0.1:{server.port}"
+        api = fleet.bridge()
+        answers = [api.post("/generate", json={"workflow": graphs.picture()})]
+        answers += [api.get(path) for path in ("/ready", "/stats", "/queue", "/models")]
+        for each in answers:
+            assert (each.status_code, each.get_json()["type"]) == (503, "engine_unreachable")
+            assert "does not accept the user and password" in each.get_json()["error"]
+            assert each.headers["Retry-After"] == "5"
+
+
 @pytest.mark.parametrize("when", ["queued", "running"])
 def test_callers_wait_through_a_restart_of_the_engine(tmp_path: Path, sim: Simulator, when: str) -> None:
     with closing(NatsServer(tmp_path)) as server, closing(SmallFleet(tmp_path, server)) as fleet:
