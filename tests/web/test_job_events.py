@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from comfybridge.bridge import Bridge
+from comfybridge.engine.engine import Engine
+from comfybridge.jobs.first_result import store_result
+from comfybridge.jobs.job import Result
 from comfybridge.simulator import Simulator
 from comfybridge.web.answers import queued_jobs
 from comfybridge.web.current import EXTENSION
@@ -117,6 +121,33 @@ def test_a_cancelled_job_ends_its_events(jobs_app: Flask, sim: Simulator) -> Non
         api.post(f"/jobs/{job_id}/cancel")
         name, data = list(events)[-1]
         assert (name, data["type"]) == ("error", "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "said"),
+    [("/jobs/{}/events", "position", [1, None]), ("/progress/{}", "status", ["queued", "cancelled"])],
+)
+def test_a_job_that_is_cancelled_before_it_runs_is_never_said_to_run(
+    jobs_app: Flask, sim: Simulator, monkeypatch: pytest.MonkeyPatch, path: str, field: str, said: list[object]
+) -> None:
+    def store_late(engine: Engine, result: Result) -> Result:
+        time.sleep(0.3)
+        return store_result(engine, result)
+
+    monkeypatch.setattr("comfybridge.jobs.queue.store_result", store_late)
+    sim.hold()
+    api = jobs_app.test_client()
+    with served(jobs_app) as url:
+        queue(api, workflow=graphs.picture())
+        sim.wait_until_running()
+        job_id = queue(api, workflow=graphs.picture())
+        until_true(lambda: jobs_of(jobs_app).find(job_id, None).position == 1)
+        _, events = following(url, job_id, path)
+        told = [next(events)]
+        api.post(f"/jobs/{job_id}/cancel")
+        told += list(events)
+        sim.release()
+    assert [data.get(field) for _, data in told] == said
 
 
 def test_older_progress_counts_to_one(jobs_app: Flask, sim: Simulator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from flask import Response, g
 
@@ -85,7 +86,7 @@ def followed(
         EngineUnreachable
     """
     has_left, request_id = caller_has_left(), g.request_id
-    tell_place = place or (lambda state: style.told(Queued(job_id, state.position, state.eta_seconds)))
+    tell_place = place or partial(_queued, style)
     with contextlib.ExitStack() as held:
         held.enter_context(_slot())
         watching = held.enter_context(jobs.watch(job_id, pause))
@@ -117,6 +118,13 @@ def followed(
         response = Response(frames(), content_type=MEDIA_TYPE, headers=STREAM_HEADERS)
         response.call_on_close(held.pop_all().close)
         return response
+
+
+def _queued(style: EventStyle, state: State) -> bytes:
+    """The events of a prompt that is queued where the job is; none for a waiting job that is just being cancelled."""
+    if state.status == "cancelling" and state.started is None:
+        return b""  # its place is 0, as if it ran
+    return style.told(Queued(state.id, state.position, state.eta_seconds))
 
 
 def _whole(body: Body) -> Iterator[bytes]:
