@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -58,7 +59,7 @@ class FileLinks:
         changed = {key: value for key, value in options.items() if value != getattr(_PLAIN, key)}
         facts: list[object]
         if isinstance(file, KeptFile):
-            facts = [_JOB, file.filename, file.job_id, file.number, int(file.until), changed]
+            facts = [_JOB, file.filename, file.job_id, file.number, math.ceil(file.until), changed]
         else:
             until = int(time.time() if now is None else now) + VALID_SECONDS
             facts = [self._tag(file.server), file.filename, file.subfolder, file.type, until, changed]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -108,14 +108,16 @@ def test_links_work_without_comfyui_and_end_with_the_result(
     make_jobs_app: MakeApp, receiver: Receiver, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_jobs_app(**HERE, webhook_inline_bytes=0)
-    result = reported(app, receiver, **PICTURE, expires=3600).json["data"]["result"]
+    data = reported(app, receiver, **PICTURE, expires=3600).json["data"]
     sim.stop()
-    path = result["outputs"][0]["url"].removeprefix("http://localhost")
+    path = data["result"]["outputs"][0]["url"].removeprefix("http://localhost")
     api = app.test_client()
     assert api.get(path).status_code == 200
     assert api.get(path.replace("/files/", "/files/x")).status_code == 404
-    real = time.time
-    monkeypatch.setattr("comfybridge.prompts.file_links.time.time", lambda: real() + 3601)
+    end = datetime.fromisoformat(data["expires_at"].replace("Z", "+00:00")).timestamp()
+    monkeypatch.setattr("comfybridge.prompts.file_links.time.time", lambda: end - 0.001)
+    assert api.get(path).status_code == 200
+    monkeypatch.setattr("comfybridge.prompts.file_links.time.time", lambda: end + 1)
     error = failure(api.get(path), 410, "link_expired")
     assert error["error"] == "The link has expired: the results of that job are no longer kept."
 
