@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import logging
 import os
@@ -53,20 +52,21 @@ class StateFolder:
     def kept(self, name: str, make: Callable[[], str]) -> str:
         """The text in a file of the folder. The first process that asks for it makes it, for all others too.
 
+        A file that holds no such text, as after a power failure, is made anew.
+
         Args:
             name: of the file, which only the user may read.
-            make: makes the text, which must not be empty.
+            make: makes the text, a line of printable characters.
 
         Raises:
             OSError: it can be neither read nor written.
         """
         path = self.path() / name
-        with contextlib.suppress(FileNotFoundError):
-            if text := path.read_text(encoding="utf-8").strip():
-                return text
+        if text := _read(path):
+            return text
         try:
             with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):
-                if path.exists() and (text := path.read_text(encoding="utf-8").strip()):
+                if text := _read(path):
                     return text
                 text = make()
                 _write(path, text)
@@ -136,6 +136,15 @@ def private_folder(folder: Path) -> Path:
     if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
         raise PermissionError(f"{folder.name} belongs to another user")
     return folder
+
+
+def _read(path: Path) -> str:
+    """The line in a file; "" if there is none."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    return text if text.isprintable() else ""
 
 
 def _write(path: Path, text: str) -> None:

@@ -64,10 +64,12 @@ def test_a_drawn_key_is_kept(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.glob("*.part")) == []
 
 
-def test_a_file_without_a_key_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / LINK_KEY).write_text("\n")
+@pytest.mark.parametrize("left", [b"", b"\n", bytes(65), b"\xff\xfe\x00"], ids=["empty", "blank", "zeros", "no text"])
+def test_a_file_without_a_key_is_replaced(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / LINK_KEY).write_bytes(left)
     key = link_key(StateFolder(tmp_path), None)
-    assert (tmp_path / LINK_KEY).read_text().strip() == key != ""
+    assert (tmp_path / LINK_KEY).read_text().strip() == key
+    assert len(key) == 64
 
 
 def test_a_chosen_key_needs_no_folder(tmp_path: Path) -> None:

@@ -176,10 +176,6 @@ class EmbeddedServer:
         return Unusable("The engine cannot be started; the bridge's log says why.")
 
     def _configured(self, folder: Path) -> Path:
-        token_file = folder / "token"
-        with contextlib.suppress(FileNotFoundError):
-            if not token_file.read_text().strip():
-                token_file.unlink()
         token = self._state.kept(f"{FOLDER}/token", lambda: secrets.token_hex(24))
         private_folder(folder / "js")
         disk_bytes = self._reckoned(folder)

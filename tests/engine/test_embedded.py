@@ -106,6 +106,17 @@ def test_its_folder_is_for_the_user_alone_and_closing_ends_it(
     assert not is_running(pid)
 
 
+@pytest.mark.parametrize("left", [b"", bytes(48), b"\xff\xfe"], ids=["empty", "zeros", "no text"])
+def test_a_damaged_token_costs_no_job(make_engine: Callable[..., Engine], state: Path, left: bytes) -> None:
+    first = make_engine(state=state)
+    first.publish(JOB, b"1")
+    first.close()
+    (state / "engine" / "token").write_bytes(left)  # as a power failure may leave it
+    found = make_engine(state=state).get(KEPT, JOB, seconds=20)
+    assert found is not None
+    assert found.data == b"1"
+
+
 def test_several_processes_share_one_server(
     make_engine: Callable[..., Engine], state: Path, start_other: Callable[[str], subprocess.Popen[str]]
 ) -> None:
