@@ -164,7 +164,10 @@ class _Request:
         if self._teller.is_followed or self._admitted.has_previews:
             self._listens = True
             self._ends.append(engine.listen(EVENTS + job.id, self._hear))
-        if job.fingerprint is None or first_with_its_key(board, self._admitted) is None:
+        known = None if job.fingerprint is None else first_with_its_key(board, self._admitted)
+        if isinstance(known, Result):
+            self._wait.hear_change(job.id, "ended")  # nobody else tells it
+        elif known is None:
             turn.take()
             try:
                 self._add()

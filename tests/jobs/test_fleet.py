@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,19 @@ def test_a_repeat_gets_the_first_prompt(api: FlaskClient, sim: Simulator) -> Non
     assert len(sim.history) == 1
     conflict = api.post("/generate", json={"workflow": graphs.picture()}, headers=headers)
     assert (conflict.status_code, conflict.get_json()["type"]) == (409, "idempotency_conflict")
+
+
+def test_a_repeat_of_a_request_that_has_ended_waits_for_nothing(
+    api: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfybridge.jobs.fleet.LOOK_SECONDS", 60.0)
+    body, headers = {"workflow": graphs.picture(), "timeout": 10}, {"Idempotency-Key": "order 9"}
+    first = api.post("/generate", json=body, headers=headers)
+    began = time.monotonic()
+    second = api.post("/generate", json=body, headers=headers)
+    assert time.monotonic() - began < 5
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.get_json()["prompt_id"] == second.get_json()["prompt_id"]
 
 
 @pytest.mark.parametrize("asked", [{"json": {"on_timeout": "keep"}}, {"headers": {"Idempotency-Key": "order 8"}}])
