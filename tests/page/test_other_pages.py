@@ -130,6 +130,16 @@ def test_a_workflow_that_may_make_anything_is_shown_with_the_others(
     expect(page.get_by_role("article", name="foreign")).to_contain_text("the node NodeOfAPack")
 
 
+def test_a_workflow_may_have_a_name_of_several_words(
+    open_page: Open, start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "workflows" / "txt2img.json", tmp_path / "My first one.json")
+    page = open_page(start_bridge(WORKFLOWS_DIR=str(tmp_path)), "/workflows")
+    page.get_by_role("article", name="My first one", exact=True).get_by_role("link", name="Use it").click()
+    expect(chosen_workflow(page)).to_have_text("My first one")
+    make(page, "several words", Steps=1)
+
+
 def test_agents_and_jobs_without_a_comfyui_are_shown(page: Page, bridge: Bridge) -> None:
     agent = {
         "name": "attic",

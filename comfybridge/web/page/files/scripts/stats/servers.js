@@ -18,7 +18,7 @@ export function serverCards({ servers, error }) {
 /** @param {Server} server */
 function card({ server, reachable, in_flight, queue_remaining, mean_seconds, system, devices }) {
   const state = reachable ? ["ok", "answers"] : ["bad", "does not answer"];
-  const id = `server-${server}`;
+  const id = `server-${encodeURIComponent(server)}`; // a space would make two ids of it
   return el(
     "article",
     { class: "card server", "aria-labelledby": id },

@@ -36,7 +36,7 @@ export class WorkflowCard {
     this.text = [name, description, ...tasks, ...tasks.map(taskInWords), ...makes].join(" ").toLowerCase();
     const link = `./?workflow=${encodeURIComponent(name)}`;
     const facts = [...tasks.map(taskInWords), makes.length ? `makes ${makes.join(", ")}` : ""].filter(Boolean);
-    const id = `workflow-${name}`;
+    const id = `workflow-${encodeURIComponent(name)}`; // a space would make two ids of it
     this.element = el(
       "article",
       { class: "card workflow-card", "aria-labelledby": id },
