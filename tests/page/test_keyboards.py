@@ -83,6 +83,18 @@ def test_the_focus_stays_when_a_run_ends(page: Page, comfyui: Simulator) -> None
     assert card.evaluate("each => each.contains(document.activeElement)")
 
 
+def test_the_focus_stays_on_what_was_pressed(page: Page, comfyui: Simulator) -> None:
+    comfyui.hold_steps(after=1)
+    page.get_by_label("Prompt", exact=True).fill("pressed")
+    page.get_by_role("button", name="Generate").press("Enter")
+    card = card_of(page, "pressed")
+    expect(card).to_contain_text("Running")
+    expect(page.get_by_role("button", name="Generate")).to_be_focused()
+    card.get_by_role("button", name="Cancel").press("Enter")
+    expect(card.get_by_role("button", name="Remove")).to_be_visible()
+    assert card.evaluate("each => each.contains(document.activeElement)")
+
+
 def test_what_happens_is_told_politely(page: Page, comfyui: Simulator) -> None:
     said = page.get_by_role("status")
     comfyui.hold_steps(after=1)

@@ -32,6 +32,7 @@ export class WorkflowForm extends EventTarget {
     super();
     this.workflow = workflow;
     this.policy = policy;
+    this.isBusy = false;
     const id = `form-${++count}`;
     const { properties, required = [] } = workflow.parameters;
     /** @type {Map<string, Field>} */
@@ -57,7 +58,7 @@ export class WorkflowForm extends EventTarget {
   listen() {
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!this.submit.disabled) this.dispatchEvent(new Event("submit"));
+      if (!this.isBusy) this.dispatchEvent(new Event("submit"));
     });
     this.element.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -151,7 +152,8 @@ export class WorkflowForm extends EventTarget {
 
   /** @param {boolean} isBusy whether a request is being sent. */
   setBusy(isBusy) {
-    this.submit.disabled = isBusy;
+    this.isBusy = isBusy;
+    this.submit.setAttribute("aria-disabled", String(isBusy)); // not `disabled`, which takes the focus away
     this.element.setAttribute("aria-busy", String(isBusy));
   }
 

@@ -19,7 +19,8 @@ export class RunView {
   /** @param {Run} run */
   constructor(run) {
     this.#run = run;
-    this.#cancel = el("button", { type: "button", text: "Cancel", on: { click: () => run.cancel() } });
+    const cancel = () => run.isCancelling || run.cancel();
+    this.#cancel = el("button", { type: "button", text: "Cancel", on: { click: cancel } });
     this.element = el(
       "div",
       { class: "run" },
@@ -43,7 +44,7 @@ export class RunView {
     else this.#bar.value = progress.percent;
     this.#note.textContent = note;
     this.#note.hidden = !note;
-    this.#cancel.disabled = isCancelling;
+    this.#cancel.setAttribute("aria-disabled", String(isCancelling)); // not `disabled`, which takes the focus away
     this.#cancel.textContent = isCancelling ? "Cancelling" : "Cancel";
     if (progress.previewUrl && this.#preview.src !== progress.previewUrl) this.#preview.src = progress.previewUrl;
     this.#preview.hidden = !progress.previewUrl;
