@@ -2,6 +2,7 @@
 
 import { parseExactly } from "./exact_json.js";
 import { currentKey, obtainKey } from "./key.js";
+import { unreadableIn } from "./readable.js";
 
 const UNAUTHORIZED = 401;
 /** What it means that a proxy answers in place of the bridge. */
@@ -48,6 +49,8 @@ export class NetworkError extends Error {
 }
 
 /**
+ * @typedef {import("./readable.js").UnreadableFile} UnreadableFile
+ *
  * @typedef {object} Call
  * @property {string} [method]
  * @property {any} [json] the body: a value, or a text that is JSON already.
@@ -63,7 +66,7 @@ export class NetworkError extends Error {
  * @param {string} path relative to the page, such as "generate": a proxy may have put the bridge below a path.
  * @param {Call} [call]
  * @returns {Promise<Response>} an answer that is no error.
- * @throws {ApiError | NetworkError} or the signal's reason.
+ * @throws {ApiError | NetworkError | UnreadableFile} or the signal's reason.
  */
 export async function api(path, call = {}) {
   for (;;) {
@@ -98,6 +101,8 @@ async function send(path, { method = "GET", json, form, headers = {}, signal, ac
   if (key !== null) sent.set("Authorization", `Bearer ${key}`);
   if (json !== undefined) sent.set("Content-Type", "application/json");
   const body = json === undefined ? form : typeof json === "string" ? json : JSON.stringify(json);
+  const unreadable = form && (await unreadableIn(form)); // which `fetch` would not tell from a lost connection
+  if (unreadable) throw unreadable;
   try {
     return await fetch(path, { method, headers: sent, body, signal, cache: "no-store" });
   } catch (error) {

@@ -7,6 +7,7 @@ import { el, fill } from "./element.js";
 import { writeExactly } from "./exact_json.js";
 import { WorkflowForm } from "./form/form.js";
 import { untilItWorks } from "./patience.js";
+import { UnreadableFile } from "./readable.js";
 import { makeRequest } from "./request.js";
 import { Run } from "./run/run.js";
 
@@ -117,7 +118,7 @@ export class Workbench extends EventTarget {
   refused(run) {
     const { error } = run;
     const isItsOwn = this.form !== null && this.#formOf.get(run) === this.form;
-    if (!isItsOwn || !(error instanceof ApiError) || !error.field) return false;
+    if (!isItsOwn || !(error instanceof ApiError || error instanceof UnreadableFile) || !error.field) return false;
     if (!this.form?.showError(error.field, error.message)) return false;
     announce(error.message);
     return true;

@@ -1,6 +1,7 @@
 /** One request, from sending it to its result: over lost connections, busy bridges and cancels. */
 
 import { ApiError } from "../api.js";
+import { UnreadableFile } from "../readable.js";
 import { send } from "../request.js";
 import { cancelPrompts } from "./cancelling.js";
 import { Deadline } from "./deadline.js";
@@ -42,6 +43,8 @@ export class Run extends EventTarget {
   #life = new AbortController();
   #failures = 0;
   #usualTimeout;
+  /** Whether the request can be sent once more: an earlier page's files are gone, as those are that have changed. */
+  #isWhole;
 
   /**
    * @param {SentRequest} request
@@ -55,6 +58,7 @@ export class Run extends EventTarget {
     this.deadline = new Deadline(Number(request.body.timeout ?? timeout) || undefined);
     this.promptIds = promptIds ?? [];
     this.isResumed = promptIds !== undefined;
+    this.#isWhole = !this.isResumed || !request.files.length;
   }
 
   get hasEnded() {
@@ -101,13 +105,12 @@ export class Run extends EventTarget {
   async #attempt(signal) {
     if (this.promptIds.length) {
       if (this.isCancelling) await this.#cancelNow();
-      const mayStream = !this.isResumed || !this.request.files.length;
       const found = await followResults(this.promptIds, signal, (position) => {
         if (this.deadline.isOverIn(0)) this.deadline.forget(); // nobody gives up while no request waits
         this.#place(position);
-        return mayStream && isRoom(position === 0);
+        return this.#isWhole && isRoom(position === 0);
       });
-      const isLost = !this.isResumed && !this.isCancelling && found.some((each) => isUnknown(each.error));
+      const isLost = !this.isResumed && this.#isWhole && !this.isCancelling && found.some((each) => isUnknown(each.error));
       if (placeOf(found) === null && !isLost) return this.#collect(found);
     }
     await this.#stream(signal);
@@ -190,6 +193,10 @@ export class Run extends EventTarget {
     if (error instanceof Crowded) return;
     if (error instanceof ApiError && error.promptId && !this.promptIds.length) this.promptIds = [error.promptId];
     if (isOfOnePrompt(error)) return this.#afterStream(error, signal);
+    if (error instanceof UnreadableFile && this.promptIds.length) {
+      this.#isWhole = false; // its results can be asked for
+      return;
+    }
     const seconds = secondsUntilNext(error, ++this.#failures, this.deadline);
     if (seconds === null) return this.#end("failed", { error });
     this.progress.lose();
