@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fleet.proxy import Proxy
 from tests.page.bridges import Bridge
-from tests.page.driving import card_of, make, picture_of, start
+from tests.page.driving import card_of, make, picture_of, start, width_of
 from tests.page.expecting import expect
 
 if TYPE_CHECKING:
@@ -141,3 +142,33 @@ def test_a_run_of_a_tab_that_was_closed_shows_its_result_in_another(
     comfyui.wait_until_idle()
     page.clock.fast_forward(61_000)
     expect(picture_of(card)).to_be_visible()
+
+
+def test_what_came_is_shown_once_the_bridge_answers_again(page: Page) -> None:
+    make(page, "kept", Steps=1)
+    go_away(page)
+    page.reload()
+    card = card_of(page, "kept")
+    expect(card).to_contain_text("The bridge does not answer")
+    page.unroute_all()
+    assert width_of(picture_of(card)) == 512
+    expect(card).not_to_contain_text("does not answer")
+
+
+def test_a_picture_that_does_not_come_is_no_broken_one(page: Page) -> None:
+    page.clock.install()
+    page.reload()
+    expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
+    go_away(page)
+    card = start(page, "lost", Steps=1)
+    expect(card).to_contain_text("The bridge does not answer")
+    expect(card).not_to_contain_text("can't show it")
+    page.unroute_all()
+    page.clock.fast_forward(61_000)
+    expect(card).not_to_contain_text("does not answer")
+    assert width_of(picture_of(card)) == 512
+
+
+def go_away(page: Page) -> None:
+    """Lose all calls that tell whether the bridge is there, and what was made."""
+    page.route(re.compile(r"/(ready|results/[\w-]+|files/.*)$"), lambda route: route.abort())

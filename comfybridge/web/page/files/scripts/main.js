@@ -52,9 +52,10 @@ const place = el("div");
 at("state").append(place);
 watchReadiness(place, refresh, "what you send meanwhile waits");
 
-/** Show what ComfyUI can do by now. Workflows as the editor saves them are read only while it answers. */
+/** Show what ComfyUI can do and tell by now. Workflows as the editor saves them are read only while it answers. */
 async function refresh() {
   bench.refresh();
+  bench.gallery?.refresh();
   const now = await getJson("workflows").catch(() => null);
   if (now === null) return;
   if (first === null && firstOf(now) !== null) location.reload();

@@ -36,6 +36,8 @@ export class Card {
   #view = null;
   #hasLooked = false;
   #isLooking = false;
+  /** Whether the bridge could not be asked, or could not tell. */
+  #mustLookAgain = false;
   #isClosed = false;
   #isGone = false;
   #linksMade = 0;
@@ -96,8 +98,15 @@ export class Card {
     this.host.loading.forget(this.element);
   }
 
-  /** Make new links if these are about to expire, and see what became of another tab's run, once it is in view. */
+  /**
+   * Once it is in view: ask again what could not be told, make new links if these are about to expire, and see what
+   * became of another tab's run.
+   */
   refresh() {
+    if (this.#mustLookAgain) {
+      this.#isGone = false;
+      return this.#lookWhenSeen();
+    }
     if (!this.run && isUnfinished(this.entry) && this.entry.promptIds.length) {
       return this.host.loading.whenSeen(this.element, () => this.#lookForEnd());
     }
@@ -175,7 +184,7 @@ export class Card {
   #outputs(result) {
     const alt = this.entry.title;
     const onGone = () => {
-      if (this.#isGone || result.outputs.some(isEmbedded)) return this.#isLooking;
+      if (this.#isGone || result.outputs.some(isEmbedded)) return this.#isLooking || this.#mustLookAgain;
       this.#isGone = true; // once: new links need not help
       this.#lookWhenSeen();
       return true;
@@ -201,6 +210,7 @@ export class Card {
 
   /** Ask the bridge for the outputs. */
   async #look() {
+    this.#mustLookAgain = false;
     try {
       const found = await lookUp(this.entry.promptIds);
       if (this.#isClosed) return;
@@ -219,6 +229,7 @@ export class Card {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.entry = { ...this.entry, error: { type: "", message } };
+      this.#mustLookAgain = true;
     }
     this.#hasLooked = true;
     this.#isLooking = false;

@@ -96,12 +96,17 @@ export class Gallery {
     );
     for (const entry of store.entries) this.#resume(this.#append(entry));
     store.addEventListener("change", () => this.#merge());
-    setInterval(() => this.#cards.forEach((card) => card.refresh()), REFRESH_SECONDS * 1000);
+    setInterval(() => this.refresh(), REFRESH_SECONDS * 1000);
     this.#count();
   }
 
   get isEmpty() {
     return this.#cards.size === 0;
+  }
+
+  /** See what the cards show that may have changed. */
+  refresh() {
+    for (const card of this.#cards.values()) card.refresh();
   }
 
   /** Show a run, which may have begun. @param {Run} run */
