@@ -67,6 +67,10 @@ export function forgetKey() {
 }
 
 addEventListener("click", () => (isRefused = false), { capture: true });
+// "Back" may show a page as it was left, with a key that was forgotten or replaced on another page since
+addEventListener("pageshow", (event) => {
+  if (event.persisted && stored() !== key) location.reload();
+});
 
 /** @param {string} reason @returns {Promise<string | null>} */
 function ask(reason) {
