@@ -79,11 +79,26 @@ def test_another_workflow_is_run_again_with_its_own_form(page: Page) -> None:
     picture = {"name": "pond.png", "mimeType": "image/png", "buffer": png()}
     page.get_by_label("Image", exact=True).set_input_files(picture)
     card = make(page, "a pond")
-    choose_workflow(page, "txt2img")
+    page.goto("/?workflow=txt2img")
     card.get_by_role("button", name="Run again").click()
     expect(chosen_workflow(page)).to_have_text("img2img")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a pond")
     expect(page.get_by_role("alert")).to_contain_text("Choose the files again, which the page has not kept: pond.png")
+
+
+def test_files_are_sent_again_as_long_as_the_page_has_them(page: Page, comfyui: Simulator) -> None:
+    choose_workflow(page, "inpaint")
+    for name, colour in (("Image", "teal"), ("Mask", "white")):
+        picture = {"name": f"{colour}.png", "mimeType": "image/png", "buffer": png(colour=colour)}
+        page.get_by_label(name, exact=True).set_input_files(picture)
+    card = make(page, "a lake")
+    choose_workflow(page, "txt2img")
+    card.get_by_role("button", name="Run again").click()
+    expect(page.get_by_role("button", name="Remove white.png from Mask")).to_be_visible()
+    make(page, "a frozen lake")
+    assert last_file(comfyui, "LoadImage").read_bytes() == png(colour="teal")
+    assert last_file(comfyui, "LoadImageMask").read_bytes() == png(colour="white")
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_variations_have_the_following_seeds(page: Page) -> None:

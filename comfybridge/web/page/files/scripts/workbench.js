@@ -107,8 +107,8 @@ export class Workbench extends EventTarget {
       return alertUser(`Its workflow cannot be used again: ${messageOf(error)}`);
     }
     this.form?.reset();
-    const { params, presets, n, timeout, output } = content;
-    this.form?.fill({ ...params, ...presets, n, timeout, output });
+    const { params, files, presets, n, timeout, output } = content;
+    this.form?.fill({ ...params, ...files, ...presets, n, timeout, output });
     this.#goTo(this.form?.element);
     const first = this.form?.element.querySelector("textarea, input, select");
     if (first instanceof HTMLElement) first.focus({ preventScroll: true });

@@ -34,20 +34,26 @@ function goOnButton(card) {
 }
 
 /** @param {Card} card */
-function runAgain({ entry, host }) {
-  host.onRunAgain(entry, contentOf(entry));
-  const files = Object.values(entry.fileNames);
-  if (files.length) alertUser(`Choose the files again, which the page has not kept: ${files.join(", ")}.`);
+function runAgain(card) {
+  const { entry, host } = card;
+  const sent = sentHere(card);
+  host.onRunAgain(entry, contentOf(entry, sent?.files));
+  const names = Object.values(entry.fileNames);
+  if (names.length && !sent) alertUser(`Choose the files again, which the page has not kept: ${names.join(", ")}.`);
+}
+
+/** @param {Card} card @returns {import("../request.js").SentRequest | null} with its files, if this page has sent it. */
+function sentHere({ run }) {
+  return run && !run.isResumed ? run.request : null;
 }
 
 /** @param {Card} card */
 function variationsButton(card) {
-  const { entry, run, host } = card;
-  const hasFiles = Object.keys(entry.fileNames).length > 0;
-  const sent = run && !run.isResumed ? run.request : requestOfEntry(entry);
-  const requests = variationsOf(sent, entry.seeds, host.policy);
+  const { entry, host } = card;
+  const sent = sentHere(card);
+  if (!sent && Object.keys(entry.fileNames).length) return null; // its files are gone
+  const requests = variationsOf(sent ?? requestOfEntry(entry), entry.seeds, host.policy);
   if (!requests.length) return null;
-  if (hasFiles && (!run || run.isResumed)) return null; // its files are gone
   return button("Variations", () => requests.forEach((request) => host.send(request)), {
     title: "Four more, with the following seeds",
   });

@@ -82,12 +82,14 @@ export function requestOfEntry(entry) {
  * What a form needs to hold the entry's request again, with the seed that was used.
  *
  * @param {Entry} entry
- * @returns {import("../types.js").Content} without files.
+ * @param {SentRequest["files"]} [files] those that the page has still.
+ * @returns {import("../types.js").Content}
  */
-export function contentOf(entry) {
+export function contentOf(entry, files = []) {
   const { body, seed } = entry;
   const params = { ...body.params, ...fieldsOf(body), ...(seed === null ? {} : { seed }) };
-  return { params, files: {}, n: body.n, timeout: body.timeout, output: body.output, presets: body.presets };
+  const chosen = Object.fromEntries(files.map(({ name, file }) => [name, file]));
+  return { params, files: chosen, n: body.n, timeout: body.timeout, output: body.output, presets: body.presets };
 }
 
 /** @param {Entry} entry whether it waits or runs, as far as is known. */
