@@ -74,15 +74,20 @@ def give_key(page: Page, key: str) -> None:
 
 def drop(page: Page, name: str, data: bytes, media_type: str, onto: Locator | None = None) -> None:
     """Drop a file onto the page, or onto a field."""
+    drop_all(page, {name: data}, media_type, onto)
+
+
+def drop_all(page: Page, files: dict[str, bytes], media_type: str, onto: Locator | None = None) -> None:
+    """Drop several files at once, given by their names."""
     expect(page.get_by_role("button", name="Generate")).to_be_visible()
     place = page.get_by_role("main") if onto is None else onto
     given = page.evaluate_handle(
-        """([name, bytes, type]) => {
+        """([files, type]) => {
             const given = new DataTransfer();
-            given.items.add(new File([new Uint8Array(bytes)], name, { type }));
+            for (const [name, bytes] of files) given.items.add(new File([new Uint8Array(bytes)], name, { type }));
             return given;
         }""",
-        [name, list(data), media_type],
+        [[[name, list(data)] for name, data in files.items()], media_type],
     )
     for kind in ("dragenter", "dragover", "drop"):
         place.dispatch_event(kind, {"dataTransfer": given, "bubbles": True, "cancelable": True})

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests import ROOT
-from tests.page.driving import choose_workflow, chosen_workflow, drop, make, picture_of, start
+from tests.page.driving import choose_workflow, chosen_workflow, drop, drop_all, make, picture_of, start
 from tests.page.expecting import expect
 from tests.page.pictures import png
 from tests.page.runs import last_file, last_inputs
@@ -85,6 +85,16 @@ def test_a_picture_dropped_onto_its_field_is_taken(page: Page, comfyui: Simulato
     make(page, "both")
     assert last_file(comfyui, "LoadImage").read_bytes() == picture
     assert last_file(comfyui, "LoadImageMask").read_bytes() == mask
+
+
+@pytest.mark.parametrize("place", ["page", "field"])
+def test_files_that_are_left_out_of_several_are_told(page: Page, place: str) -> None:
+    choose_workflow(page, "inpaint")
+    image = page.get_by_label("Image", exact=True)
+    expect(image).to_be_attached()
+    drop_all(page, {"p.png": png(), "m.png": png()}, "image/png", onto=image if place == "field" else None)
+    expect(page.get_by_role("button", name="Remove p.png from Image")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Only p.png is taken of these 2 files")
 
 
 def test_what_holds_nothing_is_told(page: Page) -> None:

@@ -1,5 +1,6 @@
 /** Files that are dropped anywhere on the page. */
 
+import { alertUser } from "./announce.js";
 import { el } from "./element.js";
 
 /**
@@ -34,6 +35,12 @@ export function takeDrops({ text, take }) {
     event.preventDefault();
     take([...(event.dataTransfer?.files ?? [])]);
   });
+}
+
+/** Say so if only the first of several dropped files is taken. @param {ArrayLike<File>} files */
+export function tellOfOthers({ 0: first, length }) {
+  if (!first || length < 2) return;
+  alertUser(`Only ${first.name} is taken of these ${length} files. Drop the others one by one, each where it belongs.`);
 }
 
 /** @param {DragEvent} event */

@@ -4,7 +4,7 @@ import { alertUser } from "./announce.js";
 import { getJson } from "./api.js";
 import { Chooser } from "./chooser.js";
 import { Draft } from "./draft.js";
-import { takeDrops } from "./dropping.js";
+import { takeDrops, tellOfOthers } from "./dropping.js";
 import { el, fill } from "./element.js";
 import { Gallery } from "./gallery/gallery.js";
 import { Store } from "./gallery/store.js";
@@ -35,7 +35,9 @@ bench.gallery = new Gallery(new Store(policy.owner), {
 fill(at("results"), bench.gallery.element);
 takeDrops({
   text: () => (policy.graphs ? "Drop a workflow, or a picture" : bench.form ? "Drop a picture" : ""),
-  take: ([file]) => file && bench.open(file),
+  take: async (files) => {
+    if (files[0] && (await bench.open(files[0]))) tellOfOthers(files);
+  },
 });
 
 const draft = new Draft(policy.owner);

@@ -81,17 +81,18 @@ export class Workbench extends EventTarget {
     }
   }
 
-  /** @param {File} file a workflow, or an input of the present one. */
+  /** @param {File} file a workflow, or an input of the present one. @returns {Promise<boolean>} whether it was taken. */
   async open(file) {
     dismiss();
     const reading = this.#sayLater(`Reading ${file.name || "the file"}…`);
     try {
       const workflow = await openDropped(file, this.form, this.policy);
-      if (!workflow) return announce(`${file.name} is in the form.`);
-      await this.choose(workflow);
-      announce(`The form is that of ${file.name}.`);
+      if (workflow) await this.choose(workflow);
+      announce(workflow ? `The form is that of ${file.name}.` : `${file.name} is in the form.`);
+      return true;
     } catch (error) {
       alertUser(messageOf(error));
+      return false;
     } finally {
       reading.end();
     }

@@ -1,6 +1,7 @@
 /** A picture, video or sound: dropped, pasted, chosen, or named as ComfyUI has it. */
 
 import { announce } from "../announce.js";
+import { tellOfOthers } from "../dropping.js";
 import { el } from "../element.js";
 import { Field } from "./field.js";
 import { sizeText } from "../sizes.js";
@@ -149,10 +150,10 @@ export class FileField extends Field {
     });
     this.element.addEventListener("drop", (event) => {
       over(false);
-      const file = event.dataTransfer?.files[0];
-      if (!file) return;
+      const files = event.dataTransfer?.files ?? [];
+      if (!files[0]) return;
       event.preventDefault(); // which also tells the page that the file has been taken
-      this.take(file);
+      if (this.take(files[0])) tellOfOthers(files);
     });
   }
 }
