@@ -33,5 +33,7 @@ class Bridge:
         """End it as a power cut does."""
         self._server.end()
 
-    def start_again(self) -> None:
+    def start_again(self, **settings: str) -> None:
+        """Start it where it was, with settings that differ."""
+        self._environment |= {f"COMFYBRIDGE_{name}": value for name, value in settings.items()}
         self._server = Server(PYTHON_APP, **self._environment)

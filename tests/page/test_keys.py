@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.page.driving import card_of, copied, give_key, make, picture_of
+from tests.page.driving import card_of, copied, give_key, make, picture_of, start
 from tests.page.expecting import expect
-from tests.page.guarded import PRESS, SHOP
+from tests.page.guarded import API_KEYS, GUEST, POLICIES, PRESS, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from playwright.sync_api import BrowserContext
 
@@ -86,6 +87,29 @@ def test_each_owner_has_a_gallery(open_page: Open, guarded: Bridge) -> None:
     expect(page.get_by_role("banner")).to_contain_text("press")
     expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_the_page_is_that_of_the_key_which_takes_the_place_of_another(
+    open_page: Open, start_bridge: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    (tmp_path / "policies.yaml").write_text(POLICIES)
+    bridge = start_bridge(API_KEYS=API_KEYS, POLICY_FILE=str(tmp_path / "policies.yaml"))
+    page = open_page(bridge)
+    give_key(page, SHOP)
+    make(page, "of the shop", Steps=1)
+    bridge.kill()
+    bridge.start_again(API_KEYS=f"shop=another-long-key-of-the-shop,guest={GUEST}")
+    start(page, "with a new key", Steps=1)
+    give_key(page, "another-long-key-of-the-shop")
+    expect(picture_of(card_of(page, "with a new key"))).to_be_visible()
+    expect(page.get_by_role("banner")).to_contain_text("Key: shop")
+    bridge.kill()
+    bridge.start_again(API_KEYS=f"guest={GUEST}")
+    start(page, "of the guest", Steps=1)
+    give_key(page, GUEST)
+    expect(page.get_by_role("banner")).to_contain_text("Key: guest")
+    expect(page.get_by_label("Workflow", exact=True).locator("option")).to_have_text(["txt2img"])
+    expect(page.get_by_role("article").filter(has_text="shop")).to_have_count(0)
 
 
 @pytest.mark.parametrize("path", ["/workflows", "/stats"])

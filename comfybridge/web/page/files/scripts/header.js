@@ -1,9 +1,14 @@
 /** The header, as far as it depends on the caller. */
 
+import { getJson } from "./api.js";
 import { el, fill } from "./element.js";
+import { writeExactly } from "./exact_json.js";
 import { askForKey, currentKey, forgetKey, keyEvents } from "./key.js";
 
 /** @typedef {import("./types.js").Policy} Policy */
+
+/** @type {Policy | null} what the page was made for. */
+let known = null;
 
 /**
  * Show what the caller's key opens, and whose it is.
@@ -11,6 +16,7 @@ import { askForKey, currentKey, forgetKey, keyEvents } from "./key.js";
  * @param {Policy | null} policy null as long as it is not known.
  */
 export function showHeader(policy) {
+  known = policy;
   const stats = document.getElementById("stats-link");
   if (stats) stats.hidden = policy !== null && !policy.server_info;
   const account = document.getElementById("account");
@@ -26,8 +32,16 @@ function accountOf(policy) {
   ];
 }
 
+/** Make the page anew if another key may do other things. */
+async function followKey() {
+  if (known === null) return showHeader(null);
+  const policy = await getJson("policy").catch(() => null);
+  if (policy !== null && writeExactly(policy) !== writeExactly(known)) location.reload();
+  else showHeader(known);
+}
+
 keyEvents.addEventListener("change", () => {
-  if (currentKey() !== null) return showHeader(null);
+  if (currentKey() !== null) return void followKey();
   const account = document.getElementById("account");
   const click = async () => (await askForKey()) && location.reload();
   if (account) fill(account, el("button", { type: "button", text: "Enter a key", on: { click } }));
