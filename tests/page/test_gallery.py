@@ -12,13 +12,13 @@ import pytest
 import requests
 from PIL import ImageChops
 
-from tests.page.driving import card_of, choose_workflow, chosen_workflow, copied, make, picture_of, width_of
+from tests.page.driving import card_of, choose_workflow, chosen_workflow, copied, make, picture_of, start, width_of
 from tests.page.expecting import expect
 from tests.page.pictures import opened, png
 from tests.page.runs import last_file, last_inputs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Download, Page
 
     from comfybridge.simulator import Simulator
 
@@ -140,6 +140,24 @@ def test_several_outputs_are_saved_together(page: Page, tmp_path: Path) -> None:
     saved.value.save_as(tmp_path / "twins.zip")
     with __import__("zipfile").ZipFile(tmp_path / "twins.zip") as archive:
         assert len([name for name in archive.namelist() if name.endswith(".png")]) == 2
+
+
+def test_what_came_is_saved_and_compared_although_a_prompt_beside_it_failed(page: Page, comfyui: Simulator) -> None:
+    comfyui.fail_node("KSampler", "out of memory", times=1)
+    card = start(page, "triplets", Steps=1, How_many_prompts=3)
+    expect(card).to_contain_text("out of memory")
+    expect(card.locator("img.output")).to_have_count(2)
+    card.get_by_label("Compare").check()
+    expect(page.get_by_role("button", name="Compare 2 side by side")).to_be_visible()
+    names: list[str] = []
+
+    def is_last(download: Download) -> bool:
+        names.append(download.suggested_filename)
+        return len(names) == 2
+
+    with page.expect_download(is_last):
+        card.get_by_role("button", name="Download all").click()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_one_output_is_saved(page: Page, tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ import { sizeText } from "./sizes.js";
  * @property {{queued: number | null, executing: number | null, total: number | null}} timings
  */
 
+/** @param {Result} result @returns {string[]} the ids of the prompts that it has outputs of; others of the request may have failed. */
+export function promptIdsOf({ prompt_id, prompt_ids }) {
+  return prompt_ids ?? [prompt_id];
+}
+
 // of the kind "image", those that browsers show
 const SHOWN_IMAGES = /^image\/(png|jpeg|webp|gif|bmp|avif|svg\+xml)/;
 

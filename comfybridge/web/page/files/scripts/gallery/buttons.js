@@ -14,7 +14,7 @@ export function cardButtons(card) {
   const { entry, result, run, host } = card;
   const isGoing = run !== null && !run.hasEnded;
   const buttons = [
-    result && !isGoing ? downloadControl(entry.promptIds, result.outputs, alertUser) : null,
+    result && !isGoing ? downloadControl(result, alertUser) : null,
     isGoing ? null : goOnButton(card),
     copyMenu(() => run?.request ?? requestOfEntry(entry), host.policy.needs_key),
     button("Run again", () => runAgain(card)),

@@ -1,7 +1,7 @@
 /** Outputs of several entries side by side, with the parameters in which they differ. */
 
 import { el } from "../element.js";
-import { showOutput } from "../outputs.js";
+import { promptIdsOf, showOutput } from "../outputs.js";
 import { labelOf } from "../labels.js";
 import { valueText } from "./facts.js";
 
@@ -31,7 +31,7 @@ export function showComparison(cards) {
 /** @param {Card} card @returns {Column[]} one for each prompt. */
 function columnsOf({ entry, result }) {
   if (!result) return [];
-  const ids = result.prompt_ids ?? [result.prompt_id];
+  const ids = promptIdsOf(result);
   return ids.map((id, index) => ({
     title: ids.length > 1 ? `${entry.title} (${index + 1} of ${ids.length})` : entry.title,
     outputs: ids.length > 1 ? result.outputs.filter((output) => output.prompt_id === id) : result.outputs,

@@ -2,20 +2,22 @@
 
 import { api } from "../api.js";
 import { el } from "../element.js";
-import { downloadLink, isEmbedded } from "../outputs.js";
+import { downloadLink, isEmbedded, promptIdsOf } from "../outputs.js";
 
-/** @typedef {import("../outputs.js").Output} Output */
+/**
+ * @typedef {import("../outputs.js").Output} Output
+ * @typedef {import("../outputs.js").Result} Result
+ */
 
 /**
  * The link or the button that saves all files of a result; null if it has none.
  *
- * @param {string[]} promptIds
- * @param {Output[]} outputs
+ * @param {Result} result
  * @param {(sentence: string) => void} onError
  * @returns {HTMLElement | null}
  */
-export function downloadControl(promptIds, outputs, onError) {
-  const files = outputs.filter((output) => output.url);
+export function downloadControl(result, onError) {
+  const files = result.outputs.filter((output) => output.url);
   const [first] = files;
   if (!first) return null;
   if (files.length === 1) {
@@ -24,7 +26,7 @@ export function downloadControl(promptIds, outputs, onError) {
     return link;
   }
   const save = () =>
-    saveAll(promptIds, files).catch((error) => onError(`The files could not be saved: ${error.message}`));
+    saveAll(promptIdsOf(result), files).catch((error) => onError(`The files could not be saved: ${error.message}`));
   return el("button", { type: "button", text: "Download all", on: { click: save } });
 }
 

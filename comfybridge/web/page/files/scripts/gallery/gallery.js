@@ -2,6 +2,7 @@
 
 import { announce } from "../announce.js";
 import { el } from "../element.js";
+import { promptIdsOf } from "../outputs.js";
 import { Run } from "../run/run.js";
 import { Card } from "./card.js";
 import { showComparison } from "./comparison.js";
@@ -203,7 +204,7 @@ export class Gallery {
   #choose(card, isChosen) {
     if (isChosen) this.#compared.add(card);
     else this.#compared.delete(card);
-    const count = [...this.#compared].reduce((sum, { entry }) => sum + Math.max(1, entry.promptIds.length), 0);
+    const count = [...this.#compared].reduce((sum, { result }) => sum + (result ? promptIdsOf(result).length : 0), 0);
     this.#bar.hidden = count === 0;
     this.#compare.disabled = count < 2;
     this.#compare.textContent = count < 2 ? "Choose another one to compare" : `Compare ${count} side by side`;

@@ -1,6 +1,7 @@
 /** One request, from sending it to its result: over lost connections, busy bridges and cancels. */
 
 import { ApiError } from "../api.js";
+import { promptIdsOf } from "../outputs.js";
 import { UnreadableFile } from "../readable.js";
 import { send } from "../request.js";
 import { cancelPrompts } from "./cancelling.js";
@@ -128,7 +129,7 @@ export class Run extends EventTarget {
       this.#failures = 0;
       const result = await followEvents(response, attempt, (event, data) => this.#told(event, data, attempt));
       if (life.aborted) return;
-      this.promptIds = result.prompt_ids ?? [result.prompt_id];
+      this.promptIds = promptIdsOf(result);
       this.#end("succeeded", { result });
     } finally {
       life.removeEventListener("abort", stop);
