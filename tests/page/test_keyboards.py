@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.page.driving import card_of, make, picture_of, start
+from tests.page.driving import card_of, drop, make, picture_of, start
 from tests.page.expecting import expect
 
 if TYPE_CHECKING:
@@ -93,6 +93,15 @@ def test_the_focus_stays_on_what_was_pressed(page: Page, comfyui: Simulator) -> 
     card.get_by_role("button", name="Cancel").press("Enter")
     expect(card.get_by_role("button", name="Remove")).to_be_visible()
     assert card.evaluate("each => each.contains(document.activeElement)")
+
+
+def test_the_focus_goes_back_when_a_notice_is_dismissed(page: Page) -> None:
+    opener = page.get_by_role("button", name="Open a workflow")
+    opener.focus()
+    drop(page, "notes.json", b"{", "application/json")
+    page.get_by_role("button", name="Dismiss").press("Enter")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(opener).to_be_focused()
 
 
 def test_what_happens_is_told_politely(page: Page, comfyui: Simulator) -> None:

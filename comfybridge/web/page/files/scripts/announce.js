@@ -36,7 +36,12 @@ export function announce(text, about = text) {
  */
 export function alertUser(text) {
   dismiss();
-  const dismissing = el("button", { type: "button", class: "quiet", text: "Dismiss", on: { click: dismiss } });
+  const before = document.activeElement;
+  const click = () => {
+    dismiss();
+    focusAgain(before);
+  };
+  const dismissing = el("button", { type: "button", class: "quiet", text: "Dismiss", on: { click } });
   notice = el("div", { class: "notice" }, el("p", { role: "alert" }), dismissing);
   place(notice);
   const said = notice.querySelector("p");
@@ -47,6 +52,13 @@ export function alertUser(text) {
 export function dismiss() {
   notice?.remove();
   notice = null;
+}
+
+/** @param {Element | null} before what had the focus; if it is gone, the content as a whole gets it. */
+function focusAgain(before) {
+  const isThere = before instanceof HTMLElement && before.isConnected && before !== document.body;
+  const home = isThere ? before : document.querySelector("main");
+  home?.focus({ preventScroll: true });
 }
 
 /** @param {HTMLElement} element goes where it can be heard: an open dialog hides everything outside itself. */
