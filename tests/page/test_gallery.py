@@ -18,7 +18,7 @@ from tests.page.pictures import opened, png
 from tests.page.runs import last_file, last_inputs
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Download, Page
+    from playwright.sync_api import Download, Page, Route
 
     from comfybridge.simulator import Simulator
 
@@ -84,6 +84,27 @@ def test_another_workflow_is_run_again_with_its_own_form(page: Page) -> None:
     expect(chosen_workflow(page)).to_have_text("img2img")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a pond")
     expect(page.get_by_role("alert")).to_contain_text("Choose the files again, which the page has not kept: pond.png")
+
+
+def test_what_is_run_again_last_is_in_the_form_whichever_comes_first(page: Page) -> None:
+    choose_workflow(page, "sdxl")
+    slow = make(page, "slow", Steps=1)
+    choose_workflow(page, "flux")
+    fast = make(page, "fast", Steps=1)
+    choose_workflow(page, "txt2img")
+    waiting: list[Route] = []
+    page.route("**/workflows/sdxl", lambda route: waiting.append(route))
+    slow.get_by_role("button", name="Run again").click()
+    fast.get_by_role("button", name="Run again").click()
+    prompt = page.get_by_label("Prompt", exact=True)
+    expect(prompt).to_have_value("fast")
+    with page.expect_response("**/workflows/sdxl") as answer:
+        waiting[0].continue_()
+    answer.value.finished()
+    page.unroute_all()
+    page.evaluate("() => fetch('workflows/sdxl').then((answer) => answer.text())")  # the page has the other by now
+    expect(chosen_workflow(page)).to_have_text("flux")
+    expect(prompt).to_have_value("fast")
 
 
 def test_files_are_sent_again_as_long_as_the_page_has_them(page: Page, comfyui: Simulator) -> None:

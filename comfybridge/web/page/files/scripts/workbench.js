@@ -56,6 +56,7 @@ export class Workbench extends EventTarget {
    *
    * @param {string | Workflow} chosen
    * @param {Values} [values] what to fill in; what was typed into the last form if not given.
+   * @returns {Promise<boolean>} whether it is shown; false if another one has been chosen in the meantime.
    */
   async choose(chosen, values) {
     const choice = ++this.#choices;
@@ -63,10 +64,11 @@ export class Workbench extends EventTarget {
     const typed = values ?? (typeof chosen === "string" ? this.#typed() : {}); // a file has a prompt of its own
     /** @type {Workflow} */
     const workflow = typeof chosen === "string" ? await this.#load(chosen) : chosen;
-    if (choice !== this.#choices) return; // another one has been chosen in the meantime
+    if (choice !== this.#choices) return false;
     this.#show(workflow, typed);
     const query = workflow.name === null ? "./" : `?workflow=${encodeURIComponent(workflow.name)}`;
     history.replaceState(null, "", query);
+    return true;
   }
 
   /** Read the workflow again, as what ComfyUI has may have changed; what is in the form stays. */
@@ -103,7 +105,7 @@ export class Workbench extends EventTarget {
     try {
       const { form } = this;
       const workflow = await this.#workflowOf(entry);
-      if (!form || workflow !== form.workflow) await this.choose(workflow);
+      if ((!form || workflow !== form.workflow) && !(await this.choose(workflow))) return;
     } catch (error) {
       return alertUser(`Its workflow cannot be used again: ${messageOf(error)}`);
     }
