@@ -228,6 +228,23 @@ def test_workflows_are_read_once_comfyui_answers(
     expect(chosen_workflow(form)).to_have_text("upscale")
 
 
+def test_what_is_searched_for_stays_when_more_workflows_are_read(
+    open_page: Open, start_bridge: Callable[..., Bridge], comfyui: Simulator, saved_workflows: Path
+) -> None:
+    shutil.copytree(ROOT / "workflows", saved_workflows, dirs_exist_ok=True)
+    comfyui.kill()
+    try:
+        page = open_page(start_bridge(WORKFLOWS_DIR=str(saved_workflows)), "/workflows")
+        page.get_by_label("Find a workflow").fill("upscale")
+        expect(page.get_by_role("region", name="Not read yet")).to_contain_text("drawn")
+    finally:
+        comfyui.revive()
+    expect(page.get_by_role("region", name="Not read yet")).to_have_count(0)
+    expect(page.get_by_label("Find a workflow")).to_be_focused()
+    expect(page.get_by_label("Find a workflow")).to_have_value("upscale")
+    expect(page.get_by_role("article").get_by_role("heading")).to_have_text(["upscale", "upscale_model"])
+
+
 def test_a_page_without_a_workflow_begins_once_comfyui_answers(
     open_page: Open, start_bridge: Callable[..., Bridge], comfyui: Simulator, saved_workflows: Path
 ) -> None:

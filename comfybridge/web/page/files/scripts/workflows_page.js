@@ -27,6 +27,9 @@ const context = { policy, store: new Store(policy.owner), loading: new Loading()
 let listing = first;
 /** @type {WorkflowCard[]} */
 let cards = [];
+const found = el("p", { class: "hint", role: "status" });
+const wanted = el("input", { type: "search", id: "search", autocomplete: "off", on: { input: find } });
+const search = el("search", { class: "search-row" }, el("label", { for: "search", text: "Find a workflow" }), wanted, found);
 show();
 const place = el("div");
 at("state").append(place);
@@ -45,15 +48,18 @@ async function refresh() {
 
 function show() {
   cards = listing.workflows.map((workflow) => new WorkflowCard(workflow, context));
+  const hadFocus = document.activeElement === wanted;
   fill(
     at("content"),
-    cards.length > FEW && searchField(),
+    cards.length > FEW && search,
     cards.length
       ? el("div", { class: "workflow-cards" }, ...cards.map(({ element }) => element))
       : el("p", { class: "hint", text: noneInWords() }),
     troubled("Broken", "These files cannot be used until they are mended.", listing.broken),
     troubled("Not read yet", "ComfyUI has to answer before these can be read.", listing.unread),
   );
+  if (cards.length > FEW) find();
+  if (hadFocus) wanted.focus();
 }
 
 /** @returns {Promise<{policy: Policy, listing: Listing}>} */
@@ -67,16 +73,12 @@ function noneInWords() {
   return policy.workflows ? "This key opens no workflow." : "There is no workflow yet.";
 }
 
-function searchField() {
-  const said = el("p", { class: "hint", role: "status" });
-  const search = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const card of cards) card.element.hidden = !words.every((word) => card.text.includes(word));
-    const count = cards.filter(({ element }) => !element.hidden).length;
-    said.textContent = words.length ? `${count} of ${cards.length}` : "";
-  };
-  const input = el("input", { type: "search", id: "search", autocomplete: "off", on: { input: search } });
-  return el("search", { class: "search-row" }, el("label", { for: "search", text: "Find a workflow" }), input, said);
+/** Show the workflows that are searched for. */
+function find() {
+  const words = wanted.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const card of cards) card.element.hidden = !words.every((word) => card.text.includes(word));
+  const count = cards.filter(({ element }) => !element.hidden).length;
+  found.textContent = words.length ? `${count} of ${cards.length}` : "";
 }
 
 /** @param {string} title @param {string} sentence @param {{name: string, error: string}[]} entries */
