@@ -97,6 +97,20 @@ def test_files_that_are_left_out_of_several_are_told(page: Page, place: str) -> 
     expect(page.get_by_role("alert")).to_contain_text("Only p.png is taken of these 2 files")
 
 
+def test_a_file_dropped_beside_an_open_dialog_does_not_leave_the_page(page: Page) -> None:
+    choose_workflow(page, "inpaint")
+    picture = {"name": "pond.png", "mimeType": "image/png", "buffer": png()}
+    page.get_by_label("Image", exact=True).set_input_files(picture)
+    page.get_by_role("button", name="Paint a mask").click()
+    dialog = page.get_by_role("dialog", name="Paint")
+    expect(dialog).to_be_visible()
+    page.evaluate("() => addEventListener('drop', (event) => (window.isTaken = event.defaultPrevented))")
+    drop(page, "other.png", png(), "image/png", onto=dialog)
+    assert page.evaluate("() => window.isTaken")
+    expect(dialog).to_be_visible()
+    expect(page.get_by_text("other.png")).to_have_count(0)
+
+
 def test_what_holds_nothing_is_told(page: Page) -> None:
     expect(page.get_by_label("Prompt", exact=True)).to_be_visible()
     drop(page, "pond.png", png(), "image/png")

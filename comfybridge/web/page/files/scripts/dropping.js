@@ -20,20 +20,22 @@ export function takeDrops({ text, take }) {
   addEventListener("dragenter", (event) => {
     if (!holdsFiles(event)) return;
     depth++;
-    over.textContent = text();
+    over.textContent = isCovered() ? "" : text();
     over.hidden = over.textContent === "";
   });
   addEventListener("dragleave", (event) => {
     if (holdsFiles(event) && --depth <= 0) end();
   });
   addEventListener("dragover", (event) => {
-    if (holdsFiles(event)) event.preventDefault(); // or the browser leaves the page for the file
+    if (!holdsFiles(event)) return;
+    event.preventDefault(); // or the browser leaves the page for the file
+    if (event.dataTransfer && isCovered()) event.dataTransfer.dropEffect = "none";
   });
   addEventListener("drop", (event) => {
     end();
     if (event.defaultPrevented || !holdsFiles(event)) return;
     event.preventDefault();
-    take([...(event.dataTransfer?.files ?? [])]);
+    if (!isCovered()) take([...(event.dataTransfer?.files ?? [])]);
   });
 }
 
@@ -43,8 +45,12 @@ export function tellOfOthers({ 0: first, length }) {
   alertUser(`Only ${first.name} is taken of these ${length} files. Drop the others one by one, each where it belongs.`);
 }
 
+/** Whether an open dialog covers the page, which takes nothing meanwhile. */
+function isCovered() {
+  return document.querySelector("dialog:modal") !== null;
+}
+
 /** @param {DragEvent} event */
 function holdsFiles(event) {
-  if (document.querySelector("dialog:modal")) return false;
   return event.dataTransfer?.types.includes("Files") ?? false;
 }
