@@ -38,6 +38,21 @@ def test_what_the_form_holds_is_what_runs(page: Page, comfyui: Simulator) -> Non
     assert last_texts(comfyui) == {"a pier", "fog"}
 
 
+def test_a_preset_fills_the_fields_that_it_sets(page: Page, comfyui: Simulator) -> None:
+    quality, steps = page.get_by_label("Quality", exact=True), page.get_by_label("Steps", exact=True)
+    expect(quality.locator("option:checked")).to_have_text("medium")
+    quality.select_option("high")
+    expect(steps).to_have_value("40")
+    expect(quality.locator("option:checked")).to_have_text("high")
+    make(page, "fine")
+    assert last_inputs(comfyui, "KSampler")["steps"] == 40
+    steps.fill("7")
+    expect(quality.locator("option:checked")).to_have_text("As set below")
+    quality.focus()
+    page.keyboard.press("ArrowDown")
+    expect(steps).to_have_value("10")
+
+
 def test_a_seed_is_drawn_or_kept(page: Page, comfyui: Simulator) -> None:
     def seed() -> int:
         return int(last_inputs(comfyui, "KSampler")["seed"])

@@ -25,7 +25,8 @@ export class PresetField extends ChoiceField {
     this.fields = fields;
     const first = this.box.options[0];
     if (this.isSent && first) first.text = "The workflow's own";
-    this.box.addEventListener("change", () => this.apply());
+    // not at "change", which comes later: at "input" the form shows what fits the fields, and would undo the choice
+    this.box.addEventListener("input", () => this.apply());
   }
 
   /** @returns {boolean} whether it sets more than the form's fields show. */
