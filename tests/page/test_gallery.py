@@ -50,6 +50,21 @@ def test_what_comfyui_has_forgotten_is_told(page: Page, comfyui: Simulator) -> N
     expect(card).to_contain_text("forgotten")
 
 
+def test_entries_that_are_damaged_are_left_out(page: Page) -> None:
+    make(page, "whole", Steps=1)
+    page.evaluate(
+        """() => {
+            const [name] = Object.keys(localStorage);
+            const [whole] = JSON.parse(localStorage[name]);
+            const damaged = [null, 1, { id: 1, created: 2, body: 3 }, { ...whole, id: "other", warnings: null }];
+            localStorage[name] = JSON.stringify([...damaged, whole]);
+        }"""
+    )
+    page.reload()
+    expect(picture_of(card_of(page, "whole"))).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(1)
+
+
 def test_an_entry_is_removed(page: Page) -> None:
     make(page, "kept")
     make(page, "removed").get_by_role("button", name="Remove").click()

@@ -59,7 +59,7 @@ export class Store extends EventTarget {
   #read() {
     try {
       const entries = parseExactly(localStorage.getItem(this.#name) ?? "[]");
-      return Array.isArray(entries) ? entries.filter((each) => each?.id && each.created && each.body) : [];
+      return Array.isArray(entries) ? entries.filter(isEntry) : [];
     } catch {
       return []; // forbidden, or not ours
     }
@@ -83,6 +83,23 @@ export class Store extends EventTarget {
       }
     }
   }
+}
+
+/**
+ * Whether a value is an entry as this page writes them: one of another version, or damaged, must not keep the page from
+ * showing the others.
+ *
+ * @param {any} value
+ * @returns {value is Entry}
+ */
+function isEntry(value) {
+  if (value === null || typeof value !== "object") return false;
+  const { body, fileNames, params } = value;
+  return (
+    [value.id, value.created, value.title, value.state].every((each) => typeof each === "string") &&
+    [value.promptIds, value.seeds, value.warnings].every(Array.isArray) &&
+    [body, fileNames, params].every((each) => each !== null && typeof each === "object")
+  );
 }
 
 /** @param {Entry[]} entries */
