@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.page.driving import choose_workflow, picture_of, start
+from tests.page.driving import card_of, choose_workflow, picture_of, start
 from tests.page.expecting import expect
 from tests.page.pictures import opened, png
 from tests.page.runs import last_file
@@ -106,6 +106,24 @@ def test_a_painted_mask_can_be_changed(page: Page, painter: Locator, comfyui: Si
     drag(page, painter, (0.7, 0.5), (0.75, 0.5))
     mask = sent_mask(page, painter, comfyui)
     assert shades(mask, (70, 96), (185, 96), (128, 96)) == [WHITE, WHITE, BLACK]
+
+
+def test_a_painted_mask_comes_back_with_its_picture(page: Page, painter: Locator, comfyui: Simulator) -> None:
+    drag(page, painter, (0.25, 0.5), (0.3, 0.5))
+    sent_mask(page, painter, comfyui)
+    sent = last_file(comfyui, "LoadImageMask").read_bytes()
+    small = {"name": "small.png", "mimeType": "image/png", "buffer": png((64, 64))}
+    page.get_by_label("Image", exact=True).set_input_files(small)
+    page.get_by_role("button", name="Paint a mask").click()
+    drag(page, painter, (0.7, 0.5), (0.75, 0.5))
+    painter.get_by_role("button", name="Use this mask").click()
+    expect(painter).to_have_count(0)
+    card_of(page, "a bench").get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Change the mask").click()  # which waits until it is known whether the mask fits
+    painter.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Remove garden-mask.png")).to_be_visible()
+    expect(picture_of(start(page, "once more"))).to_be_visible()
+    assert last_file(comfyui, "LoadImageMask").read_bytes() == sent
 
 
 def test_a_mask_that_is_called_off_is_not_sent(page: Page, painter: Locator) -> None:

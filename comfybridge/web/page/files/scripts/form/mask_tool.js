@@ -108,7 +108,7 @@ class MaskTool {
     const before = this.picture;
     if (!before || !file || file === before || file === this.made) return;
     const [old, now] = await Promise.all([before, file].map((each) => withUrl(each, measured).catch(() => null)));
-    if (this.image.file !== file) return; // it has been changed once more
+    if (this.image.file !== file || this.picture !== before) return; // one of them has been changed once more
     this.picture = null;
     const isSame = old && now && old.width === now.width && old.height === now.height;
     if (this.target !== this.image && isSame) return;
