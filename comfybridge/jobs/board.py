@@ -121,9 +121,10 @@ class Board:
             return None if entry is None else replace(entry)
 
     def knows(self, job_id: str) -> bool:
-        """Whether there is a job of that id, open or ended."""
+        """Whether there is a job of that id, open or ended, whose result the engine has not removed yet."""
         with self._changed:
-            return job_id in self._entries or job_id in self._past
+            past = self._past.find(job_id)
+            return job_id in self._entries or (past is not None and past.removed > time.time())
 
     def open(self) -> list[Entry]:
         """All open jobs, in no order."""

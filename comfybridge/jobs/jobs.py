@@ -267,7 +267,9 @@ class Jobs:
         while not has_left() and not self.is_leaving:
             left = until - time.monotonic()
             if board.wait(job_id, lambda: board.entry(job_id) is None, min(left, LOOK_SECONDS)) or left <= 0:
-                break
+                state = self.find(job_id, None)
+                if state.has_ended or left <= 0:
+                    return state  # otherwise the mirror had not heard of the job before
         return self.find(job_id, None)
 
     def graph(self, state: State) -> dict[str, Any] | None:

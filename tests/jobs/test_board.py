@@ -174,6 +174,17 @@ def test_a_result_is_not_listed_after_its_time(board: Board, feed: Feed) -> None
     assert [each.id for each in board.past(None)] == ["two"]
 
 
+def test_a_job_is_not_known_any_more_after_its_results_time(
+    board: Board, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or who adds one with the same key would not wait until that is heard of."""
+    feed.result(job_of("one", expires=100.0))
+    assert board.knows("one")
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 101)
+    assert not board.knows("one")
+
+
 def test_whole_results_are_fetched_once_they_are_not_in_memory_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("comfybridge.jobs.past.WHOLE", 1)
     stored: dict[str, Message] = {}
