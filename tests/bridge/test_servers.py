@@ -90,7 +90,11 @@ def test_a_server_that_is_busy_gets_less(api: FlaskClient, sim: Simulator, other
             request = pool.submit(generate, api)
             until_true(lambda: sim.running or request.done())  # noqa: B023  # called right here
             blocked += [] if request.done() else [request]
-        answers = [generate(api) for _ in range(6)]  # no request waits behind it
+        answers = []
+        for _ in range(6):  # no request waits behind it
+            # ComfyUI tells of its empty queue a moment after a prompt's end
+            until_true(lambda: figures(api, other)["queue_remaining"] == 0)
+            answers.append(generate(api))
         sim.release()
         assert [each.result(LONG).status_code for each in blocked] == [200]
     assert [answer.status_code for answer in answers] == [200] * 6
