@@ -137,3 +137,19 @@ def test_a_key_whose_cancelled_job_is_being_removed_is_to_be_sent_again(
 
     until_true(again)
     assert ended(app, job_id)["status"] == "succeeded"
+
+
+def test_a_wait_does_not_end_because_the_process_has_not_heard_of_the_job_yet(
+    make_jobs_app: Callable[..., Flask], sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_jobs_app()
+    sim.hold()
+    job_id = queue(app.test_client(), workflow=graphs.picture())
+    sim.wait_until_running()
+    jobs, began = jobs_of(app), time.monotonic()
+    board = jobs.parts().board
+    known, looks = board.entry, iter([None])
+    monkeypatch.setattr(board, "entry", lambda job_id: next(looks, known(job_id)))
+    assert jobs.wait(job_id, 0.3).status == "running"
+    assert time.monotonic() - began >= 0.3
+    sim.release()
