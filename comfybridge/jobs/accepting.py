@@ -18,7 +18,7 @@ from comfybridge.engine.engine import Engine, Full
 from comfybridge.errors import BridgeError, Busy, EngineUnreachable, IdempotencyConflict, MissingAsset
 from comfybridge.jobs import secret_data
 from comfybridge.jobs.board import Board
-from comfybridge.jobs.clearing import drop_files
+from comfybridge.jobs.clearing import drop_unstored
 from comfybridge.jobs.job import Job, Result
 from comfybridge.jobs.presence import Presence
 from comfybridge.jobs.queue import BeingRemoved, JobQueue
@@ -120,7 +120,7 @@ def add(bridge: Bridge, engine: Engine, queue: JobQueue, job: Job, admitted: Adm
         raise
     if isinstance(added, Result) or added.blobs != job.blobs:
         with contextlib.suppress(BridgeError):  # they are of no use, and do no harm
-            drop_files(engine, job)
+            drop_unstored(engine, job)
     if isinstance(added, Result) or added.secrets != job.secrets:
         secret_data.forget(engine, job)
     check_same(added, admitted)
@@ -260,7 +260,7 @@ class Room:
 def _forget_files(engine: Engine, job: Job) -> None:
     if job.input_files or job.secrets:  # otherwise the caller would wait once more where the engine is away
         with contextlib.suppress(BridgeError):
-            drop_files(engine, job)
+            drop_unstored(engine, job)
             secret_data.forget(engine, job)
 
 

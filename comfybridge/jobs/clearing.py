@@ -46,7 +46,7 @@ class _Task:
     sequence: int = 0
 
 
-def drop_files(engine: Engine, job: Job) -> None:
+def drop_unstored(engine: Engine, job: Job) -> None:
     """Delete the blobs of a job that is not stored, but none of another one that has its id."""
     for name in (*job.input_blobs, job.request_blob):
         engine.drop_blobs(job.id, name)
@@ -239,7 +239,7 @@ class Clearing:
     def _drop_unless_stored(self, job: Job) -> None:
         stored = self._engine.get(STREAMS[job.kind], job_subject(job.kind, job.id))
         if stored is None or not stored.data or Job.from_bytes(stored.data.partition(b"\n")[0]).blobs != job.blobs:
-            drop_files(self._engine, job)
+            drop_unstored(self._engine, job)
             secret_data.forget(self._engine, job)
 
     def _is_ours(self, job: Job, last: int, remove: Callable[[], bool]) -> bool:

@@ -199,7 +199,7 @@ class _Request:
                         self._add()
             if deadline.passed:
                 raise self._too_late()
-            why = self._is_left()
+            why = self._why_left()
             if why is not None:
                 raise self._given_up(ComfyUIUnreachable(why, prompt_id=job_id, retry_after=RETRY_SECONDS))
 
@@ -240,7 +240,7 @@ class _Request:
         agents = self._parts.presence.living()
         return self._job.kind == "live" and not any(self._job.id in each.running for each in agents)
 
-    def _is_left(self) -> str | None:
+    def _why_left(self) -> str | None:
         """Why no agent has been able to run the request for a while, unless its results are to be kept."""
         parts, now = self._parts, time.monotonic()
         why = self._hindrance() if self._job.kind == "live" and parts.engine.is_connected else None

@@ -63,55 +63,63 @@ def data_of(admitted: Admitted) -> list[bytes]:
     return [each.data for each in admitted.asked.images]
 
 
-@pytest.mark.parametrize("size", [0, INLINE["kept"]])
+@pytest.fixture(params=[0, INLINE["kept"]])
+def size(request: pytest.FixtureRequest) -> int:
+    """How many characters a request has beyond the usual: some are stored with their job, some in a blob."""
+    assert isinstance(request.param, int)
+    return request.param
+
+
+@pytest.fixture
+def other(party: Callable[..., Party]) -> Party:
+    return party()
+
+
+@pytest.fixture
+def stored(
+    server: Server, bridge: Party, other: Party, submit: Callable[..., None], size: int
+) -> dict[tuple[str, str], bytes]:
+    """The blobs of the first request with the key, of which the other process has not heard yet."""
+    server.is_direct = False
+    submit(bridge, b"first", size)
+    return dict(server.blobs)
+
+
 def test_another_request_with_the_same_key_changes_nothing_of_the_first(
     server: Server,
-    bridge: Party,
-    party: Callable[..., Party],
+    other: Party,
+    stored: dict[tuple[str, str], bytes],
     agent: Callable[..., AgentParty],
     submit: Callable[..., None],
     size: int,
 ) -> None:
-    other, a = party(), agent()
-    server.is_direct = False  # the mirrors are late
-    submit(bridge, b"first", size)
-    stored = dict(server.blobs)
     submit(other, b"first", size)
     with pytest.raises(IdempotencyConflict):
         submit(other, b"second", size)
     assert server.blobs == stored
-    server.deliver_all()
-    assert data_of(arrived(a)) == [b"first"]
+    assert data_of(arrived(agent())) == [b"first"]
 
 
-@pytest.mark.parametrize("size", [0, INLINE["kept"]])
 def test_a_request_for_which_there_is_no_room_takes_nothing_from_the_first_with_its_key(
     server: Server,
-    bridge: Party,
-    party: Callable[..., Party],
+    other: Party,
+    stored: dict[tuple[str, str], bytes],
     agent: Callable[..., AgentParty],
     submit: Callable[..., None],
     size: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    full = party()
-    server.is_direct = False  # the mirrors are late
-    submit(bridge, b"first", size)
-    stored = dict(server.blobs)
-
     def refuse(subject: str, *_: object, **__: object) -> int:
         raise Full(subject)
 
-    monkeypatch.setattr(full.fake, "publish", refuse)  # as where the disk has no room
+    monkeypatch.setattr(other.fake, "publish", refuse)  # as where the disk has no room
     with pytest.raises(Busy):
-        submit(full, b"first", size)
+        submit(other, b"first", size)
     assert server.blobs == stored
-    server.deliver_all()
     assert data_of(arrived(agent())) == [b"first"]
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("size", [0, INLINE["kept"]])
 def test_the_next_job_with_a_key_comes_with_its_request_while_the_first_has_a_grave(
     server: Server, bridge: Party, agent: Callable[..., AgentParty], submit: Callable[..., None], size: int
 ) -> None:
